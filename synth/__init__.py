@@ -1,0 +1,1 @@
+"""Synthesis: hardware into logic depth, delay and area."""

@@ -1,0 +1,1 @@
+"""EEG data, and training of the float LSTM with JAX (extra ``mubinn[train]``)."""
