@@ -93,4 +93,6 @@ def activation(params: ActivationParams, z: npt.ArrayLike) -> Ints:
     segment = (wide >> params.step_bits) + (1 << (params.segment_bits - 1))
     step = wide & ((1 << params.step_bits) - 1)
     base = params.nodes[segment]
-    return base + round_shift(step * (params.nodes[segment + 1] - base), params.step_bits)
+    return np.asarray(
+        base + round_shift(step * (params.nodes[segment + 1] - base), params.step_bits)
+    )

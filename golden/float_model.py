@@ -115,11 +115,13 @@ class FloatModel:
         for name in ("wd", "bd"):
             object.__setattr__(self, name, frozen(getattr(self, name), np.float64))
         if not self.layers:
-            raise MubinnError("the model has no LSTM layer.")
+            raise MubinnError("the model has no LSTM layer: give at least one.")
         for below, above in zip(self.layers, self.layers[1:], strict=False):
             if above.features != below.hidden:
                 raise MubinnError(
-                    f"a layer expects {above.features} inputs, the one below has {below.hidden} cells."
+                    f"a layer expects {above.features} inputs, the one below has "
+                    f"{below.hidden} cells: "
+                    "check the order of the layers."
                 )
         if self.wd.ndim != 2 or self.wd.shape[0] < 2:
             raise MubinnError(

@@ -43,7 +43,8 @@ class Levels:
                 or not 1 <= count <= MAX_LEVELS
             ):
                 raise MubinnError(
-                    f"unknown level count {count!r} for {field.name}: give 1 to {MAX_LEVELS}, or FP."
+                    f"unknown level count {count!r} for {field.name}: "
+                    f"give 1 to {MAX_LEVELS}, or FP."
                 )
 
     @classmethod
@@ -54,12 +55,17 @@ class Levels:
         """
         return replace(cls(x=a, w=w, h=w, c=w, gate=w, b=w), **own)
 
+    def count(self, name: str) -> int:
+        """Return the level count of tensor `name`; raise `MubinnError` for full precision."""
+        count: int | None = getattr(self, name)
+        if count is None:
+            raise MubinnError(f"{self} keeps {name} in full precision: give it a level count.")
+        return count
+
     @property
     def passes(self) -> int:
         """Level-pair products that share one pass over x and h: ``max(A W, W_h W)``."""
-        if self.x is None or self.w is None or self.h is None:
-            raise ValueError("passes are counted for binarized x, w and h only")
-        return max(self.x * self.w, self.h * self.w)
+        return max(self.count("x"), self.count("h")) * self.count("w")
 
     def __str__(self) -> str:
         """Return the short name, ``(3,3)`` or ``(1,1) h=2 c=2``."""

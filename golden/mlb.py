@@ -26,7 +26,7 @@ def mlb(x: npt.ArrayLike, scales: npt.ArrayLike, offset: npt.ArrayLike = 0.0) ->
     uint8 [N, ...]
         1 stands for +1 and 0 for -1, Eq. (7) and (8).
     """
-    residual = np.asarray(x, np.float64) - offset
+    residual = np.asarray(x, np.float64) - np.asarray(offset, np.float64)
     planes = []
     for scale in np.asarray(scales, np.float64):
         bit = residual >= 0
@@ -37,7 +37,7 @@ def mlb(x: npt.ArrayLike, scales: npt.ArrayLike, offset: npt.ArrayLike = 0.0) ->
 
 def mlb_value(bits: Bits, scales: npt.ArrayLike, offset: npt.ArrayLike = 0.0) -> Floats:
     """Return ``offset + sum_k a_k (2 b_k - 1)`` as float64 [...]; shapes as in `mlb`."""
-    total = np.zeros(bits.shape[1:]) + offset
+    total = np.zeros(bits.shape[1:]) + np.asarray(offset, np.float64)
     for plane, scale in zip(bits, np.asarray(scales, np.float64), strict=True):
         total = total + np.where(plane == 1, scale, -scale)
     return np.asarray(total, np.float64)
@@ -73,7 +73,7 @@ def fit_scales(x: npt.ArrayLike, levels: int, *, rounds: int = 10) -> Floats:
     for _ in range(rounds):
         signs = mlb(flat, current).astype(np.float64) * 2 - 1
         gram = signs @ signs.T
-        current = np.linalg.lstsq(gram, signs @ flat, rcond=None)[0]
+        current = np.asarray(np.linalg.lstsq(gram, signs @ flat, rcond=None)[0], np.float64)
         if (current < 0).any() or (np.diff(current) > 0).any():
             break
         error = _squared_error(flat, current)

@@ -12,13 +12,14 @@ import numpy.typing as npt
 
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.fixed import Bits, Floats, Ints, frozen, to_fixed, to_float
+from mubinn.golden.mlb_encoder import encode
 
 SCALE_BITS = 8
 """The scales of one tensor sum to less than 2**SCALE_BITS."""
 
 
 def choose_fraction(total: float, *, most: int = 15, bits: int = SCALE_BITS) -> int:
-    """Return the largest fraction, at most `most`, at which a sum of `total` stays below 2**bits."""
+    """Return the largest fraction <= `most` at which a sum of `total` stays below 2**bits."""
     for fraction in range(most, -1, -1):
         # One unit in hand for each rounding of the scales that make up the sum.
         if np.ldexp(total, fraction) <= (1 << bits) - 1 - MAX_ROUNDINGS:
@@ -63,7 +64,7 @@ class Quantizer:
     def of(
         cls, scales: npt.ArrayLike, offset: npt.ArrayLike = 0.0, *, most: int = 15
     ) -> "Quantizer":
-        """Return the fixed-point form of float scales [N] and offset, at most `most` fraction bits."""
+        """Return the fixed-point form of float `scales` [N] and `offset`; `most` fraction bits."""
         scales = np.asarray(scales, np.float64)
         peak = float(scales.sum() + np.abs(offset).max())
         fraction = choose_fraction(peak, most=most)
@@ -87,13 +88,7 @@ class Quantizer:
     def encode(self, value: npt.ArrayLike, fraction: int) -> Ints:
         """Return the codes of integer values of `fraction` >= ``self.fraction`` bits."""
         shift = fraction - self.fraction
-        residual = np.asarray(value, np.int64) - (self.offset << shift)
-        code = np.zeros(residual.shape, np.int64)
-        for level, scale in enumerate(self.scales << shift):
-            bit = residual >= 0
-            residual = residual - np.where(bit, scale, -scale)
-            code |= bit.astype(np.int64) << level
-        return code
+        return encode(value, self.offset << shift, self.scales << shift)
 
     def decode(self, code: npt.ArrayLike) -> Ints:
         """Return the integer values that `code` stands for, offset included."""
@@ -101,7 +96,7 @@ class Quantizer:
 
     def decode_signs(self, code: npt.ArrayLike) -> Ints:
         """Return ``sum_k a_k s_k`` of `code`, without the offset."""
-        return signs(code, self.levels) @ self.scales
+        return np.asarray(signs(code, self.levels) @ self.scales)
 
     def zero_code(self, size: int) -> Ints:
         """Return the codes [size] of the value 0, the state before the first step."""

@@ -1,0 +1,182 @@
+"""The bit-true LSTM cell of Figure 3: one time step, every intermediate named as in hardware."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mubinn.golden.activation import activation
+from mubinn.golden.bias_add import BiasAddParams
+from mubinn.golden.fixed import Ints, signed_width, unsigned_width
+from mubinn.golden.float_model import GATES
+from mubinn.golden.lstm_model import QuantizedLstm
+from mubinn.golden.mac import MacParams, mac
+from mubinn.golden.mlb_encoder import MlbEncoderParams
+from mubinn.golden.pointwise import PointwiseParams, pointwise
+from mubinn.golden.requantize import RequantizeParams, requantize
+from mubinn.golden.scales import LevelTensor, Quantizer, signs
+
+Trace = dict[str, Ints]
+
+
+@dataclass(frozen=True, eq=False)
+class LstmCellParams:
+    """Parameters of all units of one layer's cell, derived from the layer's scales.
+
+    Attributes
+    ----------
+    layer : QuantizedLstm
+    """
+
+    layer: QuantizedLstm
+
+    @property
+    def gamma_width(self) -> int:
+        """Bits of an unsigned g_ij of x W_x or h W_h."""
+        return unsigned_width(int(max(self.layer.gamma_x.max(), self.layer.gamma_h.max())))
+
+    @property
+    def dot_width(self) -> int:
+        """Bits of a signed dot product 2p - n over the larger of the two halves."""
+        return signed_width(max(self.layer.features, self.layer.hidden))
+
+    @property
+    def z_width(self) -> int:
+        """Bits of z, wide enough for every content of the memories."""
+        return signed_width(self.layer.z_bound)
+
+    @property
+    def bias_add(self) -> BiasAddParams:
+        """Parameters of the Add unit."""
+        return BiasAddParams(
+            levels=self.layer.b.levels,
+            product_width=self.dot_width + self.gamma_width,
+            scale_width=unsigned_width(int(self.layer.b.scales.max())),
+            sum_width=self.z_width,
+        )
+
+    @property
+    def z_requantize(self) -> RequantizeParams:
+        """From z to the activations' input."""
+        formats = self.layer.formats
+        return RequantizeParams(
+            self.z_width, self.layer.z_fraction, formats.z_width, formats.z_fraction
+        )
+
+    @property
+    def c_requantize(self) -> RequantizeParams:
+        """From the value of a c code to the input of tanh in Eq. (6)."""
+        formats, c = self.layer.formats, self.layer.c
+        return RequantizeParams(
+            signed_width(c.peak), c.fraction, formats.z_width, formats.z_fraction
+        )
+
+    @property
+    def pointwise(self) -> PointwiseParams:
+        """Parameters of Eq. (5)."""
+        layer = self.layer
+        f, i, g = (layer.gates[name] for name in "fig")
+        gammas = max(int(np.abs(layer.gamma_fc).max()), int(np.abs(layer.gamma_ig).max()))
+        bound = int(np.abs(layer.gamma_fc).sum() + np.abs(layer.gamma_ig).sum())
+        return PointwiseParams(
+            f_levels=f.levels,
+            c_levels=layer.c.levels,
+            i_levels=i.levels,
+            g_levels=g.levels,
+            f_offset=f.has_offset,
+            c_offset=layer.c.has_offset,
+            i_offset=i.has_offset,
+            g_offset=g.has_offset,
+            gamma_width=signed_width(gammas),
+            sum_width=signed_width(bound),
+        )
+
+    @property
+    def mac(self) -> MacParams:
+        """Parameters of Eq. (6)."""
+        o = self.layer.gates["o"]
+        width = unsigned_width(int(max(o.scales.max(), np.abs(o.offset).max())))
+        y_width = self.layer.formats.activation("c").out_width
+        bound = o.peak << self.layer.formats.y_fraction
+        return MacParams(o.levels, width, y_width, signed_width(bound))
+
+    def encoder(self, name: str) -> MlbEncoderParams:
+        """Return the parameters of the encoder of ``f``, ``i``, ``g``, ``o``, ``c`` or ``h``."""
+        layer = self.layer
+        if name in GATES:
+            quantizer, fraction = layer.gates[name], layer.formats.y_fraction
+            width = layer.formats.activation(name).out_width
+        elif name == "c":
+            quantizer, fraction, width = layer.c, layer.c_raw_fraction, self.pointwise.sum_width
+        else:
+            quantizer, fraction, width = layer.h, layer.h_raw_fraction, self.mac.sum_width
+        shift = fraction - quantizer.fraction
+        offset = int(np.abs(quantizer.offset).max()) << shift
+        return MlbEncoderParams(
+            levels=quantizer.levels,
+            value_width=width,
+            offset_width=signed_width(offset) if quantizer.has_offset else 0,
+            scale_width=unsigned_width(int(quantizer.scales.max()) << shift),
+        )
+
+
+def dots(codes: Ints, quantizer: Quantizer, weights: LevelTensor) -> Ints:
+    """Return the XNOR dot products of all level pairs, int64 [..., R, A * W]; plane is i * W + j.
+
+    Equals `mubinn.golden.xnor_multiplier` of every pair of planes; written as one product of
+    matrices of signs, exact in float64.
+    """
+    left = np.moveaxis(signs(codes, quantizer.levels), -1, -2).astype(np.float64)
+    right = (2.0 * weights.bits - 1).reshape(weights.levels * weights.rows, -1)
+    product = (left @ right.T).astype(np.int64)
+    planes = product.reshape(*codes.shape[:-1], quantizer.levels, weights.levels, weights.rows)
+    return np.moveaxis(planes, -1, -3).reshape(*codes.shape[:-1], weights.rows, -1)
+
+
+def lstm_cell(layer: QuantizedLstm, x: npt.ArrayLike, h: npt.ArrayLike, c: npt.ArrayLike) -> Trace:
+    """Return every intermediate of one time step, Eq. (1)-(6), in integers.
+
+    Parameters
+    ----------
+    layer : QuantizedLstm
+    x : int64 [..., I]
+        Codes of the input.
+    h, c : int64 [..., H]
+        Codes of the state before the step.
+
+    Returns
+    -------
+    dict of int64 arrays
+        ``dot_x, prod_x [..., 4H, A W]``, ``dot_h, prod_h [..., 4H, W_h W]``, ``z, z_q, y,
+        gate [..., 4H]``, ``c_raw, c, c_q, tanh_c, h_raw, h [..., H]``; gate, c and h are codes.
+    """
+    params = LstmCellParams(layer)
+    t: Trace = {}
+    t["dot_x"] = dots(np.asarray(x, np.int64), layer.x, layer.wx)
+    t["dot_h"] = dots(np.asarray(h, np.int64), layer.h, layer.wh)
+    t["prod_x"] = t["dot_x"] * layer.gamma_x.reshape(layer.wx.rows, -1)
+    t["prod_h"] = t["dot_h"] * layer.gamma_h.reshape(layer.wx.rows, -1)
+    t["z"] = t["prod_x"].sum(axis=-1) + t["prod_h"].sum(axis=-1) + layer.b.values
+    t["z_q"] = requantize(params.z_requantize, t["z"])
+    per_gate = np.split(t["z_q"], 4, axis=-1)
+    ys = [activation(layer.formats.activation(g), z) for g, z in zip(GATES, per_gate, strict=True)]
+    codes = {
+        g: layer.gates[g].encode(y, layer.formats.y_fraction)
+        for g, y in zip(GATES, ys, strict=True)
+    }
+    t["y"] = np.concatenate(ys, axis=-1)
+    t["gate"] = np.concatenate(list(codes.values()), axis=-1)
+    f, i, g, o = codes.values()
+    t["c_raw"] = pointwise(params.pointwise, f, c, i, g, layer.gamma_fc, layer.gamma_ig)
+    t["c"] = layer.c.encode(t["c_raw"], layer.c_raw_fraction)
+    t["c_q"] = requantize(params.c_requantize, layer.c.decode(t["c"]))
+    t["tanh_c"] = activation(layer.formats.activation("c"), t["c_q"])
+    o_gate = layer.gates["o"]
+    t["h_raw"] = mac(params.mac, o, t["tanh_c"], o_gate.offset, o_gate.scales)
+    t["h"] = layer.h.encode(t["h_raw"], layer.h_raw_fraction)
+    return t
+
+
+def logits(dense_planes: Ints, gamma: Ints, bias: Ints) -> Ints:
+    """Return ``sum_ij g_ij dot_ij + bias``: int64 [..., C] of planes [..., C, W_h W]."""
+    return np.asarray((dense_planes * gamma.reshape(len(gamma), -1)).sum(axis=-1) + bias)

@@ -1,0 +1,278 @@
+"""The quantized model: what the memories hold, and every format that follows from it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from mubinn.golden.activation import ActivationParams, Kind
+from mubinn.golden.errors import MubinnError
+from mubinn.golden.fixed import Ints, to_fixed
+from mubinn.golden.float_model import GATES, READOUTS, Preprocessing, Readout
+from mubinn.golden.levels import Levels
+from mubinn.golden.scales import LevelTensor, Quantizer
+
+INPUT_FRACTION = 12
+"""Fraction bits of an input sample before its encoder; x scales have at most as many."""
+
+
+@dataclass(frozen=True)
+class Formats:
+    """Formats of the activation units, the same for all layers.
+
+    Attributes
+    ----------
+    z_width, z_fraction : int
+        Signed input of sigmoid and tanh after rounding; the default spans [-8, 8).
+    y_fraction : int
+        Fraction bits of their output.
+    segment_bits : int
+        Each table has 2**segment_bits segments.
+    """
+
+    z_width: int = 12
+    z_fraction: int = 8
+    y_fraction: int = 10
+    segment_bits: int = 7
+
+    def activation(self, gate: str) -> ActivationParams:
+        """Return the table of `gate`: tanh for g (Eq. 3) and c (Eq. 6), else sigmoid."""
+        kind: Kind = "tanh" if gate in ("g", "c") else "sigmoid"
+        return ActivationParams(
+            kind, self.z_width, self.z_fraction, self.y_fraction, self.segment_bits
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedLstm:
+    """One LSTM layer in level bits and integer scales. Rows are gate * H + cell, gates as `GATES`.
+
+    Attributes
+    ----------
+    x, h, c : Quantizer
+        Offsets of x and h (one, or one per element) are folded into the bias, so the products use
+        the signs alone; they still move the encoders' thresholds.
+    gates : mapping of gate name to Quantizer
+    wx : LevelTensor, bits uint8 [W, 4H, I]
+    wh : LevelTensor, bits uint8 [W, 4H, H]
+    b : LevelTensor, bits uint8 [B, 4H]
+        The folded bias, in the fraction of z.
+    formats : Formats
+    """
+
+    x: Quantizer
+    h: Quantizer
+    c: Quantizer
+    gates: Mapping[str, Quantizer]
+    wx: LevelTensor
+    wh: LevelTensor
+    b: LevelTensor
+    formats: Formats = field(default_factory=Formats)
+
+    def __post_init__(self) -> None:
+        """Validate that the parts fit; raise `MubinnError`."""
+        rows = self.wx.rows
+        if rows % 4 or self.wh.bits.shape[1:] != (rows, rows // 4):
+            raise MubinnError(
+                f"weights of shapes {self.wx.bits.shape} and {self.wh.bits.shape} "
+                "are not (W, 4H, I) and (W, 4H, H): check the model file."
+            )
+        if self.wx.levels != self.wh.levels:
+            raise MubinnError("input and recurrent weights have different level counts.")
+        if self.b.bits.shape[1:] != (rows,) or self.b.fraction != self.z_fraction:
+            raise MubinnError(
+                f"the bias does not have {rows} rows of {self.z_fraction} fraction bits."
+            )
+        if tuple(self.gates) != GATES or len({q.levels for q in self.gates.values()}) != 1:
+            raise MubinnError("the gates are not f, i, g, o with one level count.")
+        for name, size in (("x", self.features), ("h", self.hidden), ("c", 1)):
+            if getattr(self, name).offset.shape not in ((), (size,)):
+                raise MubinnError(f"the offset of {name} is neither one number nor {size}.")
+        for name, quantizer in self.gates.items():
+            if quantizer.offset.ndim or quantizer.fraction > self.formats.y_fraction:
+                raise MubinnError(
+                    f"the scales of gate {name} are finer than the activation's output."
+                )
+        if self.h.fraction > self.h_raw_fraction or self.x.fraction > INPUT_FRACTION:
+            raise MubinnError("the scales of x or h are finer than the numbers they encode.")
+
+    @property
+    def features(self) -> int:
+        """Inputs I of a step."""
+        return int(self.wx.bits.shape[2])
+
+    @property
+    def hidden(self) -> int:
+        """Cells H."""
+        return self.wx.rows // 4
+
+    @property
+    def levels(self) -> Levels:
+        """Level counts of all tensors."""
+        return Levels(
+            x=self.x.levels,
+            w=self.wx.levels,
+            h=self.h.levels,
+            c=self.c.levels,
+            gate=self.gates["f"].levels,
+            b=self.b.levels,
+        )
+
+    @property
+    def z_fraction(self) -> int:
+        """Fraction bits of g_ij, of the bias and of z."""
+        return max(self.x.fraction + self.wx.fraction, self.h.fraction + self.wh.fraction)
+
+    @cached_property
+    def gamma_x(self) -> Ints:
+        """g_ij of x W_x (Eq. 9) as int64 [4H, A, W], fraction `z_fraction`."""
+        return self._gamma(self.x, self.wx)
+
+    @cached_property
+    def gamma_h(self) -> Ints:
+        """g_ij of h W_h (Eq. 9) as int64 [4H, W_h, W], fraction `z_fraction`."""
+        return self._gamma(self.h, self.wh)
+
+    def _gamma(self, left: Quantizer, weights: LevelTensor) -> Ints:
+        shift = self.z_fraction - left.fraction - weights.fraction
+        return (left.scales[None, :, None] * weights.row_scales[:, None, :]) << shift
+
+    @cached_property
+    def z_bound(self) -> int:
+        """Largest magnitude of z that the scales allow, whatever the level bits are."""
+        per_row = (
+            self.features * self.gamma_x.sum(axis=(1, 2))
+            + self.hidden * self.gamma_h.sum(axis=(1, 2))
+            + self.b.row_scales.sum(axis=1)
+        )
+        return int(per_row.max())
+
+    @property
+    def c_raw_fraction(self) -> int:
+        """Fraction bits of f c + i g."""
+        f, i, g = (self.gates[name] for name in "fig")
+        return max(f.fraction + self.c.fraction, i.fraction + g.fraction)
+
+    @property
+    def h_raw_fraction(self) -> int:
+        """Fraction bits of o tanh(c)."""
+        return self.gates["o"].fraction + self.formats.y_fraction
+
+    @cached_property
+    def gamma_fc(self) -> Ints:
+        """g_km of f c (Eq. 5), int64; an offset's row or column stands first where there is one."""
+        return self._gamma_pair(self.gates["f"], self.c)
+
+    @cached_property
+    def gamma_ig(self) -> Ints:
+        """g_km of i g (Eq. 5), int64; an offset's row or column stands first where there is one."""
+        return self._gamma_pair(self.gates["i"], self.gates["g"])
+
+    def _gamma_pair(self, left: Quantizer, right: Quantizer) -> Ints:
+        shift = self.c_raw_fraction - left.fraction - right.fraction
+        return np.outer(with_offset(left), with_offset(right)) << shift
+
+
+def with_offset(quantizer: Quantizer) -> Ints:
+    """Return the scales, preceded by the one offset of the tensor where it is not zero."""
+    if not quantizer.has_offset:
+        return quantizer.scales
+    return np.concatenate([quantizer.offset.reshape(1), quantizer.scales])
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedDense:
+    """The classifier: logits = W_d h + b_d on the same XNOR multiplier.
+
+    Attributes
+    ----------
+    w : LevelTensor, bits uint8 [W, C, H]
+    b : LevelTensor, bits uint8 [B, C]
+        The offset of h is folded in; fraction is that of h plus that of w.
+    """
+
+    w: LevelTensor
+    b: LevelTensor
+
+    def __post_init__(self) -> None:
+        """Validate; raise `MubinnError`."""
+        if self.w.bits.ndim != 3 or self.b.bits.shape[1:] != (self.w.rows,):
+            raise MubinnError("the classifier's weights and biases do not fit each other.")
+
+    def gamma(self, h: Quantizer) -> Ints:
+        """Return g_ij, int64 [C, W_h, W]."""
+        return h.scales[None, :, None] * self.w.row_scales[:, None, :]
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedModel:
+    """Stacked quantized layers and the classifier: the whole content of a model file.
+
+    Attributes
+    ----------
+    layers : tuple of QuantizedLstm
+        The x quantizer of layer k + 1 is the h quantizer of layer k.
+    dense : QuantizedDense
+    readout : "last" or "mean"
+        With "mean" the logits of all steps are summed; the sum decides as the mean would.
+    preprocessing : Preprocessing
+    meta : mapping of str to str
+        Free notes: data set, accuracy, command.
+    """
+
+    layers: tuple[QuantizedLstm, ...]
+    dense: QuantizedDense
+    readout: Readout = "mean"
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    meta: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Validate that the layers fit each other; raise `MubinnError`."""
+        if not self.layers:
+            raise MubinnError("the model has no LSTM layer: give at least one.")
+        for below, above in zip(self.layers, self.layers[1:], strict=False):
+            if above.features != below.hidden or above.x is not below.h:
+                raise MubinnError("a layer does not read the hidden state of the layer below it.")
+        top = self.layers[-1]
+        if self.dense.w.bits.shape[2] != top.hidden:
+            raise MubinnError("the classifier does not read the last layer's hidden state.")
+        if self.dense.b.fraction != top.h.fraction + self.dense.w.fraction:
+            raise MubinnError("the classifier's bias is not in the fraction of its products.")
+        if self.readout not in READOUTS:
+            raise MubinnError(f"unknown readout {self.readout!r}: give last or mean.")
+
+    @property
+    def levels(self) -> Levels:
+        """Level counts of the first layer."""
+        return self.layers[0].levels
+
+    @property
+    def features(self) -> int:
+        """Inputs I of the first layer."""
+        return self.layers[0].features
+
+    @property
+    def classes(self) -> int:
+        """Classes C."""
+        return self.dense.w.rows
+
+    def encode_input(self, x: np.ndarray) -> Ints:
+        """Return the x codes of prepared samples: rounded to `INPUT_FRACTION` bits, then encoded.
+
+        Parameters
+        ----------
+        x : float [..., I]
+
+        Raises
+        ------
+        MubinnError
+            On another count of features, or NaN.
+        """
+        if x.shape[-1] != self.features:
+            raise MubinnError(
+                f"the model reads {self.features} channels, the data have {x.shape[-1]}."
+            )
+        if not np.isfinite(x).all():
+            raise MubinnError("the data hold NaN or infinite values: repair or drop those windows.")
+        return self.layers[0].x.encode(to_fixed(x, INPUT_FRACTION), INPUT_FRACTION)

@@ -1,0 +1,177 @@
+"""Post-training quantization: level bits and scales fitted to a float model's own tensors."""
+
+from typing import Literal
+
+import numpy as np
+
+from mubinn.golden import reference
+from mubinn.golden.errors import MubinnError
+from mubinn.golden.fixed import Floats, to_fixed
+from mubinn.golden.float_model import GATES, FloatLstm, FloatModel
+from mubinn.golden.levels import Levels
+from mubinn.golden.lstm_model import (
+    INPUT_FRACTION,
+    Formats,
+    QuantizedDense,
+    QuantizedLstm,
+    QuantizedModel,
+)
+from mubinn.golden.mlb import fit_scales, mlb
+from mubinn.golden.scales import LevelTensor, Quantizer, choose_fraction
+
+Granularity = Literal["gate", "row"]
+SAMPLE = 200_000
+"""Values of an activation tensor that its scales are fitted to."""
+
+
+def quantize(
+    model: FloatModel,
+    levels: Levels,
+    calibration: Floats,
+    *,
+    granularity: Granularity = "gate",
+    gate_offset: float = 0.5,
+    h_offset: Floats | None = None,
+    formats: Formats | None = None,
+    seed: int = 0,
+) -> QuantizedModel:
+    """Return `model` in level bits and fixed-point scales, without any training.
+
+    Scales minimise the squared error of each tensor (`fit_scales`): of the weights themselves, per
+    gate or per row, and of the activations that the float model has on `calibration`.
+
+    Parameters
+    ----------
+    model : FloatModel
+    levels : Levels
+        No tensor in full precision.
+    calibration : float [windows, T, I]
+        Prepared input windows; a few dozen are enough.
+    granularity : "gate" or "row"
+        What shares one set of weight scales.
+    gate_offset : float
+        Offset of the sigmoid gates f, i, o; 0 is the paper's literal form.
+    h_offset : float [H] or None
+        Offsets of the last layer's h, one a cell; folded into the biases.
+    formats : Formats or None
+    seed : int
+        Of the sample that activation scales are fitted to.
+
+    Raises
+    ------
+    MubinnError
+        For a full-precision level, unusable calibration data, or scales out of range.
+    """
+    counts = {name: getattr(levels, name) for name in ("x", "w", "h", "c", "gate", "b")}
+    if None in counts.values():
+        raise MubinnError(
+            f"{levels} keeps a tensor in full precision: give counts for all tensors."
+        )
+    if calibration.ndim != 3 or calibration.shape[2] != model.features:
+        raise MubinnError(
+            f"calibration data of shape {calibration.shape} are not (windows, steps, "
+            f"{model.features}): prepare them as the model's input is."
+        )
+    formats = formats or Formats()
+    rng = np.random.default_rng(seed)
+    layers: list[QuantizedLstm] = []
+    below = np.asarray(calibration, np.float64)
+    x_q = _activation(rng, below, levels.count("x"), most=INPUT_FRACTION)
+    for index, layer in enumerate(model.layers):
+        run = reference.run_layer(layer, reference.LayerQuantizers(), below)
+        offset = h_offset if index == len(model.layers) - 1 and h_offset is not None else 0.0
+        quantizers = _fit_layer(rng, run, layer, levels, gate_offset, offset, formats)
+        layers.append(_layer(layer, x_q, quantizers, levels, granularity, formats))
+        below, x_q = run["h"], quantizers["h"]
+    dense = _dense(model, layers[-1].h, levels, granularity)
+    return QuantizedModel(
+        tuple(layers), dense, model.readout, model.preprocessing, dict(model.meta)
+    )
+
+
+def _activation(
+    rng: np.random.Generator, values: Floats, levels: int, offset: object = 0.0, most: int = 15
+) -> Quantizer:
+    centred = (values - np.asarray(offset)).ravel()
+    if not np.isfinite(centred).all():
+        raise MubinnError("the calibration data hold NaN or infinite values: drop those windows.")
+    sample = rng.choice(centred, SAMPLE) if centred.size > SAMPLE else centred
+    return Quantizer.of(fit_scales(sample, levels), np.asarray(offset), most=most)
+
+
+def _fit_layer(
+    rng: np.random.Generator,
+    run: dict[str, Floats],
+    layer: FloatLstm,
+    levels: Levels,
+    gate_offset: float,
+    h_offset: Floats | float,
+    formats: Formats,
+) -> dict[str, Quantizer]:
+    quantizers = {}
+    for name, y in zip(GATES, np.split(run["y"], 4, axis=-1), strict=True):
+        offset = 0.0 if name == "g" else gate_offset
+        quantizers[name] = _activation(rng, y, levels.count("gate"), offset, formats.y_fraction)
+    clip = np.inf if layer.c_clip is None else layer.c_clip
+    quantizers["c"] = _activation(rng, np.clip(run["c_raw"], -clip, clip), levels.count("c"))
+    _check_clip(quantizers["c"], clip)
+    most = quantizers["o"].fraction + formats.y_fraction
+    quantizers["h"] = _activation(rng, run["h"], levels.count("h"), h_offset, min(15, most))
+    return quantizers
+
+
+def _check_clip(c: Quantizer, clip: float) -> None:
+    """Clipping folds into the encoder of c while no threshold lies beyond it."""
+    highest = float(c.float_scales[:-1].sum() + np.abs(c.float_offset).max())
+    if highest > clip:
+        raise MubinnError(
+            f"the highest threshold of c, {highest:.4g}, lies beyond its clip {clip:.4g}: "
+            "use fewer levels for c."
+        )
+
+
+def _weights(values: Floats, levels: int, groups: int, fraction: int | None = None) -> LevelTensor:
+    """Fit and binarize rows [R, ...] in `groups` equal groups."""
+    parts = values.reshape(groups, -1)
+    fitted = np.stack([fit_scales(part, levels) for part in parts])
+    if fraction is None:
+        fraction = choose_fraction(float(fitted.sum(axis=1).max()))
+    scales = to_fixed(fitted, fraction)
+    # The bits come from the scales as stored, so that rounding them costs as little as it can.
+    stored = np.ldexp(scales.astype(np.float64), -fraction)
+    bits = mlb(parts, stored.T[:, :, None]).reshape(levels, *values.shape)
+    return LevelTensor(bits, scales, fraction)
+
+
+def _layer(
+    layer: FloatLstm,
+    x: Quantizer,
+    quantizers: dict[str, Quantizer],
+    levels: Levels,
+    granularity: Granularity,
+    formats: Formats,
+) -> QuantizedLstm:
+    w_levels, b_levels = levels.count("w"), levels.count("b")
+    groups = 4 if granularity == "gate" else 4 * layer.hidden
+    wx = _weights(layer.wx, w_levels, groups)
+    wh = _weights(layer.wh, w_levels, groups)
+    h = quantizers["h"]
+    fraction = max(x.fraction + wx.fraction, h.fraction + wh.fraction)
+    folded = (
+        layer.b
+        + wx.float_values @ np.broadcast_to(x.float_offset, layer.features)
+        + wh.float_values @ np.broadcast_to(h.float_offset, layer.hidden)
+    )
+    b = _weights(folded, b_levels, 4, fraction)
+    gates = {name: quantizers[name] for name in GATES}
+    return QuantizedLstm(x, h, quantizers["c"], gates, wx, wh, b, formats)
+
+
+def _dense(
+    model: FloatModel, h: Quantizer, levels: Levels, granularity: Granularity
+) -> QuantizedDense:
+    w_levels, b_levels = levels.count("w"), levels.count("b")
+    w = _weights(model.wd, w_levels, 1 if granularity == "gate" else model.classes)
+    offset = np.broadcast_to(h.float_offset, model.layers[-1].hidden)
+    folded = model.bd + w.float_values @ offset
+    return QuantizedDense(w, _weights(folded, b_levels, 1, h.fraction + w.fraction))

@@ -1,0 +1,133 @@
+"""The float64 reference: Eq. (1)-(6) with Algorithm 1, readable and slow.
+
+With no quantizers it is the plain float LSTM. With quantizers every tensor passes through
+Algorithm 1 where the hardware encodes it; activations stay exact, which is the one difference to
+the bit-true model and what `mubinn.golden.bounds` bounds.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from mubinn.golden.activation import exact
+from mubinn.golden.fixed import Floats
+from mubinn.golden.float_model import GATES, FloatLstm, FloatModel
+from mubinn.golden.mlb import mlb, mlb_value
+
+
+@dataclass(frozen=True)
+class FloatQuantizer:
+    """Scales [N] and offset of one activation tensor; no scales leave it in full precision."""
+
+    scales: Floats | None = None
+    offset: npt.ArrayLike = 0.0
+
+    def __call__(self, value: Floats) -> Floats:
+        """Return the value that the level bits of `value` stand for."""
+        if self.scales is None:
+            return value
+        return mlb_value(mlb(value, self.scales, self.offset), self.scales, self.offset)
+
+
+@dataclass(frozen=True)
+class LayerQuantizers:
+    """The quantizers of one layer's activations; the weights are quantized beforehand."""
+
+    x: FloatQuantizer = field(default_factory=FloatQuantizer)
+    h: FloatQuantizer = field(default_factory=FloatQuantizer)
+    c: FloatQuantizer = field(default_factory=FloatQuantizer)
+    gates: Mapping[str, FloatQuantizer] = field(
+        default_factory=lambda: {name: FloatQuantizer() for name in GATES}
+    )
+
+
+def step(
+    layer: FloatLstm, quantizers: LayerQuantizers, x: Floats, h: Floats, c: Floats
+) -> dict[str, Floats]:
+    """Return every intermediate of one time step, Eq. (1)-(6).
+
+    Parameters
+    ----------
+    layer : FloatLstm
+    quantizers : LayerQuantizers
+    x : float64 [..., I]
+        Already quantized.
+    h, c : float64 [..., H]
+        The state before the step, already quantized.
+
+    Returns
+    -------
+    dict of float64 arrays
+        ``z, y, gate [..., 4H]``, where `gate` is y quantized, and ``c_raw, c, tanh_c, h_raw,
+        h [..., H]``.
+    """
+    z = x @ layer.wx.T + h @ layer.wh.T + layer.b
+    ys = [
+        exact("tanh" if name == "g" else "sigmoid", part)
+        for name, part in zip(GATES, np.split(z, 4, axis=-1), strict=True)
+    ]
+    gates = [quantizers.gates[name](y) for name, y in zip(GATES, ys, strict=True)]
+    f, i, g, o = gates
+    c_raw = f * c + i * g
+    clip = np.inf if layer.c_clip is None else layer.c_clip
+    c_new = quantizers.c(np.clip(c_raw, -clip, clip))
+    tanh_c = np.tanh(c_new)
+    h_raw = o * tanh_c
+    return {
+        "z": z,
+        "y": np.concatenate(ys, axis=-1),
+        "gate": np.concatenate(gates, axis=-1),
+        "c_raw": c_raw,
+        "c": c_new,
+        "tanh_c": tanh_c,
+        "h_raw": h_raw,
+        "h": quantizers.h(h_raw),
+    }
+
+
+def run_layer(layer: FloatLstm, quantizers: LayerQuantizers, x: Floats) -> dict[str, Floats]:
+    """Return the intermediates of `step` over whole sequences, time axis before the last.
+
+    The state before the first step is the quantized 0, as in hardware.
+
+    Parameters
+    ----------
+    x : float64 [..., T, I]
+        Not yet quantized.
+    """
+    x = quantizers.x(x)
+    zeros = np.zeros((*x.shape[:-2], layer.hidden))
+    h, c = quantizers.h(zeros), quantizers.c(zeros)
+    steps = []
+    for t in range(x.shape[-2]):
+        steps.append(step(layer, quantizers, x[..., t, :], h, c))
+        h, c = steps[-1]["h"], steps[-1]["c"]
+    return {name: np.stack([s[name] for s in steps], axis=-2) for name in steps[0]}
+
+
+def logits(
+    model: FloatModel, x: npt.ArrayLike, quantizers: Sequence[LayerQuantizers] | None = None
+) -> Floats:
+    """Return the logits of whole windows.
+
+    Parameters
+    ----------
+    model : FloatModel
+    x : float [..., T, I]
+    quantizers : one LayerQuantizers a layer, or None
+        None is the float model.
+
+    Returns
+    -------
+    float64 [..., C]
+        Of the last step's h, or of the mean over steps (`model.readout`).
+    """
+    h = np.asarray(x, np.float64)
+    for layer, own in zip(
+        model.layers, quantizers or [LayerQuantizers()] * len(model.layers), strict=True
+    ):
+        h = run_layer(layer, own, h)["h"]
+    read = h[..., -1, :] if model.readout == "last" else h.mean(axis=-2)
+    return np.asarray(read @ model.wd.T + model.bd, np.float64)
