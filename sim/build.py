@@ -1,0 +1,176 @@
+"""Compiling a design for simulation, once for each content."""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cocotb_tools.config
+
+from mubinn.golden.errors import MubinnError
+
+TIMESCALE = ("1ns", "1ns")
+
+# Objects of Verilator's runtime: the same for every design, and most of the compilation's time.
+_RUNTIME = "verilated*.o"
+
+
+def cache_root(cache_dir: Path | None = None) -> Path:
+    """Return the folder of compiled simulations: the argument, MUBINN_CACHE/sim or ~/.cache.
+
+    Raises
+    ------
+    MubinnError
+        If make cannot work there.
+    """
+    if cache_dir is None:
+        base = os.environ.get("MUBINN_CACHE")
+        cache_dir = (Path(base) if base else Path.home() / ".cache" / "mubinn") / "sim"
+    root = Path(cache_dir).resolve()
+    if " " in str(root):
+        raise MubinnError(
+            f"The folder for compiled simulations, {root}, has a space in its name, which make "
+            "cannot work with; set MUBINN_CACHE to another folder."
+        )
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MubinnError(
+            f"The folder for compiled simulations, {root}, cannot be written "
+            f"({error.strerror}); set MUBINN_CACHE to another folder."
+        ) from error
+    return root
+
+
+def run_job(
+    simulator: str, action: str, arguments: dict[str, Any], env: Mapping[str, str], log: Path
+) -> int:
+    """Run one job of cocotb's runner in a process of its own; return its exit status.
+
+    Everything it prints goes to `log`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        job = Path(folder) / "job.json"
+        job.write_text(
+            json.dumps({"simulator": simulator, "action": action, "arguments": arguments})
+        )
+        command = [sys.executable, "-P", "-m", "mubinn.sim.cocotb_job", str(job)]
+        with log.open("w") as stream:
+            done = subprocess.run(
+                command, env=dict(env), stdout=stream, stderr=subprocess.STDOUT, check=False
+            )
+    return done.returncode
+
+
+def publish(made: Path, final: Path) -> None:
+    """Move a finished folder to its place; where another process was first, drop this one."""
+    try:
+        made.rename(final)
+    except OSError:
+        if not final.is_dir():
+            raise
+        shutil.rmtree(made)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+def _build_args(simulator: str, waves: bool) -> list[str]:
+    if simulator == "icarus":
+        return []
+    return ["-Wno-fatal", *(["--trace-fst"] if waves else [])]
+
+
+def compile_design(
+    verilog: str,
+    top: str,
+    simulator: str,
+    env: Mapping[str, str],
+    versions: str,
+    *,
+    waves: bool = False,
+    cache_dir: Path | None = None,
+) -> tuple[Path, bool]:
+    """Compile a design, or find it compiled.
+
+    The compilation is kept under a hash of the Verilog, the top, the simulator, the versions and
+    the flags. It is made in a folder beside its place and moved there when complete, so that an
+    interrupted or a simultaneous compilation never leaves a broken one.
+
+    Parameters
+    ----------
+    verilog, top : str
+        Design and name of its top module.
+    simulator : str
+        ``verilator`` or ``icarus``.
+    env, versions
+        From :func:`mubinn.sim.toolchain.prepare`.
+    waves : bool
+        Compile with waveforms.
+    cache_dir : Path, optional
+        See :func:`cache_root`.
+
+    Returns
+    -------
+    folder : Path
+        The compiled simulation.
+    reused : bool
+        True where it was found.
+
+    Raises
+    ------
+    MubinnError
+        If the compilation fails; the message names its log.
+    """
+    root = cache_root(cache_dir)
+    flags = _build_args(simulator, waves)
+    shape = [simulator, versions, env.get("MAKEFLAGS", ""), str(cocotb_tools.config.libs_dir)]
+    shape += [*flags, *TIMESCALE, f"waves {waves}"]
+    folder = root / _digest(verilog, top, *shape)
+    if folder.is_dir():
+        return folder, True
+    made = Path(tempfile.mkdtemp(prefix="making-", dir=root))
+    source = made / f"{top}.v"
+    source.write_text(verilog)
+    runtime = root / f"runtime-{_digest(*shape)}"
+    if runtime.is_dir():
+        for part in runtime.glob(_RUNTIME):
+            shutil.copyfile(part, made / part.name)
+    arguments: dict[str, Any] = {
+        "sources": [str(source)],
+        "hdl_toplevel": top,
+        "build_args": flags,
+        "build_dir": str(made),
+        "timescale": TIMESCALE,
+        "waves": waves,
+        "always": True,
+    }
+    log = made / "build.log"
+    if run_job(simulator, "build", arguments, env, log) != 0:
+        kept = root / f"failed-{top}.log"
+        log.replace(kept)
+        shutil.rmtree(made)
+        raise MubinnError(f"{simulator} could not compile {top}; its messages are in {kept}.")
+    if simulator == "verilator":
+        _keep_runtime(made, runtime)
+        for part in made.iterdir():
+            if part.name not in (top, source.name, log.name):
+                part.unlink()
+    publish(made, folder)
+    return folder, False
+
+
+def _keep_runtime(made: Path, runtime: Path) -> None:
+    if runtime.is_dir():
+        return
+    beside = Path(tempfile.mkdtemp(prefix="making-", dir=runtime.parent))
+    for part in made.glob(_RUNTIME):
+        shutil.copyfile(part, beside / part.name)
+    publish(beside, runtime)

