@@ -11,10 +11,14 @@ from mubinn.golden.errors import MubinnError
 from mubinn.golden.fixed import Ints, to_fixed
 from mubinn.golden.float_model import GATES, READOUTS, Preprocessing, Readout
 from mubinn.golden.levels import Levels
+from mubinn.golden.limits import check_dense, check_formats, check_layer
 from mubinn.golden.scales import LevelTensor, Quantizer
 
 INPUT_FRACTION = 12
 """Fraction bits of an input sample before its encoder; x scales have at most as many."""
+
+INPUT_RANGE = 2.0**32
+"""Input samples are clipped to this magnitude, which is beyond every threshold."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,10 @@ class Formats:
     z_fraction: int = 8
     y_fraction: int = 10
     segment_bits: int = 7
+
+    def __post_init__(self) -> None:
+        """Raise `MubinnError` on sizes that make no usable table."""
+        check_formats(self)
 
     def activation(self, gate: str) -> ActivationParams:
         """Return the table of `gate`: tanh for g (Eq. 3) and c (Eq. 6), else sigmoid."""
@@ -73,7 +81,7 @@ class QuantizedLstm:
     def __post_init__(self) -> None:
         """Validate that the parts fit; raise `MubinnError`."""
         rows = self.wx.rows
-        if rows % 4 or self.wh.bits.shape[1:] != (rows, rows // 4):
+        if rows % 4 or self.wx.bits.ndim != 3 or self.wh.bits.shape[1:] != (rows, rows // 4):
             raise MubinnError(
                 f"weights of shapes {self.wx.bits.shape} and {self.wh.bits.shape} "
                 "are not (W, 4H, I) and (W, 4H, H): check the model file."
@@ -96,6 +104,7 @@ class QuantizedLstm:
                 )
         if self.h.fraction > self.h_raw_fraction or self.x.fraction > INPUT_FRACTION:
             raise MubinnError("the scales of x or h are finer than the numbers they encode.")
+        check_layer(self)
 
     @property
     def features(self) -> int:
@@ -199,6 +208,8 @@ class QuantizedDense:
         """Validate; raise `MubinnError`."""
         if self.w.bits.ndim != 3 or self.b.bits.shape[1:] != (self.w.rows,):
             raise MubinnError("the classifier's weights and biases do not fit each other.")
+        if self.w.rows < 2:
+            raise MubinnError("the classifier has one class: give a model of 2 classes or more.")
 
     def gamma(self, h: Quantizer) -> Ints:
         """Return g_ij, int64 [C, W_h, W]."""
@@ -239,6 +250,7 @@ class QuantizedModel:
             raise MubinnError("the classifier does not read the last layer's hidden state.")
         if self.dense.b.fraction != top.h.fraction + self.dense.w.fraction:
             raise MubinnError("the classifier's bias is not in the fraction of its products.")
+        check_dense(self.dense, top.h, top.hidden)
         if self.readout not in READOUTS:
             raise MubinnError(f"unknown readout {self.readout!r}: give last or mean.")
 
@@ -275,4 +287,6 @@ class QuantizedModel:
             )
         if not np.isfinite(x).all():
             raise MubinnError("the data hold NaN or infinite values: repair or drop those windows.")
-        return self.layers[0].x.encode(to_fixed(x, INPUT_FRACTION), INPUT_FRACTION)
+        # Beyond the largest value of a code all codes are the same, so clipping changes none.
+        near = np.clip(np.asarray(x, np.float64), -INPUT_RANGE, INPUT_RANGE)
+        return self.layers[0].x.encode(to_fixed(near, INPUT_FRACTION), INPUT_FRACTION)

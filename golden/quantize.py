@@ -17,7 +17,12 @@ from mubinn.golden.lstm_model import (
     QuantizedModel,
 )
 from mubinn.golden.mlb import fit_scales, mlb
-from mubinn.golden.scales import LevelTensor, Quantizer, choose_fraction
+from mubinn.golden.scales import (
+    MAX_STORED_SCALE,
+    LevelTensor,
+    Quantizer,
+    choose_fraction,
+)
 
 Granularity = Literal["gate", "row"]
 SAMPLE = 200_000
@@ -67,10 +72,15 @@ def quantize(
         raise MubinnError(
             f"{levels} keeps a tensor in full precision: give counts for all tensors."
         )
-    if calibration.ndim != 3 or calibration.shape[2] != model.features:
+    if calibration.ndim != 3 or calibration.shape[2] != model.features or not calibration.size:
         raise MubinnError(
             f"calibration data of shape {calibration.shape} are not (windows, steps, "
             f"{model.features}): prepare them as the model's input is."
+        )
+    if h_offset is not None and np.shape(h_offset) not in ((), (model.layers[-1].hidden,)):
+        raise MubinnError(
+            f"h_offset has shape {np.shape(h_offset)}: give one number, or one for each of "
+            f"{model.layers[-1].hidden} cells."
         )
     formats = formats or Formats()
     rng = np.random.default_rng(seed)
@@ -115,8 +125,9 @@ def _fit_layer(
     clip = np.inf if layer.c_clip is None else layer.c_clip
     quantizers["c"] = _activation(rng, np.clip(run["c_raw"], -clip, clip), levels.count("c"))
     _check_clip(quantizers["c"], clip)
-    most = quantizers["o"].fraction + formats.y_fraction
-    quantizers["h"] = _activation(rng, run["h"], levels.count("h"), h_offset, min(15, most))
+    # h may be the x of a layer above, so it keeps to the fraction bits of an input.
+    most = min(INPUT_FRACTION, quantizers["o"].fraction + formats.y_fraction)
+    quantizers["h"] = _activation(rng, run["h"], levels.count("h"), h_offset, most)
     return quantizers
 
 
@@ -136,6 +147,11 @@ def _weights(values: Floats, levels: int, groups: int, fraction: int | None = No
     fitted = np.stack([fit_scales(part, levels) for part in parts])
     if fraction is None:
         fraction = choose_fraction(float(fitted.sum(axis=1).max()))
+    elif np.ldexp(fitted.max(), fraction) >= MAX_STORED_SCALE - 1:
+        raise MubinnError(
+            f"a bias as large as {fitted.max():.4g} does not fit the fixed-point format of its "
+            "products: rescale the model."
+        )
     scales = to_fixed(fitted, fraction)
     # The bits come from the scales as stored, so that rounding them costs as little as it can.
     stored = np.ldexp(scales.astype(np.float64), -fraction)

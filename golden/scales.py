@@ -33,6 +33,13 @@ MAX_ROUNDINGS = 4
 """Half-up rounding of up to 8 scales raises their sum by at most this many units."""
 
 
+MAX_SCALE = 1 << 24
+"""Scales and offsets of activations are smaller, in units of their fraction."""
+
+MAX_STORED_SCALE = 1 << 48
+"""Scales of stored tensors are smaller, in units of their fraction."""
+
+
 @dataclass(frozen=True, eq=False)
 class Quantizer:
     """An activation tensor's scales and offset (architecture: value = offset + sum_k a_k s_k).
@@ -57,6 +64,8 @@ class Quantizer:
         object.__setattr__(self, "offset", frozen(self.offset, np.int64))
         if self.scales.ndim != 1 or not len(self.scales) or (self.scales < 0).any():
             raise MubinnError(f"scales {self.scales.tolist()} are not a list of integers >= 0.")
+        if max(self.scales.max(), self.offset.max(), -self.offset.min()) >= MAX_SCALE:
+            raise MubinnError(f"a scale or offset is {MAX_SCALE} units or more: rescale the model.")
         if not 0 <= self.fraction <= 30:
             raise MubinnError(f"a fraction of {self.fraction} bits is outside 0 to 30.")
 
@@ -153,8 +162,8 @@ class LevelTensor:
             raise MubinnError(
                 f"scales of shape {self.scales.shape} do not fit {len(self.bits)} levels."
             )
-        if (self.scales < 0).any():
-            raise MubinnError("a scale of the stored weights is negative.")
+        if (self.scales < 0).any() or (self.scales >= MAX_STORED_SCALE).any():
+            raise MubinnError("a scale of the stored weights or biases is out of range.")
         if self.rows % len(self.scales):
             raise MubinnError(
                 f"{len(self.scales)} groups of scales do not divide {self.rows} rows."
