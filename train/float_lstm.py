@@ -1,0 +1,224 @@
+"""The float LSTM classifier in JAX: Eq. (1)-(6), mean or last readout, dense layer.
+
+This module imports JAX and optax; `mubinn.train.trainer` loads it only when training starts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+
+from mubinn.golden.errors import MubinnError
+from mubinn.golden.float_model import FloatLstm, FloatModel, Preprocessing, Readout
+
+Params: TypeAlias = dict[str, Any]
+"""``{"layers": ({"wx": [4H, I], "wh": [4H, H], "b": [4H]}, ...), "wd": [C, H], "bd": [C]}``.
+
+float32; gates are stacked in the order f, i, g, o.
+"""
+
+
+def init_params(seed: int, features: int, hidden: int, classes: int) -> Params:
+    """Draw the weights of one layer and its classifier.
+
+    Matrices are uniform in +-sqrt(6 / (fan in + fan out)) of one gate (Glorot); biases are 0, the
+    forget bias among them: c is clipped, so it needs no help to live long.
+    """
+    rng = np.random.default_rng([seed, 0])
+
+    def uniform(rows: int, columns: int, fan: int) -> Array:
+        limit = np.sqrt(6 / fan)
+        return jnp.asarray(rng.uniform(-limit, limit, (rows, columns)), jnp.float32)
+
+    layer = {
+        "wx": uniform(4 * hidden, features, features + hidden),
+        "wh": uniform(4 * hidden, hidden, 2 * hidden),
+        "b": jnp.zeros(4 * hidden, jnp.float32),
+    }
+    dense = uniform(classes, hidden, hidden + classes)
+    return {"layers": (layer,), "wd": dense, "bd": jnp.zeros(classes, jnp.float32)}
+
+
+def _scan(zx: Array, wh: Array, clip: float) -> tuple[Array, tuple[Array, ...]]:
+    """Run the recurrence; return h and what its gradient needs, all [T, B, ...]."""
+    hidden = wh.shape[1]
+
+    def step(carry: tuple[Array, Array], z: Array) -> tuple[tuple[Array, Array], Any]:
+        h, c = carry
+        zf, zi, zg, zo = jnp.split(z + h @ wh.T, 4, axis=1)
+        f, i, o = jax.nn.sigmoid(zf), jax.nn.sigmoid(zi), jax.nn.sigmoid(zo)
+        g = jnp.tanh(zg)
+        u = f * c + i * g
+        c_next = jnp.clip(u, -clip, clip)
+        th = jnp.tanh(c_next)
+        h_next = o * th
+        return (h_next, c_next), (h_next, (c, f, i, g, o, u, th))
+
+    zero = jnp.zeros((zx.shape[1], hidden), zx.dtype)
+    h, saved = jax.lax.scan(step, (zero, zero), zx)[1]
+    return h, saved
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
+def recurrence(zx: Array, wh: Array, clip: float) -> Array:
+    """LSTM recurrence over pre-activations of the input.
+
+    The gradient is written out: it takes dWh as one product over all steps after the backward
+    scan, where automatic differentiation makes one small product and sum a step. A training step
+    takes half the time for it.
+
+    Parameters
+    ----------
+    zx : float32 [T, B, 4H]
+        ``x W_x^T + b`` of every step.
+    wh : float32 [4H, H]
+    clip : float
+        c is clipped to [-clip, clip] after Eq. (5); the gradient is 0 outside. ``inf`` for none.
+
+    Returns
+    -------
+    float32 [T, B, H]
+        h of every step.
+    """
+    return _scan(zx, wh, clip)[0]
+
+
+def _forward_rule(zx: Array, wh: Array, clip: float) -> tuple[Array, tuple[Any, ...]]:
+    h, saved = _scan(zx, wh, clip)
+    return h, (h, saved, wh)
+
+
+def _backward_rule(clip: float, kept: tuple[Any, ...], dh_out: Array) -> tuple[Array, Array]:
+    h, saved, wh = kept
+
+    def step(carry: tuple[Array, Array], inputs: Any) -> tuple[tuple[Array, Array], Array]:
+        dh, dc = carry
+        dh_here, (c, f, i, g, o, u, th) = inputs
+        dh = dh + dh_here
+        du = jnp.where(jnp.abs(u) <= clip, dc + dh * o * (1 - th * th), 0.0)
+        dz = jnp.concatenate(
+            [
+                du * c * f * (1 - f),
+                du * g * i * (1 - i),
+                du * i * (1 - g * g),
+                dh * th * o * (1 - o),
+            ],
+            axis=1,
+        )
+        return (dz @ wh, du * f), dz
+
+    zero = jnp.zeros_like(h[0])
+    dz = jax.lax.scan(step, (zero, zero), (dh_out, saved), reverse=True)[1]
+    return dz, jnp.einsum("tbj,tbh->jh", dz[1:], h[:-1])
+
+
+recurrence.defvjp(_forward_rule, _backward_rule)
+
+
+def logits(params: Params, x: Array, clip: float, readout: Readout) -> Array:
+    """Classify windows.
+
+    Parameters
+    ----------
+    params : Params
+    x : float32 [B, T, I]
+    clip : float
+        Bound of abs(c), ``inf`` for none.
+    readout : "mean" or "last"
+
+    Returns
+    -------
+    float32 [B, C]
+    """
+    steps = jnp.swapaxes(x, 0, 1)
+    for layer in params["layers"]:
+        steps = recurrence(steps @ layer["wx"].T + layer["b"], layer["wh"], clip)
+    seen = steps.mean(axis=0) if readout == "mean" else steps[-1]
+    return jnp.asarray(seen @ params["wd"].T + params["bd"])
+
+
+def loss(params: Params, x: Array, y: Array, clip: float, readout: Readout) -> Array:
+    """Mean cross entropy in nats of the classes `y` (int [B]) over a batch."""
+    scores = jax.nn.log_softmax(logits(params, x, clip, readout))
+    return -jnp.take_along_axis(scores, y[:, None], axis=1).mean()
+
+
+@lru_cache(maxsize=8)
+def compiled(
+    clip: float, readout: Readout, rate: float, warmup: float, grad_norm: float, total: int
+) -> tuple[Any, Callable[..., Any], Callable[..., Any]]:
+    """Make what a run of `total` steps needs; runs that differ in seed or fold share it.
+
+    Adam's step size climbs linearly to `rate` over the share `warmup` of the steps and falls to 0
+    along a cosine; gradients are scaled down to the norm `grad_norm`.
+
+    Returns
+    -------
+    optimizer : optax.GradientTransformation
+    step : callable
+        ``(params, state, x, y) -> (params, state, loss)``, jitted; the first two are consumed.
+    evaluate : callable
+        ``(params, x) -> logits``, jitted.
+    """
+    warm = max(1, math.ceil(warmup * total))
+
+    def schedule(count: Any) -> Array:
+        rest = jnp.clip((count - warm) / max(1, total - warm), 0, 1)
+        return rate * jnp.minimum((count + 1) / warm, 0.5 * (1 + jnp.cos(jnp.pi * rest)))
+
+    optimizer = optax.chain(optax.clip_by_global_norm(grad_norm), optax.adam(schedule))
+
+    def step(params: Params, state: Any, x: Array, y: Array) -> tuple[Params, Any, Array]:
+        value, gradient = jax.value_and_grad(loss)(params, x, y, clip, readout)
+        updates, state = optimizer.update(gradient, state, params)
+        return optax.apply_updates(params, updates), state, value
+
+    def evaluate(params: Params, x: Array) -> Array:
+        return logits(params, x, clip, readout)
+
+    return optimizer, jax.jit(step, donate_argnums=(0, 1)), jax.jit(evaluate)
+
+
+def to_model(
+    params: Params,
+    clip: float,
+    readout: Readout,
+    preprocessing: Preprocessing,
+    meta: dict[str, str],
+) -> FloatModel:
+    """Hand trained weights over to the golden model, exactly (float32 fits into float64)."""
+    wide = jax.tree.map(partial(np.asarray, dtype=np.float64), params)
+    c_clip = None if np.isinf(clip) else clip
+    layers = tuple(FloatLstm(v["wx"], v["wh"], v["b"], c_clip) for v in wide["layers"])
+    return FloatModel(layers, wide["wd"], wide["bd"], readout, preprocessing, meta)
+
+
+def from_model(model: FloatModel) -> tuple[Params, float, Readout]:
+    """Return (params, clip, readout) of a golden model, rounded to float32.
+
+    Raises
+    ------
+    MubinnError
+        The layers clip c at different bounds, which this graph does not express.
+    """
+    if len({layer.c_clip for layer in model.layers}) > 1:
+        raise MubinnError("The layers clip c at different bounds; training needs one for all.")
+    layers = tuple(
+        {name: jnp.asarray(getattr(layer, name), jnp.float32) for name in ("wx", "wh", "b")}
+        for layer in model.layers
+    )
+    params = {
+        "layers": layers,
+        "wd": jnp.asarray(model.wd, jnp.float32),
+        "bd": jnp.asarray(model.bd, jnp.float32),
+    }
+    clip = model.layers[0].c_clip
+    return params, np.inf if clip is None else clip, model.readout

@@ -1,0 +1,42 @@
+"""A progress display for training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+
+from mubinn.train.trainer import Progress
+
+
+@contextmanager
+def rich_progress(console: Console | None = None) -> Iterator[Callable[[Progress], None]]:
+    """Show one bar over all epochs while the context lasts.
+
+    Yields the callback for `train_float`. The bar goes to stderr by default, so that stdout stays
+    free for results, and shows nothing but its last state where stderr is no terminal.
+    """
+    columns = (
+        TextColumn("epoch {task.fields[epoch]}"),
+        BarColumn(),
+        TextColumn("loss {task.fields[loss]}  validation {task.fields[validation]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Bar(*columns, console=console or Console(stderr=True)) as bar:
+        task = bar.add_task("train", total=None, epoch="-", loss="-", validation="-")
+
+        def show(now: Progress) -> None:
+            bar.update(
+                task,
+                total=now.epochs * now.steps,
+                completed=now.epoch * now.steps + now.step,
+                epoch=f"{now.epoch + 1}/{now.epochs}",
+                loss=f"{now.loss:.3f}",
+                validation="-" if now.validation is None else f"{100 * now.validation:.1f} %",
+            )
+
+        yield show

@@ -1,0 +1,146 @@
+"""The recipe of a float training run, and how it splits the windows. NumPy only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mubinn.golden.errors import MubinnError
+from mubinn.golden.float_model import READOUTS, Readout
+from mubinn.train.eeg_set import EegSet
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the trained weights, apart from the data.
+
+    Parameters
+    ----------
+    fold : int
+        Fold held out for the test accuracy; training sees the other folds.
+    epochs : int
+        Passes over the training windows. The last epoch's weights are the result.
+    seed : int
+        Seeds the weights and the order of the windows.
+    hidden : int
+        LSTM cells.
+    readout : "mean" or "last"
+    c_clip : float or None
+        c is clipped to [-c_clip, c_clip]; None for no clipping.
+    learning_rate, warmup, grad_norm : float
+        Peak of Adam's step size, reached after the share `warmup` of all steps and followed by a
+        cosine to 0; the bound of the gradient's norm.
+    batch : int
+        Windows a step. Windows that fill no last batch sit out the epoch; the order is new in
+        each.
+    validation : float
+        Share of the training subjects, at least one, set aside for a validation accuracy; 0 for
+        none.
+    normalise, decimate
+        Handed to `mubinn.train.eeg.prepare`.
+
+    Raises
+    ------
+    MubinnError
+        A value is out of range.
+    """
+
+    fold: int = 0
+    epochs: int = 6
+    seed: int = 0
+    hidden: int = 100
+    readout: Readout = "mean"
+    c_clip: float | None = 1.0
+    learning_rate: float = 2e-3
+    warmup: float = 0.05
+    grad_norm: float = 1.0
+    batch: int = 64
+    validation: float = 0.0
+    normalise: Literal["window", "none"] = "window"
+    decimate: int = 2
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "hidden", "batch", "decimate"):
+            if getattr(self, name) < 1:
+                raise MubinnError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        for name in ("fold", "seed"):
+            if getattr(self, name) < 0:
+                raise MubinnError(f"{name} is {getattr(self, name)}; it must not be negative.")
+        for name in ("learning_rate", "grad_norm", "c_clip"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise MubinnError(f"{name} is {value}; it must be a positive number.")
+        for name in ("warmup", "validation"):
+            if not 0 <= getattr(self, name) < 1:
+                raise MubinnError(f"{name} is {getattr(self, name)}; it must be in [0, 1).")
+        if self.readout not in READOUTS:
+            raise MubinnError(f"Readout {self.readout!r} is unknown; use 'mean' or 'last'.")
+
+    def fingerprint(self, data: EegSet) -> str:
+        """SHA-256 of the recipe and the data: the same for runs that must give equal weights."""
+        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode())
+        for column in (data.x, data.y, data.subject, data.fold):
+            digest.update(f"{column.dtype}{column.shape}".encode())
+            digest.update(np.ascontiguousarray(column).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Split:
+    """Window indices of the three parts; no subject is in two of them."""
+
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    test: NDArray[np.int64]
+
+
+def split(data: EegSet, recipe: Recipe) -> Split:
+    """Split by subjects: the held-out fold, the validation subjects, the rest.
+
+    The validation subjects depend on the fold, not on the seed, so that seeds are compared on the
+    same windows.
+
+    Raises
+    ------
+    MubinnError
+        The fold does not exist or is all there is, or the training windows fill no batch or show
+        one class only.
+    """
+    if not (data.fold == recipe.fold).any():
+        raise MubinnError(
+            f"Fold {recipe.fold} has no windows; the data have folds "
+            f"{', '.join(map(str, np.unique(data.fold)))}."
+        )
+    outside = data.fold != recipe.fold
+    subjects = np.unique(data.subject[outside])
+    aside = math.ceil(recipe.validation * len(subjects))
+    chosen = np.random.default_rng(recipe.fold).permutation(subjects)[:aside]
+    validation = outside & np.isin(data.subject, chosen)
+    train = np.flatnonzero(outside & ~validation)
+    if len(train) < recipe.batch:
+        raise MubinnError(
+            f"{len(train)} training windows do not fill a batch of {recipe.batch}; "
+            "give more windows or a smaller batch."
+        )
+    if len(np.unique(data.y[train])) < 2:
+        raise MubinnError(
+            f"All training windows outside fold {recipe.fold} belong to one class; "
+            "spread the classes over the folds."
+        )
+    return Split(train, np.flatnonzero(validation), np.flatnonzero(~outside))
+
+
+def batches(split: Split, recipe: Recipe, epoch: int) -> NDArray[np.int64]:
+    """Window indices [steps, batch] of one epoch; a function of (seed, epoch) alone.
+
+    So a resumed run draws what the uninterrupted one does, with no generator state to keep.
+    """
+    order = np.random.default_rng([recipe.seed, 1, epoch]).permutation(split.train)
+    steps = len(order) // recipe.batch
+    return order[: steps * recipe.batch].reshape(steps, recipe.batch)
