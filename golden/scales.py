@@ -64,6 +64,8 @@ class Quantizer:
         object.__setattr__(self, "offset", frozen(self.offset, np.int64))
         if self.scales.ndim != 1 or not len(self.scales) or (self.scales < 0).any():
             raise MubinnError(f"scales {self.scales.tolist()} are not a list of integers >= 0.")
+        if self.offset.ndim > 1 or not self.offset.size:
+            raise MubinnError("an offset is neither one number nor one per element.")
         if max(self.scales.max(), self.offset.max(), -self.offset.min()) >= MAX_SCALE:
             raise MubinnError(f"a scale or offset is {MAX_SCALE} units or more: rescale the model.")
         if not 0 <= self.fraction <= 30:
@@ -164,7 +166,7 @@ class LevelTensor:
             )
         if (self.scales < 0).any() or (self.scales >= MAX_STORED_SCALE).any():
             raise MubinnError("a scale of the stored weights or biases is out of range.")
-        if self.rows % len(self.scales):
+        if not len(self.scales) or self.rows % len(self.scales):
             raise MubinnError(
                 f"{len(self.scales)} groups of scales do not divide {self.rows} rows."
             )
