@@ -4,9 +4,11 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ TIMESCALE = ("1ns", "1ns")
 
 # Objects of Verilator's runtime: the same for every design, and most of the compilation's time.
 _RUNTIME = "verilated*.o"
+_AHEAD_S = 86_400
 
 
 def cache_root(cache_dir: Path | None = None) -> Path:
@@ -49,11 +52,22 @@ def cache_root(cache_dir: Path | None = None) -> Path:
 
 
 def run_job(
-    simulator: str, action: str, arguments: dict[str, Any], env: Mapping[str, str], log: Path
+    simulator: str,
+    action: str,
+    arguments: dict[str, Any],
+    env: Mapping[str, str],
+    log: Path,
+    timeout_s: float = 3600,
 ) -> int:
     """Run one job of cocotb's runner in a process of its own; return its exit status.
 
-    Everything it prints goes to `log`.
+    Everything it prints goes to `log`. The simulator is ended with the job where that takes more
+    than `timeout_s` seconds or the caller is interrupted.
+
+    Raises
+    ------
+    MubinnError
+        If the time is up.
     """
     with tempfile.TemporaryDirectory() as folder:
         job = Path(folder) / "job.json"
@@ -61,11 +75,28 @@ def run_job(
             json.dumps({"simulator": simulator, "action": action, "arguments": arguments})
         )
         command = [sys.executable, "-P", "-m", "mubinn.sim.cocotb_job", str(job)]
-        with log.open("w") as stream:
-            done = subprocess.run(
-                command, env=dict(env), stdout=stream, stderr=subprocess.STDOUT, check=False
-            )
-    return done.returncode
+        with (
+            log.open("w") as stream,
+            subprocess.Popen(
+                command,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            ) as process,
+        ):
+            try:
+                return process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                raise MubinnError(
+                    f"The {action} with {simulator} took more than {timeout_s:g} s and was ended; "
+                    f"its messages are in {log}."
+                ) from None
+            finally:
+                if process.returncode is None:
+                    # The whole session: the simulator is a child of the job.
+                    os.killpg(process.pid, signal.SIGKILL)
 
 
 def publish(made: Path, final: Path) -> None:
@@ -143,6 +174,8 @@ def compile_design(
     if runtime.is_dir():
         for part in runtime.glob(_RUNTIME):
             shutil.copyfile(part, made / part.name)
+            # make compiles what is older than the makefile, which Verilator has yet to write.
+            os.utime(made / part.name, (time.time() + _AHEAD_S,) * 2)
     arguments: dict[str, Any] = {
         "sources": [str(source)],
         "hdl_toplevel": top,

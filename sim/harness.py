@@ -123,7 +123,12 @@ class Harness(wiring.Component):
         random = self._random(m, running)
         i_pause = random[:STALL_BITS] < self.stall_i
         o_pause = random[STALL_BITS : 2 * STALL_BITS] < self.stall_o
-        chosen = self.feed.word_select(sent, self.i_width)
+        chosen = Signal(self.i_width)
+        # A case for each word: simulators shift the whole vector for a variable slice.
+        with m.Switch(sent):
+            for k in range(self.batch):
+                with m.Case(k):
+                    m.d.comb += chosen.eq(self.feed.word_select(k, self.i_width))
         i_taken, o_taken = i_valid & i_ready, self.unit.o.valid & o_ready
         m.d.comb += [
             i_valid.eq(running & (sent != self.count) & (hold | ~i_pause)),

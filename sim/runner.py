@@ -65,6 +65,7 @@ def simulate(
     python_path: Sequence[Path] = (),
     plusargs: Sequence[str] = (),
     extra_env: Mapping[str, str] | None = None,
+    timeout_s: float = 3600,
 ) -> SimResult:
     """Run a cocotb bench against a component.
 
@@ -93,6 +94,8 @@ def simulate(
         Folders in which the simulator's Python finds further modules.
     plusargs, extra_env
         For the simulator.
+    timeout_s : float
+        Wall time after which the run is ended.
 
     Returns
     -------
@@ -131,7 +134,7 @@ def simulate(
         "plusargs": [*plusargs, *_wave_arguments(simulator, waves, fst)],
     }
     started = time.perf_counter()
-    status = run_job(simulator, "test", arguments, env, log)
+    status = run_job(simulator, "test", arguments, env, log, timeout_s)
     wall = time.perf_counter() - started
     tests, cycles, seconds = _read_results(results, bench, status, log)
     outputs = _read_outputs(folder / "outputs.npz")

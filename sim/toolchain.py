@@ -5,6 +5,7 @@ import os
 import shutil
 import stat
 import subprocess
+import sys
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,9 +17,12 @@ SIMULATORS = ("verilator", "icarus")
 # What the compilation of a Verilator simulation calls, and the Debian package it is in.
 _COMPILE_TOOLS = {"g++": "g++", "make": "make", "perl": "perl"}
 
-# The wheel's makefile names a compiler that exists on its build machine alone, and an empty flag
-# for the precompiled header; a make variable on the command line of Verilator does not reach it.
-_MAKEFLAGS = "CFG_CXXFLAGS_PCH_I=-include CXX=g++ LINK=g++ AR=ar OPT_FAST=-O3"
+# The wheel's makefile names programs of its build machine, and an empty flag for the precompiled
+# header; a make variable on the command line of Verilator does not reach it.
+_MAKEFLAGS = (
+    "CFG_CXXFLAGS_PCH_I=-include CXX=g++ LINK=g++ AR=ar OPT_FAST=-O3 OPT_GLOBAL=-O2 "
+    f"PYTHON3={sys.executable}"
+)
 
 
 def require(tools: dict[str, str], purpose: str) -> None:
@@ -64,7 +68,13 @@ def verilator_root() -> Path:
         program = root / "bin" / name
         mode = program.stat().st_mode
         if not mode & stat.S_IXUSR:
-            program.chmod(mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+            try:
+                program.chmod(mode | stat.S_IXUSR | stat.S_IXGRP | stat.S_IXOTH)
+            except OSError as error:
+                raise MubinnError(
+                    f"Verilator's program {program} is not executable; mark it so with "
+                    f"`chmod +x {program}`."
+                ) from error
     return root
 
 
@@ -106,7 +116,7 @@ def prepare(simulator: str) -> tuple[dict[str, str], str]:
         raise MubinnError(f"Unknown simulator {simulator}; choose one of {', '.join(SIMULATORS)}.")
     require(_COMPILE_TOOLS, "Simulation with Verilator")
     root = verilator_root()
-    env["PATH"] = f"{root / 'bin'}{os.pathsep}{env['PATH']}"
+    env["PATH"] = f"{root / 'bin'}{os.pathsep}{env.get('PATH', os.defpath)}"
     env["VERILATOR_ROOT"] = str(root)
     env["MAKEFLAGS"] = _MAKEFLAGS
     version = importlib.metadata.version("verilator")
