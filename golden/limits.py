@@ -69,8 +69,8 @@ def _peak(quantizer: "Quantizer") -> float:
 
 
 def _product(left: "Quantizer", right: "LevelTensor", fraction: int) -> float:
-    """Largest product of a value of `left`, without its offset, and one of `right`."""
-    largest = float(left.scales.sum()) * float(right.scales.sum(axis=1).max())
+    """Largest product of a value of `left` and one of `right`, in units of `fraction` bits."""
+    largest = float(left.peak) * float(right.scales.sum(axis=1).max())
     return float(np.ldexp(largest, fraction - left.fraction - right.fraction))
 
 

@@ -1,0 +1,175 @@
+"""How far the bit-true model may lie from the float64 reference with the same stored numbers.
+
+Both start a step from the same codes (teacher forcing). Then, with u = 2**-z_fraction of the
+activations' input format:
+
+========  =========================================================================================
+z         equal: every term is a multiple of 2**-z_fraction (of the layer), fewer than 2**52 of them
+y         apart by at most `activation_bound`: rounding z to u, saturating it at the format's ends,
+          interpolating the table, rounding its nodes and its result
+gate      codes equal wherever the reference's residuals (`margin`) all exceed the bound of y
+c_raw, c  equal where the four gate codes are: products of dyadic numbers below 2**52
+tanh_c    apart by at most `activation_bound`, where the codes of c are equal
+h_raw     apart by at most that, times the largest value of o
+h         codes equal wherever `margin` of h_raw exceeds its bound
+========  =========================================================================================
+
+A third source of error, the fixed-point scales against the real ones that they came from, is no
+part of the reference with stored numbers; `scale_rounding_bound` bounds it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mubinn.golden.activation import ActivationParams, exact
+from mubinn.golden.fixed import Floats
+from mubinn.golden.float_model import GATES, FloatLstm, FloatModel
+from mubinn.golden.lstm_model import QuantizedLstm, QuantizedModel
+from mubinn.golden.reference import FloatQuantizer, LayerQuantizers
+from mubinn.golden.scales import Quantizer
+
+SLOPE = {"sigmoid": 0.25, "tanh": 1.0}
+"""Largest slope of each function, reached at 0."""
+
+LIMITS = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
+"""Values towards minus and plus infinity."""
+
+FLOAT_SLACK = 2.0**-45
+"""More than float64 rounds in the reference's own activations and residuals."""
+
+
+def dequantize(model: QuantizedModel) -> tuple[FloatModel, list[LayerQuantizers]]:
+    """Return the reference with exactly the numbers that `model` stores.
+
+    Weights become their values; the offsets of x and h are taken out of the biases that they were
+    folded into. Every number is exact in float64. A layer above the first reads values that the
+    layer below has already encoded, so its x has no quantizer: encoding such a value once more
+    could give another code where scales do not fall fast enough, and hardware encodes it once.
+
+    Returns
+    -------
+    FloatModel, list of LayerQuantizers
+        Arguments of `reference.logits` and `reference.run_layer`.
+    """
+    layers, quantizers = [], []
+    for index, layer in enumerate(model.layers):
+        wx, wh = layer.wx.float_values, layer.wh.float_values
+        x_offset = np.broadcast_to(layer.x.float_offset, layer.features)
+        h_offset = np.broadcast_to(layer.h.float_offset, layer.hidden)
+        bias = layer.b.float_values - wx @ x_offset - wh @ h_offset
+        layers.append(FloatLstm(wx, wh, bias))
+        quantizers.append(
+            LayerQuantizers(
+                x=_float(layer.x) if index == 0 else FloatQuantizer(),
+                h=_float(layer.h),
+                c=_float(layer.c),
+                gates={name: _float(layer.gates[name]) for name in GATES},
+            )
+        )
+    top, dense = model.layers[-1], model.dense
+    wd = dense.w.float_values
+    bd = dense.b.float_values - wd @ np.broadcast_to(top.h.float_offset, top.hidden)
+    floats = FloatModel(tuple(layers), wd, bd, model.readout, model.preprocessing, dict(model.meta))
+    return floats, quantizers
+
+
+def _float(quantizer: Quantizer) -> FloatQuantizer:
+    return FloatQuantizer(quantizer.float_scales, quantizer.float_offset)
+
+
+def rounding_bound(params: ActivationParams, fraction: int) -> float:
+    """Return the largest change of the exact function when z of `fraction` bits is requantized.
+
+    Half a unit of the input format times the largest slope, where bits are dropped; or, where z
+    lies beyond the format, what the function still gains from the format's end to infinity.
+    """
+    unit = 2.0**-params.in_fraction
+    half = unit / 2 if fraction > params.in_fraction else 0.0
+    low = -(2.0 ** (params.in_width - 1)) * unit
+    below, above = LIMITS[params.kind]
+    tail_low = float(exact(params.kind, low)) - below
+    tail_high = above - float(exact(params.kind, -low - unit))
+    return max(SLOPE[params.kind] * half, tail_low, tail_high)
+
+
+def activation_bound(params: ActivationParams, fraction: int) -> float:
+    """Return a bound on the distance between the unit's y and the exact function of z.
+
+    Parameters
+    ----------
+    params : ActivationParams
+    fraction : int
+        Fraction bits of z before it is requantized to the unit's input.
+    """
+    return rounding_bound(params, fraction) + params.error_bound + FLOAT_SLACK
+
+
+@dataclass(frozen=True)
+class StepBounds:
+    """Bounds on abs(bit-true - reference) in one step from equal codes.
+
+    Attributes
+    ----------
+    y : mapping of gate name to float
+    tanh_c : float
+        Where the codes of c are equal.
+    h_raw : float
+        Where the codes of c and o are equal.
+    """
+
+    y: Mapping[str, float]
+    tanh_c: float
+    h_raw: float
+
+
+def step_bounds(layer: QuantizedLstm) -> StepBounds:
+    """Return the bounds of one step of `layer`, from its formats and the values of o alone."""
+    formats, o = layer.formats, layer.gates["o"]
+    tanh_c = activation_bound(formats.activation("c"), layer.c.fraction)
+    y = {name: activation_bound(formats.activation(name), layer.z_fraction) for name in GATES}
+    return StepBounds(y, tanh_c, float(np.ldexp(o.peak, -o.fraction)) * tanh_c)
+
+
+def margin(value: npt.ArrayLike, quantizer: FloatQuantizer) -> Floats:
+    """Return how far `value` may move before its code changes: the smallest abs(residual).
+
+    Parameters
+    ----------
+    value : float64 [...]
+    quantizer : FloatQuantizer
+        With scales.
+
+    Returns
+    -------
+    float64 [...]
+        min over k of abs(r_k), with r_k the residual that level k of Algorithm 1 compares with 0.
+    """
+    residual = np.asarray(value, np.float64) - np.asarray(quantizer.offset, np.float64)
+    smallest = np.full(residual.shape, np.inf)
+    for scale in np.asarray(quantizer.scales, np.float64):
+        smallest = np.minimum(smallest, np.abs(residual))
+        residual = residual - np.where(residual >= 0, scale, -scale)
+    return smallest
+
+
+def scale_rounding_bound(layer: QuantizedLstm) -> Floats:
+    """Return a bound on abs(z_fixed - z_float) for equal level bits and codes, float64 [4H].
+
+    z_float has real scales that lie within half a unit of the stored ones: ux of x, uh of h, uw of
+    the weights, ub of the bias. A product a w then differs from the stored one by at most
+    ``a uw + w ux + ux uw``, stands n times in z at most, and each level of the bias adds ub.
+    """
+    half = {
+        name: 2.0 ** -(getattr(layer, name).fraction + 1) for name in ("x", "h", "wx", "wh", "b")
+    }
+    total = np.full(layer.wx.rows, layer.b.levels * half["b"])
+    for left, right, n in (("x", "wx", layer.features), ("h", "wh", layer.hidden)):
+        a = np.asarray(getattr(layer, left).float_scales)[None, :, None]
+        weights = getattr(layer, right)
+        w = np.ldexp(weights.row_scales.astype(np.float64), -weights.fraction)[:, None, :]
+        error = a * half[right] + w * half[left] + half[left] * half[right]
+        total = total + n * error.sum(axis=(1, 2))
+    return np.asarray(total, np.float64)
