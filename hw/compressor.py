@@ -52,6 +52,7 @@ class BitHeap:
         self._delay = delay or AdderDelay()
         self._constant = 0
         self._order = count()
+        self._operands: list[tuple[Signal, Value]] = []
         self._columns: list[list[tuple[float, int, Value]]] = [[] for _ in range(width)]
 
     def add_bit(self, weight: int, bit: ValueLike, arrival: float = 0) -> None:
@@ -66,7 +67,7 @@ class BitHeap:
 
     def add(self, value: ValueLike, weight: int = 0, arrival: float = 0) -> None:
         """Add ``value << weight``; a signed value's sign bit s counts as ``~s`` less a constant."""
-        value = Value.cast(value)
+        value = self._name(Value.cast(value))
         top = len(value) - 1
         for k in range(top + 1):
             if k == top and value.shape().signed:
@@ -74,6 +75,18 @@ class BitHeap:
                 self.add_const(-(1 << weight + k))
             else:
                 self.add_bit(weight + k, value[k], arrival)
+
+    def _name(self, value: Value) -> Value:
+        """Return a signal that :meth:`compress` sets to `value`, unless that has a name already.
+
+        Each bit of an operand is used by itself; without a name each would repeat the operand's
+        whole expression.
+        """
+        if isinstance(value, Signal | Const):
+            return value
+        signal = Signal(value.shape(), name=f"{self.name}_in{len(self._operands)}")
+        self._operands.append((signal, value))
+        return signal
 
     def add_const(self, constant: int) -> None:
         """Add a constant, of either sign."""
@@ -114,6 +127,8 @@ class BitHeap:
 
     def _reduce(self, m: Module) -> list[list[Value]]:
         """Compress every column to at most two bits and return them."""
+        m.d.comb += [signal.eq(value) for signal, value in self._operands]
+        self._operands.clear()
         arrival: list[float] = []
         result: list[list[Value]] = []
         columns, self._columns = self._columns, []

@@ -40,63 +40,47 @@ def _uniform_splits(width: int, kind: str) -> _Split:
 
 
 def _arrival_splits(arrival: Sequence[float]) -> _Split:
-    """Return the splits that make every carry earliest when bit k arrives at ``arrival[k]``.
+    """Return the splits of a small network among those whose last carry is earliest.
 
-    The model counts two-input gates: a generate passes one gate from its upper generate and two
-    from the rest, a propagate one. Of equally fast splits the one whose parts exist already wins,
-    then the one with the lowest cut, so that spans are shared.
+    A span is there two gates after the later of its parts. The carries are built from the lowest
+    up; each takes, of the splits that meet the common deadline, the one that adds fewest spans.
     """
     width = len(arrival)
-    gen = {(k, k): t + 1.0 for k, t in enumerate(arrival)}
-    prop = dict(gen)
-    best: _Split = {}
-    for size in range(2, width + 1):
-        for low in range(width - size + 1):
-            high = low + size - 1
-            time, cut = min(
-                (
-                    max(gen[high, k + 1] + 1, prop[high, k + 1] + 2, gen[k, low] + 2),
-                    k,
-                )
-                for k in range(low, high)
-            )
-            best[high, low] = cut
-            gen[high, low] = time
-            prop[high, low] = 1 + max(prop[high, cut + 1], prop[cut, low])
-    return _share(width, best, gen, prop)
+    ready = {(k, k): float(t) for k, t in enumerate(arrival)}
 
+    def after(high: int, low: int, cut: int) -> float:
+        return 2 + max(ready[high, cut + 1], ready[cut, low])
 
-def _share(
-    width: int,
-    best: _Split,
-    gen: dict[tuple[int, int], float],
-    prop: dict[tuple[int, int], float],
-) -> _Split:
-    """Keep the spans that the carries use; among equally fast cuts prefer spans in use."""
-    used: _Split = {}
+    for span in range(2, width + 1):
+        for low in range(width - span + 1):
+            high = low + span - 1
+            ready[high, low] = min(after(high, low, k) for k in range(low, high))
+    deadline = max((ready[high, 0] for high in range(width)), default=0.0)
+    splits: _Split = {}
 
-    def need(high: int, low: int) -> None:
-        if high == low or (high, low) in used:
+    def size(high: int, low: int) -> int:
+        """Estimate how many spans (high, low) adds."""
+        if high == low or (high, low) in splits:
+            return 0
+        return 1 if high - 1 == low or (high - 1, low) in splits else high - low
+
+    def build(high: int, low: int, due: float) -> None:
+        if high == low or (high, low) in splits:
             return
-        options = [
-            k
-            for k in range(low, high)
-            if max(gen[high, k + 1] + 1, prop[high, k + 1] + 2, gen[k, low] + 2) <= gen[high, low]
-            and max(prop[high, k + 1], prop[k, low]) + 1 <= prop[high, low]
-        ]
-
-        def cost(cut: int) -> tuple[int, int]:
-            parts = ((high, cut + 1), (cut, low))
-            return sum(p not in used and p[0] != p[1] for p in parts), cut
-
-        cut = min(options, key=cost, default=best[high, low])
-        used[high, low] = cut
-        need(high, cut + 1)
-        need(cut, low)
+        cuts = sorted(range(low, high), key=lambda k: size(high, k + 1) + size(k, low))
+        # A span built for a later deadline may leave no cut that meets this one.
+        cut = next(
+            (k for k in cuts if after(high, low, k) <= due),
+            min(cuts, key=lambda k: after(high, low, k)),
+        )
+        splits[high, low] = cut
+        build(high, cut + 1, due - 2)
+        build(cut, low, due - 2)
+        ready[high, low] = after(high, low, cut)
 
     for high in range(width):
-        need(high, 0)
-    return used
+        build(high, 0, deadline)
+    return splits
 
 
 def prefix_add(
@@ -106,7 +90,7 @@ def prefix_add(
     cin: ValueLike | None = None,
     *,
     name: str,
-    kind: str = "arrival",
+    kind: str = "sklansky",
     arrival: Sequence[float] | None = None,
 ) -> Value:
     """Return ``a + b + cin`` as an unsigned value of ``max(len(a), len(b)) + 1`` bits.
