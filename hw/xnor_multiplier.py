@@ -1,0 +1,51 @@
+"""XNOR multiplier: the dot product of two vectors of signs (the paper's Fig. 2 and Eq. 8)."""
+
+from amaranth.hdl import Cat, Const, Module, Signal, signed
+from amaranth.lib import data
+
+from mubinn.golden.xnor_multiplier import XnorMultiplierParams
+from mubinn.hw.popcount import popcount
+from mubinn.hw.unit import StreamUnit
+
+
+class XnorMultiplier(StreamUnit):
+    """``dot = 2 popcount(xnor(a, w)) - lanes``, exact; latency 0, one transfer a cycle.
+
+    The dot product has the parity of `lanes`, so that its lowest bit is a constant; the
+    others are the count less ``ceil(lanes / 2)``, a constant in the compressor network.
+
+    Parameters
+    ----------
+    params : XnorMultiplierParams
+    network : str
+        See :func:`mubinn.hw.popcount.popcount`.
+
+    Members
+    -------
+    i : In(stream of {a: lanes, w: lanes})
+        Bit 1 stands for +1, bit 0 for -1.
+    o : Out(stream of {dot: signed(dot_width)})
+    """
+
+    def __init__(self, params: XnorMultiplierParams, *, network: str = "carry-save") -> None:
+        self.params = params
+        self.network = network
+        super().__init__(
+            data.StructLayout({"a": params.lanes, "w": params.lanes}),
+            data.StructLayout({"dot": signed(params.dot_width)}),
+        )
+
+    def compute(self, m: Module) -> None:
+        """Add the XNOR gates and the count."""
+        lanes, i = self.params.lanes, self.i.payload
+        same = Signal(lanes)
+        m.d.comb += same.eq(~(i.a ^ i.w))
+        half = popcount(
+            m,
+            [same[k] for k in range(lanes)],
+            self.params.dot_width - 1,
+            constant=-((lanes + 1) // 2),
+            arrival=1,
+            network=self.network,
+        )
+        m.d.comb += self.o.payload.dot.eq(Cat(Const(lanes & 1, 1), half))
