@@ -1,0 +1,24 @@
+"""Bench of the bias add."""
+
+from mubinn.golden.bias_add import bias_add
+from mubinn.sim.draw import draw
+from mubinn.sim.tb_unit import full_speed, pins, stalled
+
+__all__ = ["full_speed", "golden", "pins", "stalled", "stimulus"]
+
+
+def stimulus(params, random, count):
+    products = {
+        name: draw(random, count, params.product_width, signed=True)
+        for name in ("product_x", "product_h")
+    }
+    return products | {
+        "acc": draw(random, count, params.sum_width, signed=True),
+        "first": draw(random, count, 1),
+        "bias": draw(random, count, params.levels),
+        "scales": draw(random, (count, params.levels), params.scale_width),
+    }
+
+
+def golden(params, fields):
+    return {"sum": bias_add(params, **fields)}
