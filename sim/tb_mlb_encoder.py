@@ -1,0 +1,21 @@
+"""Bench of the MLB encoder."""
+
+from mubinn.golden.mlb_encoder import mlb_encoder
+from mubinn.sim.draw import draw
+from mubinn.sim.tb_unit import full_speed, pins, stalled
+
+__all__ = ["full_speed", "golden", "pins", "stalled", "stimulus"]
+
+
+def stimulus(params, random, count):
+    fields = {
+        "value": draw(random, count, params.value_width, signed=True),
+        "scales": draw(random, (count, params.levels), params.scale_width),
+    }
+    if params.offset_width:
+        fields["offset"] = draw(random, count, params.offset_width, signed=True)
+    return fields
+
+
+def golden(params, fields):
+    return {"code": mlb_encoder(params, **{"offset": 0} | fields)}
