@@ -1,0 +1,22 @@
+"""Bench of the activation."""
+
+import numpy as np
+
+from mubinn.golden.activation import activation
+from mubinn.sim.draw import draw
+from mubinn.sim.tb_unit import full_speed, pins, stalled
+
+__all__ = ["full_speed", "golden", "pins", "stalled", "stimulus"]
+
+
+def stimulus(params, random, count):
+    # Every input of the format when there are transfers enough, which tests of 12 bits use.
+    if count >= 1 << params.in_width:
+        z = np.arange(count) % (1 << params.in_width) - (1 << params.in_width - 1)
+    else:
+        z = draw(random, count, params.in_width, signed=True)
+    return {"z": z}
+
+
+def golden(params, fields):
+    return {"y": activation(params, **fields)}
