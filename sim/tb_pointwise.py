@@ -1,0 +1,31 @@
+"""Bench of the pointwise XNOR multiplier."""
+
+import numpy as np
+
+from mubinn.golden.pointwise import pointwise
+from mubinn.sim.draw import draw
+from mubinn.sim.tb_unit import full_speed, pins, stalled
+
+__all__ = ["full_speed", "golden", "pins", "stalled", "stimulus"]
+
+
+def stimulus(params, random, count):
+    fields = {
+        name: draw(random, count, getattr(params, f"{name}_levels"))
+        for name in ("f", "c", "i", "g")
+    }
+    for name, (rows, columns) in (("gamma_fc", params.fc_shape), ("gamma_ig", params.ig_shape)):
+        fields[name] = draw(random, (count, rows * columns), params.gamma_width, signed=True)
+    return fields
+
+
+def golden(params, fields):
+    def one(row):
+        gammas = {
+            name: fields[name][row].reshape(shape)
+            for name, shape in (("gamma_fc", params.fc_shape), ("gamma_ig", params.ig_shape))
+        }
+        codes = {name: fields[name][row] for name in ("f", "c", "i", "g")}
+        return pointwise(params, **codes, **gammas)
+
+    return {"c_raw": np.array([one(row) for row in range(len(fields["f"]))])}
