@@ -1,0 +1,20 @@
+"""Bench of the MAC."""
+
+from mubinn.golden.mac import mac
+from mubinn.sim.draw import draw
+from mubinn.sim.tb_unit import full_speed, pins, stalled
+
+__all__ = ["full_speed", "golden", "pins", "stalled", "stimulus"]
+
+
+def stimulus(params, random, count):
+    return {
+        "o": draw(random, count, params.levels),
+        "tanh_c": draw(random, count, params.tanh_width, signed=True),
+        "offset": draw(random, count, params.scale_width + 1, signed=True),
+        "scales": draw(random, (count, params.levels), params.scale_width),
+    }
+
+
+def golden(params, fields):
+    return {"h_raw": mac(params, **fields)}

@@ -1,0 +1,31 @@
+import numpy as np
+import pytest
+
+from mubinn.golden.mac import MacParams
+from mubinn.hw.mac import Mac
+from mubinn.sim import tb_mac as bench
+from mubinn.sim.evaluate import evaluate_unit
+from mubinn.sim.unit_check import check_unit
+
+CASES = [
+    *(
+        MacParams(*s)
+        for s in ((1, 1, 1, 4), (1, 8, 12, 24), (3, 8, 12, 24), (5, 10, 8, 26), (2, 3, 5, 11))
+    ),
+]
+
+
+@pytest.mark.parametrize("params", CASES, ids=str)
+def test_hardware_equals_golden(params):
+    fields = bench.stimulus(params, np.random.default_rng(1), 300)
+    expected = bench.golden(params, fields)
+    got = evaluate_unit(Mac(params), fields)
+    assert got.keys() == expected.keys()
+    for name, values in expected.items():
+        np.testing.assert_array_equal(got[name], values, name)
+
+
+def test_bench_on_verilator():
+    params = MacParams(3, 8, 12, 24)
+    result = check_unit(Mac(params), bench=bench.__name__, params=params, count=4000)
+    assert result.transfers == 4000
