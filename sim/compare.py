@@ -23,6 +23,22 @@ def _where(index: Sequence[int], axes: Sequence[str]) -> str:
     return ", ".join(f"{name} {int(i)}" for name, i in zip(names, index, strict=True))
 
 
+def _check_form(
+    name: str, got: NDArray[np.generic], expected: NDArray[np.generic], prefix: str
+) -> None:
+    if got.shape != expected.shape:
+        raise SimulationMismatch(
+            f"{prefix}signal {name} has shape {got.shape}, the golden model's has shape "
+            f"{expected.shape}; check that both ran the same steps and units."
+        )
+    for side, array in (("hardware", got), ("golden", expected)):
+        if array.dtype.kind not in "biuO":
+            raise SimulationMismatch(
+                f"{prefix}signal {name} of the {side} trace has dtype {array.dtype}; traces hold "
+                "integers or bits, for nothing else compares exactly."
+            )
+
+
 def compare_signal(
     name: str,
     got: NDArray[np.generic],
@@ -50,17 +66,7 @@ def compare_signal(
         number of differences; or with both shapes where they differ.
     """
     prefix = f"{context}: " if context else ""
-    if got.shape != expected.shape:
-        raise SimulationMismatch(
-            f"{prefix}signal {name} has shape {got.shape}, the golden model's has shape "
-            f"{expected.shape}; check that both ran the same steps and units."
-        )
-    for side, array in (("hardware", got), ("golden", expected)):
-        if array.dtype.kind not in "biuO":
-            raise SimulationMismatch(
-                f"{prefix}signal {name} of the {side} trace has dtype {array.dtype}; traces hold "
-                "integers or bits, for nothing else compares exactly."
-            )
+    _check_form(name, got, expected, prefix)
     different = np.atleast_1d(got != expected)
     if not different.any():
         return
@@ -114,11 +120,8 @@ def compare_traces(
         raise SimulationMismatch(f"{prefix}there is nothing to compare: the golden trace is empty.")
     earliest: tuple[int, str] | None = None
     for name, array in expected.items():
-        hardware = got[name]
-        if hardware.shape != array.shape or hardware.ndim == 0:
-            compare_signal(name, hardware, array, axes, context)
-            continue
-        different = np.argwhere(hardware != array)
+        _check_form(name, got[name], array, prefix)
+        different = np.argwhere(np.atleast_1d(got[name] != array))
         if different.size and (earliest is None or different[0, 0] < earliest[0]):
             earliest = (int(different[0, 0]), name)
     if earliest is not None:
