@@ -247,13 +247,17 @@ def test_write_is_all_or_nothing(tmp_path, monkeypatch):
 
 def test_log_rows(tmp_path):
     log = tmp_path / "log.jsonl"
-    result = train_float(small_data(), SMALL, log=log)
+    result = train_float(small_data(), SMALL, log=log, notes={"data": "synthetic"})
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     assert [row["event"] for row in rows] == ["start", "epoch", "epoch", "epoch", "end"]
     assert rows[0]["recipe"]["hidden"] == 8
     assert rows[0]["windows"] == {"train": 72, "validation": 24, "test": 24}
     assert rows[-1]["test_accuracy"] == result.test_accuracy
     assert rows[-2]["validation_accuracy"] == result.validation_accuracy
+    meta = result.model.meta
+    assert meta["data"] == "synthetic"
+    assert json.loads(meta["recipe"]) == rows[0]["recipe"]
+    assert meta["validation_accuracy"] == f"{result.validation_accuracy:.4f}"
 
 
 def test_progress_display_counts_all_steps():

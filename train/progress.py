@@ -1,15 +1,36 @@
-"""A progress display for training."""
+"""Where a training run stands, and a display of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from mubinn.train.trainer import Progress
+
+@dataclass(frozen=True)
+class Progress:
+    """Where a run stands: handed to the progress callback after every step.
+
+    Attributes
+    ----------
+    epoch, epochs, step, steps : int
+        Epochs and steps of the epoch that are done, of how many.
+    loss : float
+        Mean training loss of the epoch so far, in nats.
+    validation : float or None
+        Latest validation accuracy.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    validation: float | None
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import importlib.util
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -19,32 +19,11 @@ from mubinn.golden.errors import MubinnError
 from mubinn.golden.float_model import FloatModel, Preprocessing
 from mubinn.train.checkpoint import load_checkpoint, save_checkpoint, write_log
 from mubinn.train.eeg_set import EegSet, prepare
+from mubinn.train.progress import Progress
 from mubinn.train.recipe import Recipe, Split, batches, split
 
 CHECKPOINT = "checkpoint.npz"
 _EVAL_BATCH = 256
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Where a run stands: handed to the progress callback after every step.
-
-    Attributes
-    ----------
-    epoch, epochs, step, steps : int
-        Epochs and steps of the epoch that are done, of how many.
-    loss : float
-        Mean training loss of the epoch so far, in nats.
-    validation : float or None
-        Latest validation accuracy.
-    """
-
-    epoch: int
-    epochs: int
-    step: int
-    steps: int
-    loss: float
-    validation: float | None
 
 
 @dataclass(frozen=True)
@@ -77,6 +56,7 @@ def train_float(
     checkpoint_dir: Path | None = None,
     log: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
+    notes: Mapping[str, str] | None = None,
 ) -> TrainResult:
     """Train a one-layer float LSTM classifier.
 
@@ -95,6 +75,9 @@ def train_float(
         JSONL: a ``start`` row (recipe, sizes, versions), one ``epoch`` row each, an ``end`` row.
     progress : callable, optional
         Gets a `Progress` after every step; see `mubinn.train.progress.rich_progress`.
+    notes : mapping of str to str, optional
+        Joins the model's ``meta``, such as the data's name and the command; ``meta`` also states
+        classes, channels, recipe, versions and accuracies.
 
     Returns
     -------
@@ -123,7 +106,7 @@ def train_float(
     accuracy = run.accuracy(parts.test)
     run.write_log(log, accuracy)
     validation = run.history[-1]["validation_accuracy"]
-    return TrainResult(run.model(accuracy), tuple(run.history), accuracy, validation)
+    return TrainResult(run.model(accuracy, notes or {}), tuple(run.history), accuracy, validation)
 
 
 def _require(*modules: str) -> None:
@@ -240,7 +223,7 @@ class _Run:
         versions = {name: version(name) for name in ("jax", "optax", "numpy")}
         return {"recipe": asdict(self.recipe), "windows": parts, "versions": versions}
 
-    def model(self, accuracy: float) -> FloatModel:
+    def model(self, accuracy: float, notes: Mapping[str, str]) -> FloatModel:
         """The golden model of the present weights."""
         from mubinn.train import float_lstm
 
@@ -249,7 +232,15 @@ class _Run:
             "classes": json.dumps(self.data.classes),
             "channels": json.dumps(self.data.channels),
             "recipe": json.dumps(asdict(recipe), sort_keys=True),
+            "windows": json.dumps(self._about()["windows"]),
+            "versions": json.dumps(self._about()["versions"]),
             "test_accuracy": f"{accuracy:.4f}",
         }
+        validation = self.history[-1]["validation_accuracy"]
+        if validation is not None:
+            meta["validation_accuracy"] = f"{validation:.4f}"
+        meta |= notes
         about = Preprocessing(recipe.normalise, recipe.decimate)
-        return float_lstm.to_model(self.params, self.clip, recipe.readout, about, meta)
+        return float_lstm.to_model(
+            self.params, self.clip, recipe.readout, about, meta | dict(notes)
+        )
