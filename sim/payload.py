@@ -192,7 +192,8 @@ def pack_bits(fields: Sequence[Field], width: int, values: Mapping[str, ArrayLik
     transfers = next(iter(counts.values()), 0)
     bits = np.zeros((transfers, width), np.uint8)
     for field in fields:
-        bits[:, field.positions().reshape(-1)] = columns[field.name].reshape(transfers, -1)
+        places = field.positions().reshape(-1)
+        bits[:, places] = columns[field.name].reshape(transfers, len(places))
     return bits
 
 

@@ -109,8 +109,9 @@ def simulate(
         If a tool is missing, the compilation fails, the simulator ends without results or no test
         ran.
     """
-    env, versions = prepare(simulator)
+    # First of all: Amaranth warns of components that were made and never converted.
     text = str(verilog.convert(component, name=top, emit_src=False))
+    env, versions = prepare(simulator, waves)
     build, reused = compile_design(
         text, top, simulator, env, versions, waves=waves, cache_dir=cache_dir
     )

@@ -104,6 +104,11 @@ async def start(dut: Any) -> None:
 async def finish(dut: Any, job: Job) -> None:
     """Demand that the unit is empty, and that no fault of the protocol was seen."""
     await ClockCycles(dut.clk, job.latency + 8)
+    check_protocol(dut, job)
+
+
+def check_protocol(dut: Any, job: Job) -> None:
+    """Demand that no fault of the protocol was seen since reset."""
     faults = int(dut.fault.value)
     for bit, text in enumerate(FAULTS):
         if faults >> bit & 1:
@@ -132,6 +137,8 @@ async def play(dut: Any, job: Job, pause_i: float, pause_o: float) -> dict[str, 
         try:
             await with_timeout(done, patience, "ns")
         except SimTimeoutError:
+            # A payload that was dropped shows as a hang; its cause says more.
+            check_protocol(dut, job)
             raise SimulationMismatch(
                 f"unit {job.unit}: transfers {first} to {first + count - 1} were not finished "
                 f"after {patience // CLOCK_NS} cycles."

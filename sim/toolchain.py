@@ -89,8 +89,23 @@ def _first_line(program: str, option: str) -> str:
     return (run.stdout or run.stderr).splitlines()[0]
 
 
-def prepare(simulator: str) -> tuple[dict[str, str], str]:
+@lru_cache
+def fst_headers_available() -> bool:
+    """Return whether g++ finds the headers that Verilator's FST writer includes."""
+    source = "#include <lz4.h>\n#include <zlib.h>\n"
+    command = ["g++", "-E", "-x", "c++", "-o", os.devnull, "-"]
+    return subprocess.run(command, input=source.encode(), capture_output=True).returncode == 0
+
+
+def prepare(simulator: str, waves: bool = False) -> tuple[dict[str, str], str]:
     """Check the tools of a simulator and return how to call them.
+
+    Parameters
+    ----------
+    simulator : str
+        ``verilator`` or ``icarus``.
+    waves : bool
+        Whether waveforms will be asked for.
 
     Returns
     -------
@@ -115,6 +130,11 @@ def prepare(simulator: str) -> tuple[dict[str, str], str]:
     if simulator != "verilator":
         raise MubinnError(f"Unknown simulator {simulator}; choose one of {', '.join(SIMULATORS)}.")
     require(_COMPILE_TOOLS, "Simulation with Verilator")
+    if waves and not fst_headers_available():
+        raise MubinnError(
+            "Waveforms with Verilator need the headers of lz4 and zlib; install them with "
+            "`apt-get install liblz4-dev zlib1g-dev`."
+        )
     root = verilator_root()
     env["PATH"] = f"{root / 'bin'}{os.pathsep}{env.get('PATH', os.defpath)}"
     env["VERILATOR_ROOT"] = str(root)
