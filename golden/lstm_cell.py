@@ -11,6 +11,7 @@ from mubinn.golden.fixed import Ints, signed_width, unsigned_width
 from mubinn.golden.float_model import GATES
 from mubinn.golden.lstm_model import QuantizedLstm
 from mubinn.golden.mac import MacParams, mac
+from mubinn.golden.mlb_decoder import MlbDecoderParams
 from mubinn.golden.mlb_encoder import MlbEncoderParams
 from mubinn.golden.pointwise import PointwiseParams, pointwise
 from mubinn.golden.requantize import RequantizeParams, requantize
@@ -68,7 +69,7 @@ class LstmCellParams:
         """From the value of a c code to the input of tanh in Eq. (6)."""
         formats, c = self.layer.formats, self.layer.c
         return RequantizeParams(
-            signed_width(c.peak), c.fraction, formats.z_width, formats.z_fraction
+            self.c_decoder.value_width, c.fraction, formats.z_width, formats.z_fraction
         )
 
     @property
@@ -101,22 +102,36 @@ class LstmCellParams:
         return MacParams(o.levels, width, y_width, signed_width(bound))
 
     def encoder(self, name: str) -> MlbEncoderParams:
-        """Return the parameters of the encoder of ``f``, ``i``, ``g``, ``o``, ``c`` or ``h``."""
+        """Return the parameters of the encoder ``gate`` (shared by f, i, g, o), ``c`` or ``h``."""
         layer = self.layer
-        if name in GATES:
-            quantizer, fraction = layer.gates[name], layer.formats.y_fraction
-            width = layer.formats.activation(name).out_width
+        if name == "gate":
+            quantizers, fraction = tuple(layer.gates.values()), layer.formats.y_fraction
+            width = layer.formats.activation("f").out_width
         elif name == "c":
-            quantizer, fraction, width = layer.c, layer.c_raw_fraction, self.pointwise.sum_width
+            quantizers, fraction = (layer.c,), layer.c_raw_fraction
+            width = self.pointwise.sum_width
         else:
-            quantizer, fraction, width = layer.h, layer.h_raw_fraction, self.mac.sum_width
-        shift = fraction - quantizer.fraction
-        offset = int(np.abs(quantizer.offset).max()) << shift
+            quantizers, fraction, width = (layer.h,), layer.h_raw_fraction, self.mac.sum_width
+        shifts = [fraction - q.fraction for q in quantizers]
+        pairs = list(zip(quantizers, shifts, strict=True))
+        offset = max(int(np.abs(q.offset).max()) << shift for q, shift in pairs)
+        scale = max(int(q.scales.max()) << shift for q, shift in pairs)
         return MlbEncoderParams(
-            levels=quantizer.levels,
+            levels=quantizers[0].levels,
             value_width=width,
-            offset_width=signed_width(offset) if quantizer.has_offset else 0,
-            scale_width=unsigned_width(int(quantizer.scales.max()) << shift),
+            offset_width=signed_width(offset) if offset else 0,
+            scale_width=unsigned_width(scale),
+        )
+
+    @property
+    def c_decoder(self) -> MlbDecoderParams:
+        """Parameters of the decoder of c before tanh in Eq. (6)."""
+        c = self.layer.c
+        return MlbDecoderParams(
+            levels=c.levels,
+            offset_width=signed_width(int(np.abs(c.offset).max())) if c.has_offset else 0,
+            scale_width=unsigned_width(int(c.scales.max())),
+            value_width=signed_width(c.peak),
         )
 
 

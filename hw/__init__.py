@@ -1,1 +1,1 @@
-"""Amaranth HDL units of the paper's Figure 3, their composition, and the full-precision baselines."""
+"""Amaranth HDL units of the paper's Figure 3, their composition, and FP baselines."""

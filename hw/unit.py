@@ -41,7 +41,7 @@ class StreamUnit(wiring.Component):
 
 
 class Register(wiring.Component):
-    """One pipeline stage: latency 1 cycle, throughput one transfer a cycle, payload held until taken.
+    """One pipeline stage: latency 1 cycle, one transfer a cycle, payload held until taken.
 
     Parameters
     ----------

@@ -1,0 +1,163 @@
+"""Payload layouts of the LSTM cell: what one pass carries, and what comes out."""
+
+from typing import Any
+
+from amaranth.hdl import signed, unsigned
+from amaranth.lib import data
+
+from mubinn.golden.fixed import signed_width
+from mubinn.golden.float_model import GATES
+from mubinn.golden.lstm_cell import LstmCellParams
+
+
+def scale_array(width: int, levels: int) -> data.ArrayLayout:
+    """Return the layout of `levels` unsigned scales."""
+    return data.ArrayLayout(unsigned(width), levels)
+
+
+class CellLayouts:
+    """All layouts of one cell.
+
+    Parameters
+    ----------
+    params : LstmCellParams
+    """
+
+    def __init__(self, params: LstmCellParams) -> None:
+        self.params = params
+        layer = params.layer
+        self.levels = layer.levels
+        self.gate_bits = self.levels.count("gate")
+        self.c_bits = self.levels.count("c")
+        self.h_bits = self.levels.count("h")
+        h_encoder = params.encoder("h")
+        self.side = {
+            "c": unsigned(self.c_bits),
+            "h_offset": signed(max(1, h_encoder.offset_width)),
+        }
+
+    @property
+    def a_pass(self) -> data.StructLayout:
+        """One level-pair product of one gate of one cell: words, scales, and what travels along.
+
+        ``x, h`` are level planes of the input and the state, ``wx, wh`` the weights' plane,
+        ``gamma_x, gamma_h`` their g_ij, ``first`` and ``last`` mark a gate's first and last pass,
+        ``bias, bias_scales`` are read on the first one, ``c, h_offset`` on the last of gate o.
+        """
+        p = self.params
+        add = p.bias_add
+        return data.StructLayout(
+            {
+                "x": unsigned(p.layer.features),
+                "h": unsigned(p.layer.hidden),
+                "wx": unsigned(p.layer.features),
+                "wh": unsigned(p.layer.hidden),
+                "gamma_x": unsigned(p.gamma_width),
+                "gamma_h": unsigned(p.gamma_width),
+                "first": unsigned(1),
+                "last": unsigned(1),
+                "gate": unsigned(2),
+                "bias": unsigned(add.levels),
+                "bias_scales": scale_array(add.scale_width, add.levels),
+                **self.side,
+            }
+        )
+
+    @property
+    def constants(self) -> data.StructLayout:
+        """The scales of M_s that hold for all cells, aligned as the units want them."""
+        p = self.params
+        gate, c, h, point = p.encoder("gate"), p.encoder("c"), p.encoder("h"), p.pointwise
+        rows_fc, columns_fc = point.fc_shape
+        rows_ig, columns_ig = point.ig_shape
+        gamma = signed(point.gamma_width)
+        return data.StructLayout(
+            {
+                "gate_scales": data.ArrayLayout(
+                    scale_array(gate.scale_width, gate.levels), len(GATES)
+                ),
+                "gate_offset": data.ArrayLayout(signed(max(1, gate.offset_width)), len(GATES)),
+                "gamma_fc": data.ArrayLayout(gamma, rows_fc * columns_fc),
+                "gamma_ig": data.ArrayLayout(gamma, rows_ig * columns_ig),
+                "c_encode_scales": scale_array(c.scale_width, c.levels),
+                "c_encode_offset": signed(max(1, c.offset_width)),
+                "c_scales": scale_array(p.c_decoder.scale_width, c.levels),
+                "c_offset": signed(max(1, p.c_decoder.offset_width)),
+                "o_scales": scale_array(p.mac.scale_width, p.mac.levels),
+                "o_offset": signed(p.mac.scale_width + 1),
+                "h_scales": scale_array(h.scale_width, h.levels),
+            }
+        )
+
+    def constant_values(self) -> dict[str, Any]:
+        """Return the content of `constants` for the layer's own scales."""
+        layer = self.params.layer
+        y = layer.formats.y_fraction
+        gates = [layer.gates[name] for name in GATES]
+        o = layer.gates["o"]
+        c_shift = layer.c_raw_fraction - layer.c.fraction
+        h_shift = layer.h_raw_fraction - layer.h.fraction
+        return {
+            "gate_scales": [(q.scales << (y - q.fraction)).tolist() for q in gates],
+            "gate_offset": [int(q.offset) << (y - q.fraction) for q in gates],
+            "gamma_fc": layer.gamma_fc.ravel().tolist(),
+            "gamma_ig": layer.gamma_ig.ravel().tolist(),
+            "c_encode_scales": (layer.c.scales << c_shift).tolist(),
+            "c_encode_offset": int(layer.c.offset.reshape(1)[0]) << c_shift,
+            "c_scales": layer.c.scales.tolist(),
+            "c_offset": int(layer.c.offset.reshape(1)[0]),
+            "o_scales": o.scales.tolist(),
+            "o_offset": int(o.offset),
+            "h_scales": (layer.h.scales << h_shift).tolist(),
+        }
+
+    @property
+    def output(self) -> data.StructLayout:
+        """The new state of one cell: codes of c and h."""
+        return data.StructLayout({"c": unsigned(self.c_bits), "h": unsigned(self.h_bits)})
+
+    @property
+    def pass_trace(self) -> data.StructLayout:
+        """What one pass computes."""
+        p = self.params
+        product = signed(p.bias_add.product_width)
+        return data.StructLayout(
+            {
+                "dot_x": signed(signed_width(p.layer.features)),
+                "dot_h": signed(signed_width(p.layer.hidden)),
+                "prod_x": product,
+                "prod_h": product,
+            }
+        )
+
+    @property
+    def gate_trace(self) -> data.StructLayout:
+        """What one gate computes."""
+        p = self.params
+        table = p.layer.formats.activation("f")
+        return data.StructLayout(
+            {
+                "passes": data.ArrayLayout(self.pass_trace, p.layer.levels.passes),
+                "z": signed(p.z_width),
+                "z_q": signed(table.in_width),
+                "y": signed(table.out_width),
+                "gate": unsigned(self.gate_bits),
+            }
+        )
+
+    @property
+    def cell_trace(self) -> data.StructLayout:
+        """Every intermediate of one cell, named as in `mubinn.golden.lstm_cell`."""
+        p = self.params
+        table = p.layer.formats.activation("c")
+        return data.StructLayout(
+            {
+                "gates": data.ArrayLayout(self.gate_trace, len(GATES)),
+                "c_raw": signed(p.pointwise.sum_width),
+                "c": unsigned(self.c_bits),
+                "c_q": signed(table.in_width),
+                "tanh_c": signed(table.out_width),
+                "h_raw": signed(p.mac.sum_width),
+                "h": unsigned(self.h_bits),
+            }
+        )
