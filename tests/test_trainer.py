@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from mubinn.golden import reference
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.float_model import FloatLstm, FloatModel
+from mubinn.golden.model_file import load_float
 from mubinn.train.checkpoint import load_checkpoint, save_checkpoint, write_atomically
 from mubinn.train.eeg import EegSet, find_data, load_eeg, prepare, synthetic_eeg
 from mubinn.train.recipe import Recipe, batches, split
@@ -333,3 +335,28 @@ def test_real_eeg_is_learned_above_chance():
 @pytest.mark.skipif(find_data() is None, reason="the eegmmidb windows are not here")
 def test_bundled_recipe_reaches_82_percent_on_fold_0():
     assert train_float(load_eeg(find_data())).test_accuracy >= 0.82
+
+
+BUNDLED = Path(__file__).parents[1] / "train" / "data" / "eeg_float.safetensors"
+
+
+def test_bundled_model_loads():
+    assert BUNDLED.stat().st_size < 300_000
+    model = load_float(BUNDLED)
+    assert (model.features, model.layers[0].hidden, model.classes) == (32, 100, 2)
+    assert (model.layers[0].c_clip, model.readout) == (1.0, "mean")
+    assert float(model.meta["test_accuracy"]) >= 0.82
+    assert json.loads(model.meta["recipe"]) == vars(Recipe())  # the defaults make it
+
+
+@pytest.mark.skipif(find_data() is None, reason="the eegmmidb windows are not here")
+def test_bundled_model_has_the_accuracy_it_states():
+    model = load_float(BUNDLED)
+    data = load_eeg(find_data())
+    held = data.fold == 0
+    x, y = prepare(data.x[held]), data.y[held]
+    right = sum(
+        int((reference.logits(model, x[k : k + 60]).argmax(axis=-1) == y[k : k + 60]).sum())
+        for k in range(0, len(y), 60)  # the reference keeps every intermediate
+    )
+    assert f"{right / len(y):.4f}" == model.meta["test_accuracy"]
