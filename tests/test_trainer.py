@@ -351,12 +351,13 @@ def test_bundled_model_loads():
 
 @pytest.mark.skipif(find_data() is None, reason="the eegmmidb windows are not here")
 def test_bundled_model_has_the_accuracy_it_states():
+    from mubinn.train import float_lstm
+
     model = load_float(BUNDLED)
     data = load_eeg(find_data())
     held = data.fold == 0
-    x, y = prepare(data.x[held]), data.y[held]
-    right = sum(
-        int((reference.logits(model, x[k : k + 60]).argmax(axis=-1) == y[k : k + 60]).sum())
-        for k in range(0, len(y), 60)  # the reference keeps every intermediate
-    )
-    assert f"{right / len(y):.4f}" == model.meta["test_accuracy"]
+    params, clip, readout = float_lstm.from_model(model)
+    scores = np.asarray(float_lstm.logits(params, prepare(data.x[held]), clip, readout))
+    right = (scores.argmax(axis=1) == data.y[held]).mean()
+    # Another processor rounds float32 sums otherwise: two windows may tip over.
+    assert abs(right - float(model.meta["test_accuracy"])) < 2.5 / held.sum()
