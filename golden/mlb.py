@@ -43,11 +43,13 @@ def mlb_value(bits: Bits, scales: npt.ArrayLike, offset: npt.ArrayLike = 0.0) ->
     return np.asarray(total, np.float64)
 
 
-def fit_scales(x: npt.ArrayLike, levels: int, *, rounds: int = 10) -> Floats:
+def fit_scales(x: npt.ArrayLike, levels: int, *, rounds: int = 30) -> Floats:
     """Return the scales a_1..a_N that binarize the sample `x` with little squared error.
 
-    Greedy start (``a_k = mean |r|``, the minimiser for one level), then `rounds` alternations of
-    encoding and least squares for the scales; an alternation that makes the error larger, a scale
+    Two starts: the greedy one (``a_k = mean |r|``, the minimiser for one level), and the best of
+    some halving ones (``a_k = a 2**-k``, the minimiser for uniform values), which wins from about
+    four levels on. Each is refined by up to `rounds` alternations of encoding and least squares
+    for the scales; one that hardly lowers the error is the last, and one that makes a scale
     negative or the order of the scales other than descending is not taken.
 
     Parameters
@@ -63,13 +65,41 @@ def fit_scales(x: npt.ArrayLike, levels: int, *, rounds: int = 10) -> Floats:
         Not negative, descending.
     """
     flat = np.asarray(x, np.float64).ravel()
-    residual, greedy = flat, []
+    fits = [
+        _refine(flat, start, rounds) for start in (_greedy(flat, levels), _halving(flat, levels))
+    ]
+    return min(fits, key=lambda scales: _squared_error(flat, scales))
+
+
+SPREADS = np.linspace(0.8, 3.0, 12)
+"""Sums of halving scales that are tried, in root mean squares of the sample."""
+
+FEW = 10_000
+"""Values that the halving starts are judged on."""
+
+WORTH = 1e-4
+"""Least relative gain of an alternation that lets another one follow."""
+
+
+def _greedy(flat: Floats, levels: int) -> Floats:
+    residual, scales = flat, []
     for _ in range(levels):
-        greedy.append(np.abs(residual).mean())
-        residual = residual - np.where(residual >= 0, greedy[-1], -greedy[-1])
-    best = np.array(greedy)
+        scales.append(np.abs(residual).mean())
+        residual = residual - np.where(residual >= 0, scales[-1], -scales[-1])
+    return np.array(scales)
+
+
+def _halving(flat: Floats, levels: int) -> Floats:
+    few = flat[:: -(-flat.size // FEW)]
+    shape = np.sqrt(np.square(few).mean()) * 2.0 ** -np.arange(1, levels + 1)
+    return min(
+        (spread * shape for spread in SPREADS), key=lambda scales: _squared_error(few, scales)
+    )
+
+
+def _refine(flat: Floats, start: Floats, rounds: int) -> Floats:
+    best, current = start, start
     best_error = _squared_error(flat, best)
-    current = best
     for _ in range(rounds):
         signs = mlb(flat, current).astype(np.float64) * 2 - 1
         gram = signs @ signs.T
@@ -79,8 +109,11 @@ def fit_scales(x: npt.ArrayLike, levels: int, *, rounds: int = 10) -> Floats:
         error = _squared_error(flat, current)
         if error >= best_error:
             break
+        gain = 1 - error / best_error
         best, best_error = current, error
-    return np.asarray(best, np.float64)
+        if gain < WORTH:
+            break
+    return best
 
 
 def _squared_error(flat: Floats, scales: Floats) -> float:

@@ -28,6 +28,9 @@ Granularity = Literal["gate", "row"]
 SAMPLE = 200_000
 """Values of an activation tensor that its scales are fitted to."""
 
+CLIP_ROOM = 0.97
+"""Share of the clip that thresholds may reach: the rest is for rounding up to 7 scales."""
+
 
 def quantize(
     model: FloatModel,
@@ -100,13 +103,23 @@ def quantize(
 
 
 def _activation(
-    rng: np.random.Generator, values: Floats, levels: int, offset: object = 0.0, most: int = 15
+    rng: np.random.Generator,
+    values: Floats,
+    levels: int,
+    offset: object = 0.0,
+    most: int = 15,
+    clip: float = np.inf,
 ) -> Quantizer:
     centred = (values - np.asarray(offset)).ravel()
     if not np.isfinite(centred).all():
         raise MubinnError("the calibration data hold NaN or infinite values: drop those windows.")
     sample = rng.choice(centred, SAMPLE) if centred.size > SAMPLE else centred
-    return Quantizer.of(fit_scales(sample, levels), np.asarray(offset), most=most)
+    scales = fit_scales(sample, levels)
+    # A threshold beyond the clip decides nothing; shrunk scales keep all of them within it.
+    highest = float(scales[:-1].sum())
+    if highest > CLIP_ROOM * clip:
+        scales = scales * (CLIP_ROOM * clip / highest)
+    return Quantizer.of(scales, np.asarray(offset), most=most)
 
 
 def _fit_layer(
@@ -123,7 +136,8 @@ def _fit_layer(
         offset = 0.0 if name == "g" else gate_offset
         quantizers[name] = _activation(rng, y, levels.count("gate"), offset, formats.y_fraction)
     clip = np.inf if layer.c_clip is None else layer.c_clip
-    quantizers["c"] = _activation(rng, np.clip(run["c_raw"], -clip, clip), levels.count("c"))
+    c = np.clip(run["c_raw"], -clip, clip)
+    quantizers["c"] = _activation(rng, c, levels.count("c"), clip=clip)
     _check_clip(quantizers["c"], clip)
     # h may be the x of a layer above, so it keeps to the fraction bits of an input.
     most = min(INPUT_FRACTION, quantizers["o"].fraction + formats.y_fraction)

@@ -1,0 +1,101 @@
+"""Random models for the tests, built straight from integers: no fitting stands between."""
+
+import numpy as np
+import pytest
+
+from mubinn.golden.float_model import GATES, FloatLstm, FloatModel
+from mubinn.golden.levels import Levels
+from mubinn.golden.lstm_model import Formats, QuantizedDense, QuantizedLstm, QuantizedModel
+from mubinn.golden.scales import LevelTensor, Quantizer
+
+
+def quantizer(rng, levels, fraction, offset=0, top=200):
+    return Quantizer(-np.sort(-rng.integers(1, top, levels)), fraction, offset)
+
+
+def level_tensor(rng, shape, groups, fraction, top=60):
+    return LevelTensor(
+        rng.integers(0, 2, shape), rng.integers(0, top, (groups, shape[0])), fraction
+    )
+
+
+def layer_of(rng, levels, features, hidden, x=None, groups=4, offsets=True, formats=None):
+    x = x or quantizer(rng, levels.x, 6, rng.integers(-9, 9, features) if offsets else 0)
+    h = quantizer(rng, levels.h, 7, rng.integers(-9, 9, hidden) if offsets else 0)
+    half = 128 if offsets else 0
+    gates = {g: quantizer(rng, levels.gate, 8, 0 if g == "g" else half) for g in GATES}
+    rows, fractions = 4 * hidden, (9, 7)
+    wx = level_tensor(rng, (levels.w, rows, features), groups, fractions[0])
+    wh = level_tensor(rng, (levels.w, rows, hidden), groups, fractions[1])
+    fraction = max(x.fraction + fractions[0], h.fraction + fractions[1])
+    b = level_tensor(rng, (levels.b, rows), 4, fraction, top=1 << 13)
+    c = quantizer(rng, levels.c, 7, 5 if offsets else 0)
+    return QuantizedLstm(x, h, c, gates, wx, wh, b, formats or Formats())
+
+
+def build(
+    seed=0,
+    levels=(3, 3),
+    features=5,
+    hidden=4,
+    classes=3,
+    depth=1,
+    per_row=False,
+    offsets=True,
+    readout="mean",
+    formats=None,
+    **own,
+):
+    rng = np.random.default_rng(seed)
+    counts = levels if isinstance(levels, Levels) else Levels.of(*levels, **own)
+    layers = []
+    for _ in range(depth):
+        below = layers[-1] if layers else None
+        groups = 4 * hidden if per_row else 4
+        layers.append(
+            layer_of(
+                rng,
+                counts,
+                below.hidden if below else features,
+                hidden,
+                below.h if below else None,
+                groups,
+                offsets,
+                formats,
+            )
+        )
+    w = level_tensor(rng, (counts.w, classes, hidden), classes if per_row else 1, 8)
+    b = level_tensor(rng, (counts.b, classes), 1, layers[-1].h.fraction + 8)
+    return QuantizedModel(tuple(layers), QuantizedDense(w, b), readout, meta={"fold": "0"})
+
+
+def build_float(seed=0, features=5, hidden=4, classes=3, depth=1, c_clip=1.0, readout="mean"):
+    rng = np.random.default_rng(seed)
+
+    def normal(*shape):
+        return rng.normal(0, 0.4, shape).astype(np.float32)
+
+    layers = tuple(
+        FloatLstm(
+            normal(4 * hidden, hidden if index else features),
+            normal(4 * hidden, hidden),
+            normal(4 * hidden),
+            c_clip,
+        )
+        for index in range(depth)
+    )
+    return FloatModel(
+        layers, normal(classes, hidden), normal(classes), readout, meta={"data": "none"}
+    )
+
+
+@pytest.fixture(scope="session")
+def random_model():
+    """Return the factory of random quantized models."""
+    return build
+
+
+@pytest.fixture(scope="session")
+def random_float():
+    """Return the factory of random float models, values exact in float32."""
+    return build_float
