@@ -66,7 +66,7 @@ class Quantizer:
             raise MubinnError(f"scales {self.scales.tolist()} are not a list of integers >= 0.")
         if self.offset.ndim > 1 or not self.offset.size:
             raise MubinnError("an offset is neither one number nor one per element.")
-        if max(self.scales.max(), self.offset.max(), -self.offset.min()) >= MAX_SCALE:
+        if max(*self.scales.tolist(), *map(abs, self.offset.ravel().tolist())) >= MAX_SCALE:
             raise MubinnError(f"a scale or offset is {MAX_SCALE} units or more: rescale the model.")
         if not 0 <= self.fraction <= 30:
             raise MubinnError(f"a fraction of {self.fraction} bits is outside 0 to 30.")
