@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.limits import MAX_BITS
@@ -11,14 +12,13 @@ from mubinn.golden.lstm_cell import lstm_cell
 
 def test_exact_up_to_the_limit(random_model):
     layer = random_model(0, (2, 2), features=3, hidden=2).layers[0]
-    # Scales as large as are allowed: doubled until the next doubling is refused.
-    while True:
-        try:
-            layer = replace(layer, wx=replace(layer.wx, scales=layer.wx.scales * 2))
-        except MubinnError as fault:
-            assert "z may need more than 52 bits" in str(fault)
-            break
+    wx = layer.wx
+    # The largest power of two for the scales of wx: twice as much is refused.
+    shift = MAX_BITS - layer.z_bound.bit_length()
+    layer = replace(layer, wx=replace(wx, scales=wx.scales << (shift - 1)))
     assert layer.z_bound > 1 << (MAX_BITS - 4)
+    with pytest.raises(MubinnError, match="z may need more than 52 bits"):
+        replace(layer, wx=replace(wx, scales=wx.scales << (shift + 2)))
     x = np.random.default_rng(0).integers(0, 4, (50, 3))
     zero = np.zeros((50, 2), int)
     t = lstm_cell(layer, x, zero, zero)
