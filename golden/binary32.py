@@ -14,12 +14,12 @@ SIGN = 0x80000000
 def to_bits(value: npt.ArrayLike) -> Words:
     """Return the bit patterns of `value`, rounded to binary32 (nearest, ties to even)."""
     with np.errstate(over="ignore"):
-        return np.ascontiguousarray(np.asarray(value, dtype=np.float32)).view(np.uint32)
+        return np.asarray(value, dtype=np.float32).view(np.uint32)
 
 
 def from_bits(bits: npt.ArrayLike) -> npt.NDArray[np.float32]:
     """Return the binary32 numbers of the uint32 patterns `bits`."""
-    return np.ascontiguousarray(np.asarray(bits, dtype=np.uint32)).view(np.float32)
+    return np.asarray(bits, dtype=np.uint32).view(np.float32)
 
 
 def canonical(value: npt.NDArray[np.float32]) -> Words:
