@@ -4,19 +4,22 @@ A bench of a unit with one input and one output stream is one file, ``sim/tb_<st
 
     """Bench of the adder."""
 
-    from mubinn.golden.adder import adder
+    import numpy as np
+
+    from mubinn.golden.adder import AdderParams, adder
+    from mubinn.sim.payload import Fields
     from mubinn.sim.tb_unit import full_speed, pins, stalled
 
     __all__ = ["full_speed", "golden", "pins", "stalled", "stimulus"]
 
-    def stimulus(params, random, count):
+    def stimulus(params: AdderParams, random: np.random.Generator, count: int) -> Fields:
         """Return inputs by field name: corner values, then random ones."""
         low, high = -(1 << params.width - 1), 1 << params.width - 1
         a, b = random.integers(low, high, (2, count))
         a[:2], b[:2] = (low, high - 1), (low, high - 1)
         return {"a": a, "b": b}
 
-    def golden(params, fields):
+    def golden(params: AdderParams, fields: Fields) -> Fields:
         """Return the golden results by field name."""
         return {"sum": adder(params, fields["a"], fields["b"])}
 

@@ -23,6 +23,8 @@ TIMESCALE = ("1ns", "1ns")
 _RUNTIME = "verilated*.o"
 _AHEAD_S = 86_400
 
+_MAKING = "making-"
+
 
 def cache_root(cache_dir: Path | None = None) -> Path:
     """Return the folder of compiled simulations: the argument, MUBINN_CACHE/sim or ~/.cache.
@@ -167,10 +169,30 @@ def compile_design(
     folder = root / _digest(verilog, top, *shape)
     if folder.is_dir():
         return folder, True
-    made = Path(tempfile.mkdtemp(prefix="making-", dir=root))
+    runtime = root / f"runtime-{_digest(*shape)}"
+    made = Path(tempfile.mkdtemp(prefix=_MAKING, dir=root))
+    try:
+        _compile(verilog, top, simulator, env, flags, waves, made, runtime)
+        publish(made, folder)
+    finally:
+        # What an interruption or a failure leaves behind.
+        shutil.rmtree(made, ignore_errors=True)
+    return folder, False
+
+
+def _compile(
+    verilog: str,
+    top: str,
+    simulator: str,
+    env: Mapping[str, str],
+    flags: list[str],
+    waves: bool,
+    made: Path,
+    runtime: Path,
+) -> None:
+    """Compile in the folder `made`, with the runtime's objects where they are kept."""
     source = made / f"{top}.v"
     source.write_text(verilog)
-    runtime = root / f"runtime-{_digest(*shape)}"
     if runtime.is_dir():
         for part in runtime.glob(_RUNTIME):
             shutil.copyfile(part, made / part.name)
@@ -187,23 +209,20 @@ def compile_design(
     }
     log = made / "build.log"
     if run_job(simulator, "build", arguments, env, log) != 0:
-        kept = root / f"failed-{top}.log"
+        kept = made.parent / f"failed-{top}.log"
         log.replace(kept)
-        shutil.rmtree(made)
         raise MubinnError(f"{simulator} could not compile {top}; its messages are in {kept}.")
     if simulator == "verilator":
         _keep_runtime(made, runtime)
         for part in made.iterdir():
             if part.name not in (top, source.name, log.name):
                 part.unlink()
-    publish(made, folder)
-    return folder, False
 
 
 def _keep_runtime(made: Path, runtime: Path) -> None:
     if runtime.is_dir():
         return
-    beside = Path(tempfile.mkdtemp(prefix="making-", dir=runtime.parent))
+    beside = Path(tempfile.mkdtemp(prefix=_MAKING, dir=runtime.parent))
     for part in made.glob(_RUNTIME):
         shutil.copyfile(part, beside / part.name)
     publish(beside, runtime)

@@ -63,7 +63,11 @@ class Faulty(wiring.Component):
     def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.register = register = Register(unsigned(8))
-        waited, slow, again = Signal(), Signal(), Signal()
+        waited, slow, again, idle = Signal(), Signal(), Signal(), Signal(3)
+        with m.If(self.i.valid):
+            m.d.sync += idle.eq(0)
+        with m.Elif(idle != 6):
+            m.d.sync += idle.eq(idle + 1)
         stop = slow & (self.fault == "slow") | (self.fault == "stuck")
         m.d.sync += [waited.eq(self.o.valid & ~self.o.ready), slow.eq(~slow)]
         m.d.comb += [
@@ -71,9 +75,15 @@ class Faulty(wiring.Component):
             register.i.valid.eq(self.i.valid & ~stop),
             self.i.ready.eq(register.i.ready & ~stop),
             self.o.payload.eq(register.o.payload ^ ((self.fault == "changes") & waited)),
-            self.o.valid.eq(register.o.valid & ~((self.fault == "falls") & waited)),
+            self.o.valid.eq(
+                register.o.valid & ~((self.fault == "falls") & waited)
+                | (idle == 6) & (self.fault == "extra")
+            ),
             register.o.ready.eq(self.o.ready),
         ]
+        if self.fault == "flickers":
+            # Right whenever it is taken, and wrong while it waits.
+            m.d.comb += self.o.payload.eq(register.o.payload ^ (waited & ~self.o.ready))
         if self.fault == "twice":
             # Every payload is given a second time.
             m.d.comb += register.o.ready.eq(self.o.ready & again)
@@ -145,6 +155,8 @@ def test_a_wrong_value_is_named_with_its_inputs() -> None:
         ("none", None),
         ("falls", "stalled: unit Faulty: o.valid fell before the payload was taken"),
         ("changes", r"stalled: unit Faulty, transfer \d+, field payload: expected"),
+        ("flickers", "stalled: unit Faulty: o.payload changed before it was taken"),
+        ("extra", "unit Faulty: o offered a payload for which no input had been taken"),
         ("slow", "expected one a cycle, 63 cycles from the first to the last result, got 126"),
         ("stuck", r"full_speed: unit Faulty: transfers 0 to 63 were not finished after \d+ cycles"),
         ("twice", r"unit Faulty, transfer 1, field payload: expected \d+, got \d+; inputs"),
