@@ -11,6 +11,8 @@ from mubinn.golden.bit_true import run, run_layer
 from mubinn.golden.fixed import signed_width
 from mubinn.golden.lstm_cell import LstmCellParams, dots, lstm_cell
 from mubinn.golden.lstm_model import Formats, QuantizedDense
+from mubinn.golden.mlb_decoder import mlb_decoder
+from mubinn.golden.mlb_encoder import mlb_encoder
 from mubinn.golden.pointwise import pointwise
 from mubinn.golden.scales import signs
 
@@ -226,3 +228,32 @@ def test_pointwise_width_is_tight(random_model):
     top = np.full((1, 1), 3)
     largest = int(pointwise(params, top, top, top, top, layer.gamma_fc, layer.gamma_ig)[0, 0])
     assert params.sum_width == signed_width(largest)
+
+
+@pytest.mark.parametrize("offsets", [False, True])
+@pytest.mark.parametrize("levels", [(1, 1), (3, 3), (2, 5)])
+def test_encoder_and_decoder_units_make_the_codes_of_the_cell(random_model, levels, offsets):
+    layer = random_model(8, levels, 6, 5, offsets=offsets).layers[0]
+    params = LstmCellParams(layer)
+    rng = np.random.default_rng(1)
+    sizes = ((layer.x, 6), (layer.h, 5), (layer.c, 5))
+    trace = lstm_cell(layer, *(rng.integers(0, 2**q.levels, (30, n)) for q, n in sizes))
+    stages = [("c", layer.c, "c_raw", "c", layer.c_raw_fraction)]
+    stages += [("h", layer.h, "h_raw", "h", layer.h_raw_fraction)]
+    ys, codes = np.split(trace["y"], 4, -1), np.split(trace["gate"], 4, -1)
+    found = [(params.encoder(n), q, trace[v], trace[k], f) for n, q, v, k, f in stages]
+    for gate, y, code in zip(layer.gates.values(), ys, codes, strict=True):
+        found.append((params.encoder("gate"), gate, y, code, layer.formats.y_fraction))
+    for unit, quantizer, value, code, fraction in found:
+        shift = fraction - quantizer.fraction
+        scales, offset = quantizer.scales << shift, quantizer.offset << shift
+        assert (mlb_encoder(unit, value, offset, scales) == code).all()
+        assert signed_width(int(np.abs(value).max())) <= unit.value_width
+        assert scales.max() < 2**unit.scale_width
+        assert not offset.any() or signed_width(int(np.abs(offset).max())) <= unit.offset_width
+    c, unit = layer.c, params.c_decoder
+    every = np.arange(2**c.levels)
+    values = mlb_decoder(unit, every, c.offset, c.scales)
+    assert (values == c.decode(every)).all()
+    assert signed_width(int(np.abs(values).max())) == unit.value_width
+    assert (unit.offset_width > 0) == offsets
