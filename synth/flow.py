@@ -86,10 +86,15 @@ def _run(
         names = [f"library{i}.lib" for i in range(len(library.texts))]
         files.update(zip(names, library.texts, strict=True))
         files["constraints"] = library.constraints()
-        key.update(library=library.sha256, dont_use=library.dont_use)
+        usable = {c.name for c in library.usable()}
+        key.update(
+            library=library.sha256,
+            dont_use=library.dont_use,
+            constraints=files["constraints"],
+        )
         request.update(
             libraries=names,
-            dont_use=[c.name for c in library.cells if c not in set(library.usable())],
+            dont_use=[c.name for c in library.cells if c.name not in usable],
             areas={c.name: c.area_um2 for c in library.cells},
             flipflops=[c.name for c in library.cells if c.has_state],
         )

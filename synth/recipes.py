@@ -29,14 +29,19 @@ FRONT = (
     "check -assert",
 )
 
-# Logic restructuring before mapping. "plain" keeps the structure as written.
+_SOP = "dch; if -g -K 6 -C 16; strash"  # sum-of-products balancing
+
+# Logic restructuring before mapping; "plain" keeps the structure as written. Each one is the best
+# on some of: carry-save and adder-tree popcounts, multipliers and adders, integer and binary32.
 PREPARE = {
     "plain": "strash",
-    "rewrite": "strash; balance; rewrite; refactor; balance; rewrite; rewrite -z; balance; "
-    "refactor -z; rewrite -z; balance; dch -f",
     "syn4": "strash; &get -n; &syn4; &b -d; &put; dch -f",
-    # Sum-of-products balancing for delay.
-    "balance": "strash; dch; if -g -K 6; strash; dch; if -g -K 6; strash; dch",
+    "balance": f"strash; {_SOP}; {_SOP}; dch",
+    "exact": "strash; if -x -K 6; strash; dch; if -x -K 6; strash; dch",
+}
+TRIED = {
+    "generic": ("plain", "balance", "exact"),
+    "mapped": ("plain", "syn4", "balance"),
 }
 
 # -B 0.9 makes the mapper count on the later sizing of gates with a high fan-out.
@@ -53,7 +58,7 @@ SCHEMA = 1
 def scripts(kind: str) -> dict[str, str]:
     """Return the ABC scripts by name for `kind`: ``generic`` or ``mapped``."""
     tail = {"generic": MAP_GENERIC, "mapped": MAP_LIBERTY}[kind]
-    return {name: f"{prepare}; {tail}" for name, prepare in PREPARE.items()}
+    return {name: f"{PREPARE[name]}; {tail}" for name in TRIED[kind]}
 
 
 def script_hash(kind: str) -> str:
