@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -115,6 +116,27 @@ def _digest(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
 
 
+_PORT = re.compile(
+    r"^  (?:input|output|inout)\s+(?:wire\s+|reg\s+)?(?:\[[^]]*\]\s*)?([^;\s]+)\s*;", re.M
+)
+
+
+def public_ports(verilog: str, top: str) -> str:
+    """Return the Verilator configuration that opens the ports of `top` to the bench.
+
+    Raises
+    ------
+    ValueError
+        If the text has no such module, or the module no port.
+    """
+    module = re.search(rf"^module {re.escape(top)}\b.*?^endmodule", verilog, re.M | re.S)
+    names = _PORT.findall(module[0]) if module else []
+    if not names:
+        raise ValueError(f"no ports of a module {top} in the Verilog")
+    lines = [f'public_flat_rw -module "{top}" -var "{name}"' for name in names]
+    return "\n".join(["`verilator_config", *lines, ""])
+
+
 def _build_args(simulator: str, waves: bool) -> list[str]:
     if simulator == "icarus":
         return []
@@ -193,6 +215,10 @@ def _compile(
     """Compile in the folder `made`, with the runtime's objects where they are kept."""
     source = made / f"{top}.v"
     source.write_text(verilog)
+    if simulator == "verilator":
+        ports = made / "ports.vlt"
+        ports.write_text(public_ports(verilog, top))
+        flags = [*flags, str(ports)]
     if runtime.is_dir():
         for part in runtime.glob(_RUNTIME):
             shutil.copyfile(part, made / part.name)
@@ -215,7 +241,7 @@ def _compile(
     if simulator == "verilator":
         _keep_runtime(made, runtime)
         for part in made.iterdir():
-            if part.name not in (top, source.name, log.name):
+            if part.name not in (top, source.name, log.name, "ports.vlt"):
                 part.unlink()
 
 

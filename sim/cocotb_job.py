@@ -12,6 +12,22 @@ import json
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
+
+
+def only_ports_public(runner: Any) -> None:
+    """Take back the runner's demand that Verilator makes every signal public.
+
+    Public signals can be neither merged nor left out, and a compressor network has thousands: with
+    all of them public a layer takes several times as long to compile. The ports are named in
+    a configuration file among the build arguments instead.
+    """
+    commands = runner._build_command
+
+    def without() -> list[Any]:
+        return [[part for part in line if part != "--public-flat-rw"] for line in commands()]
+
+    runner._build_command = without
 
 
 def main() -> None:
@@ -21,6 +37,8 @@ def main() -> None:
     warnings.simplefilter("error", DeprecationWarning)
     job = json.loads(Path(sys.argv[1]).read_text())
     runner = get_runner(job["simulator"])
+    if job["simulator"] == "verilator":
+        only_ports_public(runner)
     if job["action"] == "build":
         runner.build(**job["arguments"])
     else:
