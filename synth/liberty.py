@@ -41,10 +41,10 @@ _STRING = re.compile(r"\"[^\"]*\"")
 
 @dataclass(frozen=True)
 class LibertyCell:
-    """One cell: its name, area in um^2, the functions of its outputs and its Liberty text."""
+    """One cell: name, area in um^2 (None: not given), output functions, Liberty text."""
 
     name: str
-    area_um2: float
+    area_um2: float | None
     functions: tuple[str, ...]
     is_flipflop: bool
     has_state: bool
@@ -161,7 +161,7 @@ def _parse_cells(text: str, where: str) -> list[LibertyCell]:
         cells.append(
             LibertyCell(
                 name=mark.group(1),
-                area_um2=float(area.group(1)) if area else 0.0,
+                area_um2=float(area.group(1)) if area else None,
                 functions=tuple(_FUNCTION.findall(body)),
                 is_flipflop=bool(_FLIPFLOP.search(body)),
                 has_state=bool(_STATE.search(body)),
@@ -188,14 +188,18 @@ def parse_library(
     Raises
     ------
     MubinnError
-        If a text is no complete Liberty, or an inverter with delay tables, or a NAND2 or NOR2 is
-        missing. A missing flip-flop matters to sequential designs only and is told there.
+        If a text is no complete Liberty, or an inverter with delay tables, a buffer, or both NAND2
+        and NOR2 are missing. A missing flip-flop is told where a design needs one.
     """
     plain = tuple(_COMMENT.sub("", t) for t in texts)
     cells = [cell for text in plain for cell in _parse_cells(text, name)]
     library = Library(name, plain, tuple(dont_use), tuple(cells))
     if not library.inverters:
         raise MubinnError(f"{name} has no usable inverter: add one, or relax --dont-use.")
+    if not any(_is_gate(c, {(1, 0b10)}) for c in library.usable()):
+        raise MubinnError(
+            f"{name} has no usable buffer, which ABC needs: add one, or relax --dont-use."
+        )
     if not any(_is_gate(c, {(2, 0b0111), (2, 0b0001)}) for c in library.usable()):
         raise MubinnError(f"{name} has no usable NAND2 or NOR2: add one, or relax --dont-use.")
     _ = library.fo4_ps  # raises where the inverter lacks tables

@@ -117,6 +117,11 @@ def _table(library: str, cell: str, kind: str) -> Table:
             f"The table {kind} of the inverter {_name(cell)} is not complete: use a library with "
             "tables over slew and load."
         )
+    if len(axes[0]) < 3 and len(axes[1]) < 3:
+        raise MubinnError(
+            f"The table {kind} of the inverter {_name(cell)} is 2 x 2 or smaller, which ABC cannot "
+            "read: use a library with 3 x 3 tables or larger."
+        )
     width = len(axes[1])
     rows = tuple(values[i : i + width] for i in range(0, len(values), width))
     first = re.search(r"variable_1\s*:\s*\"?(\w+)", shape)

@@ -30,11 +30,30 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _tail(log: Path) -> str:
-    """Return the error line of a log, else its last lines, as one line of text."""
+def _tail(lines: list[str]) -> str:
+    """Return the error of a log with the warning before it, else its last lines, as one line."""
+    errors = [line[line.index("ERROR") :] for line in lines if "ERROR:" in line]
+    if not errors:
+        return " | ".join(lines[-TAIL_LINES:])
+    warnings = [line for line in lines if line.startswith("Warning:")]
+    return " | ".join(warnings[-1:] + errors[-1:])
+
+
+def _fault(top: str, status: int, log: Path) -> MubinnError:
+    """Return what to tell the user of a failed run."""
     lines = [s for line in log.read_text(errors="replace").splitlines() if (s := line.strip())]
-    errors = [line for line in lines if re.match(r"(ERROR|\S*Error)\b", line)]
-    return " | ".join(errors[-1:] or lines[-TAIL_LINES:])
+    tail = _tail(lines)
+    if lacks := re.search(r"cannot be legalized: (.*)", tail):
+        return MubinnError(
+            f"{top} needs a flip-flop or latch that the library lacks ({lacks.group(1)}): use a "
+            "library that has one, or change the design."
+        )
+    if "logic loop" in tail:
+        return MubinnError(f"{top} has a combinational loop: put a register into it.")
+    return MubinnError(
+        f"Yosys could not synthesize {top} (exit status {status}): correct the design or the "
+        f"library; the log ends: {tail}"
+    )
 
 
 def run_worker(
@@ -88,10 +107,7 @@ def run_worker(
                     _kill(process)
         answer = folder / "result.json"
         if process.returncode != 0 or not answer.exists():
-            raise MubinnError(
-                f"Yosys could not synthesize {job['top']} (exit status {process.returncode}); its "
-                f"log ends: {_tail(log)}"
-            )
+            raise _fault(job["top"], process.returncode, log)
         result: dict[str, Any] = json.loads(answer.read_text())
     if "error" in result:
         raise MubinnError(result["error"])

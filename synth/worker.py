@@ -84,6 +84,9 @@ def _mapped(run: Callable[[str], None], name: str, job: dict[str, Any]) -> dict[
             f"The library has no cell for {', '.join(foreign)}: use one that has, or change the "
             "design."
         )
+    bare = sorted(cell for cell in cells if job["areas"][cell] is None)
+    if bare:
+        raise MubinnError(f"The library gives no area for {', '.join(bare)}: complete it.")
     log = Path(f"{name}.log").read_text()
     # Without a single gate there is nothing to map and no delay; that is seen, not assumed.
     logic = sum(n for cell, n in cells.items() if cell not in job["flipflops"])
@@ -103,7 +106,8 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     ----------
     job : dict
         ``kind`` (``generic`` or ``mapped``), ``top``; for a mapped run ``libraries`` (files),
-        ``dont_use`` (cells), ``areas`` (um^2 by cell) and ``flipflops`` (cell names).
+        ``dont_use`` (cells), ``areas`` (um^2 by cell) and ``flipflops``
+        (cell names).
 
     Returns
     -------
