@@ -1,0 +1,95 @@
+"""Fast inference: one layer's cell over a batch of windows, step by step."""
+
+import numpy as np
+
+from mubinn.golden.inference_input import Array
+from mubinn.golden.inference_tables import LayerTables
+
+
+class LayerRun:
+    """State and work arrays of one layer over one batch of B windows.
+
+    Attributes
+    ----------
+    h : float [H, B]
+        m of the last step's h.
+    x : float [I, B]
+        m of the next step's input, to be filled in before each step.
+    """
+
+    def __init__(self, tables: LayerTables, batch: int):
+        self.t = tables
+        hidden = tables.hidden
+        self.column = np.ones((tables.weights.shape[1], batch), tables.weights.dtype)
+        self.h, self.x = self.column[:hidden], self.column[hidden:-1]
+        self.h[:] = tables.h_zero
+        self.h_flat = self.h.reshape(-1)
+        self.y = np.empty((4 * hidden, batch), tables.weights.dtype)
+        self.y_gates = self.y.reshape(4, -1)
+        size = hidden * batch
+        self.segment = np.zeros((4, size), np.uint8)
+        self.reached = np.empty((4, size), np.bool_)
+        f, i, g, o = tables.segments
+        self.c = np.full(size, tables.c_zero, np.uint8)
+        self.fc = np.empty(size, np.min_scalar_type(f * tables.c_codes))
+        self.ig = np.empty(size, np.min_scalar_type(i * g))
+        self.fcig = np.empty(size, np.min_scalar_type(f * tables.c_codes * i * g))
+        self.oc = np.empty(size, np.min_scalar_type(o * tables.c_codes))
+        self.index = np.empty(size, np.intp)
+        self.raw = np.empty(size, np.int64)
+
+    def step(self) -> None:
+        """Compute one time step, Eq. (1)-(6)."""
+        np.dot(self.t.weights, self.column, out=self.y)
+        self._gates()
+        self._c()
+        self._h()
+
+    def _gates(self) -> None:
+        """Eq. (1)-(4): the segment of every z."""
+        if self.t.thresholds is None:
+            assert self.t.z_tables is not None
+            for y, table, segment in zip(self.y_gates, self.t.z_tables, self.segment, strict=True):
+                # Truncation is floor except below the table, where clipping hides it.
+                np.copyto(self.index, y, casting="unsafe")
+                np.take(table, self.index, out=segment, mode="clip")
+            return
+        segment = self.segment
+        segment[:] = 0
+        for threshold in self.t.thresholds:
+            np.greater_equal(self.y_gates, threshold, out=self.reached)
+            np.add(segment, self.reached.view(np.uint8), out=segment)
+
+    def _c(self) -> None:
+        """Eq. (5)."""
+        t, (f, i, g, _) = self.t, self.segment
+        _join(f, t.c_codes, self.c, self.fc)
+        _join(i, t.segments[2], g, self.ig)
+        if t.c_table is not None:
+            _join(self.fc, t.segments[1] * t.segments[2], self.ig, self.fcig)
+            np.take(t.c_table, self.fcig, out=self.c, mode="clip")
+            return
+        np.take(t.fc, self.fc, out=self.raw, mode="clip")
+        np.take(t.ig, self.ig, out=self.index, mode="clip")
+        np.add(self.index, self.raw, out=self.index)
+        np.right_shift(self.index, t.c_shift, out=self.index)
+        np.take(t.c_bucket, self.index, out=self.c, mode="clip")
+
+    def _h(self) -> None:
+        """Eq. (6)."""
+        t = self.t
+        _join(self.segment[3], t.c_codes, self.c, self.oc)
+        if t.h_table is not None:
+            np.take(t.h_table, self.oc, out=self.h_flat, mode="clip")
+            return
+        np.take(t.h_raw, self.oc, out=self.raw, mode="clip")
+        of_cell = self.raw.reshape(self.h.shape)
+        np.subtract(of_cell, t.h_offset, out=of_cell)
+        np.take(t.h_bucket, self.raw, out=self.h_flat, mode="clip")
+
+
+def _join(high: Array, radix: int, low: Array, out: Array) -> None:
+    """``out = high * radix + low``; `out` is wide enough for the result."""
+    np.copyto(out, high)
+    np.multiply(out, out.dtype.type(radix), out=out)
+    np.add(out, low, out=out, casting="unsafe")
