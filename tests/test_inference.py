@@ -203,15 +203,15 @@ def test_bad_input_is_named(random_model):
 
 
 def test_formats_too_wide_for_an_index_are_compared(random_model):
-    fine = random_model(20, (5, 5), formats=Formats(14, 4, 9, 9))
+    fine = random_model(20, (5, 5), formats=Formats(18, 4, 9, 9))
     layer = fine.layers[0]
     coarse = random_model(20, (5, 5), formats=Formats(16, 16, 9, 6))
     assert LayerTables.of(layer, 0).thresholds is None
     assert LayerTables.of(coarse.layers[0], 0).thresholds is not None
     for model in (fine, coarse):
         check(model, windows(21), limits=[LOW_LIMITS])
-    wx, wh = replace(layer.wx, fraction=40), replace(layer.wh, fraction=39)
-    finest = replace(layer, wx=wx, wh=wh, b=replace(layer.b, fraction=46))
+    wx, wh = replace(layer.wx, fraction=34), replace(layer.wh, fraction=33)
+    finest = replace(layer, wx=wx, wh=wh, b=replace(layer.b, fraction=40))
     assert LayerTables.of(finest, 0).thresholds is not None
     check(replace(fine, layers=(finest,)), windows(21), limits=[LOW_LIMITS])
 
