@@ -26,6 +26,9 @@ _AHEAD_S = 86_400
 
 _MAKING = "making-"
 
+# Part of the hash: to be changed with anything here that changes what is compiled.
+_RECIPE = "only the ports of the top are public"
+
 
 def cache_root(cache_dir: Path | None = None) -> Path:
     """Return the folder of compiled simulations: the argument, MUBINN_CACHE/sim or ~/.cache.
@@ -187,7 +190,7 @@ def compile_design(
     root = cache_root(cache_dir)
     flags = _build_args(simulator, waves)
     shape = [simulator, versions, env.get("MAKEFLAGS", ""), str(cocotb_tools.config.libs_dir)]
-    shape += [*flags, *TIMESCALE, f"waves {waves}"]
+    shape += [*flags, *TIMESCALE, f"waves {waves}", _RECIPE]
     folder = root / _digest(verilog, top, *shape)
     if folder.is_dir():
         return folder, True

@@ -19,6 +19,7 @@ from mubinn.sim.compare import SimulationMismatch
 from mubinn.sim.payload import (
     Bits,
     Field,
+    Fields,
     bits_to_int,
     bits_to_ints,
     fields_from_json,
@@ -64,18 +65,17 @@ class Job:
         if not wrong.size:
             return
         row = int(wrong[0])
-        got = unpack_bits(self.o_fields, results[row : row + 1])
-        want = unpack_bits(self.o_fields, expected[row : row + 1])
-        inputs = unpack_bits(self.i_fields, self.inputs[first + row : first + row + 1])
-        given = ", ".join(f"{name} = {show(value[0])}" for name, value in inputs.items())
-        for name, value in want.items():
-            different = np.argwhere(np.atleast_1d(value[0] != got[name][0]))
+        inputs = values_of(self.i_fields, self.inputs[first + row])
+        given = ", ".join(f"{name} = {show(value)}" for name, value in inputs.items())
+        got = values_of(self.o_fields, results[row])
+        for name, value in values_of(self.o_fields, expected[row]).items():
+            different = np.argwhere(np.atleast_1d(value != got[name]))
             if different.size:
-                index = tuple(different[0]) if value[0].ndim else ()
-                place = "".join(f"[{int(i)}]" for i in index)
+                index = tuple(int(i) for i in different[0]) if value.ndim else ()
+                place = "".join(f"[{i}]" for i in index)
                 raise SimulationMismatch(
                     f"unit {self.unit}, transfer {first + row}, field {name}{place}: expected "
-                    f"{int(value[0][index])}, got {int(got[name][0][index])}; inputs {given}."
+                    f"{show(value[index])}, got {show(got[name][index])}; inputs {given}."
                 )
         raise SimulationMismatch(
             f"unit {self.unit}, transfer {first + row}: bits outside the named fields differ; "
@@ -83,12 +83,31 @@ class Job:
         )
 
 
+def values_of(fields: list[Field], payload: Bits) -> Fields:
+    """Return the fields of one payload, wide ones as arrays of Python integers."""
+    values = {name: value[0] for name, value in unpack_bits(fields, payload[None]).items()}
+    for field in fields:
+        if field.is_wide:
+            rows = values[field.name].reshape(-1, field.width)
+            numbers = np.empty(len(rows), object)
+            numbers[:] = [
+                number - (1 << field.width if field.signed and row[-1] else 0)
+                for number, row in zip(bits_to_ints(rows), rows, strict=True)
+            ]
+            values[field.name] = numbers.reshape(field.lengths)
+    return values
+
+
 def show(value: Any) -> str:
-    """Return a field's value on one line, long ones shortened."""
+    """Return a field's value on one line: wide values in hexadecimal, long arrays shortened."""
     array = np.asarray(value)
-    if array.ndim == 0:
-        return str(int(array))
-    return np.array2string(array, threshold=300, max_line_width=10**6, separator=",")
+    if array.ndim:
+        form: Any = {"all": show}
+        return np.array2string(
+            array, threshold=300, max_line_width=10**6, separator=",", formatter=form
+        )
+    number = int(array)
+    return hex(number) if number.bit_length() > 63 else str(number)
 
 
 async def start(dut: Any) -> None:

@@ -175,6 +175,36 @@ def test_a_wrong_latency_is_named(tmp_path: Path) -> None:
         register(Register(unsigned(8)), latency=0, run_dir=tmp_path)
 
 
+def test_wide_fields_are_named_as_numbers(tmp_path: Path) -> None:
+    shape = data.StructLayout({"x": signed(72), "y": data.ArrayLayout(4, 2)})
+    x = np.array([-(1 << 70), (1 << 71) - 1, 3], object)
+    fields = {"x": x, "y": np.array([[1, 2], [3, 4], [5, 6]])}
+    message = (
+        r"transfer 1, field x: expected 0x7ffffffffffffffffe, got 0x7fffffffffffffffff; "
+        r"inputs x = 0x7fffffffffffffffff, y = \[3,4\]\."
+    )
+    expected = {**fields, "x": x - np.array([0, 1, 0], object)}
+    options: dict[str, Any] = {"latency": 1, "simulator": QUICK, "run_dir": tmp_path}
+    with pytest.raises(SimulationMismatch, match=message):
+        check_unit(
+            Register(shape),
+            bench="mubinn.sim.tb_unit",
+            fields=fields,
+            expected=expected,
+            **options,
+        )
+    message = r"transfer 0, field x: expected -0x3fffffffffffffffff, got -0x400000000000000000; "
+    expected["x"] = x + np.array([1, 0, 0], object)
+    with pytest.raises(SimulationMismatch, match=message):
+        check_unit(
+            Register(shape),
+            bench="mubinn.sim.tb_unit",
+            fields=fields,
+            expected=expected,
+            **options,
+        )
+
+
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_waves_are_written(simulator: str, tmp_path: Path) -> None:
     if simulator == "verilator" and not toolchain.fst_headers_available():
@@ -262,12 +292,15 @@ def test_a_build_is_reused_until_the_design_changes(tmp_path: Path) -> None:
     assert not other.simulation.build_reused
 
 
+TINY = "module m(clk);\n  input clk;\nendmodule\n"
+
+
 def test_two_processes_may_build_at_once(tmp_path: Path) -> None:
     code = (
         "from pathlib import Path\nfrom mubinn.sim.build import compile_design\n"
         "from mubinn.sim.toolchain import prepare\n"
         f"env, versions = prepare({QUICK!r})\n"
-        "folder, _ = compile_design('module m(input clk); endmodule', 'm', "
+        f"folder, _ = compile_design({TINY!r}, 'm', "
         f"{QUICK!r}, env, versions, cache_dir=Path({str(tmp_path)!r}))\nprint(folder)\n"
     )
     command = [sys.executable, "-c", code]
@@ -290,11 +323,14 @@ def test_publish_keeps_the_first(tmp_path: Path) -> None:
     assert not second.exists()
 
 
+BAD = "module bad(clk);\n  input clk;\n  assign = ;\nendmodule\n"
+
+
 @pytest.mark.parametrize("simulator", SIMULATORS)
 def test_a_design_that_does_not_compile(simulator: str, tmp_path: Path) -> None:
     env, versions = toolchain.prepare(simulator)
     with pytest.raises(MubinnError, match="could not compile bad; its messages are in") as fault:
-        build.compile_design("module bad(", "bad", simulator, env, versions, cache_dir=tmp_path)
+        build.compile_design(BAD, "bad", simulator, env, versions, cache_dir=tmp_path)
     [log] = tmp_path.iterdir()
     assert str(log) in str(fault.value)
     assert "syntax error" in log.read_text()
