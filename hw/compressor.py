@@ -102,7 +102,7 @@ class BitHeap:
         rows = [[*column, zero, zero][:2] for column in columns]
         return Cat(*(first for first, _ in rows)), Cat(*(second for _, second in rows))
 
-    def sum(self, m: Module, name: str | None = None, *, kind: str = "arrival") -> Value:
+    def sum(self, m: Module, name: str | None = None, *, kind: str = "sklansky") -> Value:
         """Return the heap's sum, unsigned, of `width` bits.
 
         Columns below the first that holds two bits are passed through; :func:`prefix_add` of

@@ -49,5 +49,5 @@ def evaluate_unit(unit: Any, fields: Mapping[str, ArrayLike]) -> Fields:
 
     simulator = Simulator(unit)
     simulator.add_testbench(bench)
-    simulator.run()
+    simulator.run()  # type: ignore[no-untyped-call]
     return unpack_bits(o_fields, ints_to_bits(results, len(o_payload)))

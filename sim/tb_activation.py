@@ -1,15 +1,17 @@
 """Bench of the activation."""
 
+from typing import Any
+
 import numpy as np
 
-from mubinn.golden.activation import activation
+from mubinn.golden.activation import ActivationParams, activation
 from mubinn.sim.draw import draw
 from mubinn.sim.tb_unit import full_speed, pins, stalled
 
 __all__ = ["full_speed", "golden", "pins", "stalled", "stimulus"]
 
 
-def stimulus(params, random, count):
+def stimulus(params: ActivationParams, random: np.random.Generator, count: int) -> dict[str, Any]:
     # Every input of the format when there are transfers enough, which tests of 12 bits use.
     if count >= 1 << params.in_width:
         z = np.arange(count) % (1 << params.in_width) - (1 << params.in_width - 1)
@@ -18,5 +20,5 @@ def stimulus(params, random, count):
     return {"z": z}
 
 
-def golden(params, fields):
+def golden(params: ActivationParams, fields: dict[str, Any]) -> dict[str, Any]:
     return {"y": activation(params, **fields)}

@@ -1,13 +1,17 @@
 """Bench of the bias add."""
 
-from mubinn.golden.bias_add import bias_add
+from typing import Any
+
+import numpy as np
+
+from mubinn.golden.bias_add import BiasAddParams, bias_add
 from mubinn.sim.draw import draw
 from mubinn.sim.tb_unit import full_speed, pins, stalled
 
 __all__ = ["full_speed", "golden", "pins", "stalled", "stimulus"]
 
 
-def stimulus(params, random, count):
+def stimulus(params: BiasAddParams, random: np.random.Generator, count: int) -> dict[str, Any]:
     products = {
         name: draw(random, count, params.product_width, signed=True)
         for name in ("product_x", "product_h")
@@ -20,5 +24,5 @@ def stimulus(params, random, count):
     }
 
 
-def golden(params, fields):
+def golden(params: BiasAddParams, fields: dict[str, Any]) -> dict[str, Any]:
     return {"sum": bias_add(params, **fields)}

@@ -1,13 +1,17 @@
 """Bench of the MAC."""
 
-from mubinn.golden.mac import mac
+from typing import Any
+
+import numpy as np
+
+from mubinn.golden.mac import MacParams, mac
 from mubinn.sim.draw import draw
 from mubinn.sim.tb_unit import full_speed, pins, stalled
 
 __all__ = ["full_speed", "golden", "pins", "stalled", "stimulus"]
 
 
-def stimulus(params, random, count):
+def stimulus(params: MacParams, random: np.random.Generator, count: int) -> dict[str, Any]:
     return {
         "o": draw(random, count, params.levels),
         "tanh_c": draw(random, count, params.tanh_width, signed=True),
@@ -16,5 +20,5 @@ def stimulus(params, random, count):
     }
 
 
-def golden(params, fields):
+def golden(params: MacParams, fields: dict[str, Any]) -> dict[str, Any]:
     return {"h_raw": mac(params, **fields)}

@@ -1,13 +1,17 @@
 """Bench of the MLB encoder."""
 
-from mubinn.golden.mlb_encoder import mlb_encoder
+from typing import Any
+
+import numpy as np
+
+from mubinn.golden.mlb_encoder import MlbEncoderParams, mlb_encoder
 from mubinn.sim.draw import draw
 from mubinn.sim.tb_unit import full_speed, pins, stalled
 
 __all__ = ["full_speed", "golden", "pins", "stalled", "stimulus"]
 
 
-def stimulus(params, random, count):
+def stimulus(params: MlbEncoderParams, random: np.random.Generator, count: int) -> dict[str, Any]:
     fields = {
         "value": draw(random, count, params.value_width, signed=True),
         "scales": draw(random, (count, params.levels), params.scale_width),
@@ -17,5 +21,5 @@ def stimulus(params, random, count):
     return fields
 
 
-def golden(params, fields):
+def golden(params: MlbEncoderParams, fields: dict[str, Any]) -> dict[str, Any]:
     return {"code": mlb_encoder(params, **{"offset": 0} | fields)}

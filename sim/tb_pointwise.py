@@ -1,15 +1,17 @@
 """Bench of the pointwise XNOR multiplier."""
 
+from typing import Any
+
 import numpy as np
 
-from mubinn.golden.pointwise import pointwise
+from mubinn.golden.pointwise import PointwiseParams, pointwise
 from mubinn.sim.draw import draw
 from mubinn.sim.tb_unit import full_speed, pins, stalled
 
 __all__ = ["full_speed", "golden", "pins", "stalled", "stimulus"]
 
 
-def stimulus(params, random, count):
+def stimulus(params: PointwiseParams, random: np.random.Generator, count: int) -> dict[str, Any]:
     fields = {
         name: draw(random, count, getattr(params, f"{name}_levels"))
         for name in ("f", "c", "i", "g")
@@ -19,8 +21,8 @@ def stimulus(params, random, count):
     return fields
 
 
-def golden(params, fields):
-    def one(row):
+def golden(params: PointwiseParams, fields: dict[str, Any]) -> dict[str, Any]:
+    def one(row: int) -> Any:
         gammas = {
             name: fields[name][row].reshape(shape)
             for name, shape in (("gamma_fc", params.fc_shape), ("gamma_ig", params.ig_shape))

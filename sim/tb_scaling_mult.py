@@ -1,18 +1,22 @@
 """Bench of the scaling multiplier."""
 
-from mubinn.golden.scaling_mult import scaling_mult
+from typing import Any
+
+import numpy as np
+
+from mubinn.golden.scaling_mult import ScalingMultParams, scaling_mult
 from mubinn.sim.draw import draw
 from mubinn.sim.tb_unit import full_speed, pins, stalled
 
 __all__ = ["full_speed", "golden", "pins", "stalled", "stimulus"]
 
 
-def stimulus(params, random, count):
+def stimulus(params: ScalingMultParams, random: np.random.Generator, count: int) -> dict[str, Any]:
     return {
         "dot": draw(random, count, params.dot_width, signed=True),
         "scale": draw(random, count, params.scale_width),
     }
 
 
-def golden(params, fields):
+def golden(params: ScalingMultParams, fields: dict[str, Any]) -> dict[str, Any]:
     return {"product": scaling_mult(params, **fields)}

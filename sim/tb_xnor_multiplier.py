@@ -1,15 +1,21 @@
 """Bench of the XNOR multiplier."""
 
-from mubinn.golden.xnor_multiplier import xnor_multiplier
+from typing import Any
+
+import numpy as np
+
+from mubinn.golden.xnor_multiplier import XnorMultiplierParams, xnor_multiplier
 from mubinn.sim.draw import draw_bits
 from mubinn.sim.tb_unit import full_speed, pins, stalled
 
 __all__ = ["full_speed", "golden", "pins", "stalled", "stimulus"]
 
 
-def stimulus(params, random, count):
+def stimulus(
+    params: XnorMultiplierParams, random: np.random.Generator, count: int
+) -> dict[str, Any]:
     return {name: draw_bits(random, count, params.lanes) for name in ("a", "w")}
 
 
-def golden(params, fields):
+def golden(params: XnorMultiplierParams, fields: dict[str, Any]) -> dict[str, Any]:
     return {"dot": xnor_multiplier(params, **fields)}

@@ -28,5 +28,7 @@ def test_hardware_equals_golden(params):
 
 def test_bench_on_verilator():
     params = ActivationParams("tanh")
-    result = check_unit(Activation(params), bench=bench.__name__, params=params, count=4096)
+    result = check_unit(
+        Activation(params), bench=bench.__name__, params=params, count=4096, batch=8
+    )
     assert result.transfers == 4096

@@ -27,5 +27,5 @@ def test_hardware_equals_golden(params):
 
 def test_bench_on_verilator():
     params = BiasAddParams(3, 24, 10, 28)
-    result = check_unit(BiasAdd(params), bench=bench.__name__, params=params, count=4000)
+    result = check_unit(BiasAdd(params), bench=bench.__name__, params=params, count=4000, batch=8)
     assert result.transfers == 4000

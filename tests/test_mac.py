@@ -27,5 +27,5 @@ def test_hardware_equals_golden(params):
 
 def test_bench_on_verilator():
     params = MacParams(3, 8, 12, 24)
-    result = check_unit(Mac(params), bench=bench.__name__, params=params, count=4000)
+    result = check_unit(Mac(params), bench=bench.__name__, params=params, count=4000, batch=8)
     assert result.transfers == 4000

@@ -35,5 +35,7 @@ def test_hardware_equals_golden(params):
 
 def test_bench_on_verilator():
     params = MlbEncoderParams(3, 12, 11, 10)
-    result = check_unit(MlbEncoder(params), bench=bench.__name__, params=params, count=4000)
+    result = check_unit(
+        MlbEncoder(params), bench=bench.__name__, params=params, count=4000, batch=8
+    )
     assert result.transfers == 4000

@@ -27,5 +27,5 @@ def test_hardware_equals_golden(params):
 
 def test_bench_on_verilator():
     params = PointwiseParams(3, 3, 3, 3, True, False, True, False, 12, 18)
-    result = check_unit(Pointwise(params), bench=bench.__name__, params=params, count=3000)
+    result = check_unit(Pointwise(params), bench=bench.__name__, params=params, count=3000, batch=8)
     assert result.transfers == 3000

@@ -39,5 +39,7 @@ def test_hardware_equals_golden(params):
 
 def test_bench_on_verilator():
     params = RequantizeParams(24, 14, 12, 8)
-    result = check_unit(Requantize(params), bench=bench.__name__, params=params, count=4000)
+    result = check_unit(
+        Requantize(params), bench=bench.__name__, params=params, count=4000, batch=8
+    )
     assert result.transfers == 4000

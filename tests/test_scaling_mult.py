@@ -25,7 +25,9 @@ def test_hardware_equals_golden(params):
 
 def test_bench_on_verilator():
     params = ScalingMultParams(9, 16)
-    result = check_unit(ScalingMult(params), bench=bench.__name__, params=params, count=4000)
+    result = check_unit(
+        ScalingMult(params), bench=bench.__name__, params=params, count=4000, batch=8
+    )
     assert result.transfers == 4000
 
 

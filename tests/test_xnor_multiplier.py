@@ -24,7 +24,9 @@ def test_hardware_equals_golden(params):
 
 def test_bench_on_verilator():
     params = XnorMultiplierParams(132)
-    result = check_unit(XnorMultiplier(params), bench=bench.__name__, params=params, count=4000)
+    result = check_unit(
+        XnorMultiplier(params), bench=bench.__name__, params=params, count=4000, batch=8
+    )
     assert result.transfers == 4000
 
 
