@@ -89,7 +89,7 @@ class CellLayouts:
             }
         )
 
-    def constant_values(self) -> dict[str, Any]:
+    def constant_values(self) -> dict[int | str, Any]:
         """Return the content of `constants` for the layer's own scales."""
         layer = self.params.layer
         y = layer.formats.y_fraction

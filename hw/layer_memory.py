@@ -68,7 +68,7 @@ def offset_words(layer: QuantizedLstm) -> list[int]:
     return [int(v) << shift for v in np.broadcast_to(layer.h.offset, layer.hidden)]
 
 
-class LayerMemories(wiring.Component):
+class LayerMemories(wiring.Component):  # type: ignore[type-arg]
     """All memories with synchronous reads: the words of a pass one cycle after its addresses.
 
     Parameters
@@ -84,6 +84,11 @@ class LayerMemories(wiring.Component):
     write : Out(WritePort.Signature), whose members are inputs
         Of M_g, the codes of c by cell.
     """
+
+    enable: Any
+    address: Any
+    words: Any
+    write: Any
 
     def __init__(self, layouts: CellLayouts) -> None:
         self.layouts = layouts
@@ -121,9 +126,8 @@ class LayerMemories(wiring.Component):
             m.d.comb += self.words.h_offset.eq(offset)
         else:
             m.d.comb += self.words.h_offset.eq(offset_words(layer)[0])
-        m.submodules.m_g = m_g = Memory(
-            shape=unsigned(self.layouts.c_bits), depth=layer.hidden, init=[]
-        )
+        m_g: Any = Memory(shape=unsigned(self.layouts.c_bits), depth=layer.hidden, init=[])
+        m.submodules.m_g = m_g
         wiring.connect(m, wiring.flipped(self.write), m_g.write_port())
         port = m_g.read_port()
         m.d.comb += [port.en.eq(self.enable), port.addr.eq(address.cell)]
@@ -132,7 +136,7 @@ class LayerMemories(wiring.Component):
 
     def _read(self, m: Module, name: str, shape: Any, words: list[Any], address: Any) -> Any:
         """Add a read-only memory `name` and return its word."""
-        memory = Memory(shape=shape, depth=len(words), init=words)
+        memory: Any = Memory(shape=shape, depth=len(words), init=words)
         m.submodules[name] = memory
         port = memory.read_port()
         m.d.comb += [port.en.eq(self.enable), port.addr.eq(address)]

@@ -24,7 +24,7 @@ from mubinn.hw.xnor_multiplier import XnorMultiplier
 GATE_G, GATE_O = 2, 3
 
 
-class LstmCell(wiring.Component):
+class LstmCell(wiring.Component):  # type: ignore[type-arg]
     """`mubinn.golden.lstm_cell.lstm_cell` in hardware, one hidden unit at a time.
 
     The four gates f, i, g, o of a cell arrive in this order, each as `passes` transfers of one
@@ -46,6 +46,11 @@ class LstmCell(wiring.Component):
     probe : Out(CellLayouts.cell_trace), with `trace`
         Belongs to ``o.payload``.
     """
+
+    i: Any
+    o: Any
+    constants: Any
+    probe: Any
 
     LATENCY = 10
 
@@ -119,10 +124,11 @@ class LstmCell(wiring.Component):
     def _passes(self, m: Module, pipe: Pipe, s: Any) -> dict[str, Any]:
         """Collect what the passes of a gate computed, the last one in the highest place."""
         names = ("dot_x", "dot_h", "prod_x", "prod_h")
-        record = Signal(self.layouts.pass_trace)
+        record: Any = Signal(self.layouts.pass_trace)
         m.d.comb += [getattr(record, name).eq(getattr(s, name)) for name in names]
         layout = self.layouts.gate_trace["passes"].shape
-        seen, now = Signal(layout), Signal(layout)
+        seen: Any = Signal(layout)
+        now: Any = Signal(layout)
         width = len(record.as_value())
         m.d.comb += now.as_value().eq(Cat(seen.as_value(), record)[width:])
         with m.If(pipe.transfer):
@@ -165,13 +171,14 @@ class LstmCell(wiring.Component):
 
     def _gates(self, m: Module, pipe: Pipe, s: Any, code: Any) -> dict[str, Any]:
         """Collect the traces of the four gates, o in the highest place."""
-        record = Signal(self.layouts.gate_trace)
+        record: Any = Signal(self.layouts.gate_trace)
         m.d.comb += [
             getattr(record, name).eq(getattr(s, name)) for name in ("passes", "z", "z_q", "y")
         ]
         m.d.comb += record.gate.eq(code)
         layout = self.layouts.cell_trace["gates"].shape
-        seen, now = Signal(layout), Signal(layout)
+        seen: Any = Signal(layout)
+        now: Any = Signal(layout)
         m.d.comb += now.as_value().eq(Cat(seen.as_value(), record)[len(record.as_value()) :])
         with m.If(pipe.transfer):
             m.d.sync += seen.eq(now)
@@ -234,5 +241,5 @@ class LstmCell(wiring.Component):
         pipe.end(self.o)
         m.d.comb += [self.o.payload.c.eq(s.c), self.o.payload.h.eq(s.h)]
         if self._trace:
-            names = (*names, "c", "h")
-            m.d.comb += [getattr(self.probe, name).eq(getattr(s, name)) for name in names]
+            shown = (*names, "c", "h")
+            m.d.comb += [getattr(self.probe, name).eq(getattr(s, name)) for name in shown]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, unsigned
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -13,7 +13,7 @@ from mubinn.hw.lstm_cell import LstmCell
 from mubinn.hw.sequencer import Sequencer
 
 
-class LstmLayer(wiring.Component):
+class LstmLayer(wiring.Component):  # type: ignore[type-arg]
     """`mubinn.golden.bit_true.run_layer` in hardware: a step's input in, the step's new h out.
 
     Every cell takes ``4 passes`` cycles. A step's output is offered `cycles_per_step` - 1 cycles
@@ -35,6 +35,11 @@ class LstmLayer(wiring.Component):
     probed : Out(1), with `trace`
         Changes level whenever `probe` shows a further cell; cells follow in order.
     """
+
+    i: Any
+    o: Any
+    probe: Any
+    probed: Any
 
     def __init__(self, params: LstmCellParams, *, trace: bool = False) -> None:
         self.params = params
@@ -73,7 +78,7 @@ class LstmLayer(wiring.Component):
         m.submodules.memories = memories = LayerMemories(self.layouts)
         m.submodules.sequencer = sequencer = Sequencer(self.params.layer)
         frame = Signal(self.frame)
-        constants = Const(self.layouts.constant_values(), self.layouts.constants)
+        constants = self.layouts.constants.const(self.layouts.constant_values())
         m.d.comb += cell.constants.eq(constants)
         m.d.comb += self.i.ready.eq(~sequencer.busy & ~self.o.valid)
         m.d.comb += sequencer.start.eq(self.i.valid & self.i.ready)
@@ -110,7 +115,8 @@ class LstmLayer(wiring.Component):
         """Collect the new state cell by cell; return the first-step flag and the current h."""
         layer = self.params.layer
         zero = [self._zero_plane(k) for k in range(layer.h.levels)]
-        h = Signal(data.ArrayLayout(unsigned(layer.hidden), layer.h.levels), init=zero)
+        planes: Any = data.ArrayLayout(unsigned(layer.hidden), layer.h.levels)
+        h = Signal(planes, init=planes.const(zero))
         first_step = Signal(init=1)
         index = Signal(range(layer.hidden))
         m.d.comb += [cell.o.ready.eq(1), memories.write.en.eq(cell.o.valid)]

@@ -36,7 +36,7 @@ def per_row(layer: QuantizedLstm) -> bool:
     return any(len(tensor.scales) > 4 for tensor in (layer.wx, layer.wh, layer.b))
 
 
-class Sequencer(wiring.Component):
+class Sequencer(wiring.Component):  # type: ignore[type-arg]
     """Names all passes of one time step, one a cycle, innermost first: weight level, level of x
     and h, gate, cell.
 
@@ -56,6 +56,11 @@ class Sequencer(wiring.Component):
         From the cycle after `start` to the one of `done`.
     o : Out(stream.Signature(pass_layout(layer)))
     """
+
+    start: Any
+    done: Any
+    busy: Any
+    o: Any
 
     def __init__(self, layer: QuantizedLstm) -> None:
         self.layer = layer

@@ -8,7 +8,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 
-class StreamUnit(wiring.Component):
+class StreamUnit(wiring.Component):  # type: ignore[type-arg]
     """A combinational function between two streams.
 
     Latency is 0 cycles, throughput one transfer a cycle; valid and ready pass straight through, so
@@ -25,6 +25,9 @@ class StreamUnit(wiring.Component):
     o : Out(stream.Signature(o_shape))
     """
 
+    i: Any
+    o: Any
+
     def __init__(self, i_shape: Any, o_shape: Any) -> None:
         super().__init__({"i": In(stream.Signature(i_shape)), "o": Out(stream.Signature(o_shape))})
 
@@ -40,7 +43,7 @@ class StreamUnit(wiring.Component):
         return m
 
 
-class Register(wiring.Component):
+class Register(wiring.Component):  # type: ignore[type-arg]
     """One pipeline stage: latency 1 cycle, one transfer a cycle, payload held until taken.
 
     Parameters
@@ -52,6 +55,9 @@ class Register(wiring.Component):
     -------
     i, o : In, Out(stream.Signature(shape))
     """
+
+    i: Any
+    o: Any
 
     def __init__(self, shape: Any) -> None:
         super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})

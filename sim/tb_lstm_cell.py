@@ -1,0 +1,101 @@
+"""Bench of the LSTM cell: the passes of all cells of some steps, with pauses on both sides.
+
+Run by :func:`mubinn.sim.cell_check.check_cell`, which packs the passes and the golden results.
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import cocotb
+from cocotb.triggers import ReadOnly, RisingEdge
+
+from mubinn.sim.bench import load_stimulus, start_clock
+from mubinn.sim.compare import SimulationMismatch
+from mubinn.sim.payload import Field, bits_to_ints, fields_from_json, ints_to_bits, unpack_bits
+from mubinn.sim.streams import Driver, Monitor
+
+
+@dataclass(frozen=True)
+class Job:
+    """Packed passes, packed golden results, and the cell's contract."""
+
+    constants: int
+    latency: int
+    passes_per_cell: int
+    pause: float
+    seed: int
+    probe_fields: list[Field]
+    probe_width: int
+    inputs: list[int]
+    outputs: list[int]
+    probes: list[int]
+
+    @classmethod
+    def load(cls) -> "Job":
+        arrays = load_stimulus()
+        values = json.loads(str(arrays["job"]))
+        values["probe_fields"] = fields_from_json(values["probe_fields"])
+        values["constants"] = int(values["constants"], 16)
+        names = ("inputs", "outputs", "probes")
+        packed: dict[str, Any] = {name: bits_to_ints(arrays[name]) for name in names}
+        return cls(**values, **packed)
+
+    def check(self, name: str, got: list[int], want: list[int]) -> None:
+        for cell, (one, other) in enumerate(zip(got, want, strict=True)):
+            if one != other:
+                where = self.first_difference(one, other) if name == "probe" else ""
+                raise SimulationMismatch(
+                    f"cell {cell}, signal {name}{where}: expected {other:#x}, got {one:#x}."
+                )
+
+    def first_difference(self, got: int, want: int) -> str:
+        fields = unpack_bits(self.probe_fields, ints_to_bits([got, want], self.probe_width))
+        wrong = [name for name, (one, other) in fields.items() if (one != other).any()]
+        return f", fields {', '.join(wrong)}"
+
+
+async def probe(dut: Any, samples: list[int]) -> None:
+    """Sample the probe at each output transfer."""
+    while True:
+        await ReadOnly()
+        taken = str(dut.o__valid.value) == "1" and str(dut.o__ready.value) == "1"
+        if taken:
+            samples.append(int(str(dut.probe.value), 2))
+        await RisingEdge(dut.clk)
+
+
+async def run(dut: Any, pause: float) -> tuple[Job, Driver, Monitor]:
+    job = Job.load()
+    dut.constants.value = job.constants
+    driver = Driver(dut, pause=pause, seed=job.seed)
+    monitor = Monitor(dut, pause=pause, seed=job.seed + 1)
+    await start_clock(dut)
+    samples: list[int] = []
+    cocotb.start_soon(probe(dut, samples))
+    cocotb.start_soon(driver.send(job.inputs))
+    taken = await monitor.receive(len(job.outputs))
+    job.check("o", taken, job.outputs)
+    job.check("probe", samples[: len(job.probes)], job.probes)
+    return job, driver, monitor
+
+
+@cocotb.test
+async def full_speed(dut: Any) -> None:
+    """No pause: values, latency from a cell's last pass, one pass a cycle."""
+    job, driver, monitor = await run(dut, 0.0)
+    last_passes = driver.cycles[job.passes_per_cell - 1 :: job.passes_per_cell]
+    for cell, (given, taken) in enumerate(zip(last_passes, monitor.cycles, strict=True)):
+        if taken - given != job.latency:
+            raise SimulationMismatch(
+                f"cell {cell}: latency expected {job.latency} cycles, got {taken - given}."
+            )
+    if driver.cycles[-1] - driver.cycles[0] != len(job.inputs) - 1:
+        raise SimulationMismatch("the cell paused although its output was taken at once.")
+
+
+@cocotb.test
+async def stalled(dut: Any) -> None:
+    """Both sides pause at random: values and protocol."""
+    job = Job.load()
+    await run(dut, job.pause)

@@ -1,0 +1,47 @@
+import shutil
+
+import numpy as np
+import pytest
+
+from mubinn.golden.levels import Levels
+from mubinn.golden.lstm_cell import LstmCellParams
+from mubinn.hw.lstm_cell import LstmCell
+from mubinn.sim.cell_check import check_cell
+from mubinn.sim.compare import SimulationMismatch
+
+MIXED = Levels(x=2, w=3, h=1, c=2, gate=3, b=4)
+
+
+def inputs(layer, steps, seed=0):
+    random = np.random.default_rng(seed)
+    return random.integers(0, 1 << layer.x.levels, (steps, layer.features))
+
+
+@pytest.mark.parametrize("simulator", ["verilator", "icarus"])
+def test_cell_equals_bit_true_model_under_back_pressure(random_model, simulator):
+    if simulator == "icarus" and not shutil.which("iverilog"):
+        pytest.skip("Icarus Verilog is not installed")
+    layer = random_model(seed=3, levels=MIXED).layers[0]
+    result = check_cell(layer, inputs(layer, 3), simulator=simulator)
+    assert result.tests == 2
+
+
+class WithoutRounding(LstmCell):
+    """A cell whose requantizer truncates."""
+
+    def elaborate(self, platform):
+        m = super().elaborate(platform)
+        unit = m.submodules.round_z
+
+        def truncate(inner):
+            inner.d.comb += unit.o.payload.value.eq(unit.i.payload.value >> unit.params.shift)
+
+        unit.compute = truncate
+        return m
+
+
+def test_bench_finds_a_cell_that_truncates(random_model):
+    layer = random_model(seed=3, levels=(1, 1)).layers[0]
+    design = WithoutRounding(LstmCellParams(layer), trace=True)
+    with pytest.raises(SimulationMismatch, match=r"cell \d+, signal (o|probe)"):
+        check_cell(layer, inputs(layer, 3), design=design)
