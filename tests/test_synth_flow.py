@@ -332,10 +332,16 @@ def test_interrupt_in_progress_ends_the_workers(tmp_path):
     def interrupt(name, done, total):
         raise KeyboardInterrupt
 
+    stop = threading.Event()
     with pytest.raises(KeyboardInterrupt):
         synthesize_many(
-            {"a": adder(2), "b": adder(64)}, library=TECH65, cache_path=tmp_path, progress=interrupt
+            {"a": adder(2), "b": adder(64)},
+            library=TECH65,
+            cache_path=tmp_path,
+            progress=interrupt,
+            cancel=stop,
         )
+    assert stop.is_set()
     assert not [t for t in threading.enumerate() if t.name.startswith("ThreadPoolExecutor")]
 
 
