@@ -1,0 +1,32 @@
+import numpy as np
+import pytest
+
+from mubinn.golden.float_activation import FloatActivationParams
+from mubinn.hw.float_activation import FloatActivation
+from mubinn.sim import tb_float_activation as bench
+from mubinn.sim.binary32 import join
+from mubinn.sim.evaluate import evaluate_unit
+from mubinn.sim.unit_check import check_unit
+
+
+def test_hardware_equals_golden():
+    params = FloatActivationParams("tanh", -2, 2, 1)
+    fields = bench.stimulus(params, np.random.default_rng(1), 150)
+    fields = {name: values[::2] for name, values in fields.items()}
+    got = evaluate_unit(FloatActivation(params), fields)
+    np.testing.assert_array_equal(join(got), join(bench.golden(params, fields)))
+
+
+@pytest.mark.parametrize("kind", ["sigmoid", "tanh"])
+def test_bench_on_verilator(kind):
+    params = FloatActivationParams(kind)
+    result = check_unit(FloatActivation(params), bench=bench.__name__, params=params, count=5_000)
+    assert result.transfers >= 4_999
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("kind", ["sigmoid", "tanh"])
+def test_bench_on_verilator_at_length(kind):
+    params = FloatActivationParams(kind)
+    result = check_unit(FloatActivation(params), bench=bench.__name__, params=params, count=150_000)
+    assert result.transfers >= 149_999
