@@ -14,6 +14,7 @@ UNITS = (
     "activation",
     "bias_add",
     "fixed_mac",
+    "fixed_to_float",
     "float_activation",
     "float_add",
     "float_mult",
