@@ -17,7 +17,7 @@ CASES = [
 
 @pytest.mark.parametrize("params", CASES, ids=str)
 def test_hardware_equals_golden(params):
-    fields = bench.stimulus(params, np.random.default_rng(1), 300)
+    fields = bench.stimulus(params, np.random.default_rng(1), 150)
     expected = bench.golden(params, fields)
     got = evaluate_unit(BiasAdd(params), fields)
     assert got.keys() == expected.keys()

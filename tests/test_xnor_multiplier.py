@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
+from amaranth.hdl import Module, Signal
+from amaranth.sim import Simulator
 
 from mubinn.golden.xnor_multiplier import XnorMultiplierParams, xnor_multiplier
+from mubinn.hw.popcount import popcount
 from mubinn.hw.xnor_multiplier import XnorMultiplier
 from mubinn.sim import tb_xnor_multiplier as bench
 from mubinn.sim.evaluate import evaluate_unit
@@ -58,3 +61,7 @@ def test_bad_arguments_are_refused():
         XnorMultiplierParams(0)
     with pytest.raises(ValueError, match="3 and 4 bits for 4 lanes"):
         xnor_multiplier(XnorMultiplierParams(4), np.zeros(3), np.zeros(4))
+    m = Module()
+    Simulator(m)
+    with pytest.raises(ValueError, match="unknown network 'chain'"):
+        popcount(m, [Signal()], 1, network="chain")
