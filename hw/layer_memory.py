@@ -95,7 +95,7 @@ class LayerMemories(wiring.Component):  # type: ignore[type-arg]
         self.layer = layouts.params.layer
         names = (*WEIGHTS, *GAMMAS, "bias", "c", "h_offset")
         words = data.StructLayout({name: layouts.a_pass[name].shape for name in names})
-        cell_address = max(1, (self.layer.hidden - 1).bit_length())
+        cell_address = (self.layer.hidden - 1).bit_length()
         write = WritePort.Signature(addr_width=cell_address, shape=unsigned(layouts.c_bits))
         super().__init__(
             {

@@ -34,7 +34,7 @@ def test_layer_equals_bit_true_model(random_model, name):
     design = LstmLayer(LstmCellParams(model.layers[0]), trace=True)
     layer = model.layers[0]
     assert design.cycles_per_step == 4 * layer.hidden * layer.levels.passes + 13
-    result = check_layer(model, inputs(model, 3, 4), pause=0.4)
+    result = check_layer(model, inputs(model, 3, 4), pause=0.4, design=design)
     assert result.tests == 2
     assert int(result.outputs["windows"]) == 3
 
@@ -53,7 +53,7 @@ def test_a_flipped_weight_is_found_with_its_place(random_model):
     bits[0, 2, 1] ^= 1
     object.__setattr__(other.layers[0].wx, "bits", bits)
     design = LstmLayer(LstmCellParams(other.layers[0]), trace=True)
-    message = r"window 0: signal dot_x at window 0, step 0, cell 0, gate 2, pass 0: expected"
+    message = r"window 0: signal dot_x at step 0, cell 0, gate 2, pass 0: expected"
     with pytest.raises(SimulationMismatch, match=message):
         check_layer(model, inputs(model, 1, 2), design=design)
 
