@@ -1,0 +1,55 @@
+"""The cell of Figure 3 at full size: 32 features, 100 cells, windows of 320 steps of real EEG.
+
+Without the recordings the windows are synthetic; each test's id says which. Run by
+`make campaign`.
+"""
+
+import shutil
+
+import pytest
+
+from mubinn.golden.levels import parse_levels
+from mubinn.golden.model_file import load_float
+from mubinn.golden.quantize import quantize
+from mubinn.sim.layer_check import check_layer
+from mubinn.train.eeg import find_data, load_eeg, prepare, synthetic_eeg
+from mubinn.train.models import BUNDLED_FLOAT
+
+pytestmark = pytest.mark.campaign
+
+WINDOWS = 20
+SOURCE = find_data()
+
+
+def windows_of(count):
+    """Return calibration windows as the model reads them, and test windows of 320 steps."""
+    data = load_eeg(SOURCE) if SOURCE else synthetic_eeg(windows=400, seed=7)
+    held_out = data.take(data.fold == 0)
+    rest = data.take(data.fold != 0)
+    spread = held_out.x[:: max(1, len(held_out.x) // count)][:count]
+    return prepare(rest.x[:: max(1, len(rest.x) // 64)][:64]), prepare(spread, decimate=1)
+
+
+@pytest.mark.parametrize(
+    ("levels", "simulator", "count"),
+    [
+        ("1,1", "verilator", WINDOWS),
+        ("3,3", "verilator", WINDOWS),
+        ("2,4", "verilator", WINDOWS),
+        ("5,5", "verilator", WINDOWS),
+        ("3,3", "icarus", 1),
+    ],
+)
+def test_every_intermediate_of_whole_windows(levels, simulator, count, record_property):
+    if simulator == "icarus" and not shutil.which("iverilog"):
+        pytest.skip("Icarus Verilog is not installed")
+    calibration, windows = windows_of(count)
+    assert windows.shape == (count, 320, 32)
+    model = quantize(load_float(BUNDLED_FLOAT), parse_levels(levels), calibration)
+    result = check_layer(model, model.encode_input(windows), simulator=simulator)
+    assert int(result.outputs["windows"]) == count
+    print(
+        f"\n{levels} on {simulator}: {count} windows of 320 steps of "
+        f"{'real' if SOURCE else 'synthetic'} EEG, {result.cycles} cycles, "
+        f"{result.cycles / result.seconds:.0f} cycles/s with every intermediate compared"
+    )
