@@ -1,0 +1,120 @@
+"""Table I from our own synthesis: 36 entries, every unit of every one of them measured."""
+
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from mubinn.golden.float_model import FloatModel
+from mubinn.golden.lstm_cell import LstmCellParams
+from mubinn.synth.cache import cached, content_key
+from mubinn.synth.cell_units import CellUnit, Config, cell_params, cell_units
+from mubinn.synth.entry import Table1, assemble
+from mubinn.synth.flow import SynthJob, synthesize_many, to_verilog, tool_versions
+from mubinn.synth.liberty import Library
+from mubinn.synth.paper import CONFIGS
+from mubinn.synth.schedule import PAPER, Workload
+from mubinn.synth.source import source_hash
+
+TOP = "unit"
+
+Report = Callable[[str, int, int], None]
+"""Called as ``progress(what, done, total)``."""
+
+
+def measure(
+    library: Library,
+    model: FloatModel,
+    *,
+    steps: int = PAPER.steps,
+    progress: Report | None = None,
+    workers: int = 2,
+    cache_path: str | Path | None = None,
+    cancel: threading.Event | None = None,
+) -> Table1:
+    """Measure every unit of every entry and put Table I together.
+
+    Parameters
+    ----------
+    library : Library
+        For delays and areas, the same for all entries.
+    model : FloatModel
+        Gives the scales, hence the widths; its first layer gives I and H.
+    steps : int
+        Time steps T.
+    progress : callable, optional
+        Called as ``progress(what, done, total)`` through three stages: ``quantize``, ``elaborate``,
+        ``synthesize``.
+    workers : int
+        Synthesis runs side by side.
+    cache_path, cancel
+        As for :func:`mubinn.synth.synthesize_many`; an interrupted measurement resumes.
+
+    Raises
+    ------
+    MubinnError
+        If a unit cannot be synthesized with the library, or the model cannot be quantized.
+    """
+    layer = model.layers[0]
+    load = Workload(layer.features, layer.hidden, steps)
+    cells = all_cells(model, progress)
+    unique = {unit.key: unit for units in cells.values() for unit in units.values()}
+    jobs = _elaborate(unique, workers, progress, cache_path)
+    results = synthesize_many(
+        jobs,
+        library=library,
+        workers=workers,
+        progress=_stage(progress, "synthesize"),
+        cache_path=cache_path,
+        cancel=cancel,
+    )
+    return assemble(cells, results, load, library)
+
+
+def all_cells(
+    model: FloatModel, progress: Report | None = None
+) -> dict[Config, dict[str, CellUnit]]:
+    """Return the units of all 36 cells by role, quantizing `model` 25 times."""
+    params: dict[Config, LstmCellParams] = {}
+    binarized = [(a, w) for a, w in CONFIGS if a is not None and w is not None]
+    for done, (a, w) in enumerate(binarized, 1):
+        params[a, w] = cell_params(model, a, w)
+        if progress is not None:
+            progress("quantize", done, len(binarized))
+    return {
+        (a, w): cell_units((a, w), None if w is None else params[w if a is None else a, w])
+        for a, w in CONFIGS
+    }
+
+
+def _stage(progress: Report | None, name: str) -> Report | None:
+    if progress is None:
+        return None
+    return lambda _, done, total: progress(name, done, total)
+
+
+def _elaborate(
+    units: Mapping[str, CellUnit],
+    workers: int,
+    progress: Report | None,
+    cache_path: str | Path | None,
+) -> dict[str, SynthJob]:
+    """Return the units as Verilog; what the hardware's sources gave once is kept."""
+    common = {"sources": source_hash("golden", "hw"), "tools": tool_versions()}
+
+    def verilog(key: str) -> str:
+        made = cached(
+            content_key({"unit": key, **common}),
+            lambda: {"verilog": to_verilog(units[key].make(), TOP)},
+            cache_path,
+        )
+        return str(made["verilog"])
+
+    jobs = {}
+    with ThreadPoolExecutor(workers) as pool:
+        for done, (key, text) in enumerate(zip(units, pool.map(verilog, units), strict=True), 1):
+            jobs[key] = SynthJob(text, TOP)
+            if progress is not None:
+                progress("elaborate", done, len(units))
+    # The longest runs come first, so that no core waits at the end.
+    return dict(sorted(jobs.items(), key=lambda item: len(item[1].verilog), reverse=True))
