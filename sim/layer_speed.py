@@ -1,0 +1,76 @@
+"""An LSTM layer in simulation as fast as it goes: no trace, outputs alone compared."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from amaranth.hdl import Shape
+
+from mubinn.golden.bit_true import run_layer
+from mubinn.golden.errors import MubinnError
+from mubinn.golden.lstm_cell import LstmCellParams
+from mubinn.golden.lstm_model import QuantizedModel
+from mubinn.hw.lstm_layer import LstmLayer
+from mubinn.sim.payload import Bits, Fields, fields_of, pack_bits
+from mubinn.sim.runner import SimResult, simulate
+
+BENCH = "mubinn.sim.tb_layer_speed"
+
+
+def simulate_outputs(
+    model: QuantizedModel,
+    windows: npt.ArrayLike,
+    *,
+    layer: int = 0,
+    design: Any = None,
+    **options: Any,
+) -> SimResult:
+    """Simulate windows on one layer without its trace and compare the output of every step.
+
+    The golden outputs are made before the simulation, so that its seconds are its own.
+
+    Parameters
+    ----------
+    model : QuantizedModel
+    windows : int64 [windows, T, I]
+        Input codes of that layer.
+    layer : int
+    design : LstmLayer, optional
+        Another design with the same ports, such as a broken one.
+    options
+        For :func:`mubinn.sim.runner.simulate`.
+
+    Raises
+    ------
+    SimulationMismatch
+        With step, expected and got of the first difference.
+    MubinnError
+        On input of the wrong shape, or if the simulator cannot run.
+    """
+    codes = np.asarray(windows, np.int64)
+    params = LstmCellParams(model.layers[layer])
+    if codes.ndim != 3 or codes.shape[2] != params.layer.features or not codes.size:
+        raise MubinnError(
+            f"input codes of shape {codes.shape} are not (windows, steps, "
+            f"{params.layer.features}): encode the windows with this model."
+        )
+    h = np.moveaxis(run_layer(params.layer, codes)["h"], 0, -2)
+    design = design or LstmLayer(params)
+    levels = params.layer.levels
+    stimulus = {
+        "frames": _payloads(design.frame, "x", codes, levels.count("x")),
+        "outputs": _payloads(design.state, "h", h, levels.count("h")),
+    }
+    return simulate(design, top="lstm_layer", bench=BENCH, stimulus=stimulus, **options)
+
+
+def _payloads(shape: Any, name: str, codes: npt.NDArray[np.int64], levels: int) -> Bits:
+    """Return the packed frames of windows of codes [windows, T, n], one row a step."""
+    planes = codes[:, :, None, :] >> np.arange(levels)[:, None] & 1
+    last = np.zeros(codes.shape[:2], np.int64)
+    last[:, -1] = 1
+    fields: Fields = {
+        name: planes.reshape(-1, *planes.shape[2:]).astype(np.uint8),
+        "last": last.ravel(),
+    }
+    return pack_bits(fields_of(shape), Shape.cast(shape).width, fields)

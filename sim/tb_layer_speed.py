@@ -1,0 +1,35 @@
+"""Bench of the LSTM layer without its trace: whole windows, the outputs of every step.
+
+Python wakes once a step, so that the time is the simulator's; the outputs come with the stimulus.
+Run by :func:`mubinn.sim.layer_speed.run_layer_fast`.
+"""
+
+from typing import Any
+
+import cocotb
+from cocotb.triggers import FallingEdge, RisingEdge
+
+from mubinn.sim.bench import load_stimulus, save_outputs, start_clock
+from mubinn.sim.compare import SimulationMismatch
+from mubinn.sim.payload import bits_to_ints
+
+
+@cocotb.test(timeout_time=1, timeout_unit="sec")
+async def outputs(dut: Any) -> None:
+    """Every step without a pause: the payload of its output."""
+    arrays = load_stimulus()
+    frames, wanted = bits_to_ints(arrays["frames"]), bits_to_ints(arrays["outputs"])
+    dut.i__valid.value = 1
+    dut.i__payload.value = frames[0]
+    dut.o__ready.value = 1
+    await start_clock(dut)
+    for step, want in enumerate(wanted):
+        await RisingEdge(dut.o__valid)
+        await FallingEdge(dut.clk)
+        got = str(dut.o__payload.value)
+        if int(got, 2) != want:
+            raise SimulationMismatch(f"step {step}, signal o: expected {want:#x}, got {got}.")
+        following = step + 1 < len(frames)
+        dut.i__valid.value = following
+        dut.i__payload.value = frames[step + 1] if following else 0
+    save_outputs(steps=len(wanted))
