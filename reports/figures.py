@@ -1,0 +1,186 @@
+"""Pictures of Table I: heat maps of delay and ratio beside the paper's, and where the time goes."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+
+from mubinn.reports import text
+from mubinn.synth.entry import Entry, Table1
+from mubinn.synth.schedule import GROUPS
+
+
+@dataclass(frozen=True)
+class Theme:
+    """Colours of a picture."""
+
+    ink: str
+    paper: str
+    grid: str
+    bars: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Side:
+    """One of two heat maps: its title, its values and how they are written."""
+
+    title: str
+    of: Callable[[Entry], float]
+    write: Callable[[float], str]
+
+
+# Okabe and Ito's colours, distinct for all kinds of colour vision.
+_BARS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7", "#D55E00")
+LIGHT = Theme("#1b2330", "#ffffff", "#d9dee6", _BARS)
+DARK = Theme("#e6eaf0", "#171c24", "#384252", _BARS)
+
+STYLE: dict[str, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "svg.fonttype": "path",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+}
+
+Draw = Callable[[Table1, Theme], Figure]
+
+
+def delay_maps(table: Table1, theme: Theme) -> Figure:
+    """Return heat maps of the delay in seconds, ours and the paper's, on one logarithmic scale."""
+    sides = (
+        Side(f"This synthesis, {table.library}", lambda entry: entry.delay_s, text.seconds),
+        Side("The paper, Table I", lambda entry: entry.paper_delay_s, text.printed),
+    )
+    return _maps(table, theme, sides, "viridis", "cell operation delay, s")
+
+
+def ratio_maps(table: Table1, theme: Theme) -> Figure:
+    """Return heat maps of (FP, FP) over each entry, ours and the paper's, on one scale."""
+    sides = (
+        Side(f"This synthesis, {table.library}", lambda entry: entry.ratio, text.ratio),
+        Side("The paper, Table I", lambda entry: entry.paper_ratio, text.ratio),
+    )
+    return _maps(table, theme, sides, "cividis", "times faster than (FP, FP)")
+
+
+def _maps(
+    table: Table1,
+    theme: Theme,
+    sides: tuple[Side, ...],
+    colours: str,
+    label: str,
+) -> Figure:
+    figure = Figure(figsize=(9.2, 4.1), layout="constrained", facecolor=theme.paper)
+    values = [side.of(entry) for side in sides for entry in table.entries]
+    norm = LogNorm(min(values), max(values))
+    axes = figure.subplots(1, 2)
+    for axis, side in zip(axes, sides, strict=True):
+        rows = [[side.of(table.entry(a, w)) for w in text.LEVELS] for a in text.LEVELS]
+        image = axis.imshow(rows, norm=norm, cmap=colours, aspect="auto")
+        axis.set_title(side.title, color=theme.ink, fontsize=10, pad=8)
+        axis.set_xlabel("levels of weights and internals, W", color=theme.ink)
+        axis.set_ylabel("levels of the input, A", color=theme.ink)
+        for ticks, set_labels in (
+            (axis.set_xticks, axis.set_xticklabels),
+            (axis.set_yticks, axis.set_yticklabels),
+        ):
+            ticks(range(len(text.LEVELS)))
+            set_labels(text.LEVELS)
+        axis.tick_params(length=0, colors=theme.ink)
+        axis.spines[:].set_visible(False)
+        for i, row in enumerate(rows):
+            for j, value in enumerate(row):
+                ink = _readable_on(image.cmap(norm(value)))
+                axis.text(
+                    j, i, side.write(value), ha="center", va="center", color=ink, fontsize=8.5
+                )
+    bar = figure.colorbar(image, ax=list(axes), shrink=0.92, pad=0.015)
+    bar.set_label(label, color=theme.ink)
+    bar.ax.tick_params(which="both", colors=theme.ink)
+    bar.ax.yaxis.set_major_formatter("{x:g}")
+    bar.outline.set_visible(False)
+    return figure
+
+
+def _readable_on(colour: tuple[float, ...]) -> str:
+    red, green, blue = colour[:3]
+    return "#10141a" if 0.299 * red + 0.587 * green + 0.114 * blue > 0.5 else "#ffffff"
+
+
+def breakdown(table: Table1, theme: Theme) -> Figure:
+    """Return stacked bars: what the delay of each entry is spent on."""
+    figure = Figure(figsize=(9.2, 6.6), layout="constrained", facecolor=theme.paper)
+    left, right = figure.subplots(1, 2)
+    binarized = [e for e in table.entries if "FP" not in (e.x_levels, e.w_levels)]
+    full = [e for e in table.entries if "FP" in (e.x_levels, e.w_levels)]
+    _bars(left, binarized, theme, "Binarized (A, W)")
+    _bars(right, full, theme, "With full precision")
+    handles, labels = left.get_legend_handles_labels()
+    legend = figure.legend(
+        handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9
+    )
+    for item in legend.get_texts():
+        item.set_color(theme.ink)
+    return figure
+
+
+def _bars(axis: Axes, entries: list[Entry], theme: Theme, title: str) -> None:
+    names = [entry.name for entry in entries]
+    start = [0.0] * len(entries)
+    for group, colour in zip(GROUPS, theme.bars, strict=True):
+        shares = [entry.shares_s[group] for entry in entries]
+        axis.barh(names, shares, left=start, color=colour, label=text.GROUP_TEXT[group], height=0.8)
+        start = [before + share for before, share in zip(start, shares, strict=True)]
+    for row, entry in enumerate(entries):
+        axis.annotate(
+            text.seconds(entry.delay_s),
+            (entry.delay_s, row),
+            (4, 0),
+            textcoords="offset points",
+            va="center",
+            color=theme.ink,
+            fontsize=8,
+        )
+    axis.invert_yaxis()
+    axis.margins(x=0.16, y=0.01)
+    axis.set_xlim(left=0)
+    axis.set_facecolor(theme.paper)
+    axis.set_title(title, color=theme.ink, fontsize=10)
+    axis.set_xlabel("cell operation delay, s", color=theme.ink)
+    axis.set_axisbelow(True)
+    axis.grid(axis="x", color=theme.grid, linewidth=0.7)
+    axis.tick_params(colors=theme.ink, length=0)
+    for spine in axis.spines.values():
+        spine.set_color(theme.grid)
+
+
+PICTURES: dict[str, tuple[Draw, str]] = {
+    "delay": (
+        delay_maps,
+        "Heat maps of the cell operation delay in seconds over A and W, ours and the paper's.",
+    ),
+    "ratio": (
+        ratio_maps,
+        "Heat maps of the delay of (FP, FP) over that of each entry, ours and the paper's.",
+    ),
+    "breakdown": (breakdown, "Stacked bars: what the delay of each entry is spent on."),
+}
+"""Pictures by file stem, with their alternative text."""
+
+
+def render(name: str, table: Table1, kind: str, theme: Theme = LIGHT) -> bytes:
+    """Return picture `name` as ``png`` or ``svg``, the same bytes each time."""
+    style: Any = {**STYLE, "svg.hashsalt": name}
+    with matplotlib.rc_context(style):
+        figure = PICTURES[name][0](table, theme)
+        buffer = io.BytesIO()
+        metadata = {"Date": None} if kind == "svg" else {"Software": None}
+        figure.savefig(
+            buffer, format=kind, dpi=160, facecolor=figure.get_facecolor(), metadata=metadata
+        )
+    return buffer.getvalue()

@@ -1,0 +1,62 @@
+"""The report as one self-contained HTML page."""
+
+import base64
+from typing import Any
+
+import jinja2
+
+from mubinn.reports import figures, tables, text
+from mubinn.reports.content import ReportContent
+from mubinn.synth.entry import Table1
+from mubinn.synth.paper import LAW
+
+SHOWN = (("3", "3"), ("FP", "FP"))
+"""Entries whose schedule and units stand open on the page; all others are in a fold."""
+
+
+def _picture(name: str, table: Table1, theme: figures.Theme) -> str:
+    svg = base64.b64encode(figures.render(name, table, "svg", theme)).decode()
+    return f"data:image/svg+xml;base64,{svg}"
+
+
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("mubinn.reports"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        seconds=text.seconds,
+        printed=text.printed,
+        ratio=text.ratio,
+        count=text.count,
+        percent=text.percent,
+        used_by=text.used_by,
+    )
+    return environment
+
+
+def page(content: ReportContent) -> str:
+    """Return ``index.html``: no script, no resource from outside, the same text each time."""
+    table = content.table1
+    values: dict[str, Any] = {
+        "content": content,
+        "table": table,
+        "levels": text.LEVELS,
+        "law": LAW,
+        "shown": [table.entry(a, w) for a, w in SHOWN],
+        "headline": table.entry(*SHOWN[0]),
+        "full": table.entry(*SHOWN[1]),
+        "pictures": {
+            name: {
+                "light": _picture(name, table, figures.LIGHT),
+                "dark": _picture(name, table, figures.DARK),
+                "alt": alt,
+            }
+            for name, (_, alt) in figures.PICTURES.items()
+        },
+        "table_columns": tables.TABLE_COLUMNS,
+    }
+    return _environment().get_template("index.html").render(values)

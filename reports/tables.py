@@ -1,0 +1,169 @@
+"""Table I and the units as CSV, Markdown and LaTeX."""
+
+import csv
+import io
+from collections.abc import Callable, Iterable, Sequence
+
+from tabulate import tabulate
+
+from mubinn.reports import text
+from mubinn.synth.entry import Entry, Table1
+from mubinn.synth.paper import LAW
+
+TABLE_COLUMNS = ("x_levels", "w_levels", "delay_s", "paper_delay_s", "depth", "area_um2")
+UNIT_COLUMNS = (
+    "unit",
+    "roles",
+    "parameters",
+    "entries",
+    "depth",
+    "gates",
+    "delay_ps",
+    "delay_fo4",
+    "area_um2",
+)
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return buffer.getvalue()
+
+
+def table1_csv(table: Table1) -> str:
+    """Return the 36 entries; full precision is written FP, delays have six significant digits."""
+    return _csv(
+        TABLE_COLUMNS,
+        (
+            (
+                entry.x_levels,
+                entry.w_levels,
+                text.fixed(entry.delay_s, 6),
+                text.printed(entry.paper_delay_s),
+                entry.depth,
+                f"{entry.area_um2:.1f}",
+            )
+            for entry in table.entries
+        ),
+    )
+
+
+def units_csv(table: Table1) -> str:
+    """Return every distinct unit; several roles or entries stand in one cell, by semicolons."""
+    return _csv(
+        UNIT_COLUMNS,
+        (
+            (
+                unit.kind,
+                ";".join(unit.roles),
+                unit.parameters,
+                ";".join(entry.replace(",", "x") for entry in unit.entries),
+                unit.depth,
+                unit.gates,
+                f"{unit.delay_ps:.2f}",
+                f"{unit.delay_fo4:.3f}",
+                f"{unit.area_um2:.2f}",
+            )
+            for unit in table.units
+        ),
+    )
+
+
+VIEWS: tuple[tuple[str, str, Callable[[Entry], str]], ...] = (
+    ("ours", "Cell operation delay in seconds, this synthesis", lambda e: text.seconds(e.delay_s)),
+    (
+        "paper",
+        "Cell operation delay in seconds, the paper's Table I",
+        lambda e: text.printed(e.paper_delay_s),
+    ),
+    ("ratio", "Delay of (FP, FP) over this entry's, this synthesis", lambda e: text.ratio(e.ratio)),
+    (
+        "paper_ratio",
+        "Delay of (FP, FP) over this entry's, the paper",
+        lambda e: text.ratio(e.paper_ratio),
+    ),
+    ("law", "What the law gives for the paper's values, seconds", lambda e: f"{e.law_s:.4f}"),
+    ("depth", "Logic depth in two-input gates", lambda e: str(e.depth)),
+    ("area", "Area in um^2", lambda e: f"{e.area_um2:.0f}"),
+)
+"""Six by six tables: name, caption and what a cell shows."""
+
+
+def grid(table: Table1, write: Callable[[Entry], str]) -> list[list[str]]:
+    """Return a table of six rows: A, then the text of its entries from W = 1 to FP."""
+    return [[a, *(write(table.entry(a, w)) for w in text.LEVELS)] for a in text.LEVELS]
+
+
+def _headers() -> list[str]:
+    return ["A \\ W", *text.LEVELS]
+
+
+def markdown(table: Table1, command: str) -> str:
+    """Return all tables as Markdown."""
+    parts = [
+        "# Table I",
+        f"`{command}`",
+        f"{table.features} features, {table.hidden} cells, {table.steps} steps; library "
+        f"{table.library}. A: levels of the input; W: of weights and internals; FP: "
+        "binary32.",
+        f"**(FP, FP) / (3, 3) = {text.ratio(table.fp_over_3_3)}**; the paper's: "
+        f"{text.ratio(table.paper_fp_over_3_3)}.",
+    ]
+    for _, caption, write in VIEWS:
+        rows = tabulate(grid(table, write), _headers(), "github", disable_numparse=True)
+        parts.append(f"## {caption}\n\n{rows}")
+    parts.append(
+        f"The law: {LAW}. Its worst error over the paper's 36 values is "
+        f"{100 * table.law_error:.2f} %."
+    )
+    rows = tabulate(
+        [
+            [
+                unit.kind,
+                " ".join(unit.roles),
+                unit.parameters,
+                text.used_by(unit.entries),
+                unit.depth,
+                unit.gates,
+                f"{unit.delay_ps:.0f}",
+                f"{unit.delay_fo4:.1f}",
+                f"{unit.area_um2:.0f}",
+            ]
+            for unit in table.units
+        ],
+        [
+            "Unit",
+            "Roles",
+            "Parameters",
+            "Entries",
+            "Depth",
+            "Gates",
+            "Delay, ps",
+            "Delay, FO4",
+            "Area, um^2",
+        ],
+        "github",
+        disable_numparse=True,
+    )
+    return "\n\n".join([*parts, f"## Units\n\n{rows}"]) + "\n"
+
+
+def latex(table: Table1) -> str:
+    """Return Table I, ours and the paper's, as LaTeX tables for booktabs."""
+    parts = ["% needs \\usepackage{booktabs}"]
+    for name, caption, write in VIEWS:
+        body = tabulate(
+            grid(table, write),
+            ["A / W", *text.LEVELS],
+            "latex_booktabs",
+            disable_numparse=True,
+            colalign=("right",) * 7,
+        )
+        escaped = caption.replace("um^2", "\\textmu m\\textsuperscript{2}")
+        parts.append(
+            f"\\begin{{table}}\n\\centering\n\\caption{{{escaped}.}}\n\\label{{tab:mubinn-"
+            f"{name.replace('_', '-')}}}\n{body}\n\\end{{table}}"
+        )
+    return "\n\n".join(parts) + "\n"
