@@ -18,9 +18,10 @@ import numpy as np
 
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.fixed import Ints
-from mubinn.golden.inference_input import Array, InputTables
+from mubinn.golden.inference_gates import COMPARE_LIMIT
+from mubinn.golden.inference_input import Array, InputTables, peak, unit
 from mubinn.golden.inference_step import LayerRun
-from mubinn.golden.inference_tables import COMPARE_LIMIT, TABLE_LIMIT, LayerTables
+from mubinn.golden.inference_tables import TABLE_LIMIT, LayerTables
 from mubinn.golden.lstm_model import QuantizedModel
 
 BATCH = 256
@@ -49,7 +50,7 @@ class CompiledModel:
     Parameters
     ----------
     model : QuantizedModel
-    compare_limit, table_limit : int
+    compare_limit, table_limit, packs : int, int, bool
         See `LayerTables.of`; they affect the speed alone.
 
     Raises
@@ -64,10 +65,13 @@ class CompiledModel:
         *,
         compare_limit: int = COMPARE_LIMIT,
         table_limit: int = TABLE_LIMIT,
+        packs: bool = True,
     ):
         self.model = model
         self.input = InputTables.of(model.layers[0].x)
-        self.layers = [LayerTables.of(k, compare_limit, table_limit) for k in model.layers]
+        self.layers = [
+            LayerTables.of(layer, compare_limit, table_limit, packs) for layer in model.layers
+        ]
 
     def infer(
         self,
@@ -129,8 +133,8 @@ class CompiledModel:
     def _scores(self, x: Array) -> Ints:
         runs = [LayerRun(tables, len(x)) for tables in self.layers]
         top, steps = runs[-1], x.shape[1]
-        peak = int(self.model.layers[-1].h.scales.sum())
-        total = np.zeros(top.h.shape, np.float32 if steps * peak < 1 << 24 else np.float64)
+        h_q = self.model.layers[-1].h
+        total = np.zeros(top.h.shape, np.float32 if steps * peak(h_q) < 1 << 24 else np.float64)
         for now in self.input.encode(self.model, x):
             below = now
             for run in runs:
@@ -140,8 +144,8 @@ class CompiledModel:
             if self.model.readout == "mean":
                 total += top.h
         read, count = (total, steps) if self.model.readout == "mean" else (top.h, 1)
-        # The value of h is 2 m - peak; the sum over the steps is exact, as is their sum of logits.
-        h = 2 * read.T.astype(np.int64) - count * peak
+        # The sum of h over the steps is exact, and so is the sum of logits that it gives.
+        h = (2 * read.T.astype(np.int64) - count * peak(h_q)) * unit(h_q)
         dense = self.model.dense
         return np.asarray(h @ dense.w.values.T + count * dense.b.values)
 

@@ -1,7 +1,8 @@
 """Tables of the fast inference: encoders as look-ups, and the encoder of float32 samples.
 
 A code of a tensor with scales a and bits b stands in the products of the fast inference as
-``m = sum_k a_k b_k >= 0``; its value is ``2 m - sum_k a_k``.
+``m = sum_k (a_k / u) b_k >= 0``, where u is the greatest common divisor of the scales; its value is
+``2 u m - sum_k a_k``. With one level m is the bit itself.
 """
 
 from dataclasses import dataclass
@@ -24,9 +25,20 @@ SCALE_LIMIT = 1 << 20
 """Most that the scales of one encoder may sum to; `Quantizer.of` stays below 2**8."""
 
 
+def unit(quantizer: Quantizer) -> int:
+    """Return u, the greatest common divisor of the scales, or 1."""
+    return max(1, int(np.gcd.reduce(quantizer.scales)))
+
+
+def peak(quantizer: Quantizer) -> int:
+    """Return the largest m."""
+    return int(quantizer.scales.sum()) // unit(quantizer)
+
+
 def positive(quantizer: Quantizer, code: npt.ArrayLike) -> Ints:
-    """Return ``m = sum_k a_k b_k`` of `code`; ``decode_signs`` is ``2 m - sum_k a_k``."""
-    return np.asarray((quantizer.decode_signs(code) + quantizer.scales.sum()) // 2)
+    """Return m of `code`."""
+    total = quantizer.scales.sum()
+    return np.asarray((quantizer.decode_signs(code) + total) // (2 * unit(quantizer)))
 
 
 def buckets(quantizer: Quantizer, fraction: int) -> tuple[Ints, Ints]:

@@ -20,13 +20,14 @@ class LayerRun:
     def __init__(self, tables: LayerTables, batch: int):
         self.t = tables
         hidden = tables.hidden
-        self.column = np.ones((tables.weights.shape[1], batch), tables.weights.dtype)
+        self.column = np.ones((tables.gates.weights.shape[1], batch), tables.gates.weights.dtype)
         self.h, self.x = self.column[:hidden], self.column[hidden:-1]
         self.h[:] = tables.h_zero
         self.h_flat = self.h.reshape(-1)
-        self.y = np.empty((4 * hidden, batch), tables.weights.dtype)
-        self.y_gates = self.y.reshape(4, -1)
         size = hidden * batch
+        self.y = np.empty((len(tables.gates.weights), batch), tables.gates.weights.dtype)
+        self.y_gates = self.y.reshape(-1, size)
+        self.y_int = np.empty(self.y.shape, np.int32)
         self.segment = np.zeros((4, size), np.uint8)
         self.reached = np.empty((4, size), np.bool_)
         f, i, g, o = tables.segments
@@ -40,23 +41,29 @@ class LayerRun:
 
     def step(self) -> None:
         """Compute one time step, Eq. (1)-(6)."""
-        np.dot(self.t.weights, self.column, out=self.y)
+        np.dot(self.t.gates.weights, self.column, out=self.y)
         self._gates()
         self._c()
         self._h()
 
     def _gates(self) -> None:
         """Eq. (1)-(4): the segment of every z."""
-        if self.t.thresholds is None:
-            assert self.t.z_tables is not None
-            for y, table, segment in zip(self.y_gates, self.t.z_tables, self.segment, strict=True):
+        gates, segment = self.t.gates, self.segment
+        if gates.packed_bit is not None:
+            np.greater_equal(self.y_gates, 0, out=segment[:2].view(np.bool_))
+            np.copyto(self.y_int, self.y, casting="unsafe")
+            np.bitwise_and(self.y_int, gates.packed_bit, out=self.y_int)
+            np.not_equal(self.y_int, 0, out=segment[2:].view(np.bool_).reshape(self.y.shape))
+            return
+        if gates.z_tables is not None:
+            for y, table, own in zip(self.y_gates, gates.z_tables, segment, strict=True):
                 # Truncation is floor except below the table, where clipping hides it.
                 np.copyto(self.index, y, casting="unsafe")
-                np.take(table, self.index, out=segment, mode="clip")
+                np.take(table, self.index, out=own, mode="clip")
             return
-        segment = self.segment
+        assert gates.thresholds is not None
         segment[:] = 0
-        for threshold in self.t.thresholds:
+        for threshold in gates.thresholds:
             np.greater_equal(self.y_gates, threshold, out=self.reached)
             np.add(segment, self.reached.view(np.uint8), out=segment)
 

@@ -9,7 +9,8 @@ import pytest
 from mubinn.golden import bit_true, inference
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.inference import CompiledModel, infer
-from mubinn.golden.inference_input import InputTables, buckets
+from mubinn.golden.inference_input import InputTables, buckets, positive, unit
+from mubinn.golden.inference_packed import MAX_GAIN, Decision, pack
 from mubinn.golden.inference_tables import LayerTables
 from mubinn.golden.levels import Levels
 from mubinn.golden.lstm_model import INPUT_FRACTION, Formats
@@ -22,8 +23,8 @@ MIXED = [
     Levels(x=3, w=3, h=4, c=2, gate=4, b=2),
 ]
 LEVELS = [Levels.of(a, w) for a, w in ((1, 1), (2, 2), (3, 3), (2, 4), (5, 5), (1, 3))] + MIXED
-NO_LIMITS = {"compare_limit": 1 << 20, "table_limit": 1 << 40}
-LOW_LIMITS = {"compare_limit": 0, "table_limit": 0}
+NO_LIMITS = {"compare_limit": 1 << 20, "table_limit": 1 << 40, "packs": False}
+LOW_LIMITS = {"compare_limit": 0, "table_limit": 0, "packs": False}
 
 
 def windows(seed, n=7, steps=6, features=5, spread=1.5):
@@ -85,8 +86,8 @@ def test_double_precision_where_single_is_not_exact(random_model):
     model = random_model(5, (3, 3))
     layer = model.layers[0]
     wide = replace(layer, wx=replace(layer.wx, scales=(layer.wx.scales << 12) + 1))
-    assert LayerTables.of(layer).weights.dtype == np.float32
-    assert LayerTables.of(wide).weights.dtype == np.float64
+    assert LayerTables.of(layer).gates.weights.dtype == np.float32
+    assert LayerTables.of(wide).gates.weights.dtype == np.float64
     check(replace(model, layers=(wide,)), windows(6))
 
 
@@ -99,14 +100,14 @@ def test_other_formats(random_model, formats):
 
 
 def test_extreme_sums_on_both_sides_of_single_precision(random_model):
-    model = random_model(0, (1, 1), features=40, hidden=3, offsets=False)
+    model = random_model(0, (1, 1), gate=2, features=40, hidden=3, offsets=False)
     layer, kinds = model.layers[0], set()
     # Every row has a window whose samples all push it upwards, and one that push it downwards.
     push = 2.0 * layer.wx.bits[0] - 1
     x = np.repeat(np.concatenate([push, -push])[:, None], 3, axis=1).astype(np.float32) * 9
     for scale in range(1, 4000, 97):
         wide = replace(layer, wx=replace(layer.wx, scales=layer.wx.scales * 0 + 2 * scale + 1))
-        kinds.add(LayerTables.of(wide).weights.dtype)
+        kinds.add(LayerTables.of(wide).gates.weights.dtype)
         check(replace(model, layers=(wide,)), x, limits=[{}])
     assert kinds == {np.dtype(np.float32), np.dtype(np.float64)}
 
@@ -141,8 +142,9 @@ def test_samples_at_every_threshold_are_encoded_as_the_golden_model_does(
     samples = np.concatenate([at[1:-1], near, rest]).astype(np.float32)
     samples = samples[np.abs(samples) < 1e6]
     x = np.repeat(samples[:, None, None], 5, axis=2)
-    bits = x_q.scales.sum() + x_q.decode_signs(model.encode_input(x))
-    assert (2 * tables.encode(model, x).transpose(2, 0, 1).astype(np.int64) == bits).all()
+    m = positive(x_q, model.encode_input(x))
+    assert (2 * unit(x_q) * m - x_q.scales.sum() == x_q.decode_signs(model.encode_input(x))).all()
+    assert (tables.encode(model, x).transpose(2, 0, 1) == m).all()
 
 
 def test_other_types_than_float32(random_model):
@@ -206,16 +208,83 @@ def test_formats_too_wide_for_an_index_are_compared(random_model):
     fine = random_model(20, (5, 5), formats=Formats(18, 4, 9, 9))
     layer = fine.layers[0]
     coarse = random_model(20, (5, 5), formats=Formats(16, 16, 9, 6))
-    assert LayerTables.of(layer, 0).thresholds is None
-    assert LayerTables.of(coarse.layers[0], 0).thresholds is not None
+    assert LayerTables.of(layer, 0).gates.thresholds is None
+    assert LayerTables.of(coarse.layers[0], 0).gates.thresholds is not None
     for model in (fine, coarse):
         check(model, windows(21), limits=[LOW_LIMITS])
     wx, wh = replace(layer.wx, fraction=34), replace(layer.wh, fraction=33)
     finest = replace(layer, wx=wx, wh=wh, b=replace(layer.b, fraction=40))
-    assert LayerTables.of(finest, 0).thresholds is not None
+    assert LayerTables.of(finest, 0).gates.thresholds is not None
     check(replace(fine, layers=(finest,)), windows(21), limits=[LOW_LIMITS])
 
 
 def test_scales_too_long_are_refused():
     with pytest.raises(MubinnError, match="too long for the fast inference"):
         buckets(Quantizer([1 << 20, 1], 0, 0), 12)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_two_gates_in_one_product(random_model, seed):
+    rng = np.random.default_rng(seed)
+    features, hidden = (int(n) for n in rng.integers(1, 30, 2))
+    model = random_model(
+        seed,
+        Levels(x=1, w=1, h=1, c=int(rng.integers(1, 4)), gate=1, b=3),
+        features=features,
+        hidden=hidden,
+        depth=int(rng.integers(1, 3)),
+        per_row=bool(rng.integers(2)),
+        offsets=bool(rng.integers(2)),
+    )
+    layer = model.layers[0]
+    if rng.integers(2):  # small gains leave no row decided beforehand
+        b = replace(layer.b, scales=layer.b.scales // 50)
+        model = replace(model, layers=(replace(layer, b=b), *model.layers[1:]))
+    gates = LayerTables.of(model.layers[0]).gates
+    gains = (layer.gamma_x > 0).all() and (layer.gamma_h > 0).all()
+    assert gates.packed_bit is not None or not gains
+    check(model, windows(seed, 40, 6, features), limits=[{}])
+
+
+def test_decisions_stay_with_shorter_gains():
+    rng = np.random.default_rng(22)
+    signs = rng.choice([-1, 1], (300, 30))
+    gain_h, gain_x = rng.integers(1, 5000, (2, 300))
+    first = np.array([rng.integers(-9 * g, 9 * g) for g in gain_h + gain_x])
+    decision = Decision(signs, 20, gain_h, gain_x, first)
+    short = decision.shortened()
+    assert (short.gain_h <= MAX_GAIN).all()
+    assert (short.gain_h < gain_h).mean() > 0.9
+    (low, high), (d_x, _) = decision.ranges(), decision.steps()
+    for row in range(300):
+        d_h = np.arange(low[row], high[row] + 1)[:, None]
+        long_sum = gain_h[row] * d_h + gain_x[row] * d_x[row]
+        short_sum = short.gain_h[row] * d_h + short.gain_x[row] * d_x[row]
+        assert ((long_sum >= first[row]) == (short_sum >= short.first[row])).all()
+
+
+def test_rows_too_long_for_two_stay_apart(random_model):
+    model = random_model(23, (1, 1), features=90, hidden=90, per_row=True)
+    layer = model.layers[0]
+    near = replace(layer, b=replace(layer.b, scales=layer.b.scales * 0))
+    assert LayerTables.of(layer, packs=False).gates.packed_bit is None
+    assert LayerTables.of(near).gates.packed_bit is None
+    check(replace(model, layers=(near,)), windows(24, 5, 4, 90), limits=[{}])
+    weightless = replace(layer, wh=replace(layer.wh, scales=layer.wh.scales * 0))
+    assert LayerTables.of(weightless).gates.packed_bit is None
+    check(replace(model, layers=(weightless,)), windows(25, 5, 4, 90), limits=[{}])
+
+
+def test_packed_rows_fit_single_precision():
+    rng = np.random.default_rng(26)
+    outcomes = set()
+    for size in range(4, 150, 4):
+        signs = rng.choice([-1, 1], (20, 2 * size))
+        gain_h, gain_x = rng.integers(900, 1000, (2, 20))
+        packed = pack(Decision(signs, size, gain_h, gain_x, rng.integers(-900, 900, 20)))
+        outcomes.add(packed is None)
+        if packed is not None:
+            exact = packed[0].astype(np.int64)
+            for sign in (1, -1):
+                assert np.maximum(sign * exact, 0).sum(axis=1).max() <= 1 << 24
+    assert outcomes == {True, False}

@@ -1,0 +1,72 @@
+"""The inference measurement: what it compares with, and what it prints."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from mubinn.cli import bench_inference as bench
+from mubinn.cli.benchmarks import BENCHMARKS
+from mubinn.golden import reference
+from mubinn.golden.errors import MubinnError
+
+
+@pytest.mark.parametrize("name", ["torch", "onnxruntime"])
+def test_the_float_lstms_are_the_reference(random_float, name):
+    pytest.importorskip(name)
+    layer = random_float(1, features=5, hidden=4, c_clip=None).layers[0]
+    x = np.random.default_rng(0).normal(0, 1, (6, 9, 5)).astype(np.float32)
+    make = {"torch": bench._torch, "onnxruntime": bench._onnxruntime}[name]
+    got = make(layer)(np.ascontiguousarray(x.transpose(1, 0, 2)))
+    expected = reference.run_layer(layer, reference.LayerQuantizers(), x.astype(float))["h"]
+    expected = np.moveaxis(expected, -2, 0)
+    # A float32 LSTM keeps 24 bits through 9 steps of values below 1.
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-5)
+
+
+def test_figures(monkeypatch):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setenv("MUBINN_SHARED", "nowhere")
+    monkeypatch.setattr(bench, "BATCHES", (16, 32))
+    monkeypatch.setattr(bench, "STEPS", 20)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    result = bench.bench_inference(windows=40, rounds=1)
+    assert json.loads(json.dumps(result)) == result
+    values = {figure["name"]: figure["value"] for figure in result["figures"]}
+    seconds = result["parameters"]["seconds"]
+    assert set(seconds) == {"onnxruntime", "mubinn_1_1", "mubinn_3_3"}
+    for own in ("1_1", "3_3"):
+        assert values[f"ratio_{own}"] == seconds[f"mubinn_{own}"] / seconds["onnxruntime"]
+    assert min(seconds.values()) > 0
+    assert result["parameters"]["data"] == "synthetic"
+    assert result["parameters"]["windows"] == 40
+    assert result["parameters"]["steps"] == 10
+    assert {"onnxruntime", "numpy", "mubinn"} < set(result["versions"])
+
+
+def test_without_any_float_lstm(monkeypatch, random_float):
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    x = np.zeros((4, 3, 5), np.float32)
+    with pytest.raises(MubinnError, match=r"pip install 'mubinn\[bench\]'"):
+        bench.float_lstms(random_float().layers[0], x)
+
+
+def test_too_little_to_measure():
+    with pytest.raises(MubinnError, match="at least 1 round"):
+        bench.bench_inference(rounds=0)
+
+
+def test_the_best_of_alternating_rounds_counts(monkeypatch):
+    clock = iter([0, 9, 10, 19, 20, 25, 30, 37, 40, 42, 50, 58])
+    monkeypatch.setattr(bench, "perf_counter", lambda: next(clock))
+    order = []
+    runs = {name: (lambda name=name: order.append(name)) for name in "ab"}
+    assert bench._best(runs, 2) == {"a": 7, "b": 2}
+    assert order == list("ababab")
+
+
+def test_the_registry_imports_when_it_runs(monkeypatch):
+    monkeypatch.setattr(bench, "bench_inference", lambda: {"figures": []})
+    assert BENCHMARKS["inference"]() == {"figures": []}
