@@ -81,7 +81,10 @@ def _maps(
     axes = figure.subplots(1, 2)
     for axis, side in zip(axes, sides, strict=True):
         rows = [[side.of(table.entry(a, w)) for w in text.LEVELS] for a in text.LEVELS]
-        image = axis.imshow(rows, norm=norm, cmap=colours, aspect="auto")
+        image = axis.pcolormesh(
+            rows, norm=norm, cmap=colours, edgecolors=theme.paper, linewidth=1.5
+        )
+        axis.invert_yaxis()
         axis.set_title(side.title, color=theme.ink, fontsize=10, pad=8)
         axis.set_xlabel("levels of weights and internals, W", color=theme.ink)
         axis.set_ylabel("levels of the input, A", color=theme.ink)
@@ -89,7 +92,7 @@ def _maps(
             (axis.set_xticks, axis.set_xticklabels),
             (axis.set_yticks, axis.set_yticklabels),
         ):
-            ticks(range(len(text.LEVELS)))
+            ticks([place + 0.5 for place in range(len(text.LEVELS))])
             set_labels(text.LEVELS)
         axis.tick_params(length=0, colors=theme.ink)
         axis.spines[:].set_visible(False)
@@ -97,7 +100,13 @@ def _maps(
             for j, value in enumerate(row):
                 ink = _readable_on(image.cmap(norm(value)))
                 axis.text(
-                    j, i, side.write(value), ha="center", va="center", color=ink, fontsize=8.5
+                    j + 0.5,
+                    i + 0.5,
+                    side.write(value),
+                    ha="center",
+                    va="center",
+                    color=ink,
+                    fontsize=8.5,
                 )
     bar = figure.colorbar(image, ax=list(axes), shrink=0.92, pad=0.015)
     bar.set_label(label, color=theme.ink)

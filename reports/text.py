@@ -34,7 +34,8 @@ def printed(value: float) -> str:
 
 def fixed(value: float, digits: int) -> str:
     """Return `value` with `digits` significant digits, without an exponent."""
-    exponent = int(f"{abs(value):e}".split("e")[1]) if value else 0
+    # Of the rounded number: 0.9996 becomes 1.00.
+    exponent = int(f"{value:.{digits - 1}e}".split("e")[1])
     return f"{round(value, digits - 1 - exponent):.{max(0, digits - 1 - exponent)}f}"
 
 
