@@ -42,6 +42,10 @@ def test_figures(monkeypatch):
     assert result["parameters"]["data"] == "synthetic"
     assert result["parameters"]["windows"] == 40
     assert result["parameters"]["steps"] == 10
+    assert result["parameters"]["product"] == {
+        "mubinn_1_1": "200 x 133 float32",
+        "mubinn_3_3": "400 x 133 float32",
+    }
     assert {"onnxruntime", "numpy", "mubinn"} < set(result["versions"])
 
 

@@ -14,7 +14,11 @@ from mubinn.golden.inference_packed import MAX_GAIN, Decision, pack
 from mubinn.golden.inference_tables import LayerTables
 from mubinn.golden.levels import Levels
 from mubinn.golden.lstm_model import INPUT_FRACTION, Formats
+from mubinn.golden.model_file import load_float
+from mubinn.golden.quantize import quantize
 from mubinn.golden.scales import Quantizer
+from mubinn.train.eeg import prepare, synthetic_eeg
+from mubinn.train.models import BUNDLED_FLOAT
 
 MIXED = [
     Levels(x=1, w=2, h=3, c=4, gate=5, b=6),
@@ -288,3 +292,14 @@ def test_packed_rows_fit_single_precision():
             for sign in (1, -1):
                 assert np.maximum(sign * exact, 0).sum(axis=1).max() <= 1 << 24
     assert outcomes == {True, False}
+
+
+@pytest.mark.parametrize("fit", [(1, 1), (3, 3), (2, 4), (5, 5)])
+@pytest.mark.parametrize("granularity", ["gate", "row"])
+def test_the_bundled_model(fit, granularity):
+    x = prepare(synthetic_eeg(20, 320, 32).x)[::7, :16]
+    model = quantize(
+        load_float(BUNDLED_FLOAT), Levels.of(*fit), x.astype(float), granularity=granularity
+    )
+    scores = check(model, x, limits=[{}], batch=2, threads=2)
+    assert len(np.unique(scores)) > 4
