@@ -1,12 +1,14 @@
 """Post-training quantization: level bits and scales fitted to a float model's own tensors."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
 
 from mubinn.golden import reference
+from mubinn.golden.compensate import compensated_bits
 from mubinn.golden.errors import MubinnError
-from mubinn.golden.fixed import Floats, to_fixed
+from mubinn.golden.fixed import Floats, Ints, to_fixed, to_float
 from mubinn.golden.float_model import GATES, FloatLstm, FloatModel
 from mubinn.golden.levels import Levels
 from mubinn.golden.lstm_model import (
@@ -46,7 +48,9 @@ def quantize(
     """Return `model` in level bits and fixed-point scales, without any training.
 
     Scales minimise the squared error of each tensor (`fit_scales`): of the weights themselves, per
-    gate or per row, and of the activations that the float model has on `calibration`.
+    gate or per row, and of the activations that the float model has on `calibration`. The bits of
+    biases and weights are then chosen so that the errors of a row compensate each other on those
+    activations (`mubinn.golden.compensate`).
 
     Parameters
     ----------
@@ -94,7 +98,7 @@ def quantize(
         run = reference.run_layer(layer, reference.LayerQuantizers(), below)
         offset = h_offset if index == len(model.layers) - 1 and h_offset is not None else 0.0
         quantizers = _fit_layer(rng, run, layer, levels, gate_offset, offset, formats)
-        layers.append(_layer(layer, x_q, quantizers, levels, granularity, formats))
+        layers.append(_layer(layer, x_q, quantizers, levels, granularity, formats, run, below))
         below, x_q = run["h"], quantizers["h"]
     dense = _dense(model, layers[-1].h, levels, granularity)
     return QuantizedModel(
@@ -155,10 +159,11 @@ def _check_clip(c: Quantizer, clip: float) -> None:
         )
 
 
-def _weights(values: Floats, levels: int, groups: int, fraction: int | None = None) -> LevelTensor:
-    """Fit and binarize rows [R, ...] in `groups` equal groups."""
-    parts = values.reshape(groups, -1)
-    fitted = np.stack([fit_scales(part, levels) for part in parts])
+def _weight_scales(
+    values: Floats, levels: int, groups: int, fraction: int | None = None
+) -> tuple[Ints, int]:
+    """Return fixed-point scales [groups, levels] of rows [R, ...] in equal groups, and fraction."""
+    fitted = np.stack([fit_scales(part, levels) for part in values.reshape(groups, -1)])
     if fraction is None:
         fraction = choose_fraction(float(fitted.sum(axis=1).max()))
     elif np.ldexp(fitted.max(), fraction) >= MAX_STORED_SCALE - 1:
@@ -166,10 +171,15 @@ def _weights(values: Floats, levels: int, groups: int, fraction: int | None = No
             f"a bias as large as {fitted.max():.4g} does not fit the fixed-point format of its "
             "products: rescale the model."
         )
-    scales = to_fixed(fitted, fraction)
+    return to_fixed(fitted, fraction), fraction
+
+
+def _weights(values: Floats, levels: int, groups: int, fraction: int | None = None) -> LevelTensor:
+    """Fit and binarize rows [R, ...] in `groups` equal groups, each value for itself."""
+    scales, fraction = _weight_scales(values, levels, groups, fraction)
     # The bits come from the scales as stored, so that rounding them costs as little as it can.
-    stored = np.ldexp(scales.astype(np.float64), -fraction)
-    bits = mlb(parts, stored.T[:, :, None]).reshape(levels, *values.shape)
+    stored = to_float(scales, fraction).T[:, :, None]
+    bits = mlb(values.reshape(groups, -1), stored).reshape(levels, *values.shape)
     return LevelTensor(bits, scales, fraction)
 
 
@@ -180,21 +190,64 @@ def _layer(
     levels: Levels,
     granularity: Granularity,
     formats: Formats,
+    run: dict[str, Floats],
+    inputs: Floats,
 ) -> QuantizedLstm:
-    w_levels, b_levels = levels.count("w"), levels.count("b")
+    """Fit the scales, then choose bias and weight bits to keep z close to the float model's.
+
+    `inputs` [windows, T, I] and `run` are the float layer's calibration run. The bias is binarized
+    first, so that the weights make good what its few levels miss.
+    """
     groups = 4 if granularity == "gate" else 4 * layer.hidden
-    wx = _weights(layer.wx, w_levels, groups)
-    wh = _weights(layer.wh, w_levels, groups)
+    wx_scales, wx_fraction = _weight_scales(layer.wx, levels.count("w"), groups)
+    wh_scales, wh_fraction = _weight_scales(layer.wh, levels.count("w"), groups)
     h = quantizers["h"]
-    fraction = max(x.fraction + wx.fraction, h.fraction + wh.fraction)
-    folded = (
-        layer.b
-        + wx.float_values @ np.broadcast_to(x.float_offset, layer.features)
-        + wh.float_values @ np.broadcast_to(h.float_offset, layer.hidden)
-    )
-    b = _weights(folded, b_levels, 4, fraction)
+    x_offset = np.broadcast_to(x.float_offset, layer.features)
+    h_offset = np.broadcast_to(h.float_offset, layer.hidden)
+    folded = (layer.b + layer.wx @ x_offset + layer.wh @ h_offset)[:, None]
+    b_fraction = max(x.fraction + wx_fraction, h.fraction + wh_fraction)
+    b_scales, b_fraction = _weight_scales(folded, levels.count("b"), 4, b_fraction)
+    before = np.concatenate([np.zeros_like(run["h"][:, :1]), run["h"][:, :-1]], axis=1)
+    inputs = np.concatenate(
+        [np.ones((*inputs.shape[:2], 1)), _signs_only(x, inputs), _signs_only(h, before)], axis=2
+    ).reshape(-1, 1 + layer.features + layer.hidden)
+    parts = ((folded, b_scales, b_fraction), (layer.wx, wx_scales, wx_fraction))
+    b, wx, wh = _compensated((*parts, (layer.wh, wh_scales, wh_fraction)), inputs)
+    stored = LevelTensor(b.bits[:, :, 0], b.scales, b.fraction)
     gates = {name: quantizers[name] for name in GATES}
-    return QuantizedLstm(x, h, quantizers["c"], gates, wx, wh, b, formats)
+    return QuantizedLstm(x, h, quantizers["c"], gates, wx, wh, stored, formats)
+
+
+def _signs_only(quantizer: Quantizer, values: Floats) -> Floats:
+    """Return what the level bits of `values` stand for without the offset."""
+    quantized = reference.FloatQuantizer(quantizer.float_scales, quantizer.float_offset)(values)
+    return quantized - quantizer.float_offset
+
+
+def _compensated(
+    parts: Sequence[tuple[Floats, Ints, int]], inputs: Floats
+) -> tuple[LevelTensor, ...]:
+    """Binarize the columns of (values [R, n], scales [G, N], fraction) side by side, in order.
+
+    Parts may have different level counts: levels that a part lacks have scale 0 and are dropped.
+    """
+    rows, most = len(parts[0][0]), max(scales.shape[1] for _, scales, _ in parts)
+    columns = []
+    for values, scales, fraction in parts:
+        spread = np.repeat(to_float(scales, fraction), rows // len(scales), axis=0).T
+        padded = np.pad(spread, ((0, most - len(spread)), (0, 0)))
+        columns.append(np.broadcast_to(padded[:, :, None], (most, *values.shape)))
+    bits = compensated_bits(
+        np.concatenate([values for values, _, _ in parts], axis=1),
+        np.concatenate(columns, axis=2),
+        inputs.T @ inputs / len(inputs),
+    )
+    tensors, first = [], 0
+    for values, scales, fraction in parts:
+        own = bits[: scales.shape[1], :, first : first + values.shape[1]]
+        tensors.append(LevelTensor(own, scales, fraction))
+        first += values.shape[1]
+    return tuple(tensors)
 
 
 def _dense(

@@ -12,7 +12,7 @@ from mubinn.golden.errors import MubinnError
 from mubinn.golden.float_model import FloatLstm
 from mubinn.golden.levels import Levels
 from mubinn.golden.lstm_model import Formats
-from mubinn.golden.mlb import fit_scales, mlb, mlb_value
+from mubinn.golden.mlb import fit_scales
 from mubinn.golden.quantize import _check_clip, quantize
 from mubinn.golden.scales import Quantizer
 
@@ -23,7 +23,7 @@ def windows(features=5, count=12, steps=20, seed=0):
 
 @pytest.mark.parametrize("granularity", ["gate", "row"])
 @pytest.mark.parametrize("levels", [1, 3, 5])
-def test_weights_are_those_of_a_fit_per_group(random_float, granularity, levels):
+def test_weight_scales_are_those_of_a_fit_per_group(random_float, granularity, levels):
     model = random_float(0, hidden=6)
     layer = quantize(model, Levels.of(2, levels), windows(), granularity=granularity).layers[0]
     groups = 4 if granularity == "gate" else 24
@@ -33,9 +33,6 @@ def test_weights_are_those_of_a_fit_per_group(random_float, granularity, levels)
         for group, rows in enumerate(np.split(real, groups)):
             scales = fit_scales(rows, levels)
             assert np.abs(stored.scales[group] * unit - scales).max() <= unit / 2
-            found = np.split(stored.float_values, groups)[group]
-            own = stored.scales[group] * unit
-            assert (found == mlb_value(mlb(rows, own), own)).all()
 
 
 def test_levels_and_notes_carry_over(random_float):
