@@ -157,7 +157,8 @@ def _align(m: Module, small: Value, distance: Value) -> tuple[Value, Value]:
     aligned = Signal(26, name="aligned")
     sticky = Signal(name="sticky")
     shifted = shift_right(m, Cat(Const(0, 2), small), distance[:5], 26, "align")
-    lost = Cat(small[j] & (beyond | (distance[:5] > j + 2)) for j in range(24))
+    # From 26 places on nothing is left to round, so that what is lost does not matter.
+    lost = Cat(small[j] & (distance[:5] > j + 2) for j in range(24))
     m.d.comb += [
         beyond.eq(distance[5:].any()),
         aligned.eq(_if(~beyond, shifted)),

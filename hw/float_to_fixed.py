@@ -42,10 +42,10 @@ class FloatToFixed(StreamUnit):
         distance = Signal(signed(10), name="distance")
         gone = Signal(name="gone")
         aligned = Signal(length, name="aligned")
-        field = Cat(x.exponent[0] | ~x.normal, x.exponent[1:])
         m.d.comb += [
-            distance.eq(width + 126 - self.params.fraction - field),
-            # Less than a quarter of the last place: 0, whatever is lost.
+            distance.eq(width + 126 - self.params.fraction - x.exponent),
+            # Less than a quarter of the last place, as every subnormal number is: 0, whatever is
+            # lost.
             gone.eq(~distance[9] & distance[places:9].any()),
         ]
         top = Cat(Const(0, length - 24), x.significand)
