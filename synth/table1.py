@@ -16,8 +16,6 @@ from mubinn.synth.paper import CONFIGS
 from mubinn.synth.schedule import PAPER, Workload
 from mubinn.synth.source import source_hash
 
-TOP = "unit"
-
 Report = Callable[[str, int, int], None]
 """Called as ``progress(what, done, total)``."""
 
@@ -105,7 +103,7 @@ def _elaborate(
     def verilog(key: str) -> str:
         made = cached(
             content_key({"unit": key, **common}),
-            lambda: {"verilog": to_verilog(units[key].make(), TOP)},
+            lambda: {"verilog": to_verilog(units[key].make(), units[key].kind)},
             cache_path,
         )
         return str(made["verilog"])
@@ -113,7 +111,7 @@ def _elaborate(
     jobs = {}
     with ThreadPoolExecutor(workers) as pool:
         for done, (key, text) in enumerate(zip(units, pool.map(verilog, units), strict=True), 1):
-            jobs[key] = SynthJob(text, TOP)
+            jobs[key] = SynthJob(text, units[key].kind)
             if progress is not None:
                 progress("elaborate", done, len(units))
     # The longest runs come first, so that no core waits at the end.

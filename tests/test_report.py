@@ -90,7 +90,12 @@ def test_whole_line_on_a_small_model(capfd, float_file, eeg_file, table, tmp_pat
     files = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()}
     assert files == set(told["files"])
     assert {"index.html", "table1.csv", "design/lstm_layer.v", "delay.svg"} <= files
-    assert "eeg.npz, held-out fold 0" in (out / "index.html").read_text()
+    page = (out / "index.html").read_text()
+    assert "eeg.npz, held-out fold 0" in page
+    assert (
+        f"mubinn simulate design/model.mubinn --windows 3 --simulator verilator --data {eeg_file}"
+        in page
+    )
 
     before = {name: (out / name).read_bytes() for name in files}
     code, text, err = run(capfd, *command, "--windows", 3)
@@ -126,6 +131,14 @@ def test_faults_come_before_any_work(capfd, float_file, tmp_path, monkeypatch):
         assert err.startswith("mubinn: ")
         assert len(err.splitlines()) == 1
         assert not out.exists()
+
+
+def test_an_absent_compiler_is_told_before_any_work(capfd, float_file, tmp_path, monkeypatch):
+    monkeypatch.setattr(stages, "make_model", None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    code, text, err = run(capfd, "report", "-o", tmp_path / "report", "--model", float_file)
+    assert (code, text) == (2, "")
+    assert "needs g++" in err
 
 
 def test_calibration_keeps_off_the_held_out_fold(float_file, eeg_file):
