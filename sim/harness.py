@@ -17,7 +17,7 @@ from mubinn.sim.bench import FAULTS
 STALL_BITS = 8  # a stall probability is given in 256ths
 
 
-class Harness(wiring.Component):
+class Harness(wiring.Component):  # type: ignore[type-arg]
     """A unit with one input and one output stream, between its pins and a batch player.
 
     Latency and throughput are the unit's own: the harness adds no cycle on either path. A batch of
