@@ -107,6 +107,10 @@ def quantize(
     own = {"h": h_levels, "c": c_levels, "gate": gate_levels, "b": b_levels}
     counts = parse_levels(levels, **{k: v for k, v in own.items() if v is not None})
     check_file(output)
+    if not -1 <= gate_offset <= 1:
+        raise MubinnError(
+            f"The gate offset {gate_offset:g} is not between -1 and 1: give 0 or 0.5."
+        )
     start = load_float(model or bundled(FLOAT_MODEL))
     eeg, name = open_eeg(data, labels=labels, features=start.features)
     fold = _held_out(start, eeg if name != SYNTHETIC else None, measure)

@@ -42,6 +42,12 @@ COLUMNS = ("unit", "design", "depth", "gates", "delay/ps", "delay/FO4", "area/um
     metavar="FILE",
     help="Liberty file, plain or gzipped; repeated where several make one library.",
 )
+@click.option(
+    "--dont-use",
+    multiple=True,
+    metavar="PATTERN",
+    help="Cells of FILE to avoid, such as '*clkgate*', in place of those avoided by default.",
+)
 @click.option("--fo4", type=float, help="FO4 of the built-in library in ps.  [default: 25]")
 @click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True)
 @json_option
@@ -49,6 +55,7 @@ def synth(
     model: Path | None,
     names: tuple[str, ...],
     liberty: tuple[Path, ...],
+    dont_use: tuple[str, ...],
     fo4: float | None,
     workers: int,
     as_json: bool,
@@ -67,7 +74,7 @@ def synth(
     from mubinn.golden.model_file import load_model
     from mubinn.synth import SynthJob, synthesize_many, to_verilog
 
-    library = _library(liberty, fo4)
+    library = _library(liberty, dont_use, fo4)
     units = _chosen(units_of(load_model(model or bundled(QUANTIZED_MODEL))), names)
     jobs, texts = {}, {}
     with progress_bar("synthesizing", as_json) as show:
@@ -79,13 +86,15 @@ def synth(
     _tell(units, results, library, as_json)
 
 
-def _library(liberty: tuple[Path, ...], fo4: float | None) -> Library:
-    from mubinn.synth import builtin_library, load_library
+def _library(liberty: tuple[Path, ...], dont_use: tuple[str, ...], fo4: float | None) -> Library:
+    from mubinn.synth import DEFAULT_DONT_USE, builtin_library, load_library
 
     if liberty and fo4 is not None:
         raise MubinnError("--fo4 is for the built-in library: leave out one of --fo4, --liberty.")
     if liberty:
-        return load_library(list(liberty))
+        return load_library(list(liberty), dont_use or DEFAULT_DONT_USE)
+    if dont_use:
+        raise MubinnError("--dont-use is for a library of your own: give it with --liberty.")
     return builtin_library() if fo4 is None else builtin_library(fo4)
 
 

@@ -14,7 +14,7 @@ from mubinn.hw.lstm_layer import LstmLayer
 from mubinn.sim.payload import Bits, Fields, fields_of, pack_bits
 from mubinn.sim.runner import SimResult, simulate
 
-BENCH = "mubinn.sim.tb_layer_speed"
+BENCH = "mubinn.sim.layer_speed_bench"
 
 
 def simulate_outputs(

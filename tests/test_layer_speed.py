@@ -1,0 +1,43 @@
+"""The layer without its trace: outputs are compared, and a broken layer is seen."""
+
+import numpy as np
+import pytest
+
+from mubinn.golden.errors import MubinnError
+from mubinn.golden.lstm_cell import LstmCellParams
+from mubinn.hw.lstm_cell import LstmCell
+from mubinn.hw.lstm_layer import LstmLayer
+from mubinn.sim.compare import SimulationMismatch
+from mubinn.sim.layer_speed import simulate_outputs
+from mubinn.sim.toolchain import icarus_available
+
+SIMULATOR = "icarus" if icarus_available() else "verilator"
+
+
+@pytest.fixture(scope="module")
+def case(random_model):
+    model = random_model(levels=(2, 2), features=5, hidden=4)
+    return model, np.random.default_rng(0).integers(0, 4, (2, 6, 5))
+
+
+def test_outputs_of_two_windows_are_equal(case):
+    model, codes = case
+    result = simulate_outputs(model, codes, simulator=SIMULATOR)
+    assert int(result.outputs["steps"]) == 12
+    per_step = 4 * 4 * 4 + LstmCell.LATENCY + 3
+    assert 11 * per_step < result.cycles < 13 * per_step
+
+
+def test_another_layer_is_seen(case, random_model):
+    model, codes = case
+    other = random_model(seed=1, levels=(2, 2), features=5, hidden=4)
+    broken = LstmLayer(LstmCellParams(other.layers[0]))
+    with pytest.raises(SimulationMismatch, match=r"step \d+, signal o: expected 0x"):
+        simulate_outputs(model, codes, design=broken, simulator=SIMULATOR)
+
+
+def test_wrong_shapes_are_refused(case):
+    model, codes = case
+    for wrong in (codes[0], codes[..., :4], codes[:0]):
+        with pytest.raises(MubinnError, match=r"not \(windows, steps, 5\)"):
+            simulate_outputs(model, wrong)
