@@ -194,3 +194,24 @@ def test_a_failure_while_writing_leaves_the_old_folder(folder, monkeypatch):
         common.write_folder(target, {"parameters.json": "new", "second": ""}, "parameters.json")
     assert sorted(folder.rglob("*")) == before
     assert (target / "parameters.json").read_text() == "old"
+
+
+def test_a_failure_while_moving_puts_the_old_folder_back(folder, monkeypatch):
+    from mubinn.cli import common
+    from mubinn.golden.errors import MubinnError
+
+    target = folder / "made"
+    common.write_folder(target, {"parameters.json": "old"}, "parameters.json")
+    kept = common.Path.rename
+
+    def stuck(self, other):
+        if self.name.endswith(".tmp"):
+            raise OSError(5, "Input/output error")
+        return kept(self, other)
+
+    monkeypatch.setattr(common.Path, "rename", stuck)
+    before = sorted(folder.rglob("*"))
+    with pytest.raises(MubinnError, match="input/output error"):
+        common.write_folder(target, {"parameters.json": "new"}, "parameters.json")
+    assert sorted(folder.rglob("*")) == before
+    assert (target / "parameters.json").read_text() == "old"

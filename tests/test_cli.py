@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ def float_file(tmp_path, random_float):
 @pytest.fixture
 def model_file(tmp_path, random_model):
     path = tmp_path / "tiny.mubinn"
-    save_model(path, random_model(levels=(2, 2), features=5, hidden=4))
+    save_model(path, random_model(seed=3, levels=(2, 2), features=5, hidden=4))
     return path
 
 
@@ -98,8 +99,6 @@ def test_unknown_commands_and_options_are_usage_errors():
 
 
 def test_quantize_calibrates_measures_and_notes(float_file, eeg_file, tmp_path, random_float):
-    from dataclasses import replace
-
     start = random_float(features=5, hidden=4, classes=2)
     save_model(float_file, replace(start, meta={"recipe": '{"fold": 1}', "command": "before"}))
     out = tmp_path / "made.mubinn"
@@ -113,6 +112,24 @@ def test_quantize_calibrates_measures_and_notes(float_file, eeg_file, tmp_path, 
     assert model.meta["command"].startswith("mubinn quantize ")
     assert about["bit_true_accuracy"] == float(model.meta["bit_true_accuracy"])
     assert {about["float_accuracy"] * 8 % 1, about["bit_true_accuracy"] * 8 % 1} == {0}
+
+
+def test_quantize_sees_nothing_of_the_held_out_fold(eeg_file, tmp_path, random_float):
+    start = tmp_path / "start.safetensors"
+    held_out = replace(random_float(features=5, hidden=4), meta={"recipe": '{"fold": 1}'})
+    save_model(start, held_out)
+    arrays = dict(np.load(eeg_file))
+    x_scales = []
+    # The fold of subject s is s % 5, and a subject has four windows.
+    for touched in (None, 1, 2):
+        changed = {**arrays, "X": arrays["X"].copy()}
+        if touched is not None:
+            changed["X"][4 * touched : 4 * touched + 4, :, 2] *= 50
+        np.savez(tmp_path / "changed.npz", **changed)
+        args = ["quantize", start, "--levels", "2,2", "--data", tmp_path / "changed.npz"]
+        run(*args, "-o", tmp_path / "made.mubinn")
+        x_scales.append(load_model(tmp_path / "made.mubinn").layers[0].x.scales.tolist())
+    assert x_scales[0] == x_scales[1] != x_scales[2]
 
 
 def test_quantize_takes_synthetic_eeg_where_there_is_no_other(float_file, tmp_path):
@@ -181,7 +198,7 @@ def test_simulate_compares_every_value(model_file, eeg_file):
 
 
 def test_simulate_runs_every_layer_on_the_one_below(tmp_path, random_model, eeg_file, monkeypatch):
-    model = random_model(levels=(1, 2), features=5, hidden=3, depth=2)
+    model = random_model(levels=(1, 2), features=5, hidden=3, depth=2, h=3)
     path = tmp_path / "two.mubinn"
     save_model(path, model)
     seen = {}
@@ -291,7 +308,7 @@ def test_bench_lists_and_prints(monkeypatch):
 def test_bench_simulate_measures(random_model):
     from mubinn.cli.bench_simulate import bench_simulate
 
-    found = bench_simulate(random_model(levels=(2, 2), features=5, hidden=4), steps=4)
+    found = bench_simulate(random_model(seed=3, levels=(2, 2), features=5, hidden=4), steps=4)
     figures = {figure["name"]: figure["value"] for figure in found["figures"]}
     parameters = found["parameters"]
     assert figures["cycles_per_s"] == parameters["cycles"] / parameters["seconds"]

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from mubinn.golden.bit_true import run_layer
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.lstm_cell import LstmCellParams
 from mubinn.hw.lstm_cell import LstmCell
@@ -16,8 +17,12 @@ SIMULATOR = "icarus" if icarus_available() else "verilator"
 
 @pytest.fixture(scope="module")
 def case(random_model):
-    model = random_model(levels=(2, 2), features=5, hidden=4)
-    return model, np.random.default_rng(0).integers(0, 4, (2, 6, 5))
+    model = random_model(seed=3, levels=(2, 2), features=5, hidden=4)
+    codes = np.random.default_rng(0).integers(0, 4, (2, 6, 5))
+    # The second window shows whether the state starts anew.
+    own, joined = (run_layer(model.layers[0], x)["h"] for x in (codes, codes.reshape(1, 12, 5)))
+    assert (own[:, 1] != joined[6:, 0]).any()
+    return model, codes
 
 
 def test_outputs_of_two_windows_are_equal(case):

@@ -87,7 +87,7 @@ def test_make_needs_a_recent_python(make):
 
 
 def test_make_says_what_debian_lacks(make):
-    result, venv = make('test "$1" = -c || { mkdir -p "$3"; exit 1; }')
+    result, venv = make('test "$1" = -c || { for last; do :; done; mkdir -p "$last"; exit 1; }')
     assert result.returncode == 2
     assert "apt install python3-venv" in result.stderr
     assert not venv.exists()
