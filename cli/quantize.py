@@ -41,9 +41,9 @@ CHUNK = 60
 @click.option(
     "--granularity",
     type=click.Choice(["gate", "row"]),
-    default="row",
+    default="gate",
     show_default=True,
-    help="What shares one set of weight scales; `gate` needs the smaller memory M_s.",
+    help="What shares one set of weight scales; `row` needs a memory M_s H times as large.",
 )
 @click.option(
     "--gate-offset",
@@ -57,7 +57,7 @@ CHUNK = 60
 @click.option(
     "--windows",
     type=click.IntRange(min=1),
-    default=128,
+    default=256,
     show_default=True,
     help="Windows to calibrate on, spread over the data outside the held-out fold.",
 )

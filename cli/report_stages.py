@@ -35,7 +35,7 @@ from mubinn.synth.source import source_hash
 from mubinn.synth.table1 import measure
 from mubinn.train.eeg import EegSet
 
-CALIBRATION_WINDOWS = 128
+CALIBRATION_WINDOWS = 256
 CHUNK = 60
 """Windows of which the float model's intermediates are held at once."""
 
@@ -117,7 +117,7 @@ def make_model(task: Task, levels: Levels) -> tuple[QuantizedModel, bytes, str]:
 
     def make() -> dict[str, Any]:
         x = task.windows(count, held_out=False).astype(np.float64)
-        made = quantize(task.start, levels, x, granularity="row")
+        made = quantize(task.start, levels, x)
         with tempfile.TemporaryDirectory(prefix="mubinn-report-") as folder:
             path = Path(folder) / "model.mubinn"
             save_model(path, made)
