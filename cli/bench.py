@@ -35,8 +35,8 @@ def bench(name: str | None, as_list: bool, as_json: bool) -> None:
         print_json(result)
         return
     figures: list[dict[str, Any]] = result["figures"]
-    rows = [(f["name"], f["value"], f["unit"], f["goal"]) for f in figures]
+    rows = [(f["name"], f"{f['value']:.6g}", f["unit"], f["goal"]) for f in figures]
     print_table(name, ("figure", "value", "unit", "goal"), rows)
     for title in ("parameters", "versions"):
         click.echo()
-        print_table(title, ("", ""), list(result[title].items()))
+        print_table(title, ("name", "value"), list(result[title].items()))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,8 +39,17 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     """Print a table; columns of numbers stand to the right."""
     from tabulate import tabulate
 
+    texts = [[str(cell) for cell in row] for row in rows]
+    sides = [
+        "right" if all(re.fullmatch(r"-?[\d.,]+", text) for text in column) else "left"
+        for column in zip(*texts, strict=True)
+    ]
     click.echo(f"{title}\n")
-    click.echo(tabulate(rows, headers=columns, tablefmt="simple"))
+    # Numbers stay as they were written: 27.0 does not become 27.
+    table = tabulate(
+        texts, headers=columns, tablefmt="simple", disable_numparse=True, colalign=sides
+    )
+    click.echo(table)
 
 
 @contextmanager

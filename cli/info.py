@@ -42,7 +42,7 @@ def info(model: Path | None, as_json: bool) -> None:
         ("preprocessing", f"normalise {how['normalise']}, decimate {how['decimate']}"),
         *about["notes"].items(),
     ]
-    print_table(str(path), ("", ""), rows)
+    print_table(str(path), ("property", "value"), rows)
 
 
 def describe(model: FloatModel | QuantizedModel) -> dict[str, Any]:
