@@ -11,6 +11,9 @@ its scales ask for, as :class:`mubinn.hw.lstm_cell.LstmCell` builds them.
 (A, FP)   x W_x in binary32: per level of x a signed sum of the weights, times the level's scale;
           from h W_h on the units of (FP, FP)
 ========  =======================================================================================
+
+A mixed cell may instead decode its level bits to binary32, by a table of the 2^levels values, and
+multiply (`decoded`). Which form is the faster depends on the level count.
 """
 
 import json
@@ -25,6 +28,7 @@ from mubinn.golden.activation import ActivationParams
 from mubinn.golden.float_activation import FloatActivationParams
 from mubinn.golden.float_model import FloatModel
 from mubinn.golden.float_to_fixed import FloatToFixedParams
+from mubinn.golden.level_table import LevelTableParams
 from mubinn.golden.levels import Levels
 from mubinn.golden.lstm_cell import LstmCellParams
 from mubinn.golden.quantize import quantize
@@ -36,6 +40,7 @@ from mubinn.hw.float_activation import FloatActivation
 from mubinn.hw.float_add import FloatAdd
 from mubinn.hw.float_mult import FloatMult
 from mubinn.hw.float_to_fixed import FloatToFixed
+from mubinn.hw.level_table import LevelTable
 from mubinn.hw.mac import Mac
 from mubinn.hw.mlb_decoder import MlbDecoder
 from mubinn.hw.mlb_encoder import MlbEncoder
@@ -113,7 +118,9 @@ def cell_params(model: FloatModel, a: int, w: int) -> LstmCellParams:
     return LstmCellParams(quantize(model, Levels.of(a, w), calibration).layers[0])
 
 
-def cell_units(config: Config, params: LstmCellParams | None) -> dict[str, CellUnit]:
+def cell_units(
+    config: Config, params: LstmCellParams | None, *, decoded: bool = False
+) -> dict[str, CellUnit]:
     """Return the units of a cell by their role, each as often as the cell has it.
 
     Parameters
@@ -121,11 +128,14 @@ def cell_units(config: Config, params: LstmCellParams | None) -> dict[str, CellU
     config : (A, W)
     params : LstmCellParams or None
         The cell at (A, W), at (W, W) where A is full precision; None where W is.
+    decoded : bool
+        Whether a mixed cell decodes and multiplies x W_x; has no meaning for others.
     """
     a, w = config
     if w is None:
-        adder = FloatAdd if a is None else SignedFloatAdd
+        adder = FloatAdd if a is None or decoded else SignedFloatAdd
         return {
+            **_decoder(a if decoded else None),
             "float_mult": CellUnit.of(FloatMult),
             "float_add": CellUnit.of(adder),
             "sigmoid": CellUnit.of(FloatActivation, FloatActivationParams("sigmoid")),
@@ -133,7 +143,16 @@ def cell_units(config: Config, params: LstmCellParams | None) -> dict[str, CellU
         }
     if params is None:
         raise ValueError(f"{config} needs the parameters of a cell")
-    return _matrix_units(params, float_input=a is None) | _later_units(params)
+    units = _matrix_units(params, float_input=a is None) | _later_units(params)
+    if a is None and decoded:
+        units |= {**_decoder(w), "float_add": CellUnit.of(FloatAdd)}
+    return units
+
+
+def _decoder(levels: int | None) -> dict[str, CellUnit]:
+    if levels is None:
+        return {}
+    return {"decode": CellUnit.of(LevelTable, LevelTableParams(levels))}
 
 
 def _matrix_units(p: LstmCellParams, float_input: bool) -> dict[str, CellUnit]:

@@ -2,11 +2,12 @@
 
 Delay of an entry: the schedule of :mod:`mubinn.synth.schedule` with the delays of its own units.
 Depth: the sum of the depths of its units in series, each once (of units side by side the deeper).
+A mixed entry has the faster of its two forms, level by level or decoded.
 Area: the sum of the areas of its units, each as often as the cell has it, without registers,
 memories and control. No entry and no unit is interpolated or carried over from another.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -137,8 +138,16 @@ class Table1:
         )
 
 
+@dataclass(frozen=True)
+class Form:
+    """One way to build a cell: its units by role, and whether it decodes level bits."""
+
+    units: Mapping[str, CellUnit]
+    decoded: bool = False
+
+
 def assemble(
-    cells: Mapping[Config, Mapping[str, CellUnit]],
+    forms: Mapping[Config, Sequence[Form]],
     results: Mapping[str, SynthResult],
     load: Workload,
     library: Library,
@@ -147,18 +156,24 @@ def assemble(
 
     Parameters
     ----------
-    cells : units of each configuration by role
+    forms : the forms of each configuration's cell, of which the fastest is the entry
     results : measurements by the units' `key`
     """
+
+    def seconds(config: Config, form: Form) -> float:
+        delays = {role: results[unit.key].delay_ps for role, unit in form.units.items()}
+        plan = schedule(config, load, decoded=form.decoded)
+        return plan.cell_delay(delays) * load.cells * PS
+
+    chosen = {
+        config: min(several, key=lambda form: seconds(config, form))
+        for config, several in forms.items()
+    }
+    cells = {config: form.units for config, form in chosen.items()}
+    plans = {c: schedule(c, load, decoded=form.decoded) for c, form in chosen.items()}
     rows = _unit_rows(cells, results)
     index = {key: number for number, key in enumerate(rows)}
-    plans = {config: schedule(config, load) for config in cells}
-
-    def seconds(config: Config) -> float:
-        delays = {role: results[unit.key].delay_ps for role, unit in cells[config].items()}
-        return plans[config].cell_delay(delays) * load.cells * PS
-
-    full, headline = seconds(FULL), seconds(HEADLINE)
+    full, headline = seconds(FULL, chosen[FULL]), seconds(HEADLINE, chosen[HEADLINE])
     entries = tuple(
         _entry(
             config,

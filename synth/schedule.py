@@ -13,8 +13,11 @@ level pair over all lanes, so that a gate takes ``P = max(A W, W W)`` passes. Pe
           + t_fadd + t_act + t_mul
 ========  =========================================================================================
 
-with t_lut and t_act of sigmoid in three gates and of tanh in one. All H cells of all T steps follow
-one another: the delay of an entry is that of a cell times H T.
+A mixed cell that decodes its level bits to binary32 spends 4 I (t_decode + t_mul + t_fadd) on
+x W_x instead of the sums of its levels; an entry has the faster of the two forms.
+
+All with t_lut and t_act of sigmoid in three gates and of tanh in one. All H cells of all T steps
+follow one another: the delay of an entry is that of a cell times H T.
 """
 
 from collections.abc import Iterable, Mapping
@@ -95,16 +98,20 @@ class Schedule:
         )
 
 
-def schedule(config: Config, load: Workload = PAPER) -> Schedule:
-    """Return the schedule of configuration (A, W); None is full precision."""
+def schedule(config: Config, load: Workload = PAPER, *, decoded: bool = False) -> Schedule:
+    """Return the schedule of configuration (A, W); None is full precision.
+
+    With `decoded` a mixed cell decodes its level bits and multiplies.
+    """
     a, w = config
     if w is None:
-        return _float_schedule(a, load)
+        return _float_schedule(a, load, decoded)
     steps: list[Step] = []
     series: list[tuple[str, ...]] = []
     if a is None:
-        steps += [*_signed_sums(w, load), Step(("to_fixed",), 4, ENCODE)]
-        series += [("float_add",), ("float_mult",), ("to_fixed",)]
+        steps += [*_mixed_sums(w, load, decoded), Step(("to_fixed",), 4, ENCODE)]
+        first = (("decode",), ("float_mult",), ("float_add",))
+        series += [*(first if decoded else (first[2], first[1])), ("to_fixed",)]
         sides: tuple[str, ...] = ("h",)
         passes = w * w
     else:
@@ -135,8 +142,18 @@ def schedule(config: Config, load: Workload = PAPER) -> Schedule:
     return Schedule((*steps, *state), (*series, *(step.units for step in state)))
 
 
-def _signed_sums(levels: int, load: Workload) -> Iterable[Step]:
-    """x W_x of the four gates with one operand in level bits: I signed additions a level."""
+def _mixed_sums(levels: int, load: Workload, decoded: bool) -> Iterable[Step]:
+    """x W_x of the four gates with one operand in level bits.
+
+    I signed additions a level, each sum times its scale; or I decoded values multiplied.
+    """
+    if decoded:
+        products = 4 * load.features
+        return (
+            Step(("decode",), products, ENCODE),
+            Step(("float_mult",), products, MULTIPLY),
+            Step(("float_add",), products, ACCUMULATE),
+        )
     return (
         Step(("float_add",), 4 * levels * load.features, MULTIPLY),
         Step(("float_mult",), 4 * levels, SCALE),
@@ -144,14 +161,14 @@ def _signed_sums(levels: int, load: Workload) -> Iterable[Step]:
     )
 
 
-def _float_schedule(a: int | None, load: Workload) -> Schedule:
+def _float_schedule(a: int | None, load: Workload, decoded: bool) -> Schedule:
     """Weights and internals in binary32."""
     steps: list[Step] = []
     products = load.hidden
     if a is None:
         products += load.features
     else:
-        steps += _signed_sums(a, load)
+        steps += _mixed_sums(a, load, decoded)
     steps += [
         Step(("float_mult",), 4 * products, MULTIPLY),
         Step(("float_add",), 4 * products + 4, ACCUMULATE),
@@ -160,4 +177,7 @@ def _float_schedule(a: int | None, load: Workload) -> Schedule:
         Step(("float_mult",), 3, STATE),
         Step(("float_add",), 1, STATE),
     ]
-    return Schedule(tuple(steps), (("float_mult",), ("float_add",), ("sigmoid", "tanh")))
+    series: list[tuple[str, ...]] = [("float_mult",), ("float_add",), ("sigmoid", "tanh")]
+    if a is not None and decoded:
+        series.insert(0, ("decode",))
+    return Schedule(tuple(steps), tuple(series))

@@ -1,7 +1,7 @@
 """Table I from our own synthesis: 36 entries, every unit of every one of them measured."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from mubinn.golden.float_model import FloatModel
 from mubinn.golden.lstm_cell import LstmCellParams
 from mubinn.synth.cache import cached, content_key
 from mubinn.synth.cell_units import CellUnit, Config, cell_params, cell_units
-from mubinn.synth.entry import Table1, assemble
+from mubinn.synth.entry import Form, Table1, assemble
 from mubinn.synth.flow import SynthJob, synthesize_many, to_verilog, tool_versions
 from mubinn.synth.liberty import Library
 from mubinn.synth.paper import CONFIGS
@@ -55,9 +55,8 @@ def measure(
     """
     layer = model.layers[0]
     load = Workload(layer.features, layer.hidden, steps)
-    cells = all_cells(model, progress)
-    unique = {unit.key: unit for units in cells.values() for unit in units.values()}
-    jobs = _elaborate(unique, workers, progress, cache_path)
+    forms = all_forms(model, progress)
+    jobs = _elaborate(distinct_units(forms), workers, progress, cache_path)
     results = synthesize_many(
         jobs,
         library=library,
@@ -66,22 +65,33 @@ def measure(
         cache_path=cache_path,
         cancel=cancel,
     )
-    return assemble(cells, results, load, library)
+    return assemble(forms, results, load, library)
 
 
-def all_cells(
-    model: FloatModel, progress: Report | None = None
-) -> dict[Config, dict[str, CellUnit]]:
-    """Return the units of all 36 cells by role, quantizing `model` 25 times."""
+def all_forms(model: FloatModel, progress: Report | None = None) -> dict[Config, tuple[Form, ...]]:
+    """Return the forms of all 36 cells, two of a mixed one, quantizing `model` 25 times."""
     params: dict[Config, LstmCellParams] = {}
     binarized = [(a, w) for a, w in CONFIGS if a is not None and w is not None]
-    for done, (a, w) in enumerate(binarized, 1):
-        params[a, w] = cell_params(model, a, w)
+    for done, pair in enumerate(binarized, 1):
+        params[pair] = cell_params(model, *pair)
         if progress is not None:
             progress("quantize", done, len(binarized))
+    forms: dict[Config, tuple[Form, ...]] = {}
+    for config in CONFIGS:
+        a, w = config
+        own = None if w is None else params[w if a is None else a, w]
+        ways = (False, True) if (a is None) != (w is None) else (False,)
+        forms[config] = tuple(Form(cell_units(config, own, decoded=d), d) for d in ways)
+    return forms
+
+
+def distinct_units(forms: Mapping[Config, Sequence[Form]]) -> dict[str, CellUnit]:
+    """Return the units of all forms by key, each once."""
     return {
-        (a, w): cell_units((a, w), None if w is None else params[w if a is None else a, w])
-        for a, w in CONFIGS
+        unit.key: unit
+        for several in forms.values()
+        for form in several
+        for unit in form.units.values()
     }
 
 

@@ -60,9 +60,9 @@ def table(random_float, monkeypatch):
     """Take made-up unit figures, so that nothing is synthesized."""
     metrics = {name: Metric(7.0, unit) for name, unit in UNITS.items()}
     one = SynthResult("unit", metrics, {}, {}, "lib", "00", "11", "22", {"yosys": "0.1"})
-    cells = table1.all_cells(random_float())
-    keys = {unit.key for units in cells.values() for unit in units.values()}
-    made = assemble(cells, dict.fromkeys(keys, one), Workload(5, 4, 1300), builtin_library())
+    forms = table1.all_forms(random_float())
+    keys = table1.distinct_units(forms)
+    made = assemble(forms, dict.fromkeys(keys, one), Workload(5, 4, 1300), builtin_library())
     calls = []
 
     def measure(*arguments, **options):

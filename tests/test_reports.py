@@ -35,10 +35,9 @@ def measured(number):
 
 @pytest.fixture(scope="module")
 def content(random_float):
-    cells = table1.all_cells(random_float())
-    keys = dict.fromkeys(unit.key for units in cells.values() for unit in units.values())
-    results = {key: measured(number) for number, key in enumerate(keys)}
-    table = assemble(cells, results, Workload(5, 4, 1300), builtin_library())
+    forms = table1.all_forms(random_float())
+    results = {key: measured(n) for n, key in enumerate(table1.distinct_units(forms))}
+    table = assemble(forms, results, Workload(5, 4, 1300), builtin_library())
     compared = {"dot_x": 12_345, "h": 678, "all": 13_023}
     return ReportContent(
         table1=table,

@@ -116,3 +116,20 @@ def test_schedules_use_every_unit_of_their_cell_and_no_other(random_float):
         plan = schedule((a, w))
         assert {role for step in plan.steps for role in step.units} == units
         assert {role for stage in plan.series for role in stage} == units
+
+
+def test_decoded_forms_of_mixed_cells():
+    t = dict.fromkeys(("float_mult", "float_add", "sigmoid", "tanh", "decode"), 0.0)
+    t |= {"decode": 1.0, "float_mult": 10.0, "float_add": 100.0}
+    plain = schedule((None, None), LOAD).cell_delay(t)
+    decoded = schedule((4, None), LOAD, decoded=True)
+    assert decoded.cell_delay(t) == plain + 4 * LOAD.features * t["decode"]
+    assert decoded.series[0] == ("decode",)
+    assert schedule((None, None), LOAD, decoded=True) == schedule((None, None), LOAD)
+    assert schedule((2, 3), LOAD, decoded=True) == schedule((2, 3), LOAD)
+    shares = schedule((None, 3), LOAD, decoded=True).steps[:3]
+    assert [(step.units, step.count) for step in shares] == [
+        (("decode",), 4 * LOAD.features),
+        (("float_mult",), 4 * LOAD.features),
+        (("float_add",), 4 * LOAD.features),
+    ]

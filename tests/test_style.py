@@ -19,6 +19,7 @@ UNITS = (
     "float_add",
     "float_mult",
     "float_to_fixed",
+    "level_table",
     "lstm_cell",
     "mac",
     "mlb_decoder",

@@ -5,6 +5,7 @@ import pytest
 
 import mubinn.hw.lstm_cell as cell_module
 from mubinn.golden.errors import MubinnError
+from mubinn.golden.levels import level_name
 from mubinn.synth import builtin_library, entry, table1
 from mubinn.synth.cell_units import cell_params, cell_units
 from mubinn.synth.entry import Table1, assemble
@@ -24,19 +25,18 @@ def measured(number):
 
 
 @pytest.fixture(scope="module")
-def cells(random_float):
-    return table1.all_cells(random_float())
+def forms(random_float):
+    return table1.all_forms(random_float())
 
 
 @pytest.fixture(scope="module")
-def results(cells):
-    keys = dict.fromkeys(unit.key for units in cells.values() for unit in units.values())
-    return {key: measured(number) for number, key in enumerate(keys)}
+def results(forms):
+    return {key: measured(number) for number, key in enumerate(table1.distinct_units(forms))}
 
 
 @pytest.fixture(scope="module")
-def table(cells, results):
-    return assemble(cells, results, Workload(5, 4, 10), builtin_library())
+def table(forms, results):
+    return assemble(forms, results, Workload(5, 4, 10), builtin_library())
 
 
 def test_law_meets_all_values_of_the_paper():
@@ -59,8 +59,8 @@ def test_entries_stand_in_the_order_of_the_paper(table):
     assert [e.paper_delay_s for e in table.entries] == list(DELAY_S.values())
 
 
-def test_full_precision_entry_adds_up(table, cells, results):
-    one = {role: results[unit.key] for role, unit in cells[None, None].items()}
+def test_full_precision_entry_adds_up(table, forms, results):
+    one = {role: results[unit.key] for role, unit in forms[None, None][0].units.items()}
     t = {role: r.delay_ps for role, r in one.items()}
     cell = 4 * 9 * (t["float_mult"] + t["float_add"]) + 4 * t["float_add"] + 3 * t["sigmoid"]
     cell += 2 * t["tanh"] + 3 * t["float_mult"] + t["float_add"]
@@ -72,14 +72,30 @@ def test_full_precision_entry_adds_up(table, cells, results):
     assert full.ratio == 1
 
 
+@pytest.mark.parametrize("config", [(3, None), (None, 2)])
+def test_a_mixed_entry_has_the_faster_form(forms, results, config):
+    load = Workload(5, 4, 10)
+    both = forms[config]
+    assert [form.decoded for form in both] == [False, True]
+    assert ["decode" in form.units for form in both] == [False, True]
+    for slow, fast in (both, both[::-1]):
+        slowed = {unit.key for unit in slow.units.values()}
+        slowed -= {unit.key for unit in fast.units.values()}
+        metrics = {name: Metric(1e5, unit) for name, unit in UNITS.items()}
+        late = SynthResult("unit", metrics, {}, {}, "lib", "00", "11", "22", {"yosys": "0"})
+        made = assemble(forms, results | dict.fromkeys(slowed, late), load, builtin_library())
+        names = [level_name(count) for count in config]
+        assert set(made.entry(*names).units) == set(fast.units)
+
+
 def test_ratios_compare_with_full_precision(table):
     full, ours = table.entry("FP", "FP"), table.entry("3", "3")
     assert table.fp_over_3_3 == ours.ratio == full.delay_s / ours.delay_s
     assert table.paper_fp_over_3_3 == ours.paper_ratio == 4.294 / 0.091
 
 
-def test_a_unit_that_several_cells_have_is_one_row(table, cells):
-    assert len(table.units) == len({u.key for units in cells.values() for u in units.values()})
+def test_a_unit_that_several_cells_have_is_one_row(table):
+    assert len(table.units) == len({(unit.kind, unit.parameters) for unit in table.units})
     xnor = [unit for unit in table.units if unit.kind == "XnorMultiplier"]
     assert [unit.parameters for unit in xnor] == ["lanes 5", "lanes 4"]
     assert len(xnor[0].entries) == 25
