@@ -10,7 +10,7 @@ from typing import Any
 
 import cocotb
 import numpy as np
-from cocotb.triggers import ClockCycles, SimTimeoutError, ValueChange, with_timeout
+from cocotb.triggers import ClockCycles, FallingEdge, SimTimeoutError, ValueChange, with_timeout
 from cocotb.utils import get_sim_time
 
 from mubinn.golden.bit_true import run_layer
@@ -102,6 +102,7 @@ class Tracer:
     def __init__(self, dut: Any, job: Job) -> None:
         self.dut = dut
         self.change = ValueChange(dut.probed)
+        self.settled = FallingEdge(dut.clk)
         self.patience = 100 * 4 * job.layer.levels.passes + 10_000
 
     async def cells(self, count: int) -> list[str]:
@@ -114,6 +115,8 @@ class Tracer:
                 raise SimulationMismatch(
                     f"no further cell after {done} of {count} within {self.patience} cycles."
                 ) from None
+            # Both ports change at one edge, in an order that is the simulator's own.
+            await self.settled
             samples.append(str(self.dut.probe.value))
         return samples
 

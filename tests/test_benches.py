@@ -19,6 +19,7 @@ QUICK = "icarus" if icarus_available() else "verilator"
 SIZES: dict[str, tuple[Any, ...]] = {
     "activation": ("tanh",),
     "bias_add": (3, 24, 10, 28),
+    "float_activation": ("sigmoid",),
     "fixed_to_float": (40, 20),
     "float_to_fixed": (16, 8),
     "level_table": (2,),

@@ -9,6 +9,7 @@ from mubinn.golden.lstm_cell import LstmCellParams
 from mubinn.hw.lstm_layer import LstmLayer
 from mubinn.sim.compare import SimulationMismatch
 from mubinn.sim.layer_check import check_layer
+from mubinn.sim.toolchain import icarus_available
 
 CONFIGURATIONS = {
     "one level, one cell": {"levels": (1, 1), "features": 3, "hidden": 1},
@@ -37,6 +38,12 @@ def test_layer_equals_bit_true_model(random_model, name):
     result = check_layer(model, inputs(model, 3, 4), pause=0.4, design=design)
     assert result.tests == 2
     assert int(result.outputs["windows"]) == 3
+
+
+@pytest.mark.skipif(not icarus_available(), reason="Icarus Verilog is not installed")
+def test_layer_on_icarus(random_model):
+    model = random_model(seed=3, levels=(2, 1), features=3, hidden=2)
+    assert check_layer(model, inputs(model, 2, 5), pause=0.3, simulator="icarus").tests == 2
 
 
 def test_second_layer_of_a_stack(random_model):
