@@ -8,12 +8,12 @@ import shutil
 
 import pytest
 
+from mubinn.cli.common import FLOAT_MODEL, bundled
 from mubinn.golden.levels import parse_levels
 from mubinn.golden.model_file import load_float
 from mubinn.golden.quantize import quantize
 from mubinn.sim.layer_check import check_layer
 from mubinn.train.eeg import find_data, load_eeg, prepare, synthetic_eeg
-from mubinn.train.models import BUNDLED_FLOAT
 
 pytestmark = pytest.mark.campaign
 
@@ -45,7 +45,7 @@ def test_every_intermediate_of_whole_windows(levels, simulator, count, record_pr
         pytest.skip("Icarus Verilog is not installed")
     calibration, windows = windows_of(count)
     assert windows.shape == (count, 320, 32)
-    model = quantize(load_float(BUNDLED_FLOAT), parse_levels(levels), calibration)
+    model = quantize(load_float(bundled(FLOAT_MODEL)), parse_levels(levels), calibration)
     result = check_layer(model, model.encode_input(windows), simulator=simulator)
     assert int(result.outputs["windows"]) == count
     print(
