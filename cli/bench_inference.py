@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from mubinn.cli.common import FLOAT_MODEL, bundled
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.float_model import FloatLstm
 from mubinn.golden.inference import CompiledModel
@@ -25,7 +26,6 @@ from mubinn.golden.levels import Levels
 from mubinn.golden.model_file import load_float
 from mubinn.golden.quantize import quantize
 from mubinn.train.eeg import find_data, load_eeg, prepare, synthetic_eeg
-from mubinn.train.models import BUNDLED_FLOAT
 
 WINDOWS, STEPS, FEATURES = 3270, 320, 32
 DECIMATE = 2
@@ -52,7 +52,7 @@ def bench_inference(windows: int = WINDOWS, rounds: int = ROUNDS) -> dict[str, A
     if rounds < 1 or windows < 32:
         raise MubinnError("the measurement takes at least 1 round and 32 windows.")
     x, source = _windows(windows)
-    model = load_float(BUNDLED_FLOAT)
+    model = load_float(bundled(FLOAT_MODEL))
     floats = float_lstms(model.layers[0], x)
     runs: dict[str, Run] = {name: run for name, (run, _) in floats.items()}
     compiled = {}

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mubinn.cli.common import FLOAT_MODEL, bundled
 from mubinn.golden import bit_true, inference
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.inference import CompiledModel, infer
@@ -18,7 +19,6 @@ from mubinn.golden.model_file import load_float
 from mubinn.golden.quantize import quantize
 from mubinn.golden.scales import Quantizer
 from mubinn.train.eeg import prepare, synthetic_eeg
-from mubinn.train.models import BUNDLED_FLOAT
 
 MIXED = [
     Levels(x=1, w=2, h=3, c=4, gate=5, b=6),
@@ -299,7 +299,7 @@ def test_packed_rows_fit_single_precision():
 def test_the_bundled_model(fit, granularity):
     x = prepare(synthetic_eeg(20, 320, 32).x)[::7, :16]
     model = quantize(
-        load_float(BUNDLED_FLOAT), Levels.of(*fit), x.astype(float), granularity=granularity
+        load_float(bundled(FLOAT_MODEL)), Levels.of(*fit), x.astype(float), granularity=granularity
     )
     scores = check(model, x, limits=[{}], batch=2, threads=2)
     assert len(np.unique(scores)) > 4
