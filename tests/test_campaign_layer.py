@@ -1,6 +1,6 @@
 """The cell of Figure 3 at full size: 32 features, 100 cells, windows of 320 steps of real EEG.
 
-Without the recordings the windows are synthetic; each test's id says which. Run by
+Without the recordings the windows are synthetic; each test prints which. Run by
 `make campaign`.
 """
 
@@ -40,7 +40,7 @@ def windows_of(count):
         ("3,3", "icarus", 1),
     ],
 )
-def test_every_intermediate_of_whole_windows(levels, simulator, count, record_property):
+def test_every_intermediate_of_whole_windows(levels, simulator, count):
     if simulator == "icarus" and not shutil.which("iverilog"):
         pytest.skip("Icarus Verilog is not installed")
     calibration, windows = windows_of(count)
