@@ -31,6 +31,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 report: $(VENV)/.run
+	@mkdir -p build
 	$(BIN)/mubinn report -o build/report
 	@echo "Open build/report/index.html in a browser; Table I as data is build/report/table1.csv."
 
