@@ -11,13 +11,24 @@ from amaranth.hdl import Shape
 
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.lstm_cell import LstmCellParams
-from mubinn.golden.lstm_model import QuantizedModel
+from mubinn.golden.lstm_model import QuantizedLstm, QuantizedModel
 from mubinn.golden.model_file import save_model
 from mubinn.hw.lstm_layer import LstmLayer
 from mubinn.sim.payload import fields_of, fields_to_json
 from mubinn.sim.runner import SimResult, simulate
 
 BENCH = "mubinn.sim.tb_lstm_layer"
+
+
+def checked_codes(layer: QuantizedLstm, windows: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Return input codes [windows, T, I] as int64; raise `MubinnError` on another shape."""
+    codes = np.asarray(windows, np.int64)
+    if codes.ndim != 3 or codes.shape[2] != layer.features or not codes.size:
+        raise MubinnError(
+            f"input codes of shape {codes.shape} are not (windows, steps, "
+            f"{layer.features}): encode the windows with this model."
+        )
+    return codes
 
 
 def check_layer(
@@ -56,13 +67,8 @@ def check_layer(
     MubinnError
         On input of the wrong shape, or if the simulator cannot run.
     """
-    codes = np.asarray(windows, np.int64)
     params = LstmCellParams(model.layers[layer])
-    if codes.ndim != 3 or codes.shape[2] != params.layer.features or not codes.size:
-        raise MubinnError(
-            f"input codes of shape {codes.shape} are not (windows, steps, "
-            f"{params.layer.features}): encode the windows with this model."
-        )
+    codes = checked_codes(params.layer, windows)
     design = design or LstmLayer(params, trace=True)
     with tempfile.TemporaryDirectory(prefix="mubinn-layer-") as folder:
         path = Path(folder) / "model.mubinn"

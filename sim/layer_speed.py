@@ -7,10 +7,10 @@ import numpy.typing as npt
 from amaranth.hdl import Shape
 
 from mubinn.golden.bit_true import run_layer
-from mubinn.golden.errors import MubinnError
 from mubinn.golden.lstm_cell import LstmCellParams
 from mubinn.golden.lstm_model import QuantizedModel
 from mubinn.hw.lstm_layer import LstmLayer
+from mubinn.sim.layer_check import checked_codes
 from mubinn.sim.payload import Bits, Fields, fields_of, pack_bits
 from mubinn.sim.runner import SimResult, simulate
 
@@ -47,13 +47,8 @@ def simulate_outputs(
     MubinnError
         On input of the wrong shape, or if the simulator cannot run.
     """
-    codes = np.asarray(windows, np.int64)
     params = LstmCellParams(model.layers[layer])
-    if codes.ndim != 3 or codes.shape[2] != params.layer.features or not codes.size:
-        raise MubinnError(
-            f"input codes of shape {codes.shape} are not (windows, steps, "
-            f"{params.layer.features}): encode the windows with this model."
-        )
+    codes = checked_codes(params.layer, windows)
     h = np.moveaxis(run_layer(params.layer, codes)["h"], 0, -2)
     design = design or LstmLayer(params)
     levels = params.layer.levels
