@@ -12,6 +12,7 @@ from mubinn.golden.fixed import Ints, to_fixed
 from mubinn.golden.float_model import GATES, READOUTS, Preprocessing, Readout
 from mubinn.golden.levels import Levels
 from mubinn.golden.limits import check_dense, check_formats, check_layer
+from mubinn.golden.recurrent_layer import RecurrentLayer
 from mubinn.golden.scales import LevelTensor, Quantizer
 
 INPUT_FRACTION = 12
@@ -53,7 +54,7 @@ class Formats:
 
 
 @dataclass(frozen=True, eq=False)
-class QuantizedLstm:
+class QuantizedLstm(RecurrentLayer):
     """One LSTM layer in level bits and integer scales. Rows are gate * H + cell, gates as `GATES`.
 
     Attributes
@@ -107,16 +108,6 @@ class QuantizedLstm:
         check_layer(self)
 
     @property
-    def features(self) -> int:
-        """Inputs I of a step."""
-        return int(self.wx.bits.shape[2])
-
-    @property
-    def hidden(self) -> int:
-        """Cells H."""
-        return self.wx.rows // 4
-
-    @property
     def levels(self) -> Levels:
         """Level counts of all tensors."""
         return Levels(
@@ -127,35 +118,6 @@ class QuantizedLstm:
             gate=self.gates["f"].levels,
             b=self.b.levels,
         )
-
-    @property
-    def z_fraction(self) -> int:
-        """Fraction bits of g_ij, of the bias and of z."""
-        return max(self.x.fraction + self.wx.fraction, self.h.fraction + self.wh.fraction)
-
-    @cached_property
-    def gamma_x(self) -> Ints:
-        """g_ij of x W_x (Eq. 9) as int64 [4H, A, W], fraction `z_fraction`."""
-        return self._gamma(self.x, self.wx)
-
-    @cached_property
-    def gamma_h(self) -> Ints:
-        """g_ij of h W_h (Eq. 9) as int64 [4H, W_h, W], fraction `z_fraction`."""
-        return self._gamma(self.h, self.wh)
-
-    def _gamma(self, left: Quantizer, weights: LevelTensor) -> Ints:
-        shift = self.z_fraction - left.fraction - weights.fraction
-        return (left.scales[None, :, None] * weights.row_scales[:, None, :]) << shift
-
-    @cached_property
-    def z_bound(self) -> int:
-        """Largest magnitude of z that the scales allow, whatever the level bits are."""
-        per_row = (
-            self.features * self.gamma_x.sum(axis=(1, 2))
-            + self.hidden * self.gamma_h.sum(axis=(1, 2))
-            + self.b.row_scales.sum(axis=1)
-        )
-        return int(per_row.max())
 
     @property
     def c_raw_fraction(self) -> int:
