@@ -53,7 +53,7 @@ def bench_inference(windows: int = WINDOWS, rounds: int = ROUNDS) -> dict[str, A
         raise MubinnError("the measurement takes at least 1 round and 32 windows.")
     x, source = _windows(windows)
     model = load_float(bundled(FLOAT_MODEL))
-    floats = float_lstms(model.layers[0], x)
+    floats = float_lstms(model.lstm_layers[0], x)
     runs: dict[str, Run] = {name: run for name, (run, _) in floats.items()}
     compiled = {}
     for levels in GOALS:

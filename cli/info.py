@@ -11,7 +11,7 @@ import click
 from mubinn.cli.common import QUANTIZED_MODEL, bundled, json_option, print_json, print_table
 
 if TYPE_CHECKING:
-    from mubinn.golden.float_model import FloatLstm, FloatModel
+    from mubinn.golden.float_model import FloatLayer, FloatModel
     from mubinn.golden.lstm_model import QuantizedLstm, QuantizedModel
 
 
@@ -60,12 +60,14 @@ def describe(model: FloatModel | QuantizedModel) -> dict[str, Any]:
     }
 
 
-def _layer(layer: FloatLstm | QuantizedLstm) -> dict[str, Any]:
-    from mubinn.golden.float_model import FloatLstm
+def _layer(layer: FloatLayer | QuantizedLstm) -> dict[str, Any]:
+    from mubinn.golden.float_model import FloatGru, FloatLstm
 
     sizes = {"features": layer.features, "hidden": layer.hidden}
     if isinstance(layer, FloatLstm):
         return {**sizes, "c_clip": layer.c_clip}
+    if isinstance(layer, FloatGru):
+        return {**sizes, "reset": layer.reset}
     stored = {name: getattr(layer, name) for name in ("wx", "wh", "b")}
     scales = {name: len(part.scales) for name, part in stored.items()}
     return {
@@ -78,6 +80,8 @@ def _layer(layer: FloatLstm | QuantizedLstm) -> dict[str, Any]:
 
 def _line(layer: dict[str, Any]) -> str:
     text = f"{layer['features']} inputs, {layer['hidden']} cells"
+    if "reset" in layer:
+        return f"GRU of {text}, reset {layer['reset']} the product"
     if "levels" not in layer:
         return f"{text}, c clipped at {layer['c_clip']}" if layer["c_clip"] else text
     levels = ", ".join(f"{name} {count}" for name, count in layer["levels"].items())

@@ -15,7 +15,7 @@ of the paper's Figure 3 that hold them, for layer 0, 1, ...:
 Level bits of shape [N, R, n] are flattened in C order and packed eight to a byte, the first in the
 most significant bit. Scales and offsets are int64; their fraction bits, the shapes of the level
 bits, formats, readout, preprocessing and notes stand in the structure. A float file holds
-``0.wx``, ``0.wh``, ``0.b``, ..., ``dense.wd`` and ``dense.bd`` as float32.
+``0.wx``, ``0.wh``, ``0.b`` (and ``0.bn`` of a GRU), ..., ``dense.wd`` and ``dense.bd`` as float32.
 """
 
 import os
@@ -29,7 +29,16 @@ import numpy.typing as npt
 from mubinn.golden.container import Container, Tensors, read_container, write_container
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.fixed import Bits, Floats
-from mubinn.golden.float_model import GATES, FloatLstm, FloatModel, Preprocessing
+from mubinn.golden.float_model import (
+    CELLS,
+    GATES,
+    RESETS,
+    FloatGru,
+    FloatLayer,
+    FloatLstm,
+    FloatModel,
+    Preprocessing,
+)
 from mubinn.golden.lstm_model import Formats, QuantizedDense, QuantizedLstm, QuantizedModel
 from mubinn.golden.scales import LevelTensor, Quantizer
 from mubinn.golden.structure import Reader
@@ -222,9 +231,15 @@ def _unpack(name: str, packed: npt.NDArray[Any], shape: list[int]) -> Bits:
 
 def _of_float(model: FloatModel) -> Container:
     tensors = {"dense.wd": model.wd, "dense.bd": model.bd}
+    layers: list[dict[str, Any]] = []
     for index, layer in enumerate(model.layers):
         tensors |= {f"{index}.{name}": getattr(layer, name) for name in ("wx", "wh", "b")}
-    structure = {"layers": [{"c_clip": layer.c_clip} for layer in model.layers], **_common(model)}
+        if isinstance(layer, FloatGru):
+            tensors[f"{index}.bn"] = layer.bn
+            layers.append({"cell": "gru", "reset": layer.reset})
+        else:
+            layers.append({"c_clip": layer.c_clip})
+    structure = {"layers": layers, **_common(model)}
     return Container(FLOAT, structure, _single(tensors))
 
 
@@ -238,9 +253,13 @@ def _single(tensors: Mapping[str, Floats]) -> Tensors:
 
 
 def _to_float(reader: Reader) -> FloatModel:
-    layers = []
+    layers: list[FloatLayer] = []
     for index, part in enumerate(reader.parts("layers")):
         wx, wh, b = (reader.tensor(f"{index}.{name}", "<f4") for name in ("wx", "wh", "b"))
-        layers.append(FloatLstm(wx, wh, b, part.positive_or_none("c_clip")))
+        if part.choice("cell", CELLS) == "gru":
+            reset: Any = part.choice("reset", RESETS)
+            layers.append(FloatGru(wx, wh, b, reader.tensor(f"{index}.bn", "<f4"), reset))
+        else:
+            layers.append(FloatLstm(wx, wh, b, part.positive_or_none("c_clip")))
     wd, bd = (reader.tensor(f"dense.{name}", "<f4") for name in ("wd", "bd"))
     return FloatModel(tuple(layers), wd, bd, **_common_of(reader))

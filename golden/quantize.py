@@ -94,7 +94,7 @@ def quantize(
     layers: list[QuantizedLstm] = []
     below = np.asarray(calibration, np.float64)
     x_q = _activation(rng, below, levels.count("x"), most=INPUT_FRACTION)
-    for index, layer in enumerate(model.layers):
+    for index, layer in enumerate(model.lstm_layers):
         run = reference.run_layer(layer, reference.LayerQuantizers(), below)
         offset = h_offset if index == len(model.layers) - 1 and h_offset is not None else 0.0
         quantizers = _fit_layer(rng, run, layer, levels, gate_offset, offset, formats)

@@ -1,6 +1,6 @@
-"""The float64 reference: Eq. (1)-(6) with Algorithm 1, readable and slow.
+"""The float64 reference: Eq. (1)-(6) with Algorithm 1, and the GRU beside it, readable and slow.
 
-With no quantizers it is the plain float LSTM. With quantizers every tensor passes through
+With no quantizers it is the plain float model. With quantizers every tensor passes through
 Algorithm 1 where the hardware encodes it; activations stay exact, which is the one difference to
 the bit-true model and what `mubinn.golden.bounds` bounds.
 """
@@ -13,7 +13,14 @@ import numpy.typing as npt
 
 from mubinn.golden.activation import exact
 from mubinn.golden.fixed import Floats
-from mubinn.golden.float_model import GATES, FloatLstm, FloatModel
+from mubinn.golden.float_model import (
+    GATES,
+    GRU_GATES,
+    FloatGru,
+    FloatLayer,
+    FloatLstm,
+    FloatModel,
+)
 from mubinn.golden.mlb import mlb, mlb_value
 
 
@@ -33,13 +40,16 @@ class FloatQuantizer:
 
 @dataclass(frozen=True)
 class LayerQuantizers:
-    """The quantizers of one layer's activations; the weights are quantized beforehand."""
+    """The quantizers of one layer's activations; the weights are quantized beforehand.
+
+    `c` belongs to an LSTM alone; `gates` are those of `GATES` or of `GRU_GATES`.
+    """
 
     x: FloatQuantizer = field(default_factory=FloatQuantizer)
     h: FloatQuantizer = field(default_factory=FloatQuantizer)
     c: FloatQuantizer = field(default_factory=FloatQuantizer)
     gates: Mapping[str, FloatQuantizer] = field(
-        default_factory=lambda: {name: FloatQuantizer() for name in GATES}
+        default_factory=lambda: {name: FloatQuantizer() for name in (*GATES, *GRU_GATES)}
     )
 
 
@@ -87,10 +97,56 @@ def step(
     }
 
 
-def run_layer(layer: FloatLstm, quantizers: LayerQuantizers, x: Floats) -> dict[str, Floats]:
-    """Return the intermediates of `step` over whole sequences, time axis before the last.
+def gru_step(
+    layer: FloatGru, quantizers: LayerQuantizers, x: Floats, h: Floats
+) -> dict[str, Floats]:
+    """Return every intermediate of one time step of a GRU (effective-quantization, Eq. 10-13).
 
-    The state before the first step is the quantized 0, as in hardware.
+    Parameters
+    ----------
+    layer : FloatGru
+    quantizers : LayerQuantizers
+    x : float64 [..., I]
+        Already quantized.
+    h : float64 [..., H]
+        The state before the step, already quantized.
+
+    Returns
+    -------
+    dict of float64 arrays
+        ``z [..., 4H]``, the sums of the update gate, the reset gate, and the candidate's recurrent
+        and input parts; ``y, gate [..., 3H]``, where `gate` is y quantized; ``n_raw``, the input
+        of tanh, ``h_raw, h [..., H]``.
+    """
+    zero = np.zeros(2 * layer.hidden)
+    x_part = np.split(x @ layer.wx.T + layer.b, 3, axis=-1)
+    h_part = np.split(h @ layer.wh.T + np.concatenate([zero, layer.bn]), 3, axis=-1)
+    sums = [x_part[0] + h_part[0], x_part[1] + h_part[1], h_part[2], x_part[2]]
+    ys = [exact("sigmoid", sums[0]), exact("sigmoid", sums[1])]
+    z, r = (quantizers.gates[name](y) for name, y in zip("zr", ys, strict=True))
+    if layer.reset == "before":
+        sums[2] = (r * h) @ layer.wh[2 * layer.hidden :].T + layer.bn
+        n_raw = sums[3] + sums[2]
+    else:
+        n_raw = sums[3] + r * sums[2]
+    ys.append(exact("tanh", n_raw))
+    n = quantizers.gates["n"](ys[2])
+    h_raw = (1 - z) * h + z * n
+    return {
+        "z": np.concatenate(sums, axis=-1),
+        "n_raw": n_raw,
+        "y": np.concatenate(ys, axis=-1),
+        "gate": np.concatenate([z, r, n], axis=-1),
+        "h_raw": h_raw,
+        "h": quantizers.h(h_raw),
+    }
+
+
+def run_layer(layer: FloatLayer, quantizers: LayerQuantizers, x: Floats) -> dict[str, Floats]:
+    """Return the intermediates of `step` or `gru_step` over whole sequences.
+
+    The time axis stands before the last. The state before the first step is the quantized 0, as in
+    hardware.
 
     Parameters
     ----------
@@ -102,8 +158,13 @@ def run_layer(layer: FloatLstm, quantizers: LayerQuantizers, x: Floats) -> dict[
     h, c = quantizers.h(zeros), quantizers.c(zeros)
     steps = []
     for t in range(x.shape[-2]):
-        steps.append(step(layer, quantizers, x[..., t, :], h, c))
-        h, c = steps[-1]["h"], steps[-1]["c"]
+        now = x[..., t, :]
+        if isinstance(layer, FloatGru):
+            steps.append(gru_step(layer, quantizers, now, h))
+        else:
+            steps.append(step(layer, quantizers, now, h, c))
+            c = steps[-1]["c"]
+        h = steps[-1]["h"]
     return {name: np.stack([s[name] for s in steps], axis=-2) for name in steps[0]}
 
 

@@ -63,6 +63,13 @@ class Reader:
         """Return the text `name`."""
         return str(self._get(name, str, "a text"))
 
+    def choice(self, name: str, options: tuple[str, ...]) -> str:
+        """Return the text `name`, one of `options`; the first one where the field is absent."""
+        value = self._fields.get(name, options[0])
+        if value not in options:
+            raise self._fault(name, f"one of {', '.join(options)}")
+        return str(value)
+
     def texts(self, name: str) -> dict[str, str]:
         """Return the mapping of texts to texts `name`."""
         found = self._get(name, dict, "an object")

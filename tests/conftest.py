@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mubinn.golden.float_model import GATES, FloatLstm, FloatModel
+from mubinn.golden.float_model import GATES, FloatGru, FloatLstm, FloatModel
 from mubinn.golden.levels import Levels
 from mubinn.golden.lstm_model import Formats, QuantizedDense, QuantizedLstm, QuantizedModel
 from mubinn.golden.scales import LevelTensor, Quantizer
@@ -89,6 +89,29 @@ def build_float(seed=0, features=5, hidden=4, classes=3, depth=1, c_clip=1.0, re
     )
 
 
+def build_gru(
+    seed=0, features=5, hidden=4, classes=3, depth=1, reset="after", readout="mean", bias=0.4
+):
+    rng = np.random.default_rng(seed)
+
+    def normal(*shape, scale=0.4):
+        return rng.normal(0, scale, shape).astype(np.float32)
+
+    layers = tuple(
+        FloatGru(
+            normal(3 * hidden, hidden if index else features),
+            normal(3 * hidden, hidden),
+            normal(3 * hidden, scale=bias),
+            normal(hidden, scale=bias),
+            reset,
+        )
+        for index in range(depth)
+    )
+    return FloatModel(
+        layers, normal(classes, hidden), normal(classes), readout, meta={"data": "none"}
+    )
+
+
 @pytest.fixture(scope="session")
 def random_model():
     """Return the factory of random quantized models."""
@@ -99,3 +122,9 @@ def random_model():
 def random_float():
     """Return the factory of random float models, values exact in float32."""
     return build_float
+
+
+@pytest.fixture(scope="session")
+def random_float_gru():
+    """Return the factory of random float GRUs, values exact in float32."""
+    return build_gru

@@ -207,9 +207,9 @@ def from_model(model: FloatModel) -> tuple[Params, float, Readout]:
     Raises
     ------
     MubinnError
-        The layers clip c at different bounds, which this graph does not express.
+        The layers clip c at different bounds, which this graph does not express, or are no LSTM.
     """
-    if len({layer.c_clip for layer in model.layers}) > 1:
+    if len({layer.c_clip for layer in model.lstm_layers}) > 1:
         raise MubinnError("The layers clip c at different bounds; training needs one for all.")
     layers = tuple(
         {name: jnp.asarray(getattr(layer, name), jnp.float32) for name in ("wx", "wh", "b")}
@@ -220,5 +220,5 @@ def from_model(model: FloatModel) -> tuple[Params, float, Readout]:
         "wd": jnp.asarray(model.wd, jnp.float32),
         "bd": jnp.asarray(model.bd, jnp.float32),
     }
-    clip = model.layers[0].c_clip
+    clip = model.lstm_layers[0].c_clip
     return params, np.inf if clip is None else clip, model.readout
