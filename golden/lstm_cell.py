@@ -1,4 +1,8 @@
-"""The bit-true LSTM cell of Figure 3: one time step, every intermediate named as in hardware."""
+"""The bit-true LSTM cell: one time step, every intermediate named as in hardware.
+
+What forms z is common to both datapaths; what follows are the units of Figure 3, or thresholds and
+tables over codes.
+"""
 
 from dataclasses import dataclass
 
@@ -7,6 +11,7 @@ import numpy.typing as npt
 
 from mubinn.golden.activation import activation
 from mubinn.golden.bias_add import BiasAddParams
+from mubinn.golden.code_table import code_table
 from mubinn.golden.fixed import Ints, signed_width, unsigned_width
 from mubinn.golden.float_model import GATES
 from mubinn.golden.lstm_model import QuantizedLstm
@@ -16,6 +21,7 @@ from mubinn.golden.mlb_encoder import MlbEncoderParams
 from mubinn.golden.pointwise import PointwiseParams, pointwise
 from mubinn.golden.requantize import RequantizeParams, requantize
 from mubinn.golden.scales import LevelTensor, Quantizer, signs
+from mubinn.golden.threshold_search import threshold_search
 
 Trace = dict[str, Ints]
 
@@ -162,17 +168,37 @@ def lstm_cell(layer: QuantizedLstm, x: npt.ArrayLike, h: npt.ArrayLike, c: npt.A
     Returns
     -------
     dict of int64 arrays
-        ``dot_x, prod_x [..., 4H, A W]``, ``dot_h, prod_h [..., 4H, W_h W]``, ``z, z_q, y,
-        gate [..., 4H]``, ``c_raw, c, c_q, tanh_c, h_raw, h [..., H]``; gate, c and h are codes.
+        ``dot_x, prod_x [..., 4H, A W]``, ``dot_h, prod_h [..., 4H, W_h W]``, ``z [..., 4H]``, and
+        what the layer's datapath adds, `figure3_tail` or `threshold_tail`.
     """
-    params = LstmCellParams(layer)
     t: Trace = {}
     t["dot_x"] = dots(np.asarray(x, np.int64), layer.x, layer.wx)
     t["dot_h"] = dots(np.asarray(h, np.int64), layer.h, layer.wh)
     t["prod_x"] = t["dot_x"] * layer.gamma_x.reshape(layer.wx.rows, -1)
     t["prod_h"] = t["dot_h"] * layer.gamma_h.reshape(layer.wx.rows, -1)
     t["z"] = t["prod_x"].sum(axis=-1) + t["prod_h"].sum(axis=-1) + layer.b.values
-    t["z_q"] = requantize(params.z_requantize, t["z"])
+    tail = threshold_tail if layer.datapath == "threshold" else figure3_tail
+    return t | tail(layer, t["z"], np.asarray(c, np.int64))
+
+
+def figure3_tail(layer: QuantizedLstm, z: Ints, c: Ints) -> Trace:
+    """Return what the units of Figure 3 make of z: Eq. (1)-(4) from the activation on, (5), (6).
+
+    Parameters
+    ----------
+    layer : QuantizedLstm
+    z : int64 [..., 4H]
+    c : int64 [..., H]
+        Codes of the state before the step.
+
+    Returns
+    -------
+    dict of int64 arrays
+        ``z_q, y, gate [..., 4H]``, ``c_raw, c, c_q, tanh_c, h_raw, h [..., H]``; gate, c and h are
+        codes.
+    """
+    params = LstmCellParams(layer)
+    t: Trace = {"z_q": requantize(params.z_requantize, z)}
     per_gate = np.split(t["z_q"], 4, axis=-1)
     ys = [activation(layer.formats.activation(g), z) for g, z in zip(GATES, per_gate, strict=True)]
     codes = {
@@ -190,6 +216,28 @@ def lstm_cell(layer: QuantizedLstm, x: npt.ArrayLike, h: npt.ArrayLike, c: npt.A
     t["h_raw"] = mac(params.mac, o, t["tanh_c"], o_gate.offset, o_gate.scales)
     t["h"] = layer.h.encode(t["h_raw"], layer.h_raw_fraction)
     return t
+
+
+def threshold_tail(layer: QuantizedLstm, z: Ints, c: Ints) -> Trace:
+    """Return what thresholds and tables make of z; parameters as in `figure3_tail`.
+
+    Returns
+    -------
+    dict of int64 arrays
+        ``gate [..., 4H]``, ``c_raw, c, h [..., H]``, and ``h_raw [..., H]`` where the offset of h
+        differs between cells. c_raw is in units of `ThresholdTables.fc`, h_raw in the fraction of
+        h.
+    """
+    tables = layer.thresholds
+    gate = threshold_search(tables.gate, z, np.repeat(np.arange(4), layer.hidden))
+    f, i, g, o = np.split(gate, 4, axis=-1)
+    bits = layer.levels.count("gate")
+    c_raw = code_table(tables.fc, f | c << bits) + code_table(tables.ig, i | g << bits)
+    t: Trace = {"gate": gate, "c_raw": c_raw, "c": threshold_search(tables.c, c_raw)}
+    h = code_table(tables.h, o | t["c"] << bits)
+    if tables.h_raw is None:
+        return t | {"h": h}
+    return t | {"h_raw": h, "h": threshold_search(tables.h_raw, h - layer.h.offset)}
 
 
 def logits(dense_planes: Ints, gamma: Ints, bias: Ints) -> Ints:

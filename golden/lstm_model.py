@@ -1,8 +1,9 @@
 """The quantized model: what the memories hold, and every format that follows from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Literal, get_args
 
 import numpy as np
 
@@ -14,6 +15,11 @@ from mubinn.golden.levels import Levels
 from mubinn.golden.limits import check_dense, check_formats, check_layer
 from mubinn.golden.recurrent_layer import RecurrentLayer
 from mubinn.golden.scales import LevelTensor, Quantizer
+from mubinn.golden.threshold_tables import ThresholdTables
+
+Datapath = Literal["figure3", "threshold"]
+DATAPATHS: tuple[Datapath, ...] = get_args(Datapath)
+"""What follows z: the units of Figure 3, or thresholds and tables over codes."""
 
 INPUT_FRACTION = 12
 """Fraction bits of an input sample before its encoder; x scales have at most as many."""
@@ -68,6 +74,8 @@ class QuantizedLstm(RecurrentLayer):
     b : LevelTensor, bits uint8 [B, 4H]
         The folded bias, in the fraction of z.
     formats : Formats
+        Of the activation units; thresholds have none.
+    datapath : "figure3" or "threshold"
     """
 
     x: Quantizer
@@ -78,9 +86,11 @@ class QuantizedLstm(RecurrentLayer):
     wh: LevelTensor
     b: LevelTensor
     formats: Formats = field(default_factory=Formats)
+    datapath: Datapath = "figure3"
 
     def __post_init__(self) -> None:
         """Validate that the parts fit; raise `MubinnError`."""
+        check_datapath(self.datapath)
         rows = self.wx.rows
         if rows % 4 or self.wx.bits.ndim != 3 or self.wh.bits.shape[1:] != (rows, rows // 4):
             raise MubinnError(
@@ -131,6 +141,11 @@ class QuantizedLstm(RecurrentLayer):
         return self.gates["o"].fraction + self.formats.y_fraction
 
     @cached_property
+    def thresholds(self) -> ThresholdTables:
+        """All numbers of the threshold datapath."""
+        return ThresholdTables.of(self)
+
+    @cached_property
     def gamma_fc(self) -> Ints:
         """g_km of f c (Eq. 5), int64; an offset's row or column stands first where there is one."""
         return self._gamma_pair(self.gates["f"], self.c)
@@ -143,6 +158,12 @@ class QuantizedLstm(RecurrentLayer):
     def _gamma_pair(self, left: Quantizer, right: Quantizer) -> Ints:
         shift = self.c_raw_fraction - left.fraction - right.fraction
         return np.outer(with_offset(left), with_offset(right)) << shift
+
+
+def check_datapath(name: str) -> None:
+    """Raise `MubinnError` on a datapath that is unknown."""
+    if name not in DATAPATHS:
+        raise MubinnError(f"unknown datapath {name!r}: give {' or '.join(DATAPATHS)}.")
 
 
 def with_offset(quantizer: Quantizer) -> Ints:
@@ -207,6 +228,8 @@ class QuantizedModel:
         for below, above in zip(self.layers, self.layers[1:], strict=False):
             if above.features != below.hidden or above.x is not below.h:
                 raise MubinnError("a layer does not read the hidden state of the layer below it.")
+        if len({layer.datapath for layer in self.layers}) > 1:
+            raise MubinnError("the layers have different datapaths: give all of them the same.")
         top = self.layers[-1]
         if self.dense.w.bits.shape[2] != top.hidden:
             raise MubinnError("the classifier does not read the last layer's hidden state.")
@@ -220,6 +243,16 @@ class QuantizedModel:
     def levels(self) -> Levels:
         """Level counts of the first layer."""
         return self.layers[0].levels
+
+    @property
+    def datapath(self) -> Datapath:
+        """What follows z in every layer."""
+        return self.layers[0].datapath
+
+    def with_datapath(self, datapath: Datapath) -> "QuantizedModel":
+        """Return the same model with another datapath; raise `MubinnError` on an unknown one."""
+        layers = tuple(replace(layer, datapath=datapath) for layer in self.layers)
+        return replace(self, layers=layers)
 
     @property
     def features(self) -> int:

@@ -14,7 +14,7 @@ of the paper's Figure 3 that hold them, for layer 0, 1, ...:
 
 Level bits of shape [N, R, n] are flattened in C order and packed eight to a byte, the first in the
 most significant bit. Scales and offsets are int64; their fraction bits, the shapes of the level
-bits, formats, readout, preprocessing and notes stand in the structure. A float file holds
+bits, formats, datapath, readout, preprocessing and notes stand in the structure. A float file holds
 ``0.wx``, ``0.wh``, ``0.b`` (and ``0.bn`` of a GRU), ..., ``dense.wd`` and ``dense.bd`` as float32.
 """
 
@@ -150,7 +150,14 @@ def _of_quantized(model: QuantizedModel) -> Container:
             tensors[f"{name}.offset"] = quantizer.offset
         parts = {name: getattr(layer, name) for name, _ in LAYER_TENSORS}
         stored = _store(tensors, str(index), LAYER_TENSORS, parts)
-        layers.append({"formats": asdict(layer.formats), "fractions": fractions, "stored": stored})
+        layers.append(
+            {
+                "datapath": layer.datapath,
+                "formats": asdict(layer.formats),
+                "fractions": fractions,
+                "stored": stored,
+            }
+        )
     dense = {"w": model.dense.w, "b": model.dense.b}
     structure = {
         "layers": layers,
@@ -199,9 +206,10 @@ def _to_layer(reader: Reader, prefix: str, below: Quantizer | None) -> Quantized
     wx, wh, b = _restore(reader.part("stored"), prefix, LAYER_TENSORS)
     names = ("z_width", "z_fraction", "y_fraction", "segment_bits")
     formats = reader.part("formats")
-    return QuantizedLstm(
-        x, h, c, gates, wx, wh, b, Formats(**{n: formats.integer(n, 0, 64) for n in names})
-    )
+    sizes = {name: formats.integer(name, 0, 64) for name in names}
+    # Files without the field are older than the choice.
+    datapath: Any = reader.text("datapath", "figure3")
+    return QuantizedLstm(x, h, c, gates, wx, wh, b, Formats(**sizes), datapath)
 
 
 def _restore(

@@ -59,8 +59,10 @@ class Reader:
                 raise self._fault(f"{name}.{index}", "an object")
             yield self._reader(fields, f"{name}.{index}")
 
-    def text(self, name: str) -> str:
-        """Return the text `name`."""
+    def text(self, name: str, default: str | None = None) -> str:
+        """Return the text `name`; `default` where there is one and the field is missing."""
+        if default is not None and name not in self._fields:
+            return default
         return str(self._get(name, str, "a text"))
 
     def choice(self, name: str, options: tuple[str, ...]) -> str:

@@ -10,7 +10,7 @@ import safetensors
 import safetensors.numpy
 
 from mubinn.golden import container
-from mubinn.golden.container import Container, to_bytes
+from mubinn.golden.container import Container, read_container, to_bytes, write_container
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.float_model import FloatModel, Preprocessing
 from mubinn.golden.levels import Levels
@@ -49,6 +49,22 @@ def test_quantized_models_come_back_exactly(random_model, tmp_path, case):
     assert content(loaded) == content(model)
     assert all(b.h is a.x for b, a in zip(loaded.layers, loaded.layers[1:], strict=False))
     assert content(load_any(str(tmp_path / "a.mubinn"))) == content(model)
+
+
+def test_the_datapath_comes_back_and_old_files_have_figure_3(random_model, tmp_path):
+    path = tmp_path / "a.mubinn"
+    save_model(path, random_model(1, depth=2).with_datapath("threshold"))
+    assert load_model(path).datapath == "threshold"
+    held = read_container(path)
+    for layer in held.structure["layers"]:
+        layer["datapath"] = "lut"
+    write_container(path, held)
+    with pytest.raises(MubinnError, match="unknown datapath 'lut'"):
+        load_model(path)
+    for layer in held.structure["layers"]:
+        del layer["datapath"]
+    write_container(path, held)
+    assert load_model(path).datapath == "figure3"
 
 
 @pytest.mark.parametrize("clip", [None, 0.1, 1.0])
