@@ -64,6 +64,12 @@ class CellLayouts:
         )
 
     @property
+    def tail_input(self) -> data.StructLayout:
+        """The sum z of one gate of one cell, and what travels along."""
+        z = signed(self.params.z_width)
+        return data.StructLayout({"z": z, "gate": unsigned(2), **self.side})
+
+    @property
     def constants(self) -> data.StructLayout:
         """The scales of M_s that hold for all cells, aligned as the units want them."""
         p = self.params
@@ -131,33 +137,7 @@ class CellLayouts:
         )
 
     @property
-    def gate_trace(self) -> data.StructLayout:
-        """What one gate computes."""
-        p = self.params
-        table = p.layer.formats.activation("f")
-        return data.StructLayout(
-            {
-                "passes": data.ArrayLayout(self.pass_trace, p.layer.levels.passes),
-                "z": signed(p.z_width),
-                "z_q": signed(table.in_width),
-                "y": signed(table.out_width),
-                "gate": unsigned(self.gate_bits),
-            }
-        )
-
-    @property
-    def cell_trace(self) -> data.StructLayout:
-        """Every intermediate of one cell, named as in `mubinn.golden.lstm_cell`."""
-        p = self.params
-        table = p.layer.formats.activation("c")
-        return data.StructLayout(
-            {
-                "gates": data.ArrayLayout(self.gate_trace, len(GATES)),
-                "c_raw": signed(p.pointwise.sum_width),
-                "c": unsigned(self.c_bits),
-                "c_q": signed(table.in_width),
-                "tanh_c": signed(table.out_width),
-                "h_raw": signed(p.mac.sum_width),
-                "h": unsigned(self.h_bits),
-            }
-        )
+    def sum_trace(self) -> data.StructLayout:
+        """What the sum of one gate is made of."""
+        passes = data.ArrayLayout(self.pass_trace, self.levels.passes)
+        return data.StructLayout({"passes": passes, "z": signed(self.params.z_width)})

@@ -84,7 +84,7 @@ def describe(design: LstmLayer) -> dict[str, Any]:
             "formula": CYCLE_FORMULA,
             "H": layer.hidden,
             "P": layer.levels.passes,
-            "L": LstmCell.LATENCY,
+            "L": LstmCell.latency(design.params),
         },
         "ports": ports(design),
         "memories": memories(design),

@@ -31,7 +31,7 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
         Level bits of one time step; `last` marks the last step of a window, after which the state
         starts again from the code of 0.
     o : Out(stream of {h: W_h planes of H bits, last: 1})
-    probe : Out(CellLayouts.cell_trace), with `trace`
+    probe : Out(LstmCell.trace_layout(params)), with `trace`
     probed : Out(1), with `trace`
         Changes level whenever `probe` shows a further cell; cells follow in order.
     """
@@ -58,18 +58,18 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
             "o": Out(stream.Signature(self.state)),
         }
         if trace:
-            members |= {"probe": Out(self.layouts.cell_trace), "probed": Out(1)}
+            members |= {"probe": Out(LstmCell.trace_layout(params)), "probed": Out(1)}
         super().__init__(members)
 
     @property
     def cycles_per_step(self) -> int:
         """Clock cycles from one step's input to the next, when neither side pauses.
 
-        ``4 H passes + LATENCY + 3``: 4 passes for each cell; then one cycle to read the memories,
+        ``4 H passes + latency + 3``: 4 passes for each cell; then one cycle to read the memories,
         the cell's latency, one cycle to store the last h and one to hand it over.
         """
         layer = self.params.layer
-        return 4 * layer.hidden * layer.levels.passes + LstmCell.LATENCY + 3
+        return 4 * layer.hidden * layer.levels.passes + LstmCell.latency(self.params) + 3
 
     def elaborate(self, platform: Any) -> Module:
         """Return the layer: sequencer, memories, cell, state."""
@@ -78,8 +78,6 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
         m.submodules.memories = memories = LayerMemories(self.layouts)
         m.submodules.sequencer = sequencer = Sequencer(self.params.layer)
         frame = Signal(self.frame)
-        constants = self.layouts.constants.const(self.layouts.constant_values())
-        m.d.comb += cell.constants.eq(constants)
         m.d.comb += self.i.ready.eq(~sequencer.busy & ~self.o.valid)
         m.d.comb += sequencer.start.eq(self.i.valid & self.i.ready)
         with m.If(sequencer.start):

@@ -11,6 +11,7 @@ from mubinn.golden.lstm_model import QuantizedLstm
 from mubinn.golden.scales import code_of
 from mubinn.hw.cell_layout import CellLayouts
 from mubinn.hw.lstm_cell import LstmCell
+from mubinn.hw.tail import tail_class
 from mubinn.sim.payload import fields_of, fields_to_json, pack_bits
 from mubinn.sim.runner import SimResult, simulate
 
@@ -75,12 +76,15 @@ def probe_fields(layer: QuantizedLstm, t: Trace, given: Fields) -> Fields:
         # All passes have a dot product, also those whose g is 0.
         signs = 2 * np.asarray(given[name], np.int64) - 1
         weights = 2 * np.asarray(given[f"w{name}"], np.int64) - 1
-        fields[f"gates.passes.dot_{name}"] = (signs * weights).sum(-1).reshape(hidden, 4, count)
+        fields[f"sums.passes.dot_{name}"] = (signs * weights).sum(-1).reshape(hidden, 4, count)
         product = t[f"prod_{name}"]
         padded = np.pad(product, ((0, 0), (0, count - product.shape[1])))
-        fields[f"gates.passes.prod_{name}"] = by_cell(padded)
-    fields |= {f"gates.{name}": by_cell(t[name]) for name in ("z", "z_q", "y", "gate")}
-    return fields | {name: t[name] for name in ("c_raw", "c", "c_q", "tanh_c", "h_raw", "h")}
+        fields[f"sums.passes.prod_{name}"] = by_cell(padded)
+    fields["sums.z"] = by_cell(t["z"])
+    for field in fields_of(tail_class(LstmCellParams(layer)).trace_layout(LstmCellParams(layer))):
+        name = field.name.removeprefix("gates.")
+        fields[f"tail.{field.name}"] = t[name] if name == field.name else by_cell(t[name])
+    return fields
 
 
 def check_cell(
@@ -112,7 +116,7 @@ def check_cell(
         On the first difference, or a wrong latency or throughput.
     """
     params = LstmCellParams(layer)
-    layouts = CellLayouts(params)
+    layouts, trace = CellLayouts(params), LstmCell.trace_layout(params)
     h, c = layer.h.zero_code(layer.hidden), layer.c.zero_code(layer.hidden)
     inputs, outputs, probes = [], [], []
     for now in np.asarray(x, np.int64):
@@ -121,17 +125,14 @@ def check_cell(
         h, c = golden["h"], golden["c"]
         inputs.append(_packed(layouts.a_pass, words))
         outputs.append(_packed(layouts.output, {"c": c, "h": h}))
-        probes.append(_packed(layouts.cell_trace, probe_fields(layer, golden, words)))
-    constants: Any = layouts.constants.const(layouts.constant_values())
-    width = Shape.cast(layouts.constants).width
+        probes.append(_packed(trace, probe_fields(layer, golden, words)))
     job = {
-        "constants": hex(constants.as_bits() & ((1 << width) - 1)),
-        "latency": LstmCell.LATENCY,
+        "latency": LstmCell.latency(params),
         "passes_per_cell": 4 * layer.levels.passes,
         "pause": pause,
         "seed": seed,
-        "probe_fields": fields_to_json(fields_of(layouts.cell_trace)),
-        "probe_width": Shape.cast(layouts.cell_trace).width,
+        "probe_fields": fields_to_json(fields_of(trace)),
+        "probe_width": Shape.cast(trace).width,
     }
     stimulus = {
         "job": np.array(json.dumps(job)),

@@ -13,6 +13,7 @@ from mubinn.golden.errors import MubinnError
 from mubinn.golden.lstm_cell import LstmCellParams
 from mubinn.golden.lstm_model import QuantizedLstm, QuantizedModel
 from mubinn.golden.model_file import save_model
+from mubinn.hw.lstm_cell import LstmCell
 from mubinn.hw.lstm_layer import LstmLayer
 from mubinn.sim.payload import fields_of, fields_to_json
 from mubinn.sim.runner import SimResult, simulate
@@ -81,7 +82,7 @@ def check_layer(
             "seed": seed,
             "i_fields": fields_to_json(fields_of(design.frame)),
             "o_fields": fields_to_json(fields_of(design.state)),
-            "trace_fields": fields_to_json(fields_of(design.layouts.cell_trace)),
+            "trace_fields": fields_to_json(fields_of(LstmCell.trace_layout(params))),
             "widths": {
                 "i": Shape.cast(design.frame).width,
                 "o": Shape.cast(design.state).width,

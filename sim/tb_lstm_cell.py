@@ -20,7 +20,6 @@ from mubinn.sim.streams import Driver, Monitor
 class Job:
     """Packed passes, packed golden results, and the cell's contract."""
 
-    constants: int
     latency: int
     passes_per_cell: int
     pause: float
@@ -36,7 +35,6 @@ class Job:
         arrays = load_stimulus()
         values = json.loads(str(arrays["job"]))
         values["probe_fields"] = fields_from_json(values["probe_fields"])
-        values["constants"] = int(values["constants"], 16)
         names = ("inputs", "outputs", "probes")
         packed: dict[str, Any] = {name: bits_to_ints(arrays[name]) for name in names}
         return cls(**values, **packed)
@@ -67,7 +65,6 @@ async def probe(dut: Any, samples: list[int]) -> None:
 
 async def run(dut: Any, pause: float) -> tuple[Job, Driver, Monitor]:
     job = Job.load()
-    dut.constants.value = job.constants
     driver = Driver(dut, pause=pause, seed=job.seed)
     monitor = Monitor(dut, pause=pause, seed=job.seed + 1)
     await start_clock(dut)

@@ -22,9 +22,6 @@ from mubinn.sim.compare import SimulationMismatch, compare_signal
 from mubinn.sim.payload import Bits, Field, bits_to_ints, fields_from_json, pack_bits, unpack_bits
 from mubinn.sim.streams import Driver, Monitor
 
-PER_PASS = ("dot_x", "dot_h", "prod_x", "prod_h")
-PER_GATE = ("z", "z_q", "y", "gate")
-PER_CELL = ("c_raw", "c", "c_q", "tanh_c", "h_raw", "h")
 AXES = ("step", "cell", "gate", "pass")
 
 
@@ -75,14 +72,13 @@ class Job:
             raise SimulationMismatch(f"window {number}: the trace has undefined bits.")
         trace = unpack_bits(self.trace_fields, bits)
         hidden = self.layer.hidden
-        for name in (*PER_PASS, *PER_GATE, *PER_CELL):
-            place = "gates.passes." if name in PER_PASS else "gates." if name in PER_GATE else ""
-            got = trace[place + name]
+        for place, got in trace.items():
+            name = place.rpartition(".")[2]
             got = got.reshape(-1, hidden, *got.shape[1:])
             want = golden[name]
-            if name not in PER_CELL:
+            if got.ndim > 2:
                 want = np.swapaxes(want.reshape(len(want), 4, hidden, *want.shape[2:]), 1, 2)
-            if name in PER_PASS:
+            if got.ndim > 3:
                 # A product with fewer level pairs than passes adds zero in the rest of them.
                 rest = got[..., want.shape[3] :]
                 if name.startswith("prod"):

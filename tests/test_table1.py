@@ -3,9 +3,10 @@ from dataclasses import asdict
 
 import pytest
 
-import mubinn.hw.lstm_cell as cell_module
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.levels import level_name
+from mubinn.hw import figure3_tail, gate_sums
+from mubinn.hw.lstm_cell import LstmCell
 from mubinn.synth import builtin_library, entry, table1
 from mubinn.synth.cell_units import cell_params, cell_units
 from mubinn.synth.entry import Table1, assemble
@@ -115,14 +116,16 @@ def test_table_survives_json(table):
 def test_units_are_those_of_the_cell_in_hardware(random_float, monkeypatch):
     params = cell_params(random_float(), 2, 3)
     found = {}
+    halves = (gate_sums, figure3_tail)
 
     def record(m, name, unit, **fields):
         found[name] = (type(unit).__name__, asdict(unit.params))
         return apply(m, name, unit, **fields)
 
-    apply = cell_module.apply
-    monkeypatch.setattr(cell_module, "apply", record)
-    to_verilog(cell_module.LstmCell(params), "cell")
+    apply = gate_sums.apply
+    for half in halves:
+        monkeypatch.setattr(half, "apply", record)
+    to_verilog(LstmCell(params), "cell")
     units = cell_units((2, 3), params)
     assert {role: (u.kind, dict(u.parameters)) for role, u in units.items()} == found
 

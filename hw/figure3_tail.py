@@ -1,0 +1,180 @@
+"""The tail of Figure 3: LUT, encoders, Eq. (5) and the MAC of Eq. (6)."""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data
+
+from mubinn.golden.float_model import GATES
+from mubinn.golden.lstm_cell import LstmCellParams
+from mubinn.hw.activation import Activation
+from mubinn.hw.mac import Mac
+from mubinn.hw.mlb_decoder import MlbDecoder
+from mubinn.hw.mlb_encoder import MlbEncoder
+from mubinn.hw.pipe import Pipe, apply
+from mubinn.hw.pointwise import Pointwise
+from mubinn.hw.requantize import Requantize
+from mubinn.hw.tail import Tail
+
+GATE_G, GATE_O = 2, 3
+
+
+class Figure3Tail(Tail):
+    """The units of Figure 3 after the Add unit, in seven stages.
+
+    Parameters and members are those of :class:`mubinn.hw.tail.Tail`.
+    """
+
+    @classmethod
+    def latency(cls, params: LstmCellParams) -> int:
+        """Return 7."""
+        return 7
+
+    @staticmethod
+    def gate_layout(params: LstmCellParams) -> data.StructLayout:
+        """Return the layout of what one gate computes."""
+        table = params.layer.formats.activation("f")
+        return data.StructLayout(
+            {
+                "z_q": signed(table.in_width),
+                "y": signed(table.out_width),
+                "gate": unsigned(params.layer.levels.count("gate")),
+            }
+        )
+
+    @classmethod
+    def trace_layout(cls, params: LstmCellParams) -> data.StructLayout:
+        """Return the layout of every intermediate, named as in `mubinn.golden.lstm_cell`."""
+        p = params
+        table = p.layer.formats.activation("c")
+        return data.StructLayout(
+            {
+                "gates": data.ArrayLayout(cls.gate_layout(p), len(GATES)),
+                "c_raw": signed(p.pointwise.sum_width),
+                "c": unsigned(p.layer.levels.count("c")),
+                "c_q": signed(table.in_width),
+                "tanh_c": signed(table.out_width),
+                "h_raw": signed(p.mac.sum_width),
+                "h": unsigned(p.layer.levels.count("h")),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """Return the pipeline: gates, then the state."""
+        m = Module()
+        self.constants: Any = self.layouts.constants.const(self.layouts.constant_values())
+        pipe = Pipe(m, self.i)
+        codes = self._gate(m, pipe, self.i.payload)
+        self._state(m, pipe, codes)
+        assert pipe.stages == self.latency(self.params)
+        return m
+
+    def _kept(self, s: Any, *names: str, **new: Any) -> dict[str, Any]:
+        """Return what a stage carries on for the trace: fields `names` of `s`, and new ones."""
+        return {name: getattr(s, name) for name in names} | new if self._trace else {}
+
+    def _gate(self, m: Module, pipe: Pipe, s: Any) -> Any:
+        """LUT and encoder of one gate. Two stages, the second shared by the four gates."""
+        p, constants = self.params, self.constants
+        table = p.layer.formats.activation
+        z_q = apply(m, "round_z", Requantize(p.z_requantize), value=s.z).value
+        sigmoid = apply(m, "sigmoid", Activation(table("f")), z=z_q).y
+        tanh = apply(m, "tanh_g", Activation(table("g")), z=z_q).y
+        y = Mux(s.gate == GATE_G, tanh, sigmoid)
+        kept = self._kept(s, z_q=z_q)
+        s = pipe.cut("after_lut", y=y, gate=s.gate, c=s.c, h_offset=s.h_offset, **kept)
+        encoder = p.encoder("gate")
+        offset = {"offset": constants.gate_offset[s.gate]} if encoder.offset_width else {}
+        code = apply(
+            m,
+            "encode_gate",
+            MlbEncoder(encoder),
+            value=s.y,
+            scales=constants.gate_scales[s.gate],
+            **offset,
+        ).code
+        return self._collect(m, pipe, s, code)
+
+    def _collect(self, m: Module, pipe: Pipe, s: Any, code: Any) -> Any:
+        """Keep the codes of f, i and g until o is there. One stage."""
+        held = Signal(data.ArrayLayout(unsigned(self.layouts.gate_bits), GATE_O))
+        with m.If(pipe.transfer), m.Switch(s.gate):
+            for index in range(GATE_O):
+                with m.Case(index):
+                    m.d.sync += held[index].eq(code)
+        traced = self._gates(m, pipe, s, code) if self._trace else {}
+        pipe.keep(s.gate == GATE_O)
+        f, i, g = (held[index] for index in range(GATE_O))
+        return pipe.cut("gates", f=f, i=i, g=g, o=code, c=s.c, h_offset=s.h_offset, **traced)
+
+    def _gates(self, m: Module, pipe: Pipe, s: Any, code: Any) -> dict[str, Any]:
+        """Collect the traces of the four gates, o in the highest place."""
+        record: Any = Signal(self.gate_layout(self.params))
+        m.d.comb += [record.z_q.eq(s.z_q), record.y.eq(s.y), record.gate.eq(code)]
+        layout = self.trace_layout(self.params)["gates"].shape
+        seen: Any = Signal(layout)
+        now: Any = Signal(layout)
+        m.d.comb += now.as_value().eq(Cat(seen.as_value(), record)[len(record.as_value()) :])
+        with m.If(pipe.transfer):
+            m.d.sync += seen.eq(now)
+        return {"gates": now}
+
+    def _state(self, m: Module, pipe: Pipe, s: Any) -> None:
+        """Eq. (5) and (6) and the encoders of c and h. Five stages."""
+        p, constants = self.params, self.constants
+        kept = self._kept(s, "gates")
+        c_raw = apply(
+            m,
+            "pointwise",
+            Pointwise(p.pointwise),
+            f=s.f,
+            c=s.c,
+            i=s.i,
+            g=s.g,
+            gamma_fc=constants.gamma_fc,
+            gamma_ig=constants.gamma_ig,
+        ).c_raw
+        s = pipe.cut("after_pointwise", c_raw=c_raw, o=s.o, h_offset=s.h_offset, **kept)
+        encoder = p.encoder("c")
+        offset = {"offset": constants.c_encode_offset} if encoder.offset_width else {}
+        unit = MlbEncoder(encoder)
+        scales = constants.c_encode_scales
+        code = apply(m, "encode_c", unit, value=s.c_raw, scales=scales, **offset).code
+        kept = self._kept(s, "gates", "c_raw")
+        s = pipe.cut("after_encode_c", c=code, o=s.o, h_offset=s.h_offset, **kept)
+        offset = {"offset": constants.c_offset} if p.c_decoder.offset_width else {}
+        decoder = MlbDecoder(p.c_decoder)
+        value = apply(m, "decode_c", decoder, code=s.c, scales=constants.c_scales, **offset).value
+        c_q = apply(m, "round_c", Requantize(p.c_requantize), value=value).value
+        tanh_c = apply(m, "tanh_c", Activation(p.layer.formats.activation("c")), z=c_q).y
+        kept = self._kept(s, "gates", "c_raw", c_q=c_q)
+        s = pipe.cut("after_tanh", tanh_c=tanh_c, c=s.c, o=s.o, h_offset=s.h_offset, **kept)
+        self._hidden(m, pipe, s)
+
+    def _hidden(self, m: Module, pipe: Pipe, s: Any) -> None:
+        """Eq. (6): MAC and the encoder of h."""
+        p, constants = self.params, self.constants
+        h_raw = apply(
+            m,
+            "mac",
+            Mac(p.mac),
+            o=s.o,
+            tanh_c=s.tanh_c,
+            offset=constants.o_offset,
+            scales=constants.o_scales,
+        ).h_raw
+        kept = self._kept(s, "gates", "c_raw", "c_q", "tanh_c")
+        s = pipe.cut("after_mac", h_raw=h_raw, c=s.c, h_offset=s.h_offset, **kept)
+        encoder = p.encoder("h")
+        offset = {"offset": s.h_offset} if encoder.offset_width else {}
+        code = apply(
+            m, "encode_h", MlbEncoder(encoder), value=s.h_raw, scales=constants.h_scales, **offset
+        ).code
+        names = ("gates", "c_raw", "c_q", "tanh_c", "h_raw")
+        kept = self._kept(s, *names)
+        s = pipe.cut("output", c=s.c, h=code, **kept)
+        pipe.end(self.o)
+        m.d.comb += [self.o.payload.c.eq(s.c), self.o.payload.h.eq(s.h)]
+        if self._trace:
+            shown = (*names, "c", "h")
+            m.d.comb += [getattr(self.probe, name).eq(getattr(s, name)) for name in shown]

@@ -1,0 +1,91 @@
+"""The second half of a cell, from the sums z of its gates to its new state, in any datapath."""
+
+from abc import abstractmethod
+from importlib import import_module
+from typing import Any
+
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from mubinn.golden.errors import MubinnError
+from mubinn.golden.lstm_cell import LstmCellParams
+from mubinn.hw.cell_layout import CellLayouts
+
+
+class Tail(wiring.Component):  # type: ignore[type-arg]
+    """What all tails share: the streams, the trace, a latency.
+
+    The sums of f, i, g and o of a cell arrive in this order, one a transfer; the cell's new state
+    leaves `latency` cycles after that of o was taken, where nothing stalls. One transfer a cycle.
+    The scales, tables or thresholds are constants of the hardware.
+
+    Parameters
+    ----------
+    params : LstmCellParams
+    trace : bool
+        Add a port that shows every intermediate of the cell at the output.
+
+    Members
+    -------
+    i : In(stream.Signature(CellLayouts.tail_input))
+        ``z`` with the bias in it, ``gate`` (0 to 3), and, read with gate o, the old code ``c`` and
+        the threshold offset ``h_offset``.
+    o : Out(stream.Signature(CellLayouts.output))
+        New codes of c and h.
+    probe : Out(trace_layout(params)), with `trace`
+        Belongs to ``o.payload``; the fields have the names of the golden intermediates.
+    """
+
+    i: Any
+    o: Any
+    probe: Any
+
+    def __init__(self, params: LstmCellParams, *, trace: bool = False) -> None:
+        self.params = params
+        self.layouts = CellLayouts(params)
+        self._trace = trace
+        members: dict[str, Any] = {
+            "i": In(stream.Signature(self.layouts.tail_input)),
+            "o": Out(stream.Signature(self.layouts.output)),
+        }
+        if trace:
+            members["probe"] = Out(self.trace_layout(params))
+        super().__init__(members)
+
+    @classmethod
+    @abstractmethod
+    def latency(cls, params: LstmCellParams) -> int:
+        """Return the cycles from the transfer of gate o to that of the new state, at least 1."""
+
+    @classmethod
+    @abstractmethod
+    def trace_layout(cls, params: LstmCellParams) -> data.StructLayout:
+        """Return the layout of `probe`: every intermediate of one cell.
+
+        What each gate has stands in ``gates``, an array of four structures.
+        """
+
+
+TAILS: dict[str, tuple[str, str]] = {"figure3": ("mubinn.hw.figure3_tail", "Figure3Tail")}
+"""Module and class of the tail of each datapath."""
+
+
+def tail_class(params: LstmCellParams) -> type[Tail]:
+    """Return the class of the tail of the layer's datapath, `figure3` where it names none.
+
+    Raises
+    ------
+    MubinnError
+        On an unknown datapath.
+    """
+    datapath = getattr(params.layer, "datapath", "figure3")
+    if datapath not in TAILS:
+        raise MubinnError(f"unknown datapath {datapath!r}: give one of {', '.join(TAILS)}.")
+    module, name = TAILS[datapath]
+    found: type[Tail] = getattr(import_module(module), name)
+    return found
+
+
+def make_tail(params: LstmCellParams, *, trace: bool = False) -> Tail:
+    """Return a tail of the layer's datapath; see :func:`tail_class`."""
+    return tail_class(params)(params, trace=trace)
