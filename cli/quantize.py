@@ -46,6 +46,14 @@ CHUNK = 60
     help="What shares one set of weight scales; `row` needs a memory M_s H times as large.",
 )
 @click.option(
+    "--scale-form",
+    type=click.Choice(["free", "power-of-two", "shift"]),
+    default="free",
+    show_default=True,
+    help="Scales of x, h and the weights: with `power-of-two` each level has half the scale of the "
+    "one before, with `shift` all are powers of two. Hardware then merges the level pairs.",
+)
+@click.option(
     "--gate-offset",
     type=float,
     default=0.5,
@@ -78,6 +86,7 @@ def quantize(
     gate_levels: int | None,
     b_levels: int | None,
     granularity: str,
+    scale_form: str,
     gate_offset: float,
     data: Path | None,
     labels: Path | None,
@@ -115,12 +124,18 @@ def quantize(
     eeg, name = open_eeg(data, labels=labels, features=start.features)
     fold = _held_out(start, eeg if name != SYNTHETIC else None, measure)
     with working(f"quantizing at {counts}", as_json):
-        made, used = _quantize(start, counts, eeg, fold, windows, granularity, gate_offset)
+        how: dict[str, Any] = {
+            "granularity": granularity,
+            "scale_form": scale_form,
+            "gate_offset": gate_offset,
+        }
+        made, used = _quantize(start, counts, eeg, fold, windows, how)
     notes = {
         **{k: v for k, v in start.meta.items() if k not in ("command", "test_accuracy")},
         "command": command_line(ctx),
         "calibration": f"{used} windows of {name}" + ("" if fold is None else f", not fold {fold}"),
         "granularity": granularity,
+        "scale_form": scale_form,
     }
     if "command" in start.meta:
         notes["float_command"] = start.meta["command"]
@@ -153,10 +168,9 @@ def _quantize(
     eeg: EegSet,
     fold: int | None,
     windows: int,
-    granularity: str,
-    gate_offset: float,
+    how: dict[str, Any],
 ) -> tuple[QuantizedModel, int]:
-    """Return the quantized model and the number of windows that it was calibrated on."""
+    """Return the model, quantized as `how` says, and how many windows it was calibrated on."""
     import numpy as np
 
     from mubinn.cli.recordings import prepared, spread
@@ -165,9 +179,7 @@ def _quantize(
     pool = np.flatnonzero(eeg.fold != (-1 if fold is None else fold))
     chosen = spread(windows, pool)
     calibration = prepared(model, eeg.x[chosen]).astype(np.float64)
-    shared: Any = granularity
-    made = fit(model, levels, calibration, granularity=shared, gate_offset=gate_offset)
-    return made, len(chosen)
+    return fit(model, levels, calibration, **how), len(chosen)
 
 
 def _measure(
@@ -217,6 +229,7 @@ def _tell(output: Path, levels: Levels, notes: dict[str, str], as_json: bool) ->
                 "levels": str(levels),
                 "calibration": notes["calibration"],
                 "granularity": notes["granularity"],
+                "scale_form": notes["scale_form"],
                 **measured,
             }
         )

@@ -18,12 +18,12 @@ from mubinn.golden.lstm_model import (
     QuantizedLstm,
     QuantizedModel,
 )
-from mubinn.golden.mlb import fit_scales, mlb
+from mubinn.golden.mlb import mlb
+from mubinn.golden.scale_form import ScaleForm, fit_form, fixed_form
 from mubinn.golden.scales import (
     MAX_STORED_SCALE,
     LevelTensor,
     Quantizer,
-    choose_fraction,
 )
 
 Granularity = Literal["gate", "row"]
@@ -40,6 +40,7 @@ def quantize(
     calibration: Floats,
     *,
     granularity: Granularity = "gate",
+    scale_form: ScaleForm = "free",
     gate_offset: float = 0.5,
     h_offset: Floats | None = None,
     formats: Formats | None = None,
@@ -61,6 +62,9 @@ def quantize(
         Prepared input windows; a few dozen are enough.
     granularity : "gate" or "row"
         What shares one set of weight scales.
+    scale_form : "free", "power-of-two" or "shift"
+        Of the scales that meet in dot products, those of x, h and the weights; see
+        `mubinn.golden.scale_form`. Gates, c and biases stay free.
     gate_offset : float
         Offset of the sigmoid gates f, i, o; 0 is the paper's literal form.
     h_offset : float [H] or None
@@ -93,14 +97,17 @@ def quantize(
     rng = np.random.default_rng(seed)
     layers: list[QuantizedLstm] = []
     below = np.asarray(calibration, np.float64)
-    x_q = _activation(rng, below, levels.count("x"), most=INPUT_FRACTION)
+    x_q = _activation(rng, below, levels.count("x"), most=INPUT_FRACTION, form=scale_form)
     for index, layer in enumerate(model.lstm_layers):
         run = reference.run_layer(layer, reference.LayerQuantizers(), below)
         offset = h_offset if index == len(model.layers) - 1 and h_offset is not None else 0.0
-        quantizers = _fit_layer(rng, run, layer, levels, gate_offset, offset, formats)
-        layers.append(_layer(layer, x_q, quantizers, levels, granularity, formats, run, below))
+        quantizers = _fit_layer(rng, run, layer, levels, gate_offset, offset, formats, scale_form)
+        fitted = _layer(
+            layer, x_q, quantizers, levels, granularity, formats, run, below, scale_form
+        )
+        layers.append(fitted)
         below, x_q = run["h"], quantizers["h"]
-    dense = _dense(model, layers[-1].h, levels, granularity)
+    dense = _dense(model, layers[-1].h, levels, granularity, scale_form)
     return QuantizedModel(
         tuple(layers), dense, model.readout, model.preprocessing, dict(model.meta)
     )
@@ -113,17 +120,20 @@ def _activation(
     offset: object = 0.0,
     most: int = 15,
     clip: float = np.inf,
+    form: ScaleForm = "free",
 ) -> Quantizer:
     centred = (values - np.asarray(offset)).ravel()
     if not np.isfinite(centred).all():
         raise MubinnError("the calibration data hold NaN or infinite values: drop those windows.")
     sample = rng.choice(centred, SAMPLE) if centred.size > SAMPLE else centred
-    scales = fit_scales(sample, levels)
+    (scales,) = fit_form([sample], levels, form)
     # A threshold beyond the clip decides nothing; shrunk scales keep all of them within it.
     highest = float(scales[:-1].sum())
     if highest > CLIP_ROOM * clip:
         scales = scales * (CLIP_ROOM * clip / highest)
-    return Quantizer.of(scales, np.asarray(offset), most=most)
+    peak = float(np.abs(offset).max())
+    (stored,), fraction = fixed_form(scales[None], form, offset=peak, most=most)
+    return Quantizer(stored, fraction, to_fixed(np.asarray(offset), fraction))
 
 
 def _fit_layer(
@@ -134,6 +144,7 @@ def _fit_layer(
     gate_offset: float,
     h_offset: Floats | float,
     formats: Formats,
+    form: ScaleForm,
 ) -> dict[str, Quantizer]:
     quantizers = {}
     for name, y in zip(GATES, np.split(run["y"], 4, axis=-1), strict=True):
@@ -145,7 +156,7 @@ def _fit_layer(
     _check_clip(quantizers["c"], clip)
     # h may be the x of a layer above, so it keeps to the fraction bits of an input.
     most = min(INPUT_FRACTION, quantizers["o"].fraction + formats.y_fraction)
-    quantizers["h"] = _activation(rng, run["h"], levels.count("h"), h_offset, most)
+    quantizers["h"] = _activation(rng, run["h"], levels.count("h"), h_offset, most, form=form)
     return quantizers
 
 
@@ -160,13 +171,20 @@ def _check_clip(c: Quantizer, clip: float) -> None:
 
 
 def _weight_scales(
-    values: Floats, levels: int, groups: int, fraction: int | None = None
+    values: Floats,
+    levels: int,
+    groups: int,
+    form: ScaleForm = "free",
+    fraction: int | None = None,
 ) -> tuple[Ints, int]:
-    """Return fixed-point scales [groups, levels] of rows [R, ...] in equal groups, and fraction."""
-    fitted = np.stack([fit_scales(part, levels) for part in values.reshape(groups, -1)])
+    """Return fixed-point scales [groups, levels] of rows [R, ...] in equal groups, and fraction.
+
+    A given `fraction` is for free scales, those of biases.
+    """
+    fitted = fit_form(values.reshape(groups, -1), levels, form)
     if fraction is None:
-        fraction = choose_fraction(float(fitted.sum(axis=1).max()))
-    elif np.ldexp(fitted.max(), fraction) >= MAX_STORED_SCALE - 1:
+        return fixed_form(fitted, form)
+    if np.ldexp(fitted.max(), fraction) >= MAX_STORED_SCALE - 1:
         raise MubinnError(
             f"a bias as large as {fitted.max():.4g} does not fit the fixed-point format of its "
             "products: rescale the model."
@@ -174,9 +192,15 @@ def _weight_scales(
     return to_fixed(fitted, fraction), fraction
 
 
-def _weights(values: Floats, levels: int, groups: int, fraction: int | None = None) -> LevelTensor:
+def _weights(
+    values: Floats,
+    levels: int,
+    groups: int,
+    form: ScaleForm = "free",
+    fraction: int | None = None,
+) -> LevelTensor:
     """Fit and binarize rows [R, ...] in `groups` equal groups, each value for itself."""
-    scales, fraction = _weight_scales(values, levels, groups, fraction)
+    scales, fraction = _weight_scales(values, levels, groups, form, fraction)
     # The bits come from the scales as stored, so that rounding them costs as little as it can.
     stored = to_float(scales, fraction).T[:, :, None]
     bits = mlb(values.reshape(groups, -1), stored).reshape(levels, *values.shape)
@@ -192,6 +216,7 @@ def _layer(
     formats: Formats,
     run: dict[str, Floats],
     inputs: Floats,
+    form: ScaleForm,
 ) -> QuantizedLstm:
     """Fit the scales, then choose bias and weight bits to keep z close to the float model's.
 
@@ -199,14 +224,14 @@ def _layer(
     first, so that the weights make good what its few levels miss.
     """
     groups = 4 if granularity == "gate" else 4 * layer.hidden
-    wx_scales, wx_fraction = _weight_scales(layer.wx, levels.count("w"), groups)
-    wh_scales, wh_fraction = _weight_scales(layer.wh, levels.count("w"), groups)
+    wx_scales, wx_fraction = _weight_scales(layer.wx, levels.count("w"), groups, form)
+    wh_scales, wh_fraction = _weight_scales(layer.wh, levels.count("w"), groups, form)
     h = quantizers["h"]
     x_offset = np.broadcast_to(x.float_offset, layer.features)
     h_offset = np.broadcast_to(h.float_offset, layer.hidden)
     folded = (layer.b + layer.wx @ x_offset + layer.wh @ h_offset)[:, None]
     b_fraction = max(x.fraction + wx_fraction, h.fraction + wh_fraction)
-    b_scales, b_fraction = _weight_scales(folded, levels.count("b"), 4, b_fraction)
+    b_scales, b_fraction = _weight_scales(folded, levels.count("b"), 4, fraction=b_fraction)
     before = np.concatenate([np.zeros_like(run["h"][:, :1]), run["h"][:, :-1]], axis=1)
     inputs = np.concatenate(
         [np.ones((*inputs.shape[:2], 1)), _signs_only(x, inputs), _signs_only(h, before)], axis=2
@@ -251,10 +276,14 @@ def _compensated(
 
 
 def _dense(
-    model: FloatModel, h: Quantizer, levels: Levels, granularity: Granularity
+    model: FloatModel,
+    h: Quantizer,
+    levels: Levels,
+    granularity: Granularity,
+    form: ScaleForm,
 ) -> QuantizedDense:
     w_levels, b_levels = levels.count("w"), levels.count("b")
-    w = _weights(model.wd, w_levels, 1 if granularity == "gate" else model.classes)
+    w = _weights(model.wd, w_levels, 1 if granularity == "gate" else model.classes, form)
     offset = np.broadcast_to(h.float_offset, model.layers[-1].hidden)
     folded = model.bd + w.float_values @ offset
-    return QuantizedDense(w, _weights(folded, b_levels, 1, h.fraction + w.fraction))
+    return QuantizedDense(w, _weights(folded, b_levels, 1, fraction=h.fraction + w.fraction))
