@@ -57,7 +57,7 @@ def fit_form(groups: Sequence[Floats], levels: int, form: ScaleForm) -> Floats:
     if form == "free":
         return np.stack([fit_scales(group, levels) for group in groups])
     few = [np.ravel(group)[:: -(-group.size // FEW)] for group in groups]
-    halves = 2.0 ** -np.arange(levels)
+    halves: Floats = np.ldexp(1.0, -np.arange(levels))
     sizes = [float(np.sqrt(np.square(part).mean())) or 1.0 for part in few]
     if form == "power-of-two":
         tried = (size * BASES for size in sizes)
