@@ -21,7 +21,10 @@ from mubinn.cli.common import FLOAT_MODEL, bundled
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.float_model import FloatLstm
 from mubinn.golden.inference import CompiledModel
+from mubinn.golden.inference_bits import words_of
+from mubinn.golden.inference_compiled import available
 from mubinn.golden.inference_input import Array
+from mubinn.golden.inference_loops import WORD
 from mubinn.golden.levels import Levels
 from mubinn.golden.model_file import load_float
 from mubinn.golden.quantize import quantize
@@ -83,7 +86,8 @@ def bench_inference(windows: int = WINDOWS, rounds: int = ROUNDS) -> dict[str, A
             "rounds": rounds,
             "faster_float": fastest,
             "float_batch": {name: batch for name, (_, batch) in floats.items()},
-            "product": {_name(k): _product(c) for k, c in compiled.items()},
+            "kernel": {_name(k): c.choose(*x.shape[:2]) for k, c in compiled.items()},
+            "product": {_name(k): _product(c, *x.shape[:2]) for k, c in compiled.items()},
             "seconds": seconds,
         },
     }
@@ -93,9 +97,13 @@ def _name(levels: tuple[int, int]) -> str:
     return "mubinn_{}_{}".format(*levels)
 
 
-def _product(compiled: CompiledModel) -> str:
-    """Return rows, columns and type of the first layer's matrix."""
-    weights = compiled.layers[0].gates.weights
+def _product(compiled: CompiledModel, windows: int, steps: int) -> str:
+    """Return what the first layer multiplies each step: a matrix, or words of level bits."""
+    kernel = compiled.choose(windows, steps)
+    if kernel == "popcount":
+        layer = compiled.model.layers[0]
+        return f"{layer.wx.rows} x {words_of(layer) // layer.wx.rows} words of {WORD} bits"
+    weights = (compiled.fused if kernel == "fused" else compiled.layers)[0].gates.weights
     return "{} x {} {}".format(*weights.shape, weights.dtype)
 
 
@@ -223,5 +231,5 @@ def _onnxruntime(layer: FloatLstm) -> Callable[[Array], Array]:
 
 
 def _versions(floats: dict[str, Any]) -> dict[str, str]:
-    names = ["mubinn", "numpy", *floats]
+    names = ["mubinn", "numpy", *floats, *(["numba"] if available() else [])]
     return {"python": platform.python_version(), **{name: version(name) for name in names}}

@@ -3,6 +3,11 @@
 Windows run in batches, the batch along the last axis of every array, so that one step's arrays stay
 in a core's cache. `mubinn.golden.inference_tables` says what a step consists of. Batches run in
 threads, as NumPy lets go of the interpreter inside each call; the BLAS is held to one thread each.
+
+There are three kernels of equal results. ``numpy`` needs nothing else. The others need numba, which
+takes a moment to start, so data sets of fewer than `LEAST_WORK` multiply-adds do without:
+``popcount`` works on level bits in words, and is taken where a row of all level pairs has few
+words (`COLUMNS_PER_WORD`); ``fused`` keeps the matrix product and compiles what follows it.
 """
 
 import os
@@ -10,22 +15,36 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import import_module
 from itertools import pairwise
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.fixed import Ints
+from mubinn.golden.inference_bits import BitTables, depth, read_bits, words_of
+from mubinn.golden.inference_compiled import available, kernels
 from mubinn.golden.inference_gates import COMPARE_LIMIT
 from mubinn.golden.inference_input import Array, InputTables, peak, unit
-from mubinn.golden.inference_step import LayerRun
+from mubinn.golden.inference_step import FusedRun, LayerRun
 from mubinn.golden.inference_tables import TABLE_LIMIT, LayerTables
 from mubinn.golden.lstm_model import QuantizedModel
 
-BATCH = 256
+BATCH = 512
 """Windows in a batch: at 100 cells a step's arrays then fill about 1 MiB."""
+
+Kernel = Literal["numpy", "fused", "popcount"]
+
+LEAST_WORK = 1 << 33
+"""Multiply-adds of the matrix products from which on numba's start is worth its while."""
+
+COLUMNS_PER_WORD = 4
+"""A word of one level pair costs the popcount kernel what these many columns cost a BLAS."""
+
+FUSED_COMPARE_LIMIT = 32
+"""The fused kernel compares up to so many thresholds a gate; above, NumPy's index is as fast."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,11 +71,13 @@ class CompiledModel:
     model : QuantizedModel
     compare_limit, table_limit, packs : int, int, bool
         See `LayerTables.of`; they affect the speed alone.
+    kernel : "numpy", "fused", "popcount" or None
+        None chooses for each data set, as this module says.
 
     Raises
     ------
     MubinnError
-        Where scales are too long for exact sums.
+        Where scales are too long for exact sums, or `kernel` cannot run this model here.
     """
 
     def __init__(
@@ -66,12 +87,52 @@ class CompiledModel:
         compare_limit: int = COMPARE_LIMIT,
         table_limit: int = TABLE_LIMIT,
         packs: bool = True,
+        kernel: Kernel | None = None,
     ):
         self.model = model
+        self.kernel = kernel
+        self.table_limit = table_limit
         self.input = InputTables.of(model.layers[0].x)
         self.layers = [
             LayerTables.of(layer, compare_limit, table_limit, packs) for layer in model.layers
         ]
+        if kernel not in (None, "numpy") and not available():
+            raise MubinnError(
+                f"the {kernel} kernel needs numba: install it with pip install 'mubinn[fast]'."
+            )
+        if kernel == "popcount" and self.bits is None:
+            raise MubinnError(
+                "the sums or tables of this model are too long for the popcount kernel: "
+                "take the fused or the numpy kernel."
+            )
+
+    @cached_property
+    def bits(self) -> list[BitTables] | None:
+        """Tables of the popcount kernel; None where sums or tables are too long for it."""
+        planes = max(depth(layer) for layer in self.model.layers)
+        pairs = zip(self.model.layers, self.layers, strict=True)
+        found = [BitTables.of(layer, tables, planes) for layer, tables in pairs]
+        return None if None in found else [own for own in found if own is not None]
+
+    @cached_property
+    def fused(self) -> list[LayerTables]:
+        """Tables of the fused kernel."""
+        return [
+            LayerTables.of(layer, FUSED_COMPARE_LIMIT, self.table_limit, packs=False)
+            for layer in self.model.layers
+        ]
+
+    def choose(self, windows: int, steps: int) -> Kernel:
+        """Return the kernel for a data set of so many windows and steps."""
+        if self.kernel is not None:
+            return self.kernel
+        layers = self.model.layers
+        columns = sum(layer.wx.rows * (layer.hidden + layer.features) for layer in layers)
+        if windows * steps * columns < LEAST_WORK or not available():
+            return "numpy"
+        words = sum(map(words_of, layers))
+        few = words * COLUMNS_PER_WORD <= columns
+        return "popcount" if few and self.bits is not None else "fused"
 
     def infer(
         self,
@@ -109,8 +170,12 @@ class CompiledModel:
         edges = np.linspace(0, len(x), min(rounds * threads, len(x)) + 1).astype(int)
         parts = [slice(a, b) for a, b in pairwise(edges)]
 
+        kernel = self.choose(len(x), x.shape[1])
+        if kernel != "numpy":
+            kernels()  # once, before there are threads
+
         def work(part: slice) -> int:
-            scores[part] = self._scores(x[part])
+            scores[part] = self._scores(x[part], kernel)
             return int(part.stop - part.start)
 
         with _one_blas_thread():
@@ -130,11 +195,28 @@ class CompiledModel:
         if x.shape[2] != self.model.features:
             self.model.encode_input(x)  # raises with the right words
 
-    def _scores(self, x: Array) -> Ints:
-        runs = [LayerRun(tables, len(x)) for tables in self.layers]
-        top, steps = runs[-1], x.shape[1]
-        h_q = self.model.layers[-1].h
-        total = np.zeros(top.h.shape, np.float32 if steps * peak(h_q) < 1 << 24 else np.float64)
+    def _scores(self, x: Array, kernel: Kernel) -> Ints:
+        if kernel == "popcount":
+            assert self.bits is not None
+            read = read_bits(self.bits, self.input, self.model, x)
+        else:
+            read = self._read_steps(x, kernel)
+        h_q, dense = self.model.layers[-1].h, self.model.dense
+        count = x.shape[1] if self.model.readout == "mean" else 1
+        # The sum of h over the steps is exact, and so is the sum of logits that it gives.
+        h = (2 * read.T.astype(np.int64) - count * peak(h_q)) * unit(h_q)
+        return np.asarray(h @ dense.w.values.T + count * dense.b.values)
+
+    def _read_steps(self, x: Array, kernel: Kernel) -> Array:
+        """Return m of h of the top layer, of the last step or summed over all: [H, N]."""
+        layers = self.fused if kernel == "fused" else self.layers
+        fits = [kernel == "fused" and own.gates.thresholds is not None for own in layers]
+        runs = [
+            (FusedRun if fit else LayerRun)(own, len(x))
+            for fit, own in zip(fits, layers, strict=True)
+        ]
+        top, most = runs[-1], x.shape[1] * peak(self.model.layers[-1].h)
+        total = np.zeros(top.h.shape, np.float32 if most < 1 << 24 else np.float64)
         for now in self.input.encode(self.model, x):
             below = now
             for run in runs:
@@ -143,11 +225,7 @@ class CompiledModel:
                 below = run.h
             if self.model.readout == "mean":
                 total += top.h
-        read, count = (total, steps) if self.model.readout == "mean" else (top.h, 1)
-        # The sum of h over the steps is exact, and so is the sum of logits that it gives.
-        h = (2 * read.T.astype(np.int64) - count * peak(h_q)) * unit(h_q)
-        dense = self.model.dense
-        return np.asarray(h @ dense.w.values.T + count * dense.b.values)
+        return total if self.model.readout == "mean" else top.h
 
 
 def _each(work: Callable[[slice], int], parts: list[slice], threads: int) -> Iterator[int]:

@@ -25,6 +25,8 @@ class GateTables:
     ----------
     codes : mapping of gate to int64 [S]
         Code of each segment that z can reach, at most 256.
+    first : int64 [S - 1] of each gate
+        First z of each segment but the lowest.
     weights : float32 or float64 [4H or 2H, H + I + 1]
         Rows as in the layer; float64 only where float32 might not be exact.
     packed_bit : int32 [2H, 1] or None
@@ -37,6 +39,7 @@ class GateTables:
     """
 
     codes: dict[str, Ints]
+    first: list[Ints]
     weights: Array
     packed_bit: Array | None = None
     thresholds: Array | None = None
@@ -50,12 +53,12 @@ class GateTables:
         codes = {gate: code for gate, (_, _, code) in zip(GATES, found, strict=True)}
         reached = [first[1:] for first, _, _ in found]
         if packs and (packed := _packed(product, layer, reached)):
-            return cls(codes, packed[0], packed_bit=packed[1])
+            return cls(codes, reached, packed[0], packed_bit=packed[1])
         if max(map(len, reached)) > compare_limit and _can_index(product, layer):
             tables = _z_tables(layer, [start for _, start, _ in found])
-            return cls(codes, _indexed(product, layer), z_tables=tables)
+            return cls(codes, reached, _indexed(product, layer), z_tables=tables)
         weights, thresholds = _compared(product, reached)
-        return cls(codes, weights, thresholds=thresholds)
+        return cls(codes, reached, weights, thresholds=thresholds)
 
 
 @dataclass(frozen=True, eq=False)

@@ -79,10 +79,13 @@ class InputTables:
         A sample's segment is the count of thresholds that it reaches.
     values : unsigned [K + 1]
         m of each segment, in the shortest type.
+    codes : uint32 [K + 1]
+        Code of each segment.
     """
 
     thresholds: Array
     values: Array
+    codes: Array
 
     @classmethod
     def of(cls, x: Quantizer) -> "InputTables":
@@ -101,7 +104,8 @@ class InputTables:
         ).any():
             raise AssertionError("a float32 threshold is not the first sample of its segment")
         m = positive(x, code[starts])
-        return cls(thresholds, m.astype(np.min_scalar_type(int(m.max()))))
+        values = m.astype(np.min_scalar_type(int(m.max())))
+        return cls(thresholds, values, code[starts].astype(np.uint32))
 
     def encode(self, model: QuantizedModel, x: Array) -> Array:
         """Return m of the codes that ``model.encode_input(x)`` has, unsigned [T, I, N].

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from mubinn.golden.inference_bits import padded
+from mubinn.golden.inference_compiled import kernels
 from mubinn.golden.inference_input import Array
 from mubinn.golden.inference_tables import LayerTables
 
@@ -24,8 +26,11 @@ class LayerRun:
         self.h, self.x = self.column[:hidden], self.column[hidden:-1]
         self.h[:] = tables.h_zero
         self.h_flat = self.h.reshape(-1)
-        size = hidden * batch
         self.y = np.empty((len(tables.gates.weights), batch), tables.gates.weights.dtype)
+        self._prepare(hidden * batch)
+
+    def _prepare(self, size: int) -> None:
+        tables = self.t
         self.y_gates = self.y.reshape(-1, size)
         self.y_int = np.empty(self.y.shape, np.int32)
         self.segment = np.zeros((4, size), np.uint8)
@@ -42,6 +47,9 @@ class LayerRun:
     def step(self) -> None:
         """Compute one time step, Eq. (1)-(6)."""
         np.dot(self.t.gates.weights, self.column, out=self.y)
+        self._finish()
+
+    def _finish(self) -> None:
         self._gates()
         self._c()
         self._h()
@@ -93,6 +101,23 @@ class LayerRun:
         of_cell = self.raw.reshape(self.h.shape)
         np.subtract(of_cell, t.h_offset, out=of_cell)
         np.take(t.h_bucket, self.raw, out=self.h_flat, mode="clip")
+
+
+class FusedRun(LayerRun):
+    """A `LayerRun` that does all after the product in one compiled pass; gates have thresholds."""
+
+    def _prepare(self, size: int) -> None:
+        t, kind = self.t, self.y.dtype
+        assert t.gates.thresholds is not None
+        self.codes = np.full(self.h.shape, t.c_zero, np.uint8)
+        self.first = padded(t.gates.first, np.inf).astype(kind)
+        table = np.empty(0, np.uint8) if t.c_table is None else t.c_table
+        sums = (t.fc, t.ig, t.c_shift, t.c_bucket)
+        radix = (t.c_codes, *t.segments[1:3])
+        self.cell = (radix, table, sums, t.of_cells(t.h_bucket).astype(kind))
+
+    def _finish(self) -> None:
+        kernels().finish_step(self.y, self.h, self.codes, self.first, self.cell)
 
 
 def _join(high: Array, radix: int, low: Array, out: Array) -> None:

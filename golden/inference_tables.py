@@ -55,6 +55,8 @@ class LayerTables:
         Otherwise it is ``h_bucket[h_raw - h_offset]``, clipped.
     h_offset : int64 [H, 1]
     h_bucket : float [n]
+    h_codes : int64 [n]
+        Its codes.
     h_zero : float [H, 1]
         m of the first state.
     c_zero : int
@@ -75,6 +77,7 @@ class LayerTables:
     h_raw: Ints
     h_offset: Ints
     h_bucket: Array
+    h_codes: Ints
     h_zero: Array
     c_zero: int
 
@@ -107,6 +110,10 @@ class LayerTables:
             h_zero=positive(layer.h, layer.h.zero_code(layer.hidden))[:, None].astype(kind),
             c_zero=int(layer.c.zero_code(1)[0]),
         )
+
+    def of_cells(self, buckets: Array) -> Array:
+        """Return every cell's table [H, o c] of `buckets`, which are `h_bucket` or `h_codes`."""
+        return np.take(buckets, self.h_raw - self.h_offset, mode="clip")
 
 
 def _c_tables(layer: QuantizedLstm, codes: dict[str, Ints], limit: int) -> dict[str, Any]:
@@ -151,4 +158,5 @@ def _h_tables(layer: QuantizedLstm, o: Ints, kind: np.dtype[Any]) -> dict[str, A
         "h_raw": (raw >> shift).ravel() - int(bucket[0]),
         "h_offset": np.broadcast_to(layer.h.offset, layer.hidden)[:, None],
         "h_bucket": positive(layer.h, code).astype(kind),
+        "h_codes": code,
     }

@@ -8,8 +8,9 @@ import pytest
 
 from mubinn.cli import bench_inference as bench
 from mubinn.cli.benchmarks import BENCHMARKS
-from mubinn.golden import reference
+from mubinn.golden import inference, inference_compiled, reference
 from mubinn.golden.errors import MubinnError
+from mubinn.golden.inference import CompiledModel
 
 
 @pytest.mark.parametrize("name", ["torch", "onnxruntime"])
@@ -46,7 +47,29 @@ def test_figures(monkeypatch):
         "mubinn_1_1": "200 x 133 float32",
         "mubinn_3_3": "400 x 133 float32",
     }
+    assert result["parameters"]["kernel"] == {"mubinn_1_1": "numpy", "mubinn_3_3": "numpy"}
     assert {"onnxruntime", "numpy", "mubinn"} < set(result["versions"])
+    assert ("numba" in result["versions"]) == inference_compiled.available()
+
+
+@pytest.mark.parametrize(
+    ("fit", "kernel", "product"),
+    [
+        ((1, 1), "numpy", "16 x 10 float32"),
+        ((1, 1), "popcount", "32 x 2 words of 32 bits"),
+        ((3, 3), "popcount", "32 x 18 words of 32 bits"),
+        ((1, 1), "fused", "32 x 10 float32"),
+    ],
+)
+def test_the_kernel_and_its_product_are_named(random_model, monkeypatch, fit, kernel, product):
+    monkeypatch.setattr(inference, "available", lambda: True)
+    model = random_model(1, fit, hidden=8, features=1)
+    assert bench._product(CompiledModel(model, kernel=kernel), 9, 9) == product
+
+
+def test_versions_name_numba_where_it_is_used(monkeypatch):
+    monkeypatch.setattr(bench, "available", lambda: False)
+    assert "numba" not in bench._versions({})
 
 
 def test_without_any_float_lstm(monkeypatch, random_float):

@@ -27,8 +27,8 @@ MIXED = [
     Levels(x=3, w=3, h=4, c=2, gate=4, b=2),
 ]
 LEVELS = [Levels.of(a, w) for a, w in ((1, 1), (2, 2), (3, 3), (2, 4), (5, 5), (1, 3))] + MIXED
-NO_LIMITS = {"compare_limit": 1 << 20, "table_limit": 1 << 40, "packs": False}
-LOW_LIMITS = {"compare_limit": 0, "table_limit": 0, "packs": False}
+NO_LIMITS = {"compare_limit": 1 << 20, "table_limit": 1 << 40, "packs": False, "kernel": "numpy"}
+LOW_LIMITS = {"compare_limit": 0, "table_limit": 0, "packs": False, "kernel": "numpy"}
 
 
 def windows(seed, n=7, steps=6, features=5, spread=1.5):

@@ -1,0 +1,211 @@
+"""The compiled kernels equal the bit-true model, compiled and as the plain Python that they are."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mubinn.cli.common import FLOAT_MODEL, bundled
+from mubinn.golden import (
+    bit_true,
+    inference,
+    inference_bits,
+    inference_compiled,
+    inference_loops,
+    inference_step,
+)
+from mubinn.golden.errors import MubinnError
+from mubinn.golden.inference import CompiledModel
+from mubinn.golden.levels import Levels
+from mubinn.golden.model_file import load_float
+from mubinn.golden.quantize import quantize
+from mubinn.train.eeg import prepare, synthetic_eeg
+
+KERNELS = ("popcount", "fused")
+LEVELS = [
+    Levels.of(1, 1),
+    Levels.of(2, 2),
+    Levels.of(3, 3),
+    Levels.of(5, 1),
+    Levels.of(1, 1, h=2, c=2),
+    Levels(x=1, w=1, h=3, c=1, gate=1, b=2),
+    Levels(x=2, w=3, h=1, c=3, gate=2, b=1),
+    Levels(x=1, w=2, h=2, c=4, gate=4, b=2),
+]
+PLAIN = inference_compiled.Kernels(
+    inference_loops.encode_words, inference_loops.run_layer, inference_loops.finish_step
+)
+
+
+@pytest.fixture(params=["plain", "compiled"])
+def form(request, monkeypatch):
+    """The loops as plain Python, or compiled where numba is installed."""
+    if request.param == "compiled":
+        pytest.importorskip("numba")
+    else:
+        as_plain_python(monkeypatch)
+    return request.param
+
+
+def as_plain_python(monkeypatch):
+    monkeypatch.setattr(inference, "available", lambda: True)
+    for module in (inference, inference_bits, inference_step):
+        monkeypatch.setattr(module, "kernels", lambda: PLAIN)
+
+
+def windows(seed, n, steps, features):
+    return np.random.default_rng(seed).normal(0, 1.5, (n, steps, features)).astype(np.float32)
+
+
+def check(model, x, kernels=KERNELS, **how):
+    _, scores, classes = bit_true.run(model, model.encode_input(x))
+    for kernel in kernels:
+        result = CompiledModel(model, kernel=kernel).infer(x, **how)
+        assert result.scores.dtype == np.int64
+        assert (result.scores == scores).all(), kernel
+        assert (result.classes == classes).all()
+    return scores
+
+
+@pytest.mark.parametrize("levels", LEVELS, ids=str)
+@pytest.mark.parametrize("readout", ["last", "mean"])
+def test_equals_bit_true(random_model, form, levels, readout):
+    model = random_model(1, levels, hidden=4, features=3, readout=readout)
+    scores = check(model, windows(2, 5, 4, 3), batch=3, threads=2)
+    assert len(np.unique(scores)) > 1
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_equals_bit_true_at_random(random_model, seed):
+    pytest.importorskip("numba")
+    rng = np.random.default_rng(seed)
+    levels = Levels(*(int(n) for n in rng.integers(1, 1 + rng.integers(1, 5), 6)))
+    features, hidden = (int(n) for n in rng.integers(1, 33, 2))
+    model = random_model(
+        seed,
+        levels,
+        features=features,
+        hidden=hidden,
+        classes=int(rng.integers(2, 5)),
+        depth=int(rng.integers(1, 4)),
+        per_row=bool(rng.integers(2)),
+        offsets=bool(rng.integers(2)),
+        readout=("last", "mean")[rng.integers(2)],
+    )
+    x = windows(seed, int(rng.integers(1, 50)), int(rng.integers(1, 9)), features)
+    check(model, x, batch=int(rng.integers(1, 40)), threads=int(rng.integers(1, 4)))
+
+
+def test_several_words_of_either(random_model, form):
+    size = {"hidden": 34, "features": 65} if form == "compiled" else {"hidden": 33, "features": 34}
+    model = random_model(3, (1, 1), h=2, depth=2, **size)
+    check(model, windows(4, 3, 3, size["features"]), ["popcount"])
+
+
+def test_layers_of_different_depths(random_model, form):
+    model = random_model(5, Levels(x=3, w=2, h=1, c=2, gate=1, b=2), depth=2)
+    assert [inference_bits.depth(layer) for layer in model.layers] == [3, 1]
+    check(model, windows(7, 4, 3, 5))
+
+
+def test_c_without_one_table(random_model, form):
+    model, x = random_model(8, (3, 3), hidden=3, features=2), windows(9, 4, 5, 2)
+    compiled = CompiledModel(model, kernel="fused", table_limit=0)
+    assert compiled.fused[0].c_table is None
+    assert compiled.bits is None
+    scores = bit_true.run(model, model.encode_input(x))[1]
+    assert (compiled.infer(x).scores == scores).all()
+
+
+def test_sums_too_long_for_words(random_model, monkeypatch):
+    as_plain_python(monkeypatch)
+    model = random_model(10, (1, 1))
+    layer = model.layers[0]
+    wide = replace(layer, wx=replace(layer.wx, scales=layer.wx.scales + (1 << 24)))
+    model = replace(model, layers=(wide,))
+    with pytest.raises(MubinnError, match="too long for the popcount kernel"):
+        CompiledModel(model, kernel="popcount")
+    monkeypatch.setattr(inference, "LEAST_WORK", 1)
+    monkeypatch.setattr(inference, "COLUMNS_PER_WORD", 0)
+    compiled = CompiledModel(model)
+    assert compiled.choose(1, 1) == "fused"
+    assert compiled.fused[0].gates.weights.dtype == np.float64
+    check(model, windows(11, 3, 3, 5), ["fused"])
+
+
+def test_more_thresholds_than_are_compared(random_model, monkeypatch):
+    as_plain_python(monkeypatch)
+    monkeypatch.setattr(inference, "FUSED_COMPARE_LIMIT", 3)
+    model = random_model(12, (4, 4), hidden=2, features=2)
+    assert CompiledModel(model).fused[0].gates.thresholds is None
+    check(model, windows(13, 3, 3, 2), ["fused"])
+
+
+def test_other_types_and_layouts(random_model, form):
+    model, x = random_model(14, (2, 2), hidden=4, features=5), windows(15, 4, 5, 5)
+    for other in (x.astype(np.float64) / 3, np.round(x).astype(np.int16), x.transpose(1, 0, 2)):
+        check(model, other)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_bad_samples_are_named(random_model, form, bad):
+    model, x = random_model(16, (1, 1), hidden=4), windows(17, 3, 2, 5)
+    x[2, 1, 3] = bad
+    for kernel in KERNELS:
+        with pytest.raises(MubinnError, match="NaN or infinite"):
+            CompiledModel(model, kernel=kernel).infer(x, threads=1)
+
+
+@pytest.mark.parametrize("fit", [(1, 1), (3, 3)])
+def test_the_bundled_model(fit):
+    pytest.importorskip("numba")
+    x = prepare(synthetic_eeg(20, 320, 32).x)[::7, :16]
+    model = quantize(load_float(bundled(FLOAT_MODEL)), Levels.of(*fit), x.astype(float))
+    check(model, x, batch=2, threads=2)
+
+
+def test_the_choice(monkeypatch):
+    x = prepare(synthetic_eeg(20, 320, 32).x)[:, :4]
+    floats = load_float(bundled(FLOAT_MODEL))
+    one, three = (CompiledModel(quantize(floats, Levels.of(n, n), x.astype(float))) for n in (1, 3))
+    monkeypatch.setattr(inference, "available", lambda: True)
+    assert one.choose(3270, 160) == "popcount"
+    assert three.choose(3270, 160) == "fused"
+    assert one.choose(20, 160) == "numpy"
+    monkeypatch.setattr(inference, "available", lambda: False)
+    assert one.choose(3270, 160) == three.choose(3270, 160) == "numpy"
+
+
+def test_without_numba(random_model, monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    assert not inference_compiled.available()
+    monkeypatch.setattr(inference, "LEAST_WORK", 0)
+    model = random_model(18, (1, 1))
+    assert CompiledModel(model).choose(9, 9) == "numpy"
+    check(model, windows(19, 3, 2, 5), [None])
+    for kernel in KERNELS:
+        with pytest.raises(MubinnError, match=r"pip install 'mubinn\[fast\]'"):
+            CompiledModel(model, kernel=kernel)
+
+
+def test_numba_is_imported_when_it_is_used():
+    code = "import sys, mubinn.golden.inference, mubinn.cli.main; assert 'numba' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_without_a_folder_for_machine_code(monkeypatch):
+    numba = pytest.importorskip("numba")
+    real, asked = numba.njit, []
+
+    def njit(**options):
+        asked.append(options)
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function")
+        return real(**options)
+
+    monkeypatch.setattr(numba, "njit", njit)
+    double = inference_compiled._declared(numba, lambda word: 2 * word)
+    assert double(3) == 6
+    assert [options.get("cache", False) for options in asked] == [True, False]
