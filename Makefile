@@ -8,13 +8,14 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CHECKED := golden hw synth
 
-.PHONY: help test report campaign lint clean
+.PHONY: help test report campaign interop lint clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make test      linters, types and all tests but the campaign"
 	@echo "make report    the whole line on the bundled model; writes build/report/"
 	@echo "make campaign  long measurements at full size"
+	@echo "make interop   importers against the frameworks themselves: PyTorch, Keras, ONNX Runtime"
 	@echo "make lint      linters and types alone"
 	@echo "make clean     remove what the other targets wrote, but not .venv"
 
@@ -38,6 +39,9 @@ report: $(VENV)/.run
 campaign: $(VENV)/.dev
 	$(BIN)/python -m pytest -m campaign --durations=0
 
+interop: $(VENV)/.interop
+	KERAS_BACKEND=jax $(BIN)/python -m pytest -m interop
+
 clean:
 	rm -rf build *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find $(CHECKED) sim reports train cli tests -name __pycache__ -type d -exec rm -rf {} +
@@ -50,6 +54,11 @@ $(VENV)/.run: pyproject.toml | $(BIN)/python
 $(VENV)/.dev: pyproject.toml $(VENV)/.run
 	@echo "Installing the tools for tests into $(VENV) ..."
 	$(PIP) install --editable '.[dev]'
+	@touch $@
+
+$(VENV)/.interop: pyproject.toml $(VENV)/.dev
+	@echo "Installing PyTorch and Keras into $(VENV) ..."
+	$(PIP) install --editable '.[interop]' --extra-index-url https://download.pytorch.org/whl/cpu
 	@touch $@
 
 # Debian's python3 lacks ensurepip unless python3-venv is there; virtualenv or a pip will do as well.

@@ -19,6 +19,7 @@ from mubinn.cli.common import (
     working,
 )
 from mubinn.cli.group import command_line
+from mubinn.cli.imported import check_prepared, import_options, open_float
 from mubinn.golden.errors import MubinnError
 
 if TYPE_CHECKING:
@@ -75,10 +76,12 @@ CHUNK = 60
     help="Measure the accuracy on the held-out fold, and note it in the model.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE")
+@import_options
 @json_option
 @click.pass_context
 def quantize(
     ctx: click.Context,
+    /,
     model: Path | None,
     levels: str,
     h_levels: int | None,
@@ -94,8 +97,12 @@ def quantize(
     measure: bool,
     output: Path,
     as_json: bool,
+    **imported: Any,
 ) -> None:
     """Turn the float MODEL (by default the bundled EEG model) into a .mubinn file.
+
+    MODEL comes from `mubinn train`, or is a PyTorch state dictionary (.safetensors or .pt), a
+    Keras 3 model (.keras) or an ONNX graph, of LSTM or GRU layers with one dense layer above.
 
     Scales are fitted to the weights, and to the activations that the float model has on some
     windows of EEG: those of --data, else of the shared data set where it is there, else synthetic
@@ -108,10 +115,12 @@ def quantize(
       mubinn quantize my.safetensors --levels 1,1 --h-levels 2 --c-levels 2 -o my.mubinn
     Calibrated on your data, its accuracy measured on the held-out fold:
       mubinn quantize my.safetensors --levels 3,3 --data my.npz --measure -o my.mubinn
+    A PyTorch model whose classifier reads the last step:
+      mubinn quantize my.pt --readout last --levels 3,3 --data my.npz -o my.mubinn
     """
     from mubinn.cli.recordings import SYNTHETIC, open_eeg
     from mubinn.golden.levels import parse_levels
-    from mubinn.golden.model_file import load_float, save_model
+    from mubinn.golden.model_file import save_model
 
     own = {"h": h_levels, "c": c_levels, "gate": gate_levels, "b": b_levels}
     counts = parse_levels(levels, **{k: v for k, v in own.items() if v is not None})
@@ -120,7 +129,9 @@ def quantize(
         raise MubinnError(
             f"The gate offset {gate_offset:g} is not between -1 and 1: give 0 or 0.5."
         )
-    start = load_float(model or bundled(FLOAT_MODEL))
+    start = open_float(model or bundled(FLOAT_MODEL), **imported)
+    if data is None:
+        check_prepared(start, imported["normalise"])
     eeg, name = open_eeg(data, labels=labels, features=start.features)
     fold = _held_out(start, eeg if name != SYNTHETIC else None, measure)
     with working(f"quantizing at {counts}", as_json):

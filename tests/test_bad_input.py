@@ -84,7 +84,7 @@ FAULTS = [
     (("quantize", "@shape.safetensors", *QUANTIZE), "wh has shape"),
     (("quantize", "@missing.safetensors", *QUANTIZE), "does not exist"),
     (("quantize", "@good.mubinn", *QUANTIZE), "float one is needed"),
-    (("quantize", "@noise.mubinn", *QUANTIZE), "no usable model file"),
+    (("quantize", "@noise.mubinn", *QUANTIZE), "nor of PyTorch, Keras or ONNX"),
     (("quantize", "@good.safetensors", "--levels", "0,3", "-o", "@o"), "unknown level '0'"),
     (("quantize", "@good.safetensors", "--levels", "9,3", "-o", "@o"), "unknown level '9'"),
     (("quantize", "@good.safetensors", "--levels", "many", "-o", "@o"), "unknown levels 'many'"),

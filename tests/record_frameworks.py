@@ -1,0 +1,218 @@
+"""Models of PyTorch, Keras and ONNX Runtime with their own outputs, as the importers' tests want.
+
+Run as a program it writes tests/data/frameworks/ anew:
+
+    KERAS_BACKEND=jax python tests/record_frameworks.py
+
+`make interop` calls the same makers with other sizes, against the frameworks that are installed.
+"""
+
+import os
+import sys
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+FOLDER = Path(__file__).parent / "data" / "frameworks"
+
+
+def signal(rng, windows, steps, features):
+    return rng.normal(size=(windows, steps, features)).astype(np.float32)
+
+
+def torch_module(kind, sizes, depth, readout, bias=True):
+    import torch
+
+    features, hidden, classes = sizes
+
+    class Module(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            cell = getattr(torch.nn, kind)
+            self.rnn = cell(features, hidden, depth, batch_first=True, bias=bias)
+            self.fc = torch.nn.Linear(hidden, classes)
+
+        def forward(self, x):
+            h = self.rnn(x)[0]
+            return self.fc(h.mean(1) if readout == "mean" else h[:, -1])
+
+    return Module().eval()
+
+
+def run_torch(module, x):
+    import torch
+
+    with torch.no_grad():
+        return module(torch.from_numpy(x)).numpy()
+
+
+def torch_pt(kind, depth, readout, bias=True):
+    def make(path, rng, sizes, x):
+        import torch
+
+        torch.manual_seed(int(rng.integers(1 << 30)))
+        module = torch_module(kind, sizes, depth, readout, bias)
+        torch.save(module.state_dict(), path)
+        return run_torch(module, x)
+
+    return make
+
+
+def torch_safetensors(path, rng, sizes, x):
+    import torch
+    from safetensors.torch import save_file
+
+    torch.manual_seed(int(rng.integers(1 << 30)))
+    module = torch_module("GRU", sizes, 2, "last").bfloat16()
+    save_file(module.state_dict(), path)
+    return run_torch(module.float(), x)
+
+
+def torch_onnx(kind, depth, readout):
+    def make(path, rng, sizes, x):
+        import torch
+
+        torch.manual_seed(int(rng.integers(1 << 30)))
+        module = torch_module(kind, sizes, depth, readout)
+        axes = {"x": {0: "windows", 1: "steps"}}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                module,
+                (torch.from_numpy(x),),
+                str(path),
+                dynamo=False,
+                dynamic_axes=axes,
+                input_names=["x"],
+            )
+        return run_onnx(path, x)
+
+    return make
+
+
+def onnx_node(kind, **attributes):
+    """A graph made by hand: time first, one node, Y_h into MatMul, Add and Softmax."""
+
+    def make(path, rng, sizes, x):
+        from onnx import TensorProto, helper, numpy_helper, save_model
+
+        features, hidden, classes = sizes
+        gates = {"LSTM": 4, "GRU": 3}[kind]
+        shapes = {
+            "W": (1, gates * hidden, features),
+            "R": (1, gates * hidden, hidden),
+            "B": (1, 2 * gates * hidden),
+            "D": (hidden, classes),
+            "E": (classes,),
+            "squeezed": None,
+        }
+        tensors = {
+            name: rng.normal(0, 0.5, shape).astype(np.float32)
+            for name, shape in shapes.items()
+            if shape
+        }
+        tensors["squeezed"] = np.array([0], np.int64)
+        nodes = [
+            helper.make_node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
+            helper.make_node(
+                kind, ["t", "W", "R", "B"], ["", "h"], hidden_size=hidden, **attributes
+            ),
+            helper.make_node("Squeeze", ["h", "squeezed"], ["s"]),
+            helper.make_node("MatMul", ["s", "D"], ["m"]),
+            helper.make_node("Add", ["m", "E"], ["l"]),
+            helper.make_node("Softmax", ["l"], ["p"], axis=-1),
+        ]
+        kind_ = TensorProto.FLOAT
+        graph = helper.make_graph(
+            nodes,
+            "hand",
+            [helper.make_tensor_value_info("x", kind_, ["windows", "steps", features])],
+            [helper.make_tensor_value_info("p", kind_, ["windows", classes])],
+            [numpy_helper.from_array(array, name) for name, array in tensors.items()],
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+        model.ir_version = 8
+        save_model(model, path)
+        return run_onnx(path, x)
+
+    return make
+
+
+def run_onnx(path, x):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return session.run(None, {"x": x})[0]
+
+
+def run_keras(model, path, rng, x):
+    model.set_weights(
+        [rng.normal(0, 0.5, weight.shape).astype(np.float32) for weight in model.get_weights()]
+    )
+    model.save(path)
+    return np.asarray(model(x, training=False))
+
+
+def keras_sequential(path, rng, sizes, x):
+    from keras import Sequential, layers
+
+    features, hidden, classes = sizes
+    model = Sequential(
+        [
+            layers.Input((None, features)),
+            layers.LSTM(hidden, return_sequences=True, dropout=0.1),
+            layers.Dropout(0.2),
+            layers.LSTM(hidden + 1),
+            layers.Dense(classes, activation="softmax"),
+        ]
+    )
+    return run_keras(model, path, rng, x)
+
+
+def keras_functional(cell, readout, **settings):
+    def make(path, rng, sizes, x):
+        from keras import Input, Model, layers
+
+        features, hidden, classes = sizes
+        mean = readout == "mean"
+        top = inputs = Input((None, features))
+        top = getattr(layers, cell)(hidden, return_sequences=mean, **settings)(top)
+        top = layers.GlobalAveragePooling1D()(top) if mean else top
+        units = classes if mean else 1
+        top = layers.Dense(units, activation=None if mean else "sigmoid")(top)
+        return run_keras(Model(inputs, top), path, rng, x)
+
+    return make
+
+
+MAKERS = {
+    "torch_lstm.pt": torch_pt("LSTM", 2, "last"),
+    "torch_gru.pt": torch_pt("GRU", 1, "mean", bias=False),
+    "torch_gru.safetensors": torch_safetensors,
+    "torch_lstm.onnx": torch_onnx("LSTM", 2, "mean"),
+    "torch_gru.onnx": torch_onnx("GRU", 1, "last"),
+    "node_lstm.onnx": onnx_node("LSTM"),
+    "node_gru_before.onnx": onnx_node("GRU"),
+    "node_gru_after.onnx": onnx_node("GRU", linear_before_reset=1),
+    "sequential_lstm.keras": keras_sequential,
+    "functional_gru.keras": keras_functional("GRU", "mean"),
+    "functional_gru_before.keras": keras_functional("GRU", "last", reset_after=False),
+    "functional_lstm.keras": keras_functional("LSTM", "last", use_bias=False),
+}
+
+
+def main():
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    recorded = {}
+    for number, (name, make) in enumerate(MAKERS.items()):
+        rng = np.random.default_rng(number)
+        x = signal(rng, 3, 6, 3)
+        recorded[f"{name}.x"] = x
+        recorded[f"{name}.y"] = make(FOLDER / name, rng, (3, 4, 2 + number % 2), x)
+    np.savez(FOLDER / "recorded.npz", **recorded)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""Imported models against the outputs of the frameworks that made them."""
+
+import runpy
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mubinn.golden import reference
+from mubinn.golden.model_file import load_float, save_model
+from mubinn.train.import_model import import_model
+from mubinn.train.import_parts import ImportOptions
+
+RECORDER = runpy.run_path(str(Path(__file__).parent / "record_frameworks.py"))
+MAKERS, FOLDER = RECORDER["MAKERS"], RECORDER["FOLDER"]
+READOUTS = {"torch_lstm.pt": "last", "torch_gru.pt": "mean", "torch_gru.safetensors": "last"}
+"""State dictionaries do not say what their model reads."""
+
+ROUNDING = 2e-6
+"""float32 against float64 over a few dozen operations on numbers of order 1."""
+
+
+def outputs(model, x, y):
+    """The imported model's outputs in the form of the framework's own, `y`."""
+    scores = reference.logits(model, x.astype(np.float64))
+    if y.size == len(x):
+        return 1 / (1 + np.exp(scores[:, :1] - scores[:, 1:]))
+    if np.allclose(y.sum(axis=-1), 1, atol=1e-5):
+        share = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        return share / share.sum(axis=-1, keepdims=True)
+    return scores
+
+
+def imported(path):
+    return import_model(path, ImportOptions(readout=READOUTS.get(path.name)))
+
+
+def check(path, x, y):
+    model = imported(path)
+    np.testing.assert_allclose(
+        outputs(model, x, y).reshape(y.shape), y, rtol=ROUNDING, atol=ROUNDING
+    )
+    return model
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_recorded_model_gives_the_recorded_outputs(name, tmp_path):
+    recorded = np.load(FOLDER / "recorded.npz")
+    x, y = recorded[f"{name}.x"], recorded[f"{name}.y"]
+    model = check(FOLDER / name, x, y)
+    assert model.cell == ("gru" if "gru" in name else "lstm")
+    assert np.ptp(y) > 0.02
+    save_model(tmp_path / "model.safetensors", model)
+    again = load_float(tmp_path / "model.safetensors")
+    assert (again.layers[0].wx == model.layers[0].wx).all()
+
+
+def test_the_recordings_cover_what_is_promised():
+    models = {name: imported(FOLDER / name) for name in MAKERS}
+    assert {name.rsplit(".")[1] for name in MAKERS} == {"pt", "safetensors", "onnx", "keras"}
+    assert {len(model.layers) for model in models.values()} == {1, 2}
+    assert {model.readout for model in models.values()} == {"last", "mean"}
+    resets = {getattr(model.layers[0], "reset", None) for model in models.values()}
+    assert resets == {None, "after", "before"}
+
+
+def test_the_content_decides_not_the_name(tmp_path):
+    for name in MAKERS:
+        path = tmp_path / name.replace(".", "_")
+        path.write_bytes((FOLDER / name).read_bytes())
+        model = import_model(path, ImportOptions(readout=READOUTS.get(name)))
+        assert (model.wd == imported(FOLDER / name).wd).all()
+
+
+def test_our_own_models_are_taken_too(tmp_path, random_float):
+    model = random_float()
+    save_model(tmp_path / "ours", model)
+    assert (import_model(tmp_path / "ours").wd == model.wd).all()
+
+
+SIZES = ((1, 1, 2), (5, 8, 4), (32, 20, 2))
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_live_model_gives_its_own_outputs(name, sizes, tmp_path):
+    rng = np.random.default_rng(sizes)
+    x = RECORDER["signal"](rng, 4, 9, sizes[0])
+    path = tmp_path / name
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the frameworks' own
+        y = MAKERS[name](path, rng, sizes, x)
+    model = check(path, x, y)
+    assert model.features == sizes[0]
