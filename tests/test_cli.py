@@ -6,7 +6,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -325,8 +327,11 @@ def test_interruption_ends_cleanly(float_file, tmp_path):
     process = subprocess.Popen(
         [*PROGRAM, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    # Opening the other end waits until the command reads.
+    # Opening the other end waits until the command opens it; a signal before it reads could be lost.
     with fifo.open("wb"):
+        state = Path(f"/proc/{process.pid}/stat")
+        while state.read_text().rpartition(")")[2].split()[0] != "S":
+            time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
