@@ -327,7 +327,7 @@ def test_interruption_ends_cleanly(float_file, tmp_path):
     process = subprocess.Popen(
         [*PROGRAM, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    # Opening the other end waits until the command opens it; a signal before it reads could be lost.
+    # Opening the other end waits until the command opens it; a signal before its read may be lost.
     with fifo.open("wb"):
         state = Path(f"/proc/{process.pid}/stat")
         while state.read_text().rpartition(")")[2].split()[0] != "S":
