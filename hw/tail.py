@@ -66,7 +66,10 @@ class Tail(wiring.Component):  # type: ignore[type-arg]
         """
 
 
-TAILS: dict[str, tuple[str, str]] = {"figure3": ("mubinn.hw.figure3_tail", "Figure3Tail")}
+TAILS: dict[str, tuple[str, str]] = {
+    "figure3": ("mubinn.hw.figure3_tail", "Figure3Tail"),
+    "threshold": ("mubinn.hw.threshold_tail", "ThresholdTail"),
+}
 """Module and class of the tail of each datapath."""
 
 

@@ -13,6 +13,7 @@ PACKAGES = ("golden", "hw", "sim", "synth", "reports", "train", "cli")
 UNITS = (
     "activation",
     "bias_add",
+    "code_table",
     "fixed_mac",
     "fixed_to_float",
     "float_activation",
@@ -27,6 +28,7 @@ UNITS = (
     "pointwise",
     "requantize",
     "scaling_mult",
+    "threshold_search",
     "xnor_multiplier",
 )
 MAX_LINES = 300

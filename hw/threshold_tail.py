@@ -1,0 +1,115 @@
+"""The threshold tail: gates as searches of z, Eq. (5) and (6) as tables over codes."""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Signal, Value, signed, unsigned
+from amaranth.lib import data
+
+from mubinn.golden.float_model import GATES
+from mubinn.golden.lstm_cell import LstmCellParams
+from mubinn.hw.code_table import CodeTable
+from mubinn.hw.pipe import Pipe, apply
+from mubinn.hw.prefix_adder import prefix_add
+from mubinn.hw.tail import Tail
+from mubinn.hw.threshold_search import ThresholdSearch
+
+GATE_O = 3
+
+
+class ThresholdTail(Tail):
+    """`mubinn.golden.lstm_cell.threshold_tail` in hardware, in three stages or four.
+
+    No multiplier and no activation is left: the code of each gate is a search of z among constants;
+    Eq. (5) is two tables, one addition and a search; Eq. (6) is one table. Where the offset of h
+    differs between cells, a search follows that table in a fourth stage.
+
+    Parameters and members are those of :class:`mubinn.hw.tail.Tail`.
+    """
+
+    @classmethod
+    def latency(cls, params: LstmCellParams) -> int:
+        """Return 3, or 4 where the offset of h differs between cells."""
+        return 3 if params.layer.thresholds.h_raw is None else 4
+
+    @classmethod
+    def trace_layout(cls, params: LstmCellParams) -> data.StructLayout:
+        """Return the layout of every intermediate, named as in `mubinn.golden.lstm_cell`."""
+        tables, levels = params.layer.thresholds, params.layer.levels
+        gate = data.StructLayout({"gate": unsigned(levels.count("gate"))})
+        fields: dict[str, Any] = {
+            "gates": data.ArrayLayout(gate, len(GATES)),
+            "c_raw": signed(tables.c.width),
+            "c": unsigned(levels.count("c")),
+        }
+        if tables.h_raw is not None:
+            fields["h_raw"] = signed(tables.h_raw.width)
+        return data.StructLayout(fields | {"h": unsigned(levels.count("h"))})
+
+    def elaborate(self, platform: Any) -> Module:
+        """Return the pipeline: gates, c, h."""
+        m = Module()
+        self.tables = self.params.layer.thresholds
+        pipe = Pipe(m, self.i)
+        s = self._addends(m, pipe, self.i.payload)
+        self._state(m, pipe, s)
+        assert pipe.stages == self.latency(self.params)
+        return m
+
+    def _kept(self, s: Any, *names: str, **new: Any) -> dict[str, Any]:
+        """Return what a stage carries on for the trace: fields `names` of `s`, and new ones."""
+        return {name: getattr(s, name) for name in names} | new if self._trace else {}
+
+    def _addends(self, m: Module, pipe: Pipe, s: Any) -> Any:
+        """Search z; while that of o is searched, look the addends of c_raw up. One stage."""
+        search = ThresholdSearch(self.tables.gate)
+        code = apply(m, "search_gate", search, value=s.z, tree=s.gate).code
+        bits = self.layouts.gate_bits
+        held = Signal(GATE_O * bits)
+        with m.If(pipe.transfer):
+            # Codes come in order: shifted in from the top, f, i and g are in place when o comes.
+            m.d.sync += held.eq(Cat(held, code)[bits:])
+        pipe.keep(s.gate == GATE_O)
+        f, i, g = (held.word_select(index, bits) for index in range(GATE_O))
+        fc = apply(m, "fc", CodeTable(self.tables.fc), index=Cat(f, s.c)).word
+        ig = apply(m, "ig", CodeTable(self.tables.ig), index=Cat(i, g)).word
+        traced = {"gates": Cat(held, code)} if self._trace else {}
+        return pipe.cut("addends", fc=fc, ig=ig, o=code, h_offset=s.h_offset, **traced)
+
+    def _state(self, m: Module, pipe: Pipe, s: Any) -> None:
+        """Eq. (5), Eq. (6) and their encoders. Two stages or three."""
+        kept = self._kept(s, "gates")
+        c_raw = Signal(signed(self.tables.c.width))
+        m.d.comb += c_raw.eq(prefix_add(m, _wide(s.fc, c_raw), _wide(s.ig, c_raw), name="c_raw"))
+        s = pipe.cut("after_add", c_raw=c_raw, o=s.o, h_offset=s.h_offset, **kept)
+        c = apply(m, "search_c", ThresholdSearch(self.tables.c), value=s.c_raw).code
+        h = apply(m, "h", CodeTable(self.tables.h), index=Cat(s.o, c)).word
+        kept = self._kept(s, "gates", "c_raw")
+        if self.tables.h_raw is not None:
+            s = pipe.cut("after_table", h_raw=h, c=c, h_offset=s.h_offset, **kept)
+            h, c = self._hidden(m, s), s.c
+            kept = self._kept(s, "gates", "c_raw", "h_raw")
+        s = pipe.cut("output", c=c, h=h, **kept)
+        pipe.end(self.o)
+        m.d.comb += [self.o.payload.c.eq(s.c), self.o.payload.h.eq(s.h)]
+        if self._trace:
+            shown = (*kept, "c", "h")
+            m.d.comb += [getattr(self.probe, name).eq(getattr(s, name)) for name in shown]
+
+    def _hidden(self, m: Module, s: Any) -> Value:
+        """Search ``h_raw - offset``; the offset arrives in the fraction of figure 3's h_raw."""
+        assert self.tables.h_raw is not None
+        layer = self.params.layer
+        shift = layer.h_raw_fraction - layer.h.fraction
+        value = Signal(signed(self.tables.h_raw.width))
+        minus = Signal.like(value)
+        m.d.comb += minus.eq(~(s.h_offset >> shift))
+        m.d.comb += value.eq(prefix_add(m, _wide(s.h_raw, value), minus, 1, name="h_minus"))
+        found: Value = apply(m, "search_h", ThresholdSearch(self.tables.h_raw), value=value).code
+        return found
+
+
+def _wide(value: Value, like: Signal) -> Value:
+    """Return `value` with its sign, or zeros, up to the width of `like`."""
+    return Cat(value, (value[-1] if value.shape().signed else Const(0, 1)).replicate(len(like)))[
+        : len(like)
+    ]
