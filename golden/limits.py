@@ -12,7 +12,10 @@ import numpy as np
 from mubinn.golden.errors import MubinnError
 
 if TYPE_CHECKING:
-    from mubinn.golden.lstm_model import Formats, QuantizedDense, QuantizedLstm
+    from mubinn.golden.formats import Formats
+    from mubinn.golden.gru_model import QuantizedGru
+    from mubinn.golden.lstm_model import QuantizedDense, QuantizedLstm
+    from mubinn.golden.recurrent_layer import RecurrentLayer
     from mubinn.golden.scales import LevelTensor, Quantizer
 
 MAX_BITS = 52
@@ -41,18 +44,26 @@ def check_layer(layer: "QuantizedLstm") -> None:
     """Raise `MubinnError` for an unknown level count, or where an intermediate may be too large."""
     _ = layer.levels
     gates, y_bits = layer.gates, layer.formats.y_fraction
-    z = (
-        layer.features * _product(layer.x, layer.wx, layer.z_fraction)
-        + layer.hidden * _product(layer.h, layer.wh, layer.z_fraction)
-        + float(layer.b.scales.sum(axis=1).max())
-    )
     c_raw = 2.0**layer.c_raw_fraction * (
         _peak(gates["f"]) * _peak(layer.c) + _peak(gates["i"]) * _peak(gates["g"])
     )
     bounds = {
-        "z": z,
+        "z": _sum(layer),
         "c_raw": c_raw + 2.0**layer.c_raw_fraction * _peak(layer.c),
         "h_raw": 2.0**layer.h_raw_fraction * (_peak(gates["o"]) + _peak(layer.h)),
+        "y": 2.0**y_bits * (1 + max(_peak(quantizer) for quantizer in gates.values())),
+    }
+    _check(bounds)
+
+
+def check_gru(layer: "QuantizedGru") -> None:
+    """Raise `MubinnError` for an unknown level count, or where an intermediate may be too large."""
+    _ = layer.levels
+    gates, y_bits = layer.gates, layer.formats.y_fraction
+    h_raw = (1 + 2 * _peak(gates["z"])) * (_peak(layer.h) + _peak(gates["n"])) + _peak(layer.h)
+    bounds = {
+        "n_raw": _sum(layer) * 2.0 ** gates["r"].fraction * (1 + _peak(gates["r"])),
+        "h_raw": 2.0**layer.h_raw_fraction * h_raw,
         "y": 2.0**y_bits * (1 + max(_peak(quantizer) for quantizer in gates.values())),
     }
     _check(bounds)
@@ -62,6 +73,14 @@ def check_dense(dense: "QuantizedDense", h: "Quantizer", hidden: int) -> None:
     """Raise `MubinnError` where a logit of one step may be too large."""
     logit = hidden * _product(h, dense.w, dense.b.fraction)
     _check({"a logit": logit + float(dense.b.scales.sum(axis=1).max())})
+
+
+def _sum(layer: "RecurrentLayer") -> float:
+    return (
+        layer.features * _product(layer.x, layer.wx, layer.z_fraction)
+        + layer.hidden * _product(layer.h, layer.wh, layer.z_fraction)
+        + float(layer.b.scales.sum(axis=1).max())
+    )
 
 
 def _peak(quantizer: "Quantizer") -> float:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.activation import activation
-from mubinn.golden.bias_add import BiasAddParams
+from mubinn.golden.cell_params import CellParams, encoder_params
 from mubinn.golden.code_table import code_table
 from mubinn.golden.fixed import Ints, signed_width, unsigned_width
 from mubinn.golden.float_model import GATES
@@ -19,6 +19,7 @@ from mubinn.golden.mac import MacParams, mac
 from mubinn.golden.mlb_decoder import MlbDecoderParams
 from mubinn.golden.mlb_encoder import MlbEncoderParams
 from mubinn.golden.pointwise import PointwiseParams, pointwise
+from mubinn.golden.recurrent_layer import RecurrentLayer
 from mubinn.golden.requantize import RequantizeParams, requantize
 from mubinn.golden.scales import LevelTensor, Quantizer, signs
 from mubinn.golden.threshold_search import threshold_search
@@ -27,7 +28,7 @@ Trace = dict[str, Ints]
 
 
 @dataclass(frozen=True, eq=False)
-class LstmCellParams:
+class LstmCellParams(CellParams):
     """Parameters of all units of one layer's cell, derived from the layer's scales.
 
     Attributes
@@ -36,39 +37,6 @@ class LstmCellParams:
     """
 
     layer: QuantizedLstm
-
-    @property
-    def gamma_width(self) -> int:
-        """Bits of an unsigned g_ij of x W_x or h W_h."""
-        return unsigned_width(int(max(self.layer.gamma_x.max(), self.layer.gamma_h.max())))
-
-    @property
-    def dot_width(self) -> int:
-        """Bits of a signed dot product 2p - n over the larger of the two halves."""
-        return signed_width(max(self.layer.features, self.layer.hidden))
-
-    @property
-    def z_width(self) -> int:
-        """Bits of z, wide enough for every content of the memories."""
-        return signed_width(self.layer.z_bound)
-
-    @property
-    def bias_add(self) -> BiasAddParams:
-        """Parameters of the Add unit."""
-        return BiasAddParams(
-            levels=self.layer.b.levels,
-            product_width=self.dot_width + self.gamma_width,
-            scale_width=unsigned_width(int(self.layer.b.scales.max())),
-            sum_width=self.z_width,
-        )
-
-    @property
-    def z_requantize(self) -> RequantizeParams:
-        """From z to the activations' input."""
-        formats = self.layer.formats
-        return RequantizeParams(
-            self.z_width, self.layer.z_fraction, formats.z_width, formats.z_fraction
-        )
 
     @property
     def c_requantize(self) -> RequantizeParams:
@@ -118,16 +86,7 @@ class LstmCellParams:
             width = self.pointwise.sum_width
         else:
             quantizers, fraction, width = (layer.h,), layer.h_raw_fraction, self.mac.sum_width
-        shifts = [fraction - q.fraction for q in quantizers]
-        pairs = list(zip(quantizers, shifts, strict=True))
-        offset = max(int(np.abs(q.offset).max()) << shift for q, shift in pairs)
-        scale = max(int(q.scales.max()) << shift for q, shift in pairs)
-        return MlbEncoderParams(
-            levels=quantizers[0].levels,
-            value_width=width,
-            offset_width=signed_width(offset) if offset else 0,
-            scale_width=unsigned_width(scale),
-        )
+        return encoder_params(quantizers, fraction, width)
 
     @property
     def c_decoder(self) -> MlbDecoderParams:
@@ -154,6 +113,30 @@ def dots(codes: Ints, quantizer: Quantizer, weights: LevelTensor) -> Ints:
     return np.moveaxis(planes, -1, -3).reshape(*codes.shape[:-1], weights.rows, -1)
 
 
+def gate_sums(layer: RecurrentLayer, x: npt.ArrayLike, h: npt.ArrayLike) -> Trace:
+    """Return the sums of a layer's R rows, and what they are made of.
+
+    Parameters
+    ----------
+    layer : RecurrentLayer
+    x : int64 [..., I]
+    h : int64 [..., H]
+        Codes of the input, and of the state before the step.
+
+    Returns
+    -------
+    dict of int64 arrays
+        ``dot_x, prod_x [..., R, A W]``, ``dot_h, prod_h [..., R, W_h W]``, ``z [..., R]``.
+    """
+    t: Trace = {}
+    t["dot_x"] = dots(np.asarray(x, np.int64), layer.x, layer.wx)
+    t["dot_h"] = dots(np.asarray(h, np.int64), layer.h, layer.wh)
+    t["prod_x"] = t["dot_x"] * layer.gamma_x.reshape(layer.wx.rows, -1)
+    t["prod_h"] = t["dot_h"] * layer.gamma_h.reshape(layer.wx.rows, -1)
+    t["z"] = t["prod_x"].sum(axis=-1) + t["prod_h"].sum(axis=-1) + layer.b.values
+    return t
+
+
 def lstm_cell(layer: QuantizedLstm, x: npt.ArrayLike, h: npt.ArrayLike, c: npt.ArrayLike) -> Trace:
     """Return every intermediate of one time step, Eq. (1)-(6), in integers.
 
@@ -171,12 +154,7 @@ def lstm_cell(layer: QuantizedLstm, x: npt.ArrayLike, h: npt.ArrayLike, c: npt.A
         ``dot_x, prod_x [..., 4H, A W]``, ``dot_h, prod_h [..., 4H, W_h W]``, ``z [..., 4H]``, and
         what the layer's datapath adds, `figure3_tail` or `threshold_tail`.
     """
-    t: Trace = {}
-    t["dot_x"] = dots(np.asarray(x, np.int64), layer.x, layer.wx)
-    t["dot_h"] = dots(np.asarray(h, np.int64), layer.h, layer.wh)
-    t["prod_x"] = t["dot_x"] * layer.gamma_x.reshape(layer.wx.rows, -1)
-    t["prod_h"] = t["dot_h"] * layer.gamma_h.reshape(layer.wx.rows, -1)
-    t["z"] = t["prod_x"].sum(axis=-1) + t["prod_h"].sum(axis=-1) + layer.b.values
+    t = gate_sums(layer, x, h)
     tail = threshold_tail if layer.datapath == "threshold" else figure3_tail
     return t | tail(layer, t["z"], np.asarray(c, np.int64))
 

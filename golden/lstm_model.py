@@ -7,12 +7,12 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from mubinn.golden.activation import ActivationParams, Kind
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.fixed import Ints, to_fixed
 from mubinn.golden.float_model import GATES, READOUTS, Preprocessing, Readout
+from mubinn.golden.formats import Formats as Formats
 from mubinn.golden.levels import Levels
-from mubinn.golden.limits import check_dense, check_formats, check_layer
+from mubinn.golden.limits import check_dense, check_layer
 from mubinn.golden.recurrent_layer import RecurrentLayer
 from mubinn.golden.scales import LevelTensor, Quantizer
 from mubinn.golden.threshold_tables import ThresholdTables
@@ -26,37 +26,6 @@ INPUT_FRACTION = 12
 
 INPUT_RANGE = 2.0**32
 """Input samples are clipped to this magnitude, which is beyond every threshold."""
-
-
-@dataclass(frozen=True)
-class Formats:
-    """Formats of the activation units, the same for all layers.
-
-    Attributes
-    ----------
-    z_width, z_fraction : int
-        Signed input of sigmoid and tanh after rounding; the default spans [-8, 8).
-    y_fraction : int
-        Fraction bits of their output.
-    segment_bits : int
-        Each table has 2**segment_bits segments.
-    """
-
-    z_width: int = 12
-    z_fraction: int = 8
-    y_fraction: int = 10
-    segment_bits: int = 7
-
-    def __post_init__(self) -> None:
-        """Raise `MubinnError` on sizes that make no usable table."""
-        check_formats(self)
-
-    def activation(self, gate: str) -> ActivationParams:
-        """Return the table of `gate`: tanh for g (Eq. 3) and c (Eq. 6), else sigmoid."""
-        kind: Kind = "tanh" if gate in ("g", "c") else "sigmoid"
-        return ActivationParams(
-            kind, self.z_width, self.z_fraction, self.y_fraction, self.segment_bits
-        )
 
 
 @dataclass(frozen=True, eq=False)

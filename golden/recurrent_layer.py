@@ -3,6 +3,7 @@
 from functools import cached_property
 
 from mubinn.golden.fixed import Ints
+from mubinn.golden.formats import Formats
 from mubinn.golden.scales import LevelTensor, Quantizer
 
 
@@ -18,6 +19,7 @@ class RecurrentLayer:
         R rows, row-major by gate: gate * H + cell.
     wh : LevelTensor, bits uint8 [W, R, H]
     b : LevelTensor, bits uint8 [B, R]
+    formats : Formats
     """
 
     x: Quantizer
@@ -25,6 +27,7 @@ class RecurrentLayer:
     wx: LevelTensor
     wh: LevelTensor
     b: LevelTensor
+    formats: Formats
 
     @property
     def features(self) -> int:

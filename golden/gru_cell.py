@@ -1,0 +1,121 @@
+"""The bit-true GRU cell: one time step, every intermediate named as in hardware."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mubinn.golden.activation import activation
+from mubinn.golden.cell_params import CellParams, encoder_params
+from mubinn.golden.fixed import signed_width, unsigned_width
+from mubinn.golden.gru_model import QuantizedGru
+from mubinn.golden.lstm_cell import Trace, gate_sums
+from mubinn.golden.mac import MacParams, mac
+from mubinn.golden.mlb_encoder import MlbEncoderParams
+from mubinn.golden.pointwise import PointwiseParams, pointwise
+from mubinn.golden.requantize import RequantizeParams, requantize
+
+
+@dataclass(frozen=True, eq=False)
+class GruCellParams(CellParams):
+    """Parameters of the units that make a GRU's new state of the sums of its rows.
+
+    Attributes
+    ----------
+    layer : QuantizedGru
+    """
+
+    layer: QuantizedGru
+
+    @property
+    def n_width(self) -> int:
+        """Bits of nx + r nh."""
+        return signed_width(self.layer.n_raw_bound)
+
+    @property
+    def n_requantize(self) -> RequantizeParams:
+        """From nx + r nh to the input of tanh."""
+        formats, layer = self.layer.formats, self.layer
+        return RequantizeParams(
+            self.n_width, layer.n_raw_fraction, formats.z_width, formats.z_fraction
+        )
+
+    @property
+    def mac(self) -> MacParams:
+        """Parameters of r nh, the MAC of Eq. (6) with a sum in the place of tanh(c)."""
+        r = self.layer.gates["r"]
+        width = unsigned_width(int(max(r.scales.max(), np.abs(r.offset).max())))
+        bound = r.peak * self.layer.z_bound
+        return MacParams(r.levels, width, self.z_width, signed_width(bound))
+
+    @property
+    def pointwise(self) -> PointwiseParams:
+        """Parameters of (1 - z) h + z n, in the form of Eq. (5)."""
+        layer = self.layer
+        z, n, rest = layer.gates["z"], layer.gates["n"], layer.inverted_z
+        gammas = max(int(np.abs(layer.gamma_zh).max()), int(np.abs(layer.gamma_zn).max()))
+        bound = int(np.abs(layer.gamma_zh).sum() + np.abs(layer.gamma_zn).sum())
+        return PointwiseParams(
+            f_levels=z.levels,
+            c_levels=layer.h.levels,
+            i_levels=z.levels,
+            g_levels=n.levels,
+            f_offset=rest.has_offset,
+            c_offset=layer.h.has_offset,
+            i_offset=z.has_offset,
+            g_offset=n.has_offset,
+            gamma_width=signed_width(gammas),
+            sum_width=signed_width(bound),
+        )
+
+    def encoder(self, name: str) -> MlbEncoderParams:
+        """Return the parameters of the encoder ``gate`` (shared by z, r, n) or ``h``."""
+        layer = self.layer
+        if name == "gate":
+            width = layer.formats.activation("f").out_width
+            return encoder_params(tuple(layer.gates.values()), layer.formats.y_fraction, width)
+        return encoder_params((layer.h,), layer.h_raw_fraction, self.pointwise.sum_width)
+
+
+def gru_cell(layer: QuantizedGru, x: npt.ArrayLike, h: npt.ArrayLike) -> Trace:
+    """Return every intermediate of one time step (effective-quantization, Eq. 10-13) in integers.
+
+    Parameters
+    ----------
+    layer : QuantizedGru
+    x : int64 [..., I]
+        Codes of the input.
+    h : int64 [..., H]
+        Codes of the state before the step.
+
+    Returns
+    -------
+    dict of int64 arrays
+        ``dot_x, prod_x [..., 4H, A W]``, ``dot_h, prod_h [..., 4H, W_h W]``, ``z [..., 4H]``, the
+        sums of the rows; ``z_q, y, gate [..., 3H]`` of z, r and n; ``rnh, n_raw, h_raw, h
+        [..., H]``; gate and h are codes.
+    """
+    params, formats = GruCellParams(layer), layer.formats
+    codes = np.asarray(h, np.int64)
+    t = gate_sums(layer, x, codes)
+    z, r, nh, nx = np.split(t["z"], 4, axis=-1)
+    quantizers = layer.gates
+    z_q = [requantize(params.z_requantize, z), requantize(params.z_requantize, r)]
+    ys = [activation(formats.activation("f"), value) for value in z_q]
+    gates = [quantizers[n].encode(y, formats.y_fraction) for n, y in zip("zr", ys, strict=True)]
+    reset = quantizers["r"]
+    t["rnh"] = mac(params.mac, gates[1], nh, reset.offset, reset.scales)
+    t["n_raw"] = t["rnh"] + (nx << reset.fraction)
+    z_q.append(requantize(params.n_requantize, t["n_raw"]))
+    ys.append(activation(formats.activation("g"), z_q[2]))
+    gates.append(quantizers["n"].encode(ys[2], formats.y_fraction))
+    t["z_q"] = np.concatenate(z_q, axis=-1)
+    t["y"] = np.concatenate(ys, axis=-1)
+    t["gate"] = np.concatenate(gates, axis=-1)
+    # 1 - z has the level bits of z inverted.
+    rest = gates[0] ^ ((1 << quantizers["z"].levels) - 1)
+    t["h_raw"] = pointwise(
+        params.pointwise, rest, codes, gates[0], gates[2], layer.gamma_zh, layer.gamma_zn
+    )
+    t["h"] = layer.h.encode(t["h_raw"], layer.h_raw_fraction)
+    return t

@@ -1,0 +1,148 @@
+"""The quantized GRU layer: what the memories hold, and every format that follows from it.
+
+It resets after the product, ``n = tanh(W_n x + b_n + r (U_n h + b_hn))``, so that h meets its
+weights as level bits just as in an LSTM; a reset before the product would multiply r h, which is
+no level bits until it is encoded, and would need r of all cells before any n. Update
+gate, reset gate and the two sums of the candidate are four rows of a cell, as f, i, g and o are,
+and pass through the same XNOR multipliers: a row that leaves x or h out has scales 0 for it.
+
+``r (U_n h + b_hn)`` is the MAC of Eq. (6), and ``h' = (1 - z) h + z n`` (effective-quantization,
+Eq. 13) the pointwise XNOR multiplier of Eq. (5): the level bits of 1 - z are those of z inverted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from mubinn.golden.errors import MubinnError
+from mubinn.golden.fixed import Ints
+from mubinn.golden.float_model import GRU_GATES
+from mubinn.golden.formats import Formats
+from mubinn.golden.levels import Levels
+from mubinn.golden.limits import check_gru
+from mubinn.golden.lstm_model import INPUT_FRACTION, Datapath, with_offset
+from mubinn.golden.recurrent_layer import RecurrentLayer
+from mubinn.golden.scales import LevelTensor, Quantizer
+
+GRU_ROWS = ("z", "r", "nh", "nx")
+"""Rows of a cell in order: update, reset, the candidate's sums over h and over x."""
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedGru(RecurrentLayer):
+    """One GRU layer in level bits and integer scales. Rows are row * H + cell, rows as `GRU_ROWS`.
+
+    Attributes
+    ----------
+    x, h : Quantizer
+        Offsets are folded into the bias; that of h is one number, as h is also a factor of Eq. 13.
+    gates : mapping of gate name to Quantizer
+        z, r and n.
+    wx : LevelTensor, bits uint8 [W, 4H, I]
+        Scales 0 in the rows nh.
+    wh : LevelTensor, bits uint8 [W, 4H, H]
+        Scales 0 in the rows nx.
+    b : LevelTensor, bits uint8 [B, 4H]
+        The folded bias, in the fraction of the sums.
+    formats : Formats
+    """
+
+    datapath: ClassVar[Datapath] = "figure3"
+
+    x: Quantizer
+    h: Quantizer
+    gates: Mapping[str, Quantizer]
+    wx: LevelTensor
+    wh: LevelTensor
+    b: LevelTensor
+    formats: Formats = field(default_factory=Formats)
+
+    def __post_init__(self) -> None:
+        """Validate that the parts fit; raise `MubinnError`."""
+        rows = self.wx.rows
+        if rows % 4 or self.wx.bits.ndim != 3 or self.wh.bits.shape[1:] != (rows, rows // 4):
+            raise MubinnError(
+                f"weights of shapes {self.wx.bits.shape} and {self.wh.bits.shape} "
+                "are not (W, 4H, I) and (W, 4H, H): check the model file."
+            )
+        if self.wx.levels != self.wh.levels:
+            raise MubinnError("input and recurrent weights have different level counts.")
+        if self.b.bits.shape[1:] != (rows,) or self.b.fraction != self.z_fraction:
+            raise MubinnError(
+                f"the bias does not have {rows} rows of {self.z_fraction} fraction bits."
+            )
+        if tuple(self.gates) != GRU_GATES or len({q.levels for q in self.gates.values()}) != 1:
+            raise MubinnError("the gates are not z, r, n with one level count.")
+        if self.x.offset.shape not in ((), (self.features,)) or self.h.offset.ndim:
+            raise MubinnError("the offset of x or h has more numbers than a GRU can take.")
+        for name, quantizer in self.gates.items():
+            if quantizer.offset.ndim or quantizer.fraction > self.formats.y_fraction:
+                raise MubinnError(
+                    f"the scales of gate {name} are finer than the activation's output."
+                )
+        if self.x.fraction > INPUT_FRACTION:
+            raise MubinnError("the scales of x are finer than the numbers they encode.")
+        unused = (self.wx.row_scales[self._rows("nh")], self.wh.row_scales[self._rows("nx")])
+        if any(scales.any() for scales in unused):
+            raise MubinnError("a sum of the candidate mixes x and h: check the model file.")
+        check_gru(self)
+
+    def _rows(self, name: str) -> slice:
+        start = GRU_ROWS.index(name) * self.hidden
+        return slice(start, start + self.hidden)
+
+    @property
+    def c(self) -> Quantizer:
+        """The state that a cell keeps in M_g for Eq. 13: its own h."""
+        return self.h
+
+    @property
+    def levels(self) -> Levels:
+        """Level counts of all tensors."""
+        return Levels(
+            x=self.x.levels,
+            w=self.wx.levels,
+            h=self.h.levels,
+            c=self.h.levels,
+            gate=self.gates["z"].levels,
+            b=self.b.levels,
+        )
+
+    @property
+    def n_raw_fraction(self) -> int:
+        """Fraction bits of nx + r nh."""
+        return self.z_fraction + self.gates["r"].fraction
+
+    @cached_property
+    def n_raw_bound(self) -> int:
+        """Largest magnitude of nx + r nh that the scales allow."""
+        r = self.gates["r"]
+        return self.z_bound * (r.peak + (1 << r.fraction))
+
+    @cached_property
+    def inverted_z(self) -> Quantizer:
+        """The quantizer of 1 - z, whose level bits are those of z inverted."""
+        z = self.gates["z"]
+        return Quantizer(z.scales, z.fraction, (1 << z.fraction) - z.offset)
+
+    @property
+    def h_raw_fraction(self) -> int:
+        """Fraction bits of (1 - z) h + z n."""
+        return self.gates["z"].fraction + max(self.h.fraction, self.gates["n"].fraction)
+
+    @cached_property
+    def gamma_zh(self) -> Ints:
+        """g_km of (1 - z) h, int64; an offset's row or column stands first where there is one."""
+        return self._gamma_pair(self.inverted_z, self.h)
+
+    @cached_property
+    def gamma_zn(self) -> Ints:
+        """g_km of z n, int64; an offset's row or column stands first where there is one."""
+        return self._gamma_pair(self.gates["z"], self.gates["n"])
+
+    def _gamma_pair(self, left: Quantizer, right: Quantizer) -> Ints:
+        shift = self.h_raw_fraction - left.fraction - right.fraction
+        return np.outer(with_offset(left), with_offset(right)) << shift
