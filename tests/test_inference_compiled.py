@@ -209,3 +209,48 @@ def test_without_a_folder_for_machine_code(monkeypatch):
     double = inference_compiled._declared(numba, lambda word: 2 * word)
     assert double(3) == 6
     assert [options.get("cache", False) for options in asked] == [True, False]
+
+
+def test_thresholds_are_reached_where_they_are_met():
+    z, out = np.arange(-3, 12, dtype=np.int32), np.empty(15, np.int32)
+    for first in ([2], [0, 1, 2, 9], [-3, 0, 0, 5, 7, 99, 99, 99]):
+        own = np.array(first, np.int32)
+        inference_loops.segment(z, own, out)
+        assert (out == (z >= own[:, None]).sum(axis=0)).all()
+    bits = np.array([[[0, 1, 3, 7]]], np.uint32)
+    gains, words = np.array([-1, -2], np.int32), np.array([0, 1], np.uint32)
+    inference_loops.decide(out[:4], bits[0], bits[0], words, gains, -4, ((0,), (0,)))
+    # Bits that differ: 0 1 2 3 in h and 1 0 1 2 in x, so the sums are -2 -1 -4 -7.
+    assert out[:4].tolist() == [1, 1, 1, 0]
+
+
+def test_tables_in_a_word_equal_tables():
+    rng = np.random.default_rng(20)
+    gates, c = rng.integers(0, 2, (4, 64)).astype(np.int32), rng.integers(0, 4, 64).astype(np.uint8)
+    gates[2], radix = 0, (4, 2, 1)
+    table = rng.integers(0, 4, (1, 16)).astype(np.uint8)
+    word = inference_bits._short(table, 2)[0]
+    c_word, o_word, o = c.copy(), gates[3].copy(), np.empty(64, np.int32)
+    inference_loops.next_h_short(o_word, c, radix, word, 2)
+    inference_loops.next_h(gates[3], c, radix, table[0], o)
+    inference_loops.next_c_short(gates, c_word, radix, word, 2)
+    inference_loops.next_c(gates, c, radix, table[0])
+    assert (c_word == c).all()
+    assert (o_word == o).all()
+
+
+def test_sums_for_c_are_clipped_to_the_buckets():
+    gates, c = np.zeros((4, 4), np.int32), np.arange(4, dtype=np.uint8)
+    sums = (np.array([-9, 3, 4, 99]), np.zeros(1, np.int64), 1, np.array([5, 6, 7], np.uint8))
+    inference_loops.next_c_sum(gates, c, (4, 1, 1), sums)
+    assert c.tolist() == [5, 6, 7, 7]
+
+
+def test_samples_on_a_threshold_reach_it():
+    first = np.array([[0.5, -1], [1.5, 2]], np.float32)
+    below = np.nextafter(first, np.float32(-np.inf))
+    x = np.stack([first, below])  # two windows of two steps
+    words, codes = np.zeros((2, 2, 1, 2), np.uint32), np.array([2, 1, 3], np.uint32)
+    assert inference_loops.encode_words(x, first, codes, words)
+    # Codes of windows and steps: [1, 1], [3, 3] and [2, 2], [1, 1]; a level a word.
+    assert words[..., 0, :].tolist() == [[[3, 0], [0, 3]], [[3, 3], [3, 0]]]
