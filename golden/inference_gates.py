@@ -9,6 +9,7 @@ from mubinn.golden.fixed import Ints
 from mubinn.golden.float_model import GATES
 from mubinn.golden.inference_input import Array, peak, runs, unit
 from mubinn.golden.inference_packed import Decision, pack
+from mubinn.golden.inference_threshold import threshold_segments
 from mubinn.golden.lstm_cell import LstmCellParams
 from mubinn.golden.lstm_model import QuantizedLstm
 from mubinn.golden.requantize import requantize
@@ -108,7 +109,13 @@ class Product:
 
 
 def _segments(layer: QuantizedLstm, gate: str, bound: int) -> tuple[Ints, Ints, Ints]:
-    """Return first z, first z_q and code of the segments of `gate` that |z| <= bound reaches."""
+    """Return first z, first z_q and code of the segments of `gate` that |z| <= bound reaches.
+
+    The threshold datapath has no z_q, and is never indexed by it.
+    """
+    if layer.datapath == "threshold":
+        first, code = threshold_segments(layer, gate, bound)
+        return first, first, code
     half = 1 << (layer.formats.z_width - 1)
     z_q = np.arange(-half, half)
     y = activation(layer.formats.activation(gate), z_q)
@@ -144,9 +151,11 @@ def _compared(product: Product, first: list[Ints]) -> tuple[Array, Array]:
 
 
 def _can_index(product: Product, layer: QuantizedLstm) -> bool:
-    """Whether z loses fraction bits on its way to z_q, and the sums of `_indexed` fit float64."""
+    """Whether z loses fraction bits on its way to a z_q, and the sums of `_indexed` fit float64."""
     shift, start = LstmCellParams(layer).z_requantize.shift, 1 << (layer.formats.z_width - 1)
-    return shift > 0 and product.bound + ((start + 1) << shift) < 1 << 53
+    if layer.datapath == "threshold" or shift <= 0:
+        return False
+    return product.bound + ((start + 1) << shift) < 1 << 53
 
 
 def _indexed(product: Product, layer: QuantizedLstm) -> Array:

@@ -20,6 +20,7 @@ from mubinn.golden.fixed import Ints
 from mubinn.golden.float_model import GATES
 from mubinn.golden.inference_gates import COMPARE_LIMIT, GateTables
 from mubinn.golden.inference_input import Array, buckets, positive
+from mubinn.golden.inference_threshold import threshold_c, threshold_h
 from mubinn.golden.lstm_cell import LstmCellParams
 from mubinn.golden.lstm_model import QuantizedLstm
 from mubinn.golden.mac import mac
@@ -98,15 +99,15 @@ class LayerTables:
         """
         gates = GateTables.of(layer, compare_limit, packs)
         counts = [len(gates.codes[gate]) for gate in GATES]
-        kind = gates.weights.dtype
+        kind, thresholds = gates.weights.dtype, layer.datapath == "threshold"
         return cls(
             hidden=layer.hidden,
             features=layer.features,
             gates=gates,
             segments=(counts[0], counts[1], counts[2], counts[3]),
             c_codes=1 << layer.c.levels,
-            **_c_tables(layer, gates.codes, table_limit),
-            **_h_tables(layer, gates.codes["o"], kind),
+            **(threshold_c if thresholds else _c_tables)(layer, gates.codes, table_limit),
+            **(threshold_h if thresholds else _h_tables)(layer, gates.codes["o"], kind),
             h_zero=positive(layer.h, layer.h.zero_code(layer.hidden))[:, None].astype(kind),
             c_zero=int(layer.c.zero_code(1)[0]),
         )
