@@ -9,17 +9,37 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from mubinn.golden.errors import MubinnError
+
+if TYPE_CHECKING:
+    from mubinn.golden.lstm_model import QuantizedModel
 
 FLOAT_MODEL = "eeg_float.safetensors"
 QUANTIZED_MODEL = "eeg_3_3.mubinn"
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 """``--json``: nothing but one JSON document goes to stdout, and no progress is shown."""
+
+datapath_option = click.option(
+    "--datapath",
+    type=click.Choice(["figure3", "threshold"]),
+    help="What follows the sums of the gates: the units of the paper's Figure 3, or thresholds and "
+    "tables of exact sigmoid and tanh, by default the model's own.",
+)
+"""``--datapath``: another one than the model file names."""
+
+
+def open_quantized(path: Path | None, datapath: str | None) -> "QuantizedModel":
+    """Return the quantized model of a file, by default the bundled one, with a datapath."""
+    from mubinn.golden.model_file import load_model
+
+    model = load_model(path or bundled(QUANTIZED_MODEL))
+    chosen: Any = datapath
+    return model if datapath is None else model.with_datapath(chosen)
 
 
 def bundled(name: str) -> Path:

@@ -5,10 +5,10 @@ from pathlib import Path
 import click
 
 from mubinn.cli.common import (
-    QUANTIZED_MODEL,
-    bundled,
     check_folder,
+    datapath_option,
     json_option,
+    open_quantized,
     print_json,
     working,
     write_folder,
@@ -18,8 +18,9 @@ from mubinn.cli.common import (
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path), required=False)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR")
+@datapath_option
 @json_option
-def generate(model: Path | None, output: Path, as_json: bool) -> None:
+def generate(model: Path | None, output: Path, datapath: str | None, as_json: bool) -> None:
     """Write the layers of MODEL (by default the bundled EEG model at (3,3)) as Verilog.
 
     DIR gets one file a layer with its memories initialised, parameters.json with every width,
@@ -29,13 +30,13 @@ def generate(model: Path | None, output: Path, as_json: bool) -> None:
     \b
       mubinn generate -o layer
       mubinn generate my.mubinn -o layer --json
+      mubinn generate --datapath threshold -o small
     """
-    from mubinn.golden.model_file import load_model
     from mubinn.hw.generate import PARAMETERS
     from mubinn.hw.generate import generate as files_of
 
     check_folder(output, PARAMETERS)
-    loaded = load_model(model or bundled(QUANTIZED_MODEL))
+    loaded = open_quantized(model, datapath)
     with working("writing Verilog", as_json):
         files = files_of(loaded)
         write_folder(output, files, PARAMETERS)

@@ -13,6 +13,7 @@ from mubinn.cli.common import (
     FLOAT_MODEL,
     bundled,
     check_file,
+    datapath_option,
     json_option,
     print_json,
     progress_bar,
@@ -61,6 +62,7 @@ CHUNK = 60
     show_default=True,
     help="Offset of the sigmoid gates; 0 is the paper's literal form.",
 )
+@datapath_option
 @click.option("--data", type=click.Path(path_type=Path), help="EEG to calibrate on (npz, npy).")
 @click.option("--labels", type=click.Path(path_type=Path), help="Labels (npy) where DATA has none.")
 @click.option(
@@ -91,6 +93,7 @@ def quantize(
     granularity: str,
     scale_form: str,
     gate_offset: float,
+    datapath: str | None,
     data: Path | None,
     labels: Path | None,
     windows: int,
@@ -113,6 +116,8 @@ def quantize(
       mubinn quantize --levels 3,3 -o eeg_3_3.mubinn
     One level, but two for the states h and c:
       mubinn quantize my.safetensors --levels 1,1 --h-levels 2 --c-levels 2 -o my.mubinn
+    For the smaller and faster hardware of the threshold datapath:
+      mubinn quantize --levels 3,3 --datapath threshold -o small.mubinn
     Calibrated on your data, its accuracy measured on the held-out fold:
       mubinn quantize my.safetensors --levels 3,3 --data my.npz --measure -o my.mubinn
     A PyTorch model whose classifier reads the last step:
@@ -141,6 +146,8 @@ def quantize(
             "gate_offset": gate_offset,
         }
         made, used = _quantize(start, counts, eeg, fold, windows, how)
+        chosen: Any = datapath or made.datapath
+        made = made.with_datapath(chosen)
     notes = {
         **{k: v for k, v in start.meta.items() if k not in ("command", "test_accuracy")},
         "command": command_line(ctx),

@@ -97,15 +97,23 @@ def _cycles(layer: Mapping[str, Any]) -> str:
 
 def _formats(layer: Mapping[str, Any]) -> str:
     f = layer["formats"]
-    rows = (
+    rows = [
         ("dot product 2p - n", f["dot_width"], 0),
         ("g_ij, unsigned", f["gamma_width"], f["z_sum_fraction"]),
         ("sum z", f["z_sum_width"], f["z_sum_fraction"]),
-        ("input of sigmoid and tanh", f["z_width"], f["z_fraction"]),
-        ("output of sigmoid and tanh", f["y_width"], f["y_fraction"]),
-    )
+    ]
+    if layer["datapath"] == "figure3":
+        rows += [
+            ("input of sigmoid and tanh", f["z_width"], f["z_fraction"]),
+            ("output of sigmoid and tanh", f["y_width"], f["y_fraction"]),
+        ]
+        after = "Sigmoid and tanh are tables with straight lines between their nodes."
+    else:
+        after = (
+            "Sigmoid and tanh are exact: the code of a gate is found by comparing z with constants."
+        )
     table = _table(("number", "bits", "of which fraction"), rows)
-    return "\n\n".join([table, _code("x", layer["input"]), _code("h", layer["state"])])
+    return "\n\n".join([table, after, _code("x", layer["input"]), _code("h", layer["state"])])
 
 
 def _code(name: str, quantizer: Mapping[str, Any]) -> str:

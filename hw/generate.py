@@ -78,6 +78,7 @@ def describe(design: LstmLayer) -> dict[str, Any]:
         "features": layer.features,
         "hidden": layer.hidden,
         "levels": asdict(layer.levels),
+        "datapath": layer.datapath,
         "scales_per": "row" if per_row(layer) else "gate",
         "cycles": {
             "per_step": design.cycles_per_step,
