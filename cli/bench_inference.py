@@ -101,7 +101,7 @@ def _product(compiled: CompiledModel, windows: int, steps: int) -> str:
     """Return what the first layer multiplies each step: a matrix, or words of level bits."""
     kernel = compiled.choose(windows, steps)
     if kernel == "popcount":
-        layer = compiled.model.layers[0]
+        layer = compiled.model.lstm_layers[0]
         return f"{layer.wx.rows} x {words_of(layer) // layer.wx.rows} words of {WORD} bits"
     weights = (compiled.fused if kernel == "fused" else compiled.layers)[0].gates.weights
     return "{} x {} {}".format(*weights.shape, weights.dtype)

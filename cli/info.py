@@ -12,7 +12,7 @@ from mubinn.cli.common import QUANTIZED_MODEL, bundled, json_option, print_json,
 
 if TYPE_CHECKING:
     from mubinn.golden.float_model import FloatLayer, FloatModel
-    from mubinn.golden.lstm_model import QuantizedLstm, QuantizedModel
+    from mubinn.golden.lstm_model import QuantizedLayer, QuantizedModel
 
 
 @click.command()
@@ -60,29 +60,33 @@ def describe(model: FloatModel | QuantizedModel) -> dict[str, Any]:
     }
 
 
-def _layer(layer: FloatLayer | QuantizedLstm) -> dict[str, Any]:
+def _layer(layer: FloatLayer | QuantizedLayer) -> dict[str, Any]:
     from mubinn.golden.float_model import FloatGru, FloatLstm
+    from mubinn.golden.lstm_model import QuantizedLstm
 
-    sizes = {"features": layer.features, "hidden": layer.hidden}
+    sizes: dict[str, Any] = {"features": layer.features, "hidden": layer.hidden}
     if isinstance(layer, FloatLstm):
-        return {**sizes, "c_clip": layer.c_clip}
+        return {"cell": "lstm", **sizes, "c_clip": layer.c_clip}
     if isinstance(layer, FloatGru):
-        return {**sizes, "reset": layer.reset}
+        return {"cell": "gru", **sizes, "reset": layer.reset}
     stored = {name: getattr(layer, name) for name in ("wx", "wh", "b")}
     scales = {name: len(part.scales) for name, part in stored.items()}
     return {
+        "cell": "lstm" if isinstance(layer, QuantizedLstm) else "gru",
         **sizes,
         "levels": asdict(layer.levels),
+        "datapath": layer.datapath,
         "scale_groups": scales,
         "formats": asdict(layer.formats),
     }
 
 
 def _line(layer: dict[str, Any]) -> str:
-    text = f"{layer['features']} inputs, {layer['hidden']} cells"
+    kind = "GRU of " if layer["cell"] == "gru" else ""
+    text = f"{kind}{layer['features']} inputs, {layer['hidden']} cells"
     if "reset" in layer:
-        return f"GRU of {text}, reset {layer['reset']} the product"
+        return f"{text}, reset {layer['reset']} the product"
     if "levels" not in layer:
         return f"{text}, c clipped at {layer['c_clip']}" if layer["c_clip"] else text
     levels = ", ".join(f"{name} {count}" for name, count in layer["levels"].items())
-    return f"{text}, levels {levels}"
+    return f"{text}, levels {levels}, datapath {layer['datapath']}"

@@ -166,7 +166,7 @@ def verify(
 
     tools = prepare_tools(simulator)[1]
     codes = model.encode_input(task.windows(count, held_out=True))
-    layer = model.layers[0]
+    layer = model.lstm_layers[0]
 
     def make() -> dict[str, Any]:
         result = check_layer(model, codes, simulator=simulator)

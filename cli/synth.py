@@ -103,7 +103,7 @@ def units_of(model: QuantizedModel) -> dict[str, CellUnit]:
     from mubinn.golden.lstm_cell import LstmCellParams
     from mubinn.synth.cell_units import cell_units
 
-    params = LstmCellParams(model.layers[0])
+    params = LstmCellParams(model.lstm_layers[0])
     levels = model.levels
     own = cell_units((levels.x, levels.w), params)
     full = cell_units((None, None), None)

@@ -4,25 +4,27 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.fixed import Ints
+from mubinn.golden.gru_cell import gru_cell
+from mubinn.golden.gru_model import QuantizedGru
 from mubinn.golden.lstm_cell import Trace, dots, logits, lstm_cell
-from mubinn.golden.lstm_model import QuantizedLstm, QuantizedModel
+from mubinn.golden.lstm_model import QuantizedLayer, QuantizedModel
 
 
-def run_layer(layer: QuantizedLstm, x: npt.ArrayLike) -> Trace:
-    """Return the intermediates of `lstm_cell` over whole sequences, time axis first.
+def run_layer(layer: QuantizedLayer, x: npt.ArrayLike) -> Trace:
+    """Return the intermediates of `lstm_cell` or `gru_cell` over whole sequences.
 
     The state before the first step is the code of 0.
 
     Parameters
     ----------
-    layer : QuantizedLstm
+    layer : QuantizedLstm or QuantizedGru
     x : int64 [..., T, I]
         Input codes.
 
     Returns
     -------
     dict of int64 arrays [T, ..., n]
-        As `lstm_cell`, with a leading time axis.
+        As the cell's, with a leading time axis.
     """
     codes = np.moveaxis(np.asarray(x, np.int64), -2, 0)
     shape = (*codes.shape[1:-1], layer.hidden)
@@ -30,8 +32,12 @@ def run_layer(layer: QuantizedLstm, x: npt.ArrayLike) -> Trace:
     c = np.broadcast_to(layer.c.zero_code(layer.hidden), shape)
     steps = []
     for now in codes:
-        steps.append(lstm_cell(layer, now, h, c))
-        h, c = steps[-1]["h"], steps[-1]["c"]
+        if isinstance(layer, QuantizedGru):
+            steps.append(gru_cell(layer, now, h))
+        else:
+            steps.append(lstm_cell(layer, now, h, c))
+            c = steps[-1]["c"]
+        h = steps[-1]["h"]
     return {name: np.stack([step[name] for step in steps]) for name in steps[0]}
 
 

@@ -94,7 +94,7 @@ class CompiledModel:
         self.table_limit = table_limit
         self.input = InputTables.of(model.layers[0].x)
         self.layers = [
-            LayerTables.of(layer, compare_limit, table_limit, packs) for layer in model.layers
+            LayerTables.of(layer, compare_limit, table_limit, packs) for layer in model.lstm_layers
         ]
         if kernel not in (None, "numpy") and not available():
             raise MubinnError(
@@ -109,8 +109,8 @@ class CompiledModel:
     @cached_property
     def bits(self) -> list[BitTables] | None:
         """Tables of the popcount kernel; None where sums or tables are too long for it."""
-        planes = max(depth(layer) for layer in self.model.layers)
-        pairs = zip(self.model.layers, self.layers, strict=True)
+        planes = max(depth(layer) for layer in self.model.lstm_layers)
+        pairs = zip(self.model.lstm_layers, self.layers, strict=True)
         found = [BitTables.of(layer, tables, planes) for layer, tables in pairs]
         return None if None in found else [own for own in found if own is not None]
 
@@ -119,14 +119,14 @@ class CompiledModel:
         """Tables of the fused kernel."""
         return [
             LayerTables.of(layer, FUSED_COMPARE_LIMIT, self.table_limit, packs=False)
-            for layer in self.model.layers
+            for layer in self.model.lstm_layers
         ]
 
     def choose(self, windows: int, steps: int) -> Kernel:
         """Return the kernel for a data set of so many windows and steps."""
         if self.kernel is not None:
             return self.kernel
-        layers = self.model.layers
+        layers = self.model.lstm_layers
         columns = sum(layer.wx.rows * (layer.hidden + layer.features) for layer in layers)
         if windows * steps * columns < LEAST_WORK or not available():
             return "numpy"

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.fixed import Ints, to_fixed
-from mubinn.golden.float_model import GATES, READOUTS, Preprocessing, Readout
+from mubinn.golden.float_model import GATES, READOUTS, Cell, Preprocessing, Readout
 from mubinn.golden.formats import Formats as Formats
 from mubinn.golden.levels import Levels
 from mubinn.golden.limits import check_dense, check_layer
@@ -17,6 +17,10 @@ from mubinn.golden.recurrent_layer import RecurrentLayer
 from mubinn.golden.scales import LevelTensor, Quantizer
 from mubinn.golden.threshold_tables import ThresholdTables
 
+if TYPE_CHECKING:
+    from mubinn.golden.gru_model import QuantizedGru
+
+QuantizedLayer: TypeAlias = "QuantizedLstm | QuantizedGru"
 Datapath = Literal["figure3", "threshold"]
 DATAPATHS: tuple[Datapath, ...] = get_args(Datapath)
 """What follows z: the units of Figure 3, or thresholds and tables over codes."""
@@ -174,7 +178,7 @@ class QuantizedModel:
 
     Attributes
     ----------
-    layers : tuple of QuantizedLstm
+    layers : tuple of QuantizedLstm, or of QuantizedGru
         The x quantizer of layer k + 1 is the h quantizer of layer k.
     dense : QuantizedDense
     readout : "last" or "mean"
@@ -184,7 +188,7 @@ class QuantizedModel:
         Free notes: data set, accuracy, command.
     """
 
-    layers: tuple[QuantizedLstm, ...]
+    layers: tuple["QuantizedLayer", ...]
     dense: QuantizedDense
     readout: Readout = "mean"
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
@@ -197,8 +201,8 @@ class QuantizedModel:
         for below, above in zip(self.layers, self.layers[1:], strict=False):
             if above.features != below.hidden or above.x is not below.h:
                 raise MubinnError("a layer does not read the hidden state of the layer below it.")
-        if len({layer.datapath for layer in self.layers}) > 1:
-            raise MubinnError("the layers have different datapaths: give all of them the same.")
+        if len({(type(layer), layer.datapath) for layer in self.layers}) > 1:
+            raise MubinnError("the layers have different cells or datapaths: give all the same.")
         top = self.layers[-1]
         if self.dense.w.bits.shape[2] != top.hidden:
             raise MubinnError("the classifier does not read the last layer's hidden state.")
@@ -214,13 +218,26 @@ class QuantizedModel:
         return self.layers[0].levels
 
     @property
+    def cell(self) -> Cell:
+        """What the layers consist of."""
+        return "lstm" if isinstance(self.layers[0], QuantizedLstm) else "gru"
+
+    @property
+    def lstm_layers(self) -> tuple[QuantizedLstm, ...]:
+        """The layers, for what works on LSTMs alone; raise `MubinnError` for a GRU."""
+        found = tuple(layer for layer in self.layers if isinstance(layer, QuantizedLstm))
+        if len(found) != len(self.layers):
+            raise MubinnError("the model is a GRU where an LSTM is needed: give an LSTM.")
+        return found
+
+    @property
     def datapath(self) -> Datapath:
         """What follows z in every layer."""
         return self.layers[0].datapath
 
     def with_datapath(self, datapath: Datapath) -> "QuantizedModel":
         """Return the same model with another datapath; raise `MubinnError` on an unknown one."""
-        layers = tuple(replace(layer, datapath=datapath) for layer in self.layers)
+        layers = tuple(replace(layer, datapath=datapath) for layer in self.lstm_layers)
         return replace(self, layers=layers)
 
     @property

@@ -47,7 +47,7 @@ def simulate_outputs(
     MubinnError
         On input of the wrong shape, or if the simulator cannot run.
     """
-    params = LstmCellParams(model.layers[layer])
+    params = LstmCellParams(model.lstm_layers[layer])
     codes = checked_codes(params.layer, windows)
     h = np.moveaxis(run_layer(params.layer, codes)["h"], 0, -2)
     design = design or LstmLayer(params)

@@ -115,7 +115,7 @@ def calibration_windows(model: FloatModel) -> npt.NDArray[np.float32]:
 def cell_params(model: FloatModel, a: int, w: int) -> LstmCellParams:
     """Return the parameters of the first layer's cell, quantized at (A, W)."""
     calibration = calibration_windows(model).astype(np.float64)
-    return LstmCellParams(quantize(model, Levels.of(a, w), calibration).layers[0])
+    return LstmCellParams(quantize(model, Levels.of(a, w), calibration).lstm_layers[0])
 
 
 def cell_units(

@@ -159,7 +159,8 @@ def test_info_of_both_kinds(model_file, float_file):
     assert about["kind"] == "quantized"
     assert about["layers"][0]["levels"]["x"] == 2
     assert "5 inputs, 4 cells, levels x 2" in run("info", model_file).stdout
-    assert run_json("info", float_file)["layers"][0] == {"features": 5, "hidden": 4, "c_clip": 1.0}
+    layer = run_json("info", float_file)["layers"][0]
+    assert layer == {"cell": "lstm", "features": 5, "hidden": 4, "c_clip": 1.0}
     assert "5 inputs, 4 cells, c clipped at 1.0" in run("info", float_file).stdout
 
 
