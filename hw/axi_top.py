@@ -1,0 +1,129 @@
+"""An accelerator with AXI4-Stream in and out, and its registers on AXI4-Lite."""
+
+from typing import Any
+
+from amaranth.hdl import ClockDomain, Module, ResetInserter
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from mubinn.hw.axi_control import COUNTERS, AxiControl
+from mubinn.hw.axi_lite import AxiLite, lite_members
+from mubinn.hw.axi_stream import LAST, FrameReader, FrameWriter
+from mubinn.hw.register_map import CONTROL, ID
+
+
+def stream_members(width: int, flow: Any) -> dict[str, Any]:
+    """Return the signals of an AXI4-Stream port, by their names after the prefix."""
+    back = Out if flow is In else In
+    return {"tdata": flow(width), "tlast": flow(1), "tvalid": flow(1), "tready": back(1)}
+
+
+class AxiTop(wiring.Component):  # type: ignore[type-arg]
+    """A core between two AXI4-Streams.
+
+    One packet on ``s_axis`` is one window: its frames one after the other, each starting with a
+    new beat, TLAST on the last beat of all. One packet on ``m_axis`` is one result. How elements
+    lie in a packet is told by :func:`mubinn.hw.axi_stream.slots`.
+
+    Without registers input is taken at once, and only ``aresetn`` ends a window early.
+
+    Parameters
+    ----------
+    core : component
+        With streams ``i`` and ``o`` of structures; ``last`` marks a window's last frame in ``i``,
+        and, where ``o`` has it, a window's last frame in ``o``. The reset of its registers makes
+        it ready for another window.
+    width : int
+        Bits of TDATA, a multiple of 8.
+    registers : bool
+        Add ``s_axi``, an AXI4-Lite port with :data:`mubinn.hw.register_map.CONTROL`.
+
+    Members
+    -------
+    aclk, aresetn : In(1)
+        Clock, rising edge; reset, active low, synchronous.
+    s_axis_*, m_axis_* : AXI4-Stream in and out
+    s_axi_* : AXI4-Lite, with `registers`
+    """
+
+    aclk: Any
+    aresetn: Any
+
+    def __init__(self, core: Any, *, width: int = 32, registers: bool = True) -> None:
+        self.core = core
+        self.reader = FrameReader(core.i.payload.shape(), width)
+        self.writer = FrameWriter(core.o.payload.shape(), width)
+        self.lite = AxiLite(CONTROL) if registers else None
+        members: dict[str, Any] = {"aclk": In(1), "aresetn": In(1)}
+        ports = {"s_axis": stream_members(width, In), "m_axis": stream_members(width, Out)}
+        if self.lite is not None:
+            ports["s_axi"] = lite_members(self.lite.address_width)
+        for prefix, signals in ports.items():
+            members |= {f"{prefix}_{name}": member for name, member in signals.items()}
+        super().__init__(members)
+
+    def elaborate(self, platform: Any) -> Module:
+        """Return reader, core, writer and what watches over them."""
+        m = Module()
+        domain: Any = ClockDomain("sync")
+        m.domains.sync = domain
+        m.d.comb += [domain.clk.eq(self.aclk), domain.rst.eq(~self.aresetn)]
+        m.submodules.control = control = AxiControl()
+        m.submodules.reader = ResetInserter(control.clear)(self.reader)
+        m.submodules.core = ResetInserter(control.clear)(self.core)
+        m.submodules.writer = self.writer
+        wiring.connect(m, self.reader.o, self.core.i)
+        wiring.connect(m, self.core.o, self.writer.i)
+        self._streams(m, control)
+        self._watch(m, control)
+        if self.lite is None:
+            m.d.comb += control.command.start.eq(1)
+        else:
+            m.submodules.lite = self.lite
+            self._registers(m, control, self.lite)
+        return m
+
+    def _port(self, name: str) -> Any:
+        return getattr(self, name)
+
+    def _streams(self, m: Module, control: AxiControl) -> None:
+        """Connect the ports: beats go to the reader, are forgotten, or wait."""
+        i, o = self.reader.i, self.writer.o
+        valid, ready = self._port("s_axis_tvalid"), self._port("s_axis_tready")
+        last = self._port("s_axis_tlast")
+        m.d.comb += [
+            i.payload.data.eq(self._port("s_axis_tdata")),
+            i.payload.last.eq(last),
+            i.valid.eq(valid & control.take),
+            ready.eq(control.discard | (control.take & i.ready)),
+            control.beat.valid.eq(valid & ready),
+            control.beat.last.eq(last),
+            self._port("m_axis_tdata").eq(o.payload.data),
+            self._port("m_axis_tlast").eq(o.payload.last),
+            self._port("m_axis_tvalid").eq(o.valid),
+            o.ready.eq(self._port("m_axis_tready")),
+        ]
+
+    def _watch(self, m: Module, control: AxiControl) -> None:
+        """Tell the control what passes."""
+        frames, results = self.core.i, self.core.o
+        ends = getattr(results.payload, LAST) if LAST in self.writer.layout.members else 1
+        m.d.comb += [
+            control.frame.valid.eq(frames.valid & frames.ready),
+            control.frame.last.eq(getattr(frames.payload, LAST)),
+            control.result.eq(results.valid & results.ready & ends),
+            control.sending.eq(self.writer.o.valid | results.valid),
+            control.fault.eq(self.reader.fault),
+        ]
+
+    def _registers(self, m: Module, control: AxiControl, lite: AxiLite) -> None:
+        """Connect AXI4-Lite and the registers."""
+        for name in lite.axi.signature.members:
+            port, inner = self._port(f"s_axi_{name}"), getattr(lite.axi, name)
+            flow = lite_members(lite.address_width)[name].flow
+            m.d.comb += inner.eq(port) if flow == In else port.eq(inner)
+        write, read = lite.write.control, lite.read
+        with m.If(write.valid):
+            m.d.comb += control.command.as_value().eq(write.data)
+        m.d.comb += [read.id.eq(ID), read.status.eq(control.status)]
+        m.d.comb += [getattr(read, name).eq(getattr(control, name)) for name in COUNTERS]

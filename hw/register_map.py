@@ -1,0 +1,89 @@
+"""The registers of an accelerator: one description for hardware, C header, driver and page."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+ID = 0x4D754269
+"""What register ID reads: "MuBi" in ASCII."""
+
+BYTES = 4
+"""Registers are words of 32 bits."""
+
+
+class Access(StrEnum):
+    """Who may do what: reading a write-only register gives an error response, as does the rest."""
+
+    READ = "read"
+    WRITE = "write"
+    BOTH = "read, write"
+
+
+@dataclass(frozen=True)
+class Bits:
+    """A field of a register: lowest bit, width and meaning."""
+
+    lowest: int
+    width: int
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Register:
+    """A register: byte offset, access, meaning, fields by name."""
+
+    offset: int
+    access: Access
+    meaning: str
+    fields: Mapping[str, Bits] = field(default_factory=dict)
+
+
+CONTROL: dict[str, Register] = {
+    "id": Register(0x00, Access.READ, f"always {ID:#x}"),
+    "control": Register(
+        0x04,
+        Access.WRITE,
+        "commands; a bit written 1 acts once",
+        {
+            "start": Bits(0, 1, "take input from now on"),
+            "abort": Bits(
+                1,
+                1,
+                "forget all windows under way; input is discarded up to the TLAST of a window of "
+                "which a part has been taken",
+            ),
+            "reset": Bits(
+                2,
+                1,
+                "return to the state after reset: no input is taken before the next start, the "
+                "next one begins a window; loaded memories and a result being sent stay",
+            ),
+        },
+    ),
+    "status": Register(
+        0x08,
+        Access.READ,
+        "state",
+        {
+            "started": Bits(0, 1, "input is taken"),
+            "busy": Bits(1, 1, "a window is under way"),
+            "discarding": Bits(2, 1, "input is discarded up to the next TLAST"),
+            "result": Bits(3, 1, "a result waits to be taken, or is being sent"),
+            "fault": Bits(
+                4,
+                1,
+                "TLAST came before a frame's last beat: the windows under way were dropped; "
+                "cleared by abort and reset",
+            ),
+        },
+    ),
+    "cycles": Register(
+        0x0C,
+        Access.READ,
+        "clock cycles of the last window, from its first beat or the result before it, whichever "
+        "came later, to its result",
+    ),
+    "windows": Register(0x10, Access.READ, "results since reset, modulo 2^32"),
+    "steps": Register(0x14, Access.READ, "frames of the window under way, or of the last one"),
+}
+"""What every build has."""
