@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mubinn.cli.common import (
-    QUANTIZED_MODEL,
-    bundled,
     check_file,
+    datapath_option,
     json_option,
+    open_quantized,
     print_json,
     print_table,
     working,
@@ -26,7 +26,7 @@ from mubinn.golden.errors import MubinnError
 
 if TYPE_CHECKING:
     from mubinn.golden.fixed import Ints
-    from mubinn.golden.lstm_model import QuantizedLstm, QuantizedModel
+    from mubinn.golden.lstm_model import QuantizedLayer, QuantizedModel
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,7 @@ class LayerReport:
 @click.option(
     "--waves", type=click.Path(path_type=Path), metavar="FILE.fst", help="Write waveforms."
 )
+@datapath_option
 @json_option
 def simulate(
     model: Path | None,
@@ -90,6 +91,7 @@ def simulate(
     simulator: str,
     pause: float,
     waves: Path | None,
+    datapath: str | None,
     as_json: bool,
 ) -> None:
     """Simulate the layers of MODEL (by default the bundled EEG model at (3,3)) on EEG.
@@ -103,13 +105,13 @@ def simulate(
       mubinn simulate
       mubinn simulate my.mubinn --data my.npz --windows 20
       mubinn simulate --steps 10 --simulator icarus --waves layer.fst
+      mubinn simulate --datapath threshold
     """
     from mubinn.cli.recordings import open_eeg
-    from mubinn.golden.model_file import load_model
 
     if waves is not None:
         check_file(waves)
-    loaded = load_model(model or bundled(QUANTIZED_MODEL))
+    loaded = open_quantized(model, datapath)
     if waves is not None and len(loaded.layers) > 1:
         raise MubinnError("Waveforms are of one layer, and the model has several: drop --waves.")
     eeg, name = open_eeg(data, labels=labels, features=loaded.features)
@@ -164,7 +166,7 @@ def _check(model: QuantizedModel, index: int, codes: Ints, **options: Any) -> La
     )
 
 
-def values(layer: QuantizedLstm, codes: Ints) -> dict[str, int]:
+def values(layer: QuantizedLayer, codes: Ints) -> dict[str, int]:
     """Return how many values each signal of the golden trace has in one window of `codes`."""
     from mubinn.golden.bit_true import run_layer
 
