@@ -8,7 +8,7 @@ of the paper's Figure 3 that hold them, for layer 0, 1, ...:
 ``0.M_w.wx``, ``0.M_w.wh``             weight level bits
 ``0.M_B.b``                            level bits of the folded bias
 ``0.M_s.wx``, ``.wh``, ``.b``          scales of weights and bias, int64 [groups, levels]
-``0.M_g.f.scales``, ``.offset``, ...   quantizers of f, i, g, o, c and h
+``0.M_g.f.scales``, ``.offset``, ...   quantizers of f, i, g, o, c and h; of a GRU z, r, n and h
 ``dense.M_w.w``, ``dense.M_B.b``       classifier level bits, and ``dense.M_s.w``, ``dense.M_s.b``
 =====================================  =========================================================
 
@@ -32,6 +32,7 @@ from mubinn.golden.fixed import Bits, Floats
 from mubinn.golden.float_model import (
     CELLS,
     GATES,
+    GRU_GATES,
     RESETS,
     FloatGru,
     FloatLayer,
@@ -39,7 +40,14 @@ from mubinn.golden.float_model import (
     FloatModel,
     Preprocessing,
 )
-from mubinn.golden.lstm_model import Formats, QuantizedDense, QuantizedLstm, QuantizedModel
+from mubinn.golden.gru_model import QuantizedGru
+from mubinn.golden.lstm_model import (
+    Formats,
+    QuantizedDense,
+    QuantizedLayer,
+    QuantizedLstm,
+    QuantizedModel,
+)
 from mubinn.golden.scales import LevelTensor, Quantizer
 from mubinn.golden.structure import Reader
 
@@ -139,7 +147,8 @@ def _of_quantized(model: QuantizedModel) -> Container:
     tensors: dict[str, npt.NDArray[Any]] = {}
     layers = []
     for index, layer in enumerate(model.layers):
-        quantizers = {**layer.gates, "c": layer.c, "h": layer.h}
+        own = {"c": layer.c} if isinstance(layer, QuantizedLstm) else {}
+        quantizers = {**layer.gates, **own, "h": layer.h}
         names = {f"{index}.M_g.{name}": q for name, q in quantizers.items()}
         fractions = {name: q.fraction for name, q in quantizers.items()}
         if index == 0:
@@ -152,6 +161,7 @@ def _of_quantized(model: QuantizedModel) -> Container:
         stored = _store(tensors, str(index), LAYER_TENSORS, parts)
         layers.append(
             {
+                "cell": model.cell,
                 "datapath": layer.datapath,
                 "formats": asdict(layer.formats),
                 "fractions": fractions,
@@ -184,7 +194,7 @@ def _store(
 
 
 def _to_quantized(reader: Reader) -> QuantizedModel:
-    layers: list[QuantizedLstm] = []
+    layers: list[QuantizedLayer] = []
     for index, part in enumerate(reader.parts("layers")):
         below = layers[-1].h if layers else None
         layers.append(_to_layer(part, str(index), below))
@@ -192,7 +202,7 @@ def _to_quantized(reader: Reader) -> QuantizedModel:
     return QuantizedModel(tuple(layers), QuantizedDense(w, b), **_common_of(reader))
 
 
-def _to_layer(reader: Reader, prefix: str, below: Quantizer | None) -> QuantizedLstm:
+def _to_layer(reader: Reader, prefix: str, below: Quantizer | None) -> QuantizedLayer:
     def quantizer(memory: str, name: str) -> Quantizer:
         stem = f"{prefix}.{memory}.{name}"
         scales = reader.tensor(f"{stem}.scales", "<i8")
@@ -201,14 +211,20 @@ def _to_layer(reader: Reader, prefix: str, below: Quantizer | None) -> Quantized
 
     fractions = reader.part("fractions")
     x = below or quantizer("M_x", "x")
-    gates = {name: quantizer("M_g", name) for name in GATES}
-    h, c = quantizer("M_g", "h"), quantizer("M_g", "c")
+    # Files without the fields cell and datapath are older than the choices.
+    cell = reader.choice("cell", CELLS)
+    gates = {name: quantizer("M_g", name) for name in (GATES if cell == "lstm" else GRU_GATES)}
+    h = quantizer("M_g", "h")
     wx, wh, b = _restore(reader.part("stored"), prefix, LAYER_TENSORS)
     names = ("z_width", "z_fraction", "y_fraction", "segment_bits")
     formats = reader.part("formats")
     sizes = {name: formats.integer(name, 0, 64) for name in names}
-    # Files without the field are older than the choice.
     datapath: Any = reader.text("datapath", "figure3")
+    if cell == "gru":
+        if datapath != QuantizedGru.datapath:
+            raise MubinnError(f"a GRU has no datapath {datapath!r}: make the file anew.")
+        return QuantizedGru(x, h, gates, wx, wh, b, Formats(**sizes))
+    c = quantizer("M_g", "c")
     return QuantizedLstm(x, h, c, gates, wx, wh, b, Formats(**sizes), datapath)
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mubinn.golden.float_model import GATES, FloatGru, FloatLstm, FloatModel
+from mubinn.golden.float_model import GATES, GRU_GATES, FloatGru, FloatLstm, FloatModel
+from mubinn.golden.gru_model import QuantizedGru
 from mubinn.golden.levels import Levels
 from mubinn.golden.lstm_model import Formats, QuantizedDense, QuantizedLstm, QuantizedModel
 from mubinn.golden.scales import LevelTensor, Quantizer
@@ -69,6 +70,51 @@ def build(
     return QuantizedModel(tuple(layers), QuantizedDense(w, b), readout, meta={"fold": "0"})
 
 
+def gru_layer_of(rng, levels, features, hidden, x=None, per_row=False, offsets=True, formats=None):
+    x = x or quantizer(rng, levels.x, 6, rng.integers(-9, 9, features) if offsets else 0)
+    h = quantizer(rng, levels.h, 7, 5 if offsets else 0)
+    half = 128 if offsets else 0
+    gates = {g: quantizer(rng, levels.gate, 8, 0 if g == "n" else half) for g in GRU_GATES}
+    rows, fractions = 4 * hidden, (9, 7)
+    groups = rows if per_row else 4
+    wx = level_tensor(rng, (levels.w, rows, features), groups, fractions[0])
+    wh = level_tensor(rng, (levels.w, rows, hidden), groups, fractions[1])
+    # Row z, r, nh, nx: nh reads h alone, nx reads x alone.
+    quarter = groups // 4
+    for tensor, row in ((wx, 2), (wh, 3)):
+        scales = tensor.scales.copy()
+        scales[row * quarter : (row + 1) * quarter] = 0
+        object.__setattr__(tensor, "scales", scales)
+    fraction = max(x.fraction + fractions[0], h.fraction + fractions[1])
+    b = level_tensor(rng, (levels.b, rows), 4, fraction, top=1 << 13)
+    return QuantizedGru(x, h, gates, wx, wh, b, formats or Formats())
+
+
+def build_quantized_gru(
+    seed=0,
+    levels=(3, 3),
+    features=5,
+    hidden=4,
+    classes=3,
+    depth=1,
+    per_row=False,
+    offsets=True,
+    readout="mean",
+    formats=None,
+    **own,
+):
+    rng = np.random.default_rng(seed)
+    counts = levels if isinstance(levels, Levels) else Levels.of(*levels, **own)
+    layers = []
+    for _ in range(depth):
+        below = layers[-1] if layers else None
+        size, x = (below.hidden, below.h) if below else (features, None)
+        layers.append(gru_layer_of(rng, counts, size, hidden, x, per_row, offsets, formats))
+    w = level_tensor(rng, (counts.w, classes, hidden), classes if per_row else 1, 8)
+    b = level_tensor(rng, (counts.b, classes), 1, layers[-1].h.fraction + 8)
+    return QuantizedModel(tuple(layers), QuantizedDense(w, b), readout, meta={"fold": "0"})
+
+
 def build_float(seed=0, features=5, hidden=4, classes=3, depth=1, c_clip=1.0, readout="mean"):
     rng = np.random.default_rng(seed)
 
@@ -128,3 +174,9 @@ def random_float():
 def random_float_gru():
     """Return the factory of random float GRUs, values exact in float32."""
     return build_gru
+
+
+@pytest.fixture(scope="session")
+def random_gru():
+    """Return the factory of random quantized GRUs."""
+    return build_quantized_gru
