@@ -1,10 +1,10 @@
 """XNOR multiplier: the dot product of two vectors of signs (the paper's Fig. 2 and Eq. 8)."""
 
-from amaranth.hdl import Cat, Const, Module, Signal, signed
+from amaranth.hdl import Cat, Const, Module, signed
 from amaranth.lib import data
 
 from mubinn.golden.xnor_multiplier import XnorMultiplierParams
-from mubinn.hw.popcount import popcount
+from mubinn.hw.match_heap import match_heap
 from mubinn.hw.unit import StreamUnit
 
 
@@ -17,8 +17,8 @@ class XnorMultiplier(StreamUnit):
     Parameters
     ----------
     params : XnorMultiplierParams
-    network : str
-        See :func:`mubinn.hw.popcount.popcount`.
+    target : str
+        See :func:`mubinn.hw.match_heap.match_heap`.
 
     Members
     -------
@@ -27,9 +27,9 @@ class XnorMultiplier(StreamUnit):
     o : Out(stream of {dot: signed(dot_width)})
     """
 
-    def __init__(self, params: XnorMultiplierParams, *, network: str = "carry-save") -> None:
+    def __init__(self, params: XnorMultiplierParams, *, target: str = "asic") -> None:
         self.params = params
-        self.network = network
+        self.target = target
         super().__init__(
             data.StructLayout({"a": params.lanes, "w": params.lanes}),
             data.StructLayout({"dot": signed(params.dot_width)}),
@@ -38,14 +38,7 @@ class XnorMultiplier(StreamUnit):
     def compute(self, m: Module) -> None:
         """Add the XNOR gates and the count."""
         lanes, i = self.params.lanes, self.i.payload
-        same = Signal(lanes)
-        m.d.comb += same.eq(~(i.a ^ i.w))
-        half = popcount(
-            m,
-            [same[k] for k in range(lanes)],
-            self.params.dot_width - 1,
-            constant=-((lanes + 1) // 2),
-            arrival=1,
-            network=self.network,
-        )
-        m.d.comb += self.o.payload.dot.eq(Cat(Const(lanes & 1, 1), half))
+        heap = match_heap(m, self.params.dot_width - 1, target=self.target)
+        heap.add_matches(i.a, i.w)
+        heap.add_const(-((lanes + 1) // 2))
+        m.d.comb += self.o.payload.dot.eq(Cat(Const(lanes & 1, 1), heap.sum()))

@@ -8,6 +8,7 @@ import pytest
 from amaranth.hdl import Module, Value
 
 import mubinn.sim.tb_unit
+from mubinn.golden.merged_dot import DotPart
 from mubinn.hw.unit import StreamUnit
 from mubinn.sim.compare import SimulationMismatch
 from mubinn.sim.toolchain import icarus_available
@@ -24,6 +25,7 @@ SIZES: dict[str, tuple[Any, ...]] = {
     "float_to_fixed": (16, 8),
     "level_table": (2,),
     "mac": (3, 8, 12, 24),
+    "merged_dot": ((DotPart("x", 5, (1, 0), (1, 0)), DotPart("h", 9, (0,), (0,))), 6),
     "mlb_decoder": (3, 9, 8, 12),
     "mlb_encoder": (3, 12, 11, 10),
     "pointwise": (3, 3, 3, 3, True, False, True, False, 12, 18),

@@ -23,6 +23,7 @@ UNITS = (
     "level_table",
     "lstm_cell",
     "mac",
+    "merged_dot",
     "mlb_decoder",
     "mlb_encoder",
     "pointwise",
