@@ -84,7 +84,7 @@ def test_more_levels_come_closer_to_the_float_model(random_float, depth):
 
 
 def test_is_reproducible_and_samples_by_seed(random_float, monkeypatch):
-    monkeypatch.setattr("mubinn.golden.quantize.SAMPLE", 100)
+    monkeypatch.setattr("mubinn.golden.quantize_parts.SAMPLE", 100)
     model, levels = random_float(5), Levels.of(2, 2)
     first, again, other = (quantize(model, levels, windows(), seed=s) for s in (0, 0, 1))
     assert first.layers[0].x.scales.tolist() == again.layers[0].x.scales.tolist()

@@ -1,0 +1,73 @@
+"""Post-training quantization of a GRU layer."""
+
+import numpy as np
+
+from mubinn.golden.errors import MubinnError
+from mubinn.golden.fixed import Floats
+from mubinn.golden.float_model import GRU_GATES, FloatGru
+from mubinn.golden.gru_model import QuantizedGru
+from mubinn.golden.lstm_model import INPUT_FRACTION
+from mubinn.golden.quantize_parts import FitOptions, fit_activation, fit_sums
+from mubinn.golden.scales import Quantizer
+
+
+def gru_layer(
+    rng: np.random.Generator,
+    layer: FloatGru,
+    x: Quantizer,
+    inputs: Floats,
+    run: dict[str, Floats],
+    h_offset: Floats | float,
+    options: FitOptions,
+) -> QuantizedGru:
+    """Return the layer in level bits.
+
+    Parameters
+    ----------
+    rng : Generator
+        Of the samples that activation scales are fitted to.
+    layer : FloatGru
+    x : Quantizer
+        Of the layer's input.
+    inputs : float64 [windows, T, I]
+    run : dict of float64 arrays
+        Intermediates of the float layer on `inputs`.
+    h_offset : float
+    options : FitOptions
+
+    Raises
+    ------
+    MubinnError
+        For a layer that resets before the product, offsets of h that differ between cells, and
+        scales out of range.
+    """
+    if layer.reset == "before":
+        raise MubinnError(
+            "the GRU resets its state before the recurrent product, which needs the reset gates of "
+            "all cells before any candidate: train it with the reset after the product, as PyTorch "
+            "does, Keras with reset_after=True, and ONNX with linear_before_reset=1."
+        )
+    if np.ndim(h_offset):
+        raise MubinnError("a GRU takes one offset of h for all cells: give one number.")
+    levels, formats = options.levels, options.formats
+    gates = {}
+    for name, y in zip(GRU_GATES, np.split(run["y"], 3, axis=-1), strict=True):
+        offset = 0.0 if name == "n" else options.gate_offset
+        gates[name] = fit_activation(rng, y, levels.count("gate"), offset, formats.y_fraction)
+    most = INPUT_FRACTION
+    h = fit_activation(rng, run["h"], levels.count("h"), h_offset, most, form=options.form)
+    weights = row_weights(layer)
+    wx, wh, b = fit_sums(weights, x, h, options, run["h"], inputs)
+    return QuantizedGru(x, h, gates, wx, wh, b, formats)
+
+
+def row_weights(layer: FloatGru) -> tuple[Floats, Floats, Floats]:
+    """Return W_x [4H, I], W_h [4H, H] and the bias [4H] of the rows z, r, nh, nx of each cell."""
+    gates = 2 * layer.hidden
+    none_x = np.zeros((layer.hidden, layer.features))
+    none_h = np.zeros((layer.hidden, layer.hidden))
+    return (
+        np.concatenate([layer.wx[:gates], none_x, layer.wx[gates:]]),
+        np.concatenate([layer.wh, none_h]),
+        np.concatenate([layer.b[:gates], layer.bn, layer.b[gates:]]),
+    )
