@@ -18,6 +18,7 @@ def _lazy(module: str, function: str) -> Benchmark:
 BENCHMARKS: dict[str, Benchmark] = {
     "inference": _lazy("mubinn.cli.bench_inference", "bench_inference"),
     "table1": _lazy("mubinn.cli.bench_table1", "bench_table1"),
+    "threshold": _lazy("mubinn.cli.bench_threshold", "bench_threshold"),
     "simulate": _lazy("mubinn.cli.bench_simulate", "bench_simulate"),
 }
 """Name to function; a function returns ``{"figures": [...], "versions": {}, "parameters": {}}``."""

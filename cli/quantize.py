@@ -138,7 +138,7 @@ def quantize(
     if data is None:
         check_prepared(start, imported["normalise"])
     eeg, name = open_eeg(data, labels=labels, features=start.features)
-    fold = _held_out(start, eeg if name != SYNTHETIC else None, measure)
+    fold = held_out(start, eeg if name != SYNTHETIC else None, measure)
     with working(f"quantizing at {counts}", as_json):
         how: dict[str, Any] = {
             "granularity": granularity,
@@ -163,7 +163,7 @@ def quantize(
     _tell(output, counts, notes, as_json)
 
 
-def _held_out(model: FloatModel, eeg: EegSet | None, measure: bool) -> int | None:
+def held_out(model: FloatModel | QuantizedModel, eeg: EegSet | None, measure: bool) -> int | None:
     """Return the fold that training held out, None where the model names none that `eeg` has."""
     fold: object = None
     with contextlib.suppress(ValueError, KeyError, TypeError):

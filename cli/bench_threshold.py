@@ -1,0 +1,104 @@
+"""``mubinn bench threshold``: the threshold datapath beside that of Figure 3, after the sums z.
+
+Both tails are those of one model, its scales or thresholds constants in the logic, registers
+included, through the same synthesis for the least delay. `delay_ratio` compares the worst paths
+between registers, and so the clocks; `latency_ratio` the time from the sum of the last gate to the
+new state, which takes fewer of the shorter cycles. The accuracy is that of one set of weights and
+scales on the windows that training held out.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from mubinn.cli.common import QUANTIZED_MODEL, bundled
+from mubinn.cli.quantize import held_out
+from mubinn.cli.recordings import SYNTHETIC, open_eeg, prepared
+from mubinn.golden.inference import infer
+from mubinn.golden.lstm_cell import LstmCellParams
+from mubinn.golden.lstm_model import DATAPATHS, Datapath, QuantizedModel
+from mubinn.golden.model_file import load_model
+from mubinn.hw.tail import make_tail, tail_class
+from mubinn.synth.flow import SynthJob, synthesize, to_verilog, tool_versions
+from mubinn.synth.fpga import synthesize_cells
+from mubinn.synth.liberty import builtin_library
+from mubinn.synth.targets import estimate, find_target
+
+TOP = "tail"
+FPGA = "xc7"
+
+
+def bench_threshold(model: QuantizedModel | None = None) -> dict[str, Any]:
+    """Return area, delay and accuracy of both datapaths of a model, by default the bundled one."""
+    model = model or load_model(bundled(QUANTIZED_MODEL))
+    library = builtin_library()
+    tails = {datapath: _tail(model, datapath) for datapath in DATAPATHS}
+    accuracy, about = _accuracy(model)
+
+    def ratio(name: str) -> float:
+        return float(tails["figure3"][name]) / float(tails["threshold"][name])
+
+    return {
+        "figures": [
+            _figure("area_ratio", ratio("area_um2"), "ratio", ">= 3"),
+            _figure("delay_ratio", ratio("delay_ps"), "ratio", ">= 2"),
+            _figure("latency_ratio", ratio("latency_ps"), "ratio", ""),
+            _figure("lut_ratio", ratio("luts"), "ratio", ""),
+            _figure(
+                "accuracy_difference",
+                100 * (accuracy["threshold"] - accuracy["figure3"]),
+                "points",
+                ">= 0",
+            ),
+        ],
+        "versions": tool_versions(),
+        "parameters": {
+            "levels": str(model.levels),
+            "features": model.features,
+            "hidden": model.layers[0].hidden,
+            "library": library.name,
+            "luts_of": FPGA,
+            **{f"{name}_{d}": value for d in DATAPATHS for name, value in tails[d].items()},
+            **{f"accuracy_{datapath}": accuracy[datapath] for datapath in DATAPATHS},
+            **about,
+        },
+    }
+
+
+def _figure(name: str, value: float, unit: str, goal: str) -> dict[str, Any]:
+    return {"name": name, "value": value, "unit": unit, "goal": goal}
+
+
+def _tail(model: QuantizedModel, datapath: Datapath) -> dict[str, float]:
+    """Return what the first layer's tail takes in cells and on the FPGA."""
+    params = LstmCellParams(model.with_datapath(datapath).lstm_layers[0])
+    job = SynthJob(to_verilog(make_tail(params), TOP), TOP)
+    found = synthesize(job, library=builtin_library())
+    target, stages = find_target(FPGA), tail_class(params).latency(params)
+    commands = (target.synth.format(top=TOP),)
+    used = estimate(target, synthesize_cells(job, commands)["cells"])
+    return {
+        "area_um2": found.area_um2,
+        "delay_ps": found.delay_ps,
+        "stages": stages,
+        "latency_ps": stages * found.delay_ps,
+        "gates": found.gates,
+        "depth": found.depth,
+        "flipflops": found.flipflops,
+        "luts": used["LUT"],
+    }
+
+
+def _accuracy(model: QuantizedModel) -> tuple[dict[str, float], dict[str, Any]]:
+    """Return the accuracy of each datapath, and on what it was measured."""
+    eeg, name = open_eeg(None, features=model.features)
+    fold = held_out(model, eeg if name != SYNTHETIC else None, False)
+    test = np.flatnonzero(eeg.fold == fold) if fold is not None else np.arange(len(eeg.x))
+    x, y = prepared(model, eeg.x[test]), eeg.y[test]
+    classes = {d: infer(model.with_datapath(d), x).classes for d in DATAPATHS}
+    about = {
+        "data": name if fold is None else f"fold {fold} of {name}",
+        "windows": len(x),
+        "equal_decisions": float((classes["figure3"] == classes["threshold"]).mean()),
+    }
+    return {d: float((found == y).mean()) for d, found in classes.items()}, about
