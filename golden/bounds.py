@@ -26,8 +26,9 @@ import numpy.typing as npt
 
 from mubinn.golden.activation import ActivationParams, exact
 from mubinn.golden.fixed import Floats
-from mubinn.golden.float_model import GATES, FloatLstm, FloatModel
-from mubinn.golden.lstm_model import QuantizedLstm, QuantizedModel
+from mubinn.golden.float_model import GATES, FloatGru, FloatLayer, FloatLstm, FloatModel
+from mubinn.golden.gru_model import QuantizedGru
+from mubinn.golden.lstm_model import QuantizedLayer, QuantizedLstm, QuantizedModel
 from mubinn.golden.reference import FloatQuantizer, LayerQuantizers
 from mubinn.golden.scales import Quantizer
 
@@ -54,19 +55,16 @@ def dequantize(model: QuantizedModel) -> tuple[FloatModel, list[LayerQuantizers]
     FloatModel, list of LayerQuantizers
         Arguments of `reference.logits` and `reference.run_layer`.
     """
-    layers, quantizers = [], []
+    layers: list[FloatLayer] = []
+    quantizers = []
     for index, layer in enumerate(model.layers):
-        wx, wh = layer.wx.float_values, layer.wh.float_values
-        x_offset = np.broadcast_to(layer.x.float_offset, layer.features)
-        h_offset = np.broadcast_to(layer.h.float_offset, layer.hidden)
-        bias = layer.b.float_values - wx @ x_offset - wh @ h_offset
-        layers.append(FloatLstm(wx, wh, bias))
+        layers.append(_float_layer(layer))
         quantizers.append(
             LayerQuantizers(
                 x=_float(layer.x) if index == 0 else FloatQuantizer(),
                 h=_float(layer.h),
                 c=_float(layer.c),
-                gates={name: _float(layer.gates[name]) for name in GATES},
+                gates={name: _float(quantizer) for name, quantizer in layer.gates.items()},
             )
         )
     top, dense = model.layers[-1], model.dense
@@ -74,6 +72,18 @@ def dequantize(model: QuantizedModel) -> tuple[FloatModel, list[LayerQuantizers]
     bd = dense.b.float_values - wd @ np.broadcast_to(top.h.float_offset, top.hidden)
     floats = FloatModel(tuple(layers), wd, bd, model.readout, model.preprocessing, dict(model.meta))
     return floats, quantizers
+
+
+def _float_layer(layer: QuantizedLayer) -> FloatLayer:
+    wx, wh = layer.wx.float_values, layer.wh.float_values
+    x_offset = np.broadcast_to(layer.x.float_offset, layer.features)
+    h_offset = np.broadcast_to(layer.h.float_offset, layer.hidden)
+    bias = layer.b.float_values - wx @ x_offset - wh @ h_offset
+    if isinstance(layer, QuantizedLstm):
+        return FloatLstm(wx, wh, bias)
+    gates, over_h, over_x = np.split(np.arange(len(bias)), (2 * layer.hidden, 3 * layer.hidden))
+    x_rows, h_rows = np.concatenate([gates, over_x]), np.concatenate([gates, over_h])
+    return FloatGru(wx[x_rows], wh[h_rows], bias[x_rows], bias[over_h])
 
 
 def _float(quantizer: Quantizer) -> FloatQuantizer:
@@ -131,6 +141,17 @@ def step_bounds(layer: QuantizedLstm) -> StepBounds:
     tanh_c = activation_bound(formats.activation("c"), layer.c.fraction)
     y = {name: activation_bound(formats.activation(name), layer.z_fraction) for name in GATES}
     return StepBounds(y, tanh_c, float(np.ldexp(o.peak, -o.fraction)) * tanh_c)
+
+
+def gru_bounds(layer: QuantizedGru) -> Mapping[str, float]:
+    """Return bounds on abs(bit-true - reference) of y of z, r and n, in one step from equal codes.
+
+    That of n holds where the codes of r are equal; n_raw is then equal, and so are h_raw and h
+    where all codes are: products of dyadic numbers below 2**52.
+    """
+    sigmoid, tanh = (layer.formats.activation(name) for name in "fg")
+    gate = activation_bound(sigmoid, layer.z_fraction)
+    return {"z": gate, "r": gate, "n": activation_bound(tanh, layer.n_raw_fraction)}
 
 
 def margin(value: npt.ArrayLike, quantizer: FloatQuantizer) -> Floats:

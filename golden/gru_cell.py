@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from mubinn.golden.activation import activation
 from mubinn.golden.cell_params import CellParams, encoder_params
-from mubinn.golden.fixed import signed_width, unsigned_width
+from mubinn.golden.fixed import Ints, signed_width, unsigned_width
 from mubinn.golden.gru_model import QuantizedGru
 from mubinn.golden.lstm_cell import Trace, gate_sums
 from mubinn.golden.mac import MacParams, mac
@@ -92,19 +92,35 @@ def gru_cell(layer: QuantizedGru, x: npt.ArrayLike, h: npt.ArrayLike) -> Trace:
     -------
     dict of int64 arrays
         ``dot_x, prod_x [..., 4H, A W]``, ``dot_h, prod_h [..., 4H, W_h W]``, ``z [..., 4H]``, the
-        sums of the rows; ``z_q, y, gate [..., 3H]`` of z, r and n; ``rnh, n_raw, h_raw, h
-        [..., H]``; gate and h are codes.
+        sums of the rows, and what `gru_tail` adds.
     """
-    params, formats = GruCellParams(layer), layer.formats
-    codes = np.asarray(h, np.int64)
-    t = gate_sums(layer, x, codes)
-    z, r, nh, nx = np.split(t["z"], 4, axis=-1)
-    quantizers = layer.gates
-    z_q = [requantize(params.z_requantize, z), requantize(params.z_requantize, r)]
+    t = gate_sums(layer, x, h)
+    return t | gru_tail(layer, t["z"], np.asarray(h, np.int64))
+
+
+def gru_tail(layer: QuantizedGru, z: Ints, h: Ints) -> Trace:
+    """Return what the units of Figure 3 make of the sums of a GRU's rows.
+
+    Parameters
+    ----------
+    layer : QuantizedGru
+    z : int64 [..., 4H]
+    h : int64 [..., H]
+        Codes of the state before the step.
+
+    Returns
+    -------
+    dict of int64 arrays
+        ``z_q, y, gate [..., 3H]`` of z, r and n; ``rnh, n_raw, h_raw, h [..., H]``; gate and h are
+        codes.
+    """
+    params, formats, quantizers = GruCellParams(layer), layer.formats, layer.gates
+    update, r, nh, nx = np.split(z, 4, axis=-1)
+    z_q = [requantize(params.z_requantize, value) for value in (update, r)]
     ys = [activation(formats.activation("f"), value) for value in z_q]
     gates = [quantizers[n].encode(y, formats.y_fraction) for n, y in zip("zr", ys, strict=True)]
     reset = quantizers["r"]
-    t["rnh"] = mac(params.mac, gates[1], nh, reset.offset, reset.scales)
+    t: Trace = {"rnh": mac(params.mac, gates[1], nh, reset.offset, reset.scales)}
     t["n_raw"] = t["rnh"] + (nx << reset.fraction)
     z_q.append(requantize(params.n_requantize, t["n_raw"]))
     ys.append(activation(formats.activation("g"), z_q[2]))
@@ -115,7 +131,7 @@ def gru_cell(layer: QuantizedGru, x: npt.ArrayLike, h: npt.ArrayLike) -> Trace:
     # 1 - z has the level bits of z inverted.
     rest = gates[0] ^ ((1 << quantizers["z"].levels) - 1)
     t["h_raw"] = pointwise(
-        params.pointwise, rest, codes, gates[0], gates[2], layer.gamma_zh, layer.gamma_zn
+        params.pointwise, rest, h, gates[0], gates[2], layer.gamma_zh, layer.gamma_zn
     )
     t["h"] = layer.h.encode(t["h_raw"], layer.h_raw_fraction)
     return t

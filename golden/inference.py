@@ -24,6 +24,7 @@ import numpy as np
 
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.fixed import Ints
+from mubinn.golden.gru_inference import gru_scores
 from mubinn.golden.inference_bits import BitTables, depth, read_bits, words_of
 from mubinn.golden.inference_compiled import available, kernels
 from mubinn.golden.inference_gates import COMPARE_LIMIT
@@ -265,5 +266,11 @@ def infer(
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Inference:
-    """Return scores and classes of prepared windows; parameters as in `CompiledModel.infer`."""
+    """Return scores and classes of prepared windows; parameters as in `CompiledModel.infer`.
+
+    GRUs run without compiled tables, and without threads of their own.
+    """
+    if model.cell == "gru":
+        scores = gru_scores(model, x, batch, progress)
+        return Inference(scores, scores.argmax(axis=-1))
     return CompiledModel(model).infer(x, batch=batch, threads=threads, progress=progress)

@@ -11,6 +11,7 @@ from mubinn.golden.bit_true import run, run_layer
 from mubinn.golden.container import read_container, write_container
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.gru_cell import GruCellParams, gru_cell
+from mubinn.golden.inference import CompiledModel, infer
 from mubinn.golden.lstm_model import Formats
 from mubinn.golden.model_file import load_model, save_model
 from mubinn.golden.scales import LevelTensor, Quantizer
@@ -231,3 +232,20 @@ def test_a_gru_is_no_lstm(random_gru, random_model):
     with pytest.raises(MubinnError, match="is a GRU where an LSTM is needed"):
         gru.with_datapath("threshold")
     assert (gru.cell, lstm.cell) == ("gru", "lstm")
+
+
+@pytest.mark.parametrize("readout", ["last", "mean"])
+@pytest.mark.parametrize("depth", [1, 2])
+def test_inference_over_batches_gives_the_same_scores(random_gru, readout, depth):
+    model = random_gru(2, (2, 3), depth=depth, readout=readout, per_row=True)
+    x = np.random.default_rng(1).normal(size=(7, 9, model.features)).astype(np.float32)
+    _, scores, classes = run(model, model.encode_input(x))
+    done = []
+    found = infer(model, x, batch=3, progress=done.append)
+    assert (found.scores == scores).all()
+    assert (found.classes == classes).all()
+    assert done == [3, 3, 1]
+    with pytest.raises(MubinnError, match=r"data of shape \(7, 9\) are not"):
+        infer(model, x[:, :, 0])
+    with pytest.raises(MubinnError, match="is a GRU where an LSTM is needed"):
+        CompiledModel(model)

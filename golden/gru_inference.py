@@ -1,0 +1,78 @@
+"""Bit-true inference of GRUs over whole data sets: `mubinn.golden.bit_true.run` without its trace.
+
+Level bits and scales are taken together, so that a step's sums are two products of matrices of
+integers, exact in float64 within the limits of `mubinn.golden.limits`.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mubinn.golden.errors import MubinnError
+from mubinn.golden.fixed import Floats, Ints
+from mubinn.golden.gru_cell import gru_tail
+from mubinn.golden.gru_model import QuantizedGru
+from mubinn.golden.inference_input import Array
+from mubinn.golden.lstm_model import QuantizedModel
+
+
+def gru_scores(
+    model: QuantizedModel, x: Array, batch: int, progress: Callable[[int], None] | None = None
+) -> Ints:
+    """Return the scores of prepared windows, int64 [N, C], as `mubinn.golden.bit_true.run` does.
+
+    Parameters
+    ----------
+    model : QuantizedModel
+        A GRU.
+    x : float32 [N, T, I]
+    batch : int
+        Most windows computed at once.
+    progress : callable or None
+        Called with the count of windows just finished.
+
+    Raises
+    ------
+    MubinnError
+        On a wrong shape, another count of features, or NaN.
+    """
+    if x.ndim != 3 or not x.shape[1]:
+        raise MubinnError(
+            f"data of shape {x.shape} are not (windows, steps, channels): "
+            "prepare them as the model's input is."
+        )
+    scores = np.zeros((len(x), model.classes), np.int64)
+    for begin in range(0, len(x), batch):
+        part = slice(begin, begin + batch)
+        scores[part] = _scores(model, model.encode_input(x[part]))
+        if progress is not None:
+            progress(len(x[part]))
+    return scores
+
+
+def _scores(model: QuantizedModel, codes: Ints) -> Ints:
+    for layer in model.layers:
+        assert isinstance(layer, QuantizedGru)
+        codes = _run(layer, codes)
+    dense, h = model.dense, model.layers[-1].h
+    read = codes if model.readout == "mean" else codes[:, -1:]
+    # The sum of h over the steps is exact, and so is the sum of logits that it gives.
+    total = h.decode_signs(read).sum(axis=1)
+    return np.asarray(total @ dense.w.values.T + read.shape[1] * dense.b.values)
+
+
+def _run(layer: QuantizedGru, codes: Ints) -> Ints:
+    """Return the codes of h, int64 [N, T, H], of input codes [N, T, I]."""
+    shift_x = layer.z_fraction - layer.x.fraction - layer.wx.fraction
+    shift_h = layer.z_fraction - layer.h.fraction - layer.wh.fraction
+    wx: Floats = np.ldexp(layer.wx.values.T.astype(np.float64), shift_x)
+    wh: Floats = np.ldexp(layer.wh.values.T.astype(np.float64), shift_h)
+    h = np.broadcast_to(layer.h.zero_code(layer.hidden), (len(codes), layer.hidden))
+    steps = np.empty((*codes.shape[:2], layer.hidden), np.int64)
+    for t in range(codes.shape[1]):
+        over_x = layer.x.decode_signs(codes[:, t]).astype(np.float64) @ wx
+        over_h = layer.h.decode_signs(h).astype(np.float64) @ wh
+        z = (over_x + over_h).astype(np.int64) + layer.b.values
+        h = gru_tail(layer, z, h)["h"]
+        steps[:, t] = h
+    return steps
