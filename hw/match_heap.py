@@ -4,11 +4,10 @@ from typing import Protocol
 
 from amaranth.hdl import Module, Signal, Value
 
-from mubinn.hw.chain_heap import ChainHeap
 from mubinn.hw.compressor import BitHeap
 from mubinn.hw.xc7_heap import SliceHeap
 
-TARGETS = ("asic", "lut4", "xc7", "xc7-plain")
+TARGETS = ("asic", "xc7", "xc7-plain")
 
 
 class MatchHeap(Protocol):
@@ -63,9 +62,10 @@ def match_heap(m: Module, width: int, *, target: str = "asic", name: str = "coun
     Parameters
     ----------
     target : str
-        ``"asic"``: carry-save adders and a prefix adder, for standard cells. ``"lut4"``: carry
-        chains, for iCE40 and ECP5. ``"xc7"``: cells of Xilinx 7-series slices. ``"xc7-plain"``: the
-        same network as ``"xc7"`` in plain logic, for simulators without models of those cells.
+        ``"asic"``: carry-save adders and a prefix adder, for standard cells, and for FPGAs of
+        four-input LUTs, where trees of carry chains save nothing. ``"xc7"``: cells of Xilinx
+        7-series slices. ``"xc7-plain"``: the same network as ``"xc7"`` in plain logic, for
+        simulators without models of those cells.
 
     Raises
     ------
@@ -74,8 +74,6 @@ def match_heap(m: Module, width: int, *, target: str = "asic", name: str = "coun
     """
     if target == "asic":
         return GateHeap(m, width, name=name)
-    if target == "lut4":
-        return ChainHeap(m, width, name=name)
     if target not in TARGETS:
         raise ValueError(f"unknown target {target!r}; choose one of {', '.join(TARGETS)}")
     return SliceHeap(m, width, name=name, primitives=target == "xc7")
