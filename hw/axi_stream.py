@@ -25,7 +25,8 @@ class Slot:
         Of the element in the payload, in bits.
     start, size : int
         First bit and bits in the packet: whole bytes, a power of two of them up to 8, so that
-        software finds a native integer (sign- or zero-extended), little-endian.
+        software finds native integers, sign- or zero-extended, little-endian, aligned as in a
+        C structure.
     """
 
     name: str
@@ -58,6 +59,7 @@ def slots(layout: data.StructLayout) -> list[Slot]:
             ]
         for label, offset, shape in elements:
             size = slot_size(shape.width)
+            start = -(-start // min(size, 64)) * min(size, 64)
             found.append(Slot(label, offset, shape.width, shape.signed, start, size))
             start += size
     return found
@@ -208,7 +210,8 @@ class FrameWriter(wiring.Component):  # type: ignore[type-arg]
         payload = self.i.payload.as_value()
         parts: list[Value] = []
         for slot in slots(self.layout):
+            gap = slot.start - sum(len(part) for part in parts)
             bits = payload[slot.offset : slot.offset + slot.width]
             sign = bits[-1] if slot.signed else Const(0, 1)
-            parts += [bits, sign.replicate(slot.size - slot.width)]
+            parts += [Const(0, gap), bits, sign.replicate(slot.size - slot.width)]
         return Cat(*parts)

@@ -5,7 +5,6 @@ lengths ``input_sizes`` and ``output_sizes``; ``beat`` are the bytes of TDATA, `
 of a frame.
 """
 
-import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,46 +12,26 @@ import cocotb
 import numpy as np
 from cocotb.triggers import ClockCycles, RisingEdge
 from cocotb.utils import get_sim_time
-from cocotbext.axi import (
-    AxiLiteBus,
-    AxiLiteMaster,
-    AxiResp,
-    AxiStreamBus,
-    AxiStreamFrame,
-    AxiStreamSink,
-    AxiStreamSource,
-)
+from cocotbext.axi import AxiResp, AxiStreamFrame
 
 from mubinn.hw.register_map import CONTROL, ID
-from mubinn.sim.bench import CLOCK_NS, load_stimulus, start_clock
-
-# cocotbext-axi calls cocotb by names that have newer ones.
-warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"cocotbext\.")
+from mubinn.sim.axi_ports import Ports, reset_ports
+from mubinn.sim.bench import CLOCK_NS, load_stimulus
 
 COMMANDS = CONTROL["control"].fields
 STATUS = CONTROL["status"].fields
 
 
 class Shell:
-    """Drivers and monitors on all ports of a design that is in reset, its clock running."""
+    """The ports of a design, and the packets of the stimulus."""
 
-    def __init__(self, dut: Any) -> None:
-        self.dut = dut
-        reset = (dut.aclk, dut.aresetn, False)
-        self.source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), *reset)
-        self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), *reset)
-        self.lite = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axi"), *reset)
+    def __init__(self, ports: Ports) -> None:
+        self.dut, self.reset = ports.dut, ports.reset
+        self.source, self.sink, self.lite = ports.source, ports.sink, ports.lite
         stimulus = load_stimulus()
         self.inputs = cut(stimulus["inputs"], stimulus["input_sizes"])
         self.outputs = cut(stimulus["outputs"], stimulus["output_sizes"])
         self.beat, self.frame = int(stimulus["beat"]), int(stimulus["frame"])
-
-    async def reset(self) -> None:
-        """Hold reset for a few cycles."""
-        self.dut.aresetn.value = 0
-        await ClockCycles(self.dut.aclk, 3)
-        self.dut.aresetn.value = 1
-        await ClockCycles(self.dut.aclk, 2)
 
     def pause(self, part: float, seed: int) -> None:
         """Let both sides pause at random in `part` of the cycles."""
@@ -98,17 +77,8 @@ class Shell:
 
 async def started(dut: Any) -> Shell:
     """Start the clock, reset, and let input in."""
-    shell = await fresh(dut)
+    shell = Shell(await reset_ports(dut))
     await shell.command("start")
-    return shell
-
-
-async def fresh(dut: Any) -> Shell:
-    """Start the clock and reset. Nobody looks at the ports before the reset has done its work."""
-    dut.aresetn.value = 0
-    await start_clock(dut, "aclk", "no_reset")
-    shell = Shell(dut)
-    await shell.reset()
     return shell
 
 
@@ -203,7 +173,7 @@ async def cut_short(dut: Any) -> None:
 @cocotb.test(timeout_time=50, timeout_unit="ms")
 async def waits_for_start(dut: Any) -> None:
     """No beat is taken before the start; the state is told."""
-    shell = await fresh(dut)
+    shell = Shell(await reset_ports(dut))
     shell.source.send_nowait(AxiStreamFrame(shell.inputs[0]))
     await ClockCycles(dut.aclk, 50)
     assert await shell.flags() == set()

@@ -1,5 +1,6 @@
 """The AXI shell around a small core, held to the protocol by cocotbext-axi."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 from mubinn.golden.errors import MubinnError
 from mubinn.hw.axi_stream import beats, check_width, slot_size, slots
 from mubinn.hw.axi_top import AxiTop
+from mubinn.hw.interface import interface
 from mubinn.sim.runner import simulate
 from mubinn.sim.toolchain import icarus_available
 
@@ -68,8 +70,8 @@ def packets(width):
     for steps in lengths:
         x = random.integers(-(1 << IN_WIDTH - 1), 1 << IN_WIDTH - 1, (steps, FEATURES))
         inputs.append(padded(x.astype("<i2"), width).ravel())
-        result = padded(x.sum(0, keepdims=True).astype("<i4"), width=8)
-        result = np.concatenate([[steps], result.ravel()]).astype(np.uint8)
+        sums = x.sum(0, keepdims=True).astype("<i4").view(np.uint8)
+        result = np.concatenate([[steps, 0, 0, 0], sums.ravel()]).astype(np.uint8)
         outputs.append(padded(result[None], width).ravel())
     return {
         "inputs": np.concatenate(inputs),
@@ -88,6 +90,22 @@ def test_windows_pass_whatever_happens(width):
         design, top="axi", bench="mubinn.sim.tb_axi_top", stimulus=packets(width), simulator=QUICK
     )
     assert result.tests == 7
+
+
+def test_a_driver_is_all_that_a_user_needs():
+    design = AxiTop(Totals(), width=32)
+    about = json.dumps(interface(design)).encode()
+    x = np.random.default_rng(5).integers(-1024, 1024, (4, 9, FEATURES))
+    stimulus = {
+        "about": np.frombuffer(about, np.uint8),
+        "x": x,
+        "result_steps": np.full(4, 9),
+        "result_sums": x.sum(1),
+    }
+    result = simulate(
+        design, top="axi", bench="mubinn.sim.tb_driver", stimulus=stimulus, simulator=QUICK
+    )
+    assert result.tests == 1
 
 
 def test_elements_have_native_sizes():

@@ -1,0 +1,153 @@
+"""Driver of an accelerator behind AXI. It stands alone: a generated folder holds a copy of it.
+
+``Driver(port, about)`` needs a `port`, any object with these four calls, and `about`, what the
+folder's parameters.json holds::
+
+    port.read(address)         the 32-bit register at a byte address
+    port.write(address, value)
+    port.send(packet)          bytes to s_axis, TLAST with the last beat
+    port.receive()             bytes from m_axis up to TLAST
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+
+ID = 0x4D754269
+
+
+class Port(Protocol):
+    """What carries registers and packets: DMA and memory-mapped I/O, a simulator, a wire."""
+
+    def read(self, address: int) -> int:
+        """Return the register at a byte address."""
+
+    def write(self, address: int, value: int) -> None:
+        """Write the register at a byte address."""
+
+    def send(self, packet: bytes) -> None:
+        """Send one packet to ``s_axis``."""
+
+    def receive(self) -> bytes:
+        """Return one packet of ``m_axis``."""
+
+
+class AcceleratorError(Exception):
+    """The accelerator is another one, or does not do what it was asked to."""
+
+
+class Driver:
+    """An accelerator and what it is asked to do.
+
+    Parameters
+    ----------
+    port : Port
+    about : mapping
+        ``interface`` of parameters.json: streams and registers.
+
+    Raises
+    ------
+    AcceleratorError
+        If something else answers at the port.
+    """
+
+    def __init__(self, port: Port, about: Mapping[str, Any]) -> None:
+        self.port = port
+        self.input = about["input"]
+        self.result = about["result"]
+        self.registers = about["registers"]
+        if self.registers and (found := self.read("id")) != ID:
+            raise AcceleratorError(f"register id reads {found:#x}, not {ID:#x}: check the address.")
+
+    def read(self, name: str) -> int:
+        """Return a register."""
+        return self.port.read(self.registers[name]["offset"])
+
+    def command(self, name: str) -> None:
+        """Give the command ``start``, ``abort`` or ``reset``."""
+        register = self.registers["control"]
+        bit = register["fields"][name]["lowest_bit"]
+        self.port.write(register["offset"], 1 << bit)
+
+    def start(self) -> None:
+        """Let windows in."""
+        self.command("start")
+
+    def abort(self) -> None:
+        """Forget all windows under way; the rest of one that was sent in part is discarded."""
+        self.command("abort")
+
+    def reset(self) -> None:
+        """Return to the state after reset; nothing is taken before the next start."""
+        self.command("reset")
+
+    def status(self) -> dict[str, bool]:
+        """Return the bits of the status register by name."""
+        word = self.read("status")
+        fields = self.registers["status"]["fields"]
+        return {name: bool(word >> f["lowest_bit"] & 1) for name, f in fields.items()}
+
+    def cycles(self) -> int:
+        """Return the clock cycles of the last window."""
+        return self.read("cycles")
+
+    def run(self, window: Iterable[Sequence[int]]) -> dict[str, Any]:
+        """Send a window and return its result; see :meth:`pack` and :meth:`unpack`."""
+        self.port.send(self.pack(window))
+        return self.unpack(self.port.receive())
+
+    def pack(self, window: Iterable[Sequence[int]]) -> bytes:
+        """Return a window as the packet to send.
+
+        Parameters
+        ----------
+        window : iterable of sequences of int
+            For each time step one number per feature: a sample, or, where the accelerator reads
+            level bits, a code whose bit k is the bit of level k.
+
+        Raises
+        ------
+        ValueError
+            On another count of features, or numbers that do not fit.
+        """
+        return b"".join(self._frame(step) for step in window)
+
+    def _frame(self, step: Sequence[int]) -> bytes:
+        field = self.input["fields"]["x"]
+        numbers = [int(value) for value in step]
+        if not field["signed"]:
+            numbers = _planes(numbers, field["count"])
+        if len(numbers) != field["count"]:
+            raise ValueError(f"{len(numbers)} numbers in a step, not {field['count']}.")
+        low = -(1 << field["bits"] - 1) if field["signed"] else 0
+        for number in numbers:
+            if not low <= number < low + (1 << field["bits"]):
+                raise ValueError(f"{number} does not fit into {field['bits']} bits.")
+        parts = [n.to_bytes(field["step"], "little", signed=field["signed"]) for n in numbers]
+        return b"".join(parts).ljust(self.input["bytes"], b"\0")
+
+    def unpack(self, packet: bytes) -> dict[str, Any]:
+        """Return the fields of a result: an integer, or a list of them, each.
+
+        Raises
+        ------
+        AcceleratorError
+            On a packet of another length.
+        """
+        if len(packet) != self.result["bytes"]:
+            raise AcceleratorError(f"a result of {len(packet)} bytes, not {self.result['bytes']}.")
+        found: dict[str, Any] = {}
+        for name, field in self.result["fields"].items():
+            starts = (field["byte"] + k * field["step"] for k in range(field["count"]))
+            numbers = [
+                int.from_bytes(packet[s : s + field["step"]], "little", signed=field["signed"])
+                for s in starts
+            ]
+            found[name] = numbers if field["count"] > 1 else numbers[0]
+        return found
+
+
+def _planes(codes: Sequence[int], levels: int) -> list[int]:
+    """Return the level planes of codes: bit n of plane k is bit k of code n."""
+    if any(not 0 <= code < 1 << levels for code in codes):
+        raise ValueError(f"a code does not fit into {levels} level bits.")
+    return [sum((code >> k & 1) << n for n, code in enumerate(codes)) for k in range(levels)]

@@ -1,0 +1,65 @@
+"""What a user of an accelerator's ports has to know, as JSON types: one source for all files."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from amaranth.lib import data
+
+from mubinn.hw.axi_stream import LAST, Slot, beats, slots
+from mubinn.hw.axi_top import AxiTop
+from mubinn.hw.register_map import BYTES, Register
+
+
+def interface(top: AxiTop) -> dict[str, Any]:
+    """Return streams and registers of an accelerator: where every element and bit is."""
+    return {
+        "tdata_bits": top.reader.width,
+        "input": packet(top.reader.layout, top.reader.width),
+        "result": packet(top.writer.layout, top.writer.width),
+        "registers": {} if top.lite is None else registers(top.lite.registers),
+    }
+
+
+def packet(layout: data.StructLayout, width: int) -> dict[str, Any]:
+    """Return how a frame travels: bytes, beats, and its fields.
+
+    A field of an array has ``count`` elements, ``step`` bytes apart; ``bits`` are those in use,
+    the rest of an element is its sign or zero.
+    """
+    fields: dict[str, dict[str, Any]] = {}
+    for slot in slots(layout):
+        name = slot.name.partition("[")[0]
+        if name in fields:
+            fields[name]["count"] += 1
+        else:
+            fields[name] = _field(slot)
+    count = beats(layout, width)
+    ends = LAST in layout.members
+    return {"bytes": count * width // 8, "beats": count, "has_last": ends, "fields": fields}
+
+
+def _field(slot: Slot) -> dict[str, Any]:
+    return {
+        "byte": slot.start // 8,
+        "step": slot.size // 8,
+        "count": 1,
+        "bits": slot.width,
+        "signed": slot.signed,
+    }
+
+
+def registers(known: Mapping[str, Register]) -> dict[str, Any]:
+    """Return offset, access, meaning and fields of each register."""
+    return {
+        name: {
+            "offset": register.offset,
+            "bytes": BYTES,
+            "access": str(register.access),
+            "meaning": register.meaning,
+            "fields": {
+                field: {"lowest_bit": b.lowest, "width": b.width, "meaning": b.meaning}
+                for field, b in register.fields.items()
+            },
+        }
+        for name, register in known.items()
+    }
