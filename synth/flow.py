@@ -72,9 +72,10 @@ def _run(
     library: Library | None,
     cache_path: str | Path | None,
     cancel: threading.Event | None,
+    **options: bool,
 ) -> dict[str, Any]:
     """Return the answer of the generic or mapped run, from the cache where it is there."""
-    request: dict[str, Any] = {"kind": kind, "top": job.top}
+    request: dict[str, Any] = {"kind": kind, "top": job.top, **options}
     files = {"design.v": job.verilog}
     key = {
         **request,
@@ -150,6 +151,22 @@ def synthesize(
         script_hash=_sha256("".join(recipes.script_hash(k) for k in ("generic", "mapped"))),
         tools=tool_versions(),
     )
+
+
+def map_netlist(
+    design: SynthJob,
+    library: Library,
+    *,
+    cache_path: str | Path | None = None,
+    cancel: threading.Event | None = None,
+) -> dict[str, Any]:
+    """Return a design's mapped netlist, the fastest of all recipes, as Yosys writes it in JSON.
+
+    Parameters and errors as of :func:`synthesize`.
+    """
+    answer = _run("mapped", design, library, cache_path, cancel, netlist=True)
+    found: dict[str, Any] = answer["netlist"]
+    return found
 
 
 def synthesize_many(

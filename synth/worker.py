@@ -96,6 +96,7 @@ def _mapped(run: Callable[[str], None], name: str, job: dict[str, Any]) -> dict[
         "flipflops": sum(cells.values()) - logic,
         "memory_bits": netlist.memory_bits(module),
         "cells": cells,
+        **({"netlist": module} if job.get("netlist") else {}),
     }
 
 
@@ -106,13 +107,14 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     ----------
     job : dict
         ``kind`` (``generic`` or ``mapped``), ``top``; for a mapped run ``libraries`` (files),
-        ``dont_use`` (cells), ``areas`` (um^2 by cell) and ``flipflops``
-        (cell names).
+        ``dont_use`` (cells), ``areas`` (um^2 by cell), ``flipflops`` (cell names) and, where
+        it is asked for, ``netlist`` (true).
 
     Returns
     -------
     dict
-        The figures, ``recipe`` (the winner's name) and ``tried`` (the deciding figure by recipe).
+        The figures, ``recipe`` (the winner's name), ``tried`` (the deciding figure by recipe) and
+        the winner's ``netlist`` where it is asked for.
     """
     run = _yosys()
     _front(run, job)

@@ -1,0 +1,228 @@
+"""Static timing of a mapped netlist: through full adders and flip-flops as well.
+
+Rise and fall are timed apart, as the arcs' senses say, with the worst arrival and the worst slew at
+every net. Each input is driven by the library's driving cell (its delay beyond that without load),
+each output loaded, as ABC's ``stime`` and OpenSTA's ``set_driving_cell`` have it. Flip-flops begin
+paths at clock to Q and end them at setup; the clock arrives everywhere at once with no slew.
+Wires count nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mubinn.golden.errors import MubinnError
+from mubinn.synth.cell_timing import EDGES, Arc, LibraryTiming
+from mubinn.synth.liberty import Library
+
+Net = int | str
+Pin = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One cell of a path: name and type, the pins passed, arrival and edge at its output."""
+
+    cell: str
+    kind: str
+    pin: str
+    output: str
+    arrival_ps: float
+    edge: str
+
+
+@dataclass(frozen=True)
+class TimingReport:
+    """The longest paths.
+
+    Attributes
+    ----------
+    delay_ps : float
+        Longest path to an output, from an input or from a clock edge; 0 where there is none.
+    period_ps : float
+        Least clock period: the longest path to a flip-flop, setup included; 0 without any.
+    path : tuple of Step
+        Of the longer of the two.
+    arrival_ps : dict of net to float
+        Worst arrival of either edge at every net.
+    """
+
+    delay_ps: float
+    period_ps: float
+    path: tuple[Step, ...]
+    arrival_ps: Mapping[Net, float]
+
+
+class _Timer:
+    """One analysis: nets hold (arrival, slew) for the rising and the falling edge."""
+
+    def __init__(self, module: Mapping[str, Any], library: Library, timing: LibraryTiming) -> None:
+        self.module = module
+        self.timing = timing
+        self.output_load = 4 * library.inverters[0][1]
+        self.driver = min(library.inverters, key=lambda p: abs(p[1] - self.output_load))[0].name
+        self.cells: dict[str, Any] = module["cells"]
+        self.drives: dict[Net, Pin] = {}
+        self.uses: dict[Net, list[Pin]] = defaultdict(list)
+        self.loads: dict[Net, float] = defaultdict(float)
+        self.times: dict[Net, list[list[float]]] = {}
+        self.cause: dict[tuple[Net, int], tuple[str, str, Net, int]] = {}
+        self._connect()
+
+    def net(self, cell: str, pin: str) -> Net:
+        found: Net = self.cells[cell]["connections"][pin][0]
+        return found
+
+    def _connect(self) -> None:
+        for name, cell in self.cells.items():
+            timing = self.timing.cell(cell["type"])
+            for pin, bits in cell["connections"].items():
+                if not bits:
+                    continue
+                if pin in timing.outputs:
+                    self.drives[bits[0]] = name, pin
+                elif pin in timing.loads:
+                    self.uses[bits[0]].append((name, pin))
+                    self.loads[bits[0]] += timing.loads[pin]
+        for port in self.module["ports"].values():
+            if port["direction"] == "output":
+                for bit in port["bits"]:
+                    self.loads[bit] += self.output_load
+
+    def begin(self) -> None:
+        """Set the arrivals of inputs, constants and flip-flops."""
+        ((_, arcs),) = self.timing.cell(self.driver).arcs.items()
+        for port in self.module["ports"].values():
+            if port["direction"] == "input":
+                for bit in port["bits"]:
+                    load = self.loads[bit]
+                    delay, slew = arcs[0].delay, arcs[0].slew
+                    self.times[bit] = [
+                        [delay[e].at(0, load) - delay[e].at(0, 0), slew[e].at(0, load)]
+                        for e in (0, 1)
+                    ]
+        for name, cell in self.cells.items():
+            for pin, launches in self.timing.cell(cell["type"]).launches.items():
+                if cell["connections"].get(pin):
+                    for arc in launches:
+                        self._pass(name, pin, arc, [[0.0, 0.0], [0.0, 0.0]])
+
+    def _pass(self, cell: str, pin: str, arc: Arc, source: list[list[float]]) -> None:
+        """Let an arc raise arrival and slew of the net at output `pin`."""
+        net = self.net(cell, pin)
+        mine = self.times.setdefault(net, [[-1.0, 0.0], [-1.0, 0.0]])
+        load = self.loads[net]
+        for edge in (0, 1):
+            for before in arc.causes(edge):
+                at, slew = source[before]
+                if at < 0:
+                    continue
+                time = at + arc.delay[edge].at(slew, load)
+                if time > mine[edge][0]:
+                    mine[edge][0] = time
+                    self.cause[net, edge] = cell, arc.pin, self.net(cell, arc.pin), before
+                mine[edge][1] = max(mine[edge][1], arc.slew[edge].at(slew, load))
+
+    def propagate(self) -> None:
+        """Time every cell after all that drive it."""
+        waits, ready = {}, []
+        for name, cell in self.cells.items():
+            arcs = self.timing.cell(cell["type"]).arcs
+            pins = {arc.pin for one in arcs.values() for arc in one}
+            waits[name] = sum(1 for pin in pins if self._waits_for_logic(self.net(name, pin)))
+            if arcs and not waits[name]:
+                ready.append(name)
+        done = 0
+        while ready:
+            name = ready.pop()
+            done += 1
+            cell = self.cells[name]
+            for pin, several in self.timing.cell(cell["type"]).arcs.items():
+                if not cell["connections"].get(pin):
+                    continue
+                for arc in several:
+                    source = self.times.get(self.net(name, arc.pin))
+                    if source is not None:
+                        self._pass(name, pin, arc, source)
+                ready += self._release(self.net(name, pin), waits)
+        if done != sum(1 for c in self.cells.values() if self.timing.cell(c["type"]).arcs):
+            raise MubinnError("The design has a combinational loop: put a register into it.")
+
+    def _waits_for_logic(self, net: Net) -> bool:
+        driver = self.drives.get(net)
+        if driver is None:
+            return False
+        return driver[1] in self.timing.cell(self.cells[driver[0]]["type"]).arcs
+
+    def _release(self, net: Net, waits: dict[str, int]) -> list[str]:
+        """Return the users of a net that wait for nothing else."""
+        free = []
+        for user, pin in self.uses[net]:
+            arcs = self.timing.cell(self.cells[user]["type"]).arcs.values()
+            if any(arc.pin == pin for several in arcs for arc in several):
+                waits[user] -= 1
+                if not waits[user]:
+                    free.append(user)
+        return free
+
+    def worst_output(self) -> tuple[float, Net, int]:
+        """Return the longest arrival at an output, its net and edge."""
+        ports = [p for p in self.module["ports"].values() if p["direction"] == "output"]
+        nets = {bit for port in ports for bit in port["bits"] if bit in self.times}
+        ends = [(self.times[net][edge][0], net, edge) for net in nets for edge in (0, 1)]
+        return max(ends, key=lambda end: end[0], default=(0.0, "", 0))
+
+    def worst_setup(self) -> tuple[float, Net, int]:
+        """Return the longest arrival at a flip-flop with its setup, its net and edge."""
+        ends: list[tuple[float, Net, int]] = []
+        for name, cell in self.cells.items():
+            for pin, tables in self.timing.cell(cell["type"]).setups.items():
+                net = self.net(name, pin)
+                for edge, (at, slew) in enumerate(self.times.get(net, [])):
+                    if at >= 0:
+                        ends.append((at + tables[edge].at(0, slew), net, edge))
+        return max(ends, key=lambda end: end[0], default=(0.0, "", 0))
+
+    def trace(self, net: Net, edge: int) -> tuple[Step, ...]:
+        """Return the path to a net's edge."""
+        steps = []
+        while (net, edge) in self.cause:
+            cell, pin, before, cause = self.cause[net, edge]
+            output = self.drives[net][1]
+            kind = self.cells[cell]["type"]
+            at = self.times[net][edge][0]
+            steps.append(Step(cell, kind, pin, output, at, EDGES[edge]))
+            if output in self.timing.cell(kind).launches:
+                break
+            net, edge = before, cause
+        return tuple(reversed(steps))
+
+
+def analyse(
+    module: Mapping[str, Any], library: Library, timing: LibraryTiming | None = None
+) -> TimingReport:
+    """Return the longest paths of a flat mapped netlist, as Yosys writes it in JSON.
+
+    Parameters
+    ----------
+    module : mapping
+        See `mubinn.synth.netlist.load_module`.
+    library : Library
+    timing : LibraryTiming, optional
+        Its arcs, where several netlists share them.
+
+    Raises
+    ------
+    MubinnError
+        On a cell that the library does not have, an arc without tables, or a loop of logic.
+    """
+    timer = _Timer(module, library, timing or LibraryTiming(library))
+    timer.begin()
+    timer.propagate()
+    delay, delay_net, delay_edge = timer.worst_output()
+    period, net, edge = timer.worst_setup()
+    if delay > period:
+        net, edge = delay_net, delay_edge
+    arrival = {n: max(0.0, *(at for at, _ in pair)) for n, pair in timer.times.items()}
+    return TimingReport(delay, period, timer.trace(net, edge), arrival)

@@ -1,0 +1,169 @@
+"""Static timing: by hand, against ABC, and against OpenSTA where it is installed."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from mubinn.golden.errors import MubinnError
+from mubinn.golden.xnor_multiplier import XnorMultiplierParams
+from mubinn.hw.bias_add import BiasAdd, BiasAddParams
+from mubinn.hw.xnor_multiplier import XnorMultiplier
+from mubinn.synth.cell_timing import LibraryTiming
+from mubinn.synth.flow import SynthJob, map_netlist, synthesize, to_verilog
+from mubinn.synth.liberty import builtin_library
+from mubinn.synth.liberty_tree import parse_group
+from mubinn.synth.sta import analyse
+
+LIBRARY = builtin_library()
+TOLERANCE = 0.02
+
+
+def netlist(inputs, outputs, **cells):
+    """A module from ``name=(type, {pin: net})``, nets named; ports have one bit."""
+    names = {net: k for k, net in enumerate(["0", *inputs, *outputs], 1)}
+    made = {}
+    for name, (kind, pins) in cells.items():
+        bits = {pin: [names.setdefault(net, len(names) + 1)] for pin, net in pins.items()}
+        made[name] = {"type": kind, "connections": bits}
+    ports = {n: {"direction": "input", "bits": [names[n]]} for n in inputs}
+    ports |= {n: {"direction": "output", "bits": [names[n]]} for n in outputs}
+    return {"ports": ports, "cells": made}
+
+
+def verilog(module):
+    """The same module as text, for OpenSTA."""
+    lines = []
+    for name, port in module["ports"].items():
+        width = len(port["bits"])
+        vector = f"[{width - 1}:0] " if width > 1 else ""
+        lines.append(f"{port['direction']} {vector}{name};")
+    known = {}
+    for name, port in module["ports"].items():
+        for k, bit in enumerate(port["bits"]):
+            place = f"{name}[{k}]" if len(port["bits"]) > 1 else name
+            if bit in known:  # one net at two ports
+                lines.append(f"assign {place} = {known[bit]};")
+            known.setdefault(bit, place)
+    used = {b for c in module["cells"].values() for bits in c["connections"].values() for b in bits}
+    lines += [f"wire n{bit};" for bit in sorted(used - set(known), key=str)]
+    for k, cell in enumerate(module["cells"].values()):
+        pins = (
+            f".{pin}({known.get(bits[0], f'n{bits[0]}')})"
+            for pin, bits in cell["connections"].items()
+        )
+        lines.append(f"{cell['type']} u{k} ({', '.join(pins)});")
+    return f"module top ({', '.join(module['ports'])});\n" + "\n".join(lines) + "\nendmodule\n"
+
+
+def opensta(module, folder, clock=None):
+    """Arrival at the worst output, or the least period, as OpenSTA has it."""
+    (folder / "cells.lib").write_text(LIBRARY.texts[0])
+    (folder / "top.v").write_text(verilog(module))
+    driver, load = re.findall(r"(?:cell|load) (\S+)", LIBRARY.constraints())
+    begin = f"create_clock -name c -period 100000 {f'[get_ports {clock}]' if clock else ''}"
+    data = [name for name, p in module["ports"].items() if p["direction"] == "input"]
+    driven = " ".join(name for name in data if name != clock)
+    script = f"""
+        read_liberty cells.lib
+        read_verilog top.v
+        link_design top
+        {begin}
+        set_input_delay 0 -clock c [get_ports {{{driven}}}]
+        set_output_delay 0 -clock c [all_outputs]
+        set_driving_cell -lib_cell {driver} [get_ports {{{driven}}}]
+        set_load {load} [all_outputs]
+        report_checks -path_delay max -digits 4
+    """
+    (folder / "run.tcl").write_text(script)
+    command = ["sta", "-no_splash", "-exit", "run.tcl"]
+    log = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+    slack = float(re.search(r"([-\d.]+)\s+slack", log).group(1))
+    return 100000 - slack
+
+
+FULL_ADDERS = netlist(
+    ["a", "b", "c", "d"],
+    ["s", "co"],
+    u1=("FA_X1", {"A": "a", "B": "b", "CI": "c", "S": "t", "CO": "k"}),
+    u2=("HA_X1", {"A": "t", "B": "d", "S": "s", "CO": "l"}),
+    u3=("FA_X2", {"A": "k", "B": "l", "CI": "d", "S": "x", "CO": "y"}),
+    u4=("NAND2_X1", {"A": "x", "B": "y", "Y": "co"}),
+)
+FLIPFLOPS = netlist(
+    ["ck", "d"],
+    ["q"],
+    f1=("DFF_X1", {"CK": "ck", "D": "d", "Q": "p"}),
+    g1=("XOR2_X1", {"A": "p", "B": "z", "Y": "t"}),
+    g2=("INV_X1", {"A": "t", "Y": "u"}),
+    f2=("DFF_X2", {"CK": "ck", "D": "u", "Q": "z"}),
+    g3=("INV_X1", {"A": "z", "Y": "q"}),
+)
+
+
+def test_an_inverter_by_hand():
+    module = netlist(["a"], ["y"], u=("INV_X1", {"A": "a", "Y": "y"}))
+    timing = LibraryTiming(LIBRARY)
+    driver, inverter = (timing.cell(name).arcs["Y"][0] for name in ("INV_X4", "INV_X1"))
+    pin = timing.cell("INV_X1").loads["A"]
+    worst = 0.0
+    for edge in (0, 1):
+        start = driver.delay[1 - edge].at(0, pin) - driver.delay[1 - edge].at(0, 0)
+        slew = driver.slew[1 - edge].at(0, pin)
+        worst = max(worst, start + inverter.delay[edge].at(slew, 4 * pin))
+    report = analyse(module, LIBRARY, timing)
+    assert report.delay_ps == pytest.approx(worst, rel=1e-12)
+    assert report.period_ps == 0
+    assert [(s.kind, s.pin, s.output) for s in report.path] == [("INV_X1", "A", "Y")]
+
+
+@pytest.mark.parametrize(
+    "unit", [XnorMultiplier(XnorMultiplierParams(40)), BiasAdd(BiasAddParams(2, 8, 6, 12))]
+)
+def test_agrees_with_abc(unit, tmp_path):
+    job = SynthJob(to_verilog(unit, "top"), "top")
+    netlist = map_netlist(job, LIBRARY, cache_path=tmp_path)
+    abc = synthesize(job, library=LIBRARY, generic=False, cache_path=tmp_path).delay_ps
+    assert analyse(netlist, LIBRARY).delay_ps == pytest.approx(abc, rel=TOLERANCE)
+
+
+@pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not installed")
+def test_agrees_with_opensta(tmp_path):
+    unit = XnorMultiplier(XnorMultiplierParams(24))
+    mapped = map_netlist(SynthJob(to_verilog(unit, "top"), "top"), LIBRARY, cache_path=tmp_path)
+    for module in (mapped, FULL_ADDERS):
+        ours = analyse(module, LIBRARY).delay_ps
+        assert ours == pytest.approx(opensta(module, tmp_path), rel=TOLERANCE)
+    report = analyse(FLIPFLOPS, LIBRARY)
+    assert report.period_ps > report.delay_ps
+    assert report.period_ps == pytest.approx(opensta(FLIPFLOPS, tmp_path, "ck"), rel=TOLERANCE)
+
+
+def test_paths_pass_full_adders_and_begin_and_end_at_flipflops():
+    kinds = [step.kind for step in analyse(FULL_ADDERS, LIBRARY).path]
+    assert kinds == ["FA_X1", "HA_X1", "FA_X2", "NAND2_X1"] or kinds[-2:] == ["FA_X2", "NAND2_X1"]
+    report = analyse(FLIPFLOPS, LIBRARY)
+    assert [step.kind for step in report.path] == ["DFF_X2", "XOR2_X1", "INV_X1"]
+    setup = LibraryTiming(LIBRARY).cell("DFF_X2").setups["D"][0].at(0, 0)
+    assert report.period_ps == pytest.approx(report.path[-1].arrival_ps + setup)
+    assert report.delay_ps < report.period_ps
+
+
+def test_loops_and_foreign_cells_are_refused():
+    loop = netlist([], ["y"], u=("INV_X1", {"A": "y", "Y": "y"}))
+    with pytest.raises(MubinnError, match="combinational loop"):
+        analyse(loop, LIBRARY)
+    foreign = netlist(["a"], ["y"], u=("MAGIC", {"A": "a", "Y": "y"}))
+    with pytest.raises(MubinnError, match="no cell MAGIC"):
+        analyse(foreign, LIBRARY)
+
+
+def test_liberty_groups():
+    text = 'pin (A) { direction : "input"; values ("1, 2", \\\n "3"); timing () { k : a b; } }'
+    group = parse_group(text)
+    assert (group.kind, group.arguments, group.get("direction")) == ("pin", ("A",), "input")
+    assert group.numbers("values") == (1, 2, 3)
+    assert next(group.of("timing")).get("k") == "a b"
+    with pytest.raises(ValueError, match="ends within"):
+        parse_group("pin (A) { direction : input;")
