@@ -155,7 +155,7 @@ def _check(model: QuantizedModel, index: int, codes: Ints, **options: Any) -> La
 
     start = time.perf_counter()
     result = check_layer(model, codes, layer=index, **options)
-    runs = len(codes) + (1 if options["pause"] else 0)
+    runs = len(codes) + (min(2, len(codes)) if options["pause"] else 0)
     return LayerReport(
         index,
         {name: runs * count for name, count in values(model.layers[index], codes).items()},

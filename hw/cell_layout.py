@@ -5,8 +5,8 @@ from typing import Any
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 
-from mubinn.golden.fixed import signed_width
 from mubinn.golden.float_model import GATES
+from mubinn.golden.gru_cell import GruCellParams
 from mubinn.golden.lstm_cell import LstmCellParams
 
 
@@ -20,11 +20,11 @@ class CellLayouts:
 
     Parameters
     ----------
-    params : LstmCellParams
+    params : LstmCellParams or GruCellParams
     """
 
-    def __init__(self, params: LstmCellParams) -> None:
-        self.params = params
+    def __init__(self, params: LstmCellParams | GruCellParams) -> None:
+        self.params: Any = params
         layer = params.layer
         self.levels = layer.levels
         self.gate_bits = self.levels.count("gate")
@@ -35,33 +35,6 @@ class CellLayouts:
             "c": unsigned(self.c_bits),
             "h_offset": signed(max(1, h_encoder.offset_width)),
         }
-
-    @property
-    def a_pass(self) -> data.StructLayout:
-        """One level-pair product of one gate of one cell: words, scales, and what travels along.
-
-        ``x, h`` are level planes of the input and the state, ``wx, wh`` the weights' plane,
-        ``gamma_x, gamma_h`` their g_ij, ``first`` and ``last`` mark a gate's first and last pass,
-        ``bias, bias_scales`` are read on the first one, ``c, h_offset`` on the last of gate o.
-        """
-        p = self.params
-        add = p.bias_add
-        return data.StructLayout(
-            {
-                "x": unsigned(p.layer.features),
-                "h": unsigned(p.layer.hidden),
-                "wx": unsigned(p.layer.features),
-                "wh": unsigned(p.layer.hidden),
-                "gamma_x": unsigned(p.gamma_width),
-                "gamma_h": unsigned(p.gamma_width),
-                "first": unsigned(1),
-                "last": unsigned(1),
-                "gate": unsigned(2),
-                "bias": unsigned(add.levels),
-                "bias_scales": scale_array(add.scale_width, add.levels),
-                **self.side,
-            }
-        )
 
     @property
     def tail_input(self) -> data.StructLayout:
@@ -121,23 +94,3 @@ class CellLayouts:
     def output(self) -> data.StructLayout:
         """The new state of one cell: codes of c and h."""
         return data.StructLayout({"c": unsigned(self.c_bits), "h": unsigned(self.h_bits)})
-
-    @property
-    def pass_trace(self) -> data.StructLayout:
-        """What one pass computes."""
-        p = self.params
-        product = signed(p.bias_add.product_width)
-        return data.StructLayout(
-            {
-                "dot_x": signed(signed_width(p.layer.features)),
-                "dot_h": signed(signed_width(p.layer.hidden)),
-                "prod_x": product,
-                "prod_h": product,
-            }
-        )
-
-    @property
-    def sum_trace(self) -> data.StructLayout:
-        """What the sum of one gate is made of."""
-        passes = data.ArrayLayout(self.pass_trace, self.levels.passes)
-        return data.StructLayout({"passes": passes, "z": signed(self.params.z_width)})

@@ -91,7 +91,7 @@ def _cycles(layer: Mapping[str, Any]) -> str:
         f"From one step's input to the next, with neither side pausing: `{c['formula']}` = "
         f"**{c['per_step']}** cycles, with H = {c['H']} cells, P = max(A W, W_h W) = {c['P']} "
         f"level-pair products a gate, and L = {c['L']} pipeline stages of the cell. A step's "
-        f"output is offered {c['per_step'] - 1} cycles after its input was taken."
+        f"output is offered {c['per_step'] + 1} cycles after its input was taken."
     )
 
 

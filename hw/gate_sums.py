@@ -1,37 +1,37 @@
-"""Eq. (1)-(4) before the activation: XNOR multiplier, mult and Add of Figure 3."""
+"""Eq. (1)-(4) before the activation: XNOR multipliers, mult and Add of Figure 3."""
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from mubinn.golden.lstm_cell import LstmCellParams
+from mubinn.golden.layer_plan import LayerPlan
 from mubinn.golden.scaling_mult import ScalingMultParams
 from mubinn.golden.xnor_multiplier import XnorMultiplierParams
+from mubinn.hw.beat_layout import TAGS, beat_layout, product_trace, sum_layout, sum_trace
 from mubinn.hw.bias_add import BiasAdd
-from mubinn.hw.cell_layout import CellLayouts
 from mubinn.hw.pipe import Pipe, apply
 from mubinn.hw.scaling_mult import ScalingMult
 from mubinn.hw.xnor_multiplier import XnorMultiplier
 
 
 class GateSums(wiring.Component):  # type: ignore[type-arg]
-    """The sums z of gates: one level-pair product over x and one over h a transfer.
+    """The sums z of rows, from the beats of :class:`mubinn.golden.layer_plan.LayerPlan`.
 
-    One transfer a cycle; z of a gate leaves `LATENCY` cycles after its last pass was taken.
+    One beat a cycle; z of a row leaves `LATENCY` cycles after its last beat was taken.
 
     Parameters
     ----------
-    params : LstmCellParams
+    plan : LayerPlan
     trace : bool
-        Add a port that shows every intermediate of the gate at the output.
+        Add a port that shows every intermediate of the row at the output.
 
     Members
     -------
-    i : In(stream.Signature(CellLayouts.a_pass))
-    o : Out(stream.Signature(CellLayouts.tail_input))
-    probe : Out(CellLayouts.sum_trace), with `trace`
+    i : In(stream.Signature(beat_layout(plan)))
+    o : Out(stream.Signature(sum_layout(plan)))
+    probe : Out(sum_trace(plan)), with `trace`
         Belongs to ``o.payload``.
     """
 
@@ -41,16 +41,15 @@ class GateSums(wiring.Component):  # type: ignore[type-arg]
 
     LATENCY = 3
 
-    def __init__(self, params: LstmCellParams, *, trace: bool = False) -> None:
-        self.params = params
-        self.layouts = CellLayouts(params)
+    def __init__(self, plan: LayerPlan, *, trace: bool = False) -> None:
+        self.plan = plan
         self._trace = trace
         members: dict[str, Any] = {
-            "i": In(stream.Signature(self.layouts.a_pass)),
-            "o": Out(stream.Signature(self.layouts.tail_input)),
+            "i": In(stream.Signature(beat_layout(plan))),
+            "o": Out(stream.Signature(sum_layout(plan))),
         }
         if trace:
-            members["probe"] = Out(self.layouts.sum_trace)
+            members["probe"] = Out(sum_trace(plan))
         super().__init__(members)
 
     def elaborate(self, platform: Any) -> Module:
@@ -61,68 +60,84 @@ class GateSums(wiring.Component):  # type: ignore[type-arg]
         s = self._sum(m, pipe, products)
         assert pipe.stages == self.LATENCY
         pipe.end(self.o)
-        m.d.comb += [
-            getattr(self.o.payload, name).eq(getattr(s, name))
-            for name in ("z", "gate", "c", "h_offset")
-        ]
+        m.d.comb += [getattr(self.o.payload, name).eq(getattr(s, name)) for name in ("z", *TAGS)]
         if self._trace:
-            m.d.comb += [self.probe.passes.eq(s.passes), self.probe.z.eq(s.z)]
+            m.d.comb += [self.probe.beats.eq(s.beats), self.probe.z.eq(s.z)]
         return m
 
     def _products(self, m: Module, pipe: Pipe) -> Any:
-        """XNOR multiplier and mult, for x and h side by side. Two stages."""
-        p, word = self.params, self.i.payload
-        side = ("first", "last", "gate", "bias", "bias_scales", "c", "h_offset")
-        xnor_x = XnorMultiplier(XnorMultiplierParams(p.layer.features))
-        xnor_h = XnorMultiplier(XnorMultiplierParams(p.layer.hidden))
-        s = pipe.cut(
-            "after_xnor",
-            dot_x=apply(m, "xnor_x", xnor_x, a=word.x, w=word.wx).dot,
-            dot_h=apply(m, "xnor_h", xnor_h, a=word.h, w=word.wh).dot,
-            gamma_x=word.gamma_x,
-            gamma_h=word.gamma_h,
-            **{name: getattr(word, name) for name in side},
-        )
-        mult = ScalingMultParams(p.dot_width, p.gamma_width)
-        return pipe.cut(
-            "after_mult",
-            prod_x=apply(m, "mult_x", ScalingMult(mult), dot=s.dot_x, scale=s.gamma_x).product,
-            prod_h=apply(m, "mult_h", ScalingMult(mult), dot=s.dot_h, scale=s.gamma_h).product,
-            **{name: getattr(s, name) for name in side},
-            **({"dot_x": s.dot_x, "dot_h": s.dot_h} if self._trace else {}),
-        )
+        """XNOR multiplier and mult of every level pair, all side by side. Two stages."""
+        plan, beat = self.plan, self.i.payload
+        side = ("first", "last", "bias", "bias_scales", *TAGS)
+        units = [(name, unit) for name in plan.parts for unit in range(plan.side)]
+        dots = {f"dot_{n}{u}": self._dot(m, n, u) for n, u in units}
+        gammas = {f"gamma_{n}{u}": getattr(beat, n).gamma[u] for n, u in units}
+        s = pipe.cut("after_xnor", **dots, **gammas, **{n: getattr(beat, n) for n in side})
+        mult = ScalingMultParams(plan.dot_width, plan.gamma_width)
+        products = {}
+        for n, u in units:
+            dot, gamma = getattr(s, f"dot_{n}{u}"), getattr(s, f"gamma_{n}{u}")
+            unit = ScalingMult(mult)
+            name = self._name("mult", n, u)
+            products[f"prod_{n}{u}"] = apply(m, name, unit, dot=dot, scale=gamma).product
+        kept = {name: getattr(s, name) for name in dots} if self._trace else {}
+        return pipe.cut("after_mult", **products, **{n: getattr(s, n) for n in side}, **kept)
+
+    def _name(self, kind: str, part: str, unit: int) -> str:
+        """Return the name of a submodule; a multiplier that stands alone has no number."""
+        return f"{kind}_{part}" if self.plan.side == 1 else f"{kind}_{part}_{unit}"
+
+    def _dot(self, m: Module, part: str, unit: int) -> Any:
+        """Add one XNOR multiplier and return its dot product."""
+        words = getattr(self.i.payload, part)
+        xnor = XnorMultiplier(XnorMultiplierParams(self.plan.parts[part]))
+        name = self._name("xnor", part, unit)
+        dot = apply(m, name, xnor, a=words.a[unit], w=words.w[unit]).dot
+        # The lowest bit is the parity of the count of elements.
+        return dot if self.plan.whole else Cat(words.odd, dot[1:]).as_signed()
 
     def _sum(self, m: Module, pipe: Pipe, s: Any) -> Any:
-        """Add the bias and the products of all passes. One stage."""
-        p = self.params
-        acc = Signal(signed(p.z_width))
+        """Add the bias and the products of all beats. One stage."""
+        plan = self.plan
+        acc = Signal(signed(plan.z_width))
+        sums = [self._total(m, s, name) for name in plan.parts]
         total = apply(
             m,
             "add",
-            BiasAdd(p.bias_add),
+            BiasAdd(plan.bias_add),
             acc=acc,
             first=s.first,
-            product_x=s.prod_x,
-            product_h=s.prod_h,
+            product_x=sums[0],
+            product_h=sums[1] if len(sums) > 1 else Const(0, 1),
             bias=s.bias,
             scales=s.bias_scales,
         ).sum
-        traced = self._passes(m, pipe, s) if self._trace else {}
+        traced = self._beats(m, pipe, s) if self._trace else {}
         with m.If(pipe.transfer):
             m.d.sync += acc.eq(total)
         pipe.keep(s.last)
-        return pipe.cut("after_add", z=total, gate=s.gate, c=s.c, h_offset=s.h_offset, **traced)
+        return pipe.cut("after_add", z=total, **{n: getattr(s, n) for n in TAGS}, **traced)
 
-    def _passes(self, m: Module, pipe: Pipe, s: Any) -> dict[str, Any]:
-        """Collect what the passes of a gate computed, the last one in the highest place."""
-        names = ("dot_x", "dot_h", "prod_x", "prod_h")
-        record: Any = Signal(self.layouts.pass_trace)
-        m.d.comb += [getattr(record, name).eq(getattr(s, name)) for name in names]
-        layout = self.layouts.sum_trace["passes"].shape
+    def _total(self, m: Module, s: Any, part: str) -> Any:
+        """Return the sum of the products of one part."""
+        products = [getattr(s, f"prod_{part}{unit}") for unit in range(self.plan.side)]
+        total = Signal(signed(self.plan.bias_add.product_width), name=f"total_{part}")
+        m.d.comb += total.eq(sum(products[1:], start=products[0]))
+        return total
+
+    def _beats(self, m: Module, pipe: Pipe, s: Any) -> dict[str, Any]:
+        """Collect what the beats of a row computed, the last one in the highest place."""
+        record: Any = Signal(product_trace(self.plan))
+        for name in self.plan.parts:
+            for unit in range(self.plan.side):
+                for kind in ("dot", "prod"):
+                    value = getattr(s, f"{kind}_{name}{unit}")
+                    m.d.comb += getattr(record, f"{kind}_{name}")[unit].eq(value)
+        layout = sum_trace(self.plan)["beats"].shape
         seen: Any = Signal(layout)
         now: Any = Signal(layout)
         width = len(record.as_value())
         m.d.comb += now.as_value().eq(Cat(seen.as_value(), record)[width:])
         with m.If(pipe.transfer):
             m.d.sync += seen.eq(now)
-        return {"passes": now}
+        return {"beats": now}

@@ -9,23 +9,32 @@ from typing import Any
 
 import numpy as np
 from amaranth.back import verilog
+from amaranth.hdl import Shape, unsigned
 from amaranth.lib import data
 from amaranth.lib.wiring import In
 
 from mubinn.golden.fixed import Ints
-from mubinn.golden.lstm_cell import LstmCellParams
+from mubinn.golden.layer_plan import LayerPlan
 from mubinn.golden.lstm_model import INPUT_FRACTION, QuantizedModel
 from mubinn.golden.scales import Quantizer
+from mubinn.hw.beat_layout import beat_layout
 from mubinn.hw.design_page import page
-from mubinn.hw.layer_memory import GAMMAS, WEIGHTS
+from mubinn.hw.layer_memory import (
+    bias_layout,
+    bias_words,
+    offset_words,
+    scale_layout,
+    scale_words,
+    weight_layout,
+    weight_words,
+)
 from mubinn.hw.lstm_cell import LstmCell
-from mubinn.hw.lstm_layer import LstmLayer
-from mubinn.hw.sequencer import per_row
+from mubinn.hw.lstm_layer import LstmLayer, cycles_per_step
 
 PARAMETERS = "parameters.json"
 """The file by which a folder is known to be generated."""
 
-CYCLE_FORMULA = "4 H P + L + 3"
+CYCLE_FORMULA = "4 H P + L + 1"
 
 MEANINGS = {
     "x": "level {index} of the inputs, input n in bit n",
@@ -47,9 +56,9 @@ def generate(model: QuantizedModel) -> dict[str, str]:
     """
     files: dict[str, str] = {}
     layers = []
-    for index, layer in enumerate(model.layers):
+    for index, layer in enumerate(model.lstm_layers):
         name = "lstm_layer" if len(model.layers) == 1 else f"lstm_layer_{index}"
-        design = LstmLayer(LstmCellParams(layer))
+        design = LstmLayer(LayerPlan(layer))
         text = str(verilog.convert(design, name=name, emit_src=False))
         files[f"{name}.v"] = text
         about = {"module": name, "file": f"{name}.v", "sha256": _sha256(text)}
@@ -73,28 +82,29 @@ def _sha256(text: str) -> str:
 
 def describe(design: LstmLayer) -> dict[str, Any]:
     """Return what a user of a layer has to know, as JSON types."""
-    layer = design.params.layer
+    plan = design.plan
+    layer = plan.layer
     return {
         "features": layer.features,
         "hidden": layer.hidden,
         "levels": asdict(layer.levels),
         "datapath": layer.datapath,
-        "scales_per": "row" if per_row(layer) else "gate",
+        "scales_per": "row" if plan.scaled_rows else "gate",
         "cycles": {
-            "per_step": design.cycles_per_step,
+            "per_step": cycles_per_step(plan),
             "formula": CYCLE_FORMULA,
             "H": layer.hidden,
             "P": layer.levels.passes,
-            "L": LstmCell.latency(design.params),
+            "L": LstmCell.latency(plan),
         },
         "ports": ports(design),
         "memories": memories(design),
         "formats": {
             **asdict(layer.formats),
             "y_width": layer.formats.activation("f").out_width,
-            "gamma_width": design.params.gamma_width,
-            "dot_width": design.params.dot_width,
-            "z_sum_width": design.params.z_width,
+            "gamma_width": plan.gamma_width,
+            "dot_width": plan.dot_width,
+            "z_sum_width": plan.z_width,
             "z_sum_fraction": layer.z_fraction,
         },
         "input": {"sample_fraction": INPUT_FRACTION, **_quantizer(layer.x)},
@@ -150,37 +160,40 @@ def _field(label: str, offset: int, width: int, name: str, index: Any) -> dict[s
 
 def memories(design: LstmLayer) -> list[dict[str, Any]]:
     """Return name, purpose, words and width of every memory of a layer."""
-    layer, fields = design.params.layer, design.layouts.a_pass
-    levels, rows = layer.levels, 4 * layer.hidden
-
-    def width(*names: str) -> int:
-        return sum(fields[name].width for name in names)
-
-    scales = levels.passes * (rows if per_row(layer) else 4)
-    found = [
+    plan = design.plan
+    bias = "sign and magnitude" if plan.folded_bias else "level bits"
+    scales = "" if plan.folded_bias else ", and those of the bias"
+    found: list[tuple[str, str, str, int, Any]] = [
         (
             "m_w",
             "M_w",
-            "weights: a level plane of W_x and of W_h",
-            rows * levels.count("w"),
-            WEIGHTS,
+            "weights: level planes of W_x and of W_h",
+            len(weight_words(plan)),
+            weight_layout(plan),
         ),
-        ("m_s", "M_s", "scales: g_ij of x and of h, and those of the bias", scales, GAMMAS),
-        ("m_b", "M_B", "level bits of the bias", rows, ("bias",)),
-        ("m_g", "M_g", "codes of c, written as cells are computed", layer.hidden, ("c",)),
+        ("m_s", "M_s", f"scales g_ij{scales}", len(scale_words(plan)), scale_layout(plan)),
+        ("m_b", "M_B", f"biases, {bias}", len(bias_words(plan)), bias_layout(plan)),
+        (
+            "m_g",
+            "M_g",
+            "codes of c, written as cells are computed",
+            plan.rounds,
+            unsigned(design.plan.engines * plan.layer.c.levels),
+        ),
     ]
-    if layer.h.offset.ndim:
-        purpose = "threshold offsets of h"
-        found.append(("m_h_offset", "M_s", purpose, layer.hidden, ("h_offset",)))
+    if len(set(offset_words(plan.layer))) > 1:
+        offset = beat_layout(plan)["h_offset"].shape
+        shape = data.ArrayLayout(offset, plan.engines)
+        found.append(("m_h_offset", "M_s", "threshold offsets of h", plan.rounds, shape))
     return [
         {
             "name": name,
             "figure3": memory,
             "holds": purpose,
             "words": words,
-            "width": width(*parts),
-            "bits": words * width(*parts),
+            "width": Shape.cast(shape).width,
+            "bits": words * Shape.cast(shape).width,
             "contents": "state" if name == "m_g" else "constant",
         }
-        for name, memory, purpose, words, parts in found
+        for name, memory, purpose, words, shape in found
     ]

@@ -3,105 +3,200 @@
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Module, unsigned
+from amaranth.hdl import Cat, Const, Module, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory, WritePort
 from amaranth.lib.wiring import In, Out
 
-from mubinn.golden.fixed import Ints
-from mubinn.golden.lstm_model import QuantizedLstm
-from mubinn.golden.scales import code_of
-from mubinn.hw.cell_layout import CellLayouts
-from mubinn.hw.sequencer import pass_layout, per_row
-
-WEIGHTS = ("wx", "wh")
-GAMMAS = ("gamma_x", "gamma_h", "bias_scales")
+from mubinn.golden.fixed import Bits, Ints
+from mubinn.golden.layer_plan import GATE_ROWS, LayerPlan
+from mubinn.golden.lstm_model import QuantizedLayer
+from mubinn.hw.beat_layout import beat_layout
+from mubinn.hw.cell_layout import CellLayouts, scale_array
+from mubinn.hw.sequencer import beat_address
 
 
-def cell_major(rows: Ints) -> Ints:
-    """Return rows [4H, ...], gate * H + cell, in the order cell * 4 + gate."""
-    return np.swapaxes(rows.reshape(4, -1, *rows.shape[1:]), 0, 1).reshape(rows.shape)
+def weight_layout(plan: LayerPlan) -> Any:
+    """Return a word of M_w: for each engine and slot a plane of the parts, x in the low bits."""
+    parts = data.StructLayout({name: unsigned(lanes) for name, lanes in plan.parts.items()})
+    return data.ArrayLayout(data.ArrayLayout(parts, plan.slots), plan.engines)
 
 
-def weight_words(layer: QuantizedLstm) -> list[dict[str, int]]:
-    """Return M_w: for each cell, gate and weight level the planes of W_x and W_h."""
-    words = []
-    for row in cell_major(np.arange(layer.wx.rows)):
-        for level in range(layer.wx.levels):
-            planes = (layer.wx.bits[level, row], layer.wh.bits[level, row])
-            words.append({n: _integer(bits) for n, bits in zip(WEIGHTS, planes, strict=True)})
-    return words
+def weight_words(plan: LayerPlan) -> list[int]:
+    """Return M_w: rows in order, in each its words of elements, in each its words of planes."""
+    layer, planes = plan.layer, plan.weights
+    own = np.concatenate([_lanes(plan, layer.wx.bits, "x"), _lanes(plan, layer.wh.bits, "h")], 2)
+    words = [_slots(plan, own, plan.rows)]
+    if plan.dense:
+        bits = plan.dense.w.bits
+        recurrent = _lanes(plan, bits, "h")
+        if plan.whole:
+            unused = np.zeros((*bits.shape[:2], layer.features), np.uint8)
+            recurrent = np.concatenate([unused[:, :, None], recurrent[:, :, None]], 3)[:, :, 0]
+        words.append(_slots(plan, recurrent, plan.dense_rows))
+    assert planes >= plan.slots
+    return _integers(np.concatenate(words))
 
 
-def _integer(bits: Any) -> int:
-    """Return 0/1 values as one integer, the first in bit 0."""
-    return int.from_bytes(np.packbits(bits, bitorder="little").tobytes(), "little")
+def _lanes(plan: LayerPlan, bits: Bits, source: str) -> Bits:
+    """Return planes [W, R, n] cut into words, [W, R, words, lanes]; a whole row stays [W, R, n].
 
-
-def scale_words(layer: QuantizedLstm) -> list[dict[str, Any]]:
-    """Return M_s: for each gate (of each cell, with scales per row) and pass, g_ij and bias scales.
-
-    A product with fewer level pairs than there are passes gets g_ij = 0 for the rest.
+    Of the lanes that a short last word leaves, half match the state's zeros and half do not.
     """
-    passes = layer.levels.passes
-    gammas = []
-    for gamma in (layer.gamma_x, layer.gamma_h):
-        flat = gamma.reshape(layer.wx.rows, -1)
-        gammas.append(np.pad(flat, ((0, 0), (0, passes - flat.shape[1]))))
-    rows = cell_major(np.arange(layer.wx.rows))
+    if plan.whole:
+        return bits
+    words = [word for word in plan.words if word.source == source]
+    lanes = int(plan.lanes or 0)
+    spare = lanes - words[-1].size
+    matched = (spare + lanes % 2) // 2
+    pad = np.repeat(np.array([0, 1], np.uint8), (matched, spare - matched))
+    shape = (*bits.shape[:2], spare)
+    wide = np.concatenate([bits, np.broadcast_to(pad, shape)], axis=2)
+    return wide.reshape(*bits.shape[:2], len(words), lanes)
+
+
+def _slots(plan: LayerPlan, bits: Bits, rows: Ints) -> Bits:
+    """Return the memory's words of `rows`, bits [words, engines * slots * lanes]."""
+    missing = plan.weights - len(bits)
+    bits = np.concatenate([bits, np.zeros((missing, *bits.shape[1:]), np.uint8)])
+    if plan.whole:
+        bits = bits[:, :, None]
+    # A dummy's row, -1, reads whatever the last row holds.
+    chosen = bits[:, rows]
+    windows = [chosen[first : first + plan.slots] for first in plan.plane_words]
+    # [plane words, slots, rows, engines, words, lanes] in the order of the address.
+    ordered = np.stack(windows).transpose(2, 4, 0, 3, 1, 5)
+    return np.ascontiguousarray(ordered).reshape(-1, plan.engines * plan.slots * bits.shape[-1])
+
+
+def _integers(bits: Bits) -> list[int]:
+    """Return each row of 0/1 values as one integer, the first in bit 0."""
+    packed = np.packbits(bits, axis=1, bitorder="little")
+    return [int.from_bytes(row.tobytes(), "little") for row in packed]
+
+
+def scale_layout(plan: LayerPlan) -> Any:
+    """Return a word of M_s: g_ij of each part and, where biases have levels, their scales."""
+    gamma = data.ArrayLayout(unsigned(plan.gamma_width), plan.side)
+    fields: dict[str, Any] = {f"gamma_{name}": gamma for name in plan.parts}
+    if not plan.folded_bias:
+        fields["bias_scales"] = scale_array(plan.bias_add.scale_width, plan.bias_add.levels)
+    layout = data.StructLayout(fields)
+    return data.ArrayLayout(layout, plan.engines if plan.scaled_rows else 1)
+
+
+def scale_words(plan: LayerPlan) -> list[Any]:
+    """Return M_s by address: ``cycle``, whether the word is of h, then the row or its gate."""
+    rows, dense_rows = plan.rows, plan.dense_rows
+    if not plan.scaled_rows:
+        rows = np.arange(GATE_ROWS)[:, None] * plan.layer.hidden
+        dense_rows = np.zeros((1 if plan.dense else 0, 1), np.int64)
+    places = [(row, False) for row in rows] + [(row, True) for row in dense_rows]
     words = []
-    for row in rows if per_row(layer) else rows[:4]:
-        for index in range(passes):
-            words.append(
-                {
-                    "gamma_x": int(gammas[0][row, index]),
-                    "gamma_h": int(gammas[1][row, index]),
-                    "bias_scales": layer.b.row_scales[row].tolist(),
-                }
-            )
+    for row, dense in places:
+        for of_h in (False,) if plan.whole else (False, True):
+            cycles = [
+                [_scales(plan, int(r), dense, of_h, cycle) for r in row]
+                for cycle in range(plan.cycles)
+            ]
+            words += cycles + cycles[:1] * ((1 << (plan.cycles - 1).bit_length()) - plan.cycles)
     return words
 
 
-def offset_words(layer: QuantizedLstm) -> list[int]:
+def _scales(plan: LayerPlan, row: int, dense: bool, of_h: bool, cycle: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in plan.parts:
+        source = name if plan.whole else ("h" if of_h else "x")
+        if dense:
+            source = "dense" if source == "h" else ""
+        pairs = plan.pairs[cycle]
+        gamma = plan.gammas[source][row] if source else None
+        found[f"gamma_{name}"] = [
+            0 if gamma is None or pair is None else int(gamma[pair]) for pair in pairs
+        ]
+    if not plan.folded_bias:
+        found["bias_scales"] = _bias(plan, dense)[1][row].tolist()
+    return found
+
+
+def _bias(plan: LayerPlan, dense: bool) -> tuple[Ints, Ints]:
+    assert plan.dense or not dense
+    return plan.bias(plan.dense.b if plan.dense and dense else plan.layer.b)
+
+
+def bias_layout(plan: LayerPlan) -> Any:
+    """Return a word of M_B: the level bits of a row's bias, or its sign and magnitude."""
+    add = plan.bias_add
+    fields: dict[str, Any] = {"bias": unsigned(add.levels)}
+    if plan.folded_bias:
+        fields["bias_scales"] = scale_array(add.scale_width, add.levels)
+    return data.ArrayLayout(data.StructLayout(fields), plan.engines)
+
+
+def bias_words(plan: LayerPlan) -> list[Any]:
+    """Return M_B, rows in order."""
+    words = []
+    for dense, rows in ((False, plan.rows), (True, plan.dense_rows)):
+        if not len(rows):
+            continue
+        codes, scales = _bias(plan, dense)
+        for row in rows:
+            word = [{"bias": int(codes[r]), "bias_scales": scales[r].tolist()} for r in row]
+            words.append([{name: w[name] for name in _fields(bias_layout(plan))} for w in word])
+    return words
+
+
+def _fields(layout: Any) -> list[str]:
+    return [name for name, _ in layout.elem_shape]
+
+
+def offset_words(layer: QuantizedLayer) -> list[int]:
     """Return the threshold offset of h of every cell, in the fraction of h_raw."""
     shift = layer.h_raw_fraction - layer.h.fraction
     return [int(v) << shift for v in np.broadcast_to(layer.h.offset, layer.hidden)]
 
 
 class LayerMemories(wiring.Component):  # type: ignore[type-arg]
-    """All memories with synchronous reads: the words of a pass one cycle after its addresses.
+    """All memories with synchronous reads: the words of a beat one cycle after its addresses.
 
     Parameters
     ----------
-    layouts : CellLayouts
+    plan : LayerPlan
 
     Members
     -------
-    enable : In(1)
-        Read; without it the words stay.
-    address : In(pass_layout)
-    words : Out({wx, wh, gamma_x, gamma_h, bias, bias_scales, c, h_offset})
+    address : In(beat_address(plan))
+    weights : Out(weight_layout(plan))
+    scales : Out(scale_layout(plan))
+    biases : Out(bias_layout(plan))
+    c, h_offset : Out(arrays by engine)
+        Of the cell of the row.
     write : Out(WritePort.Signature), whose members are inputs
-        Of M_g, the codes of c by cell.
+        Of M_g, the codes of c by cell, all engines in one word.
     """
 
-    enable: Any
     address: Any
-    words: Any
+    weights: Any
+    scales: Any
+    biases: Any
+    c: Any
+    h_offset: Any
     write: Any
 
-    def __init__(self, layouts: CellLayouts) -> None:
-        self.layouts = layouts
-        self.layer = layouts.params.layer
-        names = (*WEIGHTS, *GAMMAS, "bias", "c", "h_offset")
-        words = data.StructLayout({name: layouts.a_pass[name].shape for name in names})
-        cell_address = (self.layer.hidden - 1).bit_length()
-        write = WritePort.Signature(addr_width=cell_address, shape=unsigned(layouts.c_bits))
+    def __init__(self, plan: LayerPlan) -> None:
+        self.plan = plan
+        c_bits = CellLayouts(plan.cell).c_bits
+        offset = beat_layout(plan)["h_offset"].shape
+        self._codes = unsigned(c_bits * plan.engines)
+        write = WritePort.Signature(addr_width=(plan.rounds - 1).bit_length(), shape=self._codes)
         super().__init__(
             {
-                "enable": In(1),
-                "address": In(pass_layout(self.layer)),
-                "words": Out(words),
+                "address": In(beat_address(plan)),
+                "weights": Out(weight_layout(plan)),
+                "scales": Out(scale_layout(plan)),
+                "biases": Out(bias_layout(plan)),
+                "c": Out(data.ArrayLayout(unsigned(c_bits), plan.engines)),
+                "h_offset": Out(data.ArrayLayout(offset, plan.engines)),
                 "write": Out(write),
             }
         )
@@ -109,35 +204,37 @@ class LayerMemories(wiring.Component):  # type: ignore[type-arg]
     def elaborate(self, platform: Any) -> Module:
         """Return the memories."""
         m = Module()
-        layer, fields = self.layer, self.layouts.a_pass
-        weights = data.StructLayout({name: fields[name].shape for name in WEIGHTS})
-        scales = data.StructLayout({name: fields[name].shape for name in GAMMAS})
-        biases = cell_major(code_of(layer.b.bits)).tolist()
-        address = self.address
-        weight = self._read(m, "m_w", weights, weight_words(layer), address.weight)
-        scale = self._read(m, "m_s", scales, scale_words(layer), address.gamma)
-        bias = self._read(m, "m_b", fields["bias"].shape, biases, address.row)
-        m.d.comb += [getattr(self.words, name).eq(getattr(weight, name)) for name in WEIGHTS]
-        m.d.comb += [getattr(self.words, name).eq(getattr(scale, name)) for name in GAMMAS]
-        m.d.comb += self.words.bias.eq(bias)
-        if len(layer.h.offset.shape):
-            shape = fields["h_offset"].shape
-            offset = self._read(m, "m_h_offset", shape, offset_words(layer), address.cell)
-            m.d.comb += self.words.h_offset.eq(offset)
+        plan, at = self.plan, self.address
+        cell = at.row[2:]
+        self._read(m, "m_w", self.weights, weight_words(plan), at.weight)
+        self._read(m, "m_s", self.scales, scale_words(plan), self._scale_address())
+        self._read(m, "m_b", self.biases, bias_words(plan), at.row)
+        offsets = offset_words(plan.layer)
+        if len(set(offsets)) == 1:
+            m.d.comb += [self.h_offset[e].eq(offsets[0]) for e in range(plan.engines)]
         else:
-            m.d.comb += self.words.h_offset.eq(offset_words(layer)[0])
-        m_g: Any = Memory(shape=unsigned(self.layouts.c_bits), depth=layer.hidden, init=[])
+            padded = offsets + [0] * (plan.rounds * plan.engines - len(offsets))
+            words = np.reshape(padded, (plan.rounds, plan.engines)).tolist()
+            self._read(m, "m_h_offset", self.h_offset, words, cell)
+        m_g: Any = Memory(shape=self._codes, depth=plan.rounds, init=[])
         m.submodules.m_g = m_g
         wiring.connect(m, wiring.flipped(self.write), m_g.write_port())
         port = m_g.read_port()
-        m.d.comb += [port.en.eq(self.enable), port.addr.eq(address.cell)]
-        m.d.comb += self.words.c.eq(port.data)
+        m.d.comb += [port.addr.eq(cell), self.c.as_value().eq(port.data)]
         return m
 
-    def _read(self, m: Module, name: str, shape: Any, words: list[Any], address: Any) -> Any:
-        """Add a read-only memory `name` and return its word."""
+    def _scale_address(self) -> Any:
+        plan, at = self.plan, self.address
+        group = at.row if plan.scaled_rows else Cat(at.row[:2] & ~at.dense.replicate(2), at.dense)
+        of_h = [] if plan.whole else [at.word >= plan.x_words]
+        return Cat(at.cycle if plan.cycles > 1 else Const(0, 0), *of_h, group)
+
+    def _read(self, m: Module, name: str, out: Any, words: list[Any], address: Any) -> None:
+        """Add a read-only memory `name` that drives `out`."""
+        wide = isinstance(words[0], int)
+        shape = unsigned(len(out.as_value())) if wide else out.shape()
         memory: Any = Memory(shape=shape, depth=len(words), init=words)
         m.submodules[name] = memory
         port = memory.read_port()
-        m.d.comb += [port.en.eq(self.enable), port.addr.eq(address)]
-        return port.data
+        value = port.data if wide else port.data.as_value()
+        m.d.comb += [port.addr.eq(address), out.as_value().eq(value)]

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal, Value
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFO
+from amaranth.hdl import Module, Mux, signed
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from mubinn.golden.float_model import GATES
-from mubinn.golden.lstm_cell import LstmCellParams
+from mubinn.golden.layer_plan import LayerPlan
+from mubinn.hw.beat_layout import beat_layout, sum_trace
 from mubinn.hw.cell_layout import CellLayouts
 from mubinn.hw.gate_sums import GateSums
 from mubinn.hw.tail import make_tail, tail_class
@@ -17,77 +16,81 @@ from mubinn.hw.tail import make_tail, tail_class
 class LstmCell(wiring.Component):  # type: ignore[type-arg]
     """`mubinn.golden.lstm_cell.lstm_cell` in hardware, one hidden unit at a time.
 
-    The four gates f, i, g, o of a cell arrive in this order, each as `passes` transfers of one
-    level-pair product over x and one over h. One transfer a cycle; the new state of a cell leaves
-    `latency` cycles after its last pass was taken, and the next cell's passes need not wait for it.
+    The four gates f, i, g, o of a cell arrive in this order, each as ``plan.beats`` transfers. One
+    transfer a cycle; the new state of a cell leaves `latency` cycles after its last beat was
+    taken, and the next cell's beats need not wait for it. Rows of the classifier pass through the
+    same multipliers; their sums leave `GateSums.LATENCY` cycles after their last beat.
 
     Parameters
     ----------
-    params : LstmCellParams
+    plan : LayerPlan
     trace : bool
-        Add a port that shows every intermediate of the cell at the output.
+        Add ports that show every intermediate of the cell.
 
     Members
     -------
-    i : In(stream.Signature(CellLayouts.a_pass))
+    i : In(stream.Signature(beat_layout(plan)))
     o : Out(stream.Signature(CellLayouts.output))
-    probe : Out(trace_layout(params)), with `trace`
+    score : Out(stream.Signature(signed(plan.z_width))), with a classifier
+        The sums of its rows.
+    probe : Out(tail_class(plan.cell).trace_layout(plan.cell)), with `trace`
         Belongs to ``o.payload``.
+    summed : Out(1), sums : Out(sum_trace(plan)), with `trace`
+        What the sum of a gate is made of, in the cycles in which `summed` is 1.
     """
 
     i: Any
     o: Any
+    score: Any
     probe: Any
+    summed: Any
+    sums: Any
 
-    def __init__(self, params: LstmCellParams, *, trace: bool = False) -> None:
-        self.params = params
-        self.layouts = CellLayouts(params)
+    def __init__(self, plan: LayerPlan, *, trace: bool = False) -> None:
+        self.plan = plan
         self._trace = trace
         members: dict[str, Any] = {
-            "i": In(stream.Signature(self.layouts.a_pass)),
-            "o": Out(stream.Signature(self.layouts.output)),
+            "i": In(stream.Signature(beat_layout(plan))),
+            "o": Out(stream.Signature(CellLayouts(plan.cell).output)),
         }
+        if plan.dense:
+            members["score"] = Out(stream.Signature(signed(plan.z_width)))
         if trace:
-            members["probe"] = Out(self.trace_layout(params))
+            members["probe"] = Out(tail_class(plan.cell).trace_layout(plan.cell))
+            members |= {"summed": Out(1), "sums": Out(sum_trace(plan))}
         super().__init__(members)
 
     @staticmethod
-    def latency(params: LstmCellParams) -> int:
-        """Return the cycles from a cell's last pass to its state: of the sums and of the tail."""
-        return GateSums.LATENCY + tail_class(params).latency(params)
-
-    @staticmethod
-    def trace_layout(params: LstmCellParams) -> data.StructLayout:
-        """Return every intermediate of a cell: the sums of its gates, and what the tail makes."""
-        sums = data.ArrayLayout(CellLayouts(params).sum_trace, len(GATES))
-        tail = tail_class(params).trace_layout(params)
-        return data.StructLayout({"sums": sums, "tail": tail})
+    def latency(plan: LayerPlan) -> int:
+        """Return the cycles from a cell's last beat to its state: of the sums and of the tail."""
+        return GateSums.LATENCY + tail_class(plan.cell).latency(plan.cell)
 
     def elaborate(self, platform: Any) -> Module:
         """Return the two halves, one after the other."""
         m = Module()
-        m.submodules.sums = sums = GateSums(self.params, trace=self._trace)
-        m.submodules.tail = tail = make_tail(self.params, trace=self._trace)
-        wiring.connect(m, wiring.flipped(self.i), sums.i)
-        wiring.connect(m, sums.o, tail.i)
+        m.submodules.front = front = GateSums(self.plan, trace=self._trace)
+        m.submodules.tail = tail = make_tail(self.plan.cell, trace=self._trace)
+        wiring.connect(m, wiring.flipped(self.i), front.i)
         wiring.connect(m, tail.o, wiring.flipped(self.o))
-        if self._trace:
-            self._probe(m, sums, tail)
-        return m
-
-    def _probe(self, m: Module, sums: Any, tail: Any) -> None:
-        """Show the sums' trace beside the tail's: it waits in a queue while the tail works."""
-        seen: Any = Signal(self.trace_layout(self.params)["sums"].shape)
-        now = Cat(seen.as_value(), Value.cast(sums.probe))[len(Value.cast(sums.probe)) :]
-        # The tail holds fewer cells than it has stages, as each takes four transfers.
-        m.submodules.waiting = waiting = SyncFIFO(width=len(now), depth=tail.latency(self.params))
-        transfer = sums.o.valid & sums.o.ready
-        with m.If(transfer):
-            m.d.sync += seen.as_value().eq(now)
+        row = front.o.payload
         m.d.comb += [
-            waiting.w_en.eq(transfer & (sums.o.payload.gate == len(GATES) - 1)),
-            waiting.w_data.eq(now),
-            waiting.r_en.eq(tail.o.valid & tail.o.ready),
-            self.probe.sums.as_value().eq(waiting.r_data),
-            self.probe.tail.eq(tail.probe),
+            tail.i.valid.eq(front.o.valid & ~row.dense),
+            *(
+                getattr(tail.i.payload, name).eq(getattr(row, name))
+                for name in ("z", "gate", "c", "h_offset")
+            ),
+            front.o.ready.eq(tail.i.ready),
         ]
+        if self.plan.dense:
+            m.d.comb += [
+                self.score.valid.eq(front.o.valid & row.dense),
+                self.score.payload.eq(row.z),
+                front.o.ready.eq(Mux(row.dense, self.score.ready, tail.i.ready)),
+            ]
+        if self._trace:
+            m.d.comb += [
+                self.summed.eq(tail.i.valid & tail.i.ready),
+                self.sums.eq(front.probe),
+                self.probe.eq(tail.probe),
+            ]
+        return m

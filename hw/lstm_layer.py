@@ -1,29 +1,63 @@
-"""One LSTM layer: the cell of Figure 3 with its memories and a sequencer."""
+"""One LSTM layer: engines of the cell of Figure 3, their memories, a sequencer, a classifier."""
 
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from mubinn.golden.lstm_cell import LstmCellParams
-from mubinn.hw.cell_layout import CellLayouts
+from mubinn.golden.layer_plan import LayerPlan
+from mubinn.hw.classifier import Classifier, result_layout
 from mubinn.hw.layer_memory import LayerMemories
+from mubinn.hw.layer_trace import LayerTrace
 from mubinn.hw.lstm_cell import LstmCell
-from mubinn.hw.sequencer import Sequencer
+from mubinn.hw.operand_select import OperandSelect
+from mubinn.hw.sequencer import Sequencer, State
+
+
+def cycles_per_step(plan: LayerPlan) -> int:
+    """Return the clock cycles from one step's input to the next, when neither side pauses.
+
+    ``4 ceil(H / E) B + D ceil(C / E) B_d + L + 1`` with
+
+    ======  ====================================================================================
+    P       level pairs of a row, max(A, W_h) times the weights' levels
+    E       engines, max(1, floor(units / P))
+    k       cycles of a word, ceil(P / min(units, P))
+    B       cycles of a gate's row: k where lanes >= I + H, else
+            (ceil(I / lanes) + ceil(H / lanes)) k
+    B_d     cycles of a class's row: k where lanes >= I + H, else ceil(H / lanes) k
+    C, D    classes, 0 without a classifier; 1 where each step counts (readout mean), else 0:
+            then the last step alone takes ceil(C / E) B_d cycles more
+    L       cycles from a cell's last beat to its state, :meth:`LstmCell.latency`
+    ======  ====================================================================================
+
+    Only the last cell's tail shows: those of the others run beside the next cell's products.
+    """
+    classes = plan.class_beats if plan.readout == "mean" else 0
+    return plan.gate_beats + classes + LstmCell.latency(plan) + 1
+
+
+def cycles_per_window(plan: LayerPlan, steps: int) -> int:
+    """Return the cycles from the first input of a window to that of the next, with no pauses."""
+    classes = plan.class_beats if plan.readout == "last" else 0
+    return steps * cycles_per_step(plan) + classes
 
 
 class LstmLayer(wiring.Component):  # type: ignore[type-arg]
     """`mubinn.golden.bit_true.run_layer` in hardware: a step's input in, the step's new h out.
 
-    Every cell takes ``4 passes`` cycles. A step's output is offered `cycles_per_step` - 1 cycles
-    after its input was taken, and the next input is taken in the cycle after the output's transfer.
+    Steps follow each other every :func:`cycles_per_step` cycles. The next step's input may be
+    given as soon as the last gate's products are under way. A step's output is offered
+    ``gate_beats + L + 2`` cycles after its input was taken; a step goes on without its consumer
+    up to the last row of the next one. With a classifier, its result is offered
+    ``class_beats + 5`` cycles after the output of the window's last step.
 
     Parameters
     ----------
-    params : LstmCellParams
+    plan : LayerPlan
     trace : bool
-        Add a port that shows every intermediate of each cell.
+        Record every intermediate of each cell, see :class:`mubinn.hw.layer_trace.LayerTrace`.
 
     Members
     -------
@@ -31,114 +65,171 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
         Level bits of one time step; `last` marks the last step of a window, after which the state
         starts again from the code of 0.
     o : Out(stream of {h: W_h planes of H bits, last: 1})
-    probe : Out(LstmCell.trace_layout(params)), with `trace`
-    probed : Out(1), with `trace`
-        Changes level whenever `probe` shows a further cell; cells follow in order.
+    result : Out(stream.Signature(result_layout(plan))), with a classifier
+        Class and logits of a window.
+    busy : Out(1)
+        A window has begun and its last step is not yet stored and classified.
+    stepped : Out(1), with `trace`
+        Changes level whenever the trace holds a further step.
     """
 
     i: Any
     o: Any
-    probe: Any
-    probed: Any
+    result: Any
+    busy: Any
+    stepped: Any
 
-    def __init__(self, params: LstmCellParams, *, trace: bool = False) -> None:
-        self.params = params
-        self.layouts = CellLayouts(params)
+    def __init__(self, plan: LayerPlan, *, trace: bool = False) -> None:
+        self.plan = plan
         self._trace = trace
-        layer, levels = params.layer, params.layer.levels
+        layer = plan.layer
         planes = data.ArrayLayout
         self.frame = data.StructLayout(
-            {"x": planes(unsigned(layer.features), levels.count("x")), "last": unsigned(1)}
+            {"x": planes(unsigned(layer.features), layer.x.levels), "last": unsigned(1)}
         )
         self.state = data.StructLayout(
-            {"h": planes(unsigned(layer.hidden), levels.count("h")), "last": unsigned(1)}
+            {"h": planes(unsigned(layer.hidden), layer.h.levels), "last": unsigned(1)}
         )
         members: dict[str, Any] = {
             "i": In(stream.Signature(self.frame)),
             "o": Out(stream.Signature(self.state)),
+            "busy": Out(1),
         }
+        if plan.dense:
+            members["result"] = Out(stream.Signature(result_layout(plan)))
         if trace:
-            members |= {"probe": Out(LstmCell.trace_layout(params)), "probed": Out(1)}
+            members["stepped"] = Out(1)
         super().__init__(members)
 
-    @property
-    def cycles_per_step(self) -> int:
-        """Clock cycles from one step's input to the next, when neither side pauses.
-
-        ``4 H passes + latency + 3``: 4 passes for each cell; then one cycle to read the memories,
-        the cell's latency, one cycle to store the last h and one to hand it over.
-        """
-        layer = self.params.layer
-        return 4 * layer.hidden * layer.levels.passes + LstmCell.latency(self.params) + 3
-
     def elaborate(self, platform: Any) -> Module:
-        """Return the layer: sequencer, memories, cell, state."""
+        """Return the layer: sequencer, memories, engines, state."""
         m = Module()
-        m.submodules.cell = cell = LstmCell(self.params, trace=self._trace)
-        m.submodules.memories = memories = LayerMemories(self.layouts)
-        m.submodules.sequencer = sequencer = Sequencer(self.params.layer)
-        frame = Signal(self.frame)
-        m.d.comb += self.i.ready.eq(~sequencer.busy & ~self.o.valid)
-        m.d.comb += sequencer.start.eq(self.i.valid & self.i.ready)
-        with m.If(sequencer.start):
-            m.d.sync += frame.eq(self.i.payload)
-        first_step, h = self._store(m, cell, memories, sequencer, frame)
-        self._feed(m, cell, memories, sequencer, frame, first_step, h)
+        plan = self.plan
+        cells = [LstmCell(plan, trace=self._trace) for _ in range(plan.engines)]
+        for e, cell in enumerate(cells):
+            m.submodules[f"engine_{e}" if plan.engines > 1 else "engine"] = cell
+        m.submodules.memories = memories = LayerMemories(plan)
+        m.submodules.sequencer = sequencer = Sequencer(plan)
+        m.submodules.select = select = OperandSelect(plan)
+        m.d.comb += [select.at.eq(sequencer.at), memories.address.eq(sequencer.at)]
+        frame, last = self._take(m, sequencer)
+        first_step = self._store(m, cells, memories, sequencer, select, last)
+        now: Any = Signal.like(sequencer.at)
+        valid = Signal()
+        m.d.sync += [valid.eq(sequencer.valid), now.eq(sequencer.at)]
+        m.d.comb += [select.x.eq(frame.x), select.weights.eq(memories.weights)]
+        for e, cell in enumerate(cells):
+            m.d.comb += cell.i.valid.eq(valid)
+            self._feed(m, e, cell.i.payload, now, memories, select, first_step)
+        if self._trace:
+            self._record(m, cells, sequencer)
         return m
 
+    def _take(self, m: Module, sequencer: Any) -> tuple[Any, Any]:
+        """Hold a step's input while its gates need it; return it and the step's `last`."""
+        frame: Any = Signal(self.frame)
+        held, last = Signal(), Signal()
+        m.d.comb += [self.i.ready.eq(~held), sequencer.ready.eq(held)]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [frame.eq(self.i.payload), held.eq(1)]
+        with m.If(sequencer.valid & sequencer.at.end & ~sequencer.at.dense):
+            m.d.sync += [held.eq(0), last.eq(frame.last)]
+        m.d.comb += self.busy.eq(held | (sequencer.state != State.GATES))
+        return frame, last
+
     def _feed(
-        self, m: Module, cell: Any, memories: Any, sequencer: Any, frame: Any, first: Any, h: Any
+        self, m: Module, e: int, beat: Any, now: Any, memories: Any, select: Any, first: Any
     ) -> None:
-        """Read the memories for each pass and hand the words to the cell one cycle later."""
-        passes, word = sequencer.o, cell.i.payload
-        pause = cell.i.valid & ~cell.i.ready
-        m.d.comb += [passes.ready.eq(~pause), memories.enable.eq(~pause)]
-        m.d.comb += memories.address.eq(passes.payload)
-        now = Signal.like(passes.payload)
-        with m.If(~pause):
-            m.d.sync += [cell.i.valid.eq(passes.valid), now.eq(passes.payload)]
-        layer = self.params.layer
+        """Hand the words of a beat to engine `e`, one cycle after their addresses."""
+        plan = self.plan
+        scale = memories.scales[e if plan.scaled_rows else 0]
+        bias = memories.biases[e]
+        zero = int(plan.layer.c.zero_code(1)[0])
         m.d.comb += [
-            word.x.eq(Array(frame.x)[now.plane] if len(frame.x) > 1 else frame.x[0]),
-            word.h.eq(Array(h)[now.plane] if len(h) > 1 else h[0]),
-            word.c.eq(Mux(first, int(layer.c.zero_code(1)[0]), memories.words.c)),
-            *(getattr(word, name).eq(getattr(now, name)) for name in ("first", "last", "gate")),
+            beat.c.eq(Mux(first, zero, memories.c[e])),
+            beat.h_offset.eq(memories.h_offset[e]),
+            beat.bias.eq(bias.bias),
+            beat.bias_scales.eq((bias if plan.folded_bias else scale).bias_scales),
+            beat.gate.eq(now.row[:2]),
+            *(getattr(beat, name).eq(getattr(now, name)) for name in ("first", "last", "dense")),
         ]
-        for name in ("wx", "wh", "gamma_x", "gamma_h", "bias", "bias_scales", "h_offset"):
-            m.d.comb += getattr(word, name).eq(getattr(memories.words, name))
+        for name in plan.parts:
+            part = getattr(beat, name)
+            m.d.comb += [
+                part.a.eq(getattr(select, f"a_{name}")),
+                part.w.eq(getattr(select, f"w_{name}")[e]),
+                part.gamma.eq(getattr(scale, f"gamma_{name}")),
+            ]
+            if not plan.whole:
+                m.d.comb += part.odd.eq(select.odd)
 
     def _store(
-        self, m: Module, cell: Any, memories: Any, sequencer: Any, frame: Any
-    ) -> tuple[Any, Any]:
-        """Collect the new state cell by cell; return the first-step flag and the current h."""
-        layer = self.params.layer
-        zero = [self._zero_plane(k) for k in range(layer.h.levels)]
-        planes: Any = data.ArrayLayout(unsigned(layer.hidden), layer.h.levels)
+        self, m: Module, cells: Any, memories: Any, sequencer: Any, select: Any, last: Any
+    ) -> Any:
+        """Collect the new state cell by cell; return whether a step is its window's first."""
+        plan, levels = self.plan, self.plan.layer.h.levels
+        zero = [self._zero_plane(k) for k in range(levels)]
+        planes: Any = data.ArrayLayout(unsigned(plan.layer.hidden), levels)
         h = Signal(planes, init=planes.const(zero))
-        first_step = Signal(init=1)
-        index = Signal(range(layer.hidden))
-        m.d.comb += [cell.o.ready.eq(1), memories.write.en.eq(cell.o.valid)]
-        m.d.comb += [memories.write.addr.eq(index), memories.write.data.eq(cell.o.payload.c)]
-        done = cell.o.valid & (index == layer.hidden - 1)
-        m.d.comb += sequencer.done.eq(done)
-        fresh = self.o.payload.h
-        with m.If(cell.o.valid):
-            m.d.sync += index.eq(Mux(done, 0, index + 1))
-            # Cells come in order, so that shifting in from the top puts cell 0 into bit 0.
-            for k in range(layer.h.levels):
-                m.d.sync += fresh[k].eq(Cat(fresh[k], cell.o.payload.h[k])[1:])
-        with m.If(done):
-            m.d.sync += [self.o.valid.eq(1), self.o.payload.last.eq(frame.last)]
+        first_step, index = Signal(init=1), Signal(range(plan.rounds))
+        valid = cells[0].o.valid
+        m.d.comb += [cell.o.ready.eq(1) for cell in cells]
+        m.d.comb += [memories.write.en.eq(valid), memories.write.addr.eq(index)]
+        m.d.comb += memories.write.data.eq(Cat(cell.o.payload.c for cell in cells))
+        stored = Signal()
+        m.d.comb += [stored.eq(valid & (index == plan.rounds - 1)), sequencer.stored.eq(stored)]
+        with m.If(valid):
+            m.d.sync += index.eq(Mux(stored, 0, index + 1))
         with m.If(self.o.valid & self.o.ready):
-            m.d.sync += [self.o.valid.eq(0), first_step.eq(frame.last)]
-            for k in range(layer.h.levels):
-                m.d.sync += h[k].eq(Mux(frame.last, zero[k], fresh[k]))
-        if self._trace:
-            with m.If(cell.o.valid):
-                m.d.sync += [self.probe.eq(cell.probe), self.probed.eq(~self.probed)]
-        return first_step, h
+            m.d.sync += self.o.valid.eq(0)
+        with m.If(stored):
+            m.d.sync += [self.o.valid.eq(1), self.o.payload.last.eq(last), first_step.eq(last)]
+        m.d.comb += [sequencer.hold.eq(self.o.valid), select.h.eq(h)]
+        clear = self._classify(m, cells, sequencer, last, first_step) if plan.dense else last
+        for k in range(levels):
+            # Cells come in order, so that shifting in from the top puts cell 0 into bit 0.
+            kept = Signal(plan.rounds * plan.engines, name=f"new_h_{k}")
+            new = Cat(kept, (cell.o.payload.h[k] for cell in cells))[plan.engines :]
+            with m.If(valid):
+                m.d.sync += kept.eq(new)
+            with m.If(stored):
+                m.d.sync += [h[k].eq(new), self.o.payload.h[k].eq(new)]
+            with m.If(clear if plan.dense else stored & last):
+                m.d.sync += h[k].eq(zero[k])
+        return first_step
+
+    def _classify(self, m: Module, cells: Any, sequencer: Any, last: Any, first_step: Any) -> Any:
+        """Add the classifier; return whether its rows have read the last state of a window."""
+        plan = self.plan
+        m.submodules.classifier = classifier = Classifier(plan)
+        wiring.connect(m, classifier.o, wiring.flipped(self.result))
+        begun, ended = Signal(), Signal()
+        with m.If(sequencer.stored):
+            m.d.sync += begun.eq(first_step if plan.readout == "mean" else 1)
+        read = Signal()
+        m.d.sync += read.eq(sequencer.valid & sequencer.at.end & sequencer.at.dense)
+        m.d.comb += ended.eq(read & last)
+        m.d.comb += [
+            sequencer.classify.eq(1 if plan.readout == "mean" else last),
+            sequencer.hold_classes.eq(classifier.o.valid),
+            classifier.valid.eq(cells[0].score.valid),
+            classifier.first.eq(begun),
+            classifier.last.eq(last),
+        ]
+        for e, cell in enumerate(cells):
+            m.d.comb += [cell.score.ready.eq(1), classifier.z[e].eq(cell.score.payload)]
+        return ended
+
+    def _record(self, m: Module, cells: Any, sequencer: Any) -> None:
+        """Add the trace."""
+        m.submodules.trace = trace = LayerTrace(self.plan)
+        with m.If(sequencer.stored):
+            m.d.sync += self.stepped.eq(~self.stepped)
+        m.d.comb += [trace.summed.eq(cells[0].summed), trace.made.eq(cells[0].o.valid)]
+        for e, cell in enumerate(cells):
+            m.d.comb += [trace.sums[e].eq(cell.sums), trace.probes[e].eq(cell.probe)]
 
     def _zero_plane(self, level: int) -> int:
         """Return plane `level` of the code of 0 of all cells, cell 0 in bit 0."""
-        codes = self.params.layer.h.zero_code(self.params.layer.hidden)
+        codes = self.plan.layer.h.zero_code(self.plan.layer.hidden)
         return sum((int(code) >> level & 1) << cell for cell, code in enumerate(codes))

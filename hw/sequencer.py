@@ -1,106 +1,150 @@
-"""The order of a layer's passes: cells, their gates, and the level pairs of each gate."""
+"""The order of a layer's beats: rows of gates, then, once the new state is there, of classes."""
 
+from itertools import pairwise
 from typing import Any
 
-from amaranth.hdl import Module, Signal, unsigned
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
-from mubinn.golden.lstm_model import QuantizedLstm
+from mubinn.golden.layer_plan import GATE_ROWS, LayerPlan
 
 
-def pass_layout(layer: QuantizedLstm) -> data.StructLayout:
-    """Return what names one pass, and where the memories hold its words.
+def beat_address(plan: LayerPlan) -> data.StructLayout:
+    """Return what names one beat, and where the memories hold its words.
 
-    ``plane`` is the level of x and h; ``weight, row, gamma`` are addresses, ``gate, cell`` and the
-    marks of a gate's first and last pass go with the words.
+    ``weight`` is the address of M_w, ``row`` that of M_B; below the classes' rows its lowest two
+    bits are the gate and the others the cell. ``cycle`` and ``word`` place the beat in its row,
+    ``first`` and ``last`` mark the row's ends, ``end`` the last beat of all gates or all classes.
     """
-    levels = layer.levels
-    rows = 4 * layer.hidden
+    rows = len(plan.rows) + len(plan.dense_rows)
+    per_word = len(plan.plane_words)
+    words = max(1, len(plan.words))
+    dense_words = max(1, words - plan.x_words)
+    depth = per_word * (len(plan.rows) * words + len(plan.dense_rows) * dense_words)
     return data.StructLayout(
         {
-            "plane": range(max(levels.count("x"), levels.count("h"))),
-            "weight": range(rows * levels.count("w")),
+            "weight": range(depth),
             "row": range(rows),
-            "gamma": range(4 * levels.passes * (layer.hidden if per_row(layer) else 1)),
-            "gate": unsigned(2),
-            "cell": range(layer.hidden),
+            "cycle": range(plan.cycles),
+            "word": range(words),
+            "dense": unsigned(1),
             "first": unsigned(1),
             "last": unsigned(1),
+            "end": unsigned(1),
         }
     )
 
 
-def per_row(layer: QuantizedLstm) -> bool:
-    """Return whether any stored tensor has scales of its own for every row."""
-    return any(len(tensor.scales) > 4 for tensor in (layer.wx, layer.wh, layer.b))
+class State(enum.Enum, shape=2):
+    """What a layer is doing."""
+
+    GATES = 0
+    WAIT = 1
+    CLASSES = 2
 
 
 class Sequencer(wiring.Component):  # type: ignore[type-arg]
-    """Names all passes of one time step, one a cycle, innermost first: weight level, level of x
-    and h, gate, cell.
-
-    Memories are addressed in this very order, so that addresses count and nothing multiplies.
+    """Names all beats of one time step, one a cycle; counters and flags, nothing multiplies.
 
     Parameters
     ----------
-    layer : QuantizedLstm
+    plan : LayerPlan
 
     Members
     -------
-    start : In(1)
-        Begin a step; the first pass is offered in the next cycle.
-    done : In(1)
-        The step's last cell is stored.
-    busy : Out(1)
-        From the cycle after `start` to the one of `done`.
-    o : Out(stream.Signature(pass_layout(layer)))
+    ready : In(1)
+        The step's input is there: beats of gates may begin and go on.
+    hold : In(1)
+        The place of the step's output is taken: keep back the last row of the gates.
+    stored : In(1)
+        In this cycle the last cell of the step is stored; follows the last row of the gates.
+    classify : In(1)
+        With `stored`: the classes' rows come next; otherwise the next step.
+    hold_classes : In(1)
+        Keep back the classes' rows.
+    valid : Out(1)
+    at : Out(beat_address(plan))
+        A beat, in the cycles in which `valid` is 1.
+    state : Out(State)
     """
 
-    start: Any
-    done: Any
-    busy: Any
-    o: Any
+    ready: Any
+    hold: Any
+    stored: Any
+    classify: Any
+    hold_classes: Any
+    valid: Any
+    at: Any
+    state: Any
 
-    def __init__(self, layer: QuantizedLstm) -> None:
-        self.layer = layer
+    def __init__(self, plan: LayerPlan) -> None:
+        self.plan = plan
+        inputs = ("ready", "hold", "stored", "classify", "hold_classes")
         super().__init__(
             {
-                "start": In(1),
-                "done": In(1),
-                "busy": Out(1),
-                "o": Out(stream.Signature(pass_layout(layer))),
+                **{name: In(1) for name in inputs},
+                "valid": Out(1),
+                "at": Out(beat_address(plan)),
+                "state": Out(State),
             }
         )
 
     def elaborate(self, platform: Any) -> Module:
         """Return the nested counters."""
         m = Module()
-        levels, o = self.layer.levels, self.o.payload
-        w_levels = levels.count("w")
-        planes = levels.passes // w_levels
-        level = Signal(range(w_levels))
-        last_level, last_plane = level == w_levels - 1, o.plane == planes - 1
-        last_gate, last_cell = o.gate == 3, o.cell == self.layer.hidden - 1
-        m.d.comb += o.first.eq((level == 0) & (o.plane == 0))
-        m.d.comb += o.last.eq(last_level & last_plane)
-        with m.If(self.start):
-            m.d.sync += [self.busy.eq(1), self.o.valid.eq(1)]
-            m.d.sync += [getattr(o, name).eq(0) for name in ("weight", "row", "gamma", "cell")]
-        with m.If(self.done):
-            m.d.sync += self.busy.eq(0)
-        with m.If(self.o.valid & self.o.ready):
-            m.d.sync += [level.eq(level + 1), o.weight.eq(o.weight + 1), o.gamma.eq(o.gamma + 1)]
-            with m.If(last_level):
-                m.d.sync += [level.eq(0), o.plane.eq(o.plane + 1)]
-                with m.If(~last_plane):
-                    m.d.sync += o.weight.eq(o.weight - (w_levels - 1))
-            with m.If(o.last):
-                m.d.sync += [o.plane.eq(0), o.gate.eq(o.gate + 1), o.row.eq(o.row + 1)]
-            with m.If(o.last & last_gate):
-                m.d.sync += o.cell.eq(o.cell + 1)
-                if not per_row(self.layer):
-                    m.d.sync += o.gamma.eq(0)
-            with m.If(o.last & last_gate & last_cell):
-                m.d.sync += self.o.valid.eq(0)
+        plan, at = self.plan, self.at
+        gates, classes = self.state == State.GATES, self.state == State.CLASSES
+        last_gate = at.row == GATE_ROWS * plan.rounds - 1
+        last_class = at.row == GATE_ROWS * plan.rounds + plan.dense_rounds - 1
+        go = gates & self.ready & ~(last_gate & self.hold)
+        m.d.comb += self.valid.eq(go)
+        first_word = Signal(range(max(1, len(plan.words))))
+        if plan.dense:
+            m.d.comb += self.valid.eq(go | (classes & ~self.hold_classes))
+            m.d.comb += [at.dense.eq(classes), first_word.eq(Mux(classes, plan.x_words, 0))]
+        last_cycle = at.cycle == plan.cycles - 1
+        m.d.comb += [
+            at.first.eq((at.cycle == 0) & (at.word == first_word)),
+            at.last.eq(last_cycle & (at.word == max(1, len(plan.words)) - 1)),
+            at.end.eq(at.last & Mux(at.dense, last_class, last_gate)),
+        ]
+        with m.If(self.valid):
+            self._count(m, last_cycle)
+            with m.If(at.end):
+                m.d.sync += self.state.eq(Mux(at.dense, State.GATES.value, State.WAIT.value))
+                with m.If(at.dense):
+                    m.d.sync += [at.row.eq(0), at.weight.eq(0), at.word.eq(0)]
+        with m.If(self.stored):
+            if plan.dense:
+                m.d.sync += [
+                    self.state.eq(Mux(self.classify, State.CLASSES.value, State.GATES.value)),
+                    at.word.eq(Mux(self.classify, plan.x_words, 0)),
+                ]
+            else:
+                m.d.sync += self.state.eq(State.GATES)
+            with m.If(~self.classify):
+                m.d.sync += [at.row.eq(0), at.weight.eq(0), at.word.eq(0)]
         return m
+
+    def _count(self, m: Module, last_cycle: Any) -> None:
+        """Step the counters by one beat."""
+        plan, at = self.plan, self.at
+        planes = plan.first_planes
+        steps = [a != b for a, b in pairwise(planes)]
+        advance = Signal()
+        m.d.comb += advance.eq(last_cycle)
+        for cycle, step in enumerate(steps):
+            if step:
+                with m.If(at.cycle == cycle):
+                    m.d.comb += advance.eq(1)
+        m.d.sync += [
+            at.weight.eq(at.weight + advance),
+            at.cycle.eq(Mux(last_cycle, 0, at.cycle + 1)),
+            at.row.eq(at.row + at.last),
+        ]
+        if plan.words:
+            with m.If(last_cycle):
+                m.d.sync += at.word.eq(at.word + 1)
+            with m.If(at.last):
+                m.d.sync += at.word.eq(Mux(at.dense, plan.x_words, 0))

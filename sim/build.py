@@ -124,8 +124,13 @@ _PORT = re.compile(
 )
 
 
+_TRACE = re.compile(r"^  reg \[[^]]*\] (trace_\w+) \[", re.M)
+
+
 def public_ports(verilog: str, top: str) -> str:
     """Return the Verilator configuration that opens the ports of `top` to the bench.
+
+    The memories whose names begin with ``trace_`` are opened too, wherever they are.
 
     Raises
     ------
@@ -137,6 +142,9 @@ def public_ports(verilog: str, top: str) -> str:
     if not names:
         raise ValueError(f"no ports of a module {top} in the Verilog")
     lines = [f'public_flat_rw -module "{top}" -var "{name}"' for name in names]
+    for module in re.finditer(r"^module \\?(\S+?)\s*\(.*?^endmodule", verilog, re.M | re.S):
+        names = _TRACE.findall(module[0])
+        lines += [f'public_flat_rd -module "{module[1]}" -var "{name}"' for name in names]
     return "\n".join(["`verilator_config", *lines, ""])
 
 

@@ -1,14 +1,17 @@
 """Holding the bare LSTM cell, without memories, to the bit-true model under back pressure."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from amaranth.hdl import Shape
 
-from mubinn.golden.lstm_cell import LstmCellParams, Trace, lstm_cell
+from mubinn.golden.fixed import Ints
+from mubinn.golden.layer_plan import GATE_ROWS, LayerPlan
+from mubinn.golden.lstm_cell import Trace, lstm_cell
 from mubinn.golden.lstm_model import QuantizedLstm
-from mubinn.golden.scales import code_of
+from mubinn.hw.beat_layout import beat_layout, sum_trace
 from mubinn.hw.cell_layout import CellLayouts
 from mubinn.hw.lstm_cell import LstmCell
 from mubinn.hw.tail import tail_class
@@ -19,78 +22,97 @@ BENCH = "mubinn.sim.tb_lstm_cell"
 Fields = dict[str, Any]
 
 
-def pass_fields(layer: QuantizedLstm, x: Any, h: Any, c: Any) -> Fields:
-    """Return the words of every pass of one step, cells outermost, then gates, then passes.
+def beat_fields(plan: LayerPlan, x: Ints, h: Ints, c: Ints) -> Fields:
+    """Return the words of every beat of one step, cells outermost, then gates, then beats.
+
+    Written beat by beat from the model, as a check of how the memories are laid out.
 
     Parameters
     ----------
-    layer : QuantizedLstm
+    plan : LayerPlan
+        Of whole rows and one engine.
     x : int64 [I]
     h, c : int64 [H]
         Codes.
     """
-    levels, hidden, count = layer.levels, layer.hidden, layer.levels.passes
-    w = levels.count("w")
-    cell, gate, index = (
-        axis.ravel()
-        for axis in np.meshgrid(np.arange(hidden), np.arange(4), np.arange(count), indexing="ij")
-    )
-    row, plane, level = gate * hidden + cell, index // w, index % w
-
-    def state_plane(codes: Any, own: int) -> Any:
-        # A plane that the tensor does not have is multiplied with g = 0: any bits will do.
-        return (codes[None, :] >> np.minimum(plane, own - 1)[:, None]) & 1
-
-    def gammas(values: Any) -> Any:
-        flat = values.reshape(len(values), -1)
-        inside = index < flat.shape[1]
-        return np.where(inside, flat[row, np.minimum(index, flat.shape[1] - 1)], 0)
-
+    rows = [dict(_row(plan, x, h, cell, gate)) for cell, gate in _order(plan)]
+    fields = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+    cells, gates = np.repeat(np.array(list(_order(plan))).T, plan.cycles, axis=1)
+    cycle = np.tile(np.arange(plan.cycles), GATE_ROWS * plan.layer.hidden)
+    row = gates * plan.layer.hidden + cells
+    codes, scales = plan.bias(plan.layer.b)
+    layer = plan.layer
     shift = layer.h_raw_fraction - layer.h.fraction
-    return {
-        "x": state_plane(x, levels.count("x")),
-        "h": state_plane(h, levels.count("h")),
-        "wx": layer.wx.bits[level, row],
-        "wh": layer.wh.bits[level, row],
-        "gamma_x": gammas(layer.gamma_x),
-        "gamma_h": gammas(layer.gamma_h),
-        "first": index == 0,
-        "last": index == count - 1,
-        "gate": gate,
-        "bias": code_of(layer.b.bits)[row],
-        "bias_scales": layer.b.row_scales[row],
-        "c": c[cell],
-        "h_offset": (np.broadcast_to(layer.h.offset, hidden) << shift)[cell],
+    return fields | {
+        "first": cycle == 0,
+        "last": cycle == plan.cycles - 1,
+        "gate": gates,
+        "dense": np.zeros_like(gates),
+        "bias": codes[row],
+        "bias_scales": scales[row],
+        "c": c[cells],
+        "h_offset": (np.broadcast_to(layer.h.offset, layer.hidden) << shift)[cells],
     }
 
 
-def probe_fields(layer: QuantizedLstm, t: Trace, given: Fields) -> Fields:
-    """Return the golden trace of one step in the form of the probe port, one row a cell."""
-    hidden, count = layer.hidden, layer.levels.passes
+def _order(plan: LayerPlan) -> Iterator[tuple[int, int]]:
+    return ((cell, gate) for cell in range(plan.layer.hidden) for gate in range(GATE_ROWS))
 
-    def by_cell(values: Any) -> Any:
-        return np.swapaxes(values.reshape(4, hidden, *values.shape[1:]), 0, 1)
 
-    fields = {}
+def _row(plan: LayerPlan, x: Ints, h: Ints, cell: int, gate: int) -> Iterator[tuple[str, Any]]:
+    """Yield the words of x and of h, the weights and their g_ij, of one row by beat and unit."""
+    layer, row = plan.layer, gate * plan.layer.hidden + cell
+    for name, codes, quantizer, weights in (
+        ("x", x, layer.x, layer.wx),
+        ("h", h, layer.h, layer.wh),
+    ):
+        shape = (plan.cycles, plan.side)
+        a, w = (np.zeros((*shape, len(codes)), np.uint8) for _ in range(2))
+        gamma = np.zeros(shape, np.int64)
+        for cycle, pairs in enumerate(plan.pairs):
+            for unit, pair in enumerate(pairs):
+                # A plane that the tensor does not have is multiplied with g = 0: any bits will do.
+                if pair is None or pair[0] >= quantizer.levels:
+                    continue
+                a[cycle, unit] = codes >> pair[0] & 1
+                w[cycle, unit] = weights.bits[pair[1], row]
+                gamma[cycle, unit] = getattr(layer, f"gamma_{name}")[row, pair[0], pair[1]]
+        yield from ((f"{name}.a", a), (f"{name}.w", w), (f"{name}.gamma", gamma))
+
+
+def sum_fields(plan: LayerPlan, t: Trace, given: Fields) -> Fields:
+    """Return the golden sums of one step in the form of the port `sums`, one row a gate."""
+    rows = GATE_ROWS * plan.layer.hidden
+    fields: Fields = {}
     for name in ("x", "h"):
-        # All passes have a dot product, also those whose g is 0.
-        signs = 2 * np.asarray(given[name], np.int64) - 1
-        weights = 2 * np.asarray(given[f"w{name}"], np.int64) - 1
-        fields[f"sums.passes.dot_{name}"] = (signs * weights).sum(-1).reshape(hidden, 4, count)
-        product = t[f"prod_{name}"]
-        padded = np.pad(product, ((0, 0), (0, count - product.shape[1])))
-        fields[f"sums.passes.prod_{name}"] = by_cell(padded)
-    fields["sums.z"] = by_cell(t["z"])
-    for field in fields_of(tail_class(LstmCellParams(layer)).trace_layout(LstmCellParams(layer))):
+        # All pairs have a dot product, also those whose g is 0.
+        signs, weights = (2 * np.asarray(given[f"{name}.{k}"], np.int64) - 1 for k in "aw")
+        dot = (signs * weights).sum(-1).reshape(rows, plan.cycles, plan.side)
+        fields[f"beats.dot_{name}"] = dot
+        gamma = given[f"{name}.gamma"].reshape(dot.shape)
+        fields[f"beats.prod_{name}"] = dot * gamma
+    return fields | {"z": _by_cell(plan, t["z"]).ravel()}
+
+
+def cell_fields(plan: LayerPlan, t: Trace) -> Fields:
+    """Return the golden trace of one step in the form of the probe port, one row a cell."""
+    fields = {}
+    for field in fields_of(tail_class(plan.cell).trace_layout(plan.cell)):
         name = field.name.removeprefix("gates.")
-        fields[f"tail.{field.name}"] = t[name] if name == field.name else by_cell(t[name])
+        fields[field.name] = t[name] if name == field.name else _by_cell(plan, t[name])
     return fields
+
+
+def _by_cell(plan: LayerPlan, values: Any) -> Any:
+    return np.swapaxes(values.reshape(GATE_ROWS, plan.layer.hidden), 0, 1)
 
 
 def check_cell(
     layer: QuantizedLstm,
     x: Any,
     *,
+    units: int = 1,
+    folded_bias: bool = False,
     pause: float = 0.3,
     seed: int = 1,
     design: Any = None,
@@ -103,6 +125,8 @@ def check_cell(
     layer : QuantizedLstm
     x : int64 [T, I]
         Input codes.
+    units, folded_bias
+        See `LayerPlan`; `units` up to one engine's.
     pause : float
         Probability with which a side pauses in a cycle.
     design : LstmCell, optional
@@ -115,32 +139,31 @@ def check_cell(
     SimulationMismatch
         On the first difference, or a wrong latency or throughput.
     """
-    params = LstmCellParams(layer)
-    layouts, trace = CellLayouts(params), LstmCell.trace_layout(params)
+    plan = LayerPlan(layer, units=units, folded_bias=folded_bias)
+    probe = tail_class(plan.cell).trace_layout(plan.cell)
     h, c = layer.h.zero_code(layer.hidden), layer.c.zero_code(layer.hidden)
-    inputs, outputs, probes = [], [], []
+    packed: dict[str, list[Any]] = {name: [] for name in ("inputs", "outputs", "sums", "probes")}
     for now in np.asarray(x, np.int64):
         golden = lstm_cell(layer, now, h, c)
-        words = pass_fields(layer, now, h, c)
+        words = beat_fields(plan, now, h, c)
         h, c = golden["h"], golden["c"]
-        inputs.append(_packed(layouts.a_pass, words))
-        outputs.append(_packed(layouts.output, {"c": c, "h": h}))
-        probes.append(_packed(trace, probe_fields(layer, golden, words)))
+        packed["inputs"].append(_packed(beat_layout(plan), words))
+        packed["outputs"].append(_packed(CellLayouts(plan.cell).output, {"c": c, "h": h}))
+        packed["sums"].append(_packed(sum_trace(plan), sum_fields(plan, golden, words)))
+        packed["probes"].append(_packed(probe, cell_fields(plan, golden)))
     job = {
-        "latency": LstmCell.latency(params),
-        "passes_per_cell": 4 * layer.levels.passes,
+        "latency": LstmCell.latency(plan),
+        "beats_per_cell": GATE_ROWS * plan.beats,
         "pause": pause,
         "seed": seed,
-        "probe_fields": fields_to_json(fields_of(trace)),
-        "probe_width": Shape.cast(trace).width,
+        "layouts": {
+            name: {"fields": fields_to_json(fields_of(layout)), "width": Shape.cast(layout).width}
+            for name, layout in (("sums", sum_trace(plan)), ("probe", probe))
+        },
     }
-    stimulus = {
-        "job": np.array(json.dumps(job)),
-        "inputs": np.concatenate(inputs),
-        "outputs": np.concatenate(outputs),
-        "probes": np.concatenate(probes),
-    }
-    design = design or LstmCell(params, trace=True)
+    stimulus = {name: np.concatenate(rows) for name, rows in packed.items()}
+    stimulus["job"] = np.array(json.dumps(job))
+    design = design or LstmCell(plan, trace=True)
     return simulate(design, top="lstm_cell", bench=BENCH, stimulus=stimulus, **options)
 
 

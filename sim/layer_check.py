@@ -10,18 +10,19 @@ import numpy.typing as npt
 from amaranth.hdl import Shape
 
 from mubinn.golden.errors import MubinnError
-from mubinn.golden.lstm_cell import LstmCellParams
-from mubinn.golden.lstm_model import QuantizedLstm, QuantizedModel
+from mubinn.golden.layer_plan import LayerPlan
+from mubinn.golden.lstm_model import QuantizedLayer, QuantizedModel
 from mubinn.golden.model_file import save_model
-from mubinn.hw.lstm_cell import LstmCell
-from mubinn.hw.lstm_layer import LstmLayer
+from mubinn.hw.classifier import result_layout
+from mubinn.hw.layer_trace import probes_layout, sums_layout
+from mubinn.hw.lstm_layer import LstmLayer, cycles_per_step
 from mubinn.sim.payload import fields_of, fields_to_json
 from mubinn.sim.runner import SimResult, simulate
 
 BENCH = "mubinn.sim.tb_lstm_layer"
 
 
-def checked_codes(layer: QuantizedLstm, windows: npt.ArrayLike) -> npt.NDArray[np.int64]:
+def checked_codes(layer: QuantizedLayer, windows: npt.ArrayLike) -> npt.NDArray[np.int64]:
     """Return input codes [windows, T, I] as int64; raise `MubinnError` on another shape."""
     codes = np.asarray(windows, np.int64)
     if codes.ndim != 3 or codes.shape[2] != layer.features or not codes.size:
@@ -37,6 +38,10 @@ def check_layer(
     windows: npt.ArrayLike,
     *,
     layer: int = 0,
+    lanes: int | None = None,
+    units: int = 1,
+    folded_bias: bool = True,
+    classify: bool = False,
     pause: float = 0.0,
     seed: int = 1,
     design: Any = None,
@@ -51,9 +56,13 @@ def check_layer(
         Input codes of that layer.
     layer : int
         Which layer of the model.
+    lanes, units, folded_bias
+        See `LayerPlan`.
+    classify : bool
+        Put the classifier on top of the layer, which is the last one, and compare its results.
     pause : float
-        Probability with which either side pauses in a second run of the first window; 0 leaves
-        that run away (it wakes Python at every cycle).
+        Probability with which either side pauses in a second run, of the first two windows; 0
+        leaves that run away (it wakes Python at every cycle).
     seed : int
         Of the pauses.
     design : LstmLayer, optional
@@ -68,25 +77,28 @@ def check_layer(
     MubinnError
         On input of the wrong shape, or if the simulator cannot run.
     """
-    params = LstmCellParams(model.layers[layer])
-    codes = checked_codes(params.layer, windows)
-    design = design or LstmLayer(params, trace=True)
+    how: dict[str, Any] = {"lanes": lanes, "units": units, "folded_bias": folded_bias}
+    how["readout"] = model.readout
+    plan = LayerPlan(model.layers[layer], model.dense if classify else None, **how)
+    codes = checked_codes(plan.layer, windows)
+    design = design or LstmLayer(plan, trace=True)
+    layouts = {"i": design.frame, "o": design.state}
+    layouts |= {"sums": sums_layout(plan), "cells": probes_layout(plan)}
+    if classify:
+        layouts["result"] = result_layout(plan)
     with tempfile.TemporaryDirectory(prefix="mubinn-layer-") as folder:
         path = Path(folder) / "model.mubinn"
         save_model(path, model)
         job = {
             "model": str(path),
             "layer": layer,
-            "cycles_per_step": design.cycles_per_step,
+            "plan": how,
+            "classify": classify,
+            "cycles_per_step": cycles_per_step(plan),
             "pause": pause,
             "seed": seed,
-            "i_fields": fields_to_json(fields_of(design.frame)),
-            "o_fields": fields_to_json(fields_of(design.state)),
-            "trace_fields": fields_to_json(fields_of(LstmCell.trace_layout(params))),
-            "widths": {
-                "i": Shape.cast(design.frame).width,
-                "o": Shape.cast(design.state).width,
-            },
+            "fields": {name: fields_to_json(fields_of(layout)) for name, layout in layouts.items()},
+            "widths": {name: Shape.cast(layout).width for name, layout in layouts.items()},
         }
         stimulus = {"job": np.array(json.dumps(job)), "windows": codes}
         return simulate(design, top="lstm_layer", bench=BENCH, stimulus=stimulus, **options)

@@ -7,7 +7,7 @@ import numpy.typing as npt
 from amaranth.hdl import Shape
 
 from mubinn.golden.bit_true import run_layer
-from mubinn.golden.lstm_cell import LstmCellParams
+from mubinn.golden.layer_plan import LayerPlan
 from mubinn.golden.lstm_model import QuantizedModel
 from mubinn.hw.lstm_layer import LstmLayer
 from mubinn.sim.layer_check import checked_codes
@@ -22,6 +22,8 @@ def simulate_outputs(
     windows: npt.ArrayLike,
     *,
     layer: int = 0,
+    lanes: int | None = None,
+    units: int = 1,
     design: Any = None,
     **options: Any,
 ) -> SimResult:
@@ -35,6 +37,8 @@ def simulate_outputs(
     windows : int64 [windows, T, I]
         Input codes of that layer.
     layer : int
+    lanes, units
+        See `LayerPlan`.
     design : LstmLayer, optional
         Another design with the same ports, such as a broken one.
     options
@@ -47,11 +51,11 @@ def simulate_outputs(
     MubinnError
         On input of the wrong shape, or if the simulator cannot run.
     """
-    params = LstmCellParams(model.lstm_layers[layer])
-    codes = checked_codes(params.layer, windows)
-    h = np.moveaxis(run_layer(params.layer, codes)["h"], 0, -2)
-    design = design or LstmLayer(params)
-    levels = params.layer.levels
+    plan = LayerPlan(model.lstm_layers[layer], lanes=lanes, units=units)
+    codes = checked_codes(plan.layer, windows)
+    h = np.moveaxis(run_layer(plan.layer, codes)["h"], 0, -2)
+    design = design or LstmLayer(plan)
+    levels = plan.layer.levels
     stimulus = {
         "frames": _payloads(design.frame, "x", codes, levels.count("x")),
         "outputs": _payloads(design.state, "h", h, levels.count("h")),

@@ -1,6 +1,6 @@
-"""Bench of the LSTM cell: the passes of all cells of some steps, with pauses on both sides.
+"""Bench of the LSTM cell: the beats of all cells of some steps, with pauses on both sides.
 
-Run by :func:`mubinn.sim.cell_check.check_cell`, which packs the passes and the golden results.
+Run by :func:`mubinn.sim.cell_check.check_cell`, which packs the beats and the golden results.
 """
 
 import json
@@ -18,48 +18,55 @@ from mubinn.sim.streams import Driver, Monitor
 
 @dataclass(frozen=True)
 class Job:
-    """Packed passes, packed golden results, and the cell's contract."""
+    """Packed beats, packed golden results, and the cell's contract."""
 
     latency: int
-    passes_per_cell: int
+    beats_per_cell: int
     pause: float
     seed: int
-    probe_fields: list[Field]
-    probe_width: int
+    layouts: dict[str, tuple[list[Field], int]]
     inputs: list[int]
     outputs: list[int]
+    sums: list[int]
     probes: list[int]
 
     @classmethod
     def load(cls) -> "Job":
         arrays = load_stimulus()
         values = json.loads(str(arrays["job"]))
-        values["probe_fields"] = fields_from_json(values["probe_fields"])
-        names = ("inputs", "outputs", "probes")
+        values["layouts"] = {
+            name: (fields_from_json(layout["fields"]), layout["width"])
+            for name, layout in values["layouts"].items()
+        }
+        names = ("inputs", "outputs", "sums", "probes")
         packed: dict[str, Any] = {name: bits_to_ints(arrays[name]) for name in names}
         return cls(**values, **packed)
 
     def check(self, name: str, got: list[int], want: list[int]) -> None:
-        for cell, (one, other) in enumerate(zip(got, want, strict=True)):
+        per_cell = 4 if name == "sums" else 1
+        for index, (one, other) in enumerate(zip(got, want, strict=True)):
             if one != other:
-                where = self.first_difference(one, other) if name == "probe" else ""
+                where = self.first_difference(name, one, other) if name in self.layouts else ""
                 raise SimulationMismatch(
-                    f"cell {cell}, signal {name}{where}: expected {other:#x}, got {one:#x}."
+                    f"cell {index // per_cell}, signal {name}{where}: expected {other:#x}, "
+                    f"got {one:#x}."
                 )
 
-    def first_difference(self, got: int, want: int) -> str:
-        fields = unpack_bits(self.probe_fields, ints_to_bits([got, want], self.probe_width))
+    def first_difference(self, name: str, got: int, want: int) -> str:
+        layout, width = self.layouts[name]
+        fields = unpack_bits(layout, ints_to_bits([got, want], width))
         wrong = [name for name, (one, other) in fields.items() if (one != other).any()]
         return f", fields {', '.join(wrong)}"
 
 
-async def probe(dut: Any, samples: list[int]) -> None:
-    """Sample the probe at each output transfer."""
+async def probe(dut: Any, sums: list[int], cells: list[int]) -> None:
+    """Sample the sums when they are made, and the probe at each output transfer."""
     while True:
         await ReadOnly()
-        taken = str(dut.o__valid.value) == "1" and str(dut.o__ready.value) == "1"
-        if taken:
-            samples.append(int(str(dut.probe.value), 2))
+        if str(dut.summed.value) == "1":
+            sums.append(int(str(dut.sums.value), 2))
+        if str(dut.o__valid.value) == "1" and str(dut.o__ready.value) == "1":
+            cells.append(int(str(dut.probe.value), 2))
         await RisingEdge(dut.clk)
 
 
@@ -68,21 +75,23 @@ async def run(dut: Any, pause: float) -> tuple[Job, Driver, Monitor]:
     driver = Driver(dut, pause=pause, seed=job.seed)
     monitor = Monitor(dut, pause=pause, seed=job.seed + 1)
     await start_clock(dut)
-    samples: list[int] = []
-    cocotb.start_soon(probe(dut, samples))
+    sums: list[int] = []
+    cells: list[int] = []
+    cocotb.start_soon(probe(dut, sums, cells))
     cocotb.start_soon(driver.send(job.inputs))
     taken = await monitor.receive(len(job.outputs))
+    job.check("sums", sums, job.sums)
     job.check("o", taken, job.outputs)
-    job.check("probe", samples[: len(job.probes)], job.probes)
+    job.check("probe", cells[: len(job.probes)], job.probes)
     return job, driver, monitor
 
 
 @cocotb.test
 async def full_speed(dut: Any) -> None:
-    """No pause: values, latency from a cell's last pass, one pass a cycle."""
+    """No pause: values, latency from a cell's last beat, one beat a cycle."""
     job, driver, monitor = await run(dut, 0.0)
-    last_passes = driver.cycles[job.passes_per_cell - 1 :: job.passes_per_cell]
-    for cell, (given, taken) in enumerate(zip(last_passes, monitor.cycles, strict=True)):
+    last_beats = driver.cycles[job.beats_per_cell - 1 :: job.beats_per_cell]
+    for cell, (given, taken) in enumerate(zip(last_beats, monitor.cycles, strict=True)):
         if taken - given != job.latency:
             raise SimulationMismatch(
                 f"cell {cell}: latency expected {job.latency} cycles, got {taken - given}."

@@ -1,42 +1,43 @@
 """Bench of the LSTM layer: whole windows, every intermediate of every cell against the golden.
 
 The golden trace is computed here, window by window, so that only the input travels. Python wakes
-once a cell; run by :func:`mubinn.sim.layer_check.check_layer`.
+once a step and reads the layer's trace memories; run by :func:`mubinn.sim.layer_check.check_layer`.
 """
 
 import json
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import cocotb
 import numpy as np
-from cocotb.triggers import ClockCycles, FallingEdge, SimTimeoutError, ValueChange, with_timeout
+from cocotb.triggers import FallingEdge, RisingEdge, SimTimeoutError, ValueChange, with_timeout
 from cocotb.utils import get_sim_time
 
 from mubinn.golden.bit_true import run_layer
-from mubinn.golden.lstm_cell import Trace
-from mubinn.golden.lstm_model import QuantizedLstm
+from mubinn.golden.fixed import Ints
+from mubinn.golden.layer_plan import GATE_ROWS, LayerPlan
+from mubinn.golden.lstm_cell import Trace, dots, logits
 from mubinn.golden.model_file import load_model
 from mubinn.sim.bench import CLOCK_NS, load_stimulus, save_outputs, start_clock
 from mubinn.sim.compare import SimulationMismatch, compare_signal
+from mubinn.sim.layer_record import bits_of, compare_cells, compare_sums, sums_by_cell
 from mubinn.sim.payload import Bits, Field, bits_to_ints, fields_from_json, pack_bits, unpack_bits
 from mubinn.sim.streams import Driver, Monitor
 
-AXES = ("step", "cell", "gate", "pass")
+FIELDS = ("i", "o", "result", "sums", "cells")
 
 
 @dataclass(frozen=True, eq=False)
 class Job:
     """One layer, the windows to run through it, and the layouts of its ports."""
 
-    layer: QuantizedLstm
+    plan: LayerPlan
     windows: Any
     cycles_per_step: int
     pause: float
     seed: int
-    i_fields: list[Field]
-    o_fields: list[Field]
-    trace_fields: list[Field]
+    fields: dict[str, list[Field]]
     widths: dict[str, int]
 
     @classmethod
@@ -44,47 +45,49 @@ class Job:
         """Return the job that the caller wrote."""
         arrays = load_stimulus()
         values = json.loads(str(arrays["job"]))
-        for name in ("i_fields", "o_fields", "trace_fields"):
-            values[name] = fields_from_json(values[name])
-        layer = load_model(values.pop("model")).layers[values.pop("layer")]
-        return cls(layer=layer, windows=arrays["windows"], **values)
+        model = load_model(values.pop("model"))
+        dense = model.dense if values.pop("classify") else None
+        plan = LayerPlan(model.layers[values.pop("layer")], dense, **values.pop("plan"))
+        values["fields"] = {n: fields_from_json(values["fields"][n]) for n in values["fields"]}
+        return cls(plan=plan, windows=arrays["windows"], **values)
 
     def frames(self, window: Any) -> list[int]:
         """Return the packed inputs of one window, int64 codes [T, I]."""
-        planes = level_planes(window, self.layer.x.levels)
+        planes = level_planes(window, self.plan.layer.x.levels)
         fields = {"x": planes, "last": np.arange(len(window)) == len(window) - 1}
-        return bits_to_ints(pack_bits(self.i_fields, self.widths["i"], fields))
+        return bits_to_ints(pack_bits(self.fields["i"], self.widths["i"], fields))
 
     def outputs(self, golden: Trace) -> list[int]:
         """Return the packed outputs that the golden trace of one window asks for."""
         h = golden["h"]
-        fields = {
-            "h": level_planes(h, self.layer.h.levels),
-            "last": np.arange(len(h)) == len(h) - 1,
-        }
-        return bits_to_ints(pack_bits(self.o_fields, self.widths["o"], fields))
+        planes = level_planes(h, self.plan.layer.h.levels)
+        fields = {"h": planes, "last": np.arange(len(h)) == len(h) - 1}
+        return bits_to_ints(pack_bits(self.fields["o"], self.widths["o"], fields))
 
-    def compare(self, number: int, golden: Trace, samples: list[str]) -> None:
-        """Demand every intermediate of one window: `samples` are trace ports, highest bit first."""
-        text = np.frombuffer("".join(samples).encode(), np.uint8)
-        bits: Bits = text.reshape(len(samples), -1)[:, ::-1] - ord("0")
-        if (bits > 1).any():
-            raise SimulationMismatch(f"window {number}: the trace has undefined bits.")
-        trace = unpack_bits(self.trace_fields, bits)
-        hidden = self.layer.hidden
-        for place, got in trace.items():
-            name = place.rpartition(".")[2]
-            got = got.reshape(-1, hidden, *got.shape[1:])
-            want = golden[name]
-            if got.ndim > 2:
-                want = np.swapaxes(want.reshape(len(want), 4, hidden, *want.shape[2:]), 1, 2)
-            if got.ndim > 3:
-                # A product with fewer level pairs than passes adds zero in the rest of them.
-                rest = got[..., want.shape[3] :]
-                if name.startswith("prod"):
-                    compare_signal(name, rest, np.zeros_like(rest), AXES, f"window {number}")
-                got = got[..., : want.shape[3]]
-            compare_signal(name, got, want, AXES, f"window {number}")
+    def scores(self, h: Ints) -> Ints:
+        """Return the logits [C] of a window's states [T, H]."""
+        dense, quantizer = self.plan.dense, self.plan.layer.h
+        assert dense
+        read = h if self.plan.readout == "mean" else h[-1:]
+        planes = dots(read, quantizer, dense.w)
+        return np.asarray(logits(planes, dense.gamma(quantizer), dense.b.values).sum(axis=0))
+
+    def compare(self, number: int, golden: Trace, record: "Record") -> None:
+        """Demand every intermediate of one window."""
+        where = f"window {number}"
+        sums = bits_of(record.sums, where)
+        found = sums_by_cell(self.plan, self.fields["sums"], sums)
+        compare_sums(self.plan, found, golden, where)
+        cells = bits_of(record.cells, where)
+        compare_cells(self.plan, self.fields["cells"], cells, golden, where)
+
+    def check_result(self, number: int, payload: str, golden: Trace) -> None:
+        """Demand class and logits of one window."""
+        want = self.scores(golden["h"])
+        where = f"window {number}"
+        found = unpack_bits(self.fields["result"], bits_of([payload], where))
+        compare_signal("logits", found["logits"][0], want, ("class",), where)
+        compare_signal("label", found["label"], want.argmax().reshape(1), ("window",), where)
 
 
 def level_planes(codes: Any, levels: int) -> Bits:
@@ -92,70 +95,109 @@ def level_planes(codes: Any, levels: int) -> Bits:
     return np.asarray(codes[:, None, :] >> np.arange(levels)[:, None] & 1, np.uint8)
 
 
+@dataclass
+class Record:
+    """What the trace memories held after the steps of a window, words as binary numbers."""
+
+    sums: list[str]
+    cells: list[str]
+
+
 class Tracer:
-    """Samples the trace port once a cell."""
+    """Reads the trace memories once a step."""
 
-    def __init__(self, dut: Any, job: Job) -> None:
+    def __init__(self, dut: Any, job: Job, patience: int) -> None:
+        plan = job.plan
         self.dut = dut
-        self.change = ValueChange(dut.probed)
+        self.change = ValueChange(dut.stepped)
         self.settled = FallingEdge(dut.clk)
-        self.patience = 100 * 4 * job.layer.levels.passes + 10_000
+        self.patience = patience
+        memories = dut.trace.trace_sums, dut.trace.trace_cells
+        depths = GATE_ROWS * plan.rounds, plan.rounds
+        self.words = [[m[k] for k in range(n)] for m, n in zip(memories, depths, strict=True)]
 
-    async def cells(self, count: int) -> list[str]:
-        """Return the trace of the next `count` cells."""
-        samples = []
+    async def steps(self, count: int) -> AsyncIterator[Record]:
+        """Yield the record of each of the next `count` steps, just after the step."""
         for done in range(count):
             try:
                 await with_timeout(self.change, self.patience * CLOCK_NS, "ns")
             except SimTimeoutError:
                 raise SimulationMismatch(
-                    f"no further cell after {done} of {count} within {self.patience} cycles."
+                    f"no further step after {done} of {count} within {self.patience} cycles."
                 ) from None
-            # Both ports change at one edge, in an order that is the simulator's own.
+            # Trace and outputs change at one edge, in an order that is the simulator's own.
             await self.settled
-            samples.append(str(self.dut.probe.value))
-        return samples
+            sums, cells = ([str(word.value) for word in words] for words in self.words)
+            yield Record(sums, cells)
+
+
+async def results(dut: Any, taken: list[str]) -> None:
+    """Collect the results that are taken at once, in binary."""
+    while True:
+        await RisingEdge(dut.result__valid)
+        await FallingEdge(dut.clk)
+        taken.append(str(dut.result__payload.value))
 
 
 @cocotb.test
 async def full_speed(dut: Any) -> None:
-    """Every window without a pause: every intermediate, outputs, cycles per step."""
+    """Every window without a pause: every intermediate, outputs, results, cycles per step."""
     job = Job.load()
-    dut.i__valid.value = 0
-    dut.i__payload.value = 0
-    dut.o__ready.value = 1
-    await start_clock(dut)
-    tracer, hidden = Tracer(dut, job), job.layer.hidden
+    following = iter([frame for window in job.windows for frame in job.frames(window)])
     dut.i__valid.value = 1
-    last_end: float | None = None
-    frames = [job.frames(window) for window in job.windows]
-    following = iter([frame for window in frames for frame in window])
     dut.i__payload.value = next(following)
+    dut.o__ready.value = 1
+    decided: list[str] = []
+    if job.plan.dense:
+        dut.result__ready.value = 1
+        cocotb.start_soon(results(dut, decided))
+    await start_clock(dut)
+    await FallingEdge(dut.clk)
+    # The first input is held by now; the next one is taken as soon as the gates are done.
+    offer(dut, following)
+    tracer = Tracer(dut, job, 2 * job.cycles_per_step + 100)
+    ends: list[float] = []
     for number, window in enumerate(job.windows):
-        golden = run_layer(job.layer, window)
-        samples: list[str] = []
-        taken: list[str] = []
-        for step in range(len(window)):
-            samples += await tracer.cells(1)
-            # The layer holds this step's input by now; offer the next.
-            frame = next(following, None)
-            dut.i__valid.value = frame is not None
-            dut.i__payload.value = frame or 0
-            samples += await tracer.cells(hidden - 1)
-            end = get_sim_time("ns")
-            cycles = None if last_end is None else round((end - last_end) / CLOCK_NS)
-            if cycles not in (None, job.cycles_per_step):
-                raise SimulationMismatch(
-                    f"window {number}, step {step}: took {cycles} cycles, "
-                    f"expected {job.cycles_per_step}."
-                )
-            last_end = end
-            await ClockCycles(dut.clk, 1)
-            valid, payload = str(dut.o__valid.value), str(dut.o__payload.value)
-            taken.append(payload if valid == "1" else "")
-        job.compare(number, golden, samples)
+        golden = run_layer(job.plan.layer, window)
+        record, taken = Record([], []), []
+        async for step in tracer.steps(len(window)):
+            offer(dut, following)
+            ends.append(get_sim_time("ns") / CLOCK_NS)
+            record.sums += step.sums
+            record.cells += step.cells
+            valid = str(dut.o__valid.value) == "1"
+            taken.append(str(dut.o__payload.value) if valid else "")
+        job.compare(number, golden, record)
         check_outputs(number, taken, job.outputs(golden))
+        if job.plan.dense:
+            for _ in range(job.plan.class_beats + 6):
+                await FallingEdge(dut.clk)
+            if len(decided) != number + 1:
+                raise SimulationMismatch(f"window {number}: {len(decided)} results so far.")
+            job.check_result(number, decided[number], golden)
+    check_cycles(job, np.diff(ends))
     save_outputs(cycles_per_step=job.cycles_per_step, windows=len(job.windows))
+
+
+def offer(dut: Any, following: Iterator[int]) -> None:
+    """Offer the next input, if there is one."""
+    frame = next(following, None)
+    dut.i__valid.value = frame is not None
+    dut.i__payload.value = frame or 0
+
+
+def check_cycles(job: Job, found: Any) -> None:
+    """Demand the formula's count of cycles between the ends of steps."""
+    steps = job.windows.shape[1]
+    for index, cycles in enumerate(np.rint(found).astype(int).tolist()):
+        # The classes of a window's last step come before the next window's first.
+        late = job.plan.readout == "last" and (index + 1) % steps == 0
+        want = job.cycles_per_step + (job.plan.class_beats if late else 0)
+        if cycles != want:
+            raise SimulationMismatch(
+                f"window {(index + 1) // steps}, step {(index + 1) % steps}: took {cycles} "
+                f"cycles, expected {want}."
+            )
 
 
 def check_outputs(window: int, taken: list[str], want: list[int]) -> None:
@@ -170,17 +212,37 @@ def check_outputs(window: int, taken: list[str], want: list[int]) -> None:
 
 @cocotb.test
 async def stalled(dut: Any) -> None:
-    """The first window with both sides pausing at random: intermediates, outputs, protocol."""
+    """Two windows with all sides pausing at random: intermediates, outputs, results, protocol."""
     job = Job.load()
     if not job.pause:
         return
+    windows = job.windows[:2]
+    frames = [frame for window in windows for frame in job.frames(window)]
     driver = Driver(dut, pause=job.pause, seed=job.seed)
     monitor = Monitor(dut, pause=job.pause, seed=job.seed + 1)
+    # Consumers that pause for whole steps: the layer has to wait for them.
+    slow = 1 - 1 / (job.cycles_per_step * 1.5)
+    decisions = None
+    if job.plan.dense:
+        results = Monitor(dut, "result", pause=slow, seed=job.seed + 2)
     await start_clock(dut)
-    window = job.windows[0]
-    golden = run_layer(job.layer, window)
-    tracing = cocotb.start_soon(Tracer(dut, job).cells(len(window) * job.layer.hidden))
-    cocotb.start_soon(driver.send(job.frames(window)))
-    taken = await monitor.receive(len(window))
-    job.compare(0, golden, await tracing)
-    check_outputs(0, [f"{payload:b}" for payload in taken], job.outputs(golden))
+    tracer = Tracer(dut, job, 100 * job.cycles_per_step + 10_000)
+    cocotb.start_soon(driver.send(frames))
+    if job.plan.dense:
+        decisions = cocotb.start_soon(results.receive(len(windows)))
+    outputs = cocotb.start_soon(monitor.receive(len(frames)))
+    goldens = [run_layer(job.plan.layer, window) for window in windows]
+    for number, golden in enumerate(goldens):
+        record = Record([], [])
+        async for step in tracer.steps(len(golden["h"])):
+            record.sums += step.sums
+            record.cells += step.cells
+        job.compare(number, golden, record)
+    taken = await outputs
+    count = job.windows.shape[1]
+    for number, golden in enumerate(goldens):
+        mine = taken[number * count : (number + 1) * count]
+        check_outputs(number, [f"{payload:b}" for payload in mine], job.outputs(golden))
+    if decisions is not None:
+        for number, payload in enumerate(await decisions):
+            job.check_result(number, f"{payload:0{job.widths['result']}b}", goldens[number])

@@ -38,7 +38,7 @@ def test_ports_are_those_of_the_verilog(made):
     in_verilog = {(kind, name, int(top or 0) + 1) for kind, top, name in PORT.findall(module[0])}
     stated = parameters["layers"][0]["ports"]
     assert {(p["direction"], p["name"], p["width"]) for p in stated} == in_verilog
-    assert len(stated) == 8
+    assert len(stated) == 9
 
 
 def test_fields_fill_their_ports_without_gap_or_overlap(made):
@@ -66,11 +66,11 @@ def test_memories_are_those_of_the_verilog(made):
 def test_cycles_follow_the_formula(made):
     model, _, parameters = made
     cycles = parameters["layers"][0]["cycles"]
-    assert cycles["formula"] == "4 H P + L + 3"
+    assert cycles["formula"] == "4 H P + L + 1"
     levels = model.levels
     passes = levels.w * max(levels.x, levels.h)
     assert (cycles["H"], cycles["P"], cycles["L"]) == (3, passes, 10)
-    assert cycles["per_step"] == 4 * 3 * passes + 10 + 3
+    assert cycles["per_step"] == 4 * 3 * passes + 10 + 1
 
 
 def test_the_page_states_what_the_parameters_hold(made):

@@ -5,7 +5,7 @@ import pytest
 
 from mubinn.golden.bit_true import run_layer
 from mubinn.golden.errors import MubinnError
-from mubinn.golden.lstm_cell import LstmCellParams
+from mubinn.golden.layer_plan import LayerPlan
 from mubinn.hw.lstm_layer import LstmLayer
 from mubinn.sim.compare import SimulationMismatch
 from mubinn.sim.layer_speed import simulate_outputs
@@ -28,14 +28,14 @@ def test_outputs_of_two_windows_are_equal(case):
     model, codes = case
     result = simulate_outputs(model, codes, simulator=SIMULATOR)
     assert int(result.outputs["steps"]) == 12
-    per_step = 4 * 4 * 4 + 13
+    per_step = 4 * 4 * 4 + 11
     assert 11 * per_step < result.cycles < 13 * per_step
 
 
 def test_another_layer_is_seen(case, random_model):
     model, codes = case
     other = random_model(seed=1, levels=(2, 2), features=5, hidden=4)
-    broken = LstmLayer(LstmCellParams(other.layers[0]))
+    broken = LstmLayer(LayerPlan(other.layers[0]))
     with pytest.raises(SimulationMismatch, match=r"step \d+, signal o: expected 0x"):
         simulate_outputs(model, codes, design=broken, simulator=SIMULATOR)
 

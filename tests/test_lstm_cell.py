@@ -3,8 +3,8 @@ import shutil
 import numpy as np
 import pytest
 
+from mubinn.golden.layer_plan import LayerPlan
 from mubinn.golden.levels import Levels
-from mubinn.golden.lstm_cell import LstmCellParams
 from mubinn.hw import figure3_tail
 from mubinn.hw.figure3_tail import Figure3Tail
 from mubinn.hw.lstm_cell import LstmCell
@@ -19,12 +19,17 @@ def inputs(layer, steps, seed=0):
     return random.integers(0, 1 << layer.x.levels, (steps, layer.features))
 
 
-@pytest.mark.parametrize("simulator", ["verilator", "icarus"])
-def test_cell_equals_bit_true_model_under_back_pressure(random_model, simulator):
+@pytest.mark.parametrize(
+    ("simulator", "units", "folded"),
+    [("verilator", 1, False), ("icarus", 1, False), ("icarus", 4, True), ("icarus", 6, False)],
+)
+def test_cell_equals_bit_true_model_under_back_pressure(random_model, simulator, units, folded):
     if simulator == "icarus" and not shutil.which("iverilog"):
         pytest.skip("Icarus Verilog is not installed")
     layer = random_model(seed=3, levels=MIXED).layers[0]
-    result = check_cell(layer, inputs(layer, 3), simulator=simulator)
+    result = check_cell(
+        layer, inputs(layer, 3), units=units, folded_bias=folded, simulator=simulator
+    )
     assert result.tests == 2
 
 
@@ -45,6 +50,7 @@ class WithoutRounding(Figure3Tail):
 def test_bench_finds_a_cell_that_truncates(random_model, monkeypatch):
     layer = random_model(seed=3, levels=(1, 1)).layers[0]
     monkeypatch.setattr(figure3_tail, "Figure3Tail", WithoutRounding)
-    design = LstmCell(LstmCellParams(layer), trace=True)
+    design = LstmCell(LayerPlan(layer, folded_bias=False), trace=True)
+    simulator = "icarus" if shutil.which("iverilog") else "verilator"
     with pytest.raises(SimulationMismatch, match=r"cell \d+, signal (o|probe)"):
-        check_cell(layer, inputs(layer, 3), design=design)
+        check_cell(layer, inputs(layer, 3), design=design, simulator=simulator)

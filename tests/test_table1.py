@@ -4,6 +4,7 @@ from dataclasses import asdict
 import pytest
 
 from mubinn.golden.errors import MubinnError
+from mubinn.golden.layer_plan import LayerPlan
 from mubinn.golden.levels import level_name
 from mubinn.hw import figure3_tail, gate_sums
 from mubinn.hw.lstm_cell import LstmCell
@@ -125,7 +126,7 @@ def test_units_are_those_of_the_cell_in_hardware(random_float, monkeypatch):
     apply = gate_sums.apply
     for half in halves:
         monkeypatch.setattr(half, "apply", record)
-    to_verilog(LstmCell(params), "cell")
+    to_verilog(LstmCell(LayerPlan(params.layer, folded_bias=False)), "cell")
     units = cell_units((2, 3), params)
     assert {role: (u.kind, dict(u.parameters)) for role, u in units.items()} == found
 

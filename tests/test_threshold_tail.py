@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from mubinn.golden.code_table import CodeTableParams
+from mubinn.golden.layer_plan import LayerPlan
 from mubinn.golden.levels import Levels
 from mubinn.golden.lstm_cell import LstmCellParams
 from mubinn.hw.lstm_cell import LstmCell
@@ -43,10 +44,10 @@ def test_cell_equals_bit_true_model_under_back_pressure(random_model):
 
 @pytest.mark.skipif(not icarus_available(), reason="Icarus Verilog is not installed")
 def test_one_wrong_word_is_found(random_model):
-    model = random_model(seed=3, levels=MIXED, offsets=False).with_datapath("threshold")
-    layer, other = model.layers[0], model.with_datapath("threshold").layers[0]
+    made = (random_model(seed=3, levels=MIXED, offsets=False) for _ in range(2))
+    layer, other = (model.with_datapath("threshold").layers[0] for model in made)
     words = tuple(word ^ 1 for word in other.thresholds.h.words)
     vars(other)["thresholds"] = replace(other.thresholds, h=CodeTableParams(words))
-    design = LstmCell(LstmCellParams(other), trace=True)
+    design = LstmCell(LayerPlan(other, folded_bias=False), trace=True)
     with pytest.raises(SimulationMismatch, match=r"cell 0, signal (o|probe)"):
         check_cell(layer, inputs(layer, 1), design=design, simulator="icarus")

@@ -1,0 +1,87 @@
+"""A layer's trace memories as the golden model's arrays, and their comparison."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mubinn.golden.fixed import Ints
+from mubinn.golden.layer_plan import GATE_ROWS, LayerPlan
+from mubinn.golden.lstm_cell import Trace
+from mubinn.sim.compare import SimulationMismatch, compare_signal
+from mubinn.sim.payload import Bits, Field, unpack_bits
+
+AXES = ("step", "cell", "gate", "pass")
+PARTS = ("dot", "prod")
+
+
+def bits_of(words: Sequence[str], where: str) -> Bits:
+    """Return binary numbers, highest bit first, as one row of bits each, lowest first."""
+    text = np.frombuffer("".join(words).encode(), np.uint8)
+    bits: Bits = text.reshape(len(words), -1)[:, ::-1] - ord("0")
+    if (bits > 1).any():
+        raise SimulationMismatch(f"{where}: the trace has undefined bits.")
+    return bits
+
+
+def sums_by_cell(plan: LayerPlan, fields: Sequence[Field], bits: Bits) -> dict[str, Ints]:
+    """Return ``dot_x, prod_x, dot_h, prod_h [T, H, 4, cycles, side]`` and ``z [T, H, 4]``.
+
+    Parameters
+    ----------
+    plan : LayerPlan
+    fields : sequence of Field
+        Layout of a word of ``trace_sums``.
+    bits : uint8 [T * 4 * rounds, width]
+    """
+    found = {}
+    for name, values in unpack_bits(fields, bits).items():
+        leaf = name.rpartition(".")[2]
+        # [T, rounds, gate, engine, ...] in the order of cells, which engines share out.
+        rows = values.reshape(-1, plan.rounds, GATE_ROWS, plan.engines, *values.shape[2:])
+        cells = np.swapaxes(rows, 2, 3)
+        cells = cells.reshape(len(cells), -1, GATE_ROWS, *values.shape[2:])
+        found[leaf] = cells[:, : plan.layer.hidden]
+    if plan.whole:
+        return found
+    for kind in PARTS:
+        part = found.pop(f"{kind}_part")
+        words = part.reshape(*part.shape[:3], len(plan.words), plan.cycles, plan.side)
+        found[f"{kind}_x"] = words[:, :, :, : plan.x_words].sum(axis=3)
+        found[f"{kind}_h"] = words[:, :, :, plan.x_words :].sum(axis=3)
+    return found
+
+
+def compare_sums(plan: LayerPlan, got: Mapping[str, Ints], golden: Trace, where: str) -> None:
+    """Demand the dot product and the product of every level pair, and z."""
+    layer = plan.layer
+    for name in ("dot_x", "prod_x", "dot_h", "prod_h"):
+        levels = (layer.x if name.endswith("x") else layer.h).levels
+        want = by_cell(golden[name], layer.hidden)
+        planes = np.zeros_like(want)
+        for cycle, pairs in enumerate(plan.pairs):
+            for unit, pair in enumerate(pairs):
+                value = got[name][:, :, :, cycle, unit]
+                if pair is not None and pair[0] < levels and pair[1] < layer.wx.levels:
+                    planes[..., pair[0] * layer.wx.levels + pair[1]] = value
+                elif name.startswith("prod"):
+                    # A pair that the product has not must add nothing.
+                    compare_signal(name, value, np.zeros_like(value), AXES, where)
+        compare_signal(name, planes, want, AXES, where)
+    compare_signal("z", got["z"], by_cell(golden["z"], layer.hidden), AXES, where)
+
+
+def compare_cells(
+    plan: LayerPlan, fields: Sequence[Field], bits: Bits, golden: Trace, where: str
+) -> None:
+    """Demand everything that the tails show: `bits` are words of ``trace_cells``."""
+    hidden = plan.layer.hidden
+    for name, values in unpack_bits(fields, bits).items():
+        leaf = name.rpartition(".")[2]
+        got = values.reshape(-1, plan.rounds * plan.engines, *values.shape[2:])[:, :hidden]
+        want = golden[leaf]
+        compare_signal(leaf, got, by_cell(want, hidden) if got.ndim > 2 else want, AXES, where)
+
+
+def by_cell(values: Ints, hidden: int) -> Ints:
+    """Return golden rows [T, G H, ...] as [T, H, G, ...]."""
+    return np.swapaxes(values.reshape(len(values), -1, hidden, *values.shape[2:]), 1, 2)
