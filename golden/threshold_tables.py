@@ -25,7 +25,7 @@ from mubinn.golden.code_table import CodeTableParams
 from mubinn.golden.fixed import Ints, signed_width
 from mubinn.golden.scales import Quantizer
 from mubinn.golden.shorten import shorten
-from mubinn.golden.threshold_search import ThresholdSearchParams, encoder_nodes
+from mubinn.golden.threshold_search import ThresholdSearchParams, encoder_nodes, threshold_search
 
 if TYPE_CHECKING:
     from mubinn.golden.lstm_model import QuantizedLstm
@@ -63,6 +63,13 @@ class ThresholdTables:
         fc, ig, c = _cell_state(layer)
         h, h_raw = _hidden_state(layer)
         return cls(_gates(layer), fc, ig, c, h, h_raw)
+
+    @property
+    def cell_words(self) -> list[int]:
+        """Codes of the next c, index ``f + 2**W c`` and above it ``i + 2**W g``."""
+        c_raw = np.add.outer(self.ig.words, self.fc.words).ravel()
+        codes: list[int] = threshold_search(self.c, c_raw).tolist()
+        return codes
 
 
 def _gates(layer: "QuantizedLstm") -> ThresholdSearchParams:

@@ -78,15 +78,14 @@ class ThresholdTail(Tail):
     def _state(self, m: Module, pipe: Pipe, s: Any) -> None:
         """Eq. (5), Eq. (6) and their encoders. Two stages or three."""
         kept = self._kept(s, "gates")
-        c_raw = Signal(signed(self.tables.c.width))
-        m.d.comb += c_raw.eq(prefix_add(m, _wide(s.fc, c_raw), _wide(s.ig, c_raw), name="c_raw"))
+        c_raw = sum_of(m, self.params, s.fc, s.ig)
         s = pipe.cut("after_add", c_raw=c_raw, o=s.o, h_offset=s.h_offset, **kept)
         c = apply(m, "search_c", ThresholdSearch(self.tables.c), value=s.c_raw).code
         h = apply(m, "h", CodeTable(self.tables.h), index=Cat(s.o, c)).word
         kept = self._kept(s, "gates", "c_raw")
         if self.tables.h_raw is not None:
             s = pipe.cut("after_table", h_raw=h, c=c, h_offset=s.h_offset, **kept)
-            h, c = self._hidden(m, s), s.c
+            h, c = code_of_h(m, self.params, s.h_raw, s.h_offset), s.c
             kept = self._kept(s, "gates", "c_raw", "h_raw")
         s = pipe.cut("output", c=c, h=h, **kept)
         pipe.end(self.o)
@@ -95,17 +94,27 @@ class ThresholdTail(Tail):
             shown = (*kept, "c", "h")
             m.d.comb += [getattr(self.probe, name).eq(getattr(s, name)) for name in shown]
 
-    def _hidden(self, m: Module, s: Any) -> Value:
-        """Search ``h_raw - offset``; the offset arrives in the fraction of figure 3's h_raw."""
-        assert self.tables.h_raw is not None
-        layer = self.params.layer
-        shift = layer.h_raw_fraction - layer.h.fraction
-        value = Signal(signed(self.tables.h_raw.width))
-        minus = Signal.like(value)
-        m.d.comb += minus.eq(~(s.h_offset >> shift))
-        m.d.comb += value.eq(prefix_add(m, _wide(s.h_raw, value), minus, 1, name="h_minus"))
-        found: Value = apply(m, "search_h", ThresholdSearch(self.tables.h_raw), value=value).code
-        return found
+
+def code_of_h(m: Module, params: LstmCellParams, h_raw: Value, h_offset: Value) -> Value:
+    """Return the code of h where its offset differs between cells: a search of the difference.
+
+    The offset arrives in the fraction of figure 3's h_raw.
+    """
+    search, layer = params.layer.thresholds.h_raw, params.layer
+    assert search is not None
+    value = Signal(signed(search.width), name="h_difference")
+    minus = Signal.like(value)
+    m.d.comb += minus.eq(~(h_offset >> layer.h_raw_fraction - layer.h.fraction))
+    m.d.comb += value.eq(prefix_add(m, _wide(h_raw, value), minus, 1, name="h_minus"))
+    found: Value = apply(m, "search_h", ThresholdSearch(search), value=value).code
+    return found
+
+
+def sum_of(m: Module, params: LstmCellParams, fc: Value, ig: Value) -> Signal:
+    """Return c_raw, the sum of two words, signed."""
+    c_raw = Signal(signed(params.layer.thresholds.c.width), name="c_raw")
+    m.d.comb += c_raw.eq(prefix_add(m, _wide(fc, c_raw), _wide(ig, c_raw), name="c_raw"))
+    return c_raw
 
 
 def _wide(value: Value, like: Signal) -> Value:
