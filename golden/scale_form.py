@@ -85,7 +85,8 @@ def fixed_form(
 
     Free scales are rounded one by one. Of others the last of each group is rounded, and those
     before it are its double, its quadruple and so on: with seven or eight levels it is one or two
-    units. The scales of a group sum to less than ``2**SCALE_BITS`` units; free ones do so with the
+    units. Powers of two without an offset have no more fraction bits than the last of them
+    needs. The scales of a group sum to less than ``2**SCALE_BITS`` units; free ones do so with the
     largest `offset`, others beside it.
 
     Raises
@@ -104,6 +105,10 @@ def fixed_form(
         last = np.maximum(to_fixed(scales[:, -1], fraction), 1)
         rest = int(to_fixed(abs(offset), fraction))
         if max(int(last.max()) * int(doubles.sum()), rest) < 1 << SCALE_BITS:
+            if form == "shift" and not rest:
+                # Fraction bits that no scale has would lengthen every sum that they enter.
+                spare = min(int(last[0]).bit_length() - 1, fraction)
+                last, fraction = last >> spare, fraction - spare
             return np.outer(last, doubles), fraction
     raise MubinnError(
         f"scales that sum to {total:.4g} are too large for {SCALE_BITS} bits: rescale the model."

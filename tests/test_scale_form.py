@@ -62,6 +62,15 @@ def test_bad_forms_are_refused():
         fixed_form(np.array([[512.0, 256.0]]), "shift")
 
 
+def test_powers_of_two_have_no_spare_fraction_bits():
+    fitted = np.array([[0.5, 0.25], [0.5, 0.25]])
+    stored, fraction = fixed_form(fitted, "shift")
+    assert (stored.tolist(), fraction) == ([[2, 1], [2, 1]], 2)
+    assert fixed_form(fitted, "shift", offset=0.3)[1] > 2
+    stored, fraction = fixed_form(np.array([[8.0, 4.0]]), "shift")
+    assert (stored.tolist(), fraction) == ([[8, 4]], 0)
+
+
 @pytest.mark.parametrize("granularity", ["gate", "row"])
 @pytest.mark.parametrize("form", FORMS[1:])
 def test_quantized_level_pairs_differ_by_shifts(random_float, granularity, form):
