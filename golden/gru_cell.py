@@ -9,7 +9,8 @@ from mubinn.golden.activation import activation
 from mubinn.golden.cell_params import CellParams, encoder_params
 from mubinn.golden.fixed import Ints, signed_width, unsigned_width
 from mubinn.golden.gru_model import QuantizedGru
-from mubinn.golden.lstm_cell import Trace, gate_sums
+from mubinn.golden.lstm_cell import LstmCellParams, Trace, gate_sums
+from mubinn.golden.lstm_model import QuantizedLayer
 from mubinn.golden.mac import MacParams, mac
 from mubinn.golden.mlb_encoder import MlbEncoderParams
 from mubinn.golden.pointwise import PointwiseParams, pointwise
@@ -75,6 +76,11 @@ class GruCellParams(CellParams):
             width = layer.formats.activation("f").out_width
             return encoder_params(tuple(layer.gates.values()), layer.formats.y_fraction, width)
         return encoder_params((layer.h,), layer.h_raw_fraction, self.pointwise.sum_width)
+
+
+def cell_params(layer: QuantizedLayer) -> LstmCellParams | GruCellParams:
+    """Return the parameters of the units of a layer's cell."""
+    return GruCellParams(layer) if isinstance(layer, QuantizedGru) else LstmCellParams(layer)
 
 
 def gru_cell(layer: QuantizedGru, x: npt.ArrayLike, h: npt.ArrayLike) -> Trace:

@@ -8,20 +8,20 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.errors import MubinnError
-from mubinn.golden.lstm_cell import LstmCellParams
+from mubinn.golden.gru_model import QuantizedGru
 from mubinn.hw.cell_layout import CellLayouts
 
 
 class Tail(wiring.Component):  # type: ignore[type-arg]
     """What all tails share: the streams, the trace, a latency.
 
-    The sums of f, i, g and o of a cell arrive in this order, one a transfer; the cell's new state
-    leaves `latency` cycles after that of o was taken, where nothing stalls. One transfer a cycle.
-    The scales, tables or thresholds are constants of the hardware.
+    The sums of f, i, g and o of a cell (of a GRU, its four rows) arrive in this order, one a
+    transfer; the cell's new state leaves `latency` cycles after the last was taken, where nothing
+    stalls. One transfer a cycle. The scales, tables or thresholds are constants of the hardware.
 
     Parameters
     ----------
-    params : LstmCellParams
+    params : LstmCellParams or GruCellParams
     trace : bool
         Add a port that shows every intermediate of the cell at the output.
 
@@ -40,7 +40,7 @@ class Tail(wiring.Component):  # type: ignore[type-arg]
     o: Any
     probe: Any
 
-    def __init__(self, params: LstmCellParams, *, trace: bool = False) -> None:
+    def __init__(self, params: Any, *, trace: bool = False) -> None:
         self.params = params
         self.layouts = CellLayouts(params)
         self._trace = trace
@@ -53,13 +53,18 @@ class Tail(wiring.Component):  # type: ignore[type-arg]
         super().__init__(members)
 
     @classmethod
+    def for_cell(cls, params: Any) -> "type[Tail]":
+        """Return the form of this tail that suits a cell."""
+        return cls
+
+    @classmethod
     @abstractmethod
-    def latency(cls, params: LstmCellParams) -> int:
+    def latency(cls, params: Any) -> int:
         """Return the cycles from the transfer of gate o to that of the new state, at least 1."""
 
     @classmethod
     @abstractmethod
-    def trace_layout(cls, params: LstmCellParams) -> data.StructLayout:
+    def trace_layout(cls, params: Any) -> data.StructLayout:
         """Return the layout of `probe`: every intermediate of one cell.
 
         What each gate has stands in ``gates``, an array of four structures.
@@ -70,25 +75,27 @@ TAILS: dict[str, tuple[str, str]] = {
     "figure3": ("mubinn.hw.figure3_tail", "Figure3Tail"),
     "threshold": ("mubinn.hw.threshold_tail", "ThresholdTail"),
 }
-"""Module and class of the tail of each datapath."""
+"""Module and class of the tail of each datapath of an LSTM."""
+
+GRU_TAIL = ("mubinn.hw.gru_tail", "GruTail")
 
 
-def tail_class(params: LstmCellParams) -> type[Tail]:
-    """Return the class of the tail of the layer's datapath, `figure3` where it names none.
+def tail_class(params: Any) -> type[Tail]:
+    """Return the class of the tail of the layer's cell and datapath.
 
     Raises
     ------
     MubinnError
         On an unknown datapath.
     """
-    datapath = getattr(params.layer, "datapath", "figure3")
-    if datapath not in TAILS:
-        raise MubinnError(f"unknown datapath {datapath!r}: give one of {', '.join(TAILS)}.")
-    module, name = TAILS[datapath]
+    layer = params.layer
+    if not isinstance(layer, QuantizedGru) and layer.datapath not in TAILS:
+        raise MubinnError(f"unknown datapath {layer.datapath!r}: give one of {', '.join(TAILS)}.")
+    module, name = GRU_TAIL if isinstance(layer, QuantizedGru) else TAILS[layer.datapath]
     found: type[Tail] = getattr(import_module(module), name)
-    return found
+    return found.for_cell(params)
 
 
-def make_tail(params: LstmCellParams, *, trace: bool = False) -> Tail:
+def make_tail(params: Any, *, trace: bool = False) -> Tail:
     """Return a tail of the layer's datapath; see :func:`tail_class`."""
     return tail_class(params)(params, trace=trace)
