@@ -4,7 +4,7 @@ A row is one gate of one cell, or one class of the classifier. Its planes are th
 of x or h and of the weights. Each cycle one *word* of elements meets `side` of the pairs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -50,6 +50,8 @@ class LayerPlan:
     folded_bias : bool
         The bias of a row is stored as sign and magnitude; otherwise, as Figure 3 draws it, as
         level bits in M_B and scales in M_s.
+    target : str
+        What the hardware is made of: ``"asic"`` cells, or an FPGA's ``"lut4"`` or ``"xc7"``.
     """
 
     layer: QuantizedLayer
@@ -58,6 +60,7 @@ class LayerPlan:
     units: int = 1
     folded_bias: bool = True
     readout: Readout = "mean"
+    target: str = "asic"
 
     def __post_init__(self) -> None:
         """Raise `MubinnError` on parallelism below 1."""
@@ -68,7 +71,10 @@ class LayerPlan:
     @property
     def cell(self) -> LstmCellParams | GruCellParams:
         """Parameters of the units of the layer's cell."""
-        return cell_params(self.layer)
+        params = cell_params(self.layer)
+        if isinstance(params, LstmCellParams):
+            return replace(params, interval=self.beats, target=self.target)
+        return params
 
     # Levels and parallelism.
 

@@ -34,9 +34,15 @@ class LstmCellParams(CellParams):
     Attributes
     ----------
     layer : QuantizedLstm
+    interval : int
+        Least cycles from the sum of one gate to that of the next.
+    target : str
+        What the hardware is made of: ``"asic"`` cells, or an FPGA's ``"lut4"`` or ``"xc7"``.
     """
 
     layer: QuantizedLstm
+    interval: int = 1
+    target: str = "asic"
 
     @property
     def c_requantize(self) -> RequantizeParams:

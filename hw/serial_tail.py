@@ -26,25 +26,24 @@ MOST_MEMORY = 14
 
 
 class SerialTail(Tail):
-    """`mubinn.hw.threshold_tail.ThresholdTail` in less logic, at a gate every `levels` cycles.
+    """`mubinn.hw.threshold_tail.ThresholdTail` in less logic, at a gate every W cycles.
 
-    The sum waits at the input while its code is searched, a level a cycle, each against the node
-    that the bits before it have looked up. The new state leaves one cycle after the sum of o was
-    taken. Eq. (5) and its encoder are one table over f, c, i and g where that is small.
+    The sum waits at the input while its code is searched, one of W levels a cycle, each against the
+    node that the bits before it have looked up. The new state leaves one cycle after the sum of o
+    was taken. Eq. (5) and its encoder are one table over f, c, i and g where that is small. On an
+    FPGA the comparison is a carry chain, and a memory holds that table up to `MOST_MEMORY` index
+    bits.
 
-    Parameters
-    ----------
-    params : LstmCellParams
-    trace : bool
-        As for :class:`mubinn.hw.tail.Tail`; c_raw is not shown.
-    fpga : bool
-        For an FPGA with six-input LUTs: compare along a carry chain, and let a memory hold the
-        table of Eq. (5) up to `MOST_MEMORY` index bits.
+    Parameters and members are those of :class:`mubinn.hw.tail.Tail`; the probe has no c_raw.
     """
 
-    def __init__(self, params: LstmCellParams, *, trace: bool = False, fpga: bool = False) -> None:
-        super().__init__(params, trace=trace)
-        self._fpga = fpga
+    @classmethod
+    def suits(cls, params: LstmCellParams) -> bool:
+        """Return whether gates come seldom enough, and it is the smaller of the two tails."""
+        levels = params.layer.levels
+        index = 3 * levels.count("gate") + levels.count("c")
+        seldom = params.interval >= levels.count("gate")
+        return seldom and (params.target != "asic" or index <= MOST_LOGIC)
 
     @classmethod
     def latency(cls, params: LstmCellParams) -> int:
@@ -67,7 +66,7 @@ class SerialTail(Tail):
     def elaborate(self, platform: Any) -> Module:
         """Return the search, the table of c, the table of h."""
         m = Module()
-        self.tables = self.params.layer.thresholds
+        self.tables, self.fpga = self.params.layer.thresholds, self.params.target != "asic"
         bits, i = self.layouts.gate_bits, self.i.payload
         code, done = self._search(m)
         free = Signal()
@@ -112,7 +111,7 @@ class SerialTail(Tail):
         m.d.comb += value.eq(z)
         reached = Signal()
         # A difference maps to one carry chain with the look-up of the node in its own cells.
-        compare = ~(value - node)[-1] if self._fpga else at_least(m, value, node, name="reached")
+        compare = ~(value - node)[-1] if self.fpga else at_least(m, value, node, name="reached")
         m.d.comb += reached.eq(compare)
         if levels > 1:
             with m.If(self.i.valid):
@@ -126,7 +125,7 @@ class SerialTail(Tail):
         """Eq. (5) and its encoder, in the cycle after `enable`."""
         index, words = Cat(f, self.i.payload.c, i, g), self.tables.cell_words
         bits = self.layouts.c_bits
-        if len(index) > MOST_LOGIC and self._fpga and len(index) <= MOST_MEMORY:
+        if len(index) > MOST_LOGIC and self.fpga and len(index) <= MOST_MEMORY:
             memory: Any = Memory(shape=unsigned(bits), depth=len(words), init=words)
             m.submodules.cell_table = memory
             port = memory.read_port()

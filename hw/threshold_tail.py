@@ -27,6 +27,13 @@ class ThresholdTail(Tail):
     """
 
     @classmethod
+    def for_cell(cls, params: Any) -> type[Tail]:
+        """Return the serial tail where gates come seldom enough and it is smaller."""
+        from mubinn.hw.serial_tail import SerialTail
+
+        return SerialTail if SerialTail.suits(params) else cls
+
+    @classmethod
     def latency(cls, params: LstmCellParams) -> int:
         """Return 3, or 4 where the offset of h differs between cells."""
         return 3 if params.layer.thresholds.h_raw is None else 4

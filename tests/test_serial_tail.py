@@ -8,6 +8,7 @@ from amaranth.sim import Simulator
 from mubinn.golden.levels import Levels
 from mubinn.golden.lstm_cell import LstmCellParams, lstm_cell
 from mubinn.hw.serial_tail import SerialTail
+from mubinn.hw.tail import tail_class
 from mubinn.hw.threshold_tail import ThresholdTail
 from mubinn.sim.payload import fields_of, ints_to_bits, unpack_bits
 
@@ -19,9 +20,9 @@ MODELS = {
     "mixed": {"levels": MIXED},
 }
 TAILS = {
-    "pipeline": ThresholdTail,
-    "serial": SerialTail,
-    "serial on an FPGA": lambda params, **options: SerialTail(params, fpga=True, **options),
+    "pipeline": (ThresholdTail, "asic"),
+    "serial": (SerialTail, "asic"),
+    "serial on an FPGA": (SerialTail, "xc7"),
 }
 
 
@@ -102,9 +103,10 @@ def test_a_tail_equals_the_bit_true_cell(random_model, name, model, pause):
     layer = (
         random_model(4, **MODELS[model], features=3, hidden=3).with_datapath("threshold").layers[0]
     )
-    params = LstmCellParams(layer)
+    kind, target = TAILS[name]
+    params = LstmCellParams(layer, target=target)
     gates, cells = transfers(layer, 8)
-    tail = TAILS[name](params, trace=True)
+    tail = kind(params, trace=True)
     outputs, probes, given, taken = play(tail, gates, len(cells), pause)
     assert outputs == [(cell["c"], cell["h"]) for cell in cells]
     for field, values in probes.items():
@@ -121,6 +123,23 @@ def test_a_tail_equals_the_bit_true_cell(random_model, name, model, pause):
 
 def test_the_table_of_eq_5_is_a_memory_on_an_fpga(random_model):
     layer = random_model(4, (3, 3), hidden=3).with_datapath("threshold").layers[0]
-    params = LstmCellParams(layer)
-    texts = [verilog.convert(SerialTail(params, fpga=fpga)) for fpga in (True, False)]
-    assert ["cell_table" in text for text in texts] == [True, False]
+    params = [LstmCellParams(layer, target=target) for target in ("asic", "lut4")]
+    texts = [verilog.convert(SerialTail(own)) for own in params]
+    assert ["cell_table" in text for text in texts] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("levels", "interval", "target", "kind"),
+    [
+        ((3, 3), 9, "asic", ThresholdTail),
+        ((3, 3), 2, "xc7", ThresholdTail),
+        ((3, 3), 3, "xc7", SerialTail),
+        ((2, 2), 1, "asic", ThresholdTail),
+        ((2, 2), 2, "asic", SerialTail),
+        ((1, 1), 1, "asic", SerialTail),
+    ],
+)
+def test_the_smaller_tail_that_is_fast_enough(random_model, levels, interval, target, kind):
+    layer = random_model(4, levels, features=3, hidden=2).with_datapath("threshold").layers[0]
+    params = LstmCellParams(layer, interval, target)
+    assert tail_class(params) is kind
