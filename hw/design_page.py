@@ -9,7 +9,8 @@ GATES = {"x": "x", "w": "w", "h": "h", "c": "c", "gate": "f, i, g, o", "b": "b"}
 def page(parameters: Mapping[str, Any]) -> str:
     """Return the Markdown page of what `mubinn.hw.generate.generate` describes."""
     layers: list[dict[str, Any]] = parameters["layers"]
-    blocks = ["# LSTM layer in Verilog" if len(layers) == 1 else "# LSTM layers in Verilog"]
+    cell = layers[0]["cell"].upper()
+    blocks = [f"# {cell} {'layer' if len(layers) == 1 else 'layers'} in Verilog"]
     blocks.append(_overview(parameters))
     for layer in layers:
         blocks += _layer(layer)

@@ -15,7 +15,7 @@ from amaranth.lib.wiring import In
 
 from mubinn.golden.fixed import Ints
 from mubinn.golden.layer_plan import LayerPlan
-from mubinn.golden.lstm_model import INPUT_FRACTION, QuantizedModel
+from mubinn.golden.lstm_model import INPUT_FRACTION, QuantizedLstm, QuantizedModel
 from mubinn.golden.scales import Quantizer
 from mubinn.hw.beat_layout import beat_layout
 from mubinn.hw.design_page import page
@@ -47,7 +47,8 @@ def generate(model: QuantizedModel) -> dict[str, str]:
     """Return the files of a model's layers: name to text, the same texts each time.
 
     ``lstm_layer.v`` holds the one layer of a model, ``lstm_layer_0.v``, ``lstm_layer_1.v``, ...
-    those of a stack, each a top module of the file's name with its memories initialised;
+    those of a stack, each a top module of the file's name with its memories initialised (of a GRU,
+    ``gru_layer.v`` and so on);
     ``parameters.json`` every width, format, scale and count, ``README.md`` the page for readers.
 
     Parameters
@@ -56,13 +57,13 @@ def generate(model: QuantizedModel) -> dict[str, str]:
     """
     files: dict[str, str] = {}
     layers = []
-    for index, layer in enumerate(model.lstm_layers):
-        name = "lstm_layer" if len(model.layers) == 1 else f"lstm_layer_{index}"
+    for index, layer in enumerate(model.layers):
+        name = f"{model.cell}_layer" if len(model.layers) == 1 else f"{model.cell}_layer_{index}"
         design = LstmLayer(LayerPlan(layer))
         text = str(verilog.convert(design, name=name, emit_src=False))
         files[f"{name}.v"] = text
         about = {"module": name, "file": f"{name}.v", "sha256": _sha256(text)}
-        layers.append(about | describe(design))
+        layers.append(about | {"cell": model.cell} | describe(design))
     parameters = {
         "layers": layers,
         "classes": model.classes,
@@ -161,6 +162,7 @@ def _field(label: str, offset: int, width: int, name: str, index: Any) -> dict[s
 def memories(design: LstmLayer) -> list[dict[str, Any]]:
     """Return name, purpose, words and width of every memory of a layer."""
     plan = design.plan
+    state = "c" if isinstance(plan.layer, QuantizedLstm) else "h"
     bias = "sign and magnitude" if plan.folded_bias else "level bits"
     scales = "" if plan.folded_bias else ", and those of the bias"
     found: list[tuple[str, str, str, int, Any]] = [
@@ -176,7 +178,7 @@ def memories(design: LstmLayer) -> list[dict[str, Any]]:
         (
             "m_g",
             "M_g",
-            "codes of c, written as cells are computed",
+            f"codes of {state}, written as cells are computed",
             plan.rounds,
             unsigned(design.plan.engines * plan.layer.c.levels),
         ),

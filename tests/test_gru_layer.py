@@ -1,10 +1,13 @@
 """The GRU layer in simulation against the bit-true model, at every intermediate."""
 
+import json
+
 import numpy as np
 import pytest
 
 from mubinn.golden.layer_plan import LayerPlan
 from mubinn.golden.levels import Levels
+from mubinn.hw.generate import generate
 from mubinn.hw.lstm_layer import LstmLayer, cycles_per_step
 from mubinn.sim.compare import SimulationMismatch
 from mubinn.sim.layer_check import check_layer
@@ -75,3 +78,13 @@ def test_a_wrong_scale_of_the_reset_gate_is_found(random_gru):
     design = LstmLayer(LayerPlan(other.layers[0], readout=model.readout), trace=True)
     with pytest.raises(SimulationMismatch, match=r"signal (z_q|rnh|n_raw) at step \d, cell 0"):
         check_layer(model, inputs(model, 1, 2), design=design, simulator="icarus")
+
+
+def test_its_verilog_is_generated(random_gru):
+    files = generate(random_gru(levels=(1, 2), depth=2))
+    assert set(files) == {"gru_layer_0.v", "gru_layer_1.v", "parameters.json", "README.md"}
+    assert "module gru_layer_1(" in files["gru_layer_1.v"]
+    assert files["README.md"].startswith("# GRU layers in Verilog")
+    about = json.loads(files["parameters.json"])["layers"][0]
+    assert about["cell"] == "gru"
+    assert "codes of h, written as cells are computed" in str(about["memories"])
