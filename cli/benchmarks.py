@@ -19,6 +19,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "inference": _lazy("mubinn.cli.bench_inference", "bench_inference"),
     "table1": _lazy("mubinn.cli.bench_table1", "bench_table1"),
     "threshold": _lazy("mubinn.cli.bench_threshold", "bench_threshold"),
+    "lut-cycles": _lazy("mubinn.cli.bench_lut_cycles", "bench_lut_cycles"),
     "simulate": _lazy("mubinn.cli.bench_simulate", "bench_simulate"),
 }
 """Name to function; a function returns ``{"figures": [...], "versions": {}, "parameters": {}}``."""

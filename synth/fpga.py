@@ -106,6 +106,7 @@ def synthesize_cells(
     commands: tuple[str, ...],
     *,
     keep: bool = False,
+    files: Mapping[str, str] | None = None,
     cache_path: Any = None,
     cancel: threading.Event | None = None,
 ) -> dict[str, Any]:
@@ -117,6 +118,8 @@ def synthesize_cells(
         After reading the Verilog, such as ``synth_xilinx -family xc7 -top top``.
     keep : bool
         Also return the netlist.
+    files : mapping of str to str, optional
+        Further text files that the commands read, by name.
 
     Returns
     -------
@@ -124,8 +127,8 @@ def synthesize_cells(
         ``cells`` (count by type) and ``netlist`` (packed JSON, or empty).
     """
     job = {"kind": "synth", "top": design.top, "commands": list(commands), "keep": keep}
-    files = {"design.v": design.verilog}
-    return _stage(job, files, tool_versions(), cache_path, cancel)
+    texts = {"design.v": design.verilog, **(files or {})}
+    return _stage(job, texts, tool_versions(), cache_path, cancel)
 
 
 def implement(
