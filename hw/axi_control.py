@@ -31,13 +31,13 @@ class AxiControl(wiring.Component):  # type: ignore[type-arg]
     beat : In({valid, last})
         A beat is transferred on ``s_axis`` in this cycle; its TLAST.
     frame : In({valid, last})
-        A frame goes into the core in this cycle; whether it is its window's last.
+        A step's last frame goes into the core in this cycle; whether it is its window's last.
     result : In(1)
         A window's result leaves the core in this cycle.
     sending : In(1)
         A result waits to be taken, or is being sent.
     fault : In(1)
-        This cycle's beat ends a window in the middle of a frame.
+        This cycle's beat ends a window in the middle of a step.
     take : Out(1)
         Beats go to the core.
     discard : Out(1)

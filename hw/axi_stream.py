@@ -89,8 +89,8 @@ class FrameReader(wiring.Component):  # type: ignore[type-arg]
     """Beats to frames: `beats` transfers in, one frame out in the next cycle.
 
     One frame is held, so that the next one arrives while the first is worked on. TLAST belongs to
-    the last beat of the last frame of a packet, whose ``last`` it becomes. On an earlier beat of
-    a frame it is a fault: the frame is dropped.
+    the last beat of the last step of a packet, and becomes ``last`` of that frame. On an
+    earlier beat of a step it is a fault: the frame is dropped.
 
     Parameters
     ----------
@@ -98,31 +98,34 @@ class FrameReader(wiring.Component):  # type: ignore[type-arg]
         Of a frame.
     width : int
         Bits of TDATA.
+    per_step : int
+        Frames that make a step.
 
     Members
     -------
     i : In(stream of transfer_layout(width))
     o : Out(stream of layout)
-    first : Out(1)
-        The next beat begins a frame.
+    step : Out(1)
+        The frame in `o` is the last one of its step.
     fault : Out(1)
-        This cycle's beat ends a packet in the middle of a frame.
+        This cycle's beat ends a packet in the middle of a step.
     """
 
     i: Any
     o: Any
-    first: Any
+    step: Any
     fault: Any
 
-    def __init__(self, layout: data.StructLayout, width: int) -> None:
+    def __init__(self, layout: data.StructLayout, width: int, per_step: int = 1) -> None:
         self.layout = layout
+        self.per_step = per_step
         self.width = check_width(width)
         self.beats = beats(layout, width)
         super().__init__(
             {
                 "i": In(stream.Signature(transfer_layout(width))),
                 "o": Out(stream.Signature(layout)),
-                "first": Out(1),
+                "step": Out(1),
                 "fault": Out(1),
             }
         )
@@ -132,15 +135,18 @@ class FrameReader(wiring.Component):  # type: ignore[type-arg]
         m = Module()
         index = Signal(range(self.beats))
         words = [Signal(self.width, name=f"beat_{k}") for k in range(self.beats)]
-        final = index == self.beats - 1
+        number = Signal(range(self.per_step))
+        final, whole = index == self.beats - 1, number == self.per_step - 1
         last = Signal()
-        m.d.comb += [self.i.ready.eq(~self.o.valid), self.first.eq(index == 0)]
+        m.d.comb += self.i.ready.eq(~self.o.valid)
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [index.eq(Mux(final | self.i.payload.last, 0, index + 1))]
             m.d.sync += [last.eq(self.i.payload.last), self.o.valid.eq(final)]
-            m.d.comb += self.fault.eq(self.i.payload.last & ~final)
+            m.d.comb += self.fault.eq(self.i.payload.last & ~(final & whole))
+            with m.If(final):
+                m.d.sync += [self.step.eq(whole), number.eq(Mux(whole, 0, number + 1))]
             with m.Switch(index):
                 for k, word in enumerate(words):
                     with m.Case(k):

@@ -35,6 +35,8 @@ class AxiTop(wiring.Component):  # type: ignore[type-arg]
         it ready for another window.
     width : int
         Bits of TDATA, a multiple of 8.
+    per_step : int
+        Frames that make a time step.
     registers : bool
         Add ``s_axi``, an AXI4-Lite port with :data:`mubinn.hw.register_map.CONTROL`.
 
@@ -49,9 +51,11 @@ class AxiTop(wiring.Component):  # type: ignore[type-arg]
     aclk: Any
     aresetn: Any
 
-    def __init__(self, core: Any, *, width: int = 32, registers: bool = True) -> None:
+    def __init__(
+        self, core: Any, *, width: int = 32, per_step: int = 1, registers: bool = True
+    ) -> None:
         self.core = core
-        self.reader = FrameReader(core.i.payload.shape(), width)
+        self.reader = FrameReader(core.i.payload.shape(), width, per_step)
         self.writer = FrameWriter(core.o.payload.shape(), width)
         self.lite = AxiLite(CONTROL) if registers else None
         members: dict[str, Any] = {"aclk": In(1), "aresetn": In(1)}
@@ -109,7 +113,7 @@ class AxiTop(wiring.Component):  # type: ignore[type-arg]
         frames, results = self.core.i, self.core.o
         ends = getattr(results.payload, LAST) if LAST in self.writer.layout.members else 1
         m.d.comb += [
-            control.frame.valid.eq(frames.valid & frames.ready),
+            control.frame.valid.eq(frames.valid & frames.ready & self.reader.step),
             control.frame.last.eq(getattr(frames.payload, LAST)),
             control.result.eq(results.valid & results.ready & ends),
             control.sending.eq(self.writer.o.valid | results.valid),

@@ -109,21 +109,24 @@ class Driver:
         ValueError
             On another count of features, or numbers that do not fit.
         """
-        return b"".join(self._frame(step) for step in window)
+        return b"".join(self._step(step) for step in window)
 
-    def _frame(self, step: Sequence[int]) -> bytes:
-        field = self.input["fields"]["x"]
+    def _step(self, step: Sequence[int]) -> bytes:
+        """Return one step: a frame of elements, or a frame for each."""
+        (field,) = self.input["fields"].values()
         numbers = [int(value) for value in step]
         if not field["signed"]:
             numbers = _planes(numbers, field["count"])
-        if len(numbers) != field["count"]:
-            raise ValueError(f"{len(numbers)} numbers in a step, not {field['count']}.")
+        count = field["count"] * self.input["per_step"]
+        if len(numbers) != count:
+            raise ValueError(f"{len(numbers)} numbers in a step, not {count}.")
         low = -(1 << field["bits"] - 1) if field["signed"] else 0
         for number in numbers:
             if not low <= number < low + (1 << field["bits"]):
                 raise ValueError(f"{number} does not fit into {field['bits']} bits.")
         parts = [n.to_bytes(field["step"], "little", signed=field["signed"]) for n in numbers]
-        return b"".join(parts).ljust(self.input["bytes"], b"\0")
+        frames = [parts] if self.input["per_step"] == 1 else [[part] for part in parts]
+        return b"".join(b"".join(frame).ljust(self.input["bytes"], b"\0") for frame in frames)
 
     def unpack(self, packet: bytes) -> dict[str, Any]:
         """Return the fields of a result: an integer, or a list of them, each.

@@ -14,14 +14,14 @@ def interface(top: AxiTop) -> dict[str, Any]:
     """Return streams and registers of an accelerator: where every element and bit is."""
     return {
         "tdata_bits": top.reader.width,
-        "input": packet(top.reader.layout, top.reader.width),
+        "input": packet(top.reader.layout, top.reader.width, top.reader.per_step),
         "result": packet(top.writer.layout, top.writer.width),
         "registers": {} if top.lite is None else registers(top.lite.registers),
     }
 
 
-def packet(layout: data.StructLayout, width: int) -> dict[str, Any]:
-    """Return how a frame travels: bytes, beats, and its fields.
+def packet(layout: data.StructLayout, width: int, per_step: int = 1) -> dict[str, Any]:
+    """Return how a frame travels: bytes, beats, and its fields, and how many make a time step.
 
     A field of an array has ``count`` elements, ``step`` bytes apart; ``bits`` are those in use,
     the rest of an element is its sign or zero.
@@ -34,8 +34,13 @@ def packet(layout: data.StructLayout, width: int) -> dict[str, Any]:
         else:
             fields[name] = _field(slot)
     count = beats(layout, width)
-    ends = LAST in layout.members
-    return {"bytes": count * width // 8, "beats": count, "has_last": ends, "fields": fields}
+    return {
+        "bytes": count * width // 8,
+        "beats": count,
+        "per_step": per_step,
+        "has_last": LAST in layout.members,
+        "fields": fields,
+    }
 
 
 def _field(slot: Slot) -> dict[str, Any]:

@@ -72,7 +72,7 @@ CONTROL: dict[str, Register] = {
             "fault": Bits(
                 4,
                 1,
-                "TLAST came before a frame's last beat: the windows under way were dropped; "
+                "TLAST came before a step's last beat: the windows under way were dropped; "
                 "cleared by abort and reset",
             ),
         },
@@ -84,6 +84,6 @@ CONTROL: dict[str, Register] = {
         "came later, to its result",
     ),
     "windows": Register(0x10, Access.READ, "results since reset, modulo 2^32"),
-    "steps": Register(0x14, Access.READ, "frames of the window under way, or of the last one"),
+    "steps": Register(0x14, Access.READ, "steps of the window under way, or of the last one"),
 }
 """What every build has."""

@@ -2,7 +2,7 @@
 
 The stimulus holds packets one after the other: ``inputs`` and ``outputs`` (bytes) with their
 lengths ``input_sizes`` and ``output_sizes``; ``beat`` are the bytes of TDATA, ``frame`` the beats
-of a frame.
+of a time step.
 """
 
 from collections.abc import Iterator
