@@ -12,7 +12,7 @@ from mubinn.hw.layer_memory import LayerMemories
 from mubinn.hw.layer_trace import LayerTrace
 from mubinn.hw.lstm_cell import LstmCell
 from mubinn.hw.operand_select import OperandSelect
-from mubinn.hw.sequencer import Sequencer, State
+from mubinn.hw.sequencer import Sequencer
 
 
 def cycles_per_step(plan: LayerPlan) -> int:
@@ -67,8 +67,6 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
     o : Out(stream of {h: W_h planes of H bits, last: 1})
     result : Out(stream.Signature(result_layout(plan))), with a classifier
         Class and logits of a window.
-    busy : Out(1)
-        A window has begun and its last step is not yet stored and classified.
     stepped : Out(1), with `trace`
         Changes level whenever the trace holds a further step.
     """
@@ -76,7 +74,6 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
     i: Any
     o: Any
     result: Any
-    busy: Any
     stepped: Any
 
     def __init__(self, plan: LayerPlan, *, trace: bool = False) -> None:
@@ -93,7 +90,6 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
         members: dict[str, Any] = {
             "i": In(stream.Signature(self.frame)),
             "o": Out(stream.Signature(self.state)),
-            "busy": Out(1),
         }
         if plan.dense:
             members["result"] = Out(stream.Signature(result_layout(plan)))
@@ -134,7 +130,6 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
             m.d.sync += [frame.eq(self.i.payload), held.eq(1)]
         with m.If(sequencer.valid & sequencer.at.end & ~sequencer.at.dense):
             m.d.sync += [held.eq(0), last.eq(frame.last)]
-        m.d.comb += self.busy.eq(held | (sequencer.state != State.GATES))
         return frame, last
 
     def _feed(

@@ -38,7 +38,7 @@ def test_ports_are_those_of_the_verilog(made):
     in_verilog = {(kind, name, int(top or 0) + 1) for kind, top, name in PORT.findall(module[0])}
     stated = parameters["layers"][0]["ports"]
     assert {(p["direction"], p["name"], p["width"]) for p in stated} == in_verilog
-    assert len(stated) == 9
+    assert len(stated) == 8
 
 
 def test_fields_fill_their_ports_without_gap_or_overlap(made):
