@@ -1,4 +1,4 @@
-"""The cell of Figure 3 at full size: 32 features, 100 cells, windows of 320 steps of real EEG.
+"""The layer at full size, in both datapaths: 32 features, 100 cells, 320 steps of real EEG.
 
 Without the recordings the windows are synthetic; each test prints which. Run by
 `make campaign`.
@@ -31,25 +31,31 @@ def windows_of(count):
 
 
 @pytest.mark.parametrize(
-    ("levels", "simulator", "count"),
+    ("levels", "simulator", "count", "datapath", "target"),
     [
-        ("1,1", "verilator", WINDOWS),
-        ("3,3", "verilator", WINDOWS),
-        ("2,4", "verilator", WINDOWS),
-        ("5,5", "verilator", WINDOWS),
-        ("3,3", "icarus", 1),
+        ("1,1", "verilator", WINDOWS, "figure3", "asic"),
+        ("3,3", "verilator", WINDOWS, "figure3", "asic"),
+        ("2,4", "verilator", WINDOWS, "figure3", "asic"),
+        ("5,5", "verilator", WINDOWS, "figure3", "asic"),
+        ("3,3", "icarus", 1, "figure3", "asic"),
+        ("1,1", "verilator", WINDOWS, "threshold", "asic"),
+        ("3,3", "verilator", WINDOWS, "threshold", "asic"),
+        ("3,3", "verilator", WINDOWS, "threshold", "xc7"),
+        ("2,4", "verilator", WINDOWS, "threshold", "lut4"),
+        ("5,5", "verilator", WINDOWS, "threshold", "asic"),
     ],
 )
-def test_every_intermediate_of_whole_windows(levels, simulator, count):
+def test_every_intermediate_of_whole_windows(levels, simulator, count, datapath, target):
     if simulator == "icarus" and not shutil.which("iverilog"):
         pytest.skip("Icarus Verilog is not installed")
     calibration, windows = windows_of(count)
     assert windows.shape == (count, 320, 32)
     model = quantize(load_float(bundled(FLOAT_MODEL)), parse_levels(levels), calibration)
-    result = check_layer(model, model.encode_input(windows), simulator=simulator)
+    model = model.with_datapath(datapath)
+    result = check_layer(model, model.encode_input(windows), target=target, simulator=simulator)
     assert int(result.outputs["windows"]) == count
     print(
-        f"\n{levels} on {simulator}: {count} windows of 320 steps of "
+        f"\n{levels}, {datapath}, {target}, on {simulator}: {count} windows of 320 steps of "
         f"{'real' if SOURCE else 'synthetic'} EEG, {result.cycles} cycles, "
         f"{result.cycles / result.seconds:.0f} cycles/s with every intermediate compared"
     )

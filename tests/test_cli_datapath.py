@@ -54,7 +54,7 @@ def test_generate_writes_the_hardware_of_the_datapath(model_file, tmp_path, data
     assert ("are exact" in page) == (datapath == "threshold")
     assert ("output of sigmoid" in page) == (datapath == "figure3")
     verilog = (out / "lstm_layer.v").read_text()
-    assert ("search_gate" in verilog) == (datapath == "threshold")
+    assert ("sigmoid" in verilog) == (datapath == "figure3")
 
 
 def test_simulate_compares_the_signals_of_the_datapath(model_file, monkeypatch):
