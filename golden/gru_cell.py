@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from mubinn.golden.activation import activation
 from mubinn.golden.cell_params import CellParams, encoder_params
+from mubinn.golden.code_table import code_table
 from mubinn.golden.fixed import Ints, signed_width, unsigned_width
 from mubinn.golden.gru_model import QuantizedGru
 from mubinn.golden.lstm_cell import LstmCellParams, Trace, gate_sums
@@ -15,6 +16,7 @@ from mubinn.golden.mac import MacParams, mac
 from mubinn.golden.mlb_encoder import MlbEncoderParams
 from mubinn.golden.pointwise import PointwiseParams, pointwise
 from mubinn.golden.requantize import RequantizeParams, requantize
+from mubinn.golden.threshold_search import threshold_search
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,6 +107,41 @@ def gru_cell(layer: QuantizedGru, x: npt.ArrayLike, h: npt.ArrayLike) -> Trace:
 
 
 def gru_tail(layer: QuantizedGru, z: Ints, h: Ints) -> Trace:
+    """Return what the layer's datapath makes of the sums; parameters as in `gru_figure3_tail`."""
+    tail = gru_threshold_tail if layer.datapath == "threshold" else gru_figure3_tail
+    return tail(layer, z, h)
+
+
+def gru_threshold_tail(layer: QuantizedGru, z: Ints, h: Ints) -> Trace:
+    """Return what thresholds and tables make of the sums; parameters as in `gru_figure3_tail`.
+
+    Returns
+    -------
+    dict of int64 arrays
+        ``gate [..., 3H]``, ``rnh, n_raw, h_raw, h [..., H]``. h_raw is in units of
+        `GruThresholds.zh`.
+    """
+    tables, bits = layer.thresholds, layer.levels.count("gate")
+    sums, (nh, nx) = z[..., : 2 * layer.hidden], np.split(z, 4, axis=-1)[2:]
+    gates = threshold_search(tables.gate, sums, np.repeat(np.arange(2), layer.hidden))
+    update, r = np.split(gates, 2, axis=-1)
+    t = _reset(layer, r, nh, nx)
+    n = threshold_search(tables.n, t["n_raw"])
+    t["gate"] = np.concatenate([gates, n], axis=-1)
+    zh, zn = code_table(tables.zh, update | h << bits), code_table(tables.zn, update | n << bits)
+    t["h_raw"] = zh + zn
+    t["h"] = threshold_search(tables.h, t["h_raw"])
+    return t
+
+
+def _reset(layer: QuantizedGru, r: Ints, nh: Ints, nx: Ints) -> Trace:
+    """Return ``rnh`` and ``n_raw``."""
+    gate = layer.gates["r"]
+    rnh = mac(GruCellParams(layer).mac, r, nh, gate.offset, gate.scales)
+    return {"rnh": rnh, "n_raw": rnh + (nx << gate.fraction)}
+
+
+def gru_figure3_tail(layer: QuantizedGru, z: Ints, h: Ints) -> Trace:
     """Return what the units of Figure 3 make of the sums of a GRU's rows.
 
     Parameters
@@ -125,9 +162,7 @@ def gru_tail(layer: QuantizedGru, z: Ints, h: Ints) -> Trace:
     z_q = [requantize(params.z_requantize, value) for value in (update, r)]
     ys = [activation(formats.activation("f"), value) for value in z_q]
     gates = [quantizers[n].encode(y, formats.y_fraction) for n, y in zip("zr", ys, strict=True)]
-    reset = quantizers["r"]
-    t: Trace = {"rnh": mac(params.mac, gates[1], nh, reset.offset, reset.scales)}
-    t["n_raw"] = t["rnh"] + (nx << reset.fraction)
+    t = _reset(layer, gates[1], nh, nx)
     z_q.append(requantize(params.n_requantize, t["n_raw"]))
     ys.append(activation(formats.activation("g"), z_q[2]))
     gates.append(quantizers["n"].encode(ys[2], formats.y_fraction))

@@ -13,7 +13,6 @@ Eq. 13) the pointwise XNOR multiplier of Eq. (5): the level bits of 1 - z are th
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import ClassVar
 
 import numpy as np
 
@@ -21,9 +20,10 @@ from mubinn.golden.errors import MubinnError
 from mubinn.golden.fixed import Ints
 from mubinn.golden.float_model import GRU_GATES
 from mubinn.golden.formats import Formats
+from mubinn.golden.gru_thresholds import GruThresholds
 from mubinn.golden.levels import Levels
 from mubinn.golden.limits import check_gru
-from mubinn.golden.lstm_model import INPUT_FRACTION, Datapath, with_offset
+from mubinn.golden.lstm_model import INPUT_FRACTION, Datapath, check_datapath, with_offset
 from mubinn.golden.recurrent_layer import RecurrentLayer
 from mubinn.golden.scales import LevelTensor, Quantizer
 
@@ -48,9 +48,9 @@ class QuantizedGru(RecurrentLayer):
     b : LevelTensor, bits uint8 [B, 4H]
         The folded bias, in the fraction of the sums.
     formats : Formats
+        Of the activation units; thresholds have none.
+    datapath : "figure3" or "threshold"
     """
-
-    datapath: ClassVar[Datapath] = "figure3"
 
     x: Quantizer
     h: Quantizer
@@ -59,9 +59,11 @@ class QuantizedGru(RecurrentLayer):
     wh: LevelTensor
     b: LevelTensor
     formats: Formats = field(default_factory=Formats)
+    datapath: Datapath = "figure3"
 
     def __post_init__(self) -> None:
         """Validate that the parts fit; raise `MubinnError`."""
+        check_datapath(self.datapath)
         rows = self.wx.rows
         if rows % 4 or self.wx.bits.ndim != 3 or self.wh.bits.shape[1:] != (rows, rows // 4):
             raise MubinnError(
@@ -132,6 +134,11 @@ class QuantizedGru(RecurrentLayer):
     def h_raw_fraction(self) -> int:
         """Fraction bits of (1 - z) h + z n."""
         return self.gates["z"].fraction + max(self.h.fraction, self.gates["n"].fraction)
+
+    @cached_property
+    def thresholds(self) -> GruThresholds:
+        """All numbers of the threshold datapath."""
+        return GruThresholds.of(self)
 
     @cached_property
     def gamma_zh(self) -> Ints:

@@ -236,13 +236,8 @@ class QuantizedModel:
         return self.layers[0].datapath
 
     def with_datapath(self, datapath: Datapath) -> "QuantizedModel":
-        """Return the same model with another datapath; raise `MubinnError` where it has none."""
-        check_datapath(datapath)
-        if self.cell == "gru" and datapath != self.datapath:
-            raise MubinnError(f"a GRU has no datapath {datapath!r}: leave it at {self.datapath}.")
-        if datapath == self.datapath:
-            return self
-        layers = tuple(replace(layer, datapath=datapath) for layer in self.lstm_layers)
+        """Return the same model with another datapath; raise `MubinnError` on an unknown one."""
+        layers = tuple(replace(layer, datapath=datapath) for layer in self.layers)
         return replace(self, layers=layers)
 
     @property

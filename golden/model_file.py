@@ -221,9 +221,7 @@ def _to_layer(reader: Reader, prefix: str, below: Quantizer | None) -> Quantized
     sizes = {name: formats.integer(name, 0, 64) for name in names}
     datapath: Any = reader.text("datapath", "figure3")
     if cell == "gru":
-        if datapath != QuantizedGru.datapath:
-            raise MubinnError(f"a GRU has no datapath {datapath!r}: make the file anew.")
-        return QuantizedGru(x, h, gates, wx, wh, b, Formats(**sizes))
+        return QuantizedGru(x, h, gates, wx, wh, b, Formats(**sizes), datapath)
     c = quantizer("M_g", "c")
     return QuantizedLstm(x, h, c, gates, wx, wh, b, Formats(**sizes), datapath)
 

@@ -184,7 +184,7 @@ def test_a_file_holds_the_same_model(random_gru, tmp_path, depth, readout):
     ("change", "words"),
     [
         (lambda layer: layer.update(cell="rnn"), "is not one of lstm, gru"),
-        (lambda layer: layer.update(datapath="threshold"), "a GRU has no datapath"),
+        (lambda layer: layer.update(datapath="rnn"), "unknown datapath 'rnn'"),
         (lambda layer: layer.update(cell="lstm"), "M_g.f.scales is missing"),
     ],
 )
@@ -229,9 +229,6 @@ def test_a_gru_is_no_lstm(random_gru, random_model):
     above = replace(above, x=below.h, b=replace(above.b, fraction=16))
     with pytest.raises(MubinnError, match="different cells"):
         replace(gru, layers=(below, above))
-    assert gru.with_datapath("figure3") is gru
-    with pytest.raises(MubinnError, match="a GRU has no datapath 'threshold'"):
-        gru.with_datapath("threshold")
     assert (gru.cell, lstm.cell) == ("gru", "lstm")
 
 
