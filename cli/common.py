@@ -152,8 +152,8 @@ def check_folder(target: Path, mark: str) -> None:
         )
 
 
-def write_folder(target: Path, files: Mapping[str, str], mark: str) -> None:
-    """Write text files as the folder `target`, all of them or none.
+def write_folder(target: Path, files: Mapping[str, str | bytes], mark: str) -> None:
+    """Write files, text or bytes, as the folder `target`, all of them or none.
 
     They are written into a folder beside it, which then takes its place.
 
@@ -169,8 +169,10 @@ def write_folder(target: Path, files: Mapping[str, str], mark: str) -> None:
     try:
         try:
             fresh.mkdir()
-            for name, text in files.items():
-                (fresh / name).write_text(text)
+            for name, content in files.items():
+                path = fresh / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content.encode() if isinstance(content, str) else content)
             if target.exists():
                 target.rename(old)
             fresh.rename(target)

@@ -1,4 +1,4 @@
-"""``mubinn synth``: depth, delay and area of the units of a cell."""
+"""``mubinn synth``: depth, delay and area of the units of a cell, or a model on an FPGA."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mubinn.cli.common import (
     print_table,
     progress_bar,
 )
+from mubinn.cli.synth_fpga import FpgaOptions, synth_fpga
 from mubinn.golden.errors import MubinnError
 
 if TYPE_CHECKING:
@@ -50,6 +51,43 @@ COLUMNS = ("unit", "design", "depth", "gates", "delay/ps", "delay/FO4", "area/um
 )
 @click.option("--fo4", type=float, help="FO4 of the built-in library in ps.  [default: 25]")
 @click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True)
+@click.option(
+    "--target", metavar="NAME", help="ice40-up5k, ice40-hx8k, ecp5-25k or xc7: put MODEL on it."
+)
+@click.option(
+    "--lanes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="With --target: elements of a word.  [default: all of x and h]",
+)
+@click.option(
+    "--units",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="With --target: XNOR multipliers side by side.",
+)
+@click.option(
+    "--width", default=8, show_default=True, help="With --target: bits of TDATA of both streams."
+)
+@click.option("--clock", type=float, metavar="MHZ", help="With --target: what routing aims at.")
+@click.option(
+    "--seed", type=click.IntRange(min=1), default=1, show_default=True, help="With --target."
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    default=320,
+    show_default=True,
+    help="With --target: time steps of a window, for the time that it takes.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="With --target: where to write report, Verilog and bitstream.",
+)
 @json_option
 def synth(
     model: Path | None,
@@ -58,6 +96,14 @@ def synth(
     dont_use: tuple[str, ...],
     fo4: float | None,
     workers: int,
+    target: str | None,
+    lanes: int | None,
+    units: int,
+    width: int,
+    clock: float | None,
+    seed: int,
+    steps: int,
+    output: Path | None,
     as_json: bool,
 ) -> None:
     """Synthesize each unit of the cell of MODEL (by default the bundled EEG model at (3,3)).
@@ -70,20 +116,34 @@ def synth(
       mubinn synth
       mubinn synth my.mubinn --liberty sky130hd_tt.lib.gz
       mubinn synth --unit xnor_h --unit fp_mult --fo4 20
+
+    With --target the whole MODEL goes on an FPGA, behind AXI4-Streams that are narrow enough for
+    its pins: resources, Fmax and bitstream (xc7: resources alone).
+
+    \b
+      mubinn synth --target ecp5-25k -o fpga
     """
     from mubinn.golden.model_file import load_model
     from mubinn.synth import SynthJob, synthesize_many, to_verilog
 
+    if target is not None:
+        if names or liberty or dont_use or fo4 is not None:
+            raise MubinnError("--target is for whole models: leave out the options of units.")
+        options = FpgaOptions(target, lanes, units, width, clock, seed, steps, output)
+        synth_fpga(load_model(model or bundled(QUANTIZED_MODEL)), options, as_json)
+        return
+    if output is not None:
+        raise MubinnError("-o is for FPGAs: give it with --target.")
     library = _library(liberty, dont_use, fo4)
-    units = _chosen(units_of(load_model(model or bundled(QUANTIZED_MODEL))), names)
+    chosen = _chosen(units_of(load_model(model or bundled(QUANTIZED_MODEL))), names)
     jobs, texts = {}, {}
     with progress_bar("synthesizing", as_json) as show:
-        for name, unit in units.items():
+        for name, unit in chosen.items():
             if unit.key not in texts:
                 texts[unit.key] = to_verilog(unit.make(), unit.kind)
             jobs[name] = SynthJob(texts[unit.key], unit.kind)
         results = synthesize_many(jobs, library=library, workers=workers, progress=show)
-    _tell(units, results, library, as_json)
+    _tell(chosen, results, library, as_json)
 
 
 def _library(liberty: tuple[Path, ...], dont_use: tuple[str, ...], fo4: float | None) -> Library:

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from mubinn.golden.layer_plan import LayerPlan
 from mubinn.golden.lstm_model import QuantizedModel
-from mubinn.hw.axi_top import AxiTop
-from mubinn.hw.lstm_layer import LstmLayer, cycles_per_step
+from mubinn.hw.accelerator import Accelerator
+from mubinn.hw.axi_accelerator import accelerator_top
 from mubinn.synth.flow import SynthJob, to_verilog
 
 TOP = "mubinn"
@@ -18,29 +17,29 @@ class FpgaDesign:
     Attributes
     ----------
     job : SynthJob
-    cycles_per_step : int
-        With neither side pausing.
+    core : Accelerator
+        What the job was made from.
     beats_per_step : int
         Transfers on ``s_axis`` for one step.
     """
 
     job: SynthJob
-    cycles_per_step: int
+    core: Accelerator
     beats_per_step: int
 
     def window_cycles(self, steps: int) -> int:
         """Return the cycles from a window's begin to the next one's, input running ahead."""
-        return steps * max(self.cycles_per_step, self.beats_per_step)
+        return max(self.core.cycles_per_window(steps), steps * self.beats_per_step)
 
 
-def fpga_design(model: QuantizedModel, *, width: int = 8) -> FpgaDesign:
+def fpga_design(
+    model: QuantizedModel, *, lanes: int | None = None, units: int = 1, width: int = 8
+) -> FpgaDesign:
     """Return the accelerator of a model behind AXI4-Streams of `width` bits, without registers.
 
     The wide ports of the core would not fit the pins of a package; in bytes, clock, reset and both
     streams take 24 pins.
     """
-    core = LstmLayer(LayerPlan(model.lstm_layers[0]))
-    cycles = cycles_per_step(core.plan)
-    top = AxiTop(core, width=width, registers=False)
-    beats = top.reader.beats
-    return FpgaDesign(SynthJob(to_verilog(top, TOP), TOP), cycles, beats)
+    top = accelerator_top(model, width=width, registers=False, lanes=lanes, units=units)
+    core, beats = top.core, top.reader.beats * top.reader.per_step
+    return FpgaDesign(SynthJob(to_verilog(top, TOP), TOP), core, beats)
