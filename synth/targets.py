@@ -119,6 +119,7 @@ _ECP5_25K = {
 
 XC7_LUTS: dict[str, float] = {
     **{f"LUT{n}": 1 for n in range(1, 7)},
+    "LUT6_2": 1,
     **{"INV": 1, "SRL16E": 1, "SRLC16E": 1, "SRLC32E": 1, "RAM32X1D": 2, "RAM64X1D": 2},
     **{"RAM128X1D": 4, "RAM32M": 4, "RAM64M": 4},
 }
