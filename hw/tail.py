@@ -77,7 +77,10 @@ TAILS: dict[str, tuple[str, str]] = {
 }
 """Module and class of the tail of each datapath of an LSTM."""
 
-GRU_TAIL = ("mubinn.hw.gru_tail", "GruTail")
+GRU_TAILS: dict[str, tuple[str, str]] = {
+    "figure3": ("mubinn.hw.gru_tail", "GruTail"),
+    "threshold": ("mubinn.hw.gru_threshold_tail", "GruThresholdTail"),
+}
 
 
 def tail_class(params: Any) -> type[Tail]:
@@ -88,10 +91,11 @@ def tail_class(params: Any) -> type[Tail]:
     MubinnError
         On an unknown datapath.
     """
-    layer = params.layer
-    if not isinstance(layer, QuantizedGru) and layer.datapath not in TAILS:
-        raise MubinnError(f"unknown datapath {layer.datapath!r}: give one of {', '.join(TAILS)}.")
-    module, name = GRU_TAIL if isinstance(layer, QuantizedGru) else TAILS[layer.datapath]
+    tails = GRU_TAILS if isinstance(params.layer, QuantizedGru) else TAILS
+    datapath = params.layer.datapath
+    if datapath not in tails:
+        raise MubinnError(f"unknown datapath {datapath!r}: give one of {', '.join(tails)}.")
+    module, name = tails[datapath]
     found: type[Tail] = getattr(import_module(module), name)
     return found.for_cell(params)
 

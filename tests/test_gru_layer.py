@@ -26,6 +26,15 @@ CONFIGURATIONS = {
 }
 
 
+THRESHOLDS = {
+    "two engines": ({"levels": (1, 2), "h": 1, "features": 3, "hidden": 3}, {"units": 4}),
+    "no offsets, few lanes": (
+        {"levels": (2, 1), "offsets": False, "features": 3, "hidden": 2},
+        {"lanes": 2},
+    ),
+}
+
+
 def inputs(model, windows, steps, seed=0):
     layer = model.layers[0]
     random = np.random.default_rng(seed)
@@ -54,6 +63,15 @@ def test_layer_on_icarus(random_gru, name):
     own, how = ON_ICARUS[name]
     model = random_gru(seed=6, **own)
     result = check_layer(model, inputs(model, 2, 3), pause=0.3, simulator="icarus", **how)
+    assert result.tests == 2
+
+
+@needs_icarus
+@pytest.mark.parametrize("name", THRESHOLDS)
+def test_threshold_datapath(random_gru, name):
+    own, how = THRESHOLDS[name]
+    model = random_gru(seed=7, **own).with_datapath("threshold")
+    result = check_layer(model, inputs(model, 2, 3), simulator="icarus", **how)
     assert result.tests == 2
 
 
