@@ -25,6 +25,12 @@ def cell_counts(module: Mapping[str, Any]) -> dict[str, int]:
     return dict(sorted(Counter(t for t in types if t not in _MEMORY + _NOTES).items()))
 
 
+def without_notes(module: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the module without cells that carry notes for other tools."""
+    cells = {name: c for name, c in module["cells"].items() if c["type"] not in _NOTES}
+    return {**module, "cells": cells}
+
+
 def memory_bits(module: Mapping[str, Any]) -> int:
     """Return the bits of all memories: words times width of each."""
     return sum(

@@ -39,13 +39,17 @@ PREPARE = {
     "balance": f"strash; {_SOP}; {_SOP}; dch",
     "exact": "strash; if -x -K 6; strash; dch; if -x -K 6; strash; dch",
 }
+PREPARE["choices"] = "strash; dch"
 TRIED = {
     "generic": ("plain", "balance", "exact"),
     "mapped": ("plain", "syn4", "balance"),
+    "small": ("plain", "choices", "balance"),
 }
 
 # -B 0.9 makes the mapper count on the later sizing of gates with a high fan-out.
 MAP_LIBERTY = "map -B 0.9 -D 1; topo; buffer -c; topo; upsize -D 1; dnsize -D 1; stime -p"
+# For the least area times delay: mapped for area, then sized for delay.
+MAP_SMALL = "amap -m; topo; buffer -c; topo; upsize -D 1; dnsize -D 1; stime -p"
 MAP_GENERIC = "map -D 1; topo"
 
 # Every function of two inputs, and the inverter. Inputs of any polarity cost nothing, so that
@@ -56,8 +60,8 @@ SCHEMA = 1
 
 
 def scripts(kind: str) -> dict[str, str]:
-    """Return the ABC scripts by name for `kind`: ``generic`` or ``mapped``."""
-    tail = {"generic": MAP_GENERIC, "mapped": MAP_LIBERTY}[kind]
+    """Return the ABC scripts by name for `kind`: ``generic``, ``mapped`` or ``small``."""
+    tail = {"generic": MAP_GENERIC, "mapped": MAP_LIBERTY, "small": MAP_SMALL}[kind]
     return {name: f"{PREPARE[name]}; {tail}" for name in TRIED[kind]}
 
 

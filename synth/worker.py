@@ -106,9 +106,9 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     job : dict
-        ``kind`` (``generic`` or ``mapped``), ``top``; for a mapped run ``libraries`` (files),
-        ``dont_use`` (cells), ``areas`` (um^2 by cell), ``flipflops`` (cell names) and, where
-        it is asked for, ``netlist`` (true).
+        ``kind`` (``generic``, ``mapped`` or ``small``), ``top``; for a mapped run ``libraries``
+        (files), ``dont_use`` (cells), ``areas`` (um^2 by cell), ``flipflops`` (cell names) and,
+        where it is asked for, ``netlist`` (true).
 
     Returns
     -------
@@ -118,7 +118,7 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     """
     run = _yosys()
     _front(run, job)
-    if job["kind"] == "mapped":
+    if job["kind"] != "generic":
         run(f"dfflibmap {_library(job)}")
         run("opt -fast")
     run("design -save front")
@@ -130,8 +130,13 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
             outcomes[name] = _generic(run, name, job["top"])
         else:
             outcomes[name] = _mapped(run, name, job)
-    first, second = {"generic": ("depth", "gates"), "mapped": ("delay_ps", "area_um2")}[job["kind"]]
-    best = min(outcomes, key=lambda name: (outcomes[name][first], outcomes[name][second]))
+    first, second = ("depth", "gates") if job["kind"] == "generic" else ("delay_ps", "area_um2")
+
+    def rank(name: str) -> tuple[float, float]:
+        main, other = float(outcomes[name][first]), float(outcomes[name][second])
+        return (main * other, main) if job["kind"] == "small" else (main, other)
+
+    best = min(outcomes, key=rank)
     tried = {name: [o[first], o[second]] for name, o in outcomes.items()}
     return {**outcomes[best], "recipe": best, "tried": tried}
 

@@ -1,0 +1,200 @@
+"""Registers placed into a mapped netlist where they are fewest for a clock period.
+
+A cell belongs to the stage in which its output arrives, so a cut at time t takes one register for
+each net that is there by t and still used after it. For a given longest stage the cut times with
+the fewest registers in all are found by dynamic programming. The registers then stand in the
+netlist, and static timing of that, clock to Q, setup and their loads included, gives the period.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mubinn.golden.errors import MubinnError
+from mubinn.synth.cell_timing import LibraryTiming
+from mubinn.synth.liberty import Library
+from mubinn.synth.sta import Net, analyse
+
+CLOCK: Net = "clock"
+CANDIDATES = 160
+"""Times at which a cut is considered, evenly spread over the longest path."""
+
+
+@dataclass(frozen=True)
+class Pipelined:
+    """A netlist in stages; its outputs are registered.
+
+    Attributes
+    ----------
+    stages : int
+        Clock cycles from input to output.
+    registers : int
+    period_ps : float
+        Least clock period.
+    area_um2 : float
+        Cells and registers.
+    """
+
+    stages: int
+    registers: int
+    period_ps: float
+    area_um2: float
+
+    @property
+    def cost(self) -> float:
+        """Area times period: what one result a clock cycle costs, um^2 ps."""
+        return self.area_um2 * self.period_ps
+
+
+class _Netlist:
+    """A flat combinational netlist, its arrivals, and where each net is used."""
+
+    def __init__(self, module: Mapping[str, Any], library: Library, timing: LibraryTiming) -> None:
+        self.module = module
+        self.timing = timing
+        report = analyse(module, library, timing)
+        self.delay = report.delay_ps
+        self.arrival = report.arrival_ps
+        self.born: dict[Net, float] = {}
+        self.users: dict[Net, list[tuple[str, str, float]]] = defaultdict(list)
+        for port in module["ports"].values():
+            if port["direction"] == "input":
+                self.born.update(dict.fromkeys(port["bits"], 0.0))
+        for name, cell in module["cells"].items():
+            known = timing.cell(cell["type"])
+            if known.launches:
+                raise MubinnError("A netlist that has registers already is not pipelined again.")
+            outputs = [bits[0] for pin, bits in cell["connections"].items() if pin in known.outputs]
+            at = max((self.arrival.get(net, 0.0) for net in outputs), default=0.0)
+            self.born.update(dict.fromkeys(outputs, at))
+            for pin, bits in cell["connections"].items():
+                if pin not in known.outputs:
+                    self.users[bits[0]].append((name, pin, at))
+
+        ports = (p for p in module["ports"].values() if p["direction"] == "output")
+        self.outputs = {bit for port in ports for bit in port["bits"] if bit in self.born}
+
+    def alive(self, times: Sequence[float]) -> list[int]:
+        """Return how many nets each cut would take a register for."""
+        steps = [0] * (len(times) + 1)
+        for net, born in self.born.items():
+            last = max((at for _, _, at in self.users[net]), default=born)
+            if net in self.outputs:
+                last = self.delay
+            first, end = bisect_left(times, born), bisect_left(times, last)
+            steps[first] += 1
+            steps[max(first, end)] -= 1
+        total, counts = 0, []
+        for step in steps[:-1]:
+            total += step
+            counts.append(total)
+        return counts
+
+    def staged(self, cuts: Sequence[float], register: str) -> tuple[dict[str, Any], int]:
+        """Return the netlist with a register at every cut and at the outputs, and their count."""
+        cells = {
+            name: {"type": cell["type"], "connections": dict(cell["connections"])}
+            for name, cell in self.module["cells"].items()
+        }
+        count = 0
+
+        def stage(at: float) -> int:
+            return bisect_left(cuts, at)
+
+        def delayed(net: Net, begin: int, end: int) -> Net:
+            nonlocal count
+            for k in range(begin, end):
+                name = f"{net}@{k + 1}"
+                if name not in cells:
+                    before = net if k == begin else f"{net}@{k}"
+                    ports = {"CK": [CLOCK], "D": [before], "Q": [name]}
+                    cells[name] = {"type": register, "connections": ports}
+                    count += 1
+            return net if begin == end else f"{net}@{end}"
+
+        for net, born in self.born.items():
+            for name, pin, at in self.users[net]:
+                cells[name]["connections"][pin] = [delayed(net, stage(born), stage(at))]
+        ports: dict[str, Any] = {"clock": {"direction": "input", "bits": [CLOCK]}}
+        for name, port in self.module["ports"].items():
+            bits = list(port["bits"])
+            if port["direction"] == "output":
+                last = len(cuts) + 1
+                bits = [
+                    delayed(bit, stage(self.born[bit]), last) if bit in self.born else bit
+                    for bit in bits
+                ]
+            ports[name] = {"direction": port["direction"], "bits": bits}
+        return {"ports": ports, "cells": cells}, count
+
+
+def _best_cuts(times: Sequence[float], counts: Sequence[int], longest: float) -> list[float]:
+    """Return the cut times with fewest registers where no stage takes longer than `longest`."""
+    end = len(times)
+    cost: list[float] = [0.0] * (end + 1)
+    before = [-1] * (end + 1)
+    for k in range(end + 1):
+        at = times[k] if k < end else times[-1]
+        first = bisect_left(times, at - longest)
+        # From the inputs when they are near enough, else from the cheapest cut that is.
+        options = [(cost[j], j) for j in range(first, min(k, end))] or [(cost[k - 1], k - 1)]
+        if at <= longest:
+            options.append((0.0, -1))
+        least, before[k] = min(options)
+        cost[k] = least + (counts[k] if k < end else 0)
+    cuts, k = [], before[end]
+    while k >= 0:
+        cuts.append(times[k])
+        k = before[k]
+    return cuts[::-1]
+
+
+def _register(library: Library, timing: LibraryTiming) -> str:
+    """Return the smallest flip-flop with pins CK, D and Q and no other."""
+    plain = []
+    for cell in library.usable():
+        if cell.is_flipflop and cell.area_um2 is not None:
+            known = timing.cell(cell.name)
+            if set(known.loads) == {"CK", "D"} and known.outputs == {"Q"}:
+                plain.append((cell.area_um2, cell.name))
+    if not plain:
+        raise MubinnError(
+            "The library has no flip-flop with the pins CK, D and Q alone: pipelining needs one."
+        )
+    return min(plain)[1]
+
+
+def pipelines(
+    module: Mapping[str, Any], library: Library, stages: Sequence[int]
+) -> list[Pipelined]:
+    """Return the netlist in about as many stages as asked for, one result for each of `stages`.
+
+    Parameters
+    ----------
+    module : mapping
+        A flat mapped netlist without registers, as Yosys writes it in JSON.
+    library : Library
+    stages : sequence of int
+        Counts of stages, the one that ends at the output register included.
+
+    Raises
+    ------
+    MubinnError
+        If the netlist has registers, or the library no plain flip-flop.
+    """
+    timing = LibraryTiming(library)
+    netlist = _Netlist(module, library, timing)
+    register = _register(library, timing)
+    areas = {cell.name: cell.area_um2 or 0.0 for cell in library.cells}
+    times = [netlist.delay * (k + 1) / CANDIDATES for k in range(CANDIDATES)]
+    counts = netlist.alive(times)
+    results = []
+    for wanted in stages:
+        cuts = _best_cuts(times, counts, netlist.delay / wanted * 1.02) if wanted > 1 else []
+        staged, registers = netlist.staged(cuts, register)
+        period = analyse(staged, library, timing).period_ps
+        area = sum(areas[cell["type"]] for cell in staged["cells"].values())
+        results.append(Pipelined(len(cuts) + 1, registers, period, area))
+    return results

@@ -1,0 +1,121 @@
+"""Pipelining a netlist: the same function some clocks later, at the period that timing tells."""
+
+import numpy as np
+import pytest
+
+from mubinn.golden.errors import MubinnError
+from mubinn.golden.xnor_multiplier import XnorMultiplierParams
+from mubinn.hw.xnor_multiplier import XnorMultiplier
+from mubinn.synth.boolean import truth_table
+from mubinn.synth.cell_timing import LibraryTiming
+from mubinn.synth.equal_area import best_datapath
+from mubinn.synth.flow import SynthJob, map_netlist, to_verilog
+from mubinn.synth.liberty import builtin_library
+from mubinn.synth.pipeline import Pipelined, _best_cuts, _Netlist, pipelines
+from mubinn.synth.sta import analyse
+
+LIBRARY = builtin_library()
+LANES = 20
+
+
+@pytest.fixture(scope="module")
+def netlist(tmp_path_factory):
+    unit = XnorMultiplier(XnorMultiplierParams(LANES))
+    job = SynthJob(to_verilog(unit, "top"), "top")
+    return map_netlist(job, LIBRARY, small=True, cache_path=tmp_path_factory.mktemp("cache"))
+
+
+def simulate(module, inputs):
+    """Clock a netlist over `inputs`, bits by port; return the outputs before each edge."""
+    functions = {
+        cell.name: (sorted(LibraryTiming(LIBRARY).cell(cell.name).loads), truth_table(f, 4))
+        for cell in LIBRARY.cells
+        for f in cell.functions[:1]
+        if not cell.has_state and len(cell.functions) == 1
+    }
+    registers = {n: 0 for n, c in module["cells"].items() if c["type"].startswith("DFF")}
+    outputs = []
+    for given in inputs:
+        nets = {"0": 0, "1": 1, "x": 0}
+        for name, bits in given.items():
+            nets |= dict(zip(module["ports"][name]["bits"], bits, strict=True))
+        nets |= {module["cells"][n]["connections"]["Q"][0]: v for n, v in registers.items()}
+
+        drivers = {
+            c["connections"]["Y"][0]: (c["type"], c["connections"])
+            for c in module["cells"].values()
+            if "Y" in c["connections"]
+        }
+
+        def value(net, nets=nets, drivers=drivers):
+            if net not in nets:
+                kind, ports = drivers[net]
+                pins, (_, table) = functions[kind]
+                row = sum(value(ports[pin][0]) << k for k, pin in enumerate(pins))
+                nets[net] = table >> row & 1
+            return nets[net]
+
+        outputs.append([value(bit) for bit in module["ports"]["o__payload"]["bits"]])
+        registers = {n: value(module["cells"][n]["connections"]["D"][0]) for n in registers}
+    return outputs
+
+
+@pytest.mark.parametrize("wanted", [1, 2, 4])
+def test_stages_delay_the_same_function(netlist, wanted):
+    timed = _Netlist(netlist, LIBRARY, LibraryTiming(LIBRARY))
+    times = [timed.delay * k / 40 for k in range(1, 41)]
+    cuts = _best_cuts(times, timed.alive(times), timed.delay / wanted * 1.05) if wanted > 1 else []
+    staged, count = timed.staged(cuts, "DFF_X1")
+    kinds = [cell["type"] for cell in staged["cells"].values()]
+    assert kinds.count("DFF_X1") == count > 0
+    random = np.random.default_rng(0)
+    words = random.integers(0, 2, (30, 2 * LANES)).tolist()
+    given = [{"i__payload": w, "i__valid": [1], "o__ready": [1], "clock": [0]} for w in words]
+    got = simulate(staged, given)
+    want = simulate(netlist, [{k: v for k, v in g.items() if k != "clock"} for g in given])
+    late = len(cuts) + 1
+    assert got[late:] == want[:-late]
+    assert len(cuts) == wanted - 1
+
+
+def test_period_and_area_are_those_of_the_staged_netlist(netlist):
+    one, four = pipelines(netlist, LIBRARY, (1, 4))
+    alone = analyse(netlist, LIBRARY).delay_ps
+    register = next(c.area_um2 for c in LIBRARY.cells if c.name == "DFF_X1")
+    assert one.stages == 1
+    assert one.period_ps > alone
+    assert four.stages >= 4
+    assert four.period_ps < 0.6 * one.period_ps
+    assert four.registers > one.registers
+    grown = four.area_um2 - one.area_um2
+    assert grown == pytest.approx(register * (four.registers - one.registers))
+
+
+def test_cuts_stand_where_registers_are_fewest():
+    times, counts = [1.0, 2.0, 3.0, 4.0], [9, 2, 5, 1]
+    assert _best_cuts(times, counts, 2.0) == [2.0]
+    assert _best_cuts(times, counts, 3.0) == [2.0]
+    assert _best_cuts(times, counts, 1.0) == [1.0, 2.0, 3.0]
+
+
+def test_registered_netlists_are_refused():
+    pins = {"CK": [2], "D": [3], "Q": [4]}
+    module = {
+        "ports": {"d": {"direction": "input", "bits": [3]}},
+        "cells": {"f": {"type": "DFF_X1", "connections": pins}},
+    }
+    with pytest.raises(MubinnError, match="has registers already"):
+        pipelines(module, LIBRARY, (2,))
+
+
+def test_the_best_datapath_weighs_area_against_time():
+    ways = {
+        "a": [Pipelined(1, 0, 100.0, 10.0), Pipelined(2, 5, 60.0, 14.0)],
+        "b": [Pipelined(1, 0, 60.0, 4.0), Pipelined(2, 9, 40.0, 40.0)],
+    }
+    best = best_datapath(ways, 4, beside_um2=2.0)
+    assert (best.period_ps, best.area_um2, best.stages) == (60.0, 20.0, {"a": 2, "b": 1})
+    assert best.cost == 60 * 20 * 4
+    # Where something else needs 100 ps, the short form of a is wasted.
+    slow = best_datapath(ways, 4, beside_um2=2.0, least_period_ps=100.0)
+    assert (slow.period_ps, slow.area_um2) == (100.0, 16.0)
