@@ -19,7 +19,9 @@ BENCHMARKS: dict[str, Benchmark] = {
     "inference": _lazy("mubinn.cli.bench_inference", "bench_inference"),
     "table1": _lazy("mubinn.cli.bench_table1", "bench_table1"),
     "threshold": _lazy("mubinn.cli.bench_threshold", "bench_threshold"),
+    "train-step": _lazy("mubinn.cli.bench_train_step", "bench_train_step"),
     "lut-cycles": _lazy("mubinn.cli.bench_lut_cycles", "bench_lut_cycles"),
+    "layer": _lazy("mubinn.cli.bench_layer", "bench_layer"),
     "simulate": _lazy("mubinn.cli.bench_simulate", "bench_simulate"),
 }
 """Name to function; a function returns ``{"figures": [...], "versions": {}, "parameters": {}}``."""

@@ -1,47 +1,100 @@
-"""``mubinn train``: a float LSTM from EEG."""
+"""``mubinn train``: float and binarized LSTMs from EEG, one run or many."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from mubinn.cli.common import check_file, json_option, print_json
+from mubinn.cli.common import check_file, check_parent, json_option
 from mubinn.cli.group import command_line
+from mubinn.golden.errors import MubinnError
+
+if TYPE_CHECKING:
+    from mubinn.train.recipe import Recipe
+
+METHOD_OPTIONS = (
+    "scale_form",
+    "granularity",
+    "gate_offset",
+    "x_offset",
+    "h_offset",
+    "damp_h",
+    "damp_c",
+)
+"""Options that are fields of `Method`."""
+
+RECIPE_OPTIONS = (
+    "epochs",
+    "hidden",
+    "readout",
+    "learning_rate",
+    "scale_rate",
+    "batch",
+    "validation",
+    "patience",
+    "normalise",
+    "decimate",
+)
+"""Options that are fields of `Recipe`."""
+
+OFFSETS = click.Choice(["none", "alternate", "learned"])
 
 
 @click.command()
 @click.argument("data", type=click.Path(path_type=Path), required=False)
 @click.option("--labels", type=click.Path(path_type=Path), help="Labels (npy) where DATA has none.")
 @click.option("--subjects", type=click.Path(path_type=Path), help="Subject of each window (npy).")
+@click.option(
+    "--method",
+    type=click.Choice(["float", "mubinn2", "mubinn1", "b_lstm"]),
+    default="float",
+    show_default=True,
+    help="mubinn2: everything, scales learned; mubinn1: input products alone, powers of two; "
+    "b_lstm: signs alone.",
+)
+@click.option(
+    "--levels",
+    multiple=True,
+    metavar="A,W",
+    help="Levels of the input, of all else; several for many.",
+)
+@click.option("--h-levels", type=int, metavar="N", help="Levels of h alone.")
+@click.option("--c-levels", type=int, metavar="N", help="Levels of c alone.")
+@click.option("--gate-levels", type=int, metavar="N", help="Levels of f, i, g, o alone.")
+@click.option("--scale-form", type=click.Choice(["free", "power-of-two"]), help="[default: free]")
+@click.option("--granularity", type=click.Choice(["gate", "row"]), help="What shares scales.")
+@click.option("--gate-offset", type=float, help="Offset of f, i, o.  [default: 0.5]")
+@click.option("--x-offset", type=OFFSETS, help="Threshold of each channel.")
+@click.option("--h-offset", type=OFFSETS, help="Threshold of each cell.")
+@click.option("--damp-h", type=float, help="Factor of the gradient through h, each step back.")
+@click.option("--damp-c", type=float, help="Factor of the gradient through c, each step back.")
 @click.option("--fold", type=int, default=0, show_default=True, help="Fold to hold out.")
-@click.option("--epochs", type=int, default=6, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--hidden", type=int, default=100, show_default=True, help="LSTM cells.")
+@click.option("--epochs", type=int, help="[default: 6 for float, 4 up for others]")
+@click.option("--hidden", type=int, help="LSTM cells.  [default: 100]")
+@click.option("--readout", type=click.Choice(["mean", "last"]), help="Of h.  [default: mean]")
+@click.option("--c-clip", type=float, help="Clip of the cell state; 0 for none.  [default: 1]")
+@click.option("--learning-rate", type=float, help="Peak step of weights.")
+@click.option("--scale-rate", type=float, help="Peak step of scales.  [default: 0.002]")
+@click.option("--batch", type=int, help="Windows a step.  [default: 64]")
+@click.option("--validation", type=float, help="Share of training subjects set aside.")
+@click.option("--patience", type=int, help="Stop after so many epochs without a better validation.")
 @click.option(
-    "--readout",
-    type=click.Choice(["mean", "last"]),
-    default="mean",
-    show_default=True,
-    help="The classifier reads the mean of h over the steps, or the last step's h.",
+    "--normalise",
+    type=click.Choice(["window", "subject", "none"]),
+    help="subject: each channel over the subject's whole recording, without labels.  "
+    "[default: window]",
 )
+@click.option("--decimate", type=int, help="Steps averaged into one.  [default: 2]")
 @click.option(
-    "--c-clip",
-    type=float,
-    default=1.0,
-    show_default=True,
-    help="Clip of the cell state; 0 for none.",
+    "--float-model",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Float model to start from; without it one is trained first.",
 )
-@click.option("--learning-rate", type=float, default=2e-3, show_default=True)
-@click.option("--batch", type=int, default=64, show_default=True, help="Windows a step.")
-@click.option(
-    "--validation",
-    type=float,
-    default=0.0,
-    show_default=True,
-    help="Share of the training subjects set aside for a validation accuracy.",
-)
+@click.option("--from-scratch", is_flag=True, help="Start from drawn weights instead.")
 @click.option(
     "--checkpoint-dir",
     type=click.Path(path_type=Path),
@@ -49,95 +102,83 @@ from mubinn.cli.group import command_line
     help="Keep the state after every epoch there; the same command then goes on from it.",
 )
 @click.option("--log", type=click.Path(path_type=Path), metavar="FILE", help="Write a JSONL log.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE")
+@click.option("--curve", type=click.Path(path_type=Path), metavar="FILE", help="Draw the curves.")
+@click.option("--folds", metavar="LIST", help="Many runs: 'all', or numbers such as 0,2.")
+@click.option("--seeds", metavar="LIST", help="Many runs: numbers such as 0,1.")
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Many runs: a folder each there; finished ones are not repeated.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE")
 @json_option
 @click.pass_context
-def train(
-    ctx: click.Context,
-    data: Path | None,
-    labels: Path | None,
-    subjects: Path | None,
-    fold: int,
-    epochs: int,
-    seed: int,
-    hidden: int,
-    readout: Literal["mean", "last"],
-    c_clip: float,
-    learning_rate: float,
-    batch: int,
-    validation: float,
-    checkpoint_dir: Path | None,
-    log: Path | None,
-    output: Path,
-    as_json: bool,
-) -> None:
-    """Train a one-layer float LSTM classifier on the windows of DATA (npz, npy).
+def train(ctx: click.Context, /, data: Path | None, as_json: bool, **options: Any) -> None:
+    """Train a one-layer LSTM classifier on the windows of DATA (npz, npy), float or binarized.
 
     DATA holds X [windows, steps, channels] and y [windows], and may hold subject and fold. Without
     it the shared data set is taken where it is there, else synthetic EEG. Training needs JAX:
-    pip install 'mubinn[train]'.
+    pip install 'mubinn[train]'. The accuracy of mubinn2 is that of the exported integers.
 
     \b
-    The bundled model was made by:
-      mubinn train eeg_eegmmidb_eyes.npz --fold 0 --epochs 6 --seed 0 \\
-          -o train/data/eeg_float.safetensors
+    The bundled models were made by:
+      mubinn train eeg_eegmmidb_eyes.npz -o eeg_float.safetensors
+      mubinn train eeg_eegmmidb_eyes.npz --method mubinn2 --levels 3,3 \\
+          --scale-form power-of-two --float-model eeg_float.safetensors -o eeg_3_3.mubinn
     Your own recording, resumed where it was stopped:
       mubinn train x.npy --labels y.npy --checkpoint-dir run -o my.safetensors
+    All folds, two seeds, three level pairs, then tables and pictures of them:
+      mubinn train my.npz --method mubinn2 --levels 1,1 --levels 2,2 --levels 3,3 \\
+          --folds all --seeds 0,1 --runs runs
+      mubinn report --accuracy --logs runs -o accuracy
     """
+    from mubinn.cli import train_runs
     from mubinn.cli.recordings import open_eeg
-    from mubinn.golden.model_file import save_model
-    from mubinn.train.recipe import Recipe
-    from mubinn.train.trainer import train_float
 
-    check_file(output)
-    recipe = Recipe(
-        fold=fold,
-        epochs=epochs,
-        seed=seed,
-        hidden=hidden,
-        readout=readout,
-        c_clip=c_clip or None,
-        learning_rate=learning_rate,
-        batch=batch,
-        validation=validation,
-    )
-    eeg, name = open_eeg(data, labels=labels, subjects=subjects)
-    with _display(as_json) as show:
-        result = train_float(
-            eeg,
-            recipe,
-            checkpoint_dir=checkpoint_dir,
-            log=log,
-            progress=show,
-            notes={"data": name, "command": command_line(ctx)},
-        )
-    save_model(output, result.model)
-    if as_json:
-        print_json(
-            {
-                "model": str(output),
-                "data": name,
-                "test_accuracy": result.test_accuracy,
-                "validation_accuracy": result.validation_accuracy,
-                "history": list(result.history),
-            }
-        )
-        return
-    click.echo(
-        f"{output}: {100 * result.test_accuracy:.2f} % of the windows of fold {fold} right, "
-        f"after {len(result.history)} epochs on {name}."
-    )
+    many = options["runs"] is not None
+    if many == (options["output"] is not None):
+        raise MubinnError("Give -o FILE for one run, or --runs DIR for many.")
+    check_parent(options["runs"]) if many else check_file(options["output"])
+    recipes = [_recipe(options, levels) for levels in _levels(options)]
+    base = _recipe({**options, "method": "float", "epochs": None, "learning_rate": None}, None)
+    eeg, name = open_eeg(data, labels=options["labels"], subjects=options["subjects"])
+    notes = {"data": name, "command": command_line(ctx)}
+    if many:
+        train_runs.many(eeg, recipes, base, options, notes, as_json)
+    else:
+        train_runs.single(eeg, recipes[0], base, options, notes, as_json)
 
 
-def _display(quiet: bool) -> Any:
-    """Return the context of the progress display: none with --json or without a terminal."""
-    import contextlib
+def _levels(options: dict[str, Any]) -> list[Any]:
+    """Return the level counts that are asked for: none for float, one each otherwise."""
+    from mubinn.golden.levels import parse_levels
 
-    from rich.console import Console
+    given = options["levels"]
+    if options["method"] == "float":
+        if given:
+            raise MubinnError("Method float takes no levels: name a method such as mubinn2.")
+        return [None]
+    if not given and options["method"] == "b_lstm":
+        given = ("1,1",)
+    if not given:
+        raise MubinnError(f"Method {options['method']} needs levels: give --levels 3,3.")
+    if len(given) > 1 and options["runs"] is None:
+        raise MubinnError("One run has one pair of levels: give --runs DIR for several.")
+    own = {name: options[f"{name}_levels"] for name in ("h", "c", "gate")}
+    own = {name: count for name, count in own.items() if count is not None}
+    return [parse_levels(text, **own) for text in given]
 
-    from mubinn.train.progress import rich_progress
 
-    console = Console(stderr=True)
-    if quiet or not console.is_terminal:
-        return contextlib.nullcontext()
-    return rich_progress(console)
+def _recipe(options: dict[str, Any], levels: Any) -> Recipe:
+    """Return the tuned recipe with what the command line sets otherwise."""
+    from mubinn.train.tuned import tuned
+
+    given = {name: options[name] for name in RECIPE_OPTIONS if options[name] is not None}
+    if options["c_clip"] is not None:
+        given["c_clip"] = options["c_clip"] or None
+    method = {}
+    if options["method"] != "float":
+        method = {name: options[name] for name in METHOD_OPTIONS if options[name] is not None}
+    place = {"fold": options["fold"], "seed": options["seed"]}
+    return tuned(options["method"], levels, method=method, **place, **given)

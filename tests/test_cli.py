@@ -287,7 +287,7 @@ def test_the_command_of_the_bundled_model_is_accepted(
         seen.append((data, recipe, options))
         return trainer.TrainResult(random_float(), (), 0.5, None)
 
-    monkeypatch.setattr(trainer, "train_float", stand_in)
+    monkeypatch.setattr(trainer, "train", stand_in)
     noted = json.loads(run("info", "--json").stdout)["notes"]["float_command"]
     assert run(*noted.split()[1:]).stdout.startswith("train/data/eeg_float.safetensors: 50.00 %")
     data, recipe, options = seen[0]
@@ -297,7 +297,7 @@ def test_the_command_of_the_bundled_model_is_accepted(
 
 
 def test_bench_lists_and_prints(monkeypatch):
-    assert {"inference", "simulate", "table1"} <= set(BENCHMARKS)
+    assert {"inference", "simulate", "table1", "train-step"} <= set(BENCHMARKS)
     assert run("bench", "--list").stdout.split() == list(BENCHMARKS)
     assert run_json("bench", "--list") == list(BENCHMARKS)
     figure = {"name": "cycles_per_s", "value": 2.0, "unit": "cycles/s", "goal": ""}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mubinn.golden.errors import MubinnError
+from mubinn.golden.fixed import Floats
 
 FOLDS = 5
 """Number of subject-wise folds made where a recording names none."""
@@ -146,54 +148,98 @@ def folds_of(subject: NDArray[np.int64], folds: int = FOLDS) -> NDArray[np.int64
     return (rank % folds).astype(np.int64)
 
 
+Normalise = Literal["window", "subject", "none"]
+
+
 def prepare(
-    x: NDArray[Any], *, normalise: Literal["window", "none"] = "window", decimate: int = 2
+    x: NDArray[Any],
+    *,
+    normalise: Normalise = "window",
+    decimate: int = 2,
+    subject: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float32]:
     """Make LSTM inputs of raw windows.
 
     With ``normalise="window"`` each channel's mean over the window's steps is subtracted, and all
     is divided by one population standard deviation, taken over the steps and channels of the
-    window. Then every `decimate` consecutive steps are averaged; steps that do not fill a last
-    group are left out. Arithmetic is float64, rounded once to float32 (nearest even), so a
-    window's result does not depend on its neighbours nor on the scale of `x`.
+    window. With ``"subject"`` mean and standard deviation are those of each channel over all
+    windows of the subject: an unlabelled recording of each subject stands behind it. Then every
+    `decimate` consecutive steps are averaged; steps that do not fill a last group are left out.
+    Arithmetic is float64, rounded once to float32 (nearest even), so a window's result does not
+    depend on windows of other subjects nor on the scale of `x`.
 
     Parameters
     ----------
     x : ndarray of int16 or float32, shape [windows, steps, channels]
-    normalise : "window" or "none"
+    normalise : "window", "subject" or "none"
     decimate : int
         Steps averaged into one, 1 or more.
+    subject : ndarray of int64, shape [windows], or None
+        Whose window each is; needed for ``"subject"`` alone.
 
     Returns
     -------
     ndarray of float32, shape [windows, steps // decimate, channels]
-        In standard deviations of the window (in units of `x` with ``normalise="none"``).
+        In standard deviations (in units of `x` with ``normalise="none"``).
 
     Raises
     ------
     MubinnError
-        A wrong shape or type, NaN, a window in which every channel is constant, an unknown
-        normalisation, or a decimation outside 1 .. steps.
+        A wrong shape or type, NaN, a window in which every channel is constant (a channel, with
+        ``"subject"``), an unknown normalisation, subjects missing, or a decimation outside
+        1 .. steps.
     """
     check_windows(x)
     n, steps, features = x.shape
-    if normalise not in ("window", "none"):
-        raise MubinnError(f"Normalisation {normalise!r} is unknown; use 'window' or 'none'.")
+    if normalise not in ("window", "subject", "none"):
+        raise MubinnError(
+            f"Normalisation {normalise!r} is unknown; use 'window', 'subject' or 'none'."
+        )
     if not 1 <= decimate <= steps:
         raise MubinnError(f"Decimation {decimate} does not fit windows of {steps} steps.")
     kept = steps // decimate
     out = np.empty((n, kept, features), np.float32)
-    for start in range(0, n, _CHUNK):  # bounds the float64 copy to some tens of megabytes
-        part = x[start : start + _CHUNK].astype(np.float64)
-        if normalise == "window":
-            part -= part.mean(axis=1, keepdims=True)
-            std = np.sqrt(np.square(part).mean(axis=(1, 2), keepdims=True))
-            if (std == 0).any():
-                raise MubinnError(
-                    f"Window {start + int(np.argmin(std))} is flat: every channel is constant, "
-                    "so it cannot be normalised; remove such windows."
-                )
-            part /= std
-        grouped = part[:, : kept * decimate].reshape(len(part), kept, decimate, features)
-        out[start : start + _CHUNK] = grouped.mean(axis=2)
+    for part in _parts(n, normalise, subject):
+        values = _normalised(x[part].astype(np.float64), normalise, int(part[0]))
+        grouped = values[:, : kept * decimate].reshape(len(part), kept, decimate, features)
+        out[part] = grouped.mean(axis=2)
     return out
+
+
+def _parts(
+    n: int, normalise: Normalise, subject: NDArray[np.int64] | None
+) -> Iterator[NDArray[np.int64]]:
+    """Yield the windows that are prepared at once, which bounds the float64 copy."""
+    if normalise != "subject":
+        for start in range(0, n, _CHUNK):
+            yield np.arange(start, min(start + _CHUNK, n))
+        return
+    if subject is None or subject.shape != (n,):
+        raise MubinnError(
+            "Normalisation by subject needs to know whose window each is: give the subjects."
+        )
+    for one in np.unique(subject):
+        yield np.flatnonzero(subject == one)
+
+
+def _normalised(values: Floats, normalise: Normalise, first: int) -> Floats:
+    """Return float64 windows normalised; `first` is the number of the first, for messages."""
+    if normalise == "none":
+        return values
+    if normalise == "subject":
+        values = values - values.mean(axis=(0, 1))
+        std = np.sqrt(np.square(values).mean(axis=(0, 1)))
+        if (std == 0).any():
+            raise MubinnError(
+                f"Channel {int(np.argmin(std))} is constant in all windows of the subject of "
+                f"window {first}, so it cannot be normalised; remove the subject or the channel."
+            )
+        return np.asarray(values / std, np.float64)
+    values = values - values.mean(axis=1, keepdims=True)
+    std = np.sqrt(np.square(values).mean(axis=(1, 2), keepdims=True))
+    if (std == 0).any():
+        raise MubinnError(
+            f"Window {first + int(np.argmin(std))} is flat: every channel is constant, "
+            "so it cannot be normalised; remove such windows."
+        )
+    return np.asarray(values / std, np.float64)

@@ -1,19 +1,16 @@
 """The float LSTM classifier in JAX: Eq. (1)-(6), mean or last readout, dense layer.
 
-This module imports JAX and optax; `mubinn.train.trainer` loads it only when training starts.
+This module imports JAX; `mubinn.train.trainer` loads it only when training starts.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 from jax import Array
 
 from mubinn.golden.errors import MubinnError
@@ -143,48 +140,6 @@ def logits(params: Params, x: Array, clip: float, readout: Readout) -> Array:
         steps = recurrence(steps @ layer["wx"].T + layer["b"], layer["wh"], clip)
     seen = steps.mean(axis=0) if readout == "mean" else steps[-1]
     return jnp.asarray(seen @ params["wd"].T + params["bd"])
-
-
-def loss(params: Params, x: Array, y: Array, clip: float, readout: Readout) -> Array:
-    """Mean cross entropy in nats of the classes `y` (int [B]) over a batch."""
-    scores = jax.nn.log_softmax(logits(params, x, clip, readout))
-    return -jnp.take_along_axis(scores, y[:, None], axis=1).mean()
-
-
-@lru_cache(maxsize=8)
-def compiled(
-    clip: float, readout: Readout, rate: float, warmup: float, grad_norm: float, total: int
-) -> tuple[Any, Callable[..., Any], Callable[..., Any]]:
-    """Make what a run of `total` steps needs; runs that differ in seed or fold share it.
-
-    Adam's step size climbs linearly to `rate` over the share `warmup` of the steps and falls to 0
-    along a cosine; gradients are scaled down to the norm `grad_norm`.
-
-    Returns
-    -------
-    optimizer : optax.GradientTransformation
-    step : callable
-        ``(params, state, x, y) -> (params, state, loss)``, jitted; the first two are consumed.
-    evaluate : callable
-        ``(params, x) -> logits``, jitted.
-    """
-    warm = max(1, math.ceil(warmup * total))
-
-    def schedule(count: Any) -> Array:
-        rest = jnp.clip((count - warm) / max(1, total - warm), 0, 1)
-        return rate * jnp.minimum((count + 1) / warm, 0.5 * (1 + jnp.cos(jnp.pi * rest)))
-
-    optimizer = optax.chain(optax.clip_by_global_norm(grad_norm), optax.adam(schedule))
-
-    def step(params: Params, state: Any, x: Array, y: Array) -> tuple[Params, Any, Array]:
-        value, gradient = jax.value_and_grad(loss)(params, x, y, clip, readout)
-        updates, state = optimizer.update(gradient, state, params)
-        return optax.apply_updates(params, updates), state, value
-
-    def evaluate(params: Params, x: Array) -> Array:
-        return logits(params, x, clip, readout)
-
-    return optimizer, jax.jit(step, donate_argnums=(0, 1)), jax.jit(evaluate)
 
 
 def to_model(

@@ -37,7 +37,7 @@ class Progress:
 def rich_progress(console: Console | None = None) -> Iterator[Callable[[Progress], None]]:
     """Show one bar over all epochs while the context lasts.
 
-    Yields the callback for `train_float`. The bar goes to stderr by default, so that stdout stays
+    Yields the callback for `train`. The bar goes to stderr by default, so that stdout stays
     free for results, and shows nothing but its last state where stderr is no terminal.
     """
     columns = (

@@ -1,12 +1,13 @@
-"""The recipe of a float training run, and how it splits the windows. NumPy only."""
+"""The recipe of a training run, and how it splits the windows. NumPy only."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import math
-from dataclasses import asdict, dataclass
-from typing import Literal
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.float_model import READOUTS, Readout
 from mubinn.train.eeg_set import EegSet
+from mubinn.train.method import Method
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Recipe:
     fold : int
         Fold held out for the test accuracy; training sees the other folds.
     epochs : int
-        Passes over the training windows. The last epoch's weights are the result.
+        Passes over the training windows, at most.
     seed : int
         Seeds the weights and the order of the windows.
     hidden : int
@@ -42,6 +44,14 @@ class Recipe:
     validation : float
         Share of the training subjects, at least one, set aside for a validation accuracy; 0 for
         none.
+    patience : int
+        With validation subjects: training ends when their accuracy has not risen for so many
+        epochs, and the weights of its best epoch are the result. 0 trains all epochs, and the last
+        one's weights are the result.
+    method : Method
+        What is binarized, and how.
+    scale_rate : float
+        Peak of Adam's step size for logarithms of scales, and for offsets.
     normalise, decimate
         Handed to `mubinn.train.eeg.prepare`.
 
@@ -62,30 +72,35 @@ class Recipe:
     grad_norm: float = 1.0
     batch: int = 64
     validation: float = 0.0
-    normalise: Literal["window", "none"] = "window"
+    patience: int = 0
+    normalise: Literal["window", "subject", "none"] = "window"
     decimate: int = 2
+    method: Method = field(default_factory=Method)
+    scale_rate: float = 2e-3
 
     def __post_init__(self) -> None:
         for name in ("epochs", "hidden", "batch", "decimate"):
             if getattr(self, name) < 1:
                 raise MubinnError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        for name in ("fold", "seed"):
+        for name in ("fold", "seed", "patience"):
             if getattr(self, name) < 0:
                 raise MubinnError(f"{name} is {getattr(self, name)}; it must not be negative.")
-        for name in ("learning_rate", "grad_norm", "c_clip"):
+        for name in ("learning_rate", "scale_rate", "grad_norm", "c_clip"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise MubinnError(f"{name} is {value}; it must be a positive number.")
         for name in ("warmup", "validation"):
             if not 0 <= getattr(self, name) < 1:
                 raise MubinnError(f"{name} is {getattr(self, name)}; it must be in [0, 1).")
+        if self.patience and not self.validation:
+            raise MubinnError("patience needs validation subjects: give validation as well.")
         if self.readout not in READOUTS:
             raise MubinnError(f"Readout {self.readout!r} is unknown; use 'mean' or 'last'.")
 
-    def fingerprint(self, data: EegSet) -> str:
-        """SHA-256 of the recipe and the data: the same for runs that must give equal weights."""
+    def fingerprint(self, data: EegSet, weights: Iterable[NDArray[Any]] = ()) -> str:
+        """SHA-256 of recipe, data and first weights: equal for runs that must end alike."""
         digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode())
-        for column in (data.x, data.y, data.subject, data.fold):
+        for column in (data.x, data.y, data.subject, data.fold, *weights):
             digest.update(f"{column.dtype}{column.shape}".encode())
             digest.update(np.ascontiguousarray(column).tobytes())
         return digest.hexdigest()

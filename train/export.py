@@ -1,0 +1,106 @@
+"""From trained parameters to the model that hardware runs: integers and level bits, exactly.
+
+The graph computes with the very numbers that are stored here, so the bit-true model takes the
+decisions of the training graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from mubinn.golden.errors import MubinnError
+from mubinn.golden.fixed import Floats, Ints
+from mubinn.golden.float_model import GATES, Preprocessing, Readout
+from mubinn.golden.lstm_model import QuantizedDense, QuantizedLstm, QuantizedModel
+from mubinn.golden.mlb import mlb
+from mubinn.golden.scales import LevelTensor, Quantizer
+from mubinn.train.float_lstm import Params
+from mubinn.train.method import Method
+from mubinn.train.quantized_lstm import FORMATS, Quantizers, quantizers
+
+
+def to_quantized(
+    params: Params,
+    method: Method,
+    readout: Readout,
+    preprocessing: Preprocessing,
+    meta: Mapping[str, str],
+) -> QuantizedModel:
+    """Return the model of trained parameters.
+
+    Raises
+    ------
+    MubinnError
+        If the method leaves a tensor in full precision, or scales are out of range.
+    """
+    if not method.exports:
+        raise MubinnError(
+            f"Method {method.name} leaves tensors in full precision, which the hardware does not "
+            "run: train with mubinn2 for a model to generate."
+        )
+    q = jax.tree.map(
+        lambda leaf: np.asarray(leaf, np.float64),
+        jax.jit(quantizers, static_argnums=1)(params, method),
+    )
+    wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+    (layer,) = wide["layers"]
+    x = _quantizer(q, "x", q.get("x_offset", 0.0))
+    h = _quantizer(q, "h", q.get("h_offset", 0.0))
+    gates = {g: _quantizer(q, g, 0.0 if g == "g" else method.gate_offset) for g in GATES}
+    made = QuantizedLstm(
+        x,
+        h,
+        _quantizer(q, "c", 0.0),
+        gates,
+        _tensor(q, "wx", layer["wx"]),
+        _tensor(q, "wh", layer["wh"]),
+        _bias(q, "b", layer["b"], method),
+        FORMATS,
+    )
+    dense = QuantizedDense(_tensor(q, "wd", wide["wd"]), _bias(q, "bd", wide["bd"], method))
+    return QuantizedModel((made,), dense, readout, preprocessing, dict(meta))
+
+
+def _fraction(unit: Any) -> int:
+    return int(1 - np.frexp(unit)[1])
+
+
+def _integers(values: Any, unit: Any) -> Ints:
+    """Return exact multiples of `unit`, a power of two, as integers."""
+    integers: Ints = np.rint(np.asarray(values, np.float64) / unit).astype(np.int64)
+    return integers
+
+
+def _quantizer(q: Quantizers, name: str, offset: Any) -> Quantizer:
+    scales = q[name]
+    return Quantizer(
+        _integers(scales.value[:, 0], scales.unit),
+        _fraction(scales.unit),
+        _integers(offset, scales.unit),
+    )
+
+
+def _tensor(q: Quantizers, name: str, values: Floats) -> LevelTensor:
+    scales, unit = q[name].value, q[name].unit
+    spread = np.repeat(scales, len(values) // scales.shape[1], axis=1)
+    bits = mlb(values, spread.reshape(*spread.shape, *[1] * (values.ndim - 1)))
+    return LevelTensor(bits, _integers(scales.T, unit), _fraction(unit))
+
+
+def _bias(q: Quantizers, name: str, values: Floats, method: Method) -> LevelTensor:
+    if name in q:
+        return _tensor(q, name, values)
+    # A sign and a magnitude for each row: further levels of the bias have nothing left to add.
+    unit = q[f"{name}_unit"]
+    exact = np.floor(values.astype(np.float32) / np.float32(unit) + np.float32(0.5))
+    integers = exact.astype(np.int64)
+    assert method.levels is not None
+    levels = method.levels.count("b")
+    scales = np.zeros((len(values), levels), np.int64)
+    scales[:, 0] = np.abs(integers)
+    bits = np.repeat((integers >= 0)[None], levels, axis=0).astype(np.uint8)
+    return LevelTensor(bits, scales, _fraction(unit))

@@ -1,0 +1,176 @@
+"""The binarized LSTM classifier in JAX: parameters, forward graph, and what is stored of it."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from mubinn.golden.activation import activation
+from mubinn.golden.float_model import GATES, Readout
+from mubinn.golden.lstm_model import INPUT_FRACTION, Formats
+from mubinn.train import binarize as levels_of
+from mubinn.train.binarize import Scales, scales_of
+from mubinn.train.binarized_lstm import Cell, recurrence
+from mubinn.train.float_lstm import Params
+from mubinn.train.method import Method
+
+FORMATS = Formats()
+Quantizers: TypeAlias = dict[str, Any]
+
+
+def _tables() -> dict[str, np.ndarray]:
+    """Return the activation tables over every z that their format holds, in output units."""
+    z = np.arange(1 << FORMATS.z_width) - (1 << (FORMATS.z_width - 1))
+    return {name: activation(FORMATS.activation(name), z) for name in (*GATES, "c")}
+
+
+_TABLES = _tables()
+_HALF = 1 << (FORMATS.z_width - 1)
+_Y_UNIT = 2.0**-FORMATS.y_fraction
+_Z_UNIT = 2.0**-FORMATS.z_fraction
+
+
+def _edges(gate: str, offset: float, scales: Array) -> list[list[Array]]:
+    """Return the thresholds of z at which the code of `gate` changes, as a tree."""
+    tree = levels_of.tree_thresholds(offset, scales)
+    table = jnp.asarray(_TABLES[gate], jnp.float32)
+    nodes = jnp.stack([node for level in tree for node in level]) / _Y_UNIT
+    place = (table < nodes[:, None]).sum(axis=1)  # the first entry that is not below
+    z = (place - _HALF - 0.5) * _Z_UNIT  # z is rounded half up before the table
+    z = jnp.where(place == 0, -jnp.inf, jnp.where(place == len(table), jnp.inf, z))
+    edges = iter(jax.lax.stop_gradient(z))
+    return [[next(edges) for _ in level] for level in tree]
+
+
+def _tanh_leaves(scales: Array) -> list[Array]:
+    """Return tanh as the table has it for every code of c."""
+    values = [jnp.zeros(())]
+    for scale in scales:
+        values = [leaf for value in values for leaf in (value - scale, value + scale)]
+    table = jnp.asarray(_TABLES["c"], jnp.float32)
+    places = jnp.floor(jnp.stack(values) / _Z_UNIT + 0.5).astype(jnp.int32) + _HALF
+    y = table[jnp.clip(places, 0, len(table) - 1)] * _Y_UNIT
+    return list(jax.lax.stop_gradient(y))
+
+
+def quantizers(params: Params, method: Method) -> Quantizers:
+    """Return every scale in fixed point, by tensor; gates by name, offsets as ``x_offset`` ...
+
+    A tensor in full precision is absent.
+    """
+    counts, logs, found = method.counts, params["scales"], Quantizers()
+    if not method.learns_scales:
+        logs = jax.lax.stop_gradient(logs)
+
+    def add(name: str, most: int = 15, offset: Any = 0.0) -> None:
+        count = counts[name]
+        if count is not None:
+            found[name] = scales_of(logs[name], count, most=most, offset=offset)
+
+    offset = params.get("offsets", {})
+    add("x", INPUT_FRACTION, offset.get("x", 0.0))
+    if counts["gate"] is not None:
+        for k, gate in enumerate(GATES):
+            shift = 0.0 if gate == "g" else method.gate_offset
+            own = logs["gate"][:, k : k + 1]
+            found[gate] = scales_of(own, counts["gate"], most=FORMATS.y_fraction, offset=shift)
+    for name in ("c", "wx", "wh", "wd"):
+        add(name)
+    if counts["h"] is not None:
+        add("h", INPUT_FRACTION, offset.get("h", 0.0))
+    for name in ("x", "h"):
+        if name in offset and name in found:
+            learned = getattr(method, f"{name}_offset") == "learned"
+            value = offset[name] if learned else jax.lax.stop_gradient(offset[name])
+            found[f"{name}_offset"] = levels_of.round_to(value, found[name].unit)
+    for name, unit in _bias_units(found):
+        found[f"{name}_unit"] = unit
+        if counts[name] is not None:
+            found[name] = Scales(levels_of.round_to(jnp.exp(logs[name]), unit), unit)
+    return found
+
+
+def _bias_units(found: Quantizers) -> list[tuple[str, Array]]:
+    """Return the units that the scales of the two biases are multiples of."""
+    if not {"x", "h", "wx", "wh", "wd"} <= set(found):
+        return [("b", jnp.asarray(2.0**-30)), ("bd", jnp.asarray(2.0**-30))]
+    z = jnp.minimum(found["x"].unit * found["wx"].unit, found["h"].unit * found["wh"].unit)
+    return [("b", z), ("bd", found["h"].unit * found["wd"].unit)]
+
+
+def spread(scales: Array, value: Array) -> Array:
+    """Return scales [N, G] for every row of `value` [R, ...], broadcast over the rest."""
+    rows = jnp.repeat(scales, value.shape[0] // scales.shape[1], axis=1)
+    return rows.reshape(*rows.shape, *[1] * (value.ndim - 1))
+
+
+def _stored(params: Params, name: str, value: Array, q: Quantizers) -> Array:
+    if name in q:
+        return levels_of.binarize(value, spread(q[name].value, value))
+    unit = q.get(f"{name}_unit")
+    return value if unit is None else levels_of.round_to(value, unit)
+
+
+def cell_of(method: Method, clip: float) -> Cell:
+    """Return what the recurrence binarizes."""
+    has = {name: count is not None for name, count in method.counts.items()}
+    return Cell(has["gate"], has["c"], has["h"], clip, method.damp_h, method.damp_c)
+
+
+def operands(q: Quantizers, method: Method, hidden: int) -> dict[str, Any]:
+    """Return what `recurrence` takes."""
+    made: dict[str, Any] = {}
+    if "f" in q:
+        made["gate_offset"] = [0.0 if gate == "g" else method.gate_offset for gate in GATES]
+        made["gate"] = [q[gate].value[:, 0] for gate in GATES]
+        made["edges"] = [
+            _edges(*each) for each in zip(GATES, made["gate_offset"], made["gate"], strict=True)
+        ]
+    if "c" in q:
+        made["c"] = q["c"].value[:, 0]
+        made["tanh"] = _tanh_leaves(made["c"])
+    if "h" in q:
+        made["h"] = q["h"].value[:, 0]
+        made["h_offset"] = jnp.broadcast_to(q.get("h_offset", jnp.zeros(())), (hidden,))
+    return made
+
+
+def encoded_input(x: Array, q: Quantizers) -> Array:
+    """Return x as its level bits have it, without its offset; as it is in full precision."""
+    if "x" not in q:
+        return x
+    unit = 2.0**-INPUT_FRACTION
+    rounded = jnp.floor(x / unit + 0.5) * unit - q.get("x_offset", 0.0)
+    return levels_of.binarize(rounded, q["x"].value[:, :, None, None])
+
+
+def logits(params: Params, x: Array, clip: float, readout: Readout, method: Method) -> Array:
+    """Classify windows.
+
+    Parameters
+    ----------
+    params : Params
+        As `mubinn.train.float_lstm` has them for one layer, biases with the offsets of x and h
+        folded in, and ``scales``: logarithms [rows, groups] by tensor, and ``offsets``.
+    x : float32 [B, T, I]
+    clip : float
+        Bound of abs(c) where c is not binarized.
+    readout : "mean" or "last"
+    method : Method
+
+    Returns
+    -------
+    float32 [B, C]
+    """
+    (layer,) = params["layers"]
+    q = quantizers(params, method)
+    wx, wh, b = (_stored(params, name, layer[name], q) for name in ("wx", "wh", "b"))
+    wd, bd = (_stored(params, name, params[name], q) for name in ("wd", "bd"))
+    steps = jnp.swapaxes(encoded_input(x, q), 0, 1) @ wx.T + b
+    h = recurrence(steps, wh, operands(q, method, wh.shape[1]), cell_of(method, clip))
+    seen = h.mean(axis=0) if readout == "mean" else h[-1]
+    return jnp.asarray(seen @ wd.T + bd)
