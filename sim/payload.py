@@ -20,6 +20,9 @@ Fields = dict[str, NDArray[Any]]
 # Widest field that an int64 array holds, signed or not.
 _INT_WIDTH = 63
 
+# Widest field whose values and partial sums float32 holds exactly.
+_EXACT_WIDTH = 24
+
 
 @dataclass(frozen=True)
 class Field:
@@ -150,6 +153,9 @@ def _from_bits(field: Field, bits: Bits) -> NDArray[Any]:
     weights = np.left_shift(np.int64(1), np.arange(field.width, dtype=np.int64))
     if field.signed:
         weights[-1] = -weights[-1]
+    if field.width <= _EXACT_WIDTH:
+        # Exact, and a product of float matrices is several times as fast as one of integers.
+        return (bits.astype(np.float32) @ weights.astype(np.float32)).astype(np.int64)
     return bits.astype(np.int64) @ weights
 
 
