@@ -1,0 +1,145 @@
+"""``mubinn bench delay``: full precision over the merged binarized cell, serial and at equal area.
+
+All figures come from one run with one library; I, H of the bundled float model.
+
+serial
+    The schedule of Table I: one unit after the other, nothing pipelined. (FP, FP) as there
+    (`mubinn.synth.schedule`); (A, W) with merged level pairs and thresholds
+    (`mubinn.synth.merged_cell`). Every unit is the fastest of the flow's recipes.
+equal area
+    Cells a second of the pipelined (A, W) datapath over those of the pipelined binary32 one, the
+    smaller replicated to the area of the larger. Both are mapped for area times delay by the same
+    recipes, pipelined by the same tool at their own best clock (`mubinn.synth.equal_area`), and
+    counted with their registers, without memories and control.
+    Binary32: a multiplier and an adder that start an operation each cycle, accumulators interleaved
+    over rows, biases loaded into them; ``4 (I + H) + 3`` cycles a cell; sigmoid and tanh beside
+    them with several cycles for each result. Binarized: the sum of a row and a gate's search start
+    each cycle; 4 cycles a cell; tables and search of Eq. (5) and (6) beside them within these 4.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from mubinn.cli.common import FLOAT_MODEL, bundled
+from mubinn.golden.float_model import FloatModel
+from mubinn.golden.model_file import load_float
+from mubinn.synth.cell_units import CellUnit, cell_units
+from mubinn.synth.equal_area import STAGES, Datapath, best_datapath
+from mubinn.synth.flow import SynthJob, map_netlist, synthesize, to_verilog, tool_versions
+from mubinn.synth.liberty import Library, builtin_library
+from mubinn.synth.merged_cell import GATES, merged_layer, merged_schedule, merged_units
+from mubinn.synth.pipeline import Pipelined, pipelines
+from mubinn.synth.schedule import Workload, schedule
+from mubinn.synth.sta import analyse
+
+WORKERS = 2
+CONFIGS = ((3, 3), (1, 1))
+STATE_PRODUCTS = 3
+"""Products of Eq. (5) and (6), on the multiplier of the matrices."""
+
+GOALS = {
+    "serial_fp_over_3_3": ">= 100 (the paper: 47)",
+    "serial_fp_over_1_1": "the paper: 102",
+    "equal_area_fp_over_3_3": ">= 470",
+    "equal_area_fp_over_1_1": "",
+}
+PIPELINED = ("float_mult", "float_add", "merged", "search")
+
+
+class _Units:
+    """Units, each measured once."""
+
+    def __init__(self, library: Library, units: dict[str, CellUnit]) -> None:
+        self.library = library
+        self.units = units
+        with ThreadPoolExecutor(WORKERS) as pool:
+            jobs = dict(zip(units, pool.map(_job, units.values()), strict=True))
+            fast = pool.map(
+                lambda job: synthesize(job, library=library, generic=False), jobs.values()
+            )
+            small = pool.map(lambda job: map_netlist(job, library, small=True), jobs.values())
+            self.delays = {name: r.delay_ps for name, r in zip(units, fast, strict=True)}
+            self.netlists = dict(zip(units, small, strict=True))
+
+    def ways(self, name: str) -> list[Pipelined]:
+        """Return the ways to pipeline a unit."""
+        return pipelines(self.netlists[name], self.library, STAGES)
+
+    def area(self, name: str) -> float:
+        """Return the area of a unit that is not pipelined, um^2."""
+        areas = {cell.name: cell.area_um2 or 0.0 for cell in self.library.cells}
+        return sum(areas[cell["type"]] for cell in self.netlists[name]["cells"].values())
+
+
+def _job(unit: CellUnit) -> SynthJob:
+    return SynthJob(to_verilog(unit.make(), unit.kind), unit.kind)
+
+
+def _binary32(library: Library, load: Workload) -> tuple[float, Datapath]:
+    """Return the serial delay of a cell and its pipelined datapath."""
+    units = _Units(library, cell_units((None, None), None))
+    ways = {name: units.ways(name) for name in ("float_mult", "float_add")}
+    cycles = GATES * (load.features + load.hidden) + STATE_PRODUCTS
+    beside = units.area("sigmoid") + units.area("tanh")
+    serial = schedule((None, None), load).cell_delay(units.delays)
+    return serial, best_datapath(ways, cycles, beside_um2=beside)
+
+
+def _merged(library: Library, model: FloatModel, a: int, w: int) -> tuple[float, Datapath]:
+    """Return the serial delay of a cell and its pipelined datapath."""
+    units = _Units(library, merged_units(merged_layer(model, a, w)))
+    ways = {name: units.ways(name) for name in ("merged", "search")}
+    rest = [name for name in units.units if name not in ways]
+    register = min(c.area_um2 or 0.0 for c in library.usable() if c.is_flipflop)
+    # The codes of f, i and g wait for o, those of c and h for the memories.
+    beside = sum(map(units.area, rest)) + 5 * w * register
+    slowest = sum(analyse(units.netlists[name], library).delay_ps for name in rest)
+    datapath = best_datapath(ways, GATES, beside_um2=beside, least_period_ps=slowest / GATES)
+    return merged_schedule().cell_delay(units.delays), datapath
+
+
+def bench_delay(library: Library | None = None, model: FloatModel | None = None) -> dict[str, Any]:
+    """Measure the figures.
+
+    Parameters
+    ----------
+    library : Library, optional
+        By default the built-in one.
+    model : FloatModel, optional
+        By default the bundled one.
+    """
+    library = library or builtin_library()
+    model = model or load_float(bundled(FLOAT_MODEL))
+    load = Workload(model.features, model.layers[0].hidden)
+    fp_serial, fp = _binary32(library, load)
+    values: dict[str, float] = {}
+    measured = _about("fp", fp_serial, fp)
+    for a, w in CONFIGS:
+        serial, datapath = _merged(library, model, a, w)
+        values[f"serial_fp_over_{a}_{w}"] = fp_serial / serial
+        values[f"equal_area_fp_over_{a}_{w}"] = fp.cost / datapath.cost
+        measured |= _about(f"{a}_{w}", serial, datapath)
+    return {
+        "figures": [
+            {"name": name, "value": values[name], "unit": "ratio", "goal": goal}
+            for name, goal in GOALS.items()
+        ],
+        "versions": tool_versions(),
+        "parameters": {
+            "library": library.name,
+            "features": load.features,
+            "hidden": load.hidden,
+            **measured,
+        },
+    }
+
+
+def _about(name: str, serial: float, datapath: Datapath) -> dict[str, Any]:
+    """Return what a configuration was measured with."""
+    return {
+        f"serial_ns_{name}": serial / 1000,
+        f"period_ps_{name}": datapath.period_ps,
+        f"area_um2_{name}": datapath.area_um2,
+        f"cycles_{name}": datapath.cycles,
+        f"stages_{name}": ", ".join(f"{unit} {n}" for unit, n in datapath.stages.items()),
+    }

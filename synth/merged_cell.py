@@ -1,0 +1,76 @@
+"""The binarized cell at its fastest: level pairs merged, everything after z on codes.
+
+With scales that are powers of two (`mubinn.golden.scale_form`, ``shift``) all level pairs of x W_x
+and of h W_h and the bias meet in one network of weighted adders, whose sum is z; a search among
+thresholds is the gate, and Eq. (5) and (6) are small tables (`mubinn.golden.threshold_tables`).
+The memory M_B holds the bias of a row as the number that its levels stand for.
+"""
+
+import numpy as np
+
+from mubinn.golden.errors import MubinnError
+from mubinn.golden.fixed import signed_width
+from mubinn.golden.float_model import FloatModel
+from mubinn.golden.levels import Levels
+from mubinn.golden.lstm_model import QuantizedLstm
+from mubinn.golden.merged_dot import merged_sum
+from mubinn.golden.quantize import quantize
+from mubinn.hw.code_table import CodeTable
+from mubinn.hw.merged_dot import MergedDot
+from mubinn.hw.sum_of_words import SumOfWords
+from mubinn.hw.threshold_search import ThresholdSearch
+from mubinn.synth.cell_units import CellUnit, calibration_windows
+from mubinn.synth.schedule import ENCODE, MULTIPLY, STATE, Schedule, Step
+
+GATES = 4
+
+
+def merged_layer(model: FloatModel, a: int, w: int) -> QuantizedLstm:
+    """Return the first layer at (A, W), with shifted scales and on the threshold datapath."""
+    calibration = calibration_windows(model).astype(np.float64)
+    made = quantize(model, Levels.of(a, w), calibration, scale_form="shift")
+    layer: QuantizedLstm = made.with_datapath("threshold").lstm_layers[0]
+    return layer
+
+
+def merged_units(layer: QuantizedLstm) -> dict[str, CellUnit]:
+    """Return the units of the merged cell by their role.
+
+    Raises
+    ------
+    MubinnError
+        If the scales of the layer leave a multiplication.
+    """
+    bias = signed_width(int(np.abs(layer.b.values).max()))
+    params = merged_sum(layer.gamma_x, layer.gamma_h, layer.features, layer.hidden, bias)
+    tables = layer.thresholds
+    width = tables.c.width
+    if params is None or tables.h_raw is not None:
+        raise MubinnError(
+            "The layer's level pairs do not merge to one sum: quantize with --scale-form shift."
+        )
+    return {
+        "merged": CellUnit.of(MergedDot, params),
+        "search": CellUnit.of(ThresholdSearch, tables.gate),
+        "fc": CellUnit.of(CodeTable, tables.fc),
+        "ig": CellUnit.of(CodeTable, tables.ig),
+        "sum_c": CellUnit("SumOfWords", (("width", width),), lambda: SumOfWords(width)),
+        "search_c": CellUnit.of(ThresholdSearch, tables.c),
+        "table_h": CellUnit.of(CodeTable, tables.h),
+    }
+
+
+def merged_schedule() -> Schedule:
+    """Return the schedule of a cell, one unit after the other: the four gates, then the state.
+
+    ``4 (t_merged + t_search) + max(t_fc, t_ig) + t_sum_c + t_search_c + t_table_h``.
+    """
+    steps = (
+        Step(("merged",), GATES, MULTIPLY),
+        Step(("search",), GATES, ENCODE),
+        Step(("fc", "ig"), 1, STATE),
+        Step(("sum_c",), 1, STATE),
+        Step(("search_c",), 1, ENCODE),
+        Step(("table_h",), 1, STATE),
+    )
+    return Schedule(steps, tuple(step.units for step in steps))
