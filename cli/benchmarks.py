@@ -18,6 +18,8 @@ def _lazy(module: str, function: str) -> Benchmark:
 BENCHMARKS: dict[str, Benchmark] = {
     "inference": _lazy("mubinn.cli.bench_inference", "bench_inference"),
     "table1": _lazy("mubinn.cli.bench_table1", "bench_table1"),
+    "popcount": _lazy("mubinn.cli.bench_popcount", "bench_popcount"),
+    "delay": _lazy("mubinn.cli.bench_delay", "bench_delay"),
     "threshold": _lazy("mubinn.cli.bench_threshold", "bench_threshold"),
     "train-step": _lazy("mubinn.cli.bench_train_step", "bench_train_step"),
     "lut-cycles": _lazy("mubinn.cli.bench_lut_cycles", "bench_lut_cycles"),
