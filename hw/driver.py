@@ -128,6 +128,17 @@ class Driver:
         frames = [parts] if self.input["per_step"] == 1 else [[part] for part in parts]
         return b"".join(b"".join(frame).ljust(self.input["bytes"], b"\0") for frame in frames)
 
+    def pack_result(self, result: Mapping[str, Any]) -> bytes:
+        """Return the packet that :meth:`unpack` makes `result` of."""
+        packet = bytearray(self.result["bytes"])
+        for name, field in self.result["fields"].items():
+            numbers = result[name] if field["count"] > 1 else [result[name]]
+            for k, number in enumerate(numbers):
+                start = field["byte"] + k * field["step"]
+                word = number.to_bytes(field["step"], "little", signed=field["signed"])
+                packet[start : start + field["step"]] = word
+        return bytes(packet)
+
     def unpack(self, packet: bytes) -> dict[str, Any]:
         """Return the fields of a result: an integer, or a list of them, each.
 

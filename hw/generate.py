@@ -39,6 +39,8 @@ CYCLE_FORMULA = "4 H P + L + 1"
 MEANINGS = {
     "x": "level {index} of the inputs, input n in bit n",
     "h": "level {index} of the new state, cell n in bit n",
+    "label": "class, the first of those with the largest logit",
+    "logits": "logit of class {index}",
     "last": "1 on the last step of a window",
 }
 

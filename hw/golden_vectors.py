@@ -1,0 +1,93 @@
+"""Windows and their results as beats, for a bench that has nothing but files."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mubinn.golden.bit_true import run
+from mubinn.golden.fixed import Ints
+from mubinn.golden.lstm_model import INPUT_FRACTION, QuantizedModel
+from mubinn.golden.sample_format import SampleFormat
+from mubinn.hw.axi_top import AxiTop
+from mubinn.hw.driver import Driver
+from mubinn.hw.register_map import CONTROL
+
+
+class _NoPort:
+    """A driver's port where packets alone are asked for."""
+
+    def read(self, address: int) -> int:
+        raise NotImplementedError
+
+    def write(self, address: int, value: int) -> None:
+        raise NotImplementedError
+
+    def send(self, packet: bytes) -> None:
+        raise NotImplementedError
+
+    def receive(self) -> bytes:
+        raise NotImplementedError
+
+
+def golden_vectors(
+    top: AxiTop, about: Mapping[str, Any], windows: int, steps: int
+) -> dict[str, str]:
+    """Return random windows and what the bit-true model makes of them.
+
+    Parameters
+    ----------
+    top : AxiTop
+        Around an :class:`mubinn.hw.accelerator.Accelerator`.
+    about : mapping
+        Its :func:`mubinn.hw.interface.interface`.
+
+    Returns
+    -------
+    dict of str to str
+        ``input.hex`` and ``result.hex``, a beat a line: TLAST above TDATA.
+    """
+    model: QuantizedModel = top.core.model
+    sent, codes = _windows(top, windows, steps)
+    _, logits, labels = run(model, codes)
+    driver = Driver(_NoPort(), {**about, "registers": {}})
+    packets = [driver.pack(window) for window in sent.tolist()]
+    results = [
+        driver.pack_result({"label": int(label), "logits": row.tolist()})
+        for label, row in zip(labels, logits, strict=True)
+    ]
+    width = about["tdata_bits"]
+    return {"input.hex": _beats(packets, width), "result.hex": _beats(results, width)}
+
+
+def start_command() -> str:
+    """Return the access to the registers that lets input in, as a line: address above data."""
+    control = CONTROL["control"]
+    return f"{control.offset << 32 | 1 << control.fields['start'].lowest:x}\n"
+
+
+def _windows(top: AxiTop, windows: int, steps: int) -> tuple[Ints, Ints]:
+    """Return numbers to send [windows, steps, I], and the codes that they are or become."""
+    model: QuantizedModel = top.core.model
+    x = model.layers[0].x
+    random = np.random.default_rng(0)
+    shape = (windows, steps, model.features)
+    if top.core.encoder is None:
+        codes = random.integers(0, 1 << x.levels, shape)
+        return codes, codes
+    samples: SampleFormat = top.core.encoder.params
+    # As wide as the values of the codes, so that all thresholds lie within.
+    values = random.normal(0, x.scales.sum() / (1 << x.fraction), shape)
+    sent = samples.quantize(values)
+    return sent, model.encode_input(sent / (1 << INPUT_FRACTION))
+
+
+def _beats(packets: list[bytes], width: int) -> str:
+    """Return packets as lines of hexadecimal digits."""
+    size, lines = width // 8, []
+    for packet in packets:
+        words = [packet[k : k + size] for k in range(0, len(packet), size)]
+        for k, word in enumerate(words):
+            last = k == len(words) - 1
+            lines.append(f"{int(last) << width | int.from_bytes(word, 'little'):x}")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,104 @@
+// Self-checking bench of {{ top }}: windows in, results out, both sides pausing at random.
+//   iverilog -g2005 -o testbench testbench.v {{ top }}.v && vvp testbench
+// prints PASS or FAIL; +fast leaves the pauses out.
+`timescale 1ns / 1ps
+
+module testbench;
+  localparam WIDTH = {{ width }};
+  localparam INPUTS = {{ inputs }};    // beats of input.hex: TLAST, then TDATA
+  localparam OUTPUTS = {{ outputs }};  // beats of result.hex
+  localparam LIMIT = {{ limit }};      // cycles after which nothing is expected any more
+
+  reg aclk = 0, aresetn = 0;
+  reg [WIDTH:0] sent [0:INPUTS-1], wanted [0:OUTPUTS-1];
+  integer in = 0, out = 0, errors = 0, cycles = 0, seed = 1;
+  reg fast;
+
+  reg s_valid = 0, m_ready = 0;
+  reg [WIDTH:0] beat = 0;
+  wire s_ready, m_valid, m_last;
+  wire [WIDTH-1:0] m_data;
+  wire [WIDTH:0] result = {m_last, m_data};
+
+{% if registers %}
+  // The registers let input in when they are told to.
+  localparam WRITES = {{ writes }};
+  reg [{{ address_width + 32 - 1 }}:0] commands [0:WRITES-1];
+  integer command = 0;
+  reg awvalid = 0;
+  reg [{{ address_width - 1 }}:0] awaddr = 0;
+  reg [31:0] wdata = 0;
+  wire awready;
+  initial $readmemh("writes.hex", commands);
+  always @(posedge aclk)
+    if (aresetn) begin
+      if (awvalid && awready) awvalid <= 0;
+      else if (!awvalid && command < WRITES) begin
+        awvalid <= 1;
+        {awaddr, wdata} <= commands[command];
+        command = command + 1;
+      end
+    end
+{% endif %}
+
+  {{ top }} dut (
+    .aclk(aclk),
+    .aresetn(aresetn),
+    .s_axis_tdata(beat[WIDTH-1:0]),
+    .s_axis_tlast(beat[WIDTH]),
+    .s_axis_tvalid(s_valid),
+    .s_axis_tready(s_ready),
+{% if registers %}
+    .s_axi_awaddr(awaddr), .s_axi_awprot(3'b0), .s_axi_awvalid(awvalid), .s_axi_awready(awready),
+    .s_axi_wdata(wdata), .s_axi_wstrb(4'hf), .s_axi_wvalid(awvalid), .s_axi_wready(),
+    .s_axi_bresp(), .s_axi_bvalid(), .s_axi_bready(1'b1),
+    .s_axi_araddr({{ '{' }}{{ address_width }}{1'b0}}), .s_axi_arprot(3'b0), .s_axi_arvalid(1'b0),
+    .s_axi_arready(), .s_axi_rdata(), .s_axi_rresp(), .s_axi_rvalid(), .s_axi_rready(1'b1),
+{% endif %}
+    .m_axis_tdata(m_data),
+    .m_axis_tlast(m_last),
+    .m_axis_tvalid(m_valid),
+    .m_axis_tready(m_ready)
+  );
+
+  always #5 aclk = ~aclk;
+
+  initial begin
+    fast = $test$plusargs("fast");
+    $readmemh("input.hex", sent);
+    $readmemh("result.hex", wanted);
+    repeat (4) @(posedge aclk);
+    aresetn <= 1;
+  end
+
+  always @(posedge aclk) begin
+    cycles = cycles + 1;
+    // An offer stays until it is taken; without one the data are unknown.
+    if (!s_valid || s_ready) begin
+      if (aresetn && in < INPUTS && (fast || $random(seed) % 4 != 0)) begin
+        s_valid <= 1;
+        beat <= sent[in];
+        in = in + 1;
+      end else begin
+        s_valid <= 0;
+        beat <= {WIDTH + 1{1'bx}};
+      end
+    end
+    m_ready <= fast || $random(seed) % 4 == 0;
+    if (aresetn && m_valid && m_ready) begin
+      if (out >= OUTPUTS || result !== wanted[out < OUTPUTS ? out : 0]) begin
+        errors = errors + 1;
+        if (errors <= 10 && out < OUTPUTS)
+          $display("result beat %0d: expected %h, got %h", out, wanted[out], result);
+      end
+      out = out + 1;
+    end
+    if (out == OUTPUTS || cycles == LIMIT) begin
+      if (errors == 0 && out == OUTPUTS)
+        $display("PASS: %0d result beats, %0d cycles", out, cycles);
+      else
+        $display("FAIL: %0d errors, %0d of %0d result beats, %0d cycles", errors, out, OUTPUTS, cycles);
+      $finish;
+    end
+  end
+endmodule
