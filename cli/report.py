@@ -69,11 +69,20 @@ MODEL_FILE = "design/model.mubinn"
     show_default=True,
     help="Synthesis runs side by side.",
 )
+@click.option("--accuracy", is_flag=True, help="Report accuracies over (A, W) instead.")
+@click.option(
+    "--logs",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="With --accuracy: runs of `mubinn train --runs DIR`; those that come along by default.",
+)
 @json_option
 @click.pass_context
 def report(
     ctx: click.Context,
     output: Path,
+    accuracy: bool,
+    logs: Path | None,
     model: Path | None,
     levels: str,
     liberty: tuple[Path, ...],
@@ -96,7 +105,14 @@ def report(
       mubinn report -o slow --fo4 40 --levels 2,4
       mubinn report -o sky130 --liberty sky130_fd_sc_hd__tt_025C_1v80.lib
       mubinn report -o mine --model my.safetensors --data my.npz --windows 20
+      mubinn report --accuracy -o accuracy
+      mubinn report --accuracy --logs runs -o accuracy
     """
+    if accuracy or logs is not None:
+        from mubinn.cli.accuracy import accuracy_report
+
+        accuracy_report(accuracy, logs, output, command_line(ctx), as_json)
+        return
     from mubinn.cli import report_stages as stages
     from mubinn.golden.errors import MubinnError
     from mubinn.golden.levels import parse_levels
@@ -122,14 +138,14 @@ def report(
     with _stage(3, as_json) as show:
         table = stages.synthesize_table(task, library, workers, show)
     with _stage(4, as_json) as show:
-        accuracy = stages.measure_accuracy(task, quantized, file, show)
+        measured = stages.measure_accuracy(task, quantized, file, show)
     with _stage(5, as_json):
         attached = {MODEL_FILE: file}
         attached |= {f"design/{name}": text.encode() for name, text in texts.items()}
         content = _content(
             table,
             verification,
-            accuracy,
+            measured,
             quantized,
             start.name,
             calibration,

@@ -184,9 +184,14 @@ PICTURES: dict[str, tuple[Draw, str]] = {
 
 def render(name: str, table: Table1, kind: str, theme: Theme = LIGHT) -> bytes:
     """Return picture `name` as ``png`` or ``svg``, the same bytes each time."""
+    return drawn(lambda: PICTURES[name][0](table, theme), name, kind)
+
+
+def drawn(make: Callable[[], Figure], name: str, kind: str) -> bytes:
+    """Return the figure that `make` draws as ``png`` or ``svg``, the same bytes each time."""
     style: Any = {**STYLE, "svg.hashsalt": name}
     with matplotlib.rc_context(style):
-        figure = PICTURES[name][0](table, theme)
+        figure = make()
         buffer = io.BytesIO()
         metadata = {"Date": None} if kind == "svg" else {"Software": None}
         figure.savefig(

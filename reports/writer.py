@@ -35,9 +35,13 @@ def render_report(content: ReportContent, attached: Mapping[str, bytes]) -> dict
     for name in figures.PICTURES:
         for kind in ("svg", "png"):
             files[f"{name}.{kind}"] = figures.render(name, table, kind)
-    files |= attached
-    listed = {"format": "mubinn-report", "files": sorted([*files, MARK])}
-    return {**files, MARK: (json.dumps(listed, indent=1) + "\n").encode()}
+    return listed({**files, **attached})
+
+
+def listed(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return `files` and the list of them, by which a later report knows them as its own."""
+    about = {"format": "mubinn-report", "files": sorted([*files, MARK])}
+    return {**files, MARK: (json.dumps(about, indent=1) + "\n").encode()}
 
 
 def check_target(target: Path) -> None:
@@ -84,7 +88,11 @@ def write_report(
     MubinnError
         As :func:`check_target` does, or if the folder cannot be written.
     """
-    files = render_report(content, attached or {})
+    return write_files(render_report(content, attached or {}), target)
+
+
+def write_files(files: Mapping[str, bytes], target: Path) -> tuple[str, ...]:
+    """Write `files`, as `listed` returns them, as the folder `target`; see `write_report`."""
     target = target.absolute()
     check_target(target)
     stem = f".{target.name}.{secrets.token_hex(4)}"

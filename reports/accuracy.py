@@ -1,0 +1,270 @@
+"""Accuracies of training runs, by method and levels, beside the paper's: statistics and tables."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from tabulate import tabulate
+
+from mubinn.golden.errors import MubinnError
+
+PAPER_FLOAT = 83.67
+"""The paper's full precision, in percent."""
+
+PAPER_MUBINN2 = {(1, 1): 80.27, (2, 2): 81.63, (3, 3): 82.94}
+"""The paper's MuBiNN2, in percent; its MuBiNN1 and B_LSTM stand in pictures without numbers."""
+
+TITLES = {"float": "float", "mubinn2": "MuBiNN2", "mubinn1": "MuBiNN1", "b_lstm": "B_LSTM"}
+TENSORS = ("h", "c", "gate", "b")
+"""Tensors that have W levels unless they are set by themselves."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """One measured run.
+
+    Attributes
+    ----------
+    method : str
+        A key of `TITLES`.
+    levels : dict or None
+        Level counts by tensor; None for float.
+    scale_form, normalise : str
+    fold, seed : int
+    graph_accuracy : float
+        Of the training graph on the held-out fold, in 0..1.
+    bit_true_accuracy : float or None
+        Of the exported integers; None where the method has a float rest.
+    agreement : float or None
+        Share of windows that both classify alike.
+    """
+
+    method: str
+    levels: Mapping[str, int | None] | None
+    scale_form: str
+    normalise: str
+    fold: int
+    seed: int
+    graph_accuracy: float
+    bit_true_accuracy: float | None
+    agreement: float | None
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Run:
+        """Return the run that a row of a log's summary describes; raise `MubinnError`."""
+        try:
+            run = cls(**{name: row[name] for name in cls.__dataclass_fields__})
+            known = run.method in TITLES and (run.levels is None) == (run.method == "float")
+            if not known or not 0 <= run.accuracy <= 1:
+                raise ValueError
+        except (KeyError, TypeError, ValueError):
+            raise MubinnError(
+                "A row of the accuracy data is incomplete or out of range: make it anew with "
+                "`mubinn train --runs`."
+            ) from None
+        return run
+
+    @property
+    def accuracy(self) -> float:
+        """Bit-true where there is such a model, else that of the training graph."""
+        return self.graph_accuracy if self.bit_true_accuracy is None else self.bit_true_accuracy
+
+    @property
+    def pair(self) -> tuple[int | None, int | None]:
+        """(A, W)."""
+        return (None, None) if self.levels is None else (self.levels["x"], self.levels["w"])
+
+    @property
+    def variant(self) -> str:
+        """What differs from the usual run of its method and (A, W): empty, or names."""
+        found = []
+        if self.levels is not None:
+            w = self.levels["w"]
+            own = {name: self.levels[name] for name in TENSORS}
+            found += [f"{name}={count}" for name, count in own.items() if count != w]
+        if self.scale_form != "free":
+            found.append(f"{self.scale_form} scales")
+        if self.normalise != "window":
+            found.append(f"normalised by {self.normalise}")
+        return ", ".join(found)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ in fold and seed alone.
+
+    Attributes
+    ----------
+    method, variant : str
+    pair : tuple
+        (A, W); two None for float.
+    mean : float
+        Over all runs, in percent.
+    spread : float
+        Standard deviation over the folds' means, in percentage points; 0 for one fold.
+    by_fold : dict of int to float
+        Mean of each fold, in percent.
+    runs : int
+    bit_true : bool
+        Whether the accuracies are those of exported integers.
+    loss : float or None
+        Mean over the runs of the same fold and seed of float minus this, in points; None where
+        there is no such float run.
+    agreement : float or None
+        Least share of windows that graph and exported model classify alike.
+    """
+
+    method: str
+    variant: str
+    pair: tuple[int | None, int | None]
+    mean: float
+    spread: float
+    by_fold: Mapping[int, float]
+    runs: int
+    bit_true: bool
+    loss: float | None
+    agreement: float | None
+
+    @property
+    def name(self) -> str:
+        """Method, (A, W) and variant, for readers."""
+        levels = "" if self.pair[0] is None else f" ({self.pair[0]},{self.pair[1]})"
+        return f"{TITLES[self.method]}{levels}" + (f", {self.variant}" if self.variant else "")
+
+    @property
+    def paper(self) -> float | None:
+        """The paper's number, in percent, where it prints one."""
+        if self.method == "float":
+            return PAPER_FLOAT
+        a, w = self.pair
+        if self.method != "mubinn2" or a is None or w is None:
+            return None
+        return PAPER_MUBINN2.get((a, w))
+
+
+def measured() -> tuple[Run, ...]:
+    """Return the runs that come with the program."""
+    text = files("mubinn.reports").joinpath("data/accuracy.json").read_text()
+    return tuple(Run.of(row) for row in json.loads(text)["runs"])
+
+
+def groups(runs: Iterable[Run]) -> tuple[Group, ...]:
+    """Return the runs in groups: by method as in `TITLES`, then levels, then variants.
+
+    Raises
+    ------
+    MubinnError
+        Where there are no runs.
+    """
+    sorted_runs: dict[tuple[Any, ...], list[Run]] = {}
+    floats: dict[tuple[str, int, int], float] = {}
+    for run in runs:
+        key = (list(TITLES).index(run.method), run.pair, run.variant)
+        sorted_runs.setdefault(key, []).append(run)
+        if run.method == "float":
+            floats[run.normalise, run.fold, run.seed] = run.accuracy
+    if not sorted_runs:
+        raise MubinnError("There are no finished runs: train some with `mubinn train --runs DIR`.")
+    order = sorted(sorted_runs, key=lambda key: (key[0], key[1][0] or 0, key[1][1] or 0, key[2]))
+    return tuple(_group(sorted_runs[key], floats) for key in order)
+
+
+def _group(runs: Sequence[Run], floats: Mapping[tuple[str, int, int], float]) -> Group:
+    by_fold: dict[int, list[float]] = {}
+    for run in runs:
+        by_fold.setdefault(run.fold, []).append(100 * run.accuracy)
+    means = {fold: float(np.mean(values)) for fold, values in sorted(by_fold.items())}
+    losses = [
+        100 * (floats[run.normalise, run.fold, run.seed] - run.accuracy)
+        for run in runs
+        if (run.normalise, run.fold, run.seed) in floats
+    ]
+    first = runs[0]
+    agreements = [run.agreement for run in runs if run.agreement is not None]
+    return Group(
+        method=first.method,
+        variant=first.variant,
+        pair=first.pair,
+        mean=float(np.mean([100 * run.accuracy for run in runs])),
+        spread=float(np.std(list(means.values()), ddof=1)) if len(means) > 1 else 0.0,
+        by_fold=means,
+        runs=len(runs),
+        bit_true=first.bit_true_accuracy is not None,
+        loss=float(np.mean(losses)) if losses and first.method != "float" else None,
+        agreement=min(agreements, default=None),
+    )
+
+
+HEADERS = (
+    "Model",
+    "Accuracy, %",
+    "Spread over folds",
+    "Loss to float, points",
+    "The paper, %",
+    "Measured on",
+    "Least agreement, %",
+    "Runs",
+)
+
+
+def _cells(group: Group) -> list[str]:
+    def number(value: float | None, digits: int = 2) -> str:
+        return "-" if value is None else f"{value:.{digits}f}"
+
+    least = None if group.agreement is None else 100 * group.agreement
+    kind = "exported integers" if group.bit_true else "training graph"
+    return [
+        group.name,
+        number(group.mean),
+        number(group.spread),
+        number(group.loss),
+        number(group.paper),
+        kind,
+        number(least),
+        str(group.runs),
+    ]
+
+
+def accuracy_markdown(found: Sequence[Group], command: str) -> str:
+    """Return the table of all groups, and one of the folds."""
+    rows = tabulate([_cells(g) for g in found], HEADERS, "github", disable_numparse=True)
+    folds = sorted({fold for group in found for fold in group.by_fold})
+    per_fold = tabulate(
+        [
+            [g.name, *(f"{g.by_fold[k]:.2f}" if k in g.by_fold else "-" for k in folds)]
+            for g in found
+        ],
+        ["Model", *(f"Fold {k}" for k in folds)],
+        "github",
+        disable_numparse=True,
+    )
+    return (
+        f"# Accuracy on held-out subjects\n\nMade by `{command}`. Mean over folds and seeds; the "
+        "spread is the standard deviation of the folds' means. The loss compares each run with "
+        "the float model of the same fold and seed. The paper does not name its data, so its "
+        f"values stand beside ours for the differences alone.\n\n{rows}\n\n## By fold, %\n\n"
+        f"{per_fold}\n"
+    )
+
+
+def accuracy_csv(found: Sequence[Group]) -> str:
+    """Return all groups, one a line, with the mean of each fold."""
+    folds = sorted({fold for group in found for fold in group.by_fold})
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    fixed = ["method", "a", "w", "variant", "mean", "spread", "loss", "paper", "bit_true", "runs"]
+    writer.writerow([*fixed, *(f"fold_{fold}" for fold in folds)])
+    for g in found:
+        values = [g.mean, g.spread, g.loss, g.paper]
+        numbers = ["" if value is None else f"{value:.4f}" for value in values]
+        means = [f"{g.by_fold[fold]:.4f}" if fold in g.by_fold else "" for fold in folds]
+        pair = ["" if count is None else count for count in g.pair]
+        writer.writerow([g.method, *pair, g.variant, *numbers, int(g.bit_true), g.runs, *means])
+    return text.getvalue()
