@@ -66,6 +66,11 @@ def spread(count: int, pool: NDArray[np.int64]) -> NDArray[np.int64]:
 def prepared(model: FloatModel | QuantizedModel, x: NDArray[np.generic]) -> NDArray[np.float32]:
     """Return raw windows as the model's input wants them: float32 [windows, T, I]."""
     how = model.preprocessing
+    if how.normalise == "subject":
+        raise MubinnError(
+            "The model's input is normalised over each subject's whole recording, which this "
+            "command does not do: give a model that was trained with --normalise window."
+        )
     if how.normalise not in ("window", "none"):
         raise MubinnError(
             f"the model asks for the preprocessing {how.normalise!r}, which this program does not "

@@ -38,6 +38,7 @@ def folder(tmp_path, random_float, random_model):
     np.savez(tmp_path / "channels.npz", X=x[..., :3], y=y)
     np.savez(tmp_path / "short.npz", X=x, y=y[:5])
     np.savez(tmp_path / "flat.npz", X=0 * x, y=y)
+    np.savez(tmp_path / "one.npz", X=x, y=0 * y)
     x[3, 2, 1] = np.nan
     np.savez(tmp_path / "nan.npz", X=x, y=y)
     (tmp_path / "cut.npz").write_bytes((tmp_path / "eeg.npz").read_bytes()[:300])
@@ -79,6 +80,8 @@ def fault(folder, *args):
 
 
 QUANTIZE = ("--levels", "2,2", "--data", "@eeg.npz", "-o", "@out.mubinn")
+BINARIZED = ("--method", "mubinn2", "--levels", "2,2", "--batch", "4")
+BINARIZED += ("--float-model", "@good.safetensors")
 FAULTS = [
     (("quantize", "@nan.safetensors", *QUANTIZE), "wh holds NaN"),
     (("quantize", "@shape.safetensors", *QUANTIZE), "wh has shape"),
@@ -128,6 +131,19 @@ FAULTS = [
     (("train", "@eeg.npz", "--epochs", "0", "-o", "@out"), "epochs is 0"),
     (("train", "@eeg.npz", "--c-clip", "-1", "-o", "@out"), "c_clip is -1"),
     (("train", "@eeg.npz", "-o", "@no/out"), "does not exist"),
+    (("train", "@eeg.npz", "-o", "@out"), "16 training windows do not fill a batch of 64"),
+    (("train", "@one.npz", "-o", "@out"), "belong to class"),
+    (("train", "@flat.npz", "--batch", "4", "-o", "@out"), "flat"),
+    (("train", "@channels.npz", *BINARIZED, "-o", "@out"), "5 channels and 2 classes"),
+    (("train", "@eeg.npz", *BINARIZED, "--from-scratch", "-o", "@out"), "exclude each other"),
+    (("train", "@eeg.npz", *BINARIZED, "--damp-c", "2", "-o", "@out"), "damp_c is 2"),
+    (("train", "@eeg.npz", "--method", "mubinn2", "-o", "@out"), "needs levels"),
+    (("train", "@eeg.npz", "--levels", "2,2", "-o", "@out"), "takes no levels"),
+    (("train", "@eeg.npz", "--patience", "2", "-o", "@out"), "patience needs validation"),
+    (("train", "@eeg.npz"), "Give -o FILE for one run"),
+    (("train", "@eeg.npz", "--runs", "@runs", "--folds", "some"), "no list of numbers"),
+    (("train", "@eeg.npz", "--runs", "@runs", "--folds", "7"), "There is no 7 among 0, 1, 2"),
+    (("train", "@eeg.npz", "--runs", "@runs", "--log", "@log"), "belongs to one run"),
     (("report", "--model", "@nan.safetensors", "-o", "@out"), "wh holds NaN"),
     (("report", "--liberty", "@tiny.lib", "-o", "@out"), "no usable buffer"),
 ]
