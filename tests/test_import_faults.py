@@ -163,6 +163,16 @@ def other_input(graph):
     graph.input.append(helper.make_tensor_value_info("h0", TensorProto.FLOAT, [1, 1, 4]))
 
 
+def huge(graph):
+    graph.input[0].type.tensor_type.shape.dim[1].dim_value = 1 << 40
+
+
+def wrong_alpha(graph):
+    node = next(node for node in graph.node if node.op_type == "Gemm")
+    del node.attribute[:]
+    node.attribute.append(helper.make_attribute("alpha", "much"))
+
+
 READOUT = ("--readout", "last")
 FAULTS = {
     "foreign object": (pt({"model": Foreign()}), "a Python object of"),
@@ -231,6 +241,8 @@ FAULTS = {
     "ONNX biases": (onnx_model(change=set_tensor("B", zeros(1, 31))), "no layer of 4 gates"),
     "ONNX NaN": (onnx_model(change=set_tensor("R", zeros(1, 16, 4) * np.nan)), "R holds NaN"),
     "ONNX scales": (onnx_model(change=set_tensor("squeezed", zeros(1))), "something else"),
+    "ONNX alpha": (onnx_model("torch_gru.onnx", wrong_alpha), "truncated or damaged"),
+    "ONNX steps": (onnx_model(change=huge), "too large to try"),
     "cut keras": (keras()[:-100], "truncated or damaged"),
     "no keras weights": (keras(drop=("model.weights.h5",)), "of neither PyTorch nor Keras"),
     "unknown layer": (keras(change=of_class(2, "BatchNormalization")), "BatchNormalization cannot"),

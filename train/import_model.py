@@ -4,6 +4,8 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
+
 from mubinn.golden.container import MAX_BYTES, METADATA, reason_of
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.float_model import FloatModel
@@ -13,6 +15,17 @@ from mubinn.train.import_onnx import of_onnx
 from mubinn.train.import_parts import ImportOptions
 from mubinn.train.import_pickle import DAMAGED, SAVE_WEIGHTS, read_zip
 from mubinn.train.import_torch import of_pt, of_safetensors
+
+UNREADABLE = (
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""A damaged file may fail wherever its parts are used first, in its library or here."""
 
 ZIP, HDF5, PICKLE = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"\x80"
 
@@ -46,11 +59,13 @@ def import_model(path: str | os.PathLike[str], options: ImportOptions | None = N
             )
         return load_float(source)
     try:
-        return _foreign(data, options)
-    except RecursionError:
-        text = DAMAGED
+        # Checks for NaN and infinity say more than NumPy's warnings on the way there.
+        with np.errstate(all="ignore"):
+            return _foreign(data, options)
     except MubinnError as error:
         text = str(error)
+    except UNREADABLE:
+        text = DAMAGED
     raise MubinnError(f"{source} cannot be imported: {text.rstrip('.')}.")
 
 

@@ -6,6 +6,7 @@ evaluator, and must give the same logits.
 """
 
 import itertools
+import math
 from collections.abc import Iterator
 from typing import Any, get_args
 
@@ -60,6 +61,9 @@ PLUMBING = {
 
 SYMBOLIC = (3, 5, 7)
 """Lengths of axes that the graph leaves open, each of its own so that mixing them up shows."""
+
+MAX_VALUES = 1 << 22
+"""Largest input that the graph is run on."""
 
 TOLERANCE = 1e-3
 """Most relative difference of logits: far more than float32 rounds, far less than a wrong gate."""
@@ -197,6 +201,8 @@ def _readouts(
         )
     shape = [size or free for size, free in zip(sizes, SYMBOLIC, strict=True)]
     shape[2] = layers[0].features
+    if math.prod(shape) > MAX_VALUES:
+        raise MubinnError(f"its input of shape {shape} is too large to try: export it with fewer.")
     x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
     wanted = graph.run(output, feeds[0].name, x)
     models = list(_candidates(layers, head))
