@@ -25,7 +25,7 @@ from mubinn.golden.float_model import FloatModel
 from mubinn.golden.model_file import load_float
 from mubinn.synth.cell_units import CellUnit, cell_units
 from mubinn.synth.equal_area import STAGES, Datapath, best_datapath
-from mubinn.synth.flow import SynthJob, map_netlist, synthesize, to_verilog, tool_versions
+from mubinn.synth.flow import SynthJob, map_netlists, synthesize, to_verilog, tool_versions
 from mubinn.synth.liberty import Library, builtin_library
 from mubinn.synth.merged_cell import GATES, merged_layer, merged_schedule, merged_units
 from mubinn.synth.pipeline import Pipelined, pipelines
@@ -57,18 +57,25 @@ class _Units:
             fast = pool.map(
                 lambda job: synthesize(job, library=library, generic=False), jobs.values()
             )
-            small = pool.map(lambda job: map_netlist(job, library, small=True), jobs.values())
+            small = pool.map(lambda job: map_netlists(job, library, small=True), jobs.values())
             self.delays = {name: r.delay_ps for name, r in zip(units, fast, strict=True)}
             self.netlists = dict(zip(units, small, strict=True))
 
     def ways(self, name: str) -> list[Pipelined]:
-        """Return the ways to pipeline a unit."""
-        return pipelines(self.netlists[name], self.library, STAGES)
+        """Return the ways to pipeline a unit, from all its netlists."""
+        netlists = self.netlists[name].values()
+        return [way for one in netlists for way in pipelines(one, self.library, STAGES)]
 
-    def area(self, name: str) -> float:
-        """Return the area of a unit that is not pipelined, um^2."""
+    def smallest(self, name: str) -> tuple[float, float]:
+        """Return area in um^2 and delay in ps of a unit's smallest netlist, not pipelined."""
         areas = {cell.name: cell.area_um2 or 0.0 for cell in self.library.cells}
-        return sum(areas[cell["type"]] for cell in self.netlists[name]["cells"].values())
+        return min(
+            (
+                sum(areas[cell["type"]] for cell in one["cells"].values()),
+                analyse(one, self.library).delay_ps,
+            )
+            for one in self.netlists[name].values()
+        )
 
 
 def _job(unit: CellUnit) -> SynthJob:
@@ -80,7 +87,7 @@ def _binary32(library: Library, load: Workload) -> tuple[float, Datapath]:
     units = _Units(library, cell_units((None, None), None))
     ways = {name: units.ways(name) for name in ("float_mult", "float_add")}
     cycles = GATES * (load.features + load.hidden) + STATE_PRODUCTS
-    beside = units.area("sigmoid") + units.area("tanh")
+    beside = units.smallest("sigmoid")[0] + units.smallest("tanh")[0]
     serial = schedule((None, None), load).cell_delay(units.delays)
     return serial, best_datapath(ways, cycles, beside_um2=beside)
 
@@ -89,11 +96,11 @@ def _merged(library: Library, model: FloatModel, a: int, w: int) -> tuple[float,
     """Return the serial delay of a cell and its pipelined datapath."""
     units = _Units(library, merged_units(merged_layer(model, a, w)))
     ways = {name: units.ways(name) for name in ("merged", "search")}
-    rest = [name for name in units.units if name not in ways]
+    rest = [units.smallest(name) for name in units.units if name not in ways]
     register = min(c.area_um2 or 0.0 for c in library.usable() if c.is_flipflop)
     # The codes of f, i and g wait for o, those of c and h for the memories.
-    beside = sum(map(units.area, rest)) + 5 * w * register
-    slowest = sum(analyse(units.netlists[name], library).delay_ps for name in rest)
+    beside = sum(area for area, _ in rest) + 5 * w * register
+    slowest = sum(delay for _, delay in rest)
     datapath = best_datapath(ways, GATES, beside_um2=beside, least_period_ps=slowest / GATES)
     return merged_schedule().cell_delay(units.delays), datapath
 

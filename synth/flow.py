@@ -18,9 +18,9 @@ from typing import Any
 
 from mubinn.golden.errors import MubinnError
 from mubinn.synth import recipes
+from mubinn.synth.adder_cells import adder_map
 from mubinn.synth.cache import cached, content_key
 from mubinn.synth.liberty import Library
-from mubinn.synth.netlist import without_notes
 from mubinn.synth.process import run_worker
 from mubinn.synth.result import UNITS, Metric, SynthResult
 
@@ -100,6 +100,9 @@ def _run(
             areas={c.name: c.area_um2 for c in library.cells},
             flipflops=[c.name for c in library.cells if c.has_state],
         )
+        if kind == "small" and (adders := adder_map(library)):
+            files["adder_cell.v"], files["adders.v"] = adders
+            request["adders"] = True
     return cached(content_key(key), lambda: run_worker(request, files, cancel), cache_path)
 
 
@@ -154,22 +157,24 @@ def synthesize(
     )
 
 
-def map_netlist(
+def map_netlists(
     design: SynthJob,
     library: Library,
     *,
     small: bool = False,
     cache_path: str | Path | None = None,
     cancel: threading.Event | None = None,
-) -> dict[str, Any]:
-    """Return a design's mapped netlist, the best of all recipes, as Yosys writes it in JSON.
+) -> dict[str, dict[str, Any]]:
+    """Return a design's mapped netlists by recipe, as Yosys writes them in JSON.
 
-    The fastest, or with `small` the one of least area times delay of recipes that map for area.
-    Other parameters and errors as of :func:`synthesize`.
+    Those of the recipes for least delay, or with `small` of those that map for area, which use the
+    library's full-adder cell as well. Other parameters and errors as of :func:`synthesize`.
     """
     kind = "small" if small else "mapped"
-    answer = _run(kind, design, library, cache_path, cancel, netlist=True)
-    return without_notes(answer["netlist"])
+    found: dict[str, dict[str, Any]] = _run(
+        kind, design, library, cache_path, cancel, netlists=True
+    )["netlists"]
+    return found
 
 
 def synthesize_many(

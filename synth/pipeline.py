@@ -62,19 +62,31 @@ class _Netlist:
         for port in module["ports"].values():
             if port["direction"] == "input":
                 self.born.update(dict.fromkeys(port["bits"], 0.0))
-        for name, cell in module["cells"].items():
+        for name, cell in sorted(module["cells"].items(), key=self._arrival_of):
             known = timing.cell(cell["type"])
             if known.launches:
                 raise MubinnError("A netlist that has registers already is not pipelined again.")
-            outputs = [bits[0] for pin, bits in cell["connections"].items() if pin in known.outputs]
-            at = max((self.arrival.get(net, 0.0) for net in outputs), default=0.0)
+            nets = cell["connections"]
+            inputs = {pin: bits[0] for pin, bits in nets.items() if pin in known.loads}
+            outputs = [bits[0] for pin, bits in nets.items() if pin in known.outputs and bits]
+            # A cell of two outputs is there with the later one; what its earlier one feeds is not
+            # there before it.
+            at = max(
+                0.0,
+                *(self.arrival.get(net, 0.0) for net in outputs),
+                *(self.born.get(net, 0.0) for net in inputs.values()),
+            )
             self.born.update(dict.fromkeys(outputs, at))
-            for pin, bits in cell["connections"].items():
-                if pin not in known.outputs:
-                    self.users[bits[0]].append((name, pin, at))
-
+            for pin, net in inputs.items():
+                self.users[net].append((name, pin, at))
         ports = (p for p in module["ports"].values() if p["direction"] == "output")
         self.outputs = {bit for port in ports for bit in port["bits"] if bit in self.born}
+
+    def _arrival_of(self, item: tuple[str, Any]) -> float:
+        """Return when the first output of a cell is there, which is after all its drivers'."""
+        known = self.timing.cell(item[1]["type"])
+        nets = (bits[0] for pin, bits in item[1]["connections"].items() if pin in known.outputs)
+        return min((self.arrival.get(net, 0.0) for net in nets), default=0.0)
 
     def alive(self, times: Sequence[float]) -> list[int]:
         """Return how many nets each cut would take a register for."""

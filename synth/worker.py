@@ -9,11 +9,13 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from mubinn.golden.errors import MubinnError
-from mubinn.synth import netlist, recipes
+from mubinn.synth import netlist, recipes, sta
+from mubinn.synth.liberty import Library, parse_library
 
 _STIME = re.compile(r"Area =\s*([\d.]+).*?Delay =\s*([\d.]+) ps")
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
@@ -48,6 +50,16 @@ def _library(job: dict[str, Any]) -> str:
     """Return the options that name the library's files and the cells to avoid."""
     files = [f"-liberty {file}" for file in job["libraries"]]
     return " ".join(files + [f"-dont_use {cell}" for cell in job["dont_use"]])
+
+
+@cache
+def _read_cells(files: tuple[str, ...]) -> Library:
+    return parse_library([Path(file).read_text() for file in files], "library", ())
+
+
+def _cells(job: dict[str, Any]) -> Library:
+    """Return the job's library, read once."""
+    return _read_cells(tuple(job["libraries"]))
 
 
 def _front(run: Callable[[str], None], job: dict[str, Any]) -> None:
@@ -90,13 +102,18 @@ def _mapped(run: Callable[[str], None], name: str, job: dict[str, Any]) -> dict[
     log = Path(f"{name}.log").read_text()
     # Without a single gate there is nothing to map and no delay; that is seen, not assumed.
     logic = sum(n for cell, n in cells.items() if cell not in job["flipflops"])
+    if job["kind"] == "small":
+        # ABC sees no path through full adders.
+        delay = sta.analyse(netlist.without_notes(module), _cells(job)).delay_ps
+    else:
+        delay = parse_stime(log) if logic else 0.0
     return {
-        "delay_ps": parse_stime(log) if logic else 0.0,
+        "delay_ps": delay,
         "area_um2": sum(n * job["areas"][cell] for cell, n in cells.items()),
         "flipflops": sum(cells.values()) - logic,
         "memory_bits": netlist.memory_bits(module),
         "cells": cells,
-        **({"netlist": module} if job.get("netlist") else {}),
+        **({"netlist": netlist.without_notes(module)} if job.get("netlists") else {}),
     }
 
 
@@ -108,13 +125,13 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     job : dict
         ``kind`` (``generic``, ``mapped`` or ``small``), ``top``; for a mapped run ``libraries``
         (files), ``dont_use`` (cells), ``areas`` (um^2 by cell), ``flipflops`` (cell names) and,
-        where it is asked for, ``netlist`` (true).
+        where they are asked for, ``netlists`` (true) and ``adders`` (true: a map stands beside).
 
     Returns
     -------
     dict
         The figures, ``recipe`` (the winner's name), ``tried`` (the deciding figure by recipe) and
-        the winner's ``netlist`` where it is asked for.
+        all ``netlists`` by recipe where they are asked for.
     """
     run = _yosys()
     _front(run, job)
@@ -124,8 +141,14 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     run("design -save front")
     outcomes: dict[str, dict[str, Any]] = {}
     for name, script in recipes.scripts(job["kind"]).items():
+        if name == "adders" and not job.get("adders"):
+            continue
         Path(f"{name}.abc").write_text(script.replace("; ", "\n") + "\n")
         run("design -load front")
+        if name == "adders":
+            run("read_verilog adder_cell.v")
+            for command in recipes.ADDERS:
+                run(command)
         if job["kind"] == "generic":
             outcomes[name] = _generic(run, name, job["top"])
         else:
@@ -138,7 +161,9 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
 
     best = min(outcomes, key=rank)
     tried = {name: [o[first], o[second]] for name, o in outcomes.items()}
-    return {**outcomes[best], "recipe": best, "tried": tried}
+    netlists = {name: o.pop("netlist") for name, o in outcomes.items() if "netlist" in o}
+    kept = {"netlists": netlists} if netlists else {}
+    return {**outcomes[best], "recipe": best, "tried": tried, **kept}
 
 
 def main(folder: str) -> int:

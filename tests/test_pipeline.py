@@ -1,5 +1,7 @@
 """Pipelining a netlist: the same function some clocks later, at the period that timing tells."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,9 @@ from mubinn.hw.xnor_multiplier import XnorMultiplier
 from mubinn.synth.boolean import truth_table
 from mubinn.synth.cell_timing import LibraryTiming
 from mubinn.synth.equal_area import best_datapath
-from mubinn.synth.flow import SynthJob, map_netlist, to_verilog
+from mubinn.synth.flow import SynthJob, map_netlists, to_verilog
 from mubinn.synth.liberty import builtin_library
+from mubinn.synth.liberty_tree import parse_group
 from mubinn.synth.pipeline import Pipelined, _best_cuts, _Netlist, pipelines
 from mubinn.synth.sta import analyse
 
@@ -22,16 +25,18 @@ LANES = 20
 def netlist(tmp_path_factory):
     unit = XnorMultiplier(XnorMultiplierParams(LANES))
     job = SynthJob(to_verilog(unit, "top"), "top")
-    return map_netlist(job, LIBRARY, small=True, cache_path=tmp_path_factory.mktemp("cache"))
+    folder = tmp_path_factory.mktemp("cache")
+    return map_netlists(job, LIBRARY, small=True, cache_path=folder)["adders"]
 
 
 def simulate(module, inputs):
     """Clock a netlist over `inputs`, bits by port; return the outputs before each edge."""
     functions = {
-        cell.name: (sorted(LibraryTiming(LIBRARY).cell(cell.name).loads), truth_table(f, 4))
+        (cell.name, pin.arguments[0]): (pin.get("function"), truth_table(pin.get("function"), 4))
         for cell in LIBRARY.cells
-        for f in cell.functions[:1]
-        if not cell.has_state and len(cell.functions) == 1
+        if not cell.has_state
+        for pin in parse_group(cell.text).of("pin")
+        if pin.get("function") not in ("", "0", "1")
     }
     registers = {n: 0 for n, c in module["cells"].items() if c["type"].startswith("DFF")}
     outputs = []
@@ -42,15 +47,17 @@ def simulate(module, inputs):
         nets |= {module["cells"][n]["connections"]["Q"][0]: v for n, v in registers.items()}
 
         drivers = {
-            c["connections"]["Y"][0]: (c["type"], c["connections"])
+            bits[0]: (c["type"], pin, c["connections"])
             for c in module["cells"].values()
-            if "Y" in c["connections"]
+            for pin, bits in c["connections"].items()
+            if (c["type"], pin) in functions
         }
 
         def value(net, nets=nets, drivers=drivers):
             if net not in nets:
-                kind, ports = drivers[net]
-                pins, (_, table) = functions[kind]
+                kind, output, ports = drivers[net]
+                text, (_, table) = functions[kind, output]
+                pins = sorted(set(re.findall(r"[A-Z]\w*", text)))
                 row = sum(value(ports[pin][0]) << k for k, pin in enumerate(pins))
                 nets[net] = table >> row & 1
             return nets[net]
