@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from mubinn.golden.levels import Levels
 from mubinn.train.method import Method, Name
 from mubinn.train.recipe import Recipe
 
-ONE_LEVEL: dict[str, Any] = {"x_offset": "learned", "h_offset": "learned"}
-"""At one level thresholds off zero show amplitudes, and let the o gate have an effect."""
+FEW_LEVELS: dict[str, Any] = {
+    "x_offset": "learned",
+    "h_offset": "learned",
+    "damp_h": 0.3,
+    "damp_c": 0.8,
+}
+"""At one or two levels thresholds off zero show amplitudes, and let the o gate have an effect."""
 
-DAMPED: dict[str, Any] = {"damp_h": 0.3, "damp_c": 0.8}
+USUAL: dict[str, Any] = {"epochs": 4, "learning_rate": 1e-3}
+"""From a float model, where little has to be learned anew."""
+
+BY_LEVELS: dict[int, dict[str, Any]] = {
+    1: {"epochs": 20, "learning_rate": 3e-3, "scale_rate": 6e-3},
+    2: {"epochs": 6, "learning_rate": 2e-3},
+}
+"""Recipes of MuBiNN2 by the levels of h."""
 
 
 def tuned(
@@ -35,11 +46,8 @@ def tuned(
         Fields of `Recipe` to set otherwise.
     """
     about: dict[str, Any] = {}
-    usual: dict[str, Any] = {}
-    if name != "float":
-        usual = {"epochs": 4, "learning_rate": 1e-3}
-    if name == "mubinn2" and levels is not None and levels.h == 1:
-        about = {**ONE_LEVEL, **DAMPED}
-        usual = {"epochs": 12, "learning_rate": 2e-3}
+    usual = {} if name == "float" else USUAL
+    if name == "mubinn2" and levels is not None and levels.h in BY_LEVELS:
+        about, usual = FEW_LEVELS, BY_LEVELS[levels.h]
     made = Method(name, levels, **{**about, **(method or {})})
-    return replace(Recipe(method=made, **{**usual, **changes}))
+    return Recipe(method=made, **{**usual, **changes})
