@@ -212,7 +212,7 @@ FAULTS = {
     "unknown module": (state(), "no recurrent module is named 'x'", *READOUT, "--recurrent", "x"),
     "stack that does not fit": (
         state(rnn__weight_ih_l1=zeros(16, 5), rnn__weight_hh_l1=zeros(16, 4)),
-        "a layer expects 5 inputs, the one below has 4 cells",
+        "reads 5 numbers, the one below it has 4 cells",
         *READOUT,
     ),
     "preprocessing": (state(), "give --data with windows", *READOUT),

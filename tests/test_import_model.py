@@ -2,13 +2,19 @@
 
 import runpy
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from safetensors.numpy import save_file
 
+from mubinn.cli.main import mubinn
 from mubinn.golden import reference
-from mubinn.golden.model_file import load_float, save_model
+from mubinn.golden.errors import MubinnError
+from mubinn.golden.float_model import Preprocessing
+from mubinn.golden.model_file import load_float, load_model, save_model
 from mubinn.train.import_model import import_model
 from mubinn.train.import_parts import ImportOptions
 
@@ -77,6 +83,62 @@ def test_our_own_models_are_taken_too(tmp_path, random_float):
     model = random_float()
     save_model(tmp_path / "ours", model)
     assert (import_model(tmp_path / "ours").wd == model.wd).all()
+
+
+def named_modules(path):
+    """Two recurrent modules of which the second reads the first, and two heads."""
+    rng = np.random.default_rng(0)
+    shapes = {"low": (16, 3, 4), "high": (20, 4, 5)}
+    made = {}
+    for name, (rows, inputs, hidden) in shapes.items():
+        made[f"{name}.weight_ih_l0"] = rng.normal(size=(rows, inputs)).astype(np.float32)
+        made[f"{name}.weight_hh_l0"] = rng.normal(size=(rows, hidden)).astype(np.float32)
+    made["aux.weight"] = rng.normal(size=(7, 5)).astype(np.float32)
+    made["main.weight"] = rng.normal(size=(2, 5)).astype(np.float32)
+    save_file(made, path)
+    return made
+
+
+def test_modules_and_heads_are_taken_by_name(tmp_path):
+    made = named_modules(tmp_path / "m.safetensors")
+    options = ImportOptions("mean", recurrent=("low", "high"), head="main")
+    model = import_model(tmp_path / "m.safetensors", options)
+    assert [layer.hidden for layer in model.layers] == [4, 5]
+    assert (model.wd == made["main.weight"]).all()
+    assert not model.bd.any()
+    with pytest.raises(MubinnError, match="reads 3 numbers, the one below it has 5 cells"):
+        import_model(tmp_path / "m.safetensors", replace(options, recurrent=("high", "low")))
+
+
+COMMANDS = {
+    "torch_lstm.pt": ("--readout", "mean", "--clip-c", "0.75", "--decimate", "2"),
+    "torch_gru.onnx": ("--datapath", "threshold"),
+    "sequential_lstm.keras": ("--scale-form", "power-of-two"),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_quantize_takes_them(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("MUBINN_SHARED", str(tmp_path))
+    out = tmp_path / "made.mubinn"
+    command = [
+        "quantize",
+        str(FOLDER / name),
+        "--levels",
+        "2,3",
+        "--normalise",
+        "window",
+        "--windows",
+        "8",
+    ]
+    result = CliRunner().invoke(mubinn, [*command, *COMMANDS[name], "-o", str(out)])
+    assert result.exit_code == 0, result.output
+    model = load_model(out)
+    assert model.cell == ("gru" if "gru" in name else "lstm")
+    assert "imported_from" in model.meta
+    if name.endswith("pt"):
+        assert model.layers[0].c.float_scales[:-1].sum() <= 0.75
+    assert model.preprocessing == Preprocessing("window", 2 if name.endswith("pt") else 1)
 
 
 SIZES = ((1, 1, 2), (5, 8, 4), (32, 20, 2))

@@ -5,7 +5,6 @@ averaging, is not read off the graph: the model is run beside the graph in ONNX'
 evaluator, and must give the same logits.
 """
 
-import itertools
 import math
 from collections.abc import Iterator
 from typing import Any, get_args
@@ -21,6 +20,7 @@ from mubinn.train.import_parts import (
     ImportOptions,
     assemble,
     check_shapes,
+    check_stack,
     checked,
     classifier,
     gru_layer,
@@ -89,6 +89,7 @@ def of_onnx(data: bytes, options: ImportOptions) -> FloatModel:
                 f"it has a node {node.op_type}, which is no part of a stack of LSTM or GRU layers "
                 "and a classifier: export such a model alone."
             )
+    check_stack(layers)
     output, head = _head(graph, layers[-1].hidden)
     found = _readouts(graph, layers, head, output)
     readout = options.readout if options.readout in found else found[0]
@@ -217,9 +218,6 @@ def _readouts(
 
 
 def _candidates(layers: list[FloatLayer], head: tuple[Floats, Floats]) -> Iterator[FloatModel]:
-    for below, above in itertools.pairwise(layers):
-        if above.features != below.hidden:
-            raise MubinnError("its recurrent nodes do not read each other: give one stack of them.")
     for readout in get_args(Readout):
         yield assemble(layers, head, readout, ImportOptions(), "")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -78,6 +79,16 @@ def check_shapes(name: str, gates: int, wx: Floats, wh: Floats, *biases: Floats)
             f"the weights of {name} have shapes {shown}, which make no layer of {gates} gates: "
             "export the model again."
         )
+
+
+def check_stack(layers: Sequence[FloatLayer]) -> None:
+    """Raise `MubinnError` unless each layer reads the cells of the one below it."""
+    for below, above in pairwise(layers):
+        if above.features != below.hidden:
+            raise MubinnError(
+                f"a recurrent layer reads {above.features} numbers, the one below it has "
+                f"{below.hidden} cells: give one stack of layers, from the bottom up."
+            )
 
 
 def lstm_layer(wx: Floats, wh: Floats, b: Floats, order: str) -> FloatLstm:

@@ -17,6 +17,7 @@ from mubinn.train.import_parts import (
     Tensors,
     assemble,
     check_shapes,
+    check_stack,
     checked,
     classifier,
     gru_layer,
@@ -80,6 +81,7 @@ def of_state(state: Mapping[str, npt.NDArray[Any]], options: ImportOptions) -> F
     layers: list[FloatLayer] = []
     for prefix in _prefixes(tensors, options):
         layers += _stack(tensors, prefix, used)
+    check_stack(layers)
     rest = {name: tensors[name] for name in tensors if name not in used}
     head = _head(rest, layers[-1].hidden, options)
     return assemble(layers, head, None, options, "a PyTorch state dictionary")
