@@ -92,7 +92,9 @@ def _figure(name: str, value: float, unit: str, goal: str) -> dict[str, Any]:
 
 def _commands() -> tuple[str, ...]:
     """Return the Yosys commands: memories made black boxes, then the peer's command."""
-    commands = (*black_box.COMMANDS, find_target("xc7").synth)
+    # Adder networks instantiate the primitives of the target.
+    primitives = "read_verilog -lib +/xilinx/cells_sim.v"
+    commands = (primitives, *black_box.COMMANDS, find_target("xc7").synth)
     return tuple(command.format(top=TOP) for command in commands)
 
 

@@ -1,209 +1,48 @@
-"""How a layer's rows are cut into cycles: lanes, level-pair products side by side, engines.
+"""What a layer's hardware is derived from: how rows are cut into cycles, and all widths."""
 
-A row is one gate of one cell, or one class of the classifier. Its planes are the level pairs (i, j)
-of x or h and of the weights. Each cycle one *word* of elements meets `side` of the pairs.
-"""
-
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from mubinn.golden.bias_add import BiasAddParams
-from mubinn.golden.errors import MubinnError
 from mubinn.golden.fixed import Ints, signed_width, unsigned_width
-from mubinn.golden.float_model import Readout
-from mubinn.golden.gru_cell import GruCellParams, cell_params
-from mubinn.golden.lstm_cell import LstmCellParams
-from mubinn.golden.lstm_model import QuantizedDense, QuantizedLayer
+from mubinn.golden.merged_rows import MergedRows, merged_rows
+from mubinn.golden.row_plan import GATE_ROWS, RowPlan, Word
 from mubinn.golden.scales import LevelTensor
 
-GATE_ROWS = 4
-"""Rows of a cell."""
-
-
-@dataclass(frozen=True)
-class Word:
-    """Elements `start` to ``start + size`` of `source`, ``"x"`` or ``"h"``, in the lanes."""
-
-    source: str
-    start: int
-    size: int
+__all__ = ["GATE_ROWS", "LayerPlan", "Word"]
 
 
 @dataclass(frozen=True, eq=False)
-class LayerPlan:
-    """A layer, the classifier on top of it if there is one, and the parallelism.
-
-    Attributes
-    ----------
-    layer : QuantizedLstm or QuantizedGru
-    dense : QuantizedDense or None
-    lanes : int or None
-        Elements of a word. From I + H on (the default) x and h fill the lanes together and a row
-        is one word; with fewer the words of x come first, then those of h.
-    readout : "last" or "mean"
-        Whether the classifier reads h of the last step alone or of every step.
-    units : int
-        XNOR multipliers. Up to `planes` of them share a row; ``units // planes`` engines of
-        `planes` multipliers work on cells side by side.
-    folded_bias : bool
-        The bias of a row is stored as sign and magnitude; otherwise, as Figure 3 draws it, as
-        level bits in M_B and scales in M_s.
-    target : str
-        What the hardware is made of: ``"asic"`` cells, or an FPGA's ``"lut4"`` or ``"xc7"``.
-    """
-
-    layer: QuantizedLayer
-    dense: QuantizedDense | None = None
-    lanes: int | None = None
-    units: int = 1
-    folded_bias: bool = True
-    readout: Readout = "mean"
-    target: str = "asic"
-
-    def __post_init__(self) -> None:
-        """Raise `MubinnError` on parallelism below 1."""
-        for name, count in (("lanes", self.lanes), ("units", self.units)):
-            if count is not None and count < 1:
-                raise MubinnError(f"{count} {name} compute nothing: give 1 or more.")
-
-    @property
-    def cell(self) -> LstmCellParams | GruCellParams:
-        """Parameters of the units of the layer's cell."""
-        params = cell_params(self.layer)
-        if isinstance(params, LstmCellParams):
-            return replace(params, interval=self.beats, target=self.target)
-        return params
-
-    # Levels and parallelism.
-
-    @property
-    def left(self) -> int:
-        """Levels of x or of h, whichever has more."""
-        return max(self.layer.x.levels, self.layer.h.levels)
-
-    @property
-    def weights(self) -> int:
-        """Levels of the weights, the classifier's included."""
-        return max(self.layer.wx.levels, self.dense.w.levels if self.dense else 1)
-
-    @property
-    def planes(self) -> int:
-        """Level-pair products of a row."""
-        return self.left * self.weights
-
-    @property
-    def side(self) -> int:
-        """Multipliers of one engine."""
-        return min(self.units, self.planes)
-
-    @property
-    def engines(self) -> int:
-        """Engines side by side; engine e has the cells e, e + engines, ..."""
-        return max(1, self.units // self.planes)
-
-    @property
-    def cycles(self) -> int:
-        """Cycles of a word: the last one may leave multipliers idle."""
-        return -(-self.planes // self.side)
-
-    @property
-    def whole(self) -> bool:
-        """Whether a row is one word."""
-        return self.lanes is None or self.lanes >= self.layer.features + self.layer.hidden
+class LayerPlan(RowPlan):
+    """`RowPlan`, which holds the attributes, with the scales of its rows and the widths of sums."""
 
     @cached_property
-    def words(self) -> tuple[Word, ...]:
-        """The words of a row in order; a whole row has none of its own."""
-        if self.lanes is None or self.whole:
-            return ()
-        sizes = (("x", self.layer.features), ("h", self.layer.hidden))
-        return tuple(
-            Word(source, start, min(self.lanes, size - start))
-            for source, size in sizes
-            for start in range(0, size, self.lanes)
-        )
+    def merged(self) -> MergedRows | None:
+        """How a row's level pairs merge to one weighted count, where all of them meet at once."""
+        if not (self.whole and self.cycles == 1 and self.folded_bias):
+            return None
+        gammas = {"x": self.layer.gamma_x, "h": self.layer.gamma_h}
+        if self.dense:
+            gammas["dense"] = self.dense.gamma(self.layer.h)
+        found = merged_rows(gammas, {"x": self.layer.features, "h": self.layer.hidden})
+        # A single pair with a unit of its own is what the multiplier does anyway.
+        return found if found and (self.planes > 1 or found.constant) else None
 
     @property
-    def x_words(self) -> int:
-        """Words of x, which the classifier's rows leave out."""
-        return sum(word.source == "x" for word in self.words)
+    def scales(self) -> int:
+        """Scales that a part takes in a cycle: g_ij of each multiplier, or the unit, or none."""
+        if self.merged is None:
+            return self.side
+        return 0 if self.merged.constant else 1
 
-    @property
-    def beats(self) -> int:
-        """Cycles of a gate's row."""
-        return max(1, len(self.words)) * self.cycles
-
-    @property
-    def dense_beats(self) -> int:
-        """Cycles of a class's row."""
-        return max(1, len(self.words) - self.x_words) * self.cycles
-
-    @property
-    def rounds(self) -> int:
-        """Cells of an engine; the last one may be a dummy."""
-        return -(-self.layer.hidden // self.engines)
-
-    @property
-    def dense_rounds(self) -> int:
-        """Classes of an engine; the last one may be a dummy."""
-        return -(-self.dense.w.rows // self.engines) if self.dense else 0
-
-    @property
-    def gate_beats(self) -> int:
-        """Cycles of all gates of a step: ``4 ceil(H / engines) beats``."""
-        return GATE_ROWS * self.rounds * self.beats
-
-    @property
-    def class_beats(self) -> int:
-        """Cycles of the classifier for one state: ``ceil(C / engines) dense_beats``."""
-        return self.dense_rounds * self.dense_beats
-
-    # Which pair meets in which cycle and multiplier.
-
-    @cached_property
-    def pairs(self) -> tuple[tuple[tuple[int, int] | None, ...], ...]:
-        """For each cycle and multiplier the level pair (i, j), or None. The left level runs."""
-        table = []
-        for cycle in range(self.cycles):
-            numbers = range(cycle * self.side, (cycle + 1) * self.side)
-            table.append(
-                tuple((q % self.left, q // self.left) if q < self.planes else None for q in numbers)
-            )
-        return tuple(table)
-
-    @cached_property
-    def slots(self) -> int:
-        """Weight planes that a cycle may need at once."""
-        return max(len({pair[1] for pair in cycle if pair}) for cycle in self.pairs)
-
-    @cached_property
-    def first_planes(self) -> tuple[int, ...]:
-        """For each cycle the lowest of the `slots` weight planes in the memory's word."""
-        lowest = (min(pair[1] for pair in cycle if pair) for cycle in self.pairs)
-        return tuple(min(low, self.weights - self.slots) for low in lowest)
-
-    @property
-    def plane_words(self) -> tuple[int, ...]:
-        """The lowest weight planes of the memory's words of one word of elements."""
-        return tuple(dict.fromkeys(self.first_planes))
-
-    @cached_property
-    def rows(self) -> Ints:
-        """The layer's row in each place, int64 [4 rounds, engines]; -1 is a dummy's."""
-        hidden = self.layer.hidden
-        cells = np.arange(self.rounds * self.engines).reshape(-1, 1, self.engines)
-        rows = np.arange(GATE_ROWS)[None, :, None] * hidden + cells
-        return np.where(cells < hidden, rows, -1).reshape(-1, self.engines)
-
-    @cached_property
-    def dense_rows(self) -> Ints:
-        """The class in each place, int64 [dense_rounds, engines]; -1 is a dummy's."""
-        classes = np.arange(self.dense_rounds * self.engines).reshape(-1, self.engines)
-        return np.where(classes < (self.dense.w.rows if self.dense else 0), classes, -1)
-
-    # Scales and widths.
+    def row_scales(self, source: str, row: int, cycle: int) -> list[int]:
+        """Return the scales of a row of `source`, ``"x"``, ``"h"`` or ``"dense"``."""
+        if self.merged is not None:
+            return [int(self.merged.units[source][row])] * self.scales
+        gamma = self.gammas[source][row]
+        return [0 if pair is None else int(gamma[pair]) for pair in self.pairs[cycle]]
 
     @property
     def scaled_rows(self) -> bool:
@@ -232,7 +71,9 @@ class LayerPlan:
 
     @property
     def gamma_width(self) -> int:
-        """Bits of an unsigned g_ij."""
+        """Bits of an unsigned g_ij, or of the unit of a merged row."""
+        if self.merged:
+            return unsigned_width(max(int(unit.max()) for unit in self.merged.units.values()))
         return unsigned_width(max(int(gamma.max()) for gamma in self.gammas.values()))
 
     @property
@@ -278,7 +119,13 @@ class LayerPlan:
         )
 
     def bias(self, tensor: LevelTensor) -> tuple[Ints, Ints]:
-        """Return codes [R] and scales [R, levels] of a bias tensor as the Add unit takes them."""
+        """Return codes [R] and scales [R, levels] of a bias tensor as the Add unit takes them.
+
+        Where rows merge the code is the sign bit of a two's complement number, the scale its rest.
+        """
+        if self.merged:
+            width = self.bias_add.scale_width
+            return (tensor.values < 0).astype(np.int64), tensor.values[:, None] % (1 << width)
         if self.folded_bias:
             return (tensor.values >= 0).astype(np.int64), np.abs(tensor.values)[:, None]
         levels = self.bias_add.levels

@@ -18,7 +18,7 @@ def words_layout(plan: LayerPlan, lanes: int) -> data.StructLayout:
     fields: dict[str, Any] = {
         "a": data.ArrayLayout(unsigned(lanes), side),
         "w": data.ArrayLayout(unsigned(lanes), side),
-        "gamma": data.ArrayLayout(unsigned(plan.gamma_width), side),
+        "gamma": data.ArrayLayout(unsigned(plan.gamma_width), plan.scales),
     }
     return data.StructLayout(fields if plan.whole else fields | {"odd": unsigned(1)})
 
@@ -67,6 +67,8 @@ def product_trace(plan: LayerPlan) -> data.StructLayout:
 
 
 def sum_trace(plan: LayerPlan) -> data.StructLayout:
-    """Return what the sum of a gate is made of."""
+    """Return what the sum of a gate is made of; merged rows have no products of their own."""
+    if plan.merged:
+        return data.StructLayout({"z": signed(plan.z_width)})
     beats = data.ArrayLayout(product_trace(plan), plan.beats)
     return data.StructLayout({"beats": beats, "z": signed(plan.z_width)})

@@ -11,6 +11,7 @@ from mubinn.golden.scaling_mult import ScalingMultParams
 from mubinn.golden.xnor_multiplier import XnorMultiplierParams
 from mubinn.hw.beat_layout import TAGS, beat_layout, product_trace, sum_layout, sum_trace
 from mubinn.hw.bias_add import BiasAdd
+from mubinn.hw.merged_sums import merged_latency, merged_sums
 from mubinn.hw.pipe import Pipe, apply
 from mubinn.hw.scaling_mult import ScalingMult
 from mubinn.hw.xnor_multiplier import XnorMultiplier
@@ -19,7 +20,8 @@ from mubinn.hw.xnor_multiplier import XnorMultiplier
 class GateSums(wiring.Component):  # type: ignore[type-arg]
     """The sums z of rows, from the beats of :class:`mubinn.golden.layer_plan.LayerPlan`.
 
-    One beat a cycle; z of a row leaves `LATENCY` cycles after its last beat was taken.
+    One beat a cycle; z of a row leaves `latency` cycles after its last beat was taken. Rows whose
+    level pairs merge (`LayerPlan.merged`) go through :func:`mubinn.hw.merged_sums.merged_sums`.
 
     Parameters
     ----------
@@ -39,8 +41,6 @@ class GateSums(wiring.Component):  # type: ignore[type-arg]
     o: Any
     probe: Any
 
-    LATENCY = 3
-
     def __init__(self, plan: LayerPlan, *, trace: bool = False) -> None:
         self.plan = plan
         self._trace = trace
@@ -52,17 +52,26 @@ class GateSums(wiring.Component):  # type: ignore[type-arg]
             members["probe"] = Out(sum_trace(plan))
         super().__init__(members)
 
+    @staticmethod
+    def latency(plan: LayerPlan) -> int:
+        """Return 3, or what merged rows take."""
+        return 3 if plan.merged is None else merged_latency(plan)
+
     def elaborate(self, platform: Any) -> Module:
         """Return the pipeline."""
         m = Module()
         pipe = Pipe(m, self.i)
-        products = self._products(m, pipe)
-        s = self._sum(m, pipe, products)
-        assert pipe.stages == self.LATENCY
+        if self.plan.merged is None:
+            s = self._sum(m, pipe, self._products(m, pipe))
+        else:
+            s = merged_sums(m, pipe, self.plan, self.i.payload)
+        assert pipe.stages == self.latency(self.plan)
         pipe.end(self.o)
         m.d.comb += [getattr(self.o.payload, name).eq(getattr(s, name)) for name in ("z", *TAGS)]
         if self._trace:
-            m.d.comb += [self.probe.beats.eq(s.beats), self.probe.z.eq(s.z)]
+            m.d.comb += self.probe.z.eq(s.z)
+            if self.plan.merged is None:
+                m.d.comb += self.probe.beats.eq(s.beats)
         return m
 
     def _products(self, m: Module, pipe: Pipe) -> Any:
@@ -90,7 +99,7 @@ class GateSums(wiring.Component):  # type: ignore[type-arg]
     def _dot(self, m: Module, part: str, unit: int) -> Any:
         """Add one XNOR multiplier and return its dot product."""
         words = getattr(self.i.payload, part)
-        xnor = XnorMultiplier(XnorMultiplierParams(self.plan.parts[part]))
+        xnor = XnorMultiplier(XnorMultiplierParams(self.plan.parts[part]), target=self.plan.network)
         name = self._name("xnor", part, unit)
         dot = apply(m, name, xnor, a=words.a[unit], w=words.w[unit]).dot
         # The lowest bit is the parity of the count of elements.

@@ -77,7 +77,7 @@ def _integers(bits: Bits) -> list[int]:
 
 def scale_layout(plan: LayerPlan) -> Any:
     """Return a word of M_s: g_ij of each part and, where biases have levels, their scales."""
-    gamma = data.ArrayLayout(unsigned(plan.gamma_width), plan.side)
+    gamma = data.ArrayLayout(unsigned(plan.gamma_width), plan.scales)
     fields: dict[str, Any] = {f"gamma_{name}": gamma for name in plan.parts}
     if not plan.folded_bias:
         fields["bias_scales"] = scale_array(plan.bias_add.scale_width, plan.bias_add.levels)
@@ -109,11 +109,8 @@ def _scales(plan: LayerPlan, row: int, dense: bool, of_h: bool, cycle: int) -> d
         source = name if plan.whole else ("h" if of_h else "x")
         if dense:
             source = "dense" if source == "h" else ""
-        pairs = plan.pairs[cycle]
-        gamma = plan.gammas[source][row] if source else None
-        found[f"gamma_{name}"] = [
-            0 if gamma is None or pair is None else int(gamma[pair]) for pair in pairs
-        ]
+        scales = plan.row_scales(source, row, cycle) if source else [0] * plan.scales
+        found[f"gamma_{name}"] = scales
     if not plan.folded_bias:
         found["bias_scales"] = _bias(plan, dense)[1][row].tolist()
     return found
@@ -207,7 +204,8 @@ class LayerMemories(wiring.Component):  # type: ignore[type-arg]
         plan, at = self.plan, self.address
         cell = at.row[2:]
         self._read(m, "m_w", self.weights, weight_words(plan), at.weight)
-        self._read(m, "m_s", self.scales, scale_words(plan), self._scale_address())
+        if len(self.scales.as_value()):
+            self._read(m, "m_s", self.scales, scale_words(plan), self._scale_address())
         self._read(m, "m_b", self.biases, bias_words(plan), at.row)
         offsets = offset_words(plan.layer)
         if len(set(offsets)) == 1:

@@ -19,7 +19,7 @@ class LstmCell(wiring.Component):  # type: ignore[type-arg]
     The four gates f, i, g, o of a cell arrive in this order, each as ``plan.beats`` transfers. One
     transfer a cycle; the new state of a cell leaves `latency` cycles after its last beat was
     taken, and the next cell's beats need not wait for it. Rows of the classifier pass through the
-    same multipliers; their sums leave `GateSums.LATENCY` cycles after their last beat.
+    same multipliers; their sums leave `GateSums.latency` cycles after their last beat.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class LstmCell(wiring.Component):  # type: ignore[type-arg]
     @staticmethod
     def latency(plan: LayerPlan) -> int:
         """Return the cycles from a cell's last beat to its state: of the sums and of the tail."""
-        return GateSums.LATENCY + tail_class(plan.cell).latency(plan.cell)
+        return GateSums.latency(plan) + tail_class(plan.cell).latency(plan.cell)
 
     def elaborate(self, platform: Any) -> Module:
         """Return the two halves, one after the other."""
