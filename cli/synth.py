@@ -68,6 +68,12 @@ COLUMNS = ("unit", "design", "depth", "gates", "delay/ps", "delay/FO4", "area/um
     help="With --target: XNOR multipliers side by side.",
 )
 @click.option(
+    "--load-weights",
+    "loadable",
+    is_flag=True,
+    help="With --target: weights are loaded at run time, such as into the SPRAM of an UP5K.",
+)
+@click.option(
     "--width", default=8, show_default=True, help="With --target: bits of TDATA of both streams."
 )
 @click.option("--clock", type=float, metavar="MHZ", help="With --target: what routing aims at.")
@@ -99,6 +105,7 @@ def synth(
     target: str | None,
     lanes: int | None,
     units: int,
+    loadable: bool,
     width: int,
     clock: float | None,
     seed: int,
@@ -122,6 +129,7 @@ def synth(
 
     \b
       mubinn synth --target ecp5-25k -o fpga
+      mubinn synth --target ice40-up5k --lanes 64 --load-weights
     """
     from mubinn.golden.model_file import load_model
     from mubinn.synth import SynthJob, synthesize_many, to_verilog
@@ -129,7 +137,7 @@ def synth(
     if target is not None:
         if names or liberty or dont_use or fo4 is not None:
             raise MubinnError("--target is for whole models: leave out the options of units.")
-        options = FpgaOptions(target, lanes, units, width, clock, seed, steps, output)
+        options = FpgaOptions(target, lanes, units, loadable, width, clock, seed, steps, output)
         synth_fpga(load_model(model or bundled(QUANTIZED_MODEL)), options, as_json)
         return
     if output is not None:

@@ -27,6 +27,7 @@ class FpgaOptions:
     target: str
     lanes: int | None
     units: int
+    loadable: bool
     width: int
     clock: float | None
     seed: int
@@ -52,7 +53,13 @@ def synth_fpga(model: QuantizedModel, options: FpgaOptions, as_json: bool) -> No
     if target.router is not None:
         route_tools(target.router)
     with working("writing Verilog", as_json) as show:
-        design = fpga_design(model, lanes=options.lanes, units=options.units, width=options.width)
+        design = fpga_design(
+            model,
+            lanes=options.lanes,
+            units=options.units,
+            loadable=options.loadable,
+            width=options.width,
+        )
         result = implement(
             design.job,
             target,
@@ -81,6 +88,7 @@ def _report(
         "command": target.synth.format(top=design.job.top),
         "lanes": options.lanes,
         "units": options.units,
+        "weights": "loaded" if options.loadable else "initialised",
         "tdata_bits": options.width,
         "seed": options.seed,
         "cycles_per_step": design.core.cycles_per_step,

@@ -10,6 +10,7 @@ from mubinn.golden.layer_plan import LayerPlan
 from mubinn.golden.lstm_model import QuantizedModel
 from mubinn.golden.sample_format import SampleFormat
 from mubinn.hw.classifier import result_layout
+from mubinn.hw.loadable_memory import LoadableMemories, load_layout
 from mubinn.hw.lstm_layer import LstmLayer, cycles_per_step, cycles_per_window
 from mubinn.hw.sample_encoder import SampleEncoder, sample_layout
 from mubinn.hw.unit import Register
@@ -44,8 +45,13 @@ class Accelerator(wiring.Component):  # type: ignore[type-arg]
         Bits of raw input samples, which are encoded on chip, see
         :class:`mubinn.golden.sample_format.SampleFormat`; without it the input is level bits.
 
+    loadable : bool
+        Weights are loaded at run time, see :mod:`mubinn.hw.loadable_memory`.
+
     Members
     -------
+    load : In(load_layout(plans)), with `loadable`
+        A write to the weights' memories, between windows.
     i : In(stream)
         Frames {x: A planes of I bits, last: 1}, or samples {value, last}, I of them a frame.
         `last` marks the last step of a window; the next frame begins another window.
@@ -60,6 +66,7 @@ class Accelerator(wiring.Component):  # type: ignore[type-arg]
 
     i: Any
     o: Any
+    load: Any
     abort: Any
     busy: Any
 
@@ -71,17 +78,24 @@ class Accelerator(wiring.Component):  # type: ignore[type-arg]
         *,
         sample_width: int | None = None,
         folded_bias: bool = True,
+        loadable: bool = False,
     ) -> None:
         self.model = model
         self.plans = plans(model, lanes, units, folded_bias=folded_bias)
-        self.layers = [LstmLayer(plan) for plan in self.plans]
+        self.memories = [LoadableMemories(plan) for plan in self.plans] if loadable else []
+        stored: list[Any] = [*self.memories] or [None] * len(self.plans)
+        self.layers = [
+            LstmLayer(plan, memories=own) for plan, own in zip(self.plans, stored, strict=True)
+        ]
         self.encoder: SampleEncoder | None = None
         shape: Any = self.layers[0].frame
         if sample_width is not None:
             self.encoder = SampleEncoder(SampleFormat.of(model, sample_width))
             shape = sample_layout(sample_width)
+        load = {"load": In(load_layout(self.plans))} if loadable else {}
         super().__init__(
             {
+                **load,
                 "i": In(stream.Signature(shape)),
                 "o": Out(stream.Signature(result_layout(self.plans[-1]))),
                 "abort": In(1),
@@ -118,6 +132,12 @@ class Accelerator(wiring.Component):  # type: ignore[type-arg]
         wiring.connect(m, self.layers[-1].result, result.i)
         wiring.connect(m, result.o, wiring.flipped(self.o))
         self._watch(m)
+        for k, memories in enumerate(self.memories):
+            m.d.comb += [
+                memories.write_weight.eq(self.load.layers[k]),
+                memories.weight_address.eq(self.load.address),
+                memories.weight.eq(self.load.word),
+            ]
         return m
 
     @staticmethod

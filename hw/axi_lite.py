@@ -52,12 +52,15 @@ class AxiLite(wiring.Component):  # type: ignore[type-arg]
     Members
     -------
     axi : In(AXI4-Lite)
+    hold : In(1)
+        Writes wait.
     read : In, a value of 32 bits by register that can be read
     write : Out, {valid, data} by register that can be written
         ``valid`` for one cycle, with the data.
     """
 
     axi: Any
+    hold: Any
     read: Any
     write: Any
 
@@ -70,6 +73,7 @@ class AxiLite(wiring.Component):  # type: ignore[type-arg]
         super().__init__(
             {
                 "axi": Out(wiring.Signature(lite_members(self.address_width))),
+                "hold": In(1),
                 "read": Out(wiring.Signature(readable)),
                 "write": Out(wiring.Signature(writable)),
             }
@@ -86,7 +90,7 @@ class AxiLite(wiring.Component):  # type: ignore[type-arg]
         axi = self.axi
         taken = Signal()
         m.d.comb += [
-            taken.eq(axi.awvalid & axi.wvalid & ~axi.bvalid),
+            taken.eq(axi.awvalid & axi.wvalid & ~axi.bvalid & ~self.hold),
             axi.awready.eq(taken),
             axi.wready.eq(taken),
         ]

@@ -3,13 +3,14 @@
 from typing import Any
 
 from amaranth.hdl import ClockDomain, Module, ResetInserter
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from mubinn.hw.axi_control import COUNTERS, AxiControl
-from mubinn.hw.axi_lite import AxiLite, lite_members
+from mubinn.hw.axi_lite import DATA, AxiLite, lite_members
 from mubinn.hw.axi_stream import LAST, FrameReader, FrameWriter
-from mubinn.hw.register_map import CONTROL, ID
+from mubinn.hw.loadable_memory import BYTE, Loader
+from mubinn.hw.register_map import CONTROL, ID, LOADING
 
 
 def stream_members(width: int, flow: Any) -> dict[str, Any]:
@@ -46,6 +47,8 @@ class AxiTop(wiring.Component):  # type: ignore[type-arg]
         Clock, rising edge; reset, active low, synchronous.
     s_axis_*, m_axis_* : AXI4-Stream in and out
     s_axi_* : AXI4-Lite, with `registers`
+    s_load_* : AXI4-Stream of 8 bits, without `registers` where weights are loaded
+        One packet is all contents, see :func:`mubinn.hw.loadable_memory.contents`.
     """
 
     aclk: Any
@@ -57,11 +60,15 @@ class AxiTop(wiring.Component):  # type: ignore[type-arg]
         self.core = core
         self.reader = FrameReader(core.i.payload.shape(), width, per_step)
         self.writer = FrameWriter(core.o.payload.shape(), width)
-        self.lite = AxiLite(CONTROL) if registers else None
+        self.loader = Loader(core.plans) if "load" in core.signature.members else None
+        known = CONTROL | (LOADING if self.loader else {})
+        self.lite = AxiLite(known) if registers else None
         members: dict[str, Any] = {"aclk": In(1), "aresetn": In(1)}
         ports = {"s_axis": stream_members(width, In), "m_axis": stream_members(width, Out)}
         if self.lite is not None:
             ports["s_axi"] = lite_members(self.lite.address_width)
+        elif self.loader is not None:
+            ports["s_load"] = stream_members(BYTE, In)
         for prefix, signals in ports.items():
             members |= {f"{prefix}_{name}": member for name, member in signals.items()}
         super().__init__(members)
@@ -80,6 +87,8 @@ class AxiTop(wiring.Component):  # type: ignore[type-arg]
         wiring.connect(m, self.core.o, self.writer.i)
         self._streams(m, control)
         self._watch(m, control)
+        if self.loader is not None:
+            self._load(m, self.loader)
         if self.lite is None:
             m.d.comb += control.command.start.eq(1)
         else:
@@ -118,6 +127,31 @@ class AxiTop(wiring.Component):  # type: ignore[type-arg]
             control.result.eq(results.valid & results.ready & ends),
             control.sending.eq(self.writer.o.valid | results.valid),
             control.fault.eq(self.reader.fault),
+        ]
+
+    def _load(self, m: Module, loader: Loader) -> None:
+        """Connect what fills the memories; it is not forgotten with a window."""
+        m.submodules.loader = loader
+        m.d.comb += self.core.load.eq(loader.o)
+        if self.lite is None:
+            m.d.comb += [
+                loader.i.payload.data.eq(self._port("s_load_tdata")),
+                loader.i.payload.last.eq(self._port("s_load_tlast")),
+                loader.i.valid.eq(self._port("s_load_tvalid")),
+                self._port("s_load_tready").eq(loader.i.ready),
+            ]
+            return
+        m.submodules.split = split = FrameWriter(data.StructLayout({"word": DATA}), BYTE)
+        load, loading = self.lite.write.load, self.lite.write.loading
+        m.d.comb += [
+            split.i.valid.eq(load.valid),
+            split.i.payload.word.eq(load.data),
+            self.lite.hold.eq(~split.i.ready),
+            loader.i.valid.eq(split.o.valid),
+            loader.i.payload.data.eq(split.o.payload.data),
+            split.o.ready.eq(1),
+            loader.restart.eq(loading.valid & loading.data[0]),
+            self.lite.read.loading.eq(loader.loaded),
         ]
 
     def _registers(self, m: Module, control: AxiControl, lite: AxiLite) -> None:

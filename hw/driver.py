@@ -90,6 +90,22 @@ class Driver:
         """Return the clock cycles of the last window."""
         return self.read("cycles")
 
+    def load(self, contents: bytes) -> None:
+        """Load the weights, before any window: the bytes of the folder's load.hex.
+
+        Raises
+        ------
+        AcceleratorError
+            If the contents are those of another accelerator.
+        """
+        self.port.write(self.registers["loading"]["offset"], 1)
+        register = self.registers["load"]["offset"]
+        for start in range(0, len(contents), 4):
+            word = int.from_bytes(contents[start : start + 4], "little")
+            self.port.write(register, word)
+        if not self.read("loading") & 1:
+            raise AcceleratorError(f"{len(contents)} bytes are not all contents.")
+
     def run(self, window: Iterable[Sequence[int]]) -> dict[str, Any]:
         """Send a window and return its result; see :meth:`pack` and :meth:`unpack`."""
         self.port.send(self.pack(window))

@@ -56,6 +56,8 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
     Parameters
     ----------
     plan : LayerPlan
+    memories : LayerMemories, optional
+        In place of those with contents.
     trace : bool
         Record every intermediate of each cell, see :class:`mubinn.hw.layer_trace.LayerTrace`.
 
@@ -76,8 +78,11 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
     result: Any
     stepped: Any
 
-    def __init__(self, plan: LayerPlan, *, trace: bool = False) -> None:
+    def __init__(
+        self, plan: LayerPlan, *, memories: LayerMemories | None = None, trace: bool = False
+    ) -> None:
         self.plan = plan
+        self._memories = memories
         self._trace = trace
         layer = plan.layer
         planes = data.ArrayLayout
@@ -104,7 +109,7 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
         cells = [LstmCell(plan, trace=self._trace) for _ in range(plan.engines)]
         for e, cell in enumerate(cells):
             m.submodules[f"engine_{e}" if plan.engines > 1 else "engine"] = cell
-        m.submodules.memories = memories = LayerMemories(plan)
+        m.submodules.memories = memories = self._memories or LayerMemories(plan)
         m.submodules.sequencer = sequencer = Sequencer(plan)
         m.submodules.select = select = OperandSelect(plan)
         m.d.comb += [select.at.eq(sequencer.at), memories.address.eq(sequencer.at)]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Const
+from amaranth.hdl import Const, Shape
 from amaranth.lib import data
 
 from mubinn.golden.layer_plan import LayerPlan
@@ -44,6 +44,8 @@ def constant_memories(plan: LayerPlan) -> Iterator[tuple[str, list[int]]]:
         layout = data.ArrayLayout(beat_layout(plan)["h_offset"].shape, plan.engines)
         found.append(("m_h_offset", layout, rows.tolist()))
     for name, layout, words in found:
+        if not Shape.cast(layout).width:
+            continue
         yield name, [_integer(layout, word) for word in words]
 
 

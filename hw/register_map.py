@@ -87,3 +87,19 @@ CONTROL: dict[str, Register] = {
     "steps": Register(0x14, Access.READ, "steps of the window under way, or of the last one"),
 }
 """What every build has."""
+
+LOADING: dict[str, Register] = {
+    "load": Register(
+        0x18,
+        Access.WRITE,
+        "the next four bytes of the memories' contents, lowest first; bytes beyond the last are "
+        "ignored",
+    ),
+    "loading": Register(
+        0x1C,
+        Access.BOTH,
+        "loading; written 1, it starts again with the first byte",
+        {"loaded": Bits(0, 1, "all contents have been written")},
+    ),
+}
+"""What builds have besides whose weights are loaded."""

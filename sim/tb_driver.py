@@ -1,7 +1,7 @@
 """Bench of the driver: the calls that a user makes, against the accelerator's ports.
 
-The stimulus holds ``about`` (JSON, as bytes), windows ``x`` [windows, T, features], and the fields
-of their results by name, after ``result_``.
+The stimulus holds ``about`` (JSON, as bytes), ``contents`` (bytes) where weights are loaded,
+windows ``x`` [windows, T, features], and the fields of their results by name, after ``result_``.
 """
 
 import json
@@ -11,7 +11,7 @@ import cocotb
 from cocotb.task import bridge, resume
 from cocotbext.axi import AxiStreamFrame
 
-from mubinn.hw.driver import Driver
+from mubinn.hw.driver import AcceleratorError, Driver
 from mubinn.sim.axi_ports import Ports, reset_ports
 from mubinn.sim.bench import load_stimulus
 
@@ -41,7 +41,20 @@ async def used(dut: Any) -> None:
     about = json.loads(bytes(stimulus["about"]))
     wanted = {k.removeprefix("result_"): v for k, v in stimulus.items() if k[:7] == "result_"}
     port = SimPort(await reset_ports(dut))
+    if "contents" in stimulus:
+        await bridge(_load)(port, about, bytes(stimulus["contents"]))
     await bridge(_session)(port, about, stimulus["x"].tolist(), wanted)
+
+
+def _load(port: SimPort, about: Any, contents: bytes) -> None:
+    """Load in part, which is told, then wholly."""
+    driver = Driver(port, about)
+    try:
+        driver.load(contents[:-5])
+    except AcceleratorError:
+        driver.load(contents)
+    else:
+        raise AssertionError("a part of the contents was taken for all of them")
 
 
 def _session(port: SimPort, about: Any, windows: list[Any], wanted: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 """What is put on an FPGA: a model's accelerator behind narrow AXI4-Streams."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from mubinn.golden.lstm_model import QuantizedModel
 from mubinn.hw.accelerator import Accelerator
@@ -32,14 +33,20 @@ class FpgaDesign:
         return max(self.core.cycles_per_window(steps), steps * self.beats_per_step)
 
 
-def fpga_design(
-    model: QuantizedModel, *, lanes: int | None = None, units: int = 1, width: int = 8
-) -> FpgaDesign:
+def fpga_design(model: QuantizedModel, *, width: int = 8, **options: Any) -> FpgaDesign:
     """Return the accelerator of a model behind AXI4-Streams of `width` bits, without registers.
 
     The wide ports of the core would not fit the pins of a package; in bytes, clock, reset and both
-    streams take 24 pins.
+    streams take 24 pins, and 11 more where weights are loaded.
+
+    Parameters
+    ----------
+    model : QuantizedModel
+    width : int
+        Bits of TDATA.
+    options
+        Of :class:`mubinn.hw.accelerator.Accelerator`: ``lanes``, ``units``, ``loadable``.
     """
-    top = accelerator_top(model, width=width, registers=False, lanes=lanes, units=units)
+    top = accelerator_top(model, width=width, registers=False, **options)
     core, beats = top.core, top.reader.beats * top.reader.per_step
     return FpgaDesign(SynthJob(to_verilog(top, TOP), TOP), core, beats)

@@ -10,6 +10,7 @@ from mubinn.golden.sample_format import SampleFormat
 from mubinn.hw.axi_accelerator import accelerator_top
 from mubinn.hw.driver import Driver
 from mubinn.hw.interface import interface
+from mubinn.hw.loadable_memory import contents
 from mubinn.sim.runner import simulate
 from mubinn.sim.toolchain import icarus_available
 
@@ -18,6 +19,7 @@ WIDTH = 24
 CASES = {
     "engines": ({"levels": (2, 1), "classes": 3, "readout": "mean"}, {"units": 4}),
     "samples": ({"levels": (2, 2), "readout": "last"}, {"sample_width": WIDTH, "width": 16}),
+    "loaded": ({"levels": (2, 2), "depth": 2}, {"loadable": True, "lanes": 5}),
     "words": ({"levels": (1, 2), "readout": "last"}, {"lanes": 3}),
 }
 
@@ -78,6 +80,10 @@ def test_a_driver_runs_a_model(random_model, case):
     model = random_model(features=5, hidden=3, **about)
     design = accelerator_top(model, **options)
     stimulus = stimulus_of(model, design, 2, 3)
+    if options.get("loadable"):
+        loaded = contents(design.core.plans)
+        assert len(loaded) % 4
+        stimulus["contents"] = np.frombuffer(loaded, np.uint8)
     result = simulate(
         design, top="axi", bench="mubinn.sim.tb_driver", stimulus=stimulus, simulator=QUICK
     )
