@@ -1,0 +1,66 @@
+"""The merged cell: its units, its schedule, and the figures that are made of them."""
+
+import numpy as np
+import pytest
+
+from mubinn.cli import bench_delay
+from mubinn.golden.errors import MubinnError
+from mubinn.golden.levels import Levels
+from mubinn.golden.quantize import quantize
+from mubinn.hw.sum_of_words import SumOfWords
+from mubinn.sim.evaluate import evaluate_unit
+from mubinn.synth.merged_cell import merged_layer, merged_schedule, merged_units
+
+
+def test_units_are_those_of_the_layer(random_float):
+    layer = merged_layer(random_float(0, hidden=6), 3, 2)
+    units = merged_units(layer)
+    merged = dict(units["merged"].parameters)
+    assert [part["name"] for part in merged["parts"]] == ["x", "h"]
+    assert [part["lanes"] for part in merged["parts"]] == [layer.features, 6]
+    assert {unit.kind for unit in units.values()} == {
+        "MergedDot",
+        "ThresholdSearch",
+        "CodeTable",
+        "SumOfWords",
+    }
+    assert len({unit.key for unit in units.values()}) == len(units)
+
+
+def test_free_scales_are_refused(random_float):
+    windows = np.random.default_rng(0).normal(size=(12, 20, 5))
+    model = quantize(random_float(0, hidden=6), Levels.of(2, 2), windows)
+    with pytest.raises(MubinnError, match="do not merge to one sum"):
+        merged_units(model.with_datapath("threshold").layers[0])
+
+
+def test_schedule_uses_each_unit_as_often_as_a_cell_does():
+    delays = {"merged": 1000.0, "search": 100.0, "fc": 7.0, "ig": 9.0}
+    delays |= {"sum_c": 3.0, "search_c": 2.0, "table_h": 1.0}
+    assert merged_schedule().cell_delay(delays) == 4 * 1100 + 9 + 3 + 2 + 1
+
+
+@pytest.mark.parametrize("width", [1, 5, 12])
+def test_sum_of_words(width):
+    low, high = -(1 << width - 1), (1 << width - 1) - 1
+    random = np.random.default_rng(1)
+    a, b = random.integers(low, high, (2, 100), endpoint=True)
+    got = evaluate_unit(SumOfWords(width), {"a": a, "b": b})["sum"]
+    np.testing.assert_array_equal(got, (a + b - low) % (1 << width) + low)
+
+
+@pytest.mark.campaign
+def test_bench_delay_reaches_what_it_states(tmp_path, monkeypatch):
+    monkeypatch.setenv("MUBINN_CACHE", str(tmp_path))
+    result = bench_delay.bench_delay()
+    values = {figure["name"]: figure["value"] for figure in result["figures"]}
+    about = result["parameters"]
+    for name in ("3_3", "1_1"):
+        serial = about["serial_ns_fp"] / about[f"serial_ns_{name}"]
+        assert values[f"serial_fp_over_{name}"] == pytest.approx(serial)
+        cost = {
+            key: about[f"area_um2_{key}"] * about[f"period_ps_{key}"] * about[f"cycles_{key}"]
+            for key in ("fp", name)
+        }
+        assert values[f"equal_area_fp_over_{name}"] == pytest.approx(cost["fp"] / cost[name])
+    assert values["serial_fp_over_3_3"] >= 100
