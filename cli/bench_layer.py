@@ -25,12 +25,15 @@ SPEED_GOAL = 300_000
 
 
 def bench_layer(
-    model: FloatModel | None = None, steps: int = 8, speed_steps: int | None = None
+    model: FloatModel | None = None,
+    steps: int = 8,
+    speed_steps: int | None = None,
+    simulator: str = "verilator",
 ) -> dict[str, Any]:
     """Return cycles per step at (1,1) and (3,3), and cycles simulated in a second at (3,3).
 
-    One level-pair product a cycle over all lanes, one unit. The cycles are those of a simulation on
-    Verilator in which the layer, its classifier included, is held to the bit-true model, value by
+    One level-pair product a cycle over all lanes, one unit. The cycles are those of a simulation in
+    which the layer, its classifier included, is held to the bit-true model, value by
     value. The speed is that of the same layer without classifier and trace, cocotb attached, whose
     outputs are compared at every step.
 
@@ -42,6 +45,8 @@ def bench_layer(
         Steps of the two windows whose cycles are counted.
     speed_steps : int, optional
         Steps of the window that is timed; all of it by default.
+    simulator : str
+        Of all runs.
     """
     model = model or load_float(bundled(FLOAT_MODEL))
     eeg, name = open_eeg(None, features=model.features)
@@ -51,12 +56,14 @@ def bench_layer(
     for a, w in CONFIGS:
         made = quantize(model, Levels.of(a, w), calibration.astype(np.float64))
         plan = LayerPlan(made.lstm_layers[0], made.dense, readout=made.readout)
-        result = check_layer(made, input_codes(made, eeg.x, 2, steps)[0], classify=True)
+        codes = input_codes(made, eeg.x, 2, steps)[0]
+        result = check_layer(made, codes, classify=True, simulator=simulator)
         rows = GATE_ROWS * plan.layer.hidden + (made.classes if made.readout == "mean" else 0)
         goal = 1.05 * rows * plan.planes + 64
         cycles = int(result.outputs["cycles_per_step"])
         figures.append(_figure(f"cycles_per_step_{a}_{w}", cycles, "cycles", f"<= {goal:.0f}"))
-    speed = simulate_outputs(made, input_codes(made, eeg.x, 1, speed_steps)[0])
+    codes = input_codes(made, eeg.x, 1, speed_steps)[0]
+    speed = simulate_outputs(made, codes, simulator=simulator)
     rate = speed.cycles / speed.seconds
     figures.append(_figure("cycles_per_s", rate, "cycles/s", f">= {SPEED_GOAL}"))
     return {
@@ -67,6 +74,7 @@ def bench_layer(
         },
         "parameters": {
             "data": name,
+            "simulator": simulator,
             "features": plan.layer.features,
             "hidden": plan.layer.hidden,
             "classes": made.classes,
