@@ -46,8 +46,8 @@ class Graph:
         for tensor in self.constants.values():
             if tensor.data_location == onnx.TensorProto.EXTERNAL:
                 raise MubinnError(
-                    f"its tensor {tensor.name} lies in another file: export the model as one file, from "
-                    "PyTorch with external_data=False."
+                    f"its tensor {tensor.name} lies in another file: export the model as one file, "
+                    "from PyTorch with external_data=False."
                 )
 
     def constant(self, name: str) -> npt.NDArray[Any] | None:
