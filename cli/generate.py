@@ -50,6 +50,12 @@ from mubinn.cli.common import (
     metavar="BITS",
     help="With --target: take raw samples of so many bits in place of level bits.",
 )
+@click.option(
+    "--load-weights",
+    "loadable",
+    is_flag=True,
+    help="With --target: weights are loaded at run time.",
+)
 @datapath_option
 @json_option
 def generate(
@@ -60,6 +66,7 @@ def generate(
     units: int,
     width: int | None,
     samples: int | None,
+    loadable: bool,
     datapath: str | None,
     as_json: bool,
 ) -> None:
@@ -86,7 +93,9 @@ def generate(
     from mubinn.hw.generate import generate as files_of
 
     check_folder(output, PARAMETERS)
-    options = None if target is None else FolderOptions(target, lanes, units, samples, width)
+    options = (
+        None if target is None else FolderOptions(target, lanes, units, samples, loadable, width)
+    )
     loaded = open_quantized(model, datapath)
     started = time.perf_counter()
     with working("writing Verilog", as_json):

@@ -58,6 +58,7 @@ def synth_fpga(model: QuantizedModel, options: FpgaOptions, as_json: bool) -> No
             lanes=options.lanes,
             units=options.units,
             loadable=options.loadable,
+            single_port="ICESTORM_SPRAM" in target.resources,
             width=options.width,
         )
         result = implement(

@@ -16,8 +16,9 @@ from mubinn.hw.axi_accelerator import accelerator_top
 from mubinn.hw.axi_top import AxiTop
 from mubinn.hw.c_header import c_header
 from mubinn.hw.generate import PARAMETERS, describe
-from mubinn.hw.golden_vectors import golden_vectors, start_command
+from mubinn.hw.golden_vectors import commands, golden_vectors
 from mubinn.hw.interface import interface
+from mubinn.hw.loadable_memory import contents, without_contents
 from mubinn.hw.memory_files import memory_files
 
 TOP = "mubinn"
@@ -82,7 +83,7 @@ class FolderOptions:
     ----------
     target : str
         One of `FAMILIES`, or the name of a device of one, such as ``ecp5-25k``.
-    lanes, units, sample_width
+    lanes, units, sample_width, loadable
         Of :class:`mubinn.hw.accelerator.Accelerator`.
     width : int or None
         Bits of TDATA, by default the family's.
@@ -94,6 +95,7 @@ class FolderOptions:
     lanes: int | None = None
     units: int = 1
     sample_width: int | None = None
+    loadable: bool = False
     width: int | None = None
     windows: int = 3
     steps: int = 4
@@ -148,13 +150,22 @@ def accelerator_folder(model: QuantizedModel, options: FolderOptions) -> dict[st
         lanes=options.lanes,
         units=options.units,
         sample_width=options.sample_width,
+        loadable=options.loadable,
     )
-    files = {f"{TOP}.v": str(verilog.convert(top, name=TOP, emit_src=False))}
+    text = str(verilog.convert(top, name=TOP, emit_src=False))
+    files = {
+        f"{TOP}.v": without_contents(text, single_port=family.name == "ice40")
+        if options.loadable
+        else text
+    }
     about = _about(top, model, options)
     files |= memory_files(top.core)
     files |= golden_vectors(top, about["interface"], options.windows, options.steps)
+    loaded = contents(top.core.plans) if options.loadable else b""
+    if loaded:
+        files["load.hex"] = "".join(f"{byte:02x}\n" for byte in loaded)
     if family.registers:
-        files["writes.hex"] = start_command()
+        files["writes.hex"] = commands(loaded)
     values = _values(top, about, files, family)
     files["testbench.v"] = render("testbench.v", values)
     files[f"{TOP}.{family.suffix}"] = render(f"constraints.{family.suffix}", values)
@@ -176,6 +187,7 @@ def _about(top: AxiTop, model: QuantizedModel, options: FolderOptions) -> dict[s
         "lanes": options.lanes,
         "units": options.units,
         "sample_width": options.sample_width,
+        "weights": "loaded" if options.loadable else "initialised",
         "cycles_per_step": core.cycles_per_step,
         "cycles_per_window": {str(n): core.cycles_per_window(n) for n in (1, 320)},
         "interface": interface(top),
@@ -196,6 +208,7 @@ def _values(
 ) -> dict[str, Any]:
     """Return what the templates name."""
     inputs, outputs = (len(files[f"{n}.hex"].splitlines()) for n in ("input", "result"))
+    loads = len(files.get("load.hex", "").splitlines())
     ports = [
         (name, "input" if member.flow.name == "In" else "output", member.shape)
         for name, member in top.signature.members.items()
@@ -208,7 +221,12 @@ def _values(
         "inputs": inputs,
         "outputs": outputs,
         # Pauses on both sides make a run a few times as long as it would be without.
-        "limit": 1000 + 16 * (inputs + outputs) + 4 * inputs * about["cycles_per_step"],
+        "limit": 1000
+        + 16 * loads
+        + 16 * (inputs + outputs)
+        + 4 * inputs * about["cycles_per_step"],
+        "load_bytes": loads,
+        "stream_load": bool(loads and not top.lite),
         "registers": bool(about["interface"]["registers"]),
         "address_width": top.lite.address_width if top.lite else 0,
         "writes": len(files.get("writes.hex", "").splitlines()),

@@ -11,7 +11,7 @@ from mubinn.golden.lstm_model import INPUT_FRACTION, QuantizedModel
 from mubinn.golden.sample_format import SampleFormat
 from mubinn.hw.axi_top import AxiTop
 from mubinn.hw.driver import Driver
-from mubinn.hw.register_map import CONTROL
+from mubinn.hw.register_map import CONTROL, LOADING
 
 
 class _NoPort:
@@ -60,10 +60,21 @@ def golden_vectors(
     return {"input.hex": _beats(packets, width), "result.hex": _beats(results, width)}
 
 
-def start_command() -> str:
-    """Return the access to the registers that lets input in, as a line: address above data."""
-    control = CONTROL["control"]
-    return f"{control.offset << 32 | 1 << control.fields['start'].lowest:x}\n"
+def commands(loaded: bytes) -> str:
+    """Return the accesses to the registers before the first input, a line each: address above data.
+
+    Parameters
+    ----------
+    loaded : bytes
+        Contents of the memories, empty where they are initialised.
+    """
+    start = 1 << CONTROL["control"].fields["start"].lowest
+    writes = [(CONTROL["control"].offset, start)]
+    if loaded:
+        words = (loaded[k : k + 4] for k in range(0, len(loaded), 4))
+        data = [(LOADING["load"].offset, int.from_bytes(word, "little")) for word in words]
+        writes = [(LOADING["loading"].offset, 1), *data, *writes]
+    return "".join(f"{address << 32 | word:x}\n" for address, word in writes)
 
 
 def _windows(top: AxiTop, windows: int, steps: int) -> tuple[Ints, Ints]:

@@ -1,5 +1,6 @@
 """Weights that are loaded at run time: memories without contents, and what fills them."""
 
+import re
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
@@ -37,6 +38,25 @@ def load_layout(plans: list[LayerPlan]) -> data.StructLayout:
             "word": unsigned(BYTE * max(word_bytes(plan) for plan in plans)),
         }
     )
+
+
+def without_contents(verilog: str, *, single_port: bool = False) -> str:
+    """Return a design with loadable weights, M_w uninitialised.
+
+    Amaranth writes zeros as the contents of every memory; a single-port RAM of an FPGA has none.
+
+    Parameters
+    ----------
+    verilog : str
+    single_port : bool
+        Ask for the large single-port RAMs of an iCE40 UP5K, by the attribute that Yosys knows.
+    """
+    bare = re.sub(r"^ +m_w\[\d+\] = \d+'h0+;\n", "", verilog, flags=re.M)
+    if single_port:
+        bare = re.sub(
+            r"^( +)(reg \[\d+:0\] m_w )", r'\1(* ram_style = "huge" *) \2', bare, flags=re.M
+        )
+    return bare
 
 
 class LoadableMemories(LayerMemories):

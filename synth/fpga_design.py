@@ -6,6 +6,7 @@ from typing import Any
 from mubinn.golden.lstm_model import QuantizedModel
 from mubinn.hw.accelerator import Accelerator
 from mubinn.hw.axi_accelerator import accelerator_top
+from mubinn.hw.loadable_memory import without_contents
 from mubinn.synth.flow import SynthJob, to_verilog
 
 TOP = "mubinn"
@@ -33,7 +34,9 @@ class FpgaDesign:
         return max(self.core.cycles_per_window(steps), steps * self.beats_per_step)
 
 
-def fpga_design(model: QuantizedModel, *, width: int = 8, **options: Any) -> FpgaDesign:
+def fpga_design(
+    model: QuantizedModel, *, width: int = 8, single_port: bool = False, **options: Any
+) -> FpgaDesign:
     """Return the accelerator of a model behind AXI4-Streams of `width` bits, without registers.
 
     The wide ports of the core would not fit the pins of a package; in bytes, clock, reset and both
@@ -44,9 +47,14 @@ def fpga_design(model: QuantizedModel, *, width: int = 8, **options: Any) -> Fpg
     model : QuantizedModel
     width : int
         Bits of TDATA.
+    single_port : bool
+        Put weights that are loaded into the large single-port RAMs of an iCE40 UP5K.
     options
         Of :class:`mubinn.hw.accelerator.Accelerator`: ``lanes``, ``units``, ``loadable``.
     """
     top = accelerator_top(model, width=width, registers=False, **options)
     core, beats = top.core, top.reader.beats * top.reader.per_step
-    return FpgaDesign(SynthJob(to_verilog(top, TOP), TOP), core, beats)
+    text = to_verilog(top, TOP)
+    if options.get("loadable"):
+        text = without_contents(text, single_port=single_port)
+    return FpgaDesign(SynthJob(text, TOP), core, beats)

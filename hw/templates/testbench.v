@@ -41,7 +41,33 @@ module testbench;
     end
 {% endif %}
 
+{% if stream_load %}
+  // Weights come first, a byte a cycle.
+  localparam BYTES = {{ load_bytes }};
+  reg [7:0] contents [0:BYTES-1];
+  integer loaded = 0;
+  reg load_valid = 0;
+  reg [8:0] load_byte = 0;
+  wire load_ready;
+  wire filled = loaded == BYTES && !load_valid;
+  initial $readmemh("load.hex", contents);
+  always @(posedge aclk)
+    if (!load_valid || load_ready) begin
+      load_valid <= aresetn && loaded < BYTES;
+      if (aresetn && loaded < BYTES) begin
+        load_byte <= {loaded == BYTES - 1, contents[loaded]};
+        loaded = loaded + 1;
+      end
+    end
+{% else %}
+  wire filled = 1;
+{% endif %}
+
   {{ top }} dut (
+{% if stream_load %}
+    .s_load_tdata(load_byte[7:0]), .s_load_tlast(load_byte[8]),
+    .s_load_tvalid(load_valid), .s_load_tready(load_ready),
+{% endif %}
     .aclk(aclk),
     .aresetn(aresetn),
     .s_axis_tdata(beat[WIDTH-1:0]),
@@ -75,7 +101,7 @@ module testbench;
     cycles = cycles + 1;
     // An offer stays until it is taken; without one the data are unknown.
     if (!s_valid || s_ready) begin
-      if (aresetn && in < INPUTS && (fast || $random(seed) % 4 != 0)) begin
+      if (aresetn && filled && in < INPUTS && (fast || $random(seed) % 4 != 0)) begin
         s_valid <= 1;
         beat <= sent[in];
         in = in + 1;
