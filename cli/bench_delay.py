@@ -43,7 +43,6 @@ GOALS = {
     "equal_area_fp_over_3_3": ">= 470",
     "equal_area_fp_over_1_1": "",
 }
-PIPELINED = ("float_mult", "float_add", "merged", "search")
 
 
 class _Units:
@@ -147,6 +146,7 @@ def _about(name: str, serial: float, datapath: Datapath) -> dict[str, Any]:
         f"serial_ns_{name}": serial / 1000,
         f"period_ps_{name}": datapath.period_ps,
         f"area_um2_{name}": datapath.area_um2,
+        f"beside_um2_{name}": datapath.beside_um2,
         f"cycles_{name}": datapath.cycles,
         f"stages_{name}": ", ".join(f"{unit} {n}" for unit, n in datapath.stages.items()),
     }

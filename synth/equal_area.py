@@ -21,6 +21,8 @@ class Datapath:
     Attributes
     ----------
     period_ps, area_um2 : float
+    beside_um2 : float
+        Part of the area that is not pipelined.
     stages : dict of str to int
         By unit.
     cycles : int
@@ -29,6 +31,7 @@ class Datapath:
 
     period_ps: float
     area_um2: float
+    beside_um2: float
     stages: dict[str, int]
     cycles: int
 
@@ -73,5 +76,5 @@ def best_datapath(
         if len(chosen) == len(units):
             area = beside_um2 + sum(way.area_um2 for way in chosen.values())
             stages = {name: way.stages for name, way in chosen.items()}
-            found.append(Datapath(period, area, stages, cycles))
+            found.append(Datapath(period, area, beside_um2, stages, cycles))
     return min(found, key=lambda datapath: datapath.cost)

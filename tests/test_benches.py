@@ -20,6 +20,7 @@ QUICK = "icarus" if icarus_available() else "verilator"
 SIZES: dict[str, tuple[Any, ...]] = {
     "activation": ("tanh",),
     "bias_add": (3, 24, 10, 28),
+    "code_table": ((3, -2, 7, 0),),
     "float_activation": ("sigmoid",),
     "fixed_to_float": (40, 20),
     "float_to_fixed": (16, 8),
@@ -31,6 +32,7 @@ SIZES: dict[str, tuple[Any, ...]] = {
     "pointwise": (3, 3, 3, 3, True, False, True, False, 12, 18),
     "requantize": (24, 14, 12, 8),
     "scaling_mult": (9, 16),
+    "threshold_search": (8, ((0, -20, 30), (5, -7, 9))),
     "xnor_multiplier": (33,),
 }
 # Benches on disk that have a golden function, which those of sequenced designs have not.
