@@ -4,6 +4,7 @@ from typing import Any
 
 from mubinn.golden.lstm_model import QuantizedModel
 from mubinn.hw.accelerator import Accelerator
+from mubinn.hw.axi_stream import check_width
 from mubinn.hw.axi_top import AxiTop
 
 
@@ -22,6 +23,7 @@ def accelerator_top(
     options
         Of :class:`mubinn.hw.accelerator.Accelerator`: ``lanes``, ``units``, ``sample_width``.
     """
+    check_width(width)
     core = Accelerator(model, **options)
     per_step = 1 if core.encoder is None else model.features
     return AxiTop(core, width=width, per_step=per_step, registers=registers)
