@@ -6,6 +6,7 @@ the fewest registers in all are found by dynamic programming. The registers then
 netlist, and static timing of that, clock to Q, setup and their loads included, gives the period.
 """
 
+import re
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -13,8 +14,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from mubinn.golden.errors import MubinnError
-from mubinn.synth.cell_timing import LibraryTiming
-from mubinn.synth.liberty import Library
+from mubinn.synth.boolean import truth_table
+from mubinn.synth.cell_timing import CellTiming, LibraryTiming
+from mubinn.synth.liberty import LibertyCell, Library
+from mubinn.synth.liberty_tree import parse_group
 from mubinn.synth.sta import Net, analyse
 
 CLOCK: Net = "clock"
@@ -104,7 +107,7 @@ class _Netlist:
             counts.append(total)
         return counts
 
-    def staged(self, cuts: Sequence[float], register: str) -> tuple[dict[str, Any], int]:
+    def staged(self, cuts: Sequence[float], register: "_Register") -> tuple[dict[str, Any], int]:
         """Return the netlist with a register at every cut and at the outputs, and their count."""
         cells = {
             name: {"type": cell["type"], "connections": dict(cell["connections"])}
@@ -121,8 +124,7 @@ class _Netlist:
                 name = f"{net}@{k + 1}"
                 if name not in cells:
                     before = net if k == begin else f"{net}@{k}"
-                    ports = {"CK": [CLOCK], "D": [before], "Q": [name]}
-                    cells[name] = {"type": register, "connections": ports}
+                    cells[name] = register.place(before, name)
                     count += 1
             return net if begin == end else f"{net}@{end}"
 
@@ -163,19 +165,54 @@ def _best_cuts(times: Sequence[float], counts: Sequence[int], longest: float) ->
     return cuts[::-1]
 
 
-def _register(library: Library, timing: LibraryTiming) -> str:
-    """Return the smallest flip-flop with pins CK, D and Q and no other."""
-    plain = []
+@dataclass(frozen=True)
+class _Register:
+    """A flip-flop: its cell, its pins, and what ties clear and preset off."""
+
+    cell: str
+    clock: str
+    data: str
+    output: str
+    tied: tuple[tuple[str, str], ...]
+
+    def place(self, before: Net, after: Net) -> dict[str, Any]:
+        """Return the cell that registers net `before` as net `after`."""
+        pins: dict[str, list[Net]] = {pin: [value] for pin, value in self.tied}
+        pins |= {self.clock: [CLOCK], self.data: [before], self.output: [after]}
+        return {"type": self.cell, "connections": pins}
+
+
+def _as_register(cell: LibertyCell, timing: CellTiming) -> _Register | None:
+    """Return a cell as a register if it is a plain one, with clear or preset at most."""
+    clocks = {arc.pin for arcs in timing.launches.values() for arc in arcs}
+    if len(clocks) != 1 or len(timing.setups) != 1 or len(timing.launches) != 1:
+        return None
+    (clock,), (data,), (output,) = clocks, timing.setups, timing.launches
+    tied = {}
+    for group in parse_group(cell.text).of("ff"):
+        for kind in ("clear", "preset"):
+            names = [pin for pin in timing.loads if re.search(rf"\b{pin}\b", group.get(kind))]
+            table = truth_table(group.get(kind), 1)
+            if len(names) == 1 and table is not None:
+                tied[names[0]] = "1" if table[1] == 0b01 else "0"
+    if set(timing.loads) != {clock, data, *tied}:
+        return None
+    return _Register(cell.name, clock, data, output, tuple(tied.items()))
+
+
+def _register(library: Library, timing: LibraryTiming) -> _Register:
+    """Return the smallest flip-flop."""
+    found = []
     for cell in library.usable():
         if cell.is_flipflop and cell.area_um2 is not None:
-            known = timing.cell(cell.name)
-            if set(known.loads) == {"CK", "D"} and known.outputs == {"Q"}:
-                plain.append((cell.area_um2, cell.name))
-    if not plain:
+            register = _as_register(cell, timing.cell(cell.name))
+            if register is not None:
+                found.append((cell.area_um2, cell.name, register))
+    if not found:
         raise MubinnError(
-            "The library has no flip-flop with the pins CK, D and Q alone: pipelining needs one."
+            "The library has no flip-flop with one data input and one output: pipelining needs one."
         )
-    return min(plain)[1]
+    return min(found, key=lambda entry: entry[:2])[2]
 
 
 def pipelines(
