@@ -65,11 +65,11 @@ def bench_lut_cycles(
         "hidden": model.layers[0].hidden,
         "calibration": name,
         "datapath": "threshold",
-        "scale_form": "power-of-two",
+        "scale_form": "shift",
         "command": _commands()[-1],
     }
     for levels, goal in GOALS.items():
-        made = quantize(model, Levels.of(*levels), x, scale_form="power-of-two")
+        made = quantize(model, Levels.of(*levels), x, scale_form="shift")
         rows = {n: measure(made.with_datapath("threshold"), n, progress) for n in units}
         stem = "_".join(map(str, levels))
         for n, row in rows.items():

@@ -17,14 +17,19 @@ from mubinn.hw.unit import Register
 
 
 def plans(
-    model: QuantizedModel, lanes: int | None = None, units: int = 1, *, folded_bias: bool = True
+    model: QuantizedModel, lanes: int | None = None, units: int = 1, **options: Any
 ) -> list[LayerPlan]:
     """Return the plans of a model's layers; the last one has the classifier."""
     layers = model.lstm_layers
     top = len(layers) - 1
     return [
         LayerPlan(
-            layer, model.dense if k == top else None, lanes, units, folded_bias, model.readout
+            layer,
+            model.dense if k == top else None,
+            lanes,
+            units,
+            readout=model.readout,
+            **options,
         )
         for k, layer in enumerate(layers)
     ]
@@ -39,7 +44,7 @@ class Accelerator(wiring.Component):  # type: ignore[type-arg]
     Parameters
     ----------
     model : QuantizedModel
-    lanes, units, folded_bias
+    lanes, units, folded_bias, target
         Of every layer, see :class:`mubinn.golden.layer_plan.LayerPlan`.
     sample_width : int or None
         Bits of raw input samples, which are encoded on chip, see
@@ -78,10 +83,11 @@ class Accelerator(wiring.Component):  # type: ignore[type-arg]
         *,
         sample_width: int | None = None,
         folded_bias: bool = True,
+        target: str = "asic",
         loadable: bool = False,
     ) -> None:
         self.model = model
-        self.plans = plans(model, lanes, units, folded_bias=folded_bias)
+        self.plans = plans(model, lanes, units, folded_bias=folded_bias, target=target)
         self.memories = [LoadableMemories(plan) for plan in self.plans] if loadable else []
         stored: list[Any] = [*self.memories] or [None] * len(self.plans)
         self.layers = [

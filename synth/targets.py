@@ -61,6 +61,9 @@ class Target:
         By the name that nextpnr gives them, where it does.
     router : Router or None
         None: synthesis only.
+    network : str
+        What the hardware's adder networks are made for, the ``target`` of
+        :class:`mubinn.golden.layer_plan.LayerPlan`.
     clock_mhz : float
         What place and route aim at.
     """
@@ -71,6 +74,7 @@ class Target:
     resources: Mapping[str, Resource]
     router: Router | None
     clock_mhz: float
+    network: str = "lut4"
 
 
 LOGIC_ADVICE = "take fewer units, fewer lanes or the threshold datapath"
@@ -174,6 +178,7 @@ TARGETS: dict[str, Target] = {
             _XC7A35T,
             None,
             100.0,
+            network="xc7",
         ),
     )
 }
