@@ -123,9 +123,9 @@ def train(ctx: click.Context, /, data: Path | None, as_json: bool, **options: An
 
     \b
     The bundled models were made by:
-      mubinn train eeg_eegmmidb_eyes.npz -o eeg_float.safetensors
+      mubinn train eeg_eegmmidb_eyes.npz -o train/data/eeg_float.safetensors
       mubinn train eeg_eegmmidb_eyes.npz --method mubinn2 --levels 3,3 \\
-          --scale-form power-of-two --float-model eeg_float.safetensors -o eeg_3_3.mubinn
+          --float-model train/data/eeg_float.safetensors -o train/data/eeg_3_3.mubinn
     Your own recording, resumed where it was stopped:
       mubinn train x.npy --labels y.npy --checkpoint-dir run -o my.safetensors
     All folds, two seeds, three level pairs, then tables and pictures of them:
