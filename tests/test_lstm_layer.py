@@ -14,31 +14,30 @@ from mubinn.sim.toolchain import icarus_available
 
 SIMULATOR = "icarus" if icarus_available() else "verilator"
 CONFIGURATIONS = {
-    "one level, one cell": ({"levels": (1, 1), "features": 3, "hidden": 1}, {}),
     "all levels different, scales per row, bias in levels": (
         {
-            "levels": Levels(x=4, w=2, h=3, c=1, gate=2, b=5),
+            "levels": Levels(x=3, w=2, h=1, c=2, gate=1, b=4),
             "features": 7,
-            "hidden": 3,
+            "hidden": 2,
             "per_row": True,
         },
-        {"units": 3, "classify": True, "folded_bias": False},
-    ),
-    "paper's literal form": (
-        {"levels": (2, 3), "offsets": False, "features": 2, "hidden": 5},
-        {"folded_bias": False},
+        {"units": 4, "classify": True, "folded_bias": False},
+        "figure3",
     ),
     "two engines, a dummy cell and a dummy class, readout last": (
         {"levels": (1, 2), "features": 5, "hidden": 3, "readout": "last"},
         {"units": 5, "classify": True},
+        "threshold",
     ),
     "three engines, words of three, one cell and one class missing": (
         {"levels": (1, 1), "features": 5, "hidden": 5, "classes": 5},
         {"units": 3, "lanes": 3, "classify": True},
+        "threshold",
     ),
     "words of four, three of four pairs at once": (
         {"levels": (2, 2), "features": 5, "hidden": 3},
         {"units": 3, "lanes": 4, "classify": True},
+        "threshold",
     ),
 }
 
@@ -51,9 +50,9 @@ def inputs(model, windows, steps, seed=0):
 
 @pytest.mark.parametrize("name", CONFIGURATIONS)
 def test_layer_equals_bit_true_model(random_model, name):
-    made, how = CONFIGURATIONS[name]
-    model = random_model(seed=5, **made)
-    result = check_layer(model, inputs(model, 3, 4), pause=0.4, simulator=SIMULATOR, **how)
+    made, how, datapath = CONFIGURATIONS[name]
+    model = random_model(seed=5, **made).with_datapath(datapath)
+    result = check_layer(model, inputs(model, 3, 3), pause=0.4, simulator=SIMULATOR, **how)
     assert result.tests == 2
     assert int(result.outputs["windows"]) == 3
 
@@ -106,7 +105,7 @@ def test_no_parallelism_is_refused(random_model, how):
 
 
 def test_a_flipped_weight_is_found_with_its_place(random_model):
-    made = CONFIGURATIONS["one level, one cell"][0]
+    made = {"levels": (1, 1), "features": 3, "hidden": 1}
     model, other = (random_model(seed=5, **made) for _ in range(2))
     bits = other.layers[0].wx.bits.copy()
     bits[0, 2, 1] ^= 1
