@@ -46,7 +46,7 @@ def test_the_best_units_count(random_float, monkeypatch):
 
     def synthesized(job, commands, files):
         assert commands[-1] == "synth_xilinx -family xc7 -noiopad -flatten -top lstm_layer"
-        return counted(luts[asked[-1]])
+        return counted(luts[asked[-1]] - luts[asked[-1]] // 10, LUT6_2=luts[asked[-1]] // 10)
 
     monkeypatch.setattr(bench, "synthesize_cells", synthesized)
     model = random_float(features=3, hidden=2)
@@ -61,6 +61,7 @@ def test_the_best_units_count(random_float, monkeypatch):
         best = min(rows, key=rows.get)
         product = rows[best]
         assert figures[f"lut_cycles_{stem}"]["value"] == product
+        assert parameters[f"luts_with_two_outputs_{stem}_units_{best}"] == luts[best] // 10
         assert (parameters[f"luts_{stem}"], parameters[f"units_{stem}"]) == (luts[best], best)
         assert figures[f"ratio_{stem}"]["value"] == 491 * 25809 / product
         assert figures[f"ratio_{stem}"]["goal"] == f">= {goal}"
