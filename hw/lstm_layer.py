@@ -51,7 +51,7 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
     given as soon as the last gate's products are under way. A step's output is offered
     ``gate_beats + L + 2`` cycles after its input was taken; a step goes on without its consumer
     up to the last row of the next one. With a classifier, its result is offered
-    ``class_beats + 5`` cycles after the output of the window's last step.
+    ``class_beats + GateSums.latency(plan) + 2`` cycles after the output of its last step.
 
     Parameters
     ----------
