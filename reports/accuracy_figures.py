@@ -32,7 +32,8 @@ def accuracy_pictures(found: Sequence[Group]) -> dict[str, bytes]:
 def accuracy_figure(found: Sequence[Group], methods: Sequence[str]) -> Figure:
     """Return bars of the methods over (A, W), the float model as a line, the paper's as marks.
 
-    Error bars are the standard deviation over the folds. Variants are left to the tables.
+    Error bars are the standard deviation over the folds. A bar says how many folds it is of where
+    others have more. Variants are left to the tables.
     """
     figure = Figure(figsize=(8.4, 4.2), layout="constrained", facecolor=LIGHT.paper)
     axis = figure.subplots()
@@ -40,13 +41,14 @@ def accuracy_figure(found: Sequence[Group], methods: Sequence[str]) -> Figure:
     bars = [group for group in plain if group.method in methods]
     pairs = sorted({group.pair for group in bars}, key=lambda pair: (pair[0] or 0, pair[1] or 0))
     methods = [method for method in methods if any(group.method == method for group in bars)]
+    most = max((len(group.by_fold) for group in plain), default=0)
     for k, method in enumerate(methods):
         own = [group for group in bars if group.method == method]
         places = [
             pairs.index(group.pair) + (k - (len(methods) - 1) / 2) * 0.8 / len(methods)
             for group in own
         ]
-        _bars(axis, places, own, 0.8 / len(methods), method)
+        _bars(axis, places, own, 0.8 / len(methods), method, most)
     values = [value for group in bars for value in _ends(group)]
     for group in plain:
         if group.method == "float":
@@ -75,7 +77,12 @@ def _ends(group: Group) -> tuple[float, float]:
 
 
 def _bars(
-    axis: Axes, places: Sequence[float], own: Sequence[Group], width: float, method: str
+    axis: Axes,
+    places: Sequence[float],
+    own: Sequence[Group],
+    width: float,
+    method: str,
+    most: int,
 ) -> None:
     means = [group.mean for group in own]
     axis.bar(
@@ -87,9 +94,11 @@ def _bars(
         error_kw={"ecolor": LIGHT.ink, "lw": 1, "capsize": 3},
         label=TITLES[method],
     )
-    for place, mean in zip(places, means, strict=True):
+    for place, group in zip(places, own, strict=True):
+        folds = len(group.by_fold)
+        few = "" if folds == most else f"\n{folds} fold{'s' * (folds > 1)} of {most}"
         axis.annotate(
-            f"{mean:.1f}",
+            f"{group.mean:.1f}{few}",
             (place, 0.02),
             xycoords=("data", "axes fraction"),
             ha="center",

@@ -100,6 +100,8 @@ def test_pictures_are_the_same_bytes_each_time(found):
     figure = accuracy_figure(found, FIGURES["figure5"])
     heights = [bar.get_height() for bar in figure.axes[0].patches]
     assert heights == pytest.approx([81.5, 80, 242 / 3])
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == ["81.5\n1 fold of 2", "80.0\n1 fold of 2", "80.7"]
 
 
 @pytest.mark.parametrize(
