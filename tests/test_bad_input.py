@@ -197,14 +197,14 @@ def test_a_failure_while_writing_leaves_the_old_folder(folder, monkeypatch):
 
     target = folder / "made"
     common.write_folder(target, {"parameters.json": "old"}, "parameters.json")
-    kept = common.Path.write_text
+    kept = common.Path.write_bytes
 
-    def full(self, text, *more, **extra):
+    def full(self, content):
         if self.name == "second":
             raise OSError(28, "No space left on device")
-        return kept(self, text, *more, **extra)
+        return kept(self, content)
 
-    monkeypatch.setattr(common.Path, "write_text", full)
+    monkeypatch.setattr(common.Path, "write_bytes", full)
     before = sorted(folder.rglob("*"))
     with pytest.raises(MubinnError, match="no space left on device; give another path"):
         common.write_folder(target, {"parameters.json": "new", "second": ""}, "parameters.json")
