@@ -107,8 +107,8 @@ class Group:
         (A, W); two None for float.
     mean : float
         Over all runs, in percent.
-    spread : float
-        Standard deviation over the folds' means, in percentage points; 0 for one fold.
+    spread : float or None
+        Standard deviation over the folds' means, in percentage points; None for one fold.
     by_fold : dict of int to float
         Mean of each fold, in percent.
     runs : int
@@ -125,7 +125,7 @@ class Group:
     variant: str
     pair: tuple[int | None, int | None]
     mean: float
-    spread: float
+    spread: float | None
     by_fold: Mapping[int, float]
     runs: int
     bit_true: bool
@@ -193,7 +193,7 @@ def _group(runs: Sequence[Run], floats: Mapping[tuple[str, int, int], float]) ->
         variant=first.variant,
         pair=first.pair,
         mean=float(np.mean([100 * run.accuracy for run in runs])),
-        spread=float(np.std(list(means.values()), ddof=1)) if len(means) > 1 else 0.0,
+        spread=float(np.std(list(means.values()), ddof=1)) if len(means) > 1 else None,
         by_fold=means,
         runs=len(runs),
         bit_true=first.bit_true_accuracy is not None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from math import nan
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -21,10 +22,12 @@ _ROOM = 2.0
 
 
 def accuracy_pictures(found: Sequence[Group]) -> dict[str, bytes]:
-    """Return every picture as PNG and SVG, by file name."""
+    """Return PNG and SVG by file name; a picture without runs of its methods is left out."""
+    plain = {group.method for group in found if not group.variant}
     return {
         f"{name}.{kind}": drawn(partial(accuracy_figure, found, methods), name, kind)
         for name, methods in FIGURES.items()
+        if plain & set(methods)
         for kind in ("png", "svg")
     }
 
@@ -73,7 +76,8 @@ def accuracy_figure(found: Sequence[Group], methods: Sequence[str]) -> Figure:
 
 
 def _ends(group: Group) -> tuple[float, float]:
-    return group.mean - group.spread, group.mean + group.spread
+    spread = group.spread or 0.0
+    return group.mean - spread, group.mean + spread
 
 
 def _bars(
@@ -89,7 +93,7 @@ def _bars(
         places,
         means,
         width * 0.92,
-        yerr=[group.spread for group in own],
+        yerr=[nan if group.spread is None else group.spread for group in own],
         color=_COLOURS[method],
         error_kw={"ecolor": LIGHT.ink, "lw": 1, "capsize": 3},
         label=TITLES[method],
