@@ -49,7 +49,8 @@ class RowPlan:
         The bias of a row is stored as sign and magnitude; otherwise, as Figure 3 draws it, as
         level bits in M_B and scales in M_s.
     target : str
-        What the hardware is made of: ``"asic"`` cells, or an FPGA's ``"lut4"`` or ``"xc7"``.
+        What the hardware is made of: ``"asic"`` cells, or an FPGA's ``"lut4"`` or ``"xc7"``;
+        ``"xc7-plain"`` is the last without instances of its cells, for simulation.
     """
 
     layer: QuantizedLayer
@@ -77,7 +78,7 @@ class RowPlan:
     @property
     def network(self) -> str:
         """Kind of the adder networks: four-input LUTs take that of standard cells."""
-        return "xc7" if self.target == "xc7" else "asic"
+        return self.target if self.target.startswith("xc7") else "asic"
 
     # Levels and parallelism.
 

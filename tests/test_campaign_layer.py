@@ -40,7 +40,7 @@ def windows_of(count):
         ("3,3", "icarus", 1, "figure3", "asic"),
         ("1,1", "verilator", WINDOWS, "threshold", "asic"),
         ("3,3", "verilator", WINDOWS, "threshold", "asic"),
-        ("3,3", "verilator", WINDOWS, "threshold", "xc7"),
+        ("3,3", "verilator", WINDOWS, "threshold", "xc7-plain"),
         ("2,4", "verilator", WINDOWS, "threshold", "lut4"),
         ("5,5", "verilator", WINDOWS, "threshold", "asic"),
     ],

@@ -325,8 +325,11 @@ def test_interruption_ends_cleanly(float_file, tmp_path):
     os.mkfifo(fifo)
     before = set(tmp_path.iterdir())
     args = ["quantize", float_file, "--levels", "1,1", "--data", fifo, "-o", out]
+    # A shell has what runs in the background ignore interrupts, and this would inherit it.
+    heeds = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    program = [*PROGRAM[:-1], heeds + PROGRAM[-1]]
     process = subprocess.Popen(
-        [*PROGRAM, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*program, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     # Opening the other end waits until the command opens it; a signal before its read may be lost.
     with fifo.open("wb"):

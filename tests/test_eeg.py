@@ -192,7 +192,7 @@ def test_prepare_refuses_bad_windows():
         prepare(x)
     with pytest.raises(MubinnError, match="Decimation 33"):
         prepare(synthetic_eeg(20, steps=32).x, decimate=33)
-    with pytest.raises(MubinnError, match="'subject' is unknown"):
+    with pytest.raises(MubinnError, match="needs to know whose window each is"):
         prepare(synthetic_eeg(20).x, normalise="subject")
 
 
