@@ -64,27 +64,10 @@ class QuantizedGru(RecurrentLayer):
     def __post_init__(self) -> None:
         """Validate that the parts fit; raise `MubinnError`."""
         check_datapath(self.datapath)
-        rows = self.wx.rows
-        if rows % 4 or self.wx.bits.ndim != 3 or self.wh.bits.shape[1:] != (rows, rows // 4):
-            raise MubinnError(
-                f"weights of shapes {self.wx.bits.shape} and {self.wh.bits.shape} "
-                "are not (W, 4H, I) and (W, 4H, H): check the model file."
-            )
-        if self.wx.levels != self.wh.levels:
-            raise MubinnError("input and recurrent weights have different level counts.")
-        if self.b.bits.shape[1:] != (rows,) or self.b.fraction != self.z_fraction:
-            raise MubinnError(
-                f"the bias does not have {rows} rows of {self.z_fraction} fraction bits."
-            )
-        if tuple(self.gates) != GRU_GATES or len({q.levels for q in self.gates.values()}) != 1:
-            raise MubinnError("the gates are not z, r, n with one level count.")
+        self.check_parts(GRU_GATES)
         if self.x.offset.shape not in ((), (self.features,)) or self.h.offset.ndim:
             raise MubinnError("the offset of x or h has more numbers than a GRU can take.")
-        for name, quantizer in self.gates.items():
-            if quantizer.offset.ndim or quantizer.fraction > self.formats.y_fraction:
-                raise MubinnError(
-                    f"the scales of gate {name} are finer than the activation's output."
-                )
+        self.check_gates()
         if self.x.fraction > INPUT_FRACTION:
             raise MubinnError("the scales of x are finer than the numbers they encode.")
         unused = (self.wx.row_scales[self._rows("nh")], self.wh.row_scales[self._rows("nx")])

@@ -64,28 +64,11 @@ class QuantizedLstm(RecurrentLayer):
     def __post_init__(self) -> None:
         """Validate that the parts fit; raise `MubinnError`."""
         check_datapath(self.datapath)
-        rows = self.wx.rows
-        if rows % 4 or self.wx.bits.ndim != 3 or self.wh.bits.shape[1:] != (rows, rows // 4):
-            raise MubinnError(
-                f"weights of shapes {self.wx.bits.shape} and {self.wh.bits.shape} "
-                "are not (W, 4H, I) and (W, 4H, H): check the model file."
-            )
-        if self.wx.levels != self.wh.levels:
-            raise MubinnError("input and recurrent weights have different level counts.")
-        if self.b.bits.shape[1:] != (rows,) or self.b.fraction != self.z_fraction:
-            raise MubinnError(
-                f"the bias does not have {rows} rows of {self.z_fraction} fraction bits."
-            )
-        if tuple(self.gates) != GATES or len({q.levels for q in self.gates.values()}) != 1:
-            raise MubinnError("the gates are not f, i, g, o with one level count.")
+        self.check_parts(GATES)
         for name, size in (("x", self.features), ("h", self.hidden), ("c", 1)):
             if getattr(self, name).offset.shape not in ((), (size,)):
                 raise MubinnError(f"the offset of {name} is neither one number nor {size}.")
-        for name, quantizer in self.gates.items():
-            if quantizer.offset.ndim or quantizer.fraction > self.formats.y_fraction:
-                raise MubinnError(
-                    f"the scales of gate {name} are finer than the activation's output."
-                )
+        self.check_gates()
         if self.h.fraction > self.h_raw_fraction or self.x.fraction > INPUT_FRACTION:
             raise MubinnError("the scales of x or h are finer than the numbers they encode.")
         check_layer(self)

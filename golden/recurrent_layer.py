@@ -1,7 +1,9 @@
 """What every recurrent layer in level bits shares: the sums z of Eq. (1)-(4), their formats."""
 
+from collections.abc import Mapping
 from functools import cached_property
 
+from mubinn.golden.errors import MubinnError
 from mubinn.golden.fixed import Ints
 from mubinn.golden.formats import Formats
 from mubinn.golden.scales import LevelTensor, Quantizer
@@ -15,6 +17,7 @@ class RecurrentLayer:
     Attributes
     ----------
     x, h : Quantizer
+    gates : mapping of gate name to Quantizer
     wx : LevelTensor, bits uint8 [W, R, I]
         R rows, row-major by gate: gate * H + cell.
     wh : LevelTensor, bits uint8 [W, R, H]
@@ -24,10 +27,36 @@ class RecurrentLayer:
 
     x: Quantizer
     h: Quantizer
+    gates: Mapping[str, Quantizer]
     wx: LevelTensor
     wh: LevelTensor
     b: LevelTensor
     formats: Formats
+
+    def check_parts(self, gates: tuple[str, ...]) -> None:
+        """Raise `MubinnError` where weights, bias and `gates`, in this order, do not fit."""
+        rows = self.wx.rows
+        if rows % 4 or self.wx.bits.ndim != 3 or self.wh.bits.shape[1:] != (rows, rows // 4):
+            raise MubinnError(
+                f"weights of shapes {self.wx.bits.shape} and {self.wh.bits.shape} "
+                "are not (W, 4H, I) and (W, 4H, H): check the model file."
+            )
+        if self.wx.levels != self.wh.levels:
+            raise MubinnError("input and recurrent weights have different level counts.")
+        if self.b.bits.shape[1:] != (rows,) or self.b.fraction != self.z_fraction:
+            raise MubinnError(
+                f"the bias does not have {rows} rows of {self.z_fraction} fraction bits."
+            )
+        if tuple(self.gates) != gates or len({q.levels for q in self.gates.values()}) != 1:
+            raise MubinnError(f"the gates are not {', '.join(gates)} with one level count.")
+
+    def check_gates(self) -> None:
+        """Raise `MubinnError` where the activation's output cannot hold the gates' scales."""
+        for name, quantizer in self.gates.items():
+            if quantizer.offset.ndim or quantizer.fraction > self.formats.y_fraction:
+                raise MubinnError(
+                    f"the scales of gate {name} are finer than the activation's output."
+                )
 
     @property
     def features(self) -> int:
