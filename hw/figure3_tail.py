@@ -14,7 +14,7 @@ from mubinn.hw.mlb_encoder import MlbEncoder
 from mubinn.hw.pipe import Pipe, apply
 from mubinn.hw.pointwise import Pointwise
 from mubinn.hw.requantize import Requantize
-from mubinn.hw.tail import Tail
+from mubinn.hw.tail import Tail, gate_layout
 
 GATE_G, GATE_O = 2, 3
 
@@ -30,18 +30,6 @@ class Figure3Tail(Tail):
         """Return 7."""
         return 7
 
-    @staticmethod
-    def gate_layout(params: LstmCellParams) -> data.StructLayout:
-        """Return the layout of what one gate computes."""
-        table = params.layer.formats.activation("f")
-        return data.StructLayout(
-            {
-                "z_q": signed(table.in_width),
-                "y": signed(table.out_width),
-                "gate": unsigned(params.layer.levels.count("gate")),
-            }
-        )
-
     @classmethod
     def trace_layout(cls, params: LstmCellParams) -> data.StructLayout:
         """Return the layout of every intermediate, named as in `mubinn.golden.lstm_cell`."""
@@ -49,7 +37,7 @@ class Figure3Tail(Tail):
         table = p.layer.formats.activation("c")
         return data.StructLayout(
             {
-                "gates": data.ArrayLayout(cls.gate_layout(p), len(GATES)),
+                "gates": data.ArrayLayout(gate_layout(p), len(GATES)),
                 "c_raw": signed(p.pointwise.sum_width),
                 "c": unsigned(p.layer.levels.count("c")),
                 "c_q": signed(table.in_width),
@@ -109,7 +97,7 @@ class Figure3Tail(Tail):
 
     def _gates(self, m: Module, pipe: Pipe, s: Any, code: Any) -> dict[str, Any]:
         """Collect the traces of the four gates, o in the highest place."""
-        record: Any = Signal(self.gate_layout(self.params))
+        record: Any = Signal(gate_layout(self.params))
         m.d.comb += [record.z_q.eq(s.z_q), record.y.eq(s.y), record.gate.eq(code)]
         layout = self.trace_layout(self.params)["gates"].shape
         seen: Any = Signal(layout)

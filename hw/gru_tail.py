@@ -15,7 +15,7 @@ from mubinn.hw.mlb_encoder import MlbEncoder
 from mubinn.hw.pipe import Pipe, apply
 from mubinn.hw.pointwise import Pointwise
 from mubinn.hw.requantize import Requantize
-from mubinn.hw.tail import Tail
+from mubinn.hw.tail import Tail, gate_layout
 
 ROW_Z, ROW_R, ROW_NH, ROW_NX = range(len(GRU_ROWS))
 
@@ -36,24 +36,12 @@ class GruTail(Tail):
         """Return 6."""
         return 6
 
-    @staticmethod
-    def gate_layout(params: GruCellParams) -> data.StructLayout:
-        """Return the layout of what one gate computes."""
-        table = params.layer.formats.activation("f")
-        return data.StructLayout(
-            {
-                "z_q": signed(table.in_width),
-                "y": signed(table.out_width),
-                "gate": unsigned(params.layer.levels.count("gate")),
-            }
-        )
-
     @classmethod
     def trace_layout(cls, params: GruCellParams) -> data.StructLayout:
         """Return the layout of every intermediate, named as in `mubinn.golden.gru_cell`."""
         return data.StructLayout(
             {
-                "gates": data.ArrayLayout(cls.gate_layout(params), len(GRU_GATES)),
+                "gates": data.ArrayLayout(gate_layout(params), len(GRU_GATES)),
                 "rnh": signed(params.mac.sum_width),
                 "n_raw": signed(params.n_width),
                 "h_raw": signed(params.pointwise.sum_width),
@@ -155,7 +143,7 @@ class GruTail(Tail):
 
     def _seen(self, m: Module, pipe: Pipe, s: Any, code: Any, rnh: Any) -> dict[str, Any]:
         """Keep the traces of z and r, r in the higher place."""
-        record: Any = Signal(self.gate_layout(self.params))
+        record: Any = Signal(gate_layout(self.params))
         m.d.comb += [record.z_q.eq(s.z_q), record.y.eq(s.y), record.gate.eq(code)]
         width = len(record.as_value())
         seen = Signal(2 * width, name="seen_gates")

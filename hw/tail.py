@@ -4,6 +4,7 @@ from abc import abstractmethod
 from importlib import import_module
 from typing import Any
 
+from amaranth.hdl import signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -69,6 +70,18 @@ class Tail(wiring.Component):  # type: ignore[type-arg]
 
         What each gate has stands in ``gates``, an array of four structures.
         """
+
+
+def gate_layout(params: Any) -> data.StructLayout:
+    """Return the layout of what one gate computes on the units of Figure 3."""
+    table = params.layer.formats.activation("f")
+    return data.StructLayout(
+        {
+            "z_q": signed(table.in_width),
+            "y": signed(table.out_width),
+            "gate": unsigned(params.layer.levels.count("gate")),
+        }
+    )
 
 
 TAILS: dict[str, tuple[str, str]] = {
