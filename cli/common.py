@@ -32,6 +32,21 @@ datapath_option = click.option(
 )
 """``--datapath``: another one than the model file names."""
 
+lanes_option = click.option(
+    "--lanes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="With --target: elements of a word.  [default: all of x and h]",
+)
+units_option = click.option(
+    "--units",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="With --target: XNOR multipliers side by side.",
+)
+"""``--lanes`` and ``--units``: how wide the accelerator on an FPGA is."""
+
 
 def open_quantized(path: Path | None, datapath: str | None) -> "QuantizedModel":
     """Return the quantized model of a file, by default the bundled one, with a datapath."""

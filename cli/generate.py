@@ -10,8 +10,10 @@ from mubinn.cli.common import (
     check_folder,
     datapath_option,
     json_option,
+    lanes_option,
     open_quantized,
     print_json,
+    units_option,
     working,
     write_folder,
 )
@@ -25,19 +27,8 @@ from mubinn.cli.common import (
     metavar="NAME",
     help="ice40, ecp5 or xc7: write the whole accelerator, with all that goes with it.",
 )
-@click.option(
-    "--lanes",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="With --target: elements of a word.  [default: all of x and h]",
-)
-@click.option(
-    "--units",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="With --target: XNOR multipliers side by side.",
-)
+@lanes_option
+@units_option
 @click.option(
     "--width",
     type=click.IntRange(min=8),

@@ -12,9 +12,11 @@ from mubinn.cli.common import (
     QUANTIZED_MODEL,
     bundled,
     json_option,
+    lanes_option,
     print_json,
     print_table,
     progress_bar,
+    units_option,
 )
 from mubinn.cli.synth_fpga import FpgaOptions, synth_fpga
 from mubinn.golden.errors import MubinnError
@@ -54,19 +56,8 @@ COLUMNS = ("unit", "design", "depth", "gates", "delay/ps", "delay/FO4", "area/um
 @click.option(
     "--target", metavar="NAME", help="ice40-up5k, ice40-hx8k, ecp5-25k or xc7: put MODEL on it."
 )
-@click.option(
-    "--lanes",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="With --target: elements of a word.  [default: all of x and h]",
-)
-@click.option(
-    "--units",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="With --target: XNOR multipliers side by side.",
-)
+@lanes_option
+@units_option
 @click.option(
     "--load-weights",
     "loadable",
