@@ -8,6 +8,7 @@ from mubinn.golden.gru_model import QuantizedGru
 from mubinn.golden.levels import Levels
 from mubinn.golden.lstm_model import Formats, QuantizedDense, QuantizedLstm, QuantizedModel
 from mubinn.golden.scales import LevelTensor, Quantizer
+from mubinn.train.eeg import find_data, load_eeg, prepare, synthetic_eeg
 
 
 def quantizer(rng, levels, fraction, offset=0, top=200):
@@ -180,3 +181,23 @@ def random_float_gru():
 def random_gru():
     """Return the factory of random quantized GRUs."""
     return build_quantized_gru
+
+
+@pytest.fixture(scope="session")
+def windows_of():
+    """Return what gives `count` windows of 320 steps, and windows to calibrate with.
+
+    Real where the recordings are at hand, else synthetic. The function returns calibration windows
+    as the bundled float model reads them, test windows [count, 320, I], and which of the two.
+    """
+
+    def chosen(count):
+        source = find_data()
+        data = load_eeg(source) if source else synthetic_eeg(windows=400, seed=7)
+        held_out = data.take(data.fold == 0)
+        rest = data.take(data.fold != 0)
+        spread = held_out.x[:: max(1, len(held_out.x) // count)][:count]
+        calibration = prepare(rest.x[:: max(1, len(rest.x) // 64)][:64])
+        return calibration, prepare(spread, decimate=1), "real" if source else "synthetic"
+
+    return chosen

@@ -14,20 +14,8 @@ from mubinn.golden.model_file import load_float
 from mubinn.golden.quantize import quantize
 from mubinn.hw.lstm_layer import cycles_per_step
 from mubinn.sim.layer_check import check_layer
-from mubinn.train.eeg import find_data, load_eeg, prepare, synthetic_eeg
 
 pytestmark = pytest.mark.campaign
-
-SOURCE = find_data()
-
-
-def windows_of(count):
-    """Return calibration windows as the model reads them, and test windows of 320 steps."""
-    data = load_eeg(SOURCE) if SOURCE else synthetic_eeg(windows=400, seed=7)
-    held_out = data.take(data.fold == 0)
-    rest = data.take(data.fold != 0)
-    spread = held_out.x[:: max(1, len(held_out.x) // count)][:count]
-    return prepare(rest.x[:: max(1, len(rest.x) // 64)][:64]), prepare(spread, decimate=1)
 
 
 @pytest.mark.parametrize(
@@ -41,8 +29,8 @@ def windows_of(count):
         ("2,4", 4, "threshold", 3),
     ],
 )
-def test_whole_windows_of_eeg(levels, units, datapath, count):
-    calibration, windows = windows_of(count)
+def test_whole_windows_of_eeg(windows_of, levels, units, datapath, count):
+    calibration, windows, kind = windows_of(count)
     assert windows.shape == (count, 320, 32)
     model = quantize(load_float(bundled(FLOAT_MODEL)), parse_levels(levels), calibration)
     model = model.with_datapath(datapath)
@@ -50,7 +38,7 @@ def test_whole_windows_of_eeg(levels, units, datapath, count):
     assert int(result.outputs["windows"]) == count
     print(
         f"\n{levels}, units {units}, {datapath}: {count} windows of 320 steps of "
-        f"{'real' if SOURCE else 'synthetic'} EEG, {int(result.outputs['cycles_per_step'])} "
+        f"{kind} EEG, {int(result.outputs['cycles_per_step'])} "
         f"cycles a step, {result.cycles} cycles, {result.cycles / result.seconds:.0f} cycles/s "
         "with every intermediate compared"
     )

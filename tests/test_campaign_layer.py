@@ -13,21 +13,10 @@ from mubinn.golden.levels import parse_levels
 from mubinn.golden.model_file import load_float
 from mubinn.golden.quantize import quantize
 from mubinn.sim.layer_check import check_layer
-from mubinn.train.eeg import find_data, load_eeg, prepare, synthetic_eeg
 
 pytestmark = pytest.mark.campaign
 
 WINDOWS = 20
-SOURCE = find_data()
-
-
-def windows_of(count):
-    """Return calibration windows as the model reads them, and test windows of 320 steps."""
-    data = load_eeg(SOURCE) if SOURCE else synthetic_eeg(windows=400, seed=7)
-    held_out = data.take(data.fold == 0)
-    rest = data.take(data.fold != 0)
-    spread = held_out.x[:: max(1, len(held_out.x) // count)][:count]
-    return prepare(rest.x[:: max(1, len(rest.x) // 64)][:64]), prepare(spread, decimate=1)
 
 
 @pytest.mark.parametrize(
@@ -45,10 +34,12 @@ def windows_of(count):
         ("5,5", "verilator", WINDOWS, "threshold", "asic"),
     ],
 )
-def test_every_intermediate_of_whole_windows(levels, simulator, count, datapath, target):
+def test_every_intermediate_of_whole_windows(
+    windows_of, levels, simulator, count, datapath, target
+):
     if simulator == "icarus" and not shutil.which("iverilog"):
         pytest.skip("Icarus Verilog is not installed")
-    calibration, windows = windows_of(count)
+    calibration, windows, kind = windows_of(count)
     assert windows.shape == (count, 320, 32)
     model = quantize(load_float(bundled(FLOAT_MODEL)), parse_levels(levels), calibration)
     model = model.with_datapath(datapath)
@@ -56,6 +47,6 @@ def test_every_intermediate_of_whole_windows(levels, simulator, count, datapath,
     assert int(result.outputs["windows"]) == count
     print(
         f"\n{levels}, {datapath}, {target}, on {simulator}: {count} windows of 320 steps of "
-        f"{'real' if SOURCE else 'synthetic'} EEG, {result.cycles} cycles, "
+        f"{kind} EEG, {result.cycles} cycles, "
         f"{result.cycles / result.seconds:.0f} cycles/s with every intermediate compared"
     )
