@@ -24,7 +24,9 @@ class SampleEncoder(wiring.Component):  # type: ignore[type-arg]
     """`QuantizedModel.encode_input` in hardware: Algorithm 1 on one channel after the other.
 
     A frame takes ``params.features`` transfers, channel 0 first, and is offered in the cycle after
-    the last one; the next frame's first sample is taken when the frame is.
+    the last one; the next frame's first sample is taken when the frame is. Where channels have
+    offsets of their own, nothing is taken in the first cycle after a reset, which reads channel
+    0's.
 
     Parameters
     ----------
@@ -64,7 +66,7 @@ class SampleEncoder(wiring.Component):  # type: ignore[type-arg]
         count, following = Signal(range(features)), Signal(range(features))
         full, taken = self.full, Signal()
         m.d.comb += [
-            self.i.ready.eq(~self.o.valid | self.o.ready),
+            self.i.ready.eq((~self.o.valid | self.o.ready) & self._awake(m, offsets)),
             full.eq(count == features - 1),
             taken.eq(self.i.valid & self.i.ready),
             following.eq(Mux(taken, Mux(full, 0, count + 1), count)),
@@ -94,6 +96,15 @@ class SampleEncoder(wiring.Component):  # type: ignore[type-arg]
             for level in range(quantizer.levels):
                 m.d.sync += frame.x[level].eq(Cat(frame.x[level], code[level])[1:])
         return m
+
+    @staticmethod
+    def _awake(m: Module, offsets: Any) -> Any:
+        """Return whether the offset read is that of the channel that comes next."""
+        if not isinstance(offsets, list):
+            return 1
+        awake = Signal()
+        m.d.sync += awake.eq(1)
+        return awake
 
     def _offset(self, m: Module, offsets: Any, largest: int, following: Any) -> Any:
         """Return the offset of the channel that comes next."""
