@@ -9,11 +9,13 @@ from mubinn.synth.tech65_cells import (
     CIN_FF,
     CLK_TO_Q_FO4,
     CLK_TO_Q_RESET_FO4,
+    CLOCK_PIN_CV2,
     FLIPFLOPS,
     FO4_REF,
     GATES,
     HEIGHT_UM,
     HOLD_FO4,
+    INTERNAL_SHARE,
     K_SLEW,
     LEAKAGE_NW_PER_UM2,
     LOAD_AXIS,
@@ -76,10 +78,14 @@ def _timing(arc: Arc, drive: int, stages: int, scale: float, kind: str = "") -> 
 
 
 def _energy(arc: Arc, drive: int) -> str:
-    """Internal energy, fJ per output transition: half C V^2 of what p0 says the cell charges."""
-    fj = 0.5 * arc.p0 / arc.r * CIN_FF * drive * VDD**2
+    """Internal energy, fJ per output transition, of an arc: a share of p0 / r in C V^2."""
+    fj = INTERNAL_SHARE * arc.p0 / arc.r * CIN_FF * drive * VDD**2
+    return _internal(fj, f'related_pin : "{arc.pin}"; ')
+
+
+def _internal(fj: float, related: str = "") -> str:
     return (
-        f'      internal_power () {{ related_pin : "{arc.pin}"; '
+        f"      internal_power () {{ {related}"
         f'rise_power (scalar) {{ values ("{_num(fj)}"); }} '
         f'fall_power (scalar) {{ values ("{_num(fj)}"); }} }}'
     )
@@ -92,8 +98,8 @@ def _cell_head(name: str, width: float) -> Iterator[str]:
     yield f"    cell_leakage_power : {_num(area * LEAKAGE_NW_PER_UM2)};"
 
 
-def _input(pin: str, cin: float, extra: str = "") -> str:
-    return f"    pin ({pin}) {{ direction : input; capacitance : {_num(cin * CIN_FF)}; {extra}}}"
+def _input(pin: str, cin: float) -> str:
+    return f"    pin ({pin}) {{ direction : input; capacitance : {_num(cin * CIN_FF)}; }}"
 
 
 def _gate(gate: Gate, drive: int, width: float, scale: float) -> Iterator[str]:
@@ -128,7 +134,9 @@ def _flipflop(name: str, width: float, drive: int, reset: bool, scale: float) ->
     yield from _cell_head(f"{name}_X{drive}", width)
     clear = ' clear : "!RN";' if reset else ""
     yield f'    ff (IQ, IQN) {{ next_state : "D"; clocked_on : "CK";{clear} }}'
-    yield _input("CK", 1.0, "clock : true; ")
+    yield f"    pin (CK) {{ direction : input; clock : true; capacitance : {_num(CIN_FF)};"
+    yield _internal(CLOCK_PIN_CV2 * CIN_FF * VDD**2)
+    yield "    }"
     yield f"    pin (D) {{ direction : input; capacitance : {_num(CIN_FF)};"
     yield _constraint("setup_rising", SETUP_FO4, scale)
     yield _constraint("hold_rising", HOLD_FO4, scale)
