@@ -50,6 +50,8 @@ class CellTiming:
     ----------
     loads : dict of str to float
         Capacitance of the input pins.
+    edge_loads : dict of str to (float, float)
+        Largest capacitance of the input pins as they rise and as they fall.
     outputs : set of str
         Output pins.
     arcs : dict of str to tuple of Arc
@@ -61,6 +63,7 @@ class CellTiming:
     """
 
     loads: dict[str, float]
+    edge_loads: dict[str, tuple[float, float]]
     outputs: set[str]
     arcs: dict[str, tuple[Arc, ...]]
     launches: dict[str, tuple[Arc, ...]]
@@ -109,11 +112,15 @@ class LibraryTiming:
 
     def _read(self, cell: Group, source: int) -> CellTiming:
         _, farads, _ = self._units[source]
-        found = CellTiming({}, set(), {}, {}, {})
+        found = CellTiming({}, {}, set(), {}, {}, {})
         for pin in cell.of("pin"):
             name = pin.arguments[0]
             if pin.get("direction") == "input":
                 found.loads[name] = float(pin.get("capacitance", "0")) * farads
+                found.edge_loads[name] = (
+                    _edge_load(pin, RISE) * farads,
+                    _edge_load(pin, FALL) * farads,
+                )
             elif pin.get("direction") == "output":
                 found.outputs.add(name)
             for kinds, into in ((LOGIC, found.arcs), (CLOCKED, found.launches)):
@@ -162,6 +169,13 @@ class LibraryTiming:
         if by_load or template.get("variable_1").startswith("constrained"):
             return Table(second, first, tuple(zip(*rows, strict=True)))
         return Table(first, second, rows)
+
+
+def _edge_load(pin: Group, edge: int) -> float:
+    """Return an input's capacitance at an edge: the top of its range, as late paths meet it."""
+    key = f"{EDGES[edge]}_capacitance"
+    ends = pin.numbers(f"{key}_range")
+    return max(ends) if ends else float(pin.get(key) or pin.get("capacitance", "0"))
 
 
 def _kind(timing: Group) -> str:

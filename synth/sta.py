@@ -3,8 +3,9 @@
 Rise and fall are timed apart, as the arcs' senses say, with the worst arrival and the worst slew at
 every net. Each input is driven by the library's driving cell (its delay beyond that without load),
 each output loaded, as ABC's ``stime`` and OpenSTA's ``set_driving_cell`` have it. Flip-flops begin
-paths at clock to Q and end them at setup; the clock arrives everywhere at once with no slew.
-Wires count nothing.
+paths at clock to Q and end them at setup; the clock arrives everywhere at once with no slew. An
+input loads its net by the capacitance of the edge, the top of its range where the library gives
+one, as OpenSTA has it; ABC takes the mean. Wires count nothing.
 """
 
 from collections import defaultdict
@@ -65,7 +66,7 @@ class _Timer:
         self.cells: dict[str, Any] = module["cells"]
         self.drives: dict[Net, Pin] = {}
         self.uses: dict[Net, list[Pin]] = defaultdict(list)
-        self.loads: dict[Net, float] = defaultdict(float)
+        self.loads: dict[Net, list[float]] = defaultdict(lambda: [0.0, 0.0])
         self.times: dict[Net, list[list[float]]] = {}
         self.cause: dict[tuple[Net, int], tuple[str, str, Net, int]] = {}
         self._connect()
@@ -82,13 +83,18 @@ class _Timer:
                     continue
                 if pin in timing.outputs:
                     self.drives[bits[0]] = name, pin
-                elif pin in timing.loads:
+                elif pin in timing.edge_loads:
                     self.uses[bits[0]].append((name, pin))
-                    self.loads[bits[0]] += timing.loads[pin]
+                    self._load(bits[0], timing.edge_loads[pin])
         for port in self.module["ports"].values():
             if port["direction"] == "output":
                 for bit in port["bits"]:
-                    self.loads[bit] += self.output_load
+                    self._load(bit, (self.output_load, self.output_load))
+
+    def _load(self, net: Net, more: tuple[float, float]) -> None:
+        """Add a load at the rising and the falling edge to a net."""
+        for edge in (0, 1):
+            self.loads[net][edge] += more[edge]
 
     def begin(self) -> None:
         """Set the arrivals of inputs, constants and flip-flops."""
@@ -96,10 +102,9 @@ class _Timer:
         for port in self.module["ports"].values():
             if port["direction"] == "input":
                 for bit in port["bits"]:
-                    load = self.loads[bit]
-                    delay, slew = arcs[0].delay, arcs[0].slew
+                    load, delay, slew = self.loads[bit], arcs[0].delay, arcs[0].slew
                     self.times[bit] = [
-                        [delay[e].at(0, load) - delay[e].at(0, 0), slew[e].at(0, load)]
+                        [delay[e].at(0, load[e]) - delay[e].at(0, 0), slew[e].at(0, load[e])]
                         for e in (0, 1)
                     ]
         for name, cell in self.cells.items():
@@ -112,8 +117,8 @@ class _Timer:
         """Let an arc raise arrival and slew of the net at output `pin`."""
         net = self.net(cell, pin)
         mine = self.times.setdefault(net, [[-1.0, 0.0], [-1.0, 0.0]])
-        load = self.loads[net]
         for edge in (0, 1):
+            load = self.loads[net][edge]
             for before in arc.causes(edge):
                 at, slew = source[before]
                 if at < 0:

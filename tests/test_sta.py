@@ -1,8 +1,10 @@
 """Static timing: by hand, against ABC, and against OpenSTA where it is installed."""
 
+import os
 import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -12,12 +14,16 @@ from mubinn.hw.bias_add import BiasAdd, BiasAddParams
 from mubinn.hw.xnor_multiplier import XnorMultiplier
 from mubinn.synth.cell_timing import LibraryTiming
 from mubinn.synth.flow import SynthJob, map_netlists, synthesize, to_verilog
-from mubinn.synth.liberty import builtin_library
+from mubinn.synth.liberty import builtin_library, load_library
 from mubinn.synth.liberty_tree import parse_group
 from mubinn.synth.sta import analyse
 
 LIBRARY = builtin_library()
 TOLERANCE = 0.02
+SHARED = Path(os.environ.get("MUBINN_SHARED", Path(__file__).parents[2] / "shared"))
+OPEN_LIBRARIES = ("sg13g2_stdcell_typ_1p20V_25C.lib", "sky130hd_tt.lib.gz")
+PERIOD_PS = 100000
+needs_opensta = pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not installed")
 
 
 def netlist(inputs, outputs, **cells):
@@ -57,22 +63,24 @@ def verilog(module):
     return f"module top ({', '.join(module['ports'])});\n" + "\n".join(lines) + "\nendmodule\n"
 
 
-def opensta(module, folder, clock=None):
-    """Arrival at the worst output, or the least period, as OpenSTA has it."""
-    (folder / "cells.lib").write_text(LIBRARY.texts[0])
+def opensta(module, folder, clock=None, library=LIBRARY):
+    """Arrival at the worst output, or the least period, as OpenSTA has it without wires."""
+    (folder / "cells.lib").write_text(library.texts[0])
     (folder / "top.v").write_text(verilog(module))
-    driver, load = re.findall(r"(?:cell|load) (\S+)", LIBRARY.constraints())
-    begin = f"create_clock -name c -period 100000 {f'[get_ports {clock}]' if clock else ''}"
+    driver, load = re.findall(r"(?:cell|load) (\S+)", library.constraints())
+    begin = f"create_clock -name c -period {PERIOD_PS} {f'[get_ports {clock}]' if clock else ''}"
     data = [name for name, p in module["ports"].items() if p["direction"] == "input"]
     driven = " ".join(name for name in data if name != clock)
     script = f"""
         read_liberty cells.lib
+        set_cmd_units -time ps -capacitance fF
         read_verilog top.v
         link_design top
         {begin}
         set_input_delay 0 -clock c [get_ports {{{driven}}}]
         set_output_delay 0 -clock c [all_outputs]
         set_driving_cell -lib_cell {driver} [get_ports {{{driven}}}]
+        foreach net [get_nets *] {{set_load 0 $net}}
         set_load {load} [all_outputs]
         report_checks -path_delay max -digits 4
     """
@@ -80,7 +88,7 @@ def opensta(module, folder, clock=None):
     command = ["sta", "-no_splash", "-exit", "run.tcl"]
     log = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
     slack = float(re.search(r"([-\d.]+)\s+slack", log).group(1))
-    return 100000 - slack
+    return PERIOD_PS - slack
 
 
 FULL_ADDERS = netlist(
@@ -129,7 +137,7 @@ def test_agrees_with_abc(unit, tmp_path):
     assert ours == pytest.approx(abc, rel=TOLERANCE)
 
 
-@pytest.mark.skipif(shutil.which("sta") is None, reason="OpenSTA is not installed")
+@needs_opensta
 def test_agrees_with_opensta(tmp_path):
     unit = XnorMultiplier(XnorMultiplierParams(24))
     job = SynthJob(to_verilog(unit, "top"), "top")
@@ -142,6 +150,35 @@ def test_agrees_with_opensta(tmp_path):
     report = analyse(FLIPFLOPS, LIBRARY)
     assert report.period_ps > report.delay_ps
     assert report.period_ps == pytest.approx(opensta(FLIPFLOPS, tmp_path, "ck"), rel=TOLERANCE)
+
+
+@needs_opensta
+@pytest.mark.parametrize("name", OPEN_LIBRARIES)
+def test_agrees_with_opensta_in_open_libraries(name, tmp_path):
+    path = SHARED / "data" / "liberty" / name
+    if not path.exists():
+        pytest.skip(f"{path} is not there")
+    library = load_library(path)
+    text = """
+        module top(input clock, input [3:0] a, b, output reg [7:0] total, output odd);
+          always @(posedge clock) total <= total + a * b;
+          assign odd = ^total ^ a[0];
+        endmodule
+    """
+    for module in map_netlists(SynthJob(text, "top"), library, cache_path=tmp_path).values():
+        report = analyse(module, library)
+        worst = max(report.period_ps, report.delay_ps)
+        assert worst == pytest.approx(opensta(module, tmp_path, "clock", library), rel=TOLERANCE)
+        assert report.period_ps > report.delay_ps > 0
+
+
+def test_edges_load_by_the_top_of_their_range(tmp_path):
+    pin = "pin (A) { direction : input; capacitance : 0.81;"
+    ranged = "rise_capacitance_range (0.5, 1.5); fall_capacitance : 0.7;"
+    assert pin in LIBRARY.texts[0]
+    (tmp_path / "ranges.lib").write_text(LIBRARY.texts[0].replace(pin, f"{pin} {ranged}"))
+    inverter = LibraryTiming(load_library(tmp_path / "ranges.lib")).cell("INV_X1")
+    assert (inverter.loads["A"], inverter.edge_loads["A"]) == (0.81, (1.5, 0.7))
 
 
 def test_paths_pass_full_adders_and_begin_and_end_at_flipflops():
