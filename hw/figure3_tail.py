@@ -8,6 +8,7 @@ from amaranth.lib import data
 from mubinn.golden.float_model import GATES
 from mubinn.golden.lstm_cell import LstmCellParams
 from mubinn.hw.activation import Activation
+from mubinn.hw.fields import drive
 from mubinn.hw.mac import Mac
 from mubinn.hw.mlb_decoder import MlbDecoder
 from mubinn.hw.mlb_encoder import MlbEncoder
@@ -98,7 +99,7 @@ class Figure3Tail(Tail):
     def _gates(self, m: Module, pipe: Pipe, s: Any, code: Any) -> dict[str, Any]:
         """Collect the traces of the four gates, o in the highest place."""
         record: Any = Signal(gate_layout(self.params))
-        m.d.comb += [record.z_q.eq(s.z_q), record.y.eq(s.y), record.gate.eq(code)]
+        drive(m, record, z_q=s.z_q, y=s.y, gate=code)
         layout = self.trace_layout(self.params)["gates"].shape
         seen: Any = Signal(layout)
         now: Any = Signal(layout)
@@ -162,7 +163,6 @@ class Figure3Tail(Tail):
         kept = self._kept(s, *names)
         s = pipe.cut("output", c=s.c, h=code, **kept)
         pipe.end(self.o)
-        m.d.comb += [self.o.payload.c.eq(s.c), self.o.payload.h.eq(s.h)]
+        drive(m, self.o.payload, c=s.c, h=s.h)
         if self._trace:
-            shown = (*names, "c", "h")
-            m.d.comb += [getattr(self.probe, name).eq(getattr(s, name)) for name in shown]
+            drive(m, self.probe, **{name: getattr(s, name) for name in (*names, "c", "h")})

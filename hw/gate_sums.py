@@ -11,6 +11,7 @@ from mubinn.golden.scaling_mult import ScalingMultParams
 from mubinn.golden.xnor_multiplier import XnorMultiplierParams
 from mubinn.hw.beat_layout import TAGS, beat_layout, product_trace, sum_layout, sum_trace
 from mubinn.hw.bias_add import BiasAdd
+from mubinn.hw.fields import drive
 from mubinn.hw.merged_sums import merged_latency, merged_sums
 from mubinn.hw.pipe import Pipe, apply
 from mubinn.hw.scaling_mult import ScalingMult
@@ -67,11 +68,9 @@ class GateSums(wiring.Component):  # type: ignore[type-arg]
             s = merged_sums(m, pipe, self.plan, self.i.payload)
         assert pipe.stages == self.latency(self.plan)
         pipe.end(self.o)
-        m.d.comb += [getattr(self.o.payload, name).eq(getattr(s, name)) for name in ("z", *TAGS)]
+        drive(m, self.o.payload, **{name: getattr(s, name) for name in ("z", *TAGS)})
         if self._trace:
-            m.d.comb += self.probe.z.eq(s.z)
-            if self.plan.merged is None:
-                m.d.comb += self.probe.beats.eq(s.beats)
+            drive(m, self.probe, **{name: getattr(s, name) for name in dict(self.probe.shape())})
         return m
 
     def _products(self, m: Module, pipe: Pipe) -> Any:
@@ -136,13 +135,15 @@ class GateSums(wiring.Component):  # type: ignore[type-arg]
 
     def _beats(self, m: Module, pipe: Pipe, s: Any) -> dict[str, Any]:
         """Collect what the beats of a row computed, the last one in the highest place."""
-        record: Any = Signal(product_trace(self.plan))
-        for name in self.plan.parts:
-            for unit in range(self.plan.side):
-                for kind in ("dot", "prod"):
-                    value = getattr(s, f"{kind}_{name}{unit}")
-                    m.d.comb += getattr(record, f"{kind}_{name}")[unit].eq(value)
-        layout = sum_trace(self.plan)["beats"].shape
+        plan = self.plan
+        record: Any = Signal(product_trace(plan))
+        made = {
+            f"{kind}_{name}": [getattr(s, f"{kind}_{name}{u}") for u in range(plan.side)]
+            for name in plan.parts
+            for kind in ("dot", "prod")
+        }
+        drive(m, record, **made)
+        layout = sum_trace(plan)["beats"].shape
         seen: Any = Signal(layout)
         now: Any = Signal(layout)
         width = len(record.as_value())

@@ -10,6 +10,7 @@ from mubinn.golden.gru_cell import GruCellParams
 from mubinn.golden.gru_model import GRU_ROWS
 from mubinn.hw.activation import Activation
 from mubinn.hw.cell_layout import scale_array
+from mubinn.hw.fields import drive
 from mubinn.hw.mac import Mac
 from mubinn.hw.mlb_encoder import MlbEncoder
 from mubinn.hw.pipe import Pipe, apply
@@ -144,7 +145,7 @@ class GruTail(Tail):
     def _seen(self, m: Module, pipe: Pipe, s: Any, code: Any, rnh: Any) -> dict[str, Any]:
         """Keep the traces of z and r, r in the higher place."""
         record: Any = Signal(gate_layout(self.params))
-        m.d.comb += [record.z_q.eq(s.z_q), record.y.eq(s.y), record.gate.eq(code)]
+        drive(m, record, z_q=s.z_q, y=s.y, gate=code)
         width = len(record.as_value())
         seen = Signal(2 * width, name="seen_gates")
         with m.If(pipe.transfer & ((s.gate == ROW_Z) | (s.gate == ROW_R))):
@@ -187,14 +188,9 @@ class GruTail(Tail):
         code = apply(m, "encode_h", unit, value=s.h_raw, scales=scales, **offset).code
         s = pipe.cut("output", h=code, **self._kept(s, *names, "h_raw"))
         pipe.end(self.o)
-        m.d.comb += [self.o.payload.c.eq(s.h), self.o.payload.h.eq(s.h)]
+        drive(m, self.o.payload, c=s.h, h=s.h)
         if self._trace:
             width = len(s.zr) // 2
-            m.d.comb += [
-                self.probe.gates[0].eq(s.zr[:width]),
-                self.probe.gates[1].eq(s.zr[width:]),
-                self.probe.gates[2].z_q.eq(s.n_q),
-                self.probe.gates[2].y.eq(s.y),
-                self.probe.gates[2].gate.eq(s.n),
-                *(getattr(self.probe, k).eq(getattr(s, k)) for k in ("rnh", "n_raw", "h_raw", "h")),
-            ]
+            gates = [s.zr[:width], s.zr[width:], {"z_q": s.n_q, "y": s.y, "gate": s.n}]
+            shown = {name: getattr(s, name) for name in ("rnh", "n_raw", "h_raw", "h")}
+            drive(m, self.probe, gates=gates, **shown)

@@ -10,6 +10,7 @@ from mubinn.golden.gru_cell import GruCellParams
 from mubinn.golden.gru_model import GRU_ROWS
 from mubinn.hw.cell_layout import scale_array
 from mubinn.hw.code_table import CodeTable
+from mubinn.hw.fields import drive
 from mubinn.hw.mac import Mac
 from mubinn.hw.pipe import Pipe, apply
 from mubinn.hw.tail import Tail
@@ -103,9 +104,7 @@ class GruThresholdTail(Tail):
         code = apply(m, "search_h", ThresholdSearch(self.tables.h), value=s.h_raw).code
         s = pipe.cut("output", h=code, **self._kept(s, *names, "h_raw"))
         pipe.end(self.o)
-        m.d.comb += [self.o.payload.c.eq(s.h), self.o.payload.h.eq(s.h)]
+        drive(m, self.o.payload, c=s.h, h=s.h)
         if self._trace:
-            codes = (s.z, s.r, s.n)
-            m.d.comb += [self.probe.gates[k].gate.eq(code) for k, code in enumerate(codes)]
-            shown = ("rnh", "n_raw", "h_raw", "h")
-            m.d.comb += [getattr(self.probe, name).eq(getattr(s, name)) for name in shown]
+            shown = {name: getattr(s, name) for name in ("rnh", "n_raw", "h_raw", "h")}
+            drive(m, self.probe, gates=[{"gate": code} for code in (s.z, s.r, s.n)], **shown)

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out
 from mubinn.golden.layer_plan import LayerPlan
 from mubinn.hw.beat_layout import beat_layout, sum_trace
 from mubinn.hw.cell_layout import CellLayouts
+from mubinn.hw.fields import drive
 from mubinn.hw.gate_sums import GateSums
 from mubinn.hw.tail import make_tail, tail_class
 
@@ -75,12 +76,9 @@ class LstmCell(wiring.Component):  # type: ignore[type-arg]
         row = front.o.payload
         m.d.comb += [
             tail.i.valid.eq(front.o.valid & ~row.dense),
-            *(
-                getattr(tail.i.payload, name).eq(getattr(row, name))
-                for name in ("z", "gate", "c", "h_offset")
-            ),
             front.o.ready.eq(tail.i.ready),
         ]
+        drive(m, tail.i.payload, z=row.z, gate=row.gate, c=row.c, h_offset=row.h_offset)
         if self.plan.dense:
             m.d.comb += [
                 self.score.valid.eq(front.o.valid & row.dense),

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.layer_plan import LayerPlan
 from mubinn.hw.classifier import Classifier, result_layout
+from mubinn.hw.fields import drive
 from mubinn.hw.layer_memory import LayerMemories
 from mubinn.hw.layer_trace import LayerTrace
 from mubinn.hw.lstm_cell import LstmCell
@@ -145,23 +146,26 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
         scale = memories.scales[e if plan.scaled_rows else 0]
         bias = memories.biases[e]
         zero = int(plan.layer.c.zero_code(1)[0])
-        m.d.comb += [
-            beat.c.eq(Mux(first, zero, memories.c[e])),
-            beat.h_offset.eq(memories.h_offset[e]),
-            beat.bias.eq(bias.bias),
-            beat.bias_scales.eq((bias if plan.folded_bias else scale).bias_scales),
-            beat.gate.eq(now.row[:2]),
-            *(getattr(beat, name).eq(getattr(now, name)) for name in ("first", "last", "dense")),
-        ]
+        parts: dict[str, Any] = {}
         for name in plan.parts:
-            part = getattr(beat, name)
-            m.d.comb += [
-                part.a.eq(getattr(select, f"a_{name}")),
-                part.w.eq(getattr(select, f"w_{name}")[e]),
-                part.gamma.eq(getattr(scale, f"gamma_{name}")),
-            ]
+            parts[name] = {
+                "a": getattr(select, f"a_{name}"),
+                "w": getattr(select, f"w_{name}")[e],
+                "gamma": getattr(scale, f"gamma_{name}"),
+            }
             if not plan.whole:
-                m.d.comb += part.odd.eq(select.odd)
+                parts[name]["odd"] = select.odd
+        drive(
+            m,
+            beat,
+            **parts,
+            c=Mux(first, zero, memories.c[e]),
+            h_offset=memories.h_offset[e],
+            bias=bias.bias,
+            bias_scales=(bias if plan.folded_bias else scale).bias_scales,
+            gate=now.row[:2],
+            **{name: getattr(now, name) for name in ("first", "last", "dense")},
+        )
 
     def _store(
         self, m: Module, cells: Any, memories: Any, sequencer: Any, select: Any, last: Any
@@ -226,8 +230,8 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
         with m.If(sequencer.stored):
             m.d.sync += self.stepped.eq(~self.stepped)
         m.d.comb += [trace.summed.eq(cells[0].summed), trace.made.eq(cells[0].o.valid)]
-        for e, cell in enumerate(cells):
-            m.d.comb += [trace.sums[e].eq(cell.sums), trace.probes[e].eq(cell.probe)]
+        m.d.comb += trace.sums.as_value().eq(Cat(cell.sums for cell in cells))
+        m.d.comb += trace.probes.as_value().eq(Cat(cell.probe for cell in cells))
 
     def _zero_plane(self, level: int) -> int:
         """Return plane `level` of the code of 0 of all cells, cell 0 in bit 0."""

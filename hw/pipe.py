@@ -5,6 +5,7 @@ from typing import Any
 from amaranth.hdl import Module, Signal, Value
 from amaranth.lib import data
 
+from mubinn.hw.fields import drive
 from mubinn.hw.unit import Register, StreamUnit
 
 
@@ -16,7 +17,7 @@ def apply(m: Module, name: str, unit: StreamUnit, **fields: Any) -> Any:
     """
     m.submodules[name] = unit
     m.d.comb += [unit.i.valid.eq(1), unit.o.ready.eq(1)]
-    m.d.comb += [getattr(unit.i.payload, field).eq(value) for field, value in fields.items()]
+    drive(m, unit.i.payload, **fields)
     return unit.o.payload
 
 
@@ -47,9 +48,7 @@ class Pipe:
         register = Register(layout)
         self._m.submodules[name] = register
         self._m.d.comb += [register.i.valid.eq(self.valid), self.ready.eq(register.i.ready)]
-        self._m.d.comb += [
-            getattr(register.i.payload, field).eq(value) for field, value in fields.items()
-        ]
+        drive(self._m, register.i.payload, **fields)
         self.valid, self.ready = register.o.valid, register.o.ready
         self.stages += 1
         return register.o.payload

@@ -8,6 +8,7 @@ from amaranth.lib import data
 from mubinn.golden.float_model import GATES
 from mubinn.golden.lstm_cell import LstmCellParams
 from mubinn.hw.code_table import CodeTable
+from mubinn.hw.fields import drive
 from mubinn.hw.pipe import Pipe, apply
 from mubinn.hw.prefix_adder import prefix_add
 from mubinn.hw.tail import Tail
@@ -96,10 +97,9 @@ class ThresholdTail(Tail):
             kept = self._kept(s, "gates", "c_raw", "h_raw")
         s = pipe.cut("output", c=c, h=h, **kept)
         pipe.end(self.o)
-        m.d.comb += [self.o.payload.c.eq(s.c), self.o.payload.h.eq(s.h)]
+        drive(m, self.o.payload, c=s.c, h=s.h)
         if self._trace:
-            shown = (*kept, "c", "h")
-            m.d.comb += [getattr(self.probe, name).eq(getattr(s, name)) for name in shown]
+            drive(m, self.probe, **{name: getattr(s, name) for name in (*kept, "c", "h")})
 
 
 def code_of_h(m: Module, params: LstmCellParams, h_raw: Value, h_offset: Value) -> Value:
