@@ -47,6 +47,12 @@ from mubinn.cli.common import (
     is_flag=True,
     help="With --target: weights are loaded at run time.",
 )
+@click.option(
+    "--max-steps",
+    type=click.IntRange(min=1),
+    help="With --target: steps of the longest window, for which the logits are wide enough.  "
+    "[default: 4096]",
+)
 @datapath_option
 @json_option
 def generate(
@@ -58,6 +64,7 @@ def generate(
     width: int | None,
     samples: int | None,
     loadable: bool,
+    max_steps: int | None,
     datapath: str | None,
     as_json: bool,
 ) -> None:
@@ -79,14 +86,16 @@ def generate(
     \b
       mubinn generate my.mubinn --lanes 132 --units 1 --target ecp5 -o accelerator
     """
+    from mubinn.golden.row_plan import MAX_STEPS
     from mubinn.hw.folder import FolderOptions, accelerator_folder
     from mubinn.hw.generate import PARAMETERS
     from mubinn.hw.generate import generate as files_of
 
     check_folder(output, PARAMETERS)
-    options = (
-        None if target is None else FolderOptions(target, lanes, units, samples, loadable, width)
-    )
+    options = None
+    if target is not None:
+        steps = MAX_STEPS if max_steps is None else max_steps
+        options = FolderOptions(target, lanes, units, samples, loadable, width, steps)
     loaded = open_quantized(model, datapath)
     started = time.perf_counter()
     with working("writing Verilog", as_json):

@@ -91,11 +91,20 @@ class LayerPlan(RowPlan):
     @cached_property
     def z_width(self) -> int:
         """Bits of a row's sum, for gates and classes."""
-        bound = self.layer.z_bound
-        if self.dense:
-            products = self.layer.hidden * self.gammas["dense"].sum(axis=(1, 2))
-            bound = max(bound, int((products + self.dense.b.row_scales.sum(axis=1)).max()))
-        return signed_width(bound)
+        return signed_width(max(self.layer.z_bound, self.dense_bound))
+
+    @cached_property
+    def dense_bound(self) -> int:
+        """Largest magnitude of a class's sum in one step; 0 without a classifier."""
+        if self.dense is None:
+            return 0
+        products = self.layer.hidden * self.gammas["dense"].sum(axis=(1, 2))
+        return int((products + self.dense.b.row_scales.sum(axis=1)).max())
+
+    @property
+    def logit_width(self) -> int:
+        """Bits of a logit, which cannot overflow in up to `step_limit` steps."""
+        return signed_width(self.dense_bound * (self.step_limit or 1))
 
     @property
     def _biases(self) -> list[LevelTensor]:

@@ -68,7 +68,7 @@ def save_model(path: Path, model: QuantizedModel | FloatModel) -> None:
     MubinnError
         Where the file cannot be written, or a float weight is beyond float32.
     """
-    content = _of_quantized(model) if isinstance(model, QuantizedModel) else _of_float(model)
+    content = quantized_content(model) if isinstance(model, QuantizedModel) else _of_float(model)
     write_container(path, content)
 
 
@@ -143,7 +143,8 @@ def _common_of(reader: Reader) -> dict[str, Any]:
     }
 
 
-def _of_quantized(model: QuantizedModel) -> Container:
+def quantized_content(model: QuantizedModel) -> Container:
+    """Return what the file of a quantized model holds."""
     tensors: dict[str, npt.NDArray[Any]] = {}
     layers = []
     for index, layer in enumerate(model.layers):

@@ -19,6 +19,9 @@ from mubinn.golden.lstm_model import QuantizedDense, QuantizedLayer
 GATE_ROWS = 4
 """Rows of a cell."""
 
+MAX_STEPS = 4096
+"""Steps of the longest window, where nothing else is asked for."""
+
 
 @dataclass(frozen=True)
 class Word:
@@ -51,6 +54,9 @@ class RowPlan:
     target : str
         What the hardware is made of: ``"asic"`` cells, or an FPGA's ``"lut4"`` or ``"xc7"``;
         ``"xc7-plain"`` is the last without instances of its cells, for simulation.
+    max_steps : int
+        Steps of the longest window: with the mean readout the logits are as wide as the sums over
+        so many steps can be.
     """
 
     layer: QuantizedLayer
@@ -60,12 +66,27 @@ class RowPlan:
     folded_bias: bool = True
     readout: Readout = "mean"
     target: str = "asic"
+    max_steps: int = MAX_STEPS
 
     def __post_init__(self) -> None:
-        """Raise `MubinnError` on parallelism below 1."""
-        for name, count in (("lanes", self.lanes), ("units", self.units)):
+        """Raise `MubinnError` on parallelism or steps below 1."""
+        counts = {"lanes": self.lanes, "units": self.units, "steps": self.max_steps}
+        for name, count in counts.items():
             if count is not None and count < 1:
                 raise MubinnError(f"{count} {name} compute nothing: give 1 or more.")
+
+    @property
+    def step_limit(self) -> int | None:
+        """Steps of the longest window; None where no sum grows with them."""
+        return self.max_steps if self.dense and self.readout == "mean" else None
+
+    def check_steps(self, steps: int) -> None:
+        """Raise `MubinnError` on windows of more steps than the logits can hold."""
+        if self.step_limit is not None and steps > self.step_limit:
+            raise MubinnError(
+                f"a window of {steps} steps is longer than the {self.step_limit} that the logits "
+                f"hold: make the accelerator for {steps} steps or more."
+            )
 
     @property
     def cell(self) -> LstmCellParams | GruCellParams:

@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.layer_plan import LayerPlan
 from mubinn.golden.lstm_model import QuantizedModel
+from mubinn.golden.row_plan import MAX_STEPS
 from mubinn.golden.sample_format import SampleFormat
 from mubinn.hw.classifier import result_layout
 from mubinn.hw.loadable_memory import LoadableMemories, load_layout
@@ -49,9 +50,10 @@ class Accelerator(wiring.Component):  # type: ignore[type-arg]
     sample_width : int or None
         Bits of raw input samples, which are encoded on chip, see
         :class:`mubinn.golden.sample_format.SampleFormat`; without it the input is level bits.
-
     loadable : bool
         Weights are loaded at run time, see :mod:`mubinn.hw.loadable_memory`.
+    max_steps : int
+        Steps of the longest window; the logits of longer ones wrap.
 
     Members
     -------
@@ -85,9 +87,11 @@ class Accelerator(wiring.Component):  # type: ignore[type-arg]
         folded_bias: bool = True,
         target: str = "asic",
         loadable: bool = False,
+        max_steps: int = MAX_STEPS,
     ) -> None:
         self.model = model
-        self.plans = plans(model, lanes, units, folded_bias=folded_bias, target=target)
+        how: dict[str, Any] = {"folded_bias": folded_bias, "target": target}
+        self.plans = plans(model, lanes, units, max_steps=max_steps, **how)
         self.memories = [LoadableMemories(plan) for plan in self.plans] if loadable else []
         stored: list[Any] = [*self.memories] or [None] * len(self.plans)
         self.layers = [

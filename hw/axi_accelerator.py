@@ -21,9 +21,10 @@ def accelerator_top(
     width, registers
         Of :class:`mubinn.hw.axi_top.AxiTop`.
     options
-        Of :class:`mubinn.hw.accelerator.Accelerator`: ``lanes``, ``units``, ``sample_width``.
+        Of :class:`mubinn.hw.accelerator.Accelerator`: ``lanes``, ``units``, ``sample_width``...
     """
     check_width(width)
     core = Accelerator(model, **options)
     per_step = 1 if core.encoder is None else model.features
-    return AxiTop(core, width=width, per_step=per_step, registers=registers)
+    limit = core.plans[-1].step_limit
+    return AxiTop(core, width=width, per_step=per_step, max_steps=limit, registers=registers)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import ClockDomain, Module, ResetInserter
+from amaranth.hdl import Cat, ClockDomain, Module, ResetInserter
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -26,7 +26,8 @@ class AxiTop(wiring.Component):  # type: ignore[type-arg]
     new beat, TLAST on the last beat of all. One packet on ``m_axis`` is one result. How elements
     lie in a packet is told by :func:`mubinn.hw.axi_stream.slots`.
 
-    Without registers input is taken at once, and only ``aresetn`` ends a window early.
+    Without registers input is taken at once, or as soon as the weights are loaded, and only
+    ``aresetn`` ends a window early.
 
     Parameters
     ----------
@@ -38,6 +39,8 @@ class AxiTop(wiring.Component):  # type: ignore[type-arg]
         Bits of TDATA, a multiple of 8.
     per_step : int
         Frames that make a time step.
+    max_steps : int or None
+        Steps of the longest window, for the description of the interface.
     registers : bool
         Add ``s_axi``, an AXI4-Lite port with :data:`mubinn.hw.register_map.CONTROL`.
 
@@ -55,9 +58,16 @@ class AxiTop(wiring.Component):  # type: ignore[type-arg]
     aresetn: Any
 
     def __init__(
-        self, core: Any, *, width: int = 32, per_step: int = 1, registers: bool = True
+        self,
+        core: Any,
+        *,
+        width: int = 32,
+        per_step: int = 1,
+        max_steps: int | None = None,
+        registers: bool = True,
     ) -> None:
         self.core = core
+        self.max_steps = max_steps
         self.reader = FrameReader(core.i.payload.shape(), width, per_step)
         self.writer = FrameWriter(core.o.payload.shape(), width)
         self.loader = Loader(core.plans) if "load" in core.signature.members else None
@@ -90,7 +100,7 @@ class AxiTop(wiring.Component):  # type: ignore[type-arg]
         if self.loader is not None:
             self._load(m, self.loader)
         if self.lite is None:
-            m.d.comb += control.command.start.eq(1)
+            m.d.comb += control.command.start.eq(self.loader.loaded if self.loader else 1)
         else:
             m.submodules.lite = self.lite
             self._registers(m, control, self.lite)
@@ -151,7 +161,7 @@ class AxiTop(wiring.Component):  # type: ignore[type-arg]
             loader.i.payload.data.eq(split.o.payload.data),
             split.o.ready.eq(1),
             loader.restart.eq(loading.valid & loading.data[0]),
-            self.lite.read.loading.eq(loader.loaded),
+            self.lite.read.loading.eq(Cat(loader.loaded, loader.refused)),
         ]
 
     def _registers(self, m: Module, control: AxiControl, lite: AxiLite) -> None:

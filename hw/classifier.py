@@ -8,21 +8,19 @@ from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.layer_plan import LayerPlan
 
-STEP_BITS = 12
-"""Logits hold the sums over 2**STEP_BITS steps; longer windows wrap."""
-
 
 def result_layout(plan: LayerPlan) -> data.StructLayout:
     """Return the class of a window and its logits."""
     assert plan.dense
     classes = plan.dense.w.rows
-    width = plan.z_width + (STEP_BITS if plan.readout == "mean" else 0)
-    logits = data.ArrayLayout(signed(width), classes)
+    logits = data.ArrayLayout(signed(plan.logit_width), classes)
     return data.StructLayout({"label": range(classes), "logits": logits})
 
 
 class Classifier(wiring.Component):  # type: ignore[type-arg]
     """Adds each step's class sums to the logits and decides after the last step.
+
+    Logits hold the sums over `plan.step_limit` steps; those of longer windows wrap.
 
     The sums of `plan.engines` classes come at once, class 0 first. Two cycles after the last ones
     of a window the result is offered; it stays until taken, and no sums may come meanwhile.

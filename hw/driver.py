@@ -55,6 +55,7 @@ class Driver:
         self.input = about["input"]
         self.result = about["result"]
         self.registers = about["registers"]
+        self.max_steps = about["max_steps"]
         if self.registers and (found := self.read("id")) != ID:
             raise AcceleratorError(f"register id reads {found:#x}, not {ID:#x}: check the address.")
 
@@ -103,7 +104,13 @@ class Driver:
         for start in range(0, len(contents), 4):
             word = int.from_bytes(contents[start : start + 4], "little")
             self.port.write(register, word)
-        if not self.read("loading") & 1:
+        state, fields = self.read("loading"), self.registers["loading"]["fields"]
+        if state >> fields["refused"]["lowest_bit"] & 1:
+            raise AcceleratorError(
+                "the contents are those of another model, whose scales, biases or thresholds are "
+                "not the constants of this accelerator: load its own, or generate one for that."
+            )
+        if not state >> fields["loaded"]["lowest_bit"] & 1:
             raise AcceleratorError(f"{len(contents)} bytes are not all contents.")
 
     def run(self, window: Iterable[Sequence[int]]) -> dict[str, Any]:
@@ -123,9 +130,16 @@ class Driver:
         Raises
         ------
         ValueError
-            On another count of features, or numbers that do not fit.
+            On another count of features, numbers that do not fit, or more steps than the logits
+            hold.
         """
-        return b"".join(self._step(step) for step in window)
+        steps = [self._step(step) for step in window]
+        if self.max_steps is not None and len(steps) > self.max_steps:
+            raise ValueError(
+                f"a window of {len(steps)} steps is longer than the {self.max_steps} that the "
+                f"logits hold: generate the accelerator for {len(steps)} steps or more."
+            )
+        return b"".join(steps)
 
     def _step(self, step: Sequence[int]) -> bytes:
         """Return one step: a frame of elements, or a frame for each."""

@@ -12,6 +12,7 @@ import jinja2
 
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.lstm_model import QuantizedModel
+from mubinn.golden.row_plan import MAX_STEPS
 from mubinn.hw.axi_accelerator import accelerator_top
 from mubinn.hw.axi_top import AxiTop
 from mubinn.hw.c_header import c_header
@@ -83,7 +84,7 @@ class FolderOptions:
     ----------
     target : str
         One of `FAMILIES`, or the name of a device of one, such as ``ecp5-25k``.
-    lanes, units, sample_width, loadable
+    lanes, units, sample_width, loadable, max_steps
         Of :class:`mubinn.hw.accelerator.Accelerator`.
     width : int or None
         Bits of TDATA, by default the family's.
@@ -97,6 +98,7 @@ class FolderOptions:
     sample_width: int | None = None
     loadable: bool = False
     width: int | None = None
+    max_steps: int = MAX_STEPS
     windows: int = 3
     steps: int = 4
 
@@ -151,6 +153,7 @@ def accelerator_folder(model: QuantizedModel, options: FolderOptions) -> dict[st
         units=options.units,
         sample_width=options.sample_width,
         loadable=options.loadable,
+        max_steps=options.max_steps,
     )
     text = str(verilog.convert(top, name=TOP, emit_src=False))
     files = {
@@ -160,7 +163,9 @@ def accelerator_folder(model: QuantizedModel, options: FolderOptions) -> dict[st
     }
     about = _about(top, model, options)
     files |= memory_files(top.core)
-    files |= golden_vectors(top, about["interface"], options.windows, options.steps)
+    files |= golden_vectors(
+        top, about["interface"], options.windows, min(options.steps, options.max_steps)
+    )
     loaded = contents(top.core.plans) if options.loadable else b""
     if loaded:
         files["load.hex"] = "".join(f"{byte:02x}\n" for byte in loaded)

@@ -42,12 +42,18 @@ def golden_vectors(
     about : mapping
         Its :func:`mubinn.hw.interface.interface`.
 
+    Raises
+    ------
+    MubinnError
+        On windows longer than the logits hold.
+
     Returns
     -------
     dict of str to str
         ``input.hex`` and ``result.hex``, a beat a line: TLAST above TDATA.
     """
     model: QuantizedModel = top.core.model
+    top.core.plans[-1].check_steps(steps)
     sent, codes = _windows(top, windows, steps)
     _, logits, labels = run(model, codes)
     driver = Driver(_NoPort(), {**about, "registers": {}})

@@ -11,11 +11,15 @@ from mubinn.hw.register_map import BYTES, Register
 
 
 def interface(top: AxiTop) -> dict[str, Any]:
-    """Return streams and registers of an accelerator: where every element and bit is."""
+    """Return streams and registers of an accelerator: where every element and bit is.
+
+    ``max_steps`` are the steps of the longest window, None where nothing limits them.
+    """
     return {
         "tdata_bits": top.reader.width,
         "input": packet(top.reader.layout, top.reader.width, top.reader.per_step),
         "result": packet(top.writer.layout, top.writer.width),
+        "max_steps": top.max_steps,
         "registers": {} if top.lite is None else registers(top.lite.registers),
     }
 

@@ -1,4 +1,8 @@
-"""Weights that are loaded at run time: memories without contents, and what fills them."""
+"""Weights that are loaded at run time: memories without contents, and what fills them.
+
+Scales, biases, tables and thresholds are constants of the design, so the weights of a model fit its
+own accelerator alone: they follow four bytes that name the constants they belong to.
+"""
 
 import re
 from typing import Any
@@ -8,6 +12,7 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
+from mubinn.golden.constants_digest import DIGEST_BYTES, constants_digest
 from mubinn.golden.layer_plan import LayerPlan
 from mubinn.hw.axi_stream import transfer_layout
 from mubinn.hw.layer_memory import LayerMemories, weight_layout, weight_words
@@ -22,10 +27,14 @@ def word_bytes(plan: LayerPlan) -> int:
 
 
 def contents(plans: list[LayerPlan]) -> bytes:
-    """Return what is loaded: M_w of each layer, words in order, lowest byte first."""
-    return b"".join(
+    """Return what is loaded: the digest of the constants, then M_w of each layer, words in order.
+
+    Lowest bytes come first.
+    """
+    words = (
         word.to_bytes(word_bytes(plan), "little") for plan in plans for word in weight_words(plan)
     )
+    return constants_digest(plans).to_bytes(DIGEST_BYTES, "little") + b"".join(words)
 
 
 def load_layout(plans: list[LayerPlan]) -> data.StructLayout:
@@ -110,18 +119,22 @@ class Loader(wiring.Component):  # type: ignore[type-arg]
     Members
     -------
     i : In(stream of {data: 8, last: 1})
-        ``last`` makes the next byte the first one of the contents again.
+        ``last`` makes the next byte the first one of the contents again. Contents of other
+        constants are ignored.
     restart : In(1)
         As ``last`` does, at once.
     o : Out(load_layout(plans))
     loaded : Out(1)
         All contents have been written, and no byte has come since.
+    refused : Out(1)
+        The contents that came last are those of other constants.
     """
 
     i: Any
     restart: Any
     o: Any
     loaded: Any
+    refused: Any
 
     def __init__(self, plans: list[LayerPlan]) -> None:
         self.plans = plans
@@ -131,36 +144,41 @@ class Loader(wiring.Component):  # type: ignore[type-arg]
                 "restart": In(1),
                 "o": Out(load_layout(plans)),
                 "loaded": Out(1),
+                "refused": Out(1),
             }
         )
 
     def elaborate(self, platform: Any) -> Module:
-        """Return the counters of bytes, words and layers."""
+        """Return the counters of bytes, words and parts: the digest, then each layer."""
         m = Module()
-        sizes = [word_bytes(plan) for plan in self.plans]
-        depths = [len(weight_words(plan)) for plan in self.plans]
-        layer, word = Signal(range(len(sizes) + 1)), Signal(range(max(depths)))
+        sizes = [DIGEST_BYTES, *(word_bytes(plan) for plan in self.plans)]
+        depths = [1, *(len(weight_words(plan)) for plan in self.plans)]
+        part, word = Signal(range(len(sizes) + 1)), Signal(range(max(depths)))
         byte, shifted = Signal(range(max(sizes))), Signal(BYTE * max(sizes))
         last_byte, last_word = Signal(), Signal()
-        taken = self.i.valid & (layer != len(sizes))
-        joined = Cat(shifted[BYTE:], self.i.payload.data)
-        m.d.comb += [self.i.ready.eq(1), self.o.address.eq(word)]
-        with m.Switch(layer):
+        taken = self.i.valid & (part != len(sizes))
+        joined, whole = Cat(shifted[BYTE:], self.i.payload.data), Signal(BYTE * max(sizes))
+        m.d.comb += [self.i.ready.eq(1), self.o.address.eq(word), self.o.word.eq(whole)]
+        with m.Switch(part):
             for k, (size, depth) in enumerate(zip(sizes, depths, strict=True)):
                 with m.Case(k):
                     m.d.comb += [
                         last_byte.eq(byte == size - 1),
                         last_word.eq(word == depth - 1),
-                        self.o.layers[k].eq(taken & last_byte),
-                        self.o.word.eq(joined[BYTE * (max(sizes) - size) :]),
+                        whole.eq(joined[BYTE * (max(sizes) - size) :]),
                     ]
+                    if k:
+                        m.d.comb += self.o.layers[k - 1].eq(taken & last_byte)
         with m.If(taken):
             m.d.sync += [shifted.eq(joined), byte.eq(Mux(last_byte, 0, byte + 1))]
             m.d.sync += self.loaded.eq(0)
             with m.If(last_byte):
                 m.d.sync += word.eq(Mux(last_word, 0, word + 1))
             with m.If(last_byte & last_word):
-                m.d.sync += [layer.eq(layer + 1), self.loaded.eq(layer == len(sizes) - 1)]
+                m.d.sync += [part.eq(part + 1), self.loaded.eq(part == len(sizes) - 1)]
+            with m.If(last_byte & (part == 0)):
+                other = whole != constants_digest(self.plans)
+                m.d.sync += [self.refused.eq(other), part.eq(Mux(other, len(sizes), 1))]
         with m.If(self.restart | (self.i.valid & self.i.payload.last)):
-            m.d.sync += [byte.eq(0), word.eq(0), layer.eq(0)]
+            m.d.sync += [byte.eq(0), word.eq(0), part.eq(0)]
         return m

@@ -99,7 +99,10 @@ LOADING: dict[str, Register] = {
         0x1C,
         Access.BOTH,
         "loading; written 1, it starts again with the first byte",
-        {"loaded": Bits(0, 1, "all contents have been written")},
+        {
+            "loaded": Bits(0, 1, "all contents have been written"),
+            "refused": Bits(1, 1, "the contents are another model's, and were ignored"),
+        },
     ),
 }
 """What builds have besides whose weights are loaded."""

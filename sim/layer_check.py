@@ -76,12 +76,14 @@ def check_layer(
     SimulationMismatch
         With window, step, cell, gate, pass, signal, expected and got of the first difference.
     MubinnError
-        On input of the wrong shape, or if the simulator cannot run.
+        On input of the wrong shape, windows longer than the logits hold, or if the simulator
+        cannot run.
     """
     how: dict[str, Any] = {"lanes": lanes, "units": units, "folded_bias": folded_bias}
     how |= {"target": target, "readout": model.readout}
     plan = LayerPlan(model.layers[layer], model.dense if classify else None, **how)
     codes = checked_codes(plan.layer, windows)
+    plan.check_steps(codes.shape[1])
     design = design or LstmLayer(plan, trace=True)
     layouts = {"i": design.frame, "o": design.state}
     layouts |= {"sums": sums_layout(plan), "cells": probes_layout(plan)}

@@ -1,6 +1,7 @@
 """Bench of the driver: the calls that a user makes, against the accelerator's ports.
 
-The stimulus holds ``about`` (JSON, as bytes), ``contents`` (bytes) where weights are loaded,
+The stimulus holds ``about`` (JSON, as bytes), ``contents`` and another model's ``foreign`` (bytes)
+where weights are loaded,
 windows ``x`` [windows, T, features], and the fields of their results by name, after ``result_``.
 """
 
@@ -42,19 +43,28 @@ async def used(dut: Any) -> None:
     wanted = {k.removeprefix("result_"): v for k, v in stimulus.items() if k[:7] == "result_"}
     port = SimPort(await reset_ports(dut))
     if "contents" in stimulus:
-        await bridge(_load)(port, about, bytes(stimulus["contents"]))
+        contents, foreign = bytes(stimulus["contents"]), bytes(stimulus["foreign"])
+        await bridge(_load)(port, about, contents, foreign)
     await bridge(_session)(port, about, stimulus["x"].tolist(), wanted)
 
 
-def _load(port: SimPort, about: Any, contents: bytes) -> None:
-    """Load in part, which is told, then wholly."""
+def _load(port: SimPort, about: Any, contents: bytes, foreign: bytes) -> None:
+    """Load in part and what is another model's, which is told each time, then wholly."""
     driver = Driver(port, about)
+    assert "not all contents" in _refusal(driver, contents[:-5])
+    assert "another model" in _refusal(driver, foreign)
+    driver.load(contents)
+    # What is refused changes nothing of what is there.
+    assert "another model" in _refusal(driver, foreign)
+
+
+def _refusal(driver: Driver, contents: bytes) -> str:
+    """Return what the driver says against contents."""
     try:
-        driver.load(contents[:-5])
-    except AcceleratorError:
         driver.load(contents)
-    else:
-        raise AssertionError("a part of the contents was taken for all of them")
+    except AcceleratorError as error:
+        return str(error)
+    return "nothing"
 
 
 def _session(port: SimPort, about: Any, windows: list[Any], wanted: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from mubinn.golden.bit_true import run
 from mubinn.golden.sample_format import SampleFormat
+from mubinn.hw.accelerator import plans
 from mubinn.hw.axi_accelerator import accelerator_top
 from mubinn.hw.driver import Driver
 from mubinn.hw.interface import interface
@@ -83,7 +84,11 @@ def test_a_driver_runs_a_model(random_model, case):
     if options.get("loadable"):
         loaded = contents(design.core.plans)
         assert len(loaded) % 4
+        other = random_model(seed=1, features=5, hidden=3, **about)
+        foreign = contents(plans(other, lanes=options["lanes"]))
+        assert len(foreign) == len(loaded)
         stimulus["contents"] = np.frombuffer(loaded, np.uint8)
+        stimulus["foreign"] = np.frombuffer(foreign, np.uint8)
     result = simulate(
         design, top="axi", bench="mubinn.sim.tb_driver", stimulus=stimulus, simulator=QUICK
     )

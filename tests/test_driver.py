@@ -10,7 +10,7 @@ from amaranth.lib import data
 from mubinn.hw.c_header import c_header
 from mubinn.hw.driver import ID, AcceleratorError, Driver
 from mubinn.hw.interface import packet, registers
-from mubinn.hw.register_map import CONTROL
+from mubinn.hw.register_map import CONTROL, LOADING
 
 LEVELS, FEATURES = 3, 10
 FRAME = data.StructLayout({"x": data.ArrayLayout(FEATURES, LEVELS), "last": 1})
@@ -23,7 +23,8 @@ def about(frame=FRAME, width=32):
         "tdata_bits": width,
         "input": packet(frame, width),
         "result": packet(RESULT, width),
-        "registers": registers(CONTROL),
+        "max_steps": 3,
+        "registers": registers(CONTROL | LOADING),
     }
 
 
@@ -32,7 +33,8 @@ class Port:
 
     def __init__(self, **registers):
         values = {"id": ID, "status": 0, **registers}
-        self.values = {CONTROL[name].offset: value for name, value in values.items()}
+        known = CONTROL | LOADING
+        self.values = {known[name].offset: value for name, value in values.items()}
         self.written, self.sent, self.answer = [], [], b""
 
     def read(self, address):
@@ -63,6 +65,28 @@ def test_commands_and_status_are_those_of_the_map():
 def test_another_design_is_told():
     with pytest.raises(AcceleratorError, match=r"id reads 0x1, not 0x4d754269"):
         Driver(Port(id=1), about())
+
+
+def test_contents_are_all_there_and_its_own():
+    port = Port(loading=0b01)
+    Driver(port, about()).load(bytes(range(1, 7)))
+    assert port.written == [(0x1C, 1), (0x18, 0x04030201), (0x18, 0x0605)]
+    with pytest.raises(AcceleratorError, match="5 bytes are not all contents"):
+        Driver(Port(loading=0), about()).load(bytes(5))
+    with pytest.raises(AcceleratorError, match=r"another model, .* generate one"):
+        Driver(Port(loading=0b10), about()).load(bytes(5))
+
+
+def test_windows_that_the_logits_do_not_hold_are_told():
+    driver, port = Driver(Port(), about()), Port()
+    assert driver.pack([[0] * FEATURES] * 3)
+    with pytest.raises(ValueError, match="4 steps is longer than the 3 that the logits hold"):
+        driver.pack([[0] * FEATURES] * 4)
+    with pytest.raises(ValueError, match="generate the accelerator for 4 steps or more"):
+        Driver(port, about()).run([[0] * FEATURES] * 4)
+    assert not port.sent
+    unlimited = Driver(Port(), {**about(), "max_steps": None})
+    assert unlimited.pack([[0] * FEATURES] * 4)
 
 
 def test_codes_travel_as_level_planes():

@@ -5,15 +5,19 @@ import re
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from mubinn.cli.generate import generate
+from mubinn.golden.constants_digest import DIGEST_BYTES
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.model_file import save_model
+from mubinn.hw.accelerator import plans
 from mubinn.hw.driver import Driver
 from mubinn.hw.folder import FAMILIES, FolderOptions, accelerator_folder
+from mubinn.hw.golden_vectors import golden_vectors
 from mubinn.hw.register_map import CONTROL
 
 CASES = {
@@ -84,10 +88,18 @@ def test_the_bench_finds_wrong_weights(made, tmp_path):
     (tmp_path / "mubinn.v").write_text(wrong)
     if "load.hex" in files:
         lines = files[loads].splitlines()
-        # Of all writes, those to register load; of all bytes, every one.
-        other = [f"{int(n, 16) ^ (0xFFFFFFFF if n[:2] == '18' else 0):x}" for n in lines]
-        flipped = other if loads == "writes.hex" else [f"{int(n, 16) ^ 0xFF:02x}" for n in lines]
-        (tmp_path / loads).write_text("\n".join(flipped) + "\n")
+        # Of all writes, those to register load; of all bytes, every one; but for the digest.
+        whole = 0xFFFFFFFF if loads == "writes.hex" else 0xFF
+        start = 2 if loads == "writes.hex" else DIGEST_BYTES
+        places = {k for k, n in enumerate(lines) if whole == 0xFF or n[:2] == "18"}
+        own = {k for k in places if k >= start}
+        for flipped, seen in ((own, "expected"), (places - own, "FAIL")):
+            other = [f"{int(n, 16) ^ (whole * (k in flipped)):02x}" for k, n in enumerate(lines)]
+            (tmp_path / loads).write_text("\n".join(other) + "\n")
+            told = simulated(tmp_path)
+            assert "FAIL" in told
+            assert seen in told
+        return
     told = simulated(tmp_path)
     assert "FAIL" in told
     assert "expected" in told
@@ -148,6 +160,21 @@ def test_the_driver_that_comes_along_works_by_itself(made):
     )
     expected = Driver(None, {**about["interface"], "registers": {}}).pack([step])
     assert run.stdout.strip() == expected.hex()
+
+
+def test_the_folder_is_made_for_windows_of_some_length(random_model):
+    model = random_model(features=3, hidden=2, levels=(1, 1))
+    widths = []
+    for steps in (4096, 5):
+        files = accelerator_folder(model, FolderOptions("ecp5", max_steps=steps))
+        about = json.loads(files["parameters.json"])["interface"]
+        assert about["max_steps"] == steps
+        assert f"| longest window | {steps} steps; the logits" in files["README.md"]
+        widths.append(about["result"]["fields"]["logits"]["bits"])
+    assert 9 <= widths[0] - widths[1] <= 10
+    core = SimpleNamespace(model=model, plans=plans(model, max_steps=5))
+    with pytest.raises(MubinnError, match="6 steps is longer than the 5 that the logits hold"):
+        golden_vectors(SimpleNamespace(core=core), {}, 1, 6)
 
 
 def test_unknown_families_are_told():
