@@ -1,5 +1,6 @@
 """``mubinn bench``: the measurements that the project promises."""
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,14 +12,24 @@ from mubinn.golden.errors import MubinnError
 @click.command()
 @click.argument("name", required=False)
 @click.option("--list", "as_list", is_flag=True, help="List the names.")
+@click.option(
+    "--liberty",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Liberty file in place of the built-in library, plain or gzipped; repeated where several "
+    "make one library, and in 'libraries' for each library.",
+)
 @json_option
-def bench(name: str | None, as_list: bool, as_json: bool) -> None:
+def bench(name: str | None, as_list: bool, liberty: tuple[Path, ...], as_json: bool) -> None:
     """Run the measurement NAME and print its figures, beside what they are to reach.
 
     \b
       mubinn bench --list
       mubinn bench simulate
       mubinn bench inference --json
+      mubinn bench delay --liberty sky130hd_tt.lib.gz
+      mubinn bench libraries --liberty sky130hd_tt.lib.gz --liberty sg13g2.lib
     """
     from mubinn.cli.benchmarks import BENCHMARKS
 
@@ -29,8 +40,9 @@ def bench(name: str | None, as_list: bool, as_json: bool) -> None:
         raise click.UsageError(f"Give a name: {', '.join(BENCHMARKS)}.")
     if name not in BENCHMARKS:
         raise MubinnError(f"There is no benchmark {name}: choose from {', '.join(BENCHMARKS)}.")
+    options = _library_options(name, liberty)
     with working(f"measuring {name}", as_json):
-        result = BENCHMARKS[name]()
+        result = BENCHMARKS[name](**options)
     if as_json:
         print_json(result)
         return
@@ -40,3 +52,17 @@ def bench(name: str | None, as_list: bool, as_json: bool) -> None:
     for title in ("parameters", "versions"):
         click.echo()
         print_table(title, ("name", "value"), list(result[title].items()))
+
+
+def _library_options(name: str, liberty: tuple[Path, ...]) -> dict[str, Any]:
+    """Return what ``--liberty`` means to a benchmark."""
+    from mubinn.cli.benchmarks import WITH_LIBRARIES, WITH_LIBRARY
+    from mubinn.synth import load_library
+
+    if name in WITH_LIBRARIES:
+        return {"libraries": [load_library(path) for path in liberty]}
+    if not liberty:
+        return {}
+    if name not in WITH_LIBRARY:
+        raise MubinnError(f"The benchmark {name} maps to no cell library: leave out --liberty.")
+    return {"library": load_library(list(liberty))}

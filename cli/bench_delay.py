@@ -1,19 +1,21 @@
-"""``mubinn bench delay``: full precision over the merged binarized cell, serial and at equal area.
+"""``mubinn bench delay``: other cells over the merged binarized cell, serial and at equal area.
 
 All figures come from one run with one library; I, H of the bundled float model.
 
 serial
     The schedule of Table I: one unit after the other, nothing pipelined. (FP, FP) as there
     (`mubinn.synth.schedule`); (A, W) with merged level pairs and thresholds
-    (`mubinn.synth.merged_cell`). Every unit is the fastest of the flow's recipes.
+    (`mubinn.synth.merged_cell`); 8- and 16-bit integers with the architecture of (FP, FP)
+    (`mubinn.synth.fixed_cell`). Every unit is the fastest of the flow's recipes.
 equal area
-    Cells a second of the pipelined (A, W) datapath over those of the pipelined binary32 one, the
-    smaller replicated to the area of the larger. Both are mapped for area times delay by the same
+    Cells a second of the pipelined (A, W) datapath over those of the pipelined other one, the
+    smaller replicated to the area of the larger. All are mapped for area times delay by the same
     recipes, pipelined by the same tool at their own best clock (`mubinn.synth.equal_area`), and
     counted with their registers, without memories and control.
     Binary32: a multiplier and an adder that start an operation each cycle, accumulators interleaved
     over rows, biases loaded into them; ``4 (I + H) + 3`` cycles a cell; sigmoid and tanh beside
-    them with several cycles for each result. Binarized: the sum of a row and a gate's search start
+    them with several cycles for each result. Integers: the same with a multiply-accumulate.
+    Binarized: the sum of a row and a gate's search start
     each cycle; 4 cycles a cell; tables and search of Eq. (5) and (6) beside them within these 4.
 """
 
@@ -25,6 +27,7 @@ from mubinn.golden.float_model import FloatModel
 from mubinn.golden.model_file import load_float
 from mubinn.synth.cell_units import CellUnit, cell_units
 from mubinn.synth.equal_area import STAGES, Datapath, best_datapath
+from mubinn.synth.fixed_cell import fixed_schedule, fixed_units
 from mubinn.synth.flow import SynthJob, map_netlists, synthesize, to_verilog, tool_versions
 from mubinn.synth.liberty import Library, builtin_library
 from mubinn.synth.merged_cell import GATES, merged_layer, merged_schedule, merged_units
@@ -34,6 +37,7 @@ from mubinn.synth.sta import analyse
 
 WORKERS = 2
 CONFIGS = ((3, 3), (1, 1))
+INTEGERS = (8, 16)
 STATE_PRODUCTS = 3
 """Products of Eq. (5) and (6), on the multiplier of the matrices."""
 
@@ -42,6 +46,7 @@ GOALS = {
     "serial_fp_over_1_1": "the paper: 102",
     "equal_area_fp_over_3_3": ">= 470",
     "equal_area_fp_over_1_1": "",
+    **{f"{way}_int{bits}_over_3_3": "" for way in ("serial", "equal_area") for bits in INTEGERS},
 }
 
 
@@ -91,6 +96,15 @@ def _binary32(library: Library, load: Workload) -> tuple[float, Datapath]:
     return serial, best_datapath(ways, cycles, beside_um2=beside)
 
 
+def _integers(library: Library, load: Workload, bits: int) -> tuple[float, Datapath]:
+    """Return the serial delay of a cell and its pipelined datapath."""
+    units = _Units(library, fixed_units(bits, load))
+    cycles = GATES * (load.features + load.hidden) + STATE_PRODUCTS
+    beside = sum(units.smallest(name)[0] for name in units.units if name != "mac")
+    serial = fixed_schedule(load).cell_delay(units.delays)
+    return serial, best_datapath({"mac": units.ways("mac")}, cycles, beside_um2=beside)
+
+
 def _merged(library: Library, model: FloatModel, a: int, w: int) -> tuple[float, Datapath]:
     """Return the serial delay of a cell and its pipelined datapath."""
     units = _Units(library, merged_units(merged_layer(model, a, w)))
@@ -117,14 +131,17 @@ def bench_delay(library: Library | None = None, model: FloatModel | None = None)
     library = library or builtin_library()
     model = model or load_float(bundled(FLOAT_MODEL))
     load = Workload(model.features, model.layers[0].hidden)
-    fp_serial, fp = _binary32(library, load)
+    others = {"fp": _binary32(library, load)}
+    others |= {f"int{bits}": _integers(library, load, bits) for bits in INTEGERS}
+    ours = {f"{a}_{w}": _merged(library, model, a, w) for a, w in CONFIGS}
     values: dict[str, float] = {}
-    measured = _about("fp", fp_serial, fp)
-    for a, w in CONFIGS:
-        serial, datapath = _merged(library, model, a, w)
-        values[f"serial_fp_over_{a}_{w}"] = fp_serial / serial
-        values[f"equal_area_fp_over_{a}_{w}"] = fp.cost / datapath.cost
-        measured |= _about(f"{a}_{w}", serial, datapath)
+    for name, (serial, datapath) in ours.items():
+        for other, (longer, larger) in others.items():
+            values[f"serial_{other}_over_{name}"] = longer / serial
+            values[f"equal_area_{other}_over_{name}"] = larger.cost / datapath.cost
+    measured: dict[str, Any] = {}
+    for name, found in (others | ours).items():
+        measured |= _about(name, *found, library)
     return {
         "figures": [
             {"name": name, "value": values[name], "unit": "ratio", "goal": goal}
@@ -133,6 +150,7 @@ def bench_delay(library: Library | None = None, model: FloatModel | None = None)
         "versions": tool_versions(),
         "parameters": {
             "library": library.name,
+            "fo4_ps": library.fo4_ps,
             "features": load.features,
             "hidden": load.hidden,
             **measured,
@@ -140,11 +158,13 @@ def bench_delay(library: Library | None = None, model: FloatModel | None = None)
     }
 
 
-def _about(name: str, serial: float, datapath: Datapath) -> dict[str, Any]:
+def _about(name: str, serial: float, datapath: Datapath, library: Library) -> dict[str, Any]:
     """Return what a configuration was measured with."""
     return {
         f"serial_ns_{name}": serial / 1000,
+        f"serial_fo4_{name}": serial / library.fo4_ps,
         f"period_ps_{name}": datapath.period_ps,
+        f"period_fo4_{name}": datapath.period_ps / library.fo4_ps,
         f"area_um2_{name}": datapath.area_um2,
         f"beside_um2_{name}": datapath.beside_um2,
         f"cycles_{name}": datapath.cycles,

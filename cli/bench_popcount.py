@@ -10,7 +10,7 @@ from mubinn.golden.xnor_multiplier import XnorMultiplierParams
 from mubinn.hw.popcount import Popcount
 from mubinn.synth.flow import SynthJob, synthesize, to_verilog, tool_versions
 from mubinn.synth.fpga import synthesize_cells
-from mubinn.synth.liberty import builtin_library
+from mubinn.synth.liberty import Library, builtin_library
 from mubinn.synth.result import SynthResult
 from mubinn.synth.targets import estimate, find_target
 
@@ -35,14 +35,16 @@ def _baseline(lanes: int) -> SynthJob:
     return SynthJob(text, TOP)
 
 
-def bench_popcount(lanes: int = LANES) -> dict[str, Any]:
+def bench_popcount(lanes: int = LANES, library: Library | None = None) -> dict[str, Any]:
     """Return depth, delay, area and LUTs of the popcount beside the baseline's.
 
     Parameters
     ----------
     lanes : int
+    library : Library, optional
+        By default the built-in one.
     """
-    library = builtin_library()
+    library = library or builtin_library()
     params = XnorMultiplierParams(lanes)
     gates = {
         "ours": SynthJob(to_verilog(Popcount(params), TOP), TOP),
@@ -66,6 +68,7 @@ def bench_popcount(lanes: int = LANES) -> dict[str, Any]:
         "versions": tool_versions(),
         "parameters": {
             "library": library.name,
+            "fo4_ps": library.fo4_ps,
             "lanes": lanes,
             "luts_of": FPGA,
             **{key: value for name, r in made.items() for key, value in _about(name, r).items()},
@@ -85,6 +88,7 @@ def _about(name: str, result: SynthResult) -> dict[str, Any]:
         f"{name}_depth": result.depth,
         f"{name}_gates": result.gates,
         f"{name}_delay_ps": result.delay_ps,
+        f"{name}_delay_fo4": result.delay_fo4,
         f"{name}_area_um2": result.area_um2,
         f"{name}_recipe": result.recipes["mapped"],
     }

@@ -21,18 +21,28 @@ from mubinn.golden.model_file import load_model
 from mubinn.hw.tail import make_tail, tail_class
 from mubinn.synth.flow import SynthJob, synthesize, to_verilog, tool_versions
 from mubinn.synth.fpga import synthesize_cells
-from mubinn.synth.liberty import builtin_library
+from mubinn.synth.liberty import Library, builtin_library
 from mubinn.synth.targets import estimate, find_target
 
 TOP = "tail"
 FPGA = "xc7"
 
 
-def bench_threshold(model: QuantizedModel | None = None) -> dict[str, Any]:
-    """Return area, delay and accuracy of both datapaths of a model, by default the bundled one."""
+def bench_threshold(
+    model: QuantizedModel | None = None, library: Library | None = None
+) -> dict[str, Any]:
+    """Return area, delay and accuracy of both datapaths.
+
+    Parameters
+    ----------
+    model : QuantizedModel, optional
+        By default the bundled one.
+    library : Library, optional
+        By default the built-in one.
+    """
     model = model or load_model(bundled(QUANTIZED_MODEL))
-    library = builtin_library()
-    tails = {datapath: _tail(model, datapath) for datapath in DATAPATHS}
+    library = library or builtin_library()
+    tails = {datapath: _tail(model, datapath, library) for datapath in DATAPATHS}
     accuracy, about = _accuracy(model)
 
     def ratio(name: str) -> float:
@@ -69,17 +79,18 @@ def _figure(name: str, value: float, unit: str, goal: str) -> dict[str, Any]:
     return {"name": name, "value": value, "unit": unit, "goal": goal}
 
 
-def _tail(model: QuantizedModel, datapath: Datapath) -> dict[str, float]:
+def _tail(model: QuantizedModel, datapath: Datapath, library: Library) -> dict[str, float]:
     """Return what the first layer's tail takes in cells and on the FPGA."""
     params = LstmCellParams(model.with_datapath(datapath).lstm_layers[0])
     job = SynthJob(to_verilog(make_tail(params), TOP), TOP)
-    found = synthesize(job, library=builtin_library())
+    found = synthesize(job, library=library)
     target, stages = find_target(FPGA), tail_class(params).latency(params)
     commands = (target.synth.format(top=TOP),)
     used = estimate(target, synthesize_cells(job, commands)["cells"])
     return {
         "area_um2": found.area_um2,
         "delay_ps": found.delay_ps,
+        "delay_fo4": found.delay_fo4,
         "stages": stages,
         "latency_ps": stages * found.delay_ps,
         "gates": found.gates,

@@ -4,12 +4,12 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
-Benchmark = Callable[[], dict[str, Any]]
+Benchmark = Callable[..., dict[str, Any]]
 
 
 def _lazy(module: str, function: str) -> Benchmark:
-    def run() -> dict[str, Any]:
-        found: dict[str, Any] = getattr(import_module(module), function)()
+    def run(**options: Any) -> dict[str, Any]:
+        found: dict[str, Any] = getattr(import_module(module), function)(**options)
         return found
 
     return run
@@ -25,5 +25,12 @@ BENCHMARKS: dict[str, Benchmark] = {
     "lut-cycles": _lazy("mubinn.cli.bench_lut_cycles", "bench_lut_cycles"),
     "layer": _lazy("mubinn.cli.bench_layer", "bench_layer"),
     "simulate": _lazy("mubinn.cli.bench_simulate", "bench_simulate"),
+    "libraries": _lazy("mubinn.cli.bench_libraries", "bench_libraries"),
 }
 """Name to function; a function returns ``{"figures": [...], "versions": {}, "parameters": {}}``."""
+
+WITH_LIBRARY = ("table1", "popcount", "delay", "threshold")
+"""Those that map to a cell library and take another one as ``library``."""
+
+WITH_LIBRARIES = ("libraries",)
+"""Those that compare several, ``libraries``."""

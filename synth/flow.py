@@ -181,6 +181,7 @@ def synthesize_many(
     jobs: Mapping[str, SynthJob],
     *,
     library: Library | None,
+    generic: bool = True,
     workers: int = 2,
     progress: Callable[[str, int, int], None] | None = None,
     cache_path: str | Path | None = None,
@@ -192,6 +193,8 @@ def synthesize_many(
     ----------
     jobs : mapping of str to SynthJob
         Designs by name; equal designs run once.
+    library, generic
+        As of :func:`synthesize`.
     progress : callable, optional
         Called from this thread as ``progress(name, done, total)`` after each design.
     cancel : threading.Event, optional
@@ -212,7 +215,14 @@ def synthesize_many(
     results: dict[SynthJob, SynthResult] = {}
     with ThreadPoolExecutor(max_workers=workers) as pool:
         futures: dict[Future[SynthResult], SynthJob] = {
-            pool.submit(synthesize, job, library=library, cache_path=cache_path, cancel=stop): job
+            pool.submit(
+                synthesize,
+                job,
+                library=library,
+                generic=generic,
+                cache_path=cache_path,
+                cancel=stop,
+            ): job
             for job in dict.fromkeys(jobs.values())
         }
         try:

@@ -1,0 +1,68 @@
+"""Integer cells of 8 and 16 bits: baselines of the full-precision cell's architecture.
+
+One multiply-accumulate for all products, like (FP, FP): the accumulator begins with the bias,
+every other word has `bits` bits, and the activations are the piecewise-linear tables of Figure 3.
+Sums are exact; each is rounded to z, to c or to h where it is complete.
+
+Formats: z spans [-8, 8), all other words [-2, 2); c is clipped to [-1, 1] in training.
+"""
+
+from mubinn.golden.activation import ActivationParams, Kind
+from mubinn.golden.fixed_mac import FixedMacParams
+from mubinn.golden.requantize import RequantizeParams
+from mubinn.hw.activation import Activation
+from mubinn.hw.fixed_mac import FixedMac
+from mubinn.hw.requantize import Requantize
+from mubinn.synth.cell_units import CellUnit
+from mubinn.synth.schedule import ACTIVATE, MULTIPLY, STATE, Schedule, Step, Workload
+
+GATES = 4
+STATE_PRODUCTS = 3
+"""f c and i g, which meet in one accumulator, and o tanh(c)."""
+
+TABLE_BITS = 7
+"""2**TABLE_BITS segments of an activation, which 16 bits interpolate."""
+
+
+def fixed_units(bits: int, load: Workload) -> dict[str, CellUnit]:
+    """Return the units of the cell of `bits`-bit integers by their role."""
+    words, z = bits - 2, bits - 4
+    # Room for the products of x and h, and the bias.
+    mac = FixedMacParams(bits, words, guard=(load.features + load.hidden).bit_length())
+
+    def rounded(fraction: int) -> CellUnit:
+        params = RequantizeParams(mac.sum_width, mac.sum_fraction, bits, fraction)
+        return CellUnit.of(Requantize, params)
+
+    def table(kind: Kind, fraction: int) -> CellUnit:
+        return CellUnit.of(Activation, ActivationParams(kind, bits, fraction, words, TABLE_BITS))
+
+    return {
+        "mac": CellUnit.of(FixedMac, mac),
+        "round_z": rounded(z),
+        "sigmoid": table("sigmoid", z),
+        "tanh_g": table("tanh", z),
+        "round_c": rounded(words),
+        "tanh_c": table("tanh", words),
+        "round_h": rounded(words),
+    }
+
+
+def fixed_schedule(load: Workload) -> Schedule:
+    """Return the schedule of a cell, one unit after the other, as of (FP, FP).
+
+    ``4 ((I + H) t_mac + t_round_z) + 3 t_sigmoid + t_tanh_g + 2 t_mac + t_round_c + t_tanh_c
+    + t_mac + t_round_h``; biases cost nothing.
+    """
+    steps = (
+        Step(("mac",), GATES * (load.features + load.hidden), MULTIPLY),
+        Step(("round_z",), GATES, ACTIVATE),
+        Step(("sigmoid",), GATES - 1, ACTIVATE),
+        Step(("tanh_g",), 1, ACTIVATE),
+        Step(("mac",), STATE_PRODUCTS, STATE),
+        Step(("round_c",), 1, ACTIVATE),
+        Step(("tanh_c",), 1, ACTIVATE),
+        Step(("round_h",), 1, ACTIVATE),
+    )
+    series = ("mac", "round_z", "sigmoid", "round_c", "tanh_c", "round_h")
+    return Schedule(steps, tuple((unit,) for unit in series))
