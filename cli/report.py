@@ -12,11 +12,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mubinn.cli.common import FLOAT_MODEL, bundled, json_option, print_json, progress_bar
+from mubinn.cli.common import (
+    FLOAT_MODEL,
+    QUANTIZED_MODEL,
+    bundled,
+    json_option,
+    print_json,
+    progress_bar,
+)
 from mubinn.cli.group import command_line
 
 if TYPE_CHECKING:
-    from mubinn.golden.lstm_model import QuantizedModel
+    from mubinn.cli.report_stages import Built
     from mubinn.reports.content import Accuracy, GeneratedFile, ReportContent, Verification
     from mubinn.synth.entry import Table1
 
@@ -34,7 +41,11 @@ MODEL_FILE = "design/model.mubinn"
     type=click.Path(path_type=Path),
     help="Float model (.safetensors); the bundled EEG model by default.",
 )
-@click.option("--levels", default="3,3", show_default=True, metavar="A,W", help="What is built.")
+@click.option(
+    "--levels",
+    metavar="A,W",
+    help="What is built, quantized after training; by default the bundled model trained at 3,3.",
+)
 @click.option(
     "--liberty",
     type=click.Path(path_type=Path),
@@ -84,7 +95,7 @@ def report(
     accuracy: bool,
     logs: Path | None,
     model: Path | None,
-    levels: str,
+    levels: str | None,
     liberty: tuple[Path, ...],
     fo4: float | None,
     data: Path | None,
@@ -95,8 +106,9 @@ def report(
 ) -> None:
     """Run the whole line and write it up in DIR, with Table I from our own synthesis.
 
-    A float model is quantized, generated as Verilog, simulated with every intermediate held to the
-    bit-true model, and all units of the 36 configurations of Table I are synthesized. DIR gets
+    A float model is quantized; it or the bundled one, trained at (3, 3), is generated as Verilog
+    and simulated with every intermediate held to the bit-true model; and all units of the 36
+    configurations of Table I are synthesized. DIR gets
     index.html, table1.csv, pictures, and the generated files. Finished stages are kept: an
     interrupted run resumes, a repeated one takes seconds.
 
@@ -122,7 +134,7 @@ def report(
 
     if liberty and fo4 is not None:
         raise MubinnError("--fo4 belongs to the built-in library: leave it out with --liberty.")
-    counts = parse_levels(levels)
+    counts = parse_levels(levels or "3,3")
     stages.check_levels(counts)
     check_target(output)
     prepare(simulator)
@@ -130,28 +142,29 @@ def report(
     start = model or bundled(FLOAT_MODEL)
     task = stages.Task.load(start, data)
     with _stage(0, as_json):
-        quantized, file, calibration = stages.make_model(task, counts)
+        quantized = stages.make_model(task, counts)
+        own = model is None and levels is None
+        built = stages.trained_model() if own else quantized
     with _stage(1, as_json):
-        texts = stages.make_design(task, quantized, file)
+        texts = stages.make_design(task, built)
     with _stage(2, as_json):
-        verification = stages.verify(task, quantized, file, windows, simulator)
+        verification = stages.verify(task, built, windows, simulator)
     with _stage(3, as_json) as show:
         table = stages.synthesize_table(task, library, workers, show)
     with _stage(4, as_json) as show:
-        measured = stages.measure_accuracy(task, quantized, file, show)
+        measured = stages.measure_accuracy(task, built, quantized, show)
     with _stage(5, as_json):
-        attached = {MODEL_FILE: file}
+        attached = {MODEL_FILE: built.data}
         attached |= {f"design/{name}": text.encode() for name, text in texts.items()}
         content = _content(
             table,
             verification,
             measured,
-            quantized,
-            start.name,
-            calibration,
+            built,
+            QUANTIZED_MODEL if own else start.name,
             attached,
             command_line(ctx),
-            _commands(model, levels, liberty, fo4, data, windows, simulator),
+            _commands(model, levels or "3,3", liberty, fo4, data, windows, simulator),
         )
         written = write_report(content, output, attached)
     _tell(output, content, written, as_json)
@@ -173,9 +186,8 @@ def _content(
     table: Table1,
     verification: Verification,
     accuracy: Accuracy | None,
-    model: QuantizedModel,
+    built: Built,
     name: str,
-    calibration: str,
     attached: dict[str, bytes],
     command: str,
     commands: dict[str, str],
@@ -188,7 +200,7 @@ def _content(
         table1=table,
         verification=verification,
         accuracy=accuracy,
-        generation=Generation(name, str(model.levels), calibration, _files(attached)),
+        generation=Generation(name, str(built.model.levels), built.made, _files(attached)),
         versions={**versions, "yosys": table.tools["yosys"]},
         command=command,
         commands=commands,
@@ -214,7 +226,8 @@ def _commands(
         "units of the cell": ["synth", MODEL_FILE, *library],
         "headline ratio, built-in library": ["bench", "table1"],
         "simulation": simulate,
-        "model and accuracy": [*quantize, "--measure", "-o", "model.mubinn"],
+        "quantized model and its accuracy": [*quantize, "--measure", "-o", "model.mubinn"],
+        "model that was built": ["info", MODEL_FILE],
         "Verilog": ["generate", MODEL_FILE, "-o", "layer"],
     }
     return {what: shlex.join(["mubinn", *words]) for what, words in arguments.items()}
@@ -249,6 +262,7 @@ def _tell(output: Path, content: ReportContent, written: tuple[str, ...], as_jso
         if accuracy is not None:
             figures["float_accuracy"] = accuracy.float_accuracy
             figures["bit_true_accuracy"] = accuracy.bit_true_accuracy
+            figures["post_training_accuracy"] = accuracy.post_training_accuracy
         print_json(figures)
         return
     click.echo(

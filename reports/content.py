@@ -54,6 +54,8 @@ class Accuracy:
         The held-out fold and its windows.
     levels : str
     float_accuracy, bit_true_accuracy : float
+    post_training_accuracy : float or None
+        Bit-true, quantized after training; None where that is the model itself.
     loss_points : float
         Their difference in percentage points; negative where the bit-true model is better.
     """
@@ -64,6 +66,7 @@ class Accuracy:
     levels: str
     float_accuracy: float
     bit_true_accuracy: float
+    post_training_accuracy: float | None
     loss_points: float
 
 
@@ -78,11 +81,11 @@ class GeneratedFile:
 
 @dataclass(frozen=True)
 class Generation:
-    """The model as it was quantized, and what was generated from it."""
+    """The model that was built, how it was made, and what was generated from it."""
 
     model: str
     levels: str
-    calibration: str
+    made: str
     files: tuple[GeneratedFile, ...]
 
 

@@ -7,7 +7,10 @@ import pytest
 
 from mubinn.cli import main as program
 from mubinn.cli import report_stages as stages
+from mubinn.cli.common import QUANTIZED_MODEL, bundled
+from mubinn.cli.recordings import prepared
 from mubinn.golden.errors import MubinnError
+from mubinn.golden.inference import infer
 from mubinn.golden.levels import Levels
 from mubinn.golden.lstm_cell import lstm_cell
 from mubinn.golden.model_file import load_model, save_model
@@ -155,25 +158,39 @@ def test_no_accuracy_without_a_held_out_fold(random_float, tmp_path, eeg_file):
     save_model(path, random_float(classes=2))
     task = stages.Task.load(path, eeg_file)
     assert task.fold is None
-    model, data, _ = stages.make_model(task, Levels.of(1, 1))
-    assert stages.measure_accuracy(task, model, data, lambda *_: None) is None
+    made = stages.make_model(task, Levels.of(1, 1))
+    assert stages.measure_accuracy(task, made, made, lambda *_: None) is None
 
 
 def test_stages_are_kept_by_content(float_file, eeg_file, monkeypatch):
     task = stages.Task.load(float_file, eeg_file)
-    model, data, _ = stages.make_model(task, Levels.of(2, 1))
-    first = stages.measure_accuracy(task, model, data, lambda *_: None)
+    made = stages.make_model(task, Levels.of(2, 1))
+    other = stages.make_model(task, Levels.of(1, 2))
+    first = stages.measure_accuracy(task, made, other, lambda *_: None)
+    x, y = prepared(task.start, task.eeg.x), task.eeg.y
+    held = task.eeg.fold == 0
+    shares = [(infer(one.model, x[held]).classes == y[held]).mean() for one in (made, other)]
+    assert [first.bit_true_accuracy, first.post_training_accuracy] == shares
+    alone = stages.measure_accuracy(task, made, made, lambda *_: None)
+    assert alone == replace(first, post_training_accuracy=None)
 
     def forbidden(*_, **__):
         raise AssertionError("computed again")
 
     monkeypatch.setattr(stages, "quantize", forbidden)
     monkeypatch.setattr(stages, "infer", forbidden)
-    again, same, _ = stages.make_model(task, Levels.of(2, 1))
-    assert same == data
-    assert stages.measure_accuracy(task, again, same, lambda *_: None) == first
+    again = stages.make_model(task, Levels.of(2, 1))
+    assert again.data == made.data
+    assert stages.measure_accuracy(task, again, other, lambda *_: None) == first
     with pytest.raises(AssertionError, match="computed again"):
         stages.make_model(task, Levels.of(1, 1))
+
+
+def test_the_bundled_trained_model_is_what_is_built_by_default():
+    built = stages.trained_model()
+    assert built.model.levels == Levels.of(3, 3)
+    assert built.data == bundled(QUANTIZED_MODEL).read_bytes()
+    assert built.made.startswith("trained by mubinn train eeg_eegmmidb_eyes.npz --method mubinn2")
 
 
 def test_full_precision_cannot_be_generated():
