@@ -141,7 +141,9 @@ def train(ctx: click.Context, /, data: Path | None, as_json: bool, **options: An
         raise MubinnError("Give -o FILE for one run, or --runs DIR for many.")
     check_parent(options["runs"]) if many else check_file(options["output"])
     recipes = [_recipe(options, levels) for levels in _levels(options)]
-    base = _recipe({**options, "method": "float", "epochs": None, "learning_rate": None}, None)
+    base = recipes[0]
+    if base.method.name != "float":
+        base = _recipe({**options, "method": "float", "epochs": None, "learning_rate": None}, None)
     eeg, name = open_eeg(data, labels=options["labels"], subjects=options["subjects"])
     notes = {"data": name, "command": command_line(ctx)}
     if many:

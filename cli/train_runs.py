@@ -123,8 +123,8 @@ def many(
 
     from mubinn.train.campaign import campaign
 
-    for name in ("float_model", "checkpoint_dir", "log", "curve"):
-        if options[name] is not None:
+    for name in ("float_model", "from_scratch", "checkpoint_dir", "log", "curve"):
+        if options[name] not in (None, False):
             raise MubinnError(f"--{name.replace('_', '-')} belongs to one run: leave it out.")
     present = np.unique(eeg.fold).tolist()
     folds = _numbers(options["folds"], present) if options["folds"] else [options["fold"]]

@@ -144,6 +144,7 @@ FAULTS = [
     (("train", "@eeg.npz", "--runs", "@runs", "--folds", "some"), "no list of numbers"),
     (("train", "@eeg.npz", "--runs", "@runs", "--folds", "7"), "There is no 7 among 0, 1, 2"),
     (("train", "@eeg.npz", "--runs", "@runs", "--log", "@log"), "belongs to one run"),
+    (("train", "@eeg.npz", *BINARIZED, "--runs", "@runs", "--from-scratch"), "belongs to one run"),
     (("report", "--model", "@nan.safetensors", "-o", "@out"), "wh holds NaN"),
     (("report", "--liberty", "@tiny.lib", "-o", "@out"), "no usable buffer"),
 ]

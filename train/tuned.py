@@ -21,7 +21,7 @@ USUAL: dict[str, Any] = {"epochs": 4, "learning_rate": 1e-3}
 
 BY_LEVELS: dict[int, dict[str, Any]] = {
     1: {"epochs": 20, "learning_rate": 3e-3, "scale_rate": 6e-3},
-    2: {"epochs": 6, "learning_rate": 2e-3},
+    2: {"epochs": 12, "learning_rate": 3e-3},
 }
 """Recipes of MuBiNN2 by the levels of h."""
 
