@@ -1,7 +1,8 @@
-"""Liberty's boolean functions, as truth tables."""
+"""Liberty's boolean functions: their values, and their truth tables."""
 
 import re
 from collections.abc import Mapping
+from typing import Any
 
 _TOKEN = re.compile(r"\s*([A-Za-z_][\w\[\]]*|[01!'&*|+^()])")
 
@@ -9,10 +10,11 @@ _TOKEN = re.compile(r"\s*([A-Za-z_][\w\[\]]*|[01!'&*|+^()])")
 class _Parser:
     """Recursive descent; lowest first: ``|`` ``+``; ``^``; ``&`` ``*`` or a blank; ``!`` and ``'``.
 
-    A text that is no function raises ValueError.
+    Values may be whole words, `one` being the one of all ones. A text that is no function raises
+    ValueError.
     """
 
-    def __init__(self, text: str, values: Mapping[str, int]) -> None:
+    def __init__(self, text: str, values: Mapping[str, Any], one: Any = 1) -> None:
         self.tokens: list[str] = []
         position, text = 0, text.strip()
         while position < len(text):
@@ -22,42 +24,43 @@ class _Parser:
             self.tokens.append(found.group(1))
             position = found.end()
         self.values = values
+        self.one = one
 
     def peek(self) -> str:
         return self.tokens[0] if self.tokens else ""
 
-    def result(self) -> int:
+    def result(self) -> Any:
         value = self.either()
         if self.tokens:
             raise ValueError(self.peek())
         return value
 
-    def either(self) -> int:
+    def either(self) -> Any:
         value = self.differ()
         while self.peek() in ("|", "+"):
             self.tokens.pop(0)
-            value |= self.differ()
+            value = value | self.differ()
         return value
 
-    def differ(self) -> int:
+    def differ(self) -> Any:
         value = self.both()
         while self.peek() == "^":
             self.tokens.pop(0)
-            value ^= self.both()
+            value = value ^ self.both()
         return value
 
-    def both(self) -> int:
+    def both(self) -> Any:
         value = self.inverted()
         while self.peek() and self.peek() not in "|+^)":
             if self.peek() in "&*":
                 self.tokens.pop(0)
-            value &= self.inverted()
+            value = value & self.inverted()
         return value
 
-    def inverted(self) -> int:
+    def inverted(self) -> Any:
         if self.peek() == "!":
             self.tokens.pop(0)
-            return 1 - self.inverted()
+            return self.one ^ self.inverted()
         if not self.tokens:
             raise ValueError("ends early")
         token = self.tokens.pop(0)
@@ -68,11 +71,35 @@ class _Parser:
         elif token in self.values:
             value = self.values[token]
         else:
-            value = int(token)  # 0 or 1; anything else is no operand
+            value = int(token) * self.one  # 0 or 1; anything else is no operand
         while self.peek() == "'":
             self.tokens.pop(0)
-            value = 1 - value
+            value = self.one ^ value
         return value
+
+
+def inputs(function: str) -> list[str]:
+    """Return the names that a Liberty function reads, sorted."""
+    return sorted(set(re.findall(r"[A-Za-z_][\w\[\]]*", function)))
+
+
+def evaluate(function: str, values: Mapping[str, Any], one: Any = 1) -> Any:
+    """Return the value of a Liberty function.
+
+    Parameters
+    ----------
+    function : str
+    values : mapping
+        By input name: 0 and `one`, or words of such bits, as Python's or NumPy's integers.
+    one : int or NumPy integer
+        All ones.
+
+    Raises
+    ------
+    ValueError
+        If the text is no function of these names.
+    """
+    return _Parser(function, values, one).result()
 
 
 def truth_table(function: str, most: int = 2) -> tuple[int, int] | None:
@@ -81,14 +108,14 @@ def truth_table(function: str, most: int = 2) -> tuple[int, int] | None:
     Bit ``r`` of the table is the output where input k (names sorted) has bit k of r. None where
     the function has no input, more than `most`, or is no function.
     """
-    names = sorted(set(re.findall(r"[A-Za-z_][\w\[\]]*", function)))
+    names = inputs(function)
     if not 0 < len(names) <= most:
         return None
     table = 0
     for row in range(2 ** len(names)):
         values = {name: row >> k & 1 for k, name in enumerate(names)}
         try:
-            table |= _Parser(function, values).result() << row
+            table |= evaluate(function, values) << row
         except ValueError:
             return None
     return len(names), table

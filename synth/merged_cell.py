@@ -12,7 +12,7 @@ from mubinn.golden.errors import MubinnError
 from mubinn.golden.fixed import signed_width
 from mubinn.golden.float_model import FloatModel
 from mubinn.golden.levels import Levels
-from mubinn.golden.lstm_model import QuantizedLstm
+from mubinn.golden.lstm_model import QuantizedLstm, QuantizedModel
 from mubinn.golden.merged_dot import merged_sum
 from mubinn.golden.quantize import quantize
 from mubinn.hw.code_table import CodeTable
@@ -25,11 +25,16 @@ from mubinn.synth.schedule import ENCODE, MULTIPLY, STATE, Schedule, Step
 GATES = 4
 
 
-def merged_layer(model: FloatModel, a: int, w: int) -> QuantizedLstm:
-    """Return the first layer at (A, W), with shifted scales and on the threshold datapath."""
+def merged_model(model: FloatModel, a: int, w: int) -> QuantizedModel:
+    """Return the model at (A, W), with shifted scales and on the threshold datapath."""
     calibration = calibration_windows(model).astype(np.float64)
     made = quantize(model, Levels.of(a, w), calibration, scale_form="shift")
-    layer: QuantizedLstm = made.with_datapath("threshold").lstm_layers[0]
+    return made.with_datapath("threshold")
+
+
+def merged_layer(model: FloatModel, a: int, w: int) -> QuantizedLstm:
+    """Return the first layer of `merged_model`."""
+    layer: QuantizedLstm = merged_model(model, a, w).lstm_layers[0]
     return layer
 
 

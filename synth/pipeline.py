@@ -200,7 +200,7 @@ def _as_register(cell: LibertyCell, timing: CellTiming) -> _Register | None:
     return _Register(cell.name, clock, data, output, tuple(tied.items()))
 
 
-def _register(library: Library, timing: LibraryTiming) -> _Register:
+def smallest_register(library: Library, timing: LibraryTiming) -> _Register:
     """Return the smallest flip-flop."""
     found = []
     for cell in library.usable():
@@ -233,9 +233,16 @@ def pipelines(
     MubinnError
         If the netlist has registers, or the library no plain flip-flop.
     """
+    return [way for way, _ in pipelined_netlists(module, library, stages)]
+
+
+def pipelined_netlists(
+    module: Mapping[str, Any], library: Library, stages: Sequence[int]
+) -> list[tuple[Pipelined, dict[str, Any]]]:
+    """Return what `pipelines` does, each with its netlist."""
     timing = LibraryTiming(library)
     netlist = _Netlist(module, library, timing)
-    register = _register(library, timing)
+    register = smallest_register(library, timing)
     areas = {cell.name: cell.area_um2 or 0.0 for cell in library.cells}
     times = [netlist.delay * (k + 1) / CANDIDATES for k in range(CANDIDATES)]
     counts = netlist.alive(times)
@@ -245,5 +252,5 @@ def pipelines(
         staged, registers = netlist.staged(cuts, register)
         period = analyse(staged, library, timing).period_ps
         area = sum(areas[cell["type"]] for cell in staged["cells"].values())
-        results.append(Pipelined(len(cuts) + 1, registers, period, area))
+        results.append((Pipelined(len(cuts) + 1, registers, period, area), staged))
     return results

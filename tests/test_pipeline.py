@@ -14,7 +14,7 @@ from mubinn.synth.equal_area import best_datapath
 from mubinn.synth.flow import SynthJob, map_netlists, to_verilog
 from mubinn.synth.liberty import builtin_library, parse_library
 from mubinn.synth.liberty_tree import parse_group
-from mubinn.synth.pipeline import Pipelined, _best_cuts, _Netlist, _register, pipelines
+from mubinn.synth.pipeline import Pipelined, _best_cuts, _Netlist, pipelines, smallest_register
 from mubinn.synth.sta import analyse
 
 LIBRARY = builtin_library()
@@ -72,7 +72,7 @@ def test_stages_delay_the_same_function(netlist, wanted):
     timed = _Netlist(netlist, LIBRARY, LibraryTiming(LIBRARY))
     times = [timed.delay * k / 40 for k in range(1, 41)]
     cuts = _best_cuts(times, timed.alive(times), timed.delay / wanted * 1.05) if wanted > 1 else []
-    staged, count = timed.staged(cuts, _register(LIBRARY, LibraryTiming(LIBRARY)))
+    staged, count = timed.staged(cuts, smallest_register(LIBRARY, LibraryTiming(LIBRARY)))
     kinds = [cell["type"] for cell in staged["cells"].values()]
     assert kinds.count("DFF_X1") == count > 0
     random = np.random.default_rng(0)
@@ -109,9 +109,9 @@ def test_registers_with_a_clear_have_it_tied_off():
     text = LIBRARY.texts[0]
     plain = re.compile(r"  cell \(DFF_X\d\) \{.*?\n  \}\n", re.DOTALL)
     library = parse_library([plain.sub("", text)], "without plain flip-flops")
-    register = _register(library, LibraryTiming(library))
+    register = smallest_register(library, LibraryTiming(library))
     assert (register.cell, register.tied) == ("DFFR_X1", (("RN", "1"),))
-    assert _register(LIBRARY, LibraryTiming(LIBRARY)).tied == ()
+    assert smallest_register(LIBRARY, LibraryTiming(LIBRARY)).tied == ()
 
 
 def test_registered_netlists_are_refused():
