@@ -1,5 +1,7 @@
 """Random models for the tests, built straight from integers: no fitting stands between."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,9 @@ from mubinn.golden.levels import Levels
 from mubinn.golden.lstm_model import Formats, QuantizedDense, QuantizedLstm, QuantizedModel
 from mubinn.golden.scales import LevelTensor, Quantizer
 from mubinn.train.eeg import find_data, load_eeg, prepare, synthetic_eeg
+
+# The trainer asks JAX for this; here a test may have started JAX before.
+os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
 
 
 def quantizer(rng, levels, fraction, offset=0, top=200):

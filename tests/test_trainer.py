@@ -7,6 +7,7 @@ from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -208,7 +209,7 @@ train(synthetic_eeg(120, steps=64, channels=4, seed=2), {SMALL!r},
     assert same(resumed.model, train(small_data(), SMALL).model)
 
 
-def test_checkpoint_of_another_run_or_damaged_is_refused(tmp_path):
+def test_checkpoint_of_another_run_or_damaged_is_refused(tmp_path, monkeypatch):
     data = small_data()
     one = Recipe(**vars(SMALL) | {"epochs": 1})
     train(data, one, checkpoint_dir=tmp_path)
@@ -217,6 +218,11 @@ def test_checkpoint_of_another_run_or_damaged_is_refused(tmp_path):
         train(data, SMALL, checkpoint_dir=tmp_path)
     with pytest.raises(MubinnError, match="another recipe or other data"):
         train(data.take(np.arange(119)), one, checkpoint_dir=tmp_path)
+    found = jax.devices()
+    monkeypatch.setattr("mubinn.train.placement.jax.devices", lambda: found[:1])
+    with pytest.raises(MubinnError, match="sums in 2 parts, of which there are 1 now"):
+        train(data, one, checkpoint_dir=tmp_path)
+    monkeypatch.undo()
     whole = path.read_bytes()
     for damaged in (whole[:-1], whole[: len(whole) // 2], b"", b"PK" + whole[2:900]):
         path.write_bytes(damaged)

@@ -7,13 +7,14 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.float_model import READOUTS, Readout
+from mubinn.train.centring import Centre
 from mubinn.train.eeg_set import EegSet
 from mubinn.train.method import Method
 
@@ -52,6 +53,9 @@ class Recipe:
         What is binarized, and how.
     scale_rate : float
         Peak of Adam's step size for logarithms of scales, and for offsets.
+    centre : "none" or "subject"
+        ``"subject"`` decides by scores that `mubinn.train.centring.centred` centres; nothing is
+        trained otherwise.
     normalise, decimate
         Handed to `mubinn.train.eeg.prepare`.
 
@@ -75,6 +79,7 @@ class Recipe:
     patience: int = 0
     normalise: Literal["window", "subject", "none"] = "window"
     decimate: int = 2
+    centre: Centre = "none"
     method: Method = field(default_factory=Method)
     scale_rate: float = 2e-3
 
@@ -94,6 +99,8 @@ class Recipe:
                 raise MubinnError(f"{name} is {getattr(self, name)}; it must be in [0, 1).")
         if self.patience and not self.validation:
             raise MubinnError("patience needs validation subjects: give validation as well.")
+        if self.centre not in get_args(Centre):
+            raise MubinnError(f"centre {self.centre!r} is unknown; use 'none' or 'subject'.")
         if self.readout not in READOUTS:
             raise MubinnError(f"Readout {self.readout!r} is unknown; use 'mean' or 'last'.")
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,10 +20,12 @@ from mubinn.golden.float_model import FloatModel, Preprocessing
 from mubinn.golden.inference import infer
 from mubinn.golden.lstm_model import QuantizedModel
 from mubinn.train import float_lstm
+from mubinn.train.centring import centred
 from mubinn.train.checkpoint import load_checkpoint, save_checkpoint, write_log
 from mubinn.train.eeg_set import EegSet
 from mubinn.train.export import to_quantized
 from mubinn.train.graph import Graph, Pace, compiled
+from mubinn.train.placement import Placement
 from mubinn.train.progress import Progress
 from mubinn.train.recipe import Recipe, Split, batches
 
@@ -57,6 +58,7 @@ class Run:
         self.data, self.x, self.parts, self.recipe = data, x, parts, recipe
         self.y = data.y.astype(np.int32)
         self.steps = len(parts.train) // recipe.batch
+        self.place = Placement(recipe.batch)
         clip = math.inf if recipe.c_clip is None else recipe.c_clip
         self.graph = Graph(recipe.method, clip, recipe.readout)
         pace = Pace(
@@ -70,8 +72,8 @@ class Run:
         first = start or self._drawn()
         _check_start(first, data, recipe)
         fitted = parts.train[:: max(1, len(parts.train) // _FIT_WINDOWS)][:_FIT_WINDOWS]
-        self.params = self.graph.start(first, x[fitted])
-        self.state = self.optimizer.init(self.params)
+        self.params = self.place.copies(self.graph.start(first, x[fitted]))
+        self.state = self.place.copies(self.optimizer.init(self.params))
         self.history: list[dict[str, Any]] = []
         self.best = jax.tree.map(np.asarray, self.params)
         self.best_epoch = 0
@@ -100,7 +102,7 @@ class Run:
         total = 0.0
         for k, index in enumerate(batches(self.parts, self.recipe, epoch), 1):
             self.params, self.state, value = self.step(
-                self.params, self.state, self.x[index], self.y[index]
+                self.params, self.state, *self.place.parts(self.x[index], self.y[index])
             )
             total += float(value)
             if not math.isfinite(total):
@@ -137,24 +139,33 @@ class Run:
 
     def predictions(self, index: NDArray[np.int64], params: Any = None) -> NDArray[np.int64]:
         """Return the classes of the windows `index`, by the best weights where none are given."""
-        weights = self.best if params is None else params
-        found = np.empty(len(index), np.int64)
-        for start in range(0, len(index), _EVAL_BATCH):
-            part = index[start : start + _EVAL_BATCH]
-            padded = np.resize(part, _EVAL_BATCH)  # one shape, so one compilation
-            scores = np.asarray(self.evaluate(weights, self.x[padded]))
-            found[start : start + len(part)] = scores[: len(part)].argmax(axis=1)
-        return found
+        weights = self.place.copies(self.best if params is None else params)
+        found = np.empty((len(index), len(self.data.classes)), np.float32)
+        size = _EVAL_BATCH // self.place.devices * self.place.devices
+        for start in range(0, len(index), size):
+            part = index[start : start + size]
+            padded = np.resize(part, size)  # one shape, so one compilation
+            scores = np.asarray(self.evaluate(weights, *self.place.parts(self.x[padded])))
+            found[start : start + len(part)] = scores[: len(part)]
+        return self._decided(found, index)
+
+    def _decided(self, scores: NDArray[Any], index: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the classes that scores [N, C] of the windows `index` give."""
+        if self.recipe.centre == "subject":
+            scores = centred(scores, self.data.subject[index])
+        return np.asarray(scores.argmax(axis=1), np.int64)
 
     def bit_true(self, model: QuantizedModel) -> NDArray[np.int64]:
         """Return the classes of the test windows by the exported model."""
-        return infer(model, self.x[self.parts.test]).classes
+        test = self.parts.test
+        return self._decided(infer(model, self.x[test]).scores, test)
 
     def save(self, path: Path) -> None:
         """Write the state after an epoch."""
         leaves = jax.tree.leaves((self.params, self.state, self.best))
         arrays = {f"leaf{k}": np.asarray(leaf) for k, leaf in enumerate(leaves)}
-        about = {"fingerprint": self.fingerprint, "best_epoch": self.best_epoch}
+        about: dict[str, Any] = {"fingerprint": self.fingerprint, "devices": self.place.devices}
+        about["best_epoch"] = self.best_epoch
         save_checkpoint(path, arrays, {**about, "history": self.history})
 
     def restore(self, path: Path) -> None:
@@ -166,7 +177,13 @@ class Run:
                 f"{path} belongs to a run with another recipe or other data; "
                 "choose another folder or delete it."
             )
-        kept = [jnp.asarray(arrays[f"leaf{k}"]) for k in range(len(leaves))]
+        if meta.get("devices") != self.place.devices:
+            raise MubinnError(
+                f"{path} comes from sums in {meta.get('devices')} parts, of which there are "
+                f"{self.place.devices} now: go on with it on a machine like the first, before "
+                "anything else uses JAX, or delete it."
+            )
+        kept = self.place.copies([arrays[f"leaf{k}"] for k in range(len(leaves))])
         self.params, self.state, self.best = jax.tree.unflatten(tree, kept)
         self.history, self.best_epoch = meta["history"], meta["best_epoch"]
 
