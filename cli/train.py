@@ -36,6 +36,7 @@ RECIPE_OPTIONS = (
     "patience",
     "normalise",
     "decimate",
+    "centre",
 )
 """Options that are fields of `Recipe`."""
 
@@ -88,6 +89,12 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
     "[default: window]",
 )
 @click.option("--decimate", type=int, help="Steps averaged into one.  [default: 2]")
+@click.option(
+    "--centre",
+    type=click.Choice(["none", "subject"]),
+    help="subject: decide by scores less their median over the subject's recording, without "
+    "labels.  [default: none]",
+)
 @click.option(
     "--float-model",
     type=click.Path(path_type=Path),

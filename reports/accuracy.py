@@ -26,6 +26,9 @@ TENSORS = ("h", "c", "gate", "b")
 """Tensors that have W levels unless they are set by themselves."""
 
 
+Place = tuple[str, str, int, int]
+
+
 @dataclass(frozen=True)
 class Run:
     """One measured run.
@@ -36,7 +39,7 @@ class Run:
         A key of `TITLES`.
     levels : dict or None
         Level counts by tensor; None for float.
-    scale_form, normalise : str
+    scale_form, normalise, centre : str
     fold, seed : int
     graph_accuracy : float
         Of the training graph on the held-out fold, in 0..1.
@@ -50,6 +53,7 @@ class Run:
     levels: Mapping[str, int | None] | None
     scale_form: str
     normalise: str
+    centre: str
     fold: int
     seed: int
     graph_accuracy: float
@@ -77,6 +81,11 @@ class Run:
         return self.graph_accuracy if self.bit_true_accuracy is None else self.bit_true_accuracy
 
     @property
+    def place(self) -> Place:
+        """What it shares with the float run that it is compared with."""
+        return self.normalise, self.centre, self.fold, self.seed
+
+    @property
     def pair(self) -> tuple[int | None, int | None]:
         """(A, W)."""
         return (None, None) if self.levels is None else (self.levels["x"], self.levels["w"])
@@ -93,6 +102,8 @@ class Run:
             found.append(f"{self.scale_form} scales")
         if self.normalise != "window":
             found.append(f"normalised by {self.normalise}")
+        if self.centre != "none":
+            found.append(f"centred by {self.centre}")
         return ", ".join(found)
 
 
@@ -164,28 +175,24 @@ def groups(runs: Iterable[Run]) -> tuple[Group, ...]:
         Where there are no runs.
     """
     sorted_runs: dict[tuple[Any, ...], list[Run]] = {}
-    floats: dict[tuple[str, int, int], float] = {}
+    floats: dict[Place, float] = {}
     for run in runs:
         key = (list(TITLES).index(run.method), run.pair, run.variant)
         sorted_runs.setdefault(key, []).append(run)
         if run.method == "float":
-            floats[run.normalise, run.fold, run.seed] = run.accuracy
+            floats[run.place] = run.accuracy
     if not sorted_runs:
         raise MubinnError("There are no finished runs: train some with `mubinn train --runs DIR`.")
     order = sorted(sorted_runs, key=lambda key: (key[0], key[1][0] or 0, key[1][1] or 0, key[2]))
     return tuple(_group(sorted_runs[key], floats) for key in order)
 
 
-def _group(runs: Sequence[Run], floats: Mapping[tuple[str, int, int], float]) -> Group:
+def _group(runs: Sequence[Run], floats: Mapping[Place, float]) -> Group:
     by_fold: dict[int, list[float]] = {}
     for run in runs:
         by_fold.setdefault(run.fold, []).append(100 * run.accuracy)
     means = {fold: float(np.mean(values)) for fold, values in sorted(by_fold.items())}
-    losses = [
-        100 * (floats[run.normalise, run.fold, run.seed] - run.accuracy)
-        for run in runs
-        if (run.normalise, run.fold, run.seed) in floats
-    ]
+    losses = [100 * (floats[run.place] - run.accuracy) for run in runs if run.place in floats]
     first = runs[0]
     agreements = [run.agreement for run in runs if run.agreement is not None]
     return Group(

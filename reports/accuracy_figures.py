@@ -100,7 +100,7 @@ def _bars(
     )
     for place, group in zip(places, own, strict=True):
         folds = len(group.by_fold)
-        few = "" if folds == most else f"\n{folds} fold{'s' * (folds > 1)} of {most}"
+        few = "" if folds == most else f"\n{folds} fold{'s' * (folds > 1)}"
         axis.annotate(
             f"{group.mean:.1f}{few}",
             (place, 0.02),

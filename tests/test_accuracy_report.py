@@ -21,6 +21,7 @@ def row(method, fold, seed, graph, exact=None, pair=None, **more):
         "levels": levels,
         "scale_form": "free",
         "normalise": "window",
+        "centre": "none",
         "fold": fold,
         "seed": seed,
         "graph_accuracy": graph,
@@ -101,7 +102,7 @@ def test_pictures_are_the_same_bytes_each_time(found):
     heights = [bar.get_height() for bar in figure.axes[0].patches]
     assert heights == pytest.approx([81.5, 80, 242 / 3])
     texts = [text.get_text() for text in figure.axes[0].texts]
-    assert texts == ["81.5\n1 fold of 2", "80.0\n1 fold of 2", "80.7"]
+    assert texts == ["81.5\n1 fold", "80.0\n1 fold", "80.7"]
 
 
 @pytest.mark.parametrize(
@@ -116,7 +117,7 @@ def test_rows_that_make_no_sense(change):
 
 
 def write_run(folder, fields, ended=True):
-    recipe = {name: fields[name] for name in ("fold", "seed", "normalise")}
+    recipe = {name: fields[name] for name in ("fold", "seed", "normalise", "centre")}
     method = {"name": fields["method"], "levels": fields["levels"], "scale_form": "free"}
     end = {"event": "end", "test_accuracy": fields["graph_accuracy"], "windows": 10, "epochs": 1}
     end |= {name: fields[name] for name in ("bit_true_accuracy", "agreement")} | {"notes": {}}

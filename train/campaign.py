@@ -146,6 +146,7 @@ def summary(log: Path) -> dict[str, Any]:
         "levels": method["levels"],
         "scale_form": method["scale_form"],
         "normalise": recipe["normalise"],
+        "centre": recipe.get("centre", "none"),
         "fold": recipe["fold"],
         "seed": recipe["seed"],
         "graph_accuracy": last["test_accuracy"],
