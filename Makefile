@@ -20,7 +20,7 @@ help:
 	@echo "make clean     remove what the other targets wrote, but not .venv"
 
 test: lint
-	$(BIN)/python -m pytest -n $(WORKERS) --cov --cov-report=
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=
 	@for part in $(CHECKED); do \
 	  $(BIN)/python -m coverage report --include="$$part/*" --fail-under=95 \
 	    --skip-covered --precision=1 || exit 1; \
