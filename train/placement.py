@@ -20,7 +20,7 @@ def split_cpu() -> None:
     config: Any = jax.config
     try:
         config.update("jax_num_cpu_devices", CPU_PARTS)
-    except RuntimeError:
+    except (AttributeError, RuntimeError):  # before JAX 0.5 there is no such option
         return
 
 
