@@ -20,8 +20,21 @@ from mubinn.golden.errors import MubinnError
     help="Liberty file in place of the built-in library, plain or gzipped; repeated where several "
     "make one library, and in 'libraries' for each library.",
 )
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Folder for tables and pictures, of those that make any ('energy').",
+)
 @json_option
-def bench(name: str | None, as_list: bool, liberty: tuple[Path, ...], as_json: bool) -> None:
+def bench(
+    name: str | None,
+    as_list: bool,
+    liberty: tuple[Path, ...],
+    output: Path | None,
+    as_json: bool,
+) -> None:
     """Run the measurement NAME and print its figures, beside what they are to reach.
 
     \b
@@ -29,6 +42,7 @@ def bench(name: str | None, as_list: bool, liberty: tuple[Path, ...], as_json: b
       mubinn bench simulate
       mubinn bench inference --json
       mubinn bench delay --liberty sky130hd_tt.lib.gz
+      mubinn bench energy -o energy
       mubinn bench libraries --liberty sky130hd_tt.lib.gz --liberty sg13g2.lib
     """
     from mubinn.cli.benchmarks import BENCHMARKS
@@ -41,14 +55,22 @@ def bench(name: str | None, as_list: bool, liberty: tuple[Path, ...], as_json: b
     if name not in BENCHMARKS:
         raise MubinnError(f"There is no benchmark {name}: choose from {', '.join(BENCHMARKS)}.")
     options = _library_options(name, liberty)
+    if output is not None:
+        _check_output(name, output)
     with working(f"measuring {name}", as_json):
         result = BENCHMARKS[name](**options)
+    files = result.pop("files", {})
+    if output is not None:
+        _write(files, output)
     if as_json:
         print_json(result)
         return
     figures: list[dict[str, Any]] = result["figures"]
     rows = [(f["name"], f"{f['value']:.6g}", f["unit"], f["goal"]) for f in figures]
     print_table(name, ("figure", "value", "unit", "goal"), rows)
+    for title, table in result.get("tables", {}).items():
+        click.echo()
+        print_table(title, table["columns"], table["rows"])
     for title in ("parameters", "versions"):
         click.echo()
         print_table(title, ("name", "value"), list(result[title].items()))
@@ -66,3 +88,19 @@ def _library_options(name: str, liberty: tuple[Path, ...]) -> dict[str, Any]:
     if name not in WITH_LIBRARY:
         raise MubinnError(f"The benchmark {name} maps to no cell library: leave out --liberty.")
     return {"library": load_library(list(liberty))}
+
+
+def _check_output(name: str, folder: Path) -> None:
+    """Demand, before long work begins, that there will be files and that they may go there."""
+    from mubinn.cli.benchmarks import WITH_FILES
+    from mubinn.reports.writer import check_target
+
+    if name not in WITH_FILES:
+        raise MubinnError(f"The benchmark {name} makes no files: leave out --output.")
+    check_target(folder)
+
+
+def _write(files: dict[str, bytes], folder: Path) -> None:
+    from mubinn.reports.writer import listed, write_files
+
+    write_files(listed(files), folder)

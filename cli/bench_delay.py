@@ -17,15 +17,20 @@ equal area
     them with several cycles for each result. Integers: the same with a multiply-accumulate.
     Binarized: the sum of a row and a gate's search start
     each cycle; 4 cycles a cell; tables and search of Eq. (5) and (6) beside them within these 4.
+energy
+    That of an inference, with the memories and of the logic alone, as `mubinn bench energy` has it;
+    left out where the library says nothing of energy.
 """
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from mubinn.cli import bench_energy
 from mubinn.cli.common import FLOAT_MODEL, bundled
 from mubinn.golden.float_model import FloatModel
 from mubinn.golden.model_file import load_float
 from mubinn.synth.cell_units import CellUnit, cell_units
+from mubinn.synth.energy_cells import LibraryEnergy
 from mubinn.synth.equal_area import STAGES, Datapath, best_datapath
 from mubinn.synth.fixed_cell import fixed_schedule, fixed_units
 from mubinn.synth.flow import SynthJob, map_netlists, synthesize, to_verilog, tool_versions
@@ -142,10 +147,14 @@ def bench_delay(library: Library | None = None, model: FloatModel | None = None)
     measured: dict[str, Any] = {}
     for name, found in (others | ours).items():
         measured |= _about(name, *found, library)
+    energies, energy_about = _energies(library, model)
     return {
         "figures": [
-            {"name": name, "value": values[name], "unit": "ratio", "goal": goal}
-            for name, goal in GOALS.items()
+            *(
+                {"name": name, "value": values[name], "unit": "ratio", "goal": goal}
+                for name, goal in GOALS.items()
+            ),
+            *energies,
         ],
         "versions": tool_versions(),
         "parameters": {
@@ -154,8 +163,19 @@ def bench_delay(library: Library | None = None, model: FloatModel | None = None)
             "features": load.features,
             "hidden": load.hidden,
             **measured,
+            **energy_about,
         },
     }
+
+
+def _energies(library: Library, model: FloatModel) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the figures of energy, and what they were measured with."""
+    lacks = LibraryEnergy(library).lacks
+    if lacks:
+        return [], {"energy": lacks}
+    found = bench_energy.Energies.measure(library, model, CONFIGS)
+    about = {f"energy_{name}": value for name, value in found.about().items()}
+    return found.figures(), about
 
 
 def _about(name: str, serial: float, datapath: Datapath, library: Library) -> dict[str, Any]:

@@ -25,12 +25,17 @@ BENCHMARKS: dict[str, Benchmark] = {
     "lut-cycles": _lazy("mubinn.cli.bench_lut_cycles", "bench_lut_cycles"),
     "layer": _lazy("mubinn.cli.bench_layer", "bench_layer"),
     "simulate": _lazy("mubinn.cli.bench_simulate", "bench_simulate"),
+    "energy": _lazy("mubinn.cli.bench_energy", "bench_energy"),
     "libraries": _lazy("mubinn.cli.bench_libraries", "bench_libraries"),
 }
-"""Name to function; a function returns ``{"figures": [...], "versions": {}, "parameters": {}}``."""
+"""Name to function; a function returns ``{"figures": [...], "versions": {}, "parameters": {}}``,
+perhaps with ``tables``, by title ``{"columns": [...], "rows": [...]}``, and ``files`` by name."""
 
-WITH_LIBRARY = ("table1", "popcount", "delay", "threshold")
+WITH_LIBRARY = ("table1", "popcount", "delay", "threshold", "energy")
 """Those that map to a cell library and take another one as ``library``."""
 
 WITH_LIBRARIES = ("libraries",)
 """Those that compare several, ``libraries``."""
+
+WITH_FILES = ("energy",)
+"""Those that make files."""

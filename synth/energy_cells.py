@@ -13,6 +13,7 @@ SLEW_FO4 = 1.3
 """Slew at which energies are read, in FO4: 20 % to 80 % in a chain of fan-out four (tech65_cells:
 23.66 ps at 18.25 ps)."""
 
+NO_INTERNAL = "The library has no internal_power: energy needs one that has."
 EDGES = ("rise_power", "fall_power")
 _NUMBER = r"\"?([\d.eE+-]+)"
 _WATTS = {"p": 1e-3, "n": 1.0, "u": 1e3, "m": 1e6, "": 1e9}
@@ -63,6 +64,17 @@ class LibraryEnergy:
         self.slew_ps = SLEW_FO4 * library.fo4_ps
 
     @cached_property
+    def lacks(self) -> str:
+        """What the library would need for energies, in a sentence; empty where it has all."""
+        try:
+            _ = self.voltage
+        except MubinnError as error:
+            return str(error)
+        if not any("internal_power" in text for text in self._library.texts):
+            return NO_INTERNAL
+        return ""
+
+    @cached_property
     def voltage(self) -> float:
         """Supply, V.
 
@@ -92,7 +104,7 @@ class LibraryEnergy:
             text = self._cells[name].text
             source = next(t for t in self._library.texts if text in t)
             if "internal_power" not in source:
-                raise MubinnError("The library has no internal_power: energy needs one that has.")
+                raise MubinnError(NO_INTERNAL)
             self._known[name] = self._read(parse_group(text), source)
         return self._known[name]
 

@@ -61,7 +61,10 @@ def merged_stimulus(model: QuantizedModel, x: npt.NDArray[np.floating]) -> dict[
     f, i, g, o = np.split(trace["gate"][-1], GATES, axis=-1)
     fc, ig = f | c << bits, i | g << bits
     new_c = trace["c"][-1]
-    addends = {"a": code_table(tables.fc, fc).ravel(), "b": code_table(tables.ig, ig).ravel()}
+    addends: Fields = {
+        "a": code_table(tables.fc, fc).ravel(),
+        "b": code_table(tables.ig, ig).ravel(),
+    }
     made: dict[str, Fields] = {
         "merged": _rows(layer, codes[:, -1], h),
         "search": {

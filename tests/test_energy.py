@@ -74,9 +74,12 @@ def test_libraries_without_energies_are_refused():
     made = module(["a"], ["y"], u=cell("INV_X1", A="a", Y="y"))
     bare = re.sub(r"internal_power \(\) \{.*\}", "", text)
     library = EnergyLibrary.of(parse_library([bare], "bare"))
+    assert "no internal_power" in library.energy.lacks
+    assert CELLS.energy.lacks == ""
     with pytest.raises(MubinnError, match="no internal_power"):
         netlist_energy(made, library, {"y": 1.0}, 0.0)
     library = EnergyLibrary.of(parse_library([re.sub(r"nom_voltage[^;]*;", "", text)], "flat"))
+    assert "no voltage" in library.energy.lacks
     with pytest.raises(MubinnError, match="no voltage"):
         netlist_energy(made, library, {"y": 1.0}, 0.0)
 
@@ -168,7 +171,7 @@ def values(fields, name):
 
 def test_binary32_operands_follow_the_schedule(random_float):
     layer = random_float(0, hidden=8).lstm_layers[0]
-    x = np.random.default_rng(4).normal(size=(2, 6, layer.features)).astype(np.float32)
+    x = np.random.default_rng(4).normal(size=(4, 6, layer.features)).astype(np.float32)
     lanes = layer.features + layer.hidden
     fields = float_stimulus(layer, x, 64 * 4 * lanes, 4)
     a, b = (values(fields["float_mult"], n) for n in "ab")

@@ -1,0 +1,161 @@
+"""Energy of an inference by (A, W): a table, and a picture of how much and of what."""
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from tabulate import tabulate
+
+from mubinn.reports.figures import LIGHT, Theme, drawn
+
+CAUSES = {
+    "switching": "switching",
+    "internal": "cells, internal",
+    "inputs": "operands",
+    "clock": "clock pins",
+    "leakage": "leakage",
+    "weights": "memory of weights",
+    "state": "memory of x, h, c",
+}
+"""Parts of the energy and how they are called."""
+MEMORY = ("weights", "state")
+_COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#CC79A7", "#1b2330", "#D55E00", "#E69F00")
+
+
+@dataclass(frozen=True)
+class EnergyRow:
+    """One configuration.
+
+    Attributes
+    ----------
+    name : str
+        Such as ``3,3`` or ``FP,FP``.
+    parts_uj : dict of str to float
+        Energy of an inference, uJ, by the names of `CAUSES`.
+    step_nj : float
+        Of a time step.
+    settled_uj : float
+        Of the logic, had it no glitches.
+    """
+
+    name: str
+    parts_uj: dict[str, float]
+    step_nj: float
+    settled_uj: float
+
+    @property
+    def logic_uj(self) -> float:
+        """Without the memories."""
+        return sum(value for name, value in self.parts_uj.items() if name not in MEMORY)
+
+    @property
+    def memory_uj(self) -> float:
+        """Of the memories."""
+        return sum(self.parts_uj[name] for name in MEMORY)
+
+    @property
+    def total_uj(self) -> float:
+        """Of all parts."""
+        return self.logic_uj + self.memory_uj
+
+
+COLUMNS = (
+    "A,W",
+    "logic uJ",
+    "memory uJ",
+    "total uJ",
+    "step nJ",
+    *(f"{name} %" for name in CAUSES),
+    "logic ratio",
+    "total ratio",
+)
+
+
+def energy_rows(rows: Sequence[EnergyRow]) -> list[tuple[str, ...]]:
+    """Return the table as text, `COLUMNS`; shares are of the total, ratios to the first row."""
+    first = rows[0]
+    return [
+        (
+            row.name,
+            *(f"{value:.4g}" for value in (row.logic_uj, row.memory_uj, row.total_uj)),
+            f"{row.step_nj:.4g}",
+            *(f"{100 * row.parts_uj[name] / row.total_uj:.2f}" for name in CAUSES),
+            f"{first.logic_uj / row.logic_uj:.1f}",
+            f"{first.total_uj / row.total_uj:.1f}",
+        )
+        for row in rows
+    ]
+
+
+def energy_files(rows: Sequence[EnergyRow]) -> dict[str, bytes]:
+    """Return ``energy`` as CSV, Markdown, PNG and SVG, by file name."""
+    texts = energy_rows(rows)
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerows([COLUMNS, *texts])
+    markdown = tabulate(texts, headers=COLUMNS, tablefmt="github", disable_numparse=True)
+    pictures = {
+        f"energy.{kind}": drawn(lambda: energy_figure(rows, LIGHT), "energy", kind)
+        for kind in ("png", "svg")
+    }
+    tables = {"energy.csv": buffer.getvalue(), "energy.md": markdown + "\n"}
+    return {name: text.encode() for name, text in tables.items()} | pictures
+
+
+def energy_figure(rows: Sequence[EnergyRow], theme: Theme) -> Figure:
+    """Return bars of the energy of an inference, and of the shares of its parts."""
+    figure = Figure(figsize=(9.2, 3.4), layout="constrained", facecolor=theme.paper)
+    left, right = figure.subplots(1, 2, sharey=True)
+    names = [row.name for row in rows]
+    _amounts(left, rows, theme)
+    start = [0.0] * len(rows)
+    for (part, label), colour in zip(CAUSES.items(), _COLOURS, strict=True):
+        shares = [100 * row.parts_uj[part] / row.total_uj for row in rows]
+        right.barh(names, shares, left=start, color=colour, label=label, height=0.7)
+        start = [before + share for before, share in zip(start, shares, strict=True)]
+    right.set_xlim(0, 100)
+    _dress(right, theme, "Its parts", "share, %")
+    left.invert_yaxis()
+    handles, labels = right.get_legend_handles_labels()
+    legend = figure.legend(
+        handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8
+    )
+    for item in legend.get_texts():
+        item.set_color(theme.ink)
+    return figure
+
+
+def _amounts(axis: Axes, rows: Sequence[EnergyRow], theme: Theme) -> None:
+    for row, found in enumerate(rows):
+        for place, value, colour in (
+            (row - 0.2, found.logic_uj, _COLOURS[0]),
+            (row + 0.2, found.memory_uj, _COLOURS[5]),
+        ):
+            axis.barh([place], [value], color=colour, height=0.36)
+            axis.annotate(
+                f"{value:.3g}",
+                (value, place),
+                (3, 0),
+                textcoords="offset points",
+                va="center",
+                color=theme.ink,
+                fontsize=7,
+            )
+    axis.set_xscale("log")
+    axis.margins(x=0.15)
+    axis.set_yticks(range(len(rows)), [row.name for row in rows])
+    _dress(axis, theme, "Energy of an inference: logic above, memory below", "uJ")
+
+
+def _dress(axis: Axes, theme: Theme, title: str, label: str) -> None:
+    axis.set_facecolor(theme.paper)
+    axis.set_title(title, color=theme.ink, fontsize=10)
+    axis.set_xlabel(label, color=theme.ink)
+    axis.set_axisbelow(True)
+    axis.grid(axis="x", color=theme.grid, linewidth=0.7)
+    axis.tick_params(colors=theme.ink, length=0)
+    for spine in axis.spines.values():
+        spine.set_color(theme.grid)
