@@ -37,6 +37,7 @@ RECIPE_OPTIONS = (
     "normalise",
     "decimate",
     "centre",
+    "cell",
 )
 """Options that are fields of `Recipe`."""
 
@@ -75,6 +76,7 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--epochs", type=int, help="[default: 6 for float, 4 up for others]")
 @click.option("--hidden", type=int, help="LSTM cells.  [default: 100]")
+@click.option("--cell", type=click.Choice(["lstm", "gru"]), help="[default: lstm]")
 @click.option("--readout", type=click.Choice(["mean", "last"]), help="Of h.  [default: mean]")
 @click.option("--c-clip", type=float, help="Clip of the cell state; 0 for none.  [default: 1]")
 @click.option("--learning-rate", type=float, help="Peak step of weights.")
@@ -122,7 +124,7 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 @json_option
 @click.pass_context
 def train(ctx: click.Context, /, data: Path | None, as_json: bool, **options: Any) -> None:
-    """Train a one-layer LSTM classifier on the windows of DATA (npz, npy), float or binarized.
+    """Train an LSTM or GRU layer and a classifier on DATA (npz, npy), float or binarized.
 
     DATA holds X [windows, steps, channels] and y [windows], and may hold subject and fold. Without
     it the shared data set is taken where it is there, else synthetic EEG. Training needs JAX:

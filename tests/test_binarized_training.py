@@ -82,10 +82,10 @@ def test_gate_thresholds_are_where_the_table_crosses():
     import jax.numpy as jnp
 
     from mubinn.train import binarize as levels_of
-    from mubinn.train.quantized_lstm import _edges
+    from mubinn.train.quantized_lstm import gate_edges
 
     formats, scales = Formats(), np.array([0.25, 0.125, 0.0625])
-    tree = _edges("f", 0.5, jnp.asarray(scales, jnp.float32))
+    tree = gate_edges("f", 0.5, jnp.asarray(scales, jnp.float32))
     z = np.arange(-3000, 3000) / 256  # beyond the table at both ends
     got = np.stack(levels_of.search(jnp.asarray(z, jnp.float32), tree))
     y = activation(formats.activation("f"), np.clip(np.round(z * 256), -2048, 2047).astype(int))

@@ -7,6 +7,7 @@ decisions of the training graph.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -14,8 +15,14 @@ import numpy as np
 
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.fixed import Floats, Ints
-from mubinn.golden.float_model import GATES, Preprocessing, Readout
-from mubinn.golden.lstm_model import QuantizedDense, QuantizedLstm, QuantizedModel
+from mubinn.golden.float_model import GATES, GRU_GATES, Cell, Preprocessing, Readout
+from mubinn.golden.gru_model import GRU_ROWS, QuantizedGru
+from mubinn.golden.lstm_model import (
+    QuantizedDense,
+    QuantizedLayer,
+    QuantizedLstm,
+    QuantizedModel,
+)
 from mubinn.golden.mlb import mlb
 from mubinn.golden.scales import LevelTensor, Quantizer
 from mubinn.train.float_lstm import Params
@@ -29,8 +36,9 @@ def to_quantized(
     readout: Readout,
     preprocessing: Preprocessing,
     meta: Mapping[str, str],
+    cell: Cell = "lstm",
 ) -> QuantizedModel:
-    """Return the model of trained parameters.
+    """Return the model of trained parameters, as the graph of `cell` takes them.
 
     Raises
     ------
@@ -42,25 +50,24 @@ def to_quantized(
             f"Method {method.name} leaves tensors in full precision, which the hardware does not "
             "run: train with mubinn2 for a model to generate."
         )
+    names = GRU_GATES if cell == "gru" else GATES
     q = jax.tree.map(
         lambda leaf: np.asarray(leaf, np.float64),
-        jax.jit(quantizers, static_argnums=1)(params, method),
+        jax.jit(quantizers, static_argnums=(1, 2))(params, method, names),
     )
     wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
     (layer,) = wide["layers"]
     x = _quantizer(q, "x", q.get("x_offset", 0.0))
     h = _quantizer(q, "h", q.get("h_offset", 0.0))
-    gates = {g: _quantizer(q, g, 0.0 if g == "g" else method.gate_offset) for g in GATES}
-    made = QuantizedLstm(
-        x,
-        h,
-        _quantizer(q, "c", 0.0),
-        gates,
-        _tensor(q, "wx", layer["wx"]),
-        _tensor(q, "wh", layer["wh"]),
-        _bias(q, "b", layer["b"], method),
-        FORMATS,
-    )
+    gates = {g: _quantizer(q, g, 0.0 if g in "gn" else method.gate_offset) for g in names}
+    b = _bias(q, "b", layer["b"], method)
+    wx, wh = (_tensor(q, name, layer[name]) for name in ("wx", "wh"))
+    made: QuantizedLayer
+    if cell == "gru":
+        wx, wh = _without(wx, "nh"), _without(wh, "nx")
+        made = QuantizedGru(x, h, gates, wx, wh, b, FORMATS)
+    else:
+        made = QuantizedLstm(x, h, _quantizer(q, "c", 0.0), gates, wx, wh, b, FORMATS)
     dense = QuantizedDense(_tensor(q, "wd", wide["wd"]), _bias(q, "bd", wide["bd"], method))
     return QuantizedModel((made,), dense, readout, preprocessing, dict(meta))
 
@@ -89,6 +96,14 @@ def _tensor(q: Quantizers, name: str, values: Floats) -> LevelTensor:
     spread = np.repeat(scales, len(values) // scales.shape[1], axis=1)
     bits = mlb(values, spread.reshape(*spread.shape, *[1] * (values.ndim - 1)))
     return LevelTensor(bits, _integers(scales.T, unit), _fraction(unit))
+
+
+def _without(tensor: LevelTensor, row: str) -> LevelTensor:
+    """Return weights of a GRU's rows with scales of 0 in one row of each cell."""
+    size = len(tensor.scales) // len(GRU_ROWS)
+    scales = tensor.scales.copy()
+    scales[GRU_ROWS.index(row) * size :][:size] = 0
+    return replace(tensor, scales=scales)
 
 
 def _bias(q: Quantizers, name: str, values: Floats, method: Method) -> LevelTensor:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from mubinn.golden import reference
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.fixed import Floats
-from mubinn.golden.float_model import GATES, FloatLstm, FloatModel
+from mubinn.golden.float_model import GATES, GRU_GATES, FloatLayer, FloatLstm, FloatModel
 from mubinn.golden.mlb import fit_scales, mlb, mlb_value
+from mubinn.golden.quantize_gru import row_weights
 from mubinn.golden.scale_form import fit_form
 from mubinn.train.method import Method
 
@@ -36,22 +37,29 @@ def first_scales(
     x : float32 [windows, T, I]
         Training windows that the activations are taken from.
     """
-    layer = _lstm(model)
+    layer = _layer(model)
     run = reference.run_layer(layer, reference.LayerQuantizers(), np.asarray(x, np.float64))
-    clip = np.inf if layer.c_clip is None else layer.c_clip
     offsets = {}
-    values: dict[str, list[Floats]] = {"c": [np.clip(run["c_raw"], -clip, clip)]}
+    values: dict[str, list[Floats]] = {}
+    gates: tuple[str, ...] = GRU_GATES
+    if isinstance(layer, FloatLstm):
+        gates = GATES
+        clip = np.inf if layer.c_clip is None else layer.c_clip
+        values["c"] = [np.clip(run["c_raw"], -clip, clip)]
     for name, tensor in (("x", np.asarray(x, np.float64)), ("h", run["h"])):
         offset = _offset(getattr(method, f"{name}_offset"), tensor, method.counts[name])
         if offset is not None:
             offsets[name] = offset
             tensor = tensor - offset
         values[name] = [tensor]
-    gates = zip(GATES, np.split(run["y"], 4, axis=-1), strict=True)
-    values["gate"] = [y - (0 if name == "g" else method.gate_offset) for name, y in gates]
+    values["gate"] = [
+        y - (0 if name in "gn" else method.gate_offset)
+        for name, y in zip(gates, np.split(run["y"], len(gates), axis=-1), strict=True)
+    ]
     groups = 4 if method.granularity == "gate" else 4 * layer.hidden
-    values["wx"] = np.split(layer.wx, groups)
-    values["wh"] = np.split(layer.wh, groups)
+    wx, wh, _ = _rows(model)
+    values["wx"] = np.split(wx, groups)
+    values["wh"] = np.split(wh, groups)
     values["wd"] = np.split(model.wd, 1 if method.granularity == "gate" else model.classes)
     biases = folded(model, offsets)
     values |= {"b": np.split(biases[0], 4), "bd": [biases[1]]}
@@ -59,28 +67,35 @@ def first_scales(
     logs = {
         name: np.stack([_fit(method, name, _some(rng, part)) for part in values[name]], axis=1)
         for name, count in method.counts.items()
-        if count is not None
+        if count is not None and name in values
     }
     return logs, offsets
 
 
-def _lstm(model: FloatModel) -> FloatLstm:
-    """Return the one LSTM layer that binarized training takes."""
+def _layer(model: FloatModel) -> FloatLayer:
+    """Return the one layer that binarized training takes."""
     layer = model.layers[0]
-    if len(model.layers) != 1 or not isinstance(layer, FloatLstm):
+    if len(model.layers) != 1 or getattr(layer, "reset", "after") == "before":
         raise MubinnError(
-            "Binarized training takes models of one LSTM layer: use `mubinn quantize` for others."
+            "Binarized training takes models of one LSTM layer, or of one GRU layer that resets "
+            "after the product: use `mubinn quantize` for others."
         )
     return layer
 
 
+def _rows(model: FloatModel) -> tuple[Floats, Floats, Floats]:
+    """Return W_x [4H, I], W_h [4H, H] and the bias [4H] of the rows of all cells."""
+    layer = _layer(model)
+    return (layer.wx, layer.wh, layer.b) if isinstance(layer, FloatLstm) else row_weights(layer)
+
+
 def folded(model: FloatModel, offsets: dict[str, Floats]) -> tuple[Floats, Floats]:
     """Return the biases of layer and classifier with the offsets of x and h folded in."""
-    layer, b, bd = _lstm(model), _lstm(model).b, model.bd
+    (wx, wh, b), bd = _rows(model), model.bd
     if "x" in offsets:
-        b = b + layer.wx @ offsets["x"]
+        b = b + wx @ offsets["x"]
     if "h" in offsets:
-        b, bd = b + layer.wh @ offsets["h"], bd + model.wd @ offsets["h"]
+        b, bd = b + wh @ offsets["h"], bd + model.wd @ offsets["h"]
     return b, bd
 
 

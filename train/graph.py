@@ -15,8 +15,8 @@ import optax
 from jax import Array
 from numpy.typing import NDArray
 
-from mubinn.golden.float_model import FloatModel, Readout
-from mubinn.train import float_lstm, quantized_lstm
+from mubinn.golden.float_model import Cell, FloatModel, Readout
+from mubinn.train import float_lstm, gru, quantized_lstm
 from mubinn.train.first_scales import first_scales, folded
 from mubinn.train.float_lstm import Params
 from mubinn.train.method import Method
@@ -35,14 +35,19 @@ class Graph:
     clip : float
         Bound of abs(c) where c is not binarized; ``inf`` for none.
     readout : "mean" or "last"
+    cell : "lstm" or "gru"
+        A GRU resets after the product, and clips nothing.
     """
 
     method: Method
     clip: float
     readout: Readout
+    cell: Cell = "lstm"
 
     def logits(self, params: Params, x: Array) -> Array:
         """Classify windows x [B, T, I]; float32 [B, C]."""
+        if self.cell == "gru":
+            return gru.logits(params, x, self.readout, self.method)
         if self.method.name == "float":
             return float_lstm.logits(params, x, self.clip, self.readout)
         return quantized_lstm.logits(params, x, self.clip, self.readout, self.method)
@@ -65,19 +70,19 @@ class Graph:
         Raises
         ------
         MubinnError
-            If binarized training is asked for a model of other layers than one LSTM.
+            If binarized training is asked for a model of several layers.
         """
+        weights = gru.from_model(model) if self.cell == "gru" else float_lstm.from_model(model)[0]
         if self.method.name == "float":
-            return float_lstm.from_model(model)[0]
+            return weights
         scales, offsets = first_scales(model, self.method, x)
         b, bd = folded(model, offsets)
         single: Params = jax.tree.map(
             lambda leaf: jnp.asarray(leaf, jnp.float32),
             {"scales": scales, "offsets": offsets, "b": b, "bd": bd},
         )
-        params = float_lstm.from_model(model)[0]
-        layer = {**params["layers"][0], "b": single.pop("b")}
-        return {**params, "layers": (layer,), **single}
+        layer = {**weights["layers"][0], "b": single.pop("b")}
+        return {**weights, "layers": (layer,), **single}
 
 
 @dataclass(frozen=True)

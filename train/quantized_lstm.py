@@ -29,12 +29,14 @@ def _tables() -> dict[str, np.ndarray]:
 
 
 _TABLES = _tables()
+TANH = 2
+"""Place of the candidate among the gates, g of an LSTM and n of a GRU."""
 _HALF = 1 << (FORMATS.z_width - 1)
 _Y_UNIT = 2.0**-FORMATS.y_fraction
 _Z_UNIT = 2.0**-FORMATS.z_fraction
 
 
-def _edges(gate: str, offset: float, scales: Array) -> list[list[Array]]:
+def gate_edges(gate: str, offset: float, scales: Array) -> list[list[Array]]:
     """Return the thresholds of z at which the code of `gate` changes, as a tree."""
     tree = levels_of.tree_thresholds(offset, scales)
     table = jnp.asarray(_TABLES[gate], jnp.float32)
@@ -57,10 +59,10 @@ def _tanh_leaves(scales: Array) -> list[Array]:
     return list(jax.lax.stop_gradient(y))
 
 
-def quantizers(params: Params, method: Method) -> Quantizers:
+def quantizers(params: Params, method: Method, gates: tuple[str, ...] = GATES) -> Quantizers:
     """Return every scale in fixed point, by tensor; gates by name, offsets as ``x_offset`` ...
 
-    A tensor in full precision is absent.
+    A tensor in full precision is absent. The gate at place `TANH` has no offset.
     """
     counts, logs, found = method.counts, params["scales"], Quantizers()
     if not method.learns_scales:
@@ -74,12 +76,13 @@ def quantizers(params: Params, method: Method) -> Quantizers:
     offset = params.get("offsets", {})
     add("x", INPUT_FRACTION, offset.get("x", 0.0))
     if counts["gate"] is not None:
-        for k, gate in enumerate(GATES):
-            shift = 0.0 if gate == "g" else method.gate_offset
+        for k, gate in enumerate(gates):
+            shift = 0.0 if gate == gates[TANH] else method.gate_offset
             own = logs["gate"][:, k : k + 1]
             found[gate] = scales_of(own, counts["gate"], most=FORMATS.y_fraction, offset=shift)
     for name in ("c", "wx", "wh", "wd"):
-        add(name)
+        if name in logs:
+            add(name)
     if counts["h"] is not None:
         add("h", INPUT_FRACTION, offset.get("h", 0.0))
     for name in ("x", "h"):
@@ -108,7 +111,8 @@ def spread(scales: Array, value: Array) -> Array:
     return rows.reshape(*rows.shape, *[1] * (value.ndim - 1))
 
 
-def _stored(params: Params, name: str, value: Array, q: Quantizers) -> Array:
+def stored(params: Params, name: str, value: Array, q: Quantizers) -> Array:
+    """Return what hardware stores of a weight or a bias."""
     if name in q:
         return levels_of.binarize(value, spread(q[name].value, value))
     unit = q.get(f"{name}_unit")
@@ -128,7 +132,7 @@ def operands(q: Quantizers, method: Method, hidden: int) -> dict[str, Any]:
         made["gate_offset"] = [0.0 if gate == "g" else method.gate_offset for gate in GATES]
         made["gate"] = [q[gate].value[:, 0] for gate in GATES]
         made["edges"] = [
-            _edges(*each) for each in zip(GATES, made["gate_offset"], made["gate"], strict=True)
+            gate_edges(*each) for each in zip(GATES, made["gate_offset"], made["gate"], strict=True)
         ]
     if "c" in q:
         made["c"] = q["c"].value[:, 0]
@@ -168,8 +172,8 @@ def logits(params: Params, x: Array, clip: float, readout: Readout, method: Meth
     """
     (layer,) = params["layers"]
     q = quantizers(params, method)
-    wx, wh, b = (_stored(params, name, layer[name], q) for name in ("wx", "wh", "b"))
-    wd, bd = (_stored(params, name, params[name], q) for name in ("wd", "bd"))
+    wx, wh, b = (stored(params, name, layer[name], q) for name in ("wx", "wh", "b"))
+    wd, bd = (stored(params, name, params[name], q) for name in ("wd", "bd"))
     steps = jnp.swapaxes(encoded_input(x, q), 0, 1) @ wx.T + b
     h = recurrence(steps, wh, operands(q, method, wh.shape[1]), cell_of(method, clip))
     seen = h.mean(axis=0) if readout == "mean" else h[-1]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mubinn.golden.errors import MubinnError
-from mubinn.golden.float_model import READOUTS, Readout
+from mubinn.golden.float_model import CELLS, READOUTS, Cell, Readout
 from mubinn.train.centring import Centre
 from mubinn.train.eeg_set import EegSet
 from mubinn.train.method import Method
@@ -32,7 +32,9 @@ class Recipe:
     seed : int
         Seeds the weights and the order of the windows.
     hidden : int
-        LSTM cells.
+        Cells.
+    cell : "lstm" or "gru"
+        Cells of a GRU reset after the product, and have no c to clip.
     readout : "mean" or "last"
     c_clip : float or None
         c is clipped to [-c_clip, c_clip]; None for no clipping.
@@ -80,6 +82,7 @@ class Recipe:
     normalise: Literal["window", "subject", "none"] = "window"
     decimate: int = 2
     centre: Centre = "none"
+    cell: Cell = "lstm"
     method: Method = field(default_factory=Method)
     scale_rate: float = 2e-3
 
@@ -101,6 +104,10 @@ class Recipe:
             raise MubinnError("patience needs validation subjects: give validation as well.")
         if self.centre not in get_args(Centre):
             raise MubinnError(f"centre {self.centre!r} is unknown; use 'none' or 'subject'.")
+        if self.cell not in CELLS:
+            raise MubinnError(f"cell {self.cell!r} is unknown; use 'lstm' or 'gru'.")
+        if self.cell == "gru" and self.method.h_offset != "none":
+            raise MubinnError("The cells of a GRU share one offset of h: leave --h-offset out.")
         if self.readout not in READOUTS:
             raise MubinnError(f"Readout {self.readout!r} is unknown; use 'mean' or 'last'.")
 

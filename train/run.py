@@ -19,7 +19,7 @@ from mubinn.golden.errors import MubinnError
 from mubinn.golden.float_model import FloatModel, Preprocessing
 from mubinn.golden.inference import infer
 from mubinn.golden.lstm_model import QuantizedModel
-from mubinn.train import float_lstm
+from mubinn.train import float_lstm, gru
 from mubinn.train.centring import centred
 from mubinn.train.checkpoint import load_checkpoint, save_checkpoint, write_log
 from mubinn.train.eeg_set import EegSet
@@ -60,7 +60,7 @@ class Run:
         self.steps = len(parts.train) // recipe.batch
         self.place = Placement(recipe.batch)
         clip = math.inf if recipe.c_clip is None else recipe.c_clip
-        self.graph = Graph(recipe.method, clip, recipe.readout)
+        self.graph = Graph(recipe.method, clip, recipe.readout, recipe.cell)
         pace = Pace(
             recipe.learning_rate,
             recipe.scale_rate,
@@ -82,9 +82,10 @@ class Run:
 
     def _drawn(self) -> FloatModel:
         recipe = self.recipe
-        drawn = float_lstm.init_params(
-            recipe.seed, self.data.features, recipe.hidden, len(self.data.classes)
-        )
+        sizes = recipe.seed, self.data.features, recipe.hidden, len(self.data.classes)
+        if recipe.cell == "gru":
+            return gru.to_model(gru.init_params(*sizes), recipe.readout, Preprocessing(), {})
+        drawn = float_lstm.init_params(*sizes)
         return float_lstm.to_model(drawn, self.graph.clip, recipe.readout, Preprocessing(), {})
 
     @property
@@ -219,7 +220,10 @@ class Run:
         recipe, graph = self.recipe, self.graph
         about = Preprocessing(recipe.normalise, recipe.decimate)
         if recipe.method.exports:
-            return to_quantized(self.best, recipe.method, graph.readout, about, meta)
+            made = to_quantized(self.best, recipe.method, graph.readout, about, meta, recipe.cell)
+            return made
+        if recipe.cell == "gru":
+            return gru.to_model(self.best, graph.readout, about, dict(meta))
         return float_lstm.to_model(self.best, graph.clip, graph.readout, about, dict(meta))
 
 
@@ -229,6 +233,11 @@ def _check_start(model: FloatModel, data: EegSet, recipe: Recipe) -> None:
         raise MubinnError(
             f"The float model has {model.features} channels and {model.classes} classes, the data "
             f"have {data.features} and {len(data.classes)}: give a model trained on such data."
+        )
+    if model.cell != recipe.cell:
+        raise MubinnError(
+            f"The float model is of {model.cell.upper()} cells, the recipe of "
+            f"{recipe.cell.upper()} cells: let both be the same."
         )
     if model.readout != recipe.readout:
         raise MubinnError(

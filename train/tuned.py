@@ -49,5 +49,7 @@ def tuned(
     usual = {} if name == "float" else USUAL
     if name == "mubinn2" and levels is not None and levels.h in BY_LEVELS:
         about, usual = FEW_LEVELS, BY_LEVELS[levels.h]
+    if changes.get("cell") == "gru":
+        about = {name: value for name, value in about.items() if name != "h_offset"}
     made = Method(name, levels, **{**about, **(method or {})})
     return Recipe(method=made, **{**usual, **changes})
