@@ -45,7 +45,7 @@ def bench(
       mubinn bench energy -o energy
       mubinn bench libraries --liberty sky130hd_tt.lib.gz --liberty sg13g2.lib
     """
-    from mubinn.cli.benchmarks import BENCHMARKS
+    from mubinn.cli.benchmarks import BENCHMARKS, WITH_PROGRESS
 
     if as_list:
         print_json(list(BENCHMARKS)) if as_json else click.echo("\n".join(BENCHMARKS))
@@ -57,7 +57,9 @@ def bench(
     options = _library_options(name, liberty)
     if output is not None:
         _check_output(name, output)
-    with working(f"measuring {name}", as_json):
+    with working(f"measuring {name}", as_json) as show:
+        if name in WITH_PROGRESS:
+            options["progress"] = lambda what: show(f"measuring {name}: {what}")
         result = BENCHMARKS[name](**options)
     files = result.pop("files", {})
     if output is not None:

@@ -37,5 +37,8 @@ WITH_LIBRARY = ("table1", "popcount", "delay", "threshold", "energy")
 WITH_LIBRARIES = ("libraries",)
 """Those that compare several, ``libraries``."""
 
+WITH_PROGRESS = ("lut-cycles",)
+"""Those of several long measurements, which tell each by ``progress`` as it begins."""
+
 WITH_FILES = ("energy",)
 """Those that make files."""

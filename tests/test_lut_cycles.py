@@ -1,8 +1,13 @@
 """LUTs of logic alone: memories as black boxes, and the figures that come from them."""
 
+from contextlib import nullcontext
+
 import pytest
+from click.testing import CliRunner
 
 from mubinn.cli import bench_lut_cycles as bench
+from mubinn.cli.bench import bench as bench_command
+from mubinn.cli.benchmarks import BENCHMARKS
 from mubinn.golden.errors import MubinnError
 from mubinn.synth import black_box
 from mubinn.synth.flow import SynthJob
@@ -72,3 +77,16 @@ def test_dsps_are_not_hidden(random_model, monkeypatch):
     monkeypatch.setattr(bench, "synthesize_cells", lambda *_, **__: counted(5, DSP48E1=1))
     with pytest.raises(MubinnError, match="took DSPs or block RAMs"):
         bench.measure(random_model(features=3, hidden=2), 1)
+
+
+def test_the_command_tells_each_design_as_it_begins(monkeypatch):
+    def measured(progress):
+        progress("(3,3), units 9")
+        return {"figures": [], "versions": {}, "parameters": {}}
+
+    told = []
+    monkeypatch.setitem(BENCHMARKS, "lut-cycles", measured)
+    monkeypatch.setattr("mubinn.cli.bench.working", lambda *_: nullcontext(told.append))
+    result = CliRunner().invoke(bench_command, ["lut-cycles", "--json"])
+    assert result.exception is None
+    assert told == ["measuring lut-cycles: (3,3), units 9"]
