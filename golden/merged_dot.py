@@ -98,6 +98,33 @@ def merged_dot(params: MergedDotParams, **fields: npt.ArrayLike) -> Ints:
     return np.asarray(total)
 
 
+def row_constant(part: DotPart, planes: npt.ArrayLike) -> Ints:
+    """Return what the weights of a row add where products are formed of bits, int64 [...].
+
+    For signs s = 2 x - 1 and t = 2 w - 1, ``s t = 4 (1 - x) (1 - w) - 1 + s + t``. Weighted and
+    summed over level pairs and lanes, the last term belongs to the row, which this is, and the one
+    before it to the step (:func:`step_constant`); the third from last is ``-part.peak``.
+
+    Parameters
+    ----------
+    part : DotPart
+    planes : uint8 [..., W, lanes]
+        Signs of the weights, bit 1 for +1.
+    """
+    return _weighted(part.w_shifts, planes) * sum(1 << k for k in part.shifts)
+
+
+def step_constant(part: DotPart, planes: npt.ArrayLike) -> Ints:
+    """Return what the activations of a step, uint8 [..., A, lanes], add to every row."""
+    return _weighted(part.shifts, planes) * sum(1 << k for k in part.w_shifts)
+
+
+def _weighted(shifts: tuple[int, ...], planes: npt.ArrayLike) -> Ints:
+    """Return the weighted sum of the signs of all planes."""
+    signs = 2 * np.asarray(planes, np.int64) - 1
+    return np.asarray(signs.sum(axis=-1) @ np.left_shift(1, np.array(shifts, np.int64)))
+
+
 def level_shifts(gamma: Ints) -> tuple[tuple[int, ...], tuple[int, ...], Ints] | None:
     """Return how the level pairs of `gamma` merge, None where they do not.
 

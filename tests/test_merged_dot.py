@@ -15,10 +15,12 @@ from mubinn.golden.merged_dot import (
     level_shifts,
     merged_dot,
     merged_sum,
+    row_constant,
+    step_constant,
 )
 from mubinn.golden.quantize import quantize
 from mubinn.hw.match_heap import match_heap
-from mubinn.hw.merged_dot import MergedDot
+from mubinn.hw.merged_dot import MergedBits, MergedDot
 from mubinn.sim import tb_merged_dot as bench
 from mubinn.sim.evaluate import evaluate_unit
 from mubinn.sim.unit_check import check_unit
@@ -41,6 +43,18 @@ def test_hardware_equals_golden(params, target):
     fields = bench.stimulus(params, np.random.default_rng(1), 80)
     got = evaluate_unit(MergedDot(params, target=target), fields)
     np.testing.assert_array_equal(got["sum"], bench.golden(params, fields)["sum"])
+
+
+@pytest.mark.parametrize("cells", [False, True])
+@pytest.mark.parametrize("params", CASES, ids=str)
+def test_products_of_bits_give_the_same_sum(params, cells):
+    fields = bench.stimulus(params, np.random.default_rng(5), 60)
+    want = bench.golden(params, fields)["sum"]
+    row = fields.pop("addend", np.zeros(60, np.int64))
+    row = row + sum(row_constant(part, fields[f"w{part.name}"]) for part in params.parts)
+    step = sum(step_constant(part, fields[part.name]) for part in params.parts)
+    got = evaluate_unit(MergedBits(params, cells=cells), {**fields, "row": row, "step": step})
+    np.testing.assert_array_equal(got["sum"], want)
 
 
 def test_bench_on_verilator():
