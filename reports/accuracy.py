@@ -152,6 +152,8 @@ class Group:
     @property
     def paper(self) -> float | None:
         """The paper's number, in percent, where it prints one."""
+        if self.variant:
+            return None
         if self.method == "float":
             return PAPER_FLOAT
         a, w = self.pair
