@@ -22,7 +22,14 @@ CAUSES = {
 }
 """Parts of the energy and how they are called."""
 MEMORY = ("weights", "state")
-_COLOURS = ("#0072B2", "#56B4E9", "#009E73", "#CC79A7", "#1b2330", "#D55E00", "#E69F00")
+_COLOURS = dict(
+    zip(
+        (name for name in CAUSES if name not in MEMORY),
+        ("#0072B2", "#56B4E9", "#009E73", "#CC79A7", "#1b2330"),
+        strict=True,
+    )
+)
+_LOGIC, _MEMORY = "#0072B2", "#D55E00"
 
 
 @dataclass(frozen=True)
@@ -106,22 +113,22 @@ def energy_files(rows: Sequence[EnergyRow]) -> dict[str, bytes]:
 
 
 def energy_figure(rows: Sequence[EnergyRow], theme: Theme) -> Figure:
-    """Return bars of the energy of an inference, and of the shares of its parts."""
+    """Return bars of the energy of an inference, and of the shares of the logic's parts."""
     figure = Figure(figsize=(9.2, 3.4), layout="constrained", facecolor=theme.paper)
     left, right = figure.subplots(1, 2, sharey=True)
     names = [row.name for row in rows]
     _amounts(left, rows, theme)
     start = [0.0] * len(rows)
-    for (part, label), colour in zip(CAUSES.items(), _COLOURS, strict=True):
-        shares = [100 * row.parts_uj[part] / row.total_uj for row in rows]
-        right.barh(names, shares, left=start, color=colour, label=label, height=0.7)
+    for part, colour in _COLOURS.items():
+        shares = [100 * row.parts_uj[part] / row.logic_uj for row in rows]
+        right.barh(names, shares, left=start, color=colour, label=CAUSES[part], height=0.7)
         start = [before + share for before, share in zip(start, shares, strict=True)]
     right.set_xlim(0, 100)
-    _dress(right, theme, "Its parts", "share, %")
+    _dress(right, theme, "Parts of the logic's energy", "share, %")
     left.invert_yaxis()
     handles, labels = right.get_legend_handles_labels()
     legend = figure.legend(
-        handles, labels, loc="outside lower center", ncols=4, frameon=False, fontsize=8
+        handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=8
     )
     for item in legend.get_texts():
         item.set_color(theme.ink)
@@ -131,8 +138,8 @@ def energy_figure(rows: Sequence[EnergyRow], theme: Theme) -> Figure:
 def _amounts(axis: Axes, rows: Sequence[EnergyRow], theme: Theme) -> None:
     for row, found in enumerate(rows):
         for place, value, colour in (
-            (row - 0.2, found.logic_uj, _COLOURS[0]),
-            (row + 0.2, found.memory_uj, _COLOURS[5]),
+            (row - 0.2, found.logic_uj, _LOGIC),
+            (row + 0.2, found.memory_uj, _MEMORY),
         ):
             axis.barh([place], [value], color=colour, height=0.36)
             axis.annotate(
