@@ -1,8 +1,9 @@
 """Registers placed into a mapped netlist where they are fewest for a clock period.
 
-A cell belongs to the stage in which its output arrives, so a cut at time t takes one register for
-each net that is there by t and still used after it. For a given longest stage the cut times with
-the fewest registers in all are found by dynamic programming. The registers then stand in the
+Two ways, of which the better counts. Cuts: a cell belongs to the stage in which its output arrives,
+so a cut at time t takes one register for each net that is there by t and still used after it; for a
+given longest stage the cut times with the fewest registers in all are found by dynamic programming.
+Or stages are filled one after the other (`mubinn.synth.stages`). The registers then stand in the
 netlist, and static timing of that, clock to Q, setup and their loads included, gives the period.
 """
 
@@ -18,7 +19,8 @@ from mubinn.synth.boolean import truth_table
 from mubinn.synth.cell_timing import CellTiming, LibraryTiming
 from mubinn.synth.liberty import LibertyCell, Library
 from mubinn.synth.liberty_tree import parse_group
-from mubinn.synth.sta import Net, analyse
+from mubinn.synth.sta import Net, analyse, arc_delays
+from mubinn.synth.stages import Placement, fill_stages
 
 CLOCK: Net = "clock"
 CANDIDATES = 160
@@ -58,6 +60,7 @@ class _Netlist:
         self.module = module
         self.timing = timing
         report = analyse(module, library, timing)
+        self.delays = arc_delays(module, library, timing)
         self.delay = report.delay_ps
         self.arrival = report.arrival_ps
         self.born: dict[Net, float] = {}
@@ -107,16 +110,33 @@ class _Netlist:
             counts.append(total)
         return counts
 
-    def staged(self, cuts: Sequence[float], register: "_Register") -> tuple[dict[str, Any], int]:
-        """Return the netlist with a register at every cut and at the outputs, and their count."""
+    def cut(self, cuts: Sequence[float]) -> Placement:
+        """Return which stage everything belongs to by when it is there."""
+        nets = {net: bisect_left(cuts, born) for net, born in self.born.items()}
+        cells = {
+            name: bisect_left(cuts, at) for users in self.users.values() for name, _, at in users
+        }
+        return Placement(nets, cells, len(cuts) + 1)
+
+    def fill(self, budget: float) -> Placement:
+        """Return which stage everything belongs to where each has `budget` ps of logic."""
+        delays = self.delays
+        driven = {net for paths in delays.values() for _, (net, _) in paths}
+        found = fill_stages(delays, delays, (net for net in self.born if net not in driven), budget)
+        # Cells without inputs are constants, there from the first stage on.
+        return Placement(
+            dict.fromkeys(self.born, 0) | dict(found.nets),
+            dict.fromkeys(self.module["cells"], 0) | dict(found.cells),
+            found.stages,
+        )
+
+    def staged(self, places: Placement, register: "_Register") -> tuple[dict[str, Any], int]:
+        """Return the netlist with registers between stages and at the outputs, and their count."""
         cells = {
             name: {"type": cell["type"], "connections": dict(cell["connections"])}
             for name, cell in self.module["cells"].items()
         }
         count = 0
-
-        def stage(at: float) -> int:
-            return bisect_left(cuts, at)
 
         def delayed(net: Net, begin: int, end: int) -> Net:
             nonlocal count
@@ -128,16 +148,16 @@ class _Netlist:
                     count += 1
             return net if begin == end else f"{net}@{end}"
 
-        for net, born in self.born.items():
-            for name, pin, at in self.users[net]:
-                cells[name]["connections"][pin] = [delayed(net, stage(born), stage(at))]
+        for net in self.born:
+            for name, pin, _ in self.users[net]:
+                after = delayed(net, places.nets[net], places.cells[name])
+                cells[name]["connections"][pin] = [after]
         ports: dict[str, Any] = {"clock": {"direction": "input", "bits": [CLOCK]}}
         for name, port in self.module["ports"].items():
             bits = list(port["bits"])
             if port["direction"] == "output":
-                last = len(cuts) + 1
                 bits = [
-                    delayed(bit, stage(self.born[bit]), last) if bit in self.born else bit
+                    delayed(bit, places.nets[bit], places.stages) if bit in self.born else bit
                     for bit in bits
                 ]
             ports[name] = {"direction": port["direction"], "bits": bits}
@@ -220,6 +240,8 @@ def pipelines(
 ) -> list[Pipelined]:
     """Return the netlist in about as many stages as asked for, one result for each of `stages`.
 
+    Of the two ways to place the registers the one of less area times period.
+
     Parameters
     ----------
     module : mapping
@@ -248,9 +270,13 @@ def pipelined_netlists(
     counts = netlist.alive(times)
     results = []
     for wanted in stages:
-        cuts = _best_cuts(times, counts, netlist.delay / wanted * 1.02) if wanted > 1 else []
-        staged, registers = netlist.staged(cuts, register)
-        period = analyse(staged, library, timing).period_ps
-        area = sum(areas[cell["type"]] for cell in staged["cells"].values())
-        results.append((Pipelined(len(cuts) + 1, registers, period, area), staged))
+        longest = netlist.delay / wanted * 1.02
+        cuts = _best_cuts(times, counts, longest) if wanted > 1 else []
+        found = []
+        for places in (netlist.cut(cuts), netlist.fill(longest)):
+            staged, registers = netlist.staged(places, register)
+            period = analyse(staged, library, timing).period_ps
+            area = sum(areas[cell["type"]] for cell in staged["cells"].values())
+            found.append((Pipelined(places.stages, registers, period, area), staged))
+        results.append(min(found, key=lambda made: made[0].cost))
     return results

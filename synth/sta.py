@@ -19,6 +19,13 @@ from mubinn.synth.liberty import Library
 
 Net = int | str
 Pin = tuple[str, str]
+Event = tuple[Net, int]
+"""A net and its rising (0) or falling (1) edge."""
+
+Path = tuple[Event, Event]
+"""From an edge of an input net of a cell to an edge of an output net."""
+
+_NEVER = [[-1.0, 0.0], [-1.0, 0.0]]
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,7 @@ class _Timer:
         self.loads: dict[Net, list[float]] = defaultdict(lambda: [0.0, 0.0])
         self.times: dict[Net, list[list[float]]] = {}
         self.cause: dict[tuple[Net, int], tuple[str, str, Net, int]] = {}
+        self.order: list[str] = []
         self._connect()
 
     def net(self, cell: str, pin: str) -> Net:
@@ -116,7 +124,7 @@ class _Timer:
     def _pass(self, cell: str, pin: str, arc: Arc, source: list[list[float]]) -> None:
         """Let an arc raise arrival and slew of the net at output `pin`."""
         net = self.net(cell, pin)
-        mine = self.times.setdefault(net, [[-1.0, 0.0], [-1.0, 0.0]])
+        mine = self.times.setdefault(net, [list(edge) for edge in _NEVER])
         for edge in (0, 1):
             load = self.loads[net][edge]
             for before in arc.causes(edge):
@@ -138,10 +146,9 @@ class _Timer:
             waits[name] = sum(1 for pin in pins if self._waits_for_logic(self.net(name, pin)))
             if arcs and not waits[name]:
                 ready.append(name)
-        done = 0
         while ready:
             name = ready.pop()
-            done += 1
+            self.order.append(name)
             cell = self.cells[name]
             for pin, several in self.timing.cell(cell["type"]).arcs.items():
                 if not cell["connections"].get(pin):
@@ -151,8 +158,27 @@ class _Timer:
                     if source is not None:
                         self._pass(name, pin, arc, source)
                 ready += self._release(self.net(name, pin), waits)
-        if done != sum(1 for c in self.cells.values() if self.timing.cell(c["type"]).arcs):
+        if len(self.order) != sum(
+            1 for c in self.cells.values() if self.timing.cell(c["type"]).arcs
+        ):
             raise MubinnError("The design has a combinational loop: put a register into it.")
+
+    def delays(self, name: str) -> dict[Path, float]:
+        """Return the delay of each path through a cell, after all are timed."""
+        found: dict[Path, float] = {}
+        for pin, several in self.timing.cell(self.cells[name]["type"]).arcs.items():
+            if not self.cells[name]["connections"].get(pin):
+                continue
+            target = self.net(name, pin)
+            for arc in several:
+                source = self.net(name, arc.pin)
+                for edge, before in ((e, b) for e in (0, 1) for b in arc.causes(e)):
+                    at, slew = self.times.get(source, _NEVER)[before]
+                    if at >= 0:
+                        delay = arc.delay[edge].at(slew, self.loads[target][edge])
+                        path = (source, before), (target, edge)
+                        found[path] = max(found.get(path, 0.0), delay)
+        return found
 
     def _waits_for_logic(self, net: Net) -> bool:
         driver = self.drives.get(net)
@@ -231,3 +257,17 @@ def analyse(
         net, edge = delay_net, delay_edge
     arrival = {n: max(0.0, *(at for at, _ in pair)) for n, pair in timer.times.items()}
     return TimingReport(delay, period, timer.trace(net, edge), arrival)
+
+
+def arc_delays(
+    module: Mapping[str, Any], library: Library, timing: LibraryTiming | None = None
+) -> dict[str, dict[Path, float]]:
+    """Return, for every cell of logic, the ps of each path through it.
+
+    With the slews and loads of the whole netlist; parameters and errors as of
+    :func:`analyse`. Cells stand in an order in which each comes after those that drive it.
+    """
+    timer = _Timer(module, library, timing or LibraryTiming(library))
+    timer.begin()
+    timer.propagate()
+    return {name: timer.delays(name) for name in timer.order}

@@ -16,6 +16,7 @@ from mubinn.synth.liberty import builtin_library, parse_library
 from mubinn.synth.liberty_tree import parse_group
 from mubinn.synth.pipeline import Pipelined, _best_cuts, _Netlist, pipelines, smallest_register
 from mubinn.synth.sta import analyse
+from mubinn.synth.stages import fill_stages
 
 LIBRARY = builtin_library()
 LANES = 20
@@ -67,12 +68,14 @@ def simulate(module, inputs):
     return outputs
 
 
+@pytest.mark.parametrize("how", ["cut", "fill"])
 @pytest.mark.parametrize("wanted", [1, 2, 4])
-def test_stages_delay_the_same_function(netlist, wanted):
+def test_stages_delay_the_same_function(netlist, wanted, how):
     timed = _Netlist(netlist, LIBRARY, LibraryTiming(LIBRARY))
     times = [timed.delay * k / 40 for k in range(1, 41)]
     cuts = _best_cuts(times, timed.alive(times), timed.delay / wanted * 1.05) if wanted > 1 else []
-    staged, count = timed.staged(cuts, smallest_register(LIBRARY, LibraryTiming(LIBRARY)))
+    places = timed.cut(cuts) if how == "cut" else timed.fill(timed.delay / wanted * 1.05)
+    staged, count = timed.staged(places, smallest_register(LIBRARY, LibraryTiming(LIBRARY)))
     kinds = [cell["type"] for cell in staged["cells"].values()]
     assert kinds.count("DFF_X1") == count > 0
     random = np.random.default_rng(0)
@@ -80,9 +83,31 @@ def test_stages_delay_the_same_function(netlist, wanted):
     given = [{"i__payload": w, "i__valid": [1], "o__ready": [1], "clock": [0]} for w in words]
     got = simulate(staged, given)
     want = simulate(netlist, [{k: v for k, v in g.items() if k != "clock"} for g in given])
-    late = len(cuts) + 1
+    late = places.stages
     assert got[late:] == want[:-late]
-    assert len(cuts) == wanted - 1
+    assert wanted <= late <= (wanted if how == "cut" else 2 * wanted - 1)
+
+
+def test_stages_are_filled_one_after_the_other():
+    paths = {
+        "u": {("a", "p"): 3.0},
+        "v": {("p", "q"): 2.0, ("a", "q"): 4.0},
+        "w": {("q", "r"): 9.0, ("b", "r"): 1.0},
+        "x": {("q", "s"): 1.0, ("p", "s"): 4.0},
+    }
+    # A rising edge that nothing turns; what falls is there at once.
+    delays = {
+        name: {((i, 0), (o, 0)): d for (i, o), d in several.items()}
+        | {((i, 1), (o, 1)): 0.0 for i, o in several}
+        for name, several in paths.items()
+    }
+    placed = fill_stages(delays, delays, ["a", "b"], 5.0)
+    # u and v fill stage 0 to the brim; w has none that holds it; x starts anew behind registers.
+    assert placed.cells == {"u": 0, "v": 0, "w": 1, "x": 1}
+    assert placed.nets == {"a": 0, "b": 0, "p": 0, "q": 0, "r": 1, "s": 1}
+    assert placed.stages == 2
+    assert fill_stages(delays, delays, ["a", "b"], 6.0).cells["x"] == 1
+    assert fill_stages(delays, delays, ["a", "b"], 7.0).cells["x"] == 0
 
 
 def test_period_and_area_are_those_of_the_staged_netlist(netlist):
