@@ -13,10 +13,12 @@ equal area
     recipes, pipelined by the same tool at their own best clock (`mubinn.synth.equal_area`), and
     counted with their registers, without memories and control.
     Binary32: a multiplier and an adder that start an operation each cycle, accumulators interleaved
-    over rows, biases loaded into them; ``4 (I + H) + 3`` cycles a cell; sigmoid and tanh beside
-    them with several cycles for each result. Integers: the same with a multiply-accumulate.
-    Binarized: the sum of a row and a gate's search start
-    each cycle; 4 cycles a cell; tables and search of Eq. (5) and (6) beside them within these 4.
+    over rows, biases loaded into them; the tables of sigmoid and tanh beside them, whose slopes
+    and bases pass through both; ``4 (I + H) + 3 + 5`` cycles a cell. Integers: a
+    multiply-accumulate; activations beside it with several cycles for each result;
+    ``4 (I + H) + 3``. Binarized: the sum of a row, of products of bits, and a gate's search start
+    each cycle; 4 cycles a cell; tables and search of Eq. (5) and (6) beside them within these 4,
+    and so the sum over the activations of a step.
 energy
     That of an inference, with the memories and of the logic alone, as `mubinn bench energy` has it;
     left out where the library says nothing of energy.
@@ -27,15 +29,24 @@ from typing import Any
 
 from mubinn.cli import bench_energy
 from mubinn.cli.common import FLOAT_MODEL, bundled
+from mubinn.golden.activation import Kind
+from mubinn.golden.float_activation import FloatActivationParams
 from mubinn.golden.float_model import FloatModel
 from mubinn.golden.model_file import load_float
+from mubinn.hw.float_activation import FloatSegment
 from mubinn.synth.cell_units import CellUnit, cell_units
 from mubinn.synth.energy_cells import LibraryEnergy
 from mubinn.synth.equal_area import STAGES, Datapath, best_datapath
 from mubinn.synth.fixed_cell import fixed_schedule, fixed_units
 from mubinn.synth.flow import SynthJob, map_netlists, synthesize, to_verilog, tool_versions
 from mubinn.synth.liberty import Library, builtin_library
-from mubinn.synth.merged_cell import GATES, merged_layer, merged_schedule, merged_units
+from mubinn.synth.merged_cell import (
+    GATES,
+    bits_units,
+    merged_layer,
+    merged_schedule,
+    merged_units,
+)
 from mubinn.synth.pipeline import Pipelined, pipelines
 from mubinn.synth.schedule import Workload, schedule
 from mubinn.synth.sta import analyse
@@ -45,6 +56,12 @@ CONFIGS = ((3, 3), (1, 1))
 INTEGERS = (8, 16)
 STATE_PRODUCTS = 3
 """Products of Eq. (5) and (6), on the multiplier of the matrices."""
+
+ACTIVATIONS = 5
+"""Of the gates and of c: a product and a sum each, on the same units."""
+
+STEP_UNITS = ("step_table", "step_sum")
+"""What sums the activations of a step, a code at a time."""
 
 GOALS = {
     "serial_fp_over_3_3": ">= 100 (the paper: 47)",
@@ -56,19 +73,29 @@ GOALS = {
 
 
 class _Units:
-    """Units, each measured once."""
+    """Units, each measured once: the fastest for a serial cell, the smallest for a pipelined one.
 
-    def __init__(self, library: Library, units: dict[str, CellUnit]) -> None:
+    Parameters
+    ----------
+    library : Library
+    fast, small : dict of str to CellUnit
+        By role, in a cell of either kind.
+    """
+
+    def __init__(
+        self, library: Library, fast: dict[str, CellUnit], small: dict[str, CellUnit]
+    ) -> None:
         self.library = library
-        self.units = units
+        self.small = small
         with ThreadPoolExecutor(WORKERS) as pool:
-            jobs = dict(zip(units, pool.map(_job, units.values()), strict=True))
-            fast = pool.map(
+            jobs = {name: _job(unit) for name, unit in fast.items()}
+            made = pool.map(
                 lambda job: synthesize(job, library=library, generic=False), jobs.values()
             )
-            small = pool.map(lambda job: map_netlists(job, library, small=True), jobs.values())
-            self.delays = {name: r.delay_ps for name, r in zip(units, fast, strict=True)}
-            self.netlists = dict(zip(units, small, strict=True))
+            jobs = {name: _job(unit) for name, unit in small.items()}
+            netlists = pool.map(lambda job: map_netlists(job, library, small=True), jobs.values())
+            self.delays = {name: r.delay_ps for name, r in zip(fast, made, strict=True)}
+            self.netlists = dict(zip(small, netlists, strict=True))
 
     def ways(self, name: str) -> list[Pipelined]:
         """Return the ways to pipeline a unit, from all its netlists."""
@@ -93,33 +120,48 @@ def _job(unit: CellUnit) -> SynthJob:
 
 def _binary32(library: Library, load: Workload) -> tuple[float, Datapath]:
     """Return the serial delay of a cell and its pipelined datapath."""
-    units = _Units(library, cell_units((None, None), None))
+    fast = cell_units((None, None), None)
+    kinds: tuple[Kind, ...] = ("sigmoid", "tanh")
+    tables: dict[str, CellUnit] = {
+        kind: CellUnit.of(FloatSegment, FloatActivationParams(kind)) for kind in kinds
+    }
+    units = _Units(library, fast, {**fast, **tables})
     ways = {name: units.ways(name) for name in ("float_mult", "float_add")}
-    cycles = GATES * (load.features + load.hidden) + STATE_PRODUCTS
-    beside = units.smallest("sigmoid")[0] + units.smallest("tanh")[0]
+    cycles = GATES * (load.features + load.hidden) + STATE_PRODUCTS + ACTIVATIONS
+    beside = sum(units.smallest(kind)[0] for kind in kinds)
     serial = schedule((None, None), load).cell_delay(units.delays)
     return serial, best_datapath(ways, cycles, beside_um2=beside)
 
 
 def _integers(library: Library, load: Workload, bits: int) -> tuple[float, Datapath]:
     """Return the serial delay of a cell and its pipelined datapath."""
-    units = _Units(library, fixed_units(bits, load))
+    made = fixed_units(bits, load)
+    units = _Units(library, made, made)
     cycles = GATES * (load.features + load.hidden) + STATE_PRODUCTS
-    beside = sum(units.smallest(name)[0] for name in units.units if name != "mac")
+    # Equal units are one, which several results share.
+    beside = {made[name].key: units.smallest(name)[0] for name in made if name != "mac"}
     serial = fixed_schedule(load).cell_delay(units.delays)
-    return serial, best_datapath({"mac": units.ways("mac")}, cycles, beside_um2=beside)
+    ways = {"mac": units.ways("mac")}
+    return serial, best_datapath(ways, cycles, beside_um2=sum(beside.values()))
 
 
-def _merged(library: Library, model: FloatModel, a: int, w: int) -> tuple[float, Datapath]:
+def _merged(
+    library: Library, model: FloatModel, load: Workload, a: int, w: int
+) -> tuple[float, Datapath]:
     """Return the serial delay of a cell and its pipelined datapath."""
-    units = _Units(library, merged_units(merged_layer(model, a, w)))
+    layer = merged_layer(model, a, w)
+    units = _Units(library, merged_units(layer), bits_units(layer))
     ways = {name: units.ways(name) for name in ("merged", "search")}
-    rest = [units.smallest(name) for name in units.units if name not in ways]
+    rest = {name: units.smallest(name) for name in units.small if name not in ways}
     register = min(c.area_um2 or 0.0 for c in library.usable() if c.is_flipflop)
-    # The codes of f, i and g wait for o, those of c and h for the memories.
-    beside = sum(area for area, _ in rest) + 5 * w * register
-    slowest = sum(delay for _, delay in rest)
-    datapath = best_datapath(ways, GATES, beside_um2=beside, least_period_ps=slowest / GATES)
+    # The codes of f, i and g wait for o, those of c and h for the memories; the sum over the
+    # activations of a step stands while that over the next grows.
+    waiting = 5 * w + 2 * dict(units.small["step_sum"].parameters)["width"]
+    beside = sum(area for area, _ in rest.values()) + waiting * register
+    step = sum(rest[name][1] for name in STEP_UNITS)
+    state = sum(delay for name, (_, delay) in rest.items() if name not in STEP_UNITS)
+    least = max(state / GATES, step / (GATES * load.hidden // (load.features + load.hidden)))
+    datapath = best_datapath(ways, GATES, beside_um2=beside, least_period_ps=least)
     return merged_schedule().cell_delay(units.delays), datapath
 
 
@@ -138,7 +180,7 @@ def bench_delay(library: Library | None = None, model: FloatModel | None = None)
     load = Workload(model.features, model.layers[0].hidden)
     others = {"fp": _binary32(library, load)}
     others |= {f"int{bits}": _integers(library, load, bits) for bits in INTEGERS}
-    ours = {f"{a}_{w}": _merged(library, model, a, w) for a, w in CONFIGS}
+    ours = {f"{a}_{w}": _merged(library, model, load, a, w) for a, w in CONFIGS}
     values: dict[str, float] = {}
     for name, (serial, datapath) in ours.items():
         for other, (longer, larger) in others.items():

@@ -1,6 +1,7 @@
 """Sigmoid and tanh in binary32: piecewise linear, for the full-precision cell."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data
 
 from mubinn.golden.float_activation import FloatActivationParams
 from mubinn.hw.binary32 import BINARY32
@@ -71,3 +72,35 @@ class FloatActivation(StreamUnit):
     def _base(self, segment: int, negative: Value) -> Value:
         above, below = (Const(int(self.params.bases[k, segment]), 32) for k in (0, 1))
         return Mux(negative, below, above)
+
+
+class FloatSegment(FloatActivation):
+    """What :class:`FloatActivation` looks up, for a multiplier and an adder that stand elsewhere.
+
+    The function of x is ``slope * factor + base``, each step rounded. Latency 0 cycles.
+
+    Parameters
+    ----------
+    params : FloatActivationParams
+
+    Members
+    -------
+    i : In(stream.Signature(BINARY32))
+    o : Out(stream of {slope, factor, base: 32 bits, each a binary32})
+    """
+
+    def __init__(self, params: FloatActivationParams) -> None:
+        self.params = params
+        words = data.StructLayout({"slope": 32, "factor": 32, "base": 32})
+        StreamUnit.__init__(self, BINARY32, words)
+
+    def compute(self, m: Module) -> None:
+        """Look up."""
+        x = Value.cast(self.i.payload)
+        slope, base, last = self._table(m, x)
+        is_nan = x[23:31].all() & x[:23].any()
+        m.d.comb += [
+            self.o.payload.slope.eq(slope),
+            self.o.payload.factor.eq(Mux(last & ~is_nan, 0, x)),
+            self.o.payload.base.eq(base),
+        ]

@@ -3,20 +3,22 @@
 With scales that are powers of two (`mubinn.golden.scale_form`, ``shift``) all level pairs of x W_x
 and of h W_h and the bias meet in one network of weighted adders, whose sum is z; a search among
 thresholds is the gate, and Eq. (5) and (6) are small tables (`mubinn.golden.threshold_tables`).
-The memory M_B holds the bias of a row as the number that its levels stand for.
+The memory M_B holds the bias of a row as the number that its levels stand for, and with products
+of bits (`mubinn.hw.merged_dot.MergedBits`) what its weights add to it.
 """
 
 import numpy as np
 
+from mubinn.golden.code_table import CodeTableParams
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.fixed import signed_width
 from mubinn.golden.float_model import FloatModel
 from mubinn.golden.levels import Levels
 from mubinn.golden.lstm_model import QuantizedLstm, QuantizedModel
-from mubinn.golden.merged_dot import merged_sum
+from mubinn.golden.merged_dot import MergedDotParams, merged_sum
 from mubinn.golden.quantize import quantize
 from mubinn.hw.code_table import CodeTable
-from mubinn.hw.merged_dot import MergedDot
+from mubinn.hw.merged_dot import MergedBits, MergedDot
 from mubinn.hw.sum_of_words import SumOfWords
 from mubinn.hw.threshold_search import ThresholdSearch
 from mubinn.synth.cell_units import CellUnit, calibration_windows
@@ -38,6 +40,17 @@ def merged_layer(model: FloatModel, a: int, w: int) -> QuantizedLstm:
     return layer
 
 
+def _sum_params(layer: QuantizedLstm) -> MergedDotParams:
+    """Return the one sum that forms z of every row."""
+    bias = signed_width(int(np.abs(layer.b.values).max()))
+    params = merged_sum(layer.gamma_x, layer.gamma_h, layer.features, layer.hidden, bias)
+    if params is None or layer.thresholds.h_raw is not None:
+        raise MubinnError(
+            "The layer's level pairs do not merge to one sum: quantize with --scale-form shift."
+        )
+    return params
+
+
 def merged_units(layer: QuantizedLstm) -> dict[str, CellUnit]:
     """Return the units of the merged cell by their role.
 
@@ -46,14 +59,9 @@ def merged_units(layer: QuantizedLstm) -> dict[str, CellUnit]:
     MubinnError
         If the scales of the layer leave a multiplication.
     """
-    bias = signed_width(int(np.abs(layer.b.values).max()))
-    params = merged_sum(layer.gamma_x, layer.gamma_h, layer.features, layer.hidden, bias)
+    params = _sum_params(layer)
     tables = layer.thresholds
     width = tables.c.width
-    if params is None or tables.h_raw is not None:
-        raise MubinnError(
-            "The layer's level pairs do not merge to one sum: quantize with --scale-form shift."
-        )
     return {
         "merged": CellUnit.of(MergedDot, params),
         "search": CellUnit.of(ThresholdSearch, tables.gate),
@@ -62,6 +70,29 @@ def merged_units(layer: QuantizedLstm) -> dict[str, CellUnit]:
         "sum_c": CellUnit("SumOfWords", (("width", width),), lambda: SumOfWords(width)),
         "search_c": CellUnit.of(ThresholdSearch, tables.c),
         "table_h": CellUnit.of(CodeTable, tables.h),
+    }
+
+
+def bits_units(layer: QuantizedLstm) -> dict[str, CellUnit]:
+    """Return the units of the merged cell where products are of bits: for the least area.
+
+    What the activations of a step add to all its rows is summed beside, a code at a time: a table
+    of the contributions of a code of x and of h, and an adder.
+    """
+    params = _sum_params(layer)
+    widest = max(len(part.shifts) for part in params.parts)
+    words = [
+        sum((1 if code >> k & 1 else -1) << shift for k, shift in enumerate(part.shifts))
+        * sum(1 << shift for shift in part.w_shifts)
+        for part in params.parts
+        for code in range(1 << widest)  # a part with fewer levels has its codes repeated
+    ]
+    width = params.sum_width
+    name = (("params", str(params)), ("cells", True))
+    return merged_units(layer) | {
+        "merged": CellUnit("MergedBits", name, lambda: MergedBits(params, cells=True)),
+        "step_table": CellUnit.of(CodeTable, CodeTableParams(tuple(words))),
+        "step_sum": CellUnit("SumOfWords", (("width", width),), lambda: SumOfWords(width)),
     }
 
 

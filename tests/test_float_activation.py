@@ -2,7 +2,9 @@ import numpy as np
 import pytest
 
 from mubinn.golden.float_activation import FloatActivationParams
-from mubinn.hw.float_activation import FloatActivation
+from mubinn.golden.float_add import float_add
+from mubinn.golden.float_mult import float_mult
+from mubinn.hw.float_activation import FloatActivation, FloatSegment
 from mubinn.sim import tb_float_activation as bench
 from mubinn.sim.binary32 import join
 from mubinn.sim.evaluate import evaluate_unit
@@ -15,6 +17,16 @@ def test_hardware_equals_golden():
     fields = {name: values[::2] for name, values in fields.items()}
     got = evaluate_unit(FloatActivation(params), fields)
     np.testing.assert_array_equal(join(got), join(bench.golden(params, fields)))
+
+
+def test_a_segment_makes_the_function_elsewhere():
+    params = FloatActivationParams("sigmoid", -2, 2, 1)
+    fields = bench.stimulus(params, np.random.default_rng(2), 150)
+    fields = {name: values[::2] for name, values in fields.items()}
+    got = evaluate_unit(FloatSegment(params), fields)
+    slope, factor, base = (got[name].astype(np.uint32) for name in ("slope", "factor", "base"))
+    want = join(bench.golden(params, fields))
+    np.testing.assert_array_equal(float_add(float_mult(slope, factor), base), want)
 
 
 def test_bench_on_verilator():

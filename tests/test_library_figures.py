@@ -1,5 +1,7 @@
 """Libraries side by side: their cells, the option that names them, and the table of units."""
 
+import os
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +17,7 @@ from mubinn.synth.library_figures import gate_figures
 from mubinn.synth.tech65 import tech65_liberty
 
 LIBRARY = builtin_library()
+SHARED = Path(os.environ.get("MUBINN_SHARED", Path(__file__).parents[2] / "shared"))
 
 
 @pytest.fixture
@@ -83,3 +86,14 @@ def test_units_in_fo4_beside_each_other(monkeypatch, slow_file, random_float):
     )
     with pytest.raises(MubinnError, match="no library to compare"):
         bench.bench_libraries()
+
+
+@pytest.mark.campaign
+def test_open_libraries_agree_within_a_quarter():
+    paths = sorted((SHARED / "data" / "liberty").glob("*.lib*"))
+    if not paths:
+        pytest.skip("the open libraries are not here")
+    figures = bench.bench_libraries([load_library(path) for path in paths])["figures"]
+    assert {figure["name"]: figure["value"] for figure in figures} == {
+        figure["name"]: pytest.approx(1, abs=0.25) for figure in figures
+    }

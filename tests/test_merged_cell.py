@@ -5,11 +5,13 @@ import pytest
 
 from mubinn.cli import bench_delay
 from mubinn.golden.errors import MubinnError
+from mubinn.golden.fixed import signed_width
 from mubinn.golden.levels import Levels
+from mubinn.golden.merged_dot import merged_sum, step_constant
 from mubinn.golden.quantize import quantize
 from mubinn.hw.sum_of_words import SumOfWords
 from mubinn.sim.evaluate import evaluate_unit
-from mubinn.synth.merged_cell import merged_layer, merged_schedule, merged_units
+from mubinn.synth.merged_cell import bits_units, merged_layer, merged_schedule, merged_units
 
 
 def test_units_are_those_of_the_layer(random_float):
@@ -25,6 +27,20 @@ def test_units_are_those_of_the_layer(random_float):
         "SumOfWords",
     }
     assert len({unit.key for unit in units.values()}) == len(units)
+
+
+@pytest.mark.parametrize("levels", [(3, 2), (2, 3), (1, 1)])
+def test_the_table_of_a_step_sums_to_its_constant(random_float, levels):
+    layer = merged_layer(random_float(0, hidden=6), *levels)
+    table = dict(bits_units(layer)["step_table"].parameters)["words"]
+    bias = signed_width(int(np.abs(layer.b.values).max()))
+    sums = merged_sum(layer.gamma_x, layer.gamma_h, layer.features, 6, bias)
+    rows = len(table) // len(sums.parts)
+    for side, part in enumerate(sums.parts):
+        planes = np.random.default_rng(1).integers(0, 2, (len(part.shifts), part.lanes), np.uint8)
+        codes = np.left_shift(1, np.arange(len(planes))) @ planes
+        assert sum(table[side * rows + code] for code in codes) == step_constant(part, planes)
+        assert rows >= 1 << len(part.shifts)
 
 
 def test_free_scales_are_refused(random_float):
