@@ -9,7 +9,8 @@ around sigmoid and tanh, count nothing.
 
 =========  ========================================================================================
 binary32   ``4 (I + H) + 3`` products and ``4 (I + H) + 1`` sums, 3 sigmoids, 2 tanh
-(A, W)     4 merged sums and gate searches, one each of the tables and the search of Eq. (5), (6);
+(A, W)     4 merged sums, of products of bits, and gate searches; one each of the tables and the
+           search of Eq. (5), (6); ``(I + H) / H`` additions to the sum over a step's activations;
            for codes that wait ``5 W`` registers, clocked each cycle
 =========  ========================================================================================
 """
@@ -27,10 +28,10 @@ from mubinn.synth.activity import WORD
 from mubinn.synth.activity_timed import activity
 from mubinn.synth.cell_units import CellUnit, cell_units
 from mubinn.synth.energy import Energy, EnergyLibrary, netlist_energy
-from mubinn.synth.energy_memory import Memory, float_memories, memories_fj, merged_memories
+from mubinn.synth.energy_memory import float_memories, memories_fj, merged_memories
 from mubinn.synth.energy_stimulus import Fields, float_stimulus, merged_stimulus
 from mubinn.synth.flow import SynthJob, map_netlists, to_verilog
-from mubinn.synth.merged_cell import GATES, merged_model, merged_units
+from mubinn.synth.merged_cell import GATES, bits_units, merged_model, sum_params
 from mubinn.synth.pipeline import pipelined_netlists, smallest_register
 from mubinn.synth.sta import analyse
 
@@ -241,31 +242,28 @@ def merged_operation(
     """Return the cell operation of (A, W); parameters as of `float_operation`."""
     quantized = merged_model(model, a, w)
     layer = quantized.lstm_layers[0]
-    units = merged_units(layer)
-    fields = merged_stimulus(quantized, x)
+    params = sum_params(layer)
+    fields = merged_stimulus(quantized, params, x)
+    step = (layer.features + layer.hidden) / layer.hidden
+    uses = {"merged": GATES, "search": GATES, "step_table": step, "step_sum": step}
     meter = UnitMeter(cells)
-    piped = {"merged", "search"}
     measured = {
-        name: meter.measure(unit, fields[name], GATES if name in piped else 1, name in piped)
-        for name, unit in units.items()
+        name: meter.measure(unit, fields[name], uses.get(name, 1), uses.get(name) == GATES)
+        for name, unit in bits_units(layer).items()
     }
-    bias = dict(units["merged"].parameters)["addend_width"]
     levels = {name: layer.levels.count(name) for name in ("x", "w", "h", "c")}
-    memories: dict[str, Memory] = merged_memories(layer.features, layer.hidden, levels, bias)
-    beside = _waiting(cells, w) * GATES
+    memories = merged_memories(layer.features, layer.hidden, levels, params.sum_width)
+    beside = _registers(cells, 5 * w, 0.5 / GATES) * GATES
+    beside += _registers(cells, params.sum_width, 0.5) * step
     return CellOperation(measured, GATES, beside, memories_fj(memories, cells.library))
 
 
-def _waiting(cells: EnergyLibrary, w: int) -> Energy:
-    """Return the energy of a clock of ``5 W`` registers, a quarter of which may change each time.
-
-    A code changes in half of its bits, and once in a cell's 4 clocks.
-    """
+def _registers(cells: EnergyLibrary, count: int, rate: float) -> Energy:
+    """Return the energy of a clock of registers whose bits change at `rate`."""
     register = smallest_register(cells.library, cells.timing)
     ports = {
         "d": {"direction": "input", "bits": ["d"]},
         "q": {"direction": "output", "bits": ["q"]},
     }
     module = {"ports": ports, "cells": {"q": register.place("d", "q")}}
-    rates: dict[int | str, float] = {"d": 0.5 / GATES, "q": 0.5 / GATES}
-    return netlist_energy(module, cells, rates, 0.0) * (5 * w)
+    return netlist_energy(module, cells, {"d": rate, "q": rate}, 0.0) * count

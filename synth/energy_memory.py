@@ -75,13 +75,13 @@ def float_memories(features: int, hidden: int, interleave: int) -> dict[str, Mem
 
 
 def merged_memories(
-    features: int, hidden: int, levels: Mapping[str, int], bias_bits: int
+    features: int, hidden: int, levels: Mapping[str, int], row_bits: int
 ) -> dict[str, Memory]:
     """Return the memories of a merged cell: x and h are read once for all rows of a step.
 
-    `levels` are those of x, w, h and c.
+    `levels` are those of x, w, h and c; `row_bits` those of a row's constant, bias and all.
     """
-    rows = 4 * (levels["w"] * (features + hidden) + bias_bits)
+    rows = 4 * (levels["w"] * (features + hidden) + row_bits)
     operand = levels["x"] * features + levels["h"] * hidden
     return {
         "weights": Memory(hidden * rows, rows),

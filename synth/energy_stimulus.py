@@ -18,6 +18,7 @@ from mubinn.golden.errors import MubinnError
 from mubinn.golden.fixed import Ints
 from mubinn.golden.float_model import FloatLstm
 from mubinn.golden.lstm_model import QuantizedLstm, QuantizedModel
+from mubinn.golden.merged_dot import MergedDotParams, row_constant, step_constant
 from mubinn.golden.reference import LayerQuantizers
 from mubinn.golden.reference import run_layer as run_float
 from mubinn.synth.activity import WORD
@@ -43,13 +44,17 @@ def whole_words(fields: Mapping[str, npt.ArrayLike]) -> Fields:
     return {name: values[:count] for name, values in arrays.items()}
 
 
-def merged_stimulus(model: QuantizedModel, x: npt.NDArray[np.floating]) -> dict[str, Fields]:
-    """Return the operands of `mubinn.synth.merged_cell.merged_units`, by unit.
+def merged_stimulus(
+    model: QuantizedModel, params: MergedDotParams, x: npt.NDArray[np.floating]
+) -> dict[str, Fields]:
+    """Return the operands of `mubinn.synth.merged_cell.bits_units`, by unit.
 
     Parameters
     ----------
     model : QuantizedModel
         As `mubinn.synth.merged_cell.merged_model` returns.
+    params : MergedDotParams
+        Of the first layer's one sum.
     x : float [windows, T, I]
         Prepared.
     """
@@ -65,8 +70,9 @@ def merged_stimulus(model: QuantizedModel, x: npt.NDArray[np.floating]) -> dict[
         "a": code_table(tables.fc, fc).ravel(),
         "b": code_table(tables.ig, ig).ravel(),
     }
+    steps = _step_codes(params, codes[:, -1], h)
     made: dict[str, Fields] = {
-        "merged": _rows(layer, codes[:, -1], h),
+        "merged": _rows(layer, params, codes[:, -1], h),
         "search": {
             "value": _by_cell(trace["z"][-1]),
             "tree": np.tile(np.arange(GATES), h.size),
@@ -76,6 +82,8 @@ def merged_stimulus(model: QuantizedModel, x: npt.NDArray[np.floating]) -> dict[
         "sum_c": addends,
         "search_c": {"value": trace["c_raw"][-1].ravel()},
         "table_h": {"index": (o | new_c << bits).ravel()},
+        "step_table": {"index": steps["index"]},
+        "step_sum": {"a": steps["before"], "b": steps["word"]},
     }
     return {name: whole_words(fields) for name, fields in made.items()}
 
@@ -85,25 +93,43 @@ def _by_cell(rows: Ints) -> Ints:
     return np.asarray(rows.reshape(len(rows), GATES, -1).swapaxes(1, 2).ravel())
 
 
-def _rows(layer: QuantizedLstm, x: Ints, h: Ints) -> Fields:
-    """Return the operands of the merged sum: planes of x and h, of the weights, and the bias."""
+def _rows(layer: QuantizedLstm, params: MergedDotParams, x: Ints, h: Ints) -> Fields:
+    """Return the operands of the merged sum: planes of x, h and weights, constants of row, step."""
     windows, rows = len(x), layer.wx.rows
     order = _by_cell(np.arange(rows)[None])
+    fields: Fields = {}
+    row, step = layer.b.values[order], np.zeros(windows, np.int64)
+    operands = {"x": (x, layer.wx.bits), "h": (h, layer.wh.bits)}
+    for part in params.parts:
+        codes, weights = operands[part.name]
+        planes = _planes(codes, len(part.shifts))
+        ordered = weights.swapaxes(0, 1)[order]
+        row = row + row_constant(part, ordered)
+        step = step + step_constant(part, planes)
+        fields[part.name] = np.repeat(planes, rows, axis=0)
+        fields[f"w{part.name}"] = np.tile(ordered, (windows, 1, 1))
+    return fields | {"row": np.tile(row, windows), "step": np.repeat(step, rows)}
 
-    def planes(codes: Ints, levels: int) -> npt.NDArray[np.uint8]:
-        bits = codes[:, None, :] >> np.arange(levels)[:, None] & 1
-        return np.repeat(bits.astype(np.uint8), rows, axis=0)
 
-    def weights(bits: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        return np.tile(bits.swapaxes(0, 1)[order], (windows, 1, 1))
+def _planes(codes: Ints, levels: int) -> npt.NDArray[np.uint8]:
+    """Return codes [..., n] as planes [..., levels, n]."""
+    bits = codes[..., None, :] >> np.arange(levels)[:, None] & 1
+    return np.asarray(bits, np.uint8)
 
-    return {
-        "x": planes(x, layer.x.levels),
-        "wx": weights(layer.wx.bits),
-        "h": planes(h, layer.h.levels),
-        "wh": weights(layer.wh.bits),
-        "addend": np.tile(layer.b.values[order], windows),
-    }
+
+def _step_codes(params: MergedDotParams, x: Ints, h: Ints) -> dict[str, Ints]:
+    """Return the codes of a step one after the other, their words, and the sum before each."""
+    widest = max(len(part.shifts) for part in params.parts)
+    codes = {"x": x, "h": h}
+    index, words = [], []
+    for k, part in enumerate(params.parts):
+        own = codes[part.name]
+        index.append(own | k << widest)
+        words.append(step_constant(part, _planes(own[..., None], len(part.shifts))))
+    word = np.concatenate(words, axis=-1)
+    before = np.cumsum(word, axis=-1) - word
+    whole = {"index": np.concatenate(index, axis=-1), "word": word, "before": before}
+    return {name: values.ravel() for name, values in whole.items()}
 
 
 def float_stimulus(

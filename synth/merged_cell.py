@@ -40,7 +40,7 @@ def merged_layer(model: FloatModel, a: int, w: int) -> QuantizedLstm:
     return layer
 
 
-def _sum_params(layer: QuantizedLstm) -> MergedDotParams:
+def sum_params(layer: QuantizedLstm) -> MergedDotParams:
     """Return the one sum that forms z of every row."""
     bias = signed_width(int(np.abs(layer.b.values).max()))
     params = merged_sum(layer.gamma_x, layer.gamma_h, layer.features, layer.hidden, bias)
@@ -59,7 +59,7 @@ def merged_units(layer: QuantizedLstm) -> dict[str, CellUnit]:
     MubinnError
         If the scales of the layer leave a multiplication.
     """
-    params = _sum_params(layer)
+    params = sum_params(layer)
     tables = layer.thresholds
     width = tables.c.width
     return {
@@ -79,7 +79,7 @@ def bits_units(layer: QuantizedLstm) -> dict[str, CellUnit]:
     What the activations of a step add to all its rows is summed beside, a code at a time: a table
     of the contributions of a code of x and of h, and an adder.
     """
-    params = _sum_params(layer)
+    params = sum_params(layer)
     widest = max(len(part.shifts) for part in params.parts)
     words = [
         sum((1 if code >> k & 1 else -1) << shift for k, shift in enumerate(part.shifts))

@@ -9,7 +9,6 @@ import pytest
 
 from mubinn.golden.code_table import code_table
 from mubinn.golden.errors import MubinnError
-from mubinn.golden.merged_dot import merged_dot, merged_sum
 from mubinn.golden.threshold_search import threshold_search
 from mubinn.synth import tech65_cells as tech
 from mubinn.synth.activity_timed import activity
@@ -18,7 +17,7 @@ from mubinn.synth.energy_cell import UnitMeter
 from mubinn.synth.energy_memory import Memory, access_pj, scale
 from mubinn.synth.energy_stimulus import float_stimulus, merged_stimulus
 from mubinn.synth.liberty import builtin_library, parse_library
-from mubinn.synth.merged_cell import merged_model, merged_units
+from mubinn.synth.merged_cell import bits_units, merged_model, sum_params
 
 LIBRARY = builtin_library()
 CELLS = EnergyLibrary.of(LIBRARY)
@@ -149,10 +148,20 @@ def test_stimulus_is_what_the_golden_models_compute(random_float):
     x = np.random.default_rng(4).normal(size=(8, 6, model.features)).astype(np.float32)
     quantized = merged_model(model, 3, 2)
     layer = quantized.lstm_layers[0]
-    fields = merged_stimulus(quantized, x)
-    bias = dict(merged_units(layer)["merged"].parameters)["addend_width"]
-    params = merged_sum(layer.gamma_x, layer.gamma_h, layer.features, layer.hidden, bias)
-    assert (merged_dot(params, **fields["merged"]) == fields["search"]["value"]).all()
+    params = sum_params(layer)
+    fields = merged_stimulus(quantized, params, x)
+    rows = {name: values.astype(np.int64) for name, values in fields["merged"].items()}
+    total = rows["row"] + rows["step"]
+    for part in params.parts:
+        weights = np.left_shift(4, np.add.outer(part.shifts, part.w_shifts))
+        left, right = 1 - rows[part.name], 1 - rows[f"w{part.name}"]
+        total += np.einsum("nak,nwk,aw->n", left, right, weights) - part.peak
+    assert (total == fields["search"]["value"]).all()
+    sums = fields["step_sum"]["a"] + fields["step_sum"]["b"]
+    lanes = layer.features + layer.hidden
+    assert (sums[lanes - 1 :: lanes] == rows["step"][:: layer.wx.rows][: len(sums) // lanes]).all()
+    table = dict(bits_units(layer)["step_table"].parameters)["words"]
+    assert (np.array(table)[fields["step_table"]["index"]] == fields["step_sum"]["b"]).all()
     tables = layer.thresholds
     gate = threshold_search(tables.gate, fields["search"]["value"], fields["search"]["tree"])
     mask = (1 << layer.levels.count("gate")) - 1
