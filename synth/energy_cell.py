@@ -4,11 +4,12 @@ Both are built alike. Each unit is mapped by the recipes for area times delay, p
 count of stages of `STAGES` with its outputs registered, and simulated with glitches on operands of
 real windows; what takes the least energy counts. A unit that has several cycles for each result is
 not pipelined. A cell operation then takes each unit's energy as often as it uses it, and leakage of
-everything over its clocks. Control, the classifier, and on the side of binary32 the registers
-around sigmoid and tanh, count nothing.
+everything over its clocks. Control and the classifier count nothing, nor do registers around the
+look-ups of binary32.
 
 =========  ========================================================================================
-binary32   ``4 (I + H) + 3`` products and ``4 (I + H) + 1`` sums, 3 sigmoids, 2 tanh
+binary32   ``4 (I + H) + 3`` products and ``4 (I + H) + 1`` sums; 3 sigmoids and 2 tanh, each a
+           look-up, and a product and a sum on the same units
 (A, W)     4 merged sums, of products of bits, and gate searches; one each of the tables and the
            search of Eq. (5), (6); ``(I + H) / H`` additions to the sum over a step's activations;
            for codes that wait ``5 W`` registers, clocked each cycle
@@ -22,11 +23,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mubinn.golden.activation import Kind
+from mubinn.golden.float_activation import FloatActivationParams
 from mubinn.golden.float_model import FloatModel
+from mubinn.hw.float_activation import FloatSegment
+from mubinn.hw.float_add import FloatAdd
+from mubinn.hw.float_mult import FloatMult
 from mubinn.sim.payload import fields_of, pack_bits
 from mubinn.synth.activity import WORD
 from mubinn.synth.activity_timed import activity
-from mubinn.synth.cell_units import CellUnit, cell_units
+from mubinn.synth.cell_units import CellUnit
 from mubinn.synth.energy import Energy, EnergyLibrary, netlist_energy
 from mubinn.synth.energy_memory import float_memories, memories_fj, merged_memories
 from mubinn.synth.energy_stimulus import Fields, float_stimulus, merged_stimulus
@@ -223,17 +229,25 @@ def float_operation(cells: EnergyLibrary, model: FloatModel, x: Windows) -> Cell
     """
     layer = model.lstm_layers[0]
     lanes = layer.features + layer.hidden
-    uses = {"float_mult": GATES * lanes + 3, "float_add": GATES * lanes + 1, "sigmoid": 3}
-    uses["tanh"] = 2
+    kinds: dict[Kind, int] = {"sigmoid": 3, "tanh": 2}
+    shared = sum(kinds.values())
+    pipelined = {
+        "float_mult": (CellUnit.of(FloatMult), GATES * lanes + 3 + shared),
+        "float_add": (CellUnit.of(FloatAdd), GATES * lanes + 1 + shared),
+    }
+    tables = {
+        kind: (CellUnit.of(FloatSegment, FloatActivationParams(kind)), count)
+        for kind, count in kinds.items()
+    }
     fields = float_stimulus(layer, x, FLOAT_VECTORS, INTERLEAVE)
     meter = UnitMeter(cells)
     units = {
-        name: meter.measure(unit, fields[name], uses[name], name.startswith("float"))
-        for name, unit in cell_units((None, None), None).items()
+        name: meter.measure(unit, fields[name], uses, name in pipelined)
+        for name, (unit, uses) in (pipelined | tables).items()
     }
     memories = float_memories(layer.features, layer.hidden, INTERLEAVE)
     memory = memories_fj(memories, cells.library)
-    return CellOperation(units, uses["float_mult"], Energy(), memory)
+    return CellOperation(units, pipelined["float_mult"][1], Energy(), memory)
 
 
 def merged_operation(
