@@ -26,7 +26,7 @@ def constants_digest(plans: list[LayerPlan]) -> int:
     assert top.dense
     model = QuantizedModel(tuple(plan.layer for plan in plans), top.dense, top.readout)
     content = quantized_content(model)
-    order = [[plan.words, plan.pairs, plan.engines] for plan in plans]
+    order = [[plan.words, plan.schedule, plan.engines] for plan in plans]
     found = hashlib.sha256(json.dumps([content.structure, str(order)], sort_keys=True).encode())
     for name, tensor in sorted(content.tensors.items()):
         if ".M_w." not in name:

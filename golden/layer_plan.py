@@ -21,7 +21,7 @@ class LayerPlan(RowPlan):
     @cached_property
     def merged(self) -> MergedRows | None:
         """How a row's level pairs merge to one weighted count, where all of them meet at once."""
-        if not (self.whole and self.cycles == 1 and self.folded_bias):
+        if not (self.whole and self.schedule.cycles == 1 and self.folded_bias):
             return None
         gammas = {"x": self.layer.gamma_x, "h": self.layer.gamma_h}
         if self.dense:
@@ -37,12 +37,20 @@ class LayerPlan(RowPlan):
             return self.side
         return 0 if self.merged.constant else 1
 
-    def row_scales(self, source: str, row: int, cycle: int) -> list[int]:
-        """Return the scales of a row of `source`, ``"x"``, ``"h"`` or ``"dense"``."""
+    def row_scales(self, source: str, row: int, following: int, cycle: int) -> list[int]:
+        """Return the scales of a cycle of the pattern, ``"x"``, ``"h"`` or ``"dense"``.
+
+        It begins in `row`; `following` is the row that may begin in it.
+        """
         if self.merged is not None:
             return [int(self.merged.units[source][row])] * self.scales
-        gamma = self.gammas[source][row]
-        return [0 if pair is None else int(gamma[pair]) for pair in self.pairs[cycle]]
+        now, later = (self.gammas[source][r] for r in (row, following))
+        return [
+            0 if pair is None else int((later if late else now)[pair])
+            for pair, late in zip(
+                self.schedule.pairs[cycle], self.schedule.late[cycle], strict=True
+            )
+        ]
 
     @property
     def scaled_rows(self) -> bool:
@@ -122,7 +130,12 @@ class LayerPlan(RowPlan):
         width = self.dot_width + self.gamma_width + (self.side - 1).bit_length()
         return BiasAddParams(
             levels=levels,
-            product_width=width if self.side == 1 else min(width, self.z_width),
+            # Rows that share a cycle hand a part of their sum over as a product.
+            product_width=self.z_width
+            if self.rolling
+            else width
+            if self.side == 1
+            else min(width, self.z_width),
             scale_width=unsigned_width(largest),
             sum_width=self.z_width,
         )

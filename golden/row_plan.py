@@ -15,6 +15,7 @@ from mubinn.golden.float_model import Readout
 from mubinn.golden.gru_cell import GruCellParams, cell_params
 from mubinn.golden.lstm_cell import LstmCellParams
 from mubinn.golden.lstm_model import QuantizedDense, QuantizedLayer
+from mubinn.golden.row_schedule import RowSchedule
 
 GATE_ROWS = 4
 """Rows of a cell."""
@@ -46,8 +47,8 @@ class RowPlan:
     readout : "last" or "mean"
         Whether the classifier reads h of the last step alone or of every step.
     units : int
-        XNOR multipliers. Up to `planes` of them share a row; ``units // planes`` engines of
-        `planes` multipliers work on cells side by side.
+        XNOR multipliers. Up to `planes` of them share a row; with more, `engines` work on cells
+        side by side.
     folded_bias : bool
         The bias of a row is stored as sign and magnitude; otherwise, as Figure 3 draws it, as
         level bits in M_B and scales in M_s.
@@ -57,6 +58,9 @@ class RowPlan:
     max_steps : int
         Steps of the longest window: with the mean readout the logits are as wide as the sums over
         so many steps can be.
+    packed : bool
+        Where rows are one word and `side` does not divide `planes`, a cycle that ends a row begins
+        the next one; otherwise multipliers idle in a row's last cycle.
     """
 
     layer: QuantizedLayer
@@ -67,6 +71,7 @@ class RowPlan:
     readout: Readout = "mean"
     target: str = "asic"
     max_steps: int = MAX_STEPS
+    packed: bool = True
 
     def __post_init__(self) -> None:
         """Raise `MubinnError` on parallelism or steps below 1."""
@@ -93,7 +98,7 @@ class RowPlan:
         """Parameters of the units of the layer's cell."""
         params = cell_params(self.layer)
         if isinstance(params, LstmCellParams):
-            return replace(params, interval=self.beats, target=self.target)
+            return replace(params, interval=self.interval, target=self.target)
         return params
 
     @property
@@ -118,20 +123,45 @@ class RowPlan:
         """Level-pair products of a row."""
         return self.left * self.weights
 
+    @cached_property
+    def _split(self) -> tuple[int, int]:
+        """Engines and multipliers of each."""
+        few = max(1, self.units // self.planes)
+        if not (self.whole and self.packed):
+            return few, min(self.units, self.planes)
+        counts = range(few, max(few, self.units) + 1 if self.units > self.planes else few + 1)
+        ways = [(n, min(self.units // n, self.planes)) for n in counts]
+        least = -(-self._rows(1) * self.planes // self.units)
+        good = (way for way in ways if self._pace(*way) <= 1.05 * least)
+        return next(good, None) or min(ways, key=lambda way: self._pace(*way))
+
+    def _rows(self, engines: int) -> int:
+        """Return the rows that an engine has in each step."""
+        classes = self.dense.w.rows if self.dense and self.readout == "mean" else 0
+        return GATE_ROWS * -(-self.layer.hidden // engines) + -(-classes // engines)
+
+    def _pace(self, engines: int, side: int) -> int:
+        """Return the cycles of an engine's rows where they share cycles."""
+        return RowSchedule(self.left, self.weights, side, packed=True).count(self._rows(engines))
+
     @property
     def side(self) -> int:
-        """Multipliers of one engine."""
-        return min(self.units, self.planes)
+        """Multipliers of one engine, ``min(units, planes)`` or fewer."""
+        return self._split[1]
 
     @property
     def engines(self) -> int:
-        """Engines side by side; engine e has the cells e, e + engines, ..."""
-        return max(1, self.units // self.planes)
+        """Engines side by side; engine e has the cells e, e + engines, ...
+
+        Where rows may share cycles, the fewest that keep 95 % of all multipliers busy, or else the
+        fastest; otherwise ``max(1, units // planes)``.
+        """
+        return self._split[0]
 
     @property
-    def cycles(self) -> int:
-        """Cycles of a word: the last one may leave multipliers idle."""
-        return -(-self.planes // self.side)
+    def rolling(self) -> bool:
+        """Whether a cycle may end a row and begin the next."""
+        return self.packed and self.whole and self.planes % self.side != 0
 
     @property
     def whole(self) -> bool:
@@ -157,13 +187,13 @@ class RowPlan:
 
     @property
     def beats(self) -> int:
-        """Cycles of a gate's row."""
-        return max(1, len(self.words)) * self.cycles
+        """Most cycles that a gate's row meets."""
+        return max(1, len(self.words)) * self.schedule.beats
 
     @property
-    def dense_beats(self) -> int:
-        """Cycles of a class's row."""
-        return max(1, len(self.words) - self.x_words) * self.cycles
+    def interval(self) -> int:
+        """Least cycles from one gate's sum to the next."""
+        return max(1, len(self.words)) * self.schedule.interval
 
     @property
     def rounds(self) -> int:
@@ -177,42 +207,20 @@ class RowPlan:
 
     @property
     def gate_beats(self) -> int:
-        """Cycles of all gates of a step: ``4 ceil(H / engines) beats``."""
-        return GATE_ROWS * self.rounds * self.beats
+        """Cycles of all gates of a step: ``4 ceil(H / engines)`` rows."""
+        words = max(1, len(self.words))
+        return words * self.schedule.count(GATE_ROWS * self.rounds)
 
     @property
     def class_beats(self) -> int:
-        """Cycles of the classifier for one state: ``ceil(C / engines) dense_beats``."""
-        return self.dense_rounds * self.dense_beats
-
-    # Which pair meets in which cycle and multiplier.
-
-    @cached_property
-    def pairs(self) -> tuple[tuple[tuple[int, int] | None, ...], ...]:
-        """For each cycle and multiplier the level pair (i, j), or None. The left level runs."""
-        table = []
-        for cycle in range(self.cycles):
-            numbers = range(cycle * self.side, (cycle + 1) * self.side)
-            table.append(
-                tuple((q % self.left, q // self.left) if q < self.planes else None for q in numbers)
-            )
-        return tuple(table)
+        """Cycles of the classifier for one state: ``ceil(C / engines)`` rows."""
+        words = max(1, len(self.words) - self.x_words)
+        return words * self.schedule.count(self.dense_rounds)
 
     @cached_property
-    def slots(self) -> int:
-        """Weight planes that a cycle may need at once."""
-        return max(len({pair[1] for pair in cycle if pair}) for cycle in self.pairs)
-
-    @cached_property
-    def first_planes(self) -> tuple[int, ...]:
-        """For each cycle the lowest of the `slots` weight planes in the memory's word."""
-        lowest = (min(pair[1] for pair in cycle if pair) for cycle in self.pairs)
-        return tuple(min(low, self.weights - self.slots) for low in lowest)
-
-    @property
-    def plane_words(self) -> tuple[int, ...]:
-        """The lowest weight planes of the memory's words of one word of elements."""
-        return tuple(dict.fromkeys(self.first_planes))
+    def schedule(self) -> RowSchedule:
+        """Which pair meets in which cycle and multiplier."""
+        return RowSchedule(self.left, self.weights, self.side, self.rolling)
 
     @cached_property
     def rows(self) -> Ints:

@@ -29,11 +29,15 @@ def beat_layout(plan: LayerPlan) -> data.StructLayout:
     For each part of the row the words that meet, the weights' and their g_ij. Unused lanes of a
     shorter word cancel, but for one where their count is odd: ``odd`` is the parity of the
     elements in use. ``first, last`` mark a row's first and last beat; bias and scales are read on
-    the first one. ``gate`` and ``dense`` tell whose row it is, ``c, h_offset`` are the cell's.
+    the first one. Where rows share cycles, ``late`` marks the multipliers whose pairs are of the
+    row that begins in a last beat, and ``joined`` a first beat that goes on with such a row.
+    ``gate`` and ``dense`` tell whose row it is, ``c, h_offset`` are the cell's.
     """
     add = plan.bias_add
+    shared = {"late": unsigned(plan.side), "joined": unsigned(1)} if plan.rolling else {}
     return data.StructLayout(
         {
+            **shared,
             **{name: words_layout(plan, lanes) for name, lanes in plan.parts.items()},
             "first": unsigned(1),
             "last": unsigned(1),
@@ -67,7 +71,10 @@ def product_trace(plan: LayerPlan) -> data.StructLayout:
 
 
 def sum_trace(plan: LayerPlan) -> data.StructLayout:
-    """Return what the sum of a gate is made of; merged rows have no products of their own."""
+    """Return what the sum of a gate is made of; merged rows have no products of their own.
+
+    ``beats`` are the last cycles up to the row's end, as many as a row may meet.
+    """
     if plan.merged:
         return data.StructLayout({"z": signed(plan.z_width)})
     beats = data.ArrayLayout(product_trace(plan), plan.beats)

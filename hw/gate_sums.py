@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Signal, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -76,7 +76,8 @@ class GateSums(wiring.Component):  # type: ignore[type-arg]
     def _products(self, m: Module, pipe: Pipe) -> Any:
         """XNOR multiplier and mult of every level pair, all side by side. Two stages."""
         plan, beat = self.plan, self.i.payload
-        side = ("first", "last", "bias", "bias_scales", *TAGS)
+        shared = ("late", "joined") if plan.rolling else ()
+        side = ("first", "last", "bias", "bias_scales", *shared, *TAGS)
         units = [(name, unit) for name in plan.parts for unit in range(plan.side)]
         dots = {f"dot_{n}{u}": self._dot(m, n, u) for n, u in units}
         gammas = {f"gamma_{n}{u}": getattr(beat, n).gamma[u] for n, u in units}
@@ -108,7 +109,7 @@ class GateSums(wiring.Component):  # type: ignore[type-arg]
         """Add the bias and the products of all beats. One stage."""
         plan = self.plan
         acc = Signal(signed(plan.z_width))
-        sums = [self._total(m, s, name) for name in plan.parts]
+        sums = [self._total(m, pipe, s, name) for name in plan.parts]
         total = apply(
             m,
             "add",
@@ -126,11 +127,23 @@ class GateSums(wiring.Component):  # type: ignore[type-arg]
         pipe.keep(s.last)
         return pipe.cut("after_add", z=total, **{n: getattr(s, n) for n in TAGS}, **traced)
 
-    def _total(self, m: Module, s: Any, part: str) -> Any:
-        """Return the sum of the products of one part."""
+    def _total(self, m: Module, pipe: Pipe, s: Any, part: str) -> Any:
+        """Return the sum of the products of one part, of the row that the cycle begins in.
+
+        What belongs to the row that begins in a cycle is held back for its first beat.
+        """
         products = [getattr(s, f"prod_{part}{unit}") for unit in range(self.plan.side)]
         total = Signal(signed(self.plan.bias_add.product_width), name=f"total_{part}")
-        m.d.comb += total.eq(sum(products[1:], start=products[0]))
+        if not self.plan.rolling:
+            m.d.comb += total.eq(sum(products[1:], start=products[0]))
+            return total
+        held = Signal.like(total, name=f"held_{part}")
+        # The first multiplier never has a pair of a row that begins.
+        pairs = list(zip(s.late[1:], products[1:], strict=True))
+        own = [products[0], *(Mux(late, 0, value) for late, value in pairs)]
+        m.d.comb += total.eq(sum(own, start=Mux(s.joined, held, 0)))
+        with m.If(pipe.transfer):
+            m.d.sync += held.eq(sum(Mux(late, value, 0) for late, value in pairs))
         return total
 
     def _beats(self, m: Module, pipe: Pipe, s: Any) -> dict[str, Any]:

@@ -19,12 +19,12 @@ from mubinn.hw.sequencer import beat_address
 def weight_layout(plan: LayerPlan) -> Any:
     """Return a word of M_w: for each engine and slot a plane of the parts, x in the low bits."""
     parts = data.StructLayout({name: unsigned(lanes) for name, lanes in plan.parts.items()})
-    return data.ArrayLayout(data.ArrayLayout(parts, plan.slots), plan.engines)
+    return data.ArrayLayout(data.ArrayLayout(parts, plan.schedule.slots), plan.engines)
 
 
 def weight_words(plan: LayerPlan) -> list[int]:
     """Return M_w: rows in order, in each its words of elements, in each its words of planes."""
-    layer, planes = plan.layer, plan.weights
+    layer = plan.layer
     own = np.concatenate([_lanes(plan, layer.wx.bits, "x"), _lanes(plan, layer.wh.bits, "h")], 2)
     words = [_slots(plan, own, plan.rows)]
     if plan.dense:
@@ -34,7 +34,6 @@ def weight_words(plan: LayerPlan) -> list[int]:
             unused = np.zeros((*bits.shape[:2], layer.features), np.uint8)
             recurrent = np.concatenate([unused[:, :, None], recurrent[:, :, None]], 3)[:, :, 0]
         words.append(_slots(plan, recurrent, plan.dense_rows))
-    assert planes >= plan.slots
     return _integers(np.concatenate(words))
 
 
@@ -57,16 +56,24 @@ def _lanes(plan: LayerPlan, bits: Bits, source: str) -> Bits:
 
 def _slots(plan: LayerPlan, bits: Bits, rows: Ints) -> Bits:
     """Return the memory's words of `rows`, bits [words, engines * slots * lanes]."""
+    schedule = plan.schedule
     missing = plan.weights - len(bits)
     bits = np.concatenate([bits, np.zeros((missing, *bits.shape[1:]), np.uint8)])
     if plan.whole:
         bits = bits[:, :, None]
     # A dummy's row, -1, reads whatever the last row holds.
     chosen = bits[:, rows]
-    windows = [chosen[first : first + plan.slots] for first in plan.plane_words]
+    if plan.rolling:
+        # Planes numbered on through the rows, and enough of them for the last word.
+        stream = np.swapaxes(chosen, 0, 1).reshape(-1, *chosen.shape[2:])
+        stream = np.concatenate([stream, stream[: schedule.slots]])
+        words = [stream[k : k + schedule.slots] for k in schedule.windows(len(rows))]
+        return np.swapaxes(np.stack(words), 1, 2).reshape(len(words), -1)
+    firsts = dict.fromkeys(schedule.first_planes)
+    windows = [chosen[first : first + schedule.slots] for first in firsts]
     # [plane words, slots, rows, engines, words, lanes] in the order of the address.
     ordered = np.stack(windows).transpose(2, 4, 0, 3, 1, 5)
-    return np.ascontiguousarray(ordered).reshape(-1, plan.engines * plan.slots * bits.shape[-1])
+    return np.ascontiguousarray(ordered).reshape(-1, plan.engines * schedule.slots * bits.shape[-1])
 
 
 def _integers(bits: Bits) -> list[int]:
@@ -86,30 +93,48 @@ def scale_layout(plan: LayerPlan) -> Any:
 
 
 def scale_words(plan: LayerPlan) -> list[Any]:
-    """Return M_s by address: ``cycle``, whether the word is of h, then the row or its gate."""
+    """Return M_s by address: ``cycle``, whether the word is of h, then the row or its gate.
+
+    Packed rows with scales of their own have a word a beat.
+    """
+    words: list[Any] = []
+    if plan.rolling and plan.scaled_rows:
+        for dense, rows in ((False, plan.rows), (True, plan.dense_rows)):
+            for beat in range(plan.schedule.count(len(rows))):
+                place = plan.schedule.row_of(beat)
+                pair = rows[place], rows[min(place + 1, len(rows) - 1)]
+                words.append(_word(plan, *pair, dense, False, beat % plan.schedule.cycles))
+        return words
     rows, dense_rows = plan.rows, plan.dense_rows
     if not plan.scaled_rows:
         rows = np.arange(GATE_ROWS)[:, None] * plan.layer.hidden
         dense_rows = np.zeros((1 if plan.dense else 0, 1), np.int64)
-    places = [(row, False) for row in rows] + [(row, True) for row in dense_rows]
-    words = []
-    for row, dense in places:
-        for of_h in (False,) if plan.whole else (False, True):
-            cycles = [
-                [_scales(plan, int(r), dense, of_h, cycle) for r in row]
-                for cycle in range(plan.cycles)
-            ]
-            words += cycles + cycles[:1] * ((1 << (plan.cycles - 1).bit_length()) - plan.cycles)
+    count = plan.schedule.cycles
+    for dense, places in ((False, rows), (True, dense_rows)):
+        for row, following in zip(places, np.roll(places, -1, axis=0), strict=True):
+            for of_h in (False,) if plan.whole else (False, True):
+                cycles = [_word(plan, row, following, dense, of_h, c) for c in range(count)]
+                words += cycles + cycles[:1] * ((1 << (count - 1).bit_length()) - count)
     return words
 
 
-def _scales(plan: LayerPlan, row: int, dense: bool, of_h: bool, cycle: int) -> dict[str, Any]:
+def _word(
+    plan: LayerPlan, rows: Ints, following: Ints, dense: bool, of_h: bool, cycle: int
+) -> list[Any]:
+    """Return a word of M_s: the scales of all engines."""
+    pairs = zip(rows.tolist(), following.tolist(), strict=True)
+    return [_scales(plan, row, after, dense, of_h, cycle) for row, after in pairs]
+
+
+def _scales(
+    plan: LayerPlan, row: int, following: int, dense: bool, of_h: bool, cycle: int
+) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in plan.parts:
         source = name if plan.whole else ("h" if of_h else "x")
         if dense:
             source = "dense" if source == "h" else ""
-        scales = plan.row_scales(source, row, cycle) if source else [0] * plan.scales
+        scales = plan.row_scales(source, row, following, cycle) if source else [0] * plan.scales
         found[f"gamma_{name}"] = scales
     if not plan.folded_bias:
         found["bias_scales"] = _bias(plan, dense)[1][row].tolist()
@@ -223,9 +248,11 @@ class LayerMemories(wiring.Component):  # type: ignore[type-arg]
 
     def _scale_address(self) -> Any:
         plan, at = self.plan, self.address
+        if plan.rolling and plan.scaled_rows:
+            return at.beat
         group = at.row if plan.scaled_rows else Cat(at.row[:2] & ~at.dense.replicate(2), at.dense)
         of_h = [] if plan.whole else [at.word >= plan.x_words]
-        return Cat(at.cycle if plan.cycles > 1 else Const(0, 0), *of_h, group)
+        return Cat(at.cycle if plan.schedule.cycles > 1 else Const(0, 0), *of_h, group)
 
     def _read(self, m: Module, name: str, out: Any, words: list[Any], address: Any) -> None:
         """Add a read-only memory `name` that drives `out`."""

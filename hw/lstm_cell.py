@@ -17,10 +17,11 @@ from mubinn.hw.tail import make_tail, tail_class
 class LstmCell(wiring.Component):  # type: ignore[type-arg]
     """`mubinn.golden.lstm_cell.lstm_cell` in hardware, one hidden unit at a time.
 
-    The four gates f, i, g, o of a cell arrive in this order, each as ``plan.beats`` transfers. One
-    transfer a cycle; the new state of a cell leaves `latency` cycles after its last beat was
-    taken, and the next cell's beats need not wait for it. Rows of the classifier pass through the
-    same multipliers; their sums leave `GateSums.latency` cycles after their last beat.
+    The four gates f, i, g, o of a cell arrive in this order, each as ``plan.beats`` transfers, or
+    fewer where rows share some. One transfer a cycle; the new state of a cell leaves `latency`
+    cycles after its last beat was taken, and the next cell's beats need not wait for it. Rows of
+    the classifier pass through the same multipliers; their sums leave `GateSums.latency` cycles
+    after their last beat.
 
     Parameters
     ----------

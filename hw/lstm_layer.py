@@ -19,17 +19,17 @@ from mubinn.hw.sequencer import Sequencer
 def cycles_per_step(plan: LayerPlan) -> int:
     """Return the clock cycles from one step's input to the next, when neither side pauses.
 
-    ``4 ceil(H / E) B + D ceil(C / E) B_d + L + 1`` with
+    ``ceil(4 ceil(H / E) B) + D ceil(ceil(C / E) B_d) + L + 1`` with
 
     ======  ====================================================================================
     P       level pairs of a row, max(A, W_h) times the weights' levels
-    E       engines, max(1, floor(units / P))
-    k       cycles of a word, ceil(P / min(units, P))
-    B       cycles of a gate's row: k where lanes >= I + H, else
-            (ceil(I / lanes) + ceil(H / lanes)) k
-    B_d     cycles of a class's row: k where lanes >= I + H, else ceil(H / lanes) k
+    E, s    engines, `LayerPlan.engines`, and multipliers of each, min(P, floor(units / E)); with
+            lanes < I + H or units <= P, E is max(1, floor(units / P))
+    B       cycles of a gate's row: P / s where lanes >= I + H, else
+            (ceil(I / lanes) + ceil(H / lanes)) ceil(P / s)
+    B_d     cycles of a class's row: P / s where lanes >= I + H, else ceil(H / lanes) ceil(P / s)
     C, D    classes, 0 without a classifier; 1 where each step counts (readout mean), else 0:
-            then the last step alone takes ceil(C / E) B_d cycles more
+            then the last step alone takes ceil(ceil(C / E) B_d) cycles more
     L       cycles from a cell's last beat to its state, :meth:`LstmCell.latency`
     ======  ====================================================================================
 
@@ -155,6 +155,8 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
             }
             if not plan.whole:
                 parts[name]["odd"] = select.odd
+        if plan.rolling:
+            parts |= {"late": select.late, "joined": now.first & (now.cycle != 0)}
         drive(
             m,
             beat,

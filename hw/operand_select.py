@@ -16,7 +16,8 @@ class OperandSelect(wiring.Component):  # type: ignore[type-arg]
     """Multiplexers with selectors that are decoded a cycle ahead; wires where nothing varies.
 
     With `units` a multiple of the levels of x and h no plane of these is multiplexed, and with
-    `units` a multiple of all planes no plane of the weights either.
+    `units` a multiple of all planes no plane of the weights either. Of rows that share cycles
+    `late` tells which multipliers have pairs of the row that begins.
 
     Parameters
     ----------
@@ -34,6 +35,7 @@ class OperandSelect(wiring.Component):  # type: ignore[type-arg]
     w_PART : Out(side words by engine)
     odd : Out(1), where a row has several words
         Parity of the elements in use.
+    late : Out(side), where rows share cycles
     """
 
     at: Any
@@ -41,6 +43,7 @@ class OperandSelect(wiring.Component):  # type: ignore[type-arg]
     h: Any
     weights: Any
     odd: Any
+    late: Any
 
     def __init__(self, plan: LayerPlan) -> None:
         self.plan = plan
@@ -56,25 +59,26 @@ class OperandSelect(wiring.Component):  # type: ignore[type-arg]
             members |= {f"a_{name}": Out(one), f"w_{name}": Out(words(one, plan.engines))}
         if not plan.whole:
             members["odd"] = Out(1)
+        if plan.rolling:
+            members["late"] = Out(plan.side)
         super().__init__(members)
 
     def elaborate(self, platform: Any) -> Module:
         """Return the multiplexers."""
         m = Module()
-        plan = self.plan
+        plan, schedule = self.plan, self.plan.schedule
         for unit in range(plan.side):
-            pairs = [cycle[unit] for cycle in plan.pairs]
-            planes = [pair[0] if pair else 0 for pair in pairs]
-            slots = [
-                pair[1] - first if pair else 0
-                for pair, first in zip(pairs, plan.first_planes, strict=True)
-            ]
+            planes = [pair[0] if pair else 0 for pair in (cycle[unit] for cycle in schedule.pairs)]
+            slots = [cycle[unit] for cycle in schedule.slot]
             slot = self._selector(m, slots, f"slot_{unit}")
             for name in plan.parts:
                 for e in range(plan.engines):
-                    choices = [getattr(self.weights[e][s], name) for s in range(plan.slots)]
+                    choices = [getattr(self.weights[e][s], name) for s in range(schedule.slots)]
                     _pick(m, getattr(self, f"w_{name}")[e][unit], slot, choices, max(slots) + 1)
             self._left(m, unit, planes)
+            if plan.rolling:
+                late = [int(cycle[unit]) for cycle in schedule.late]
+                m.d.comb += self.late[unit].eq(self._selector(m, late, f"late_{unit}"))
         if not plan.whole:
             odd = [word.size & 1 for word in plan.words]
             with m.Switch(self.at.word):

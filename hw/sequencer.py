@@ -1,9 +1,8 @@
 """The order of a layer's beats: rows of gates, then, once the new state is there, of classes."""
 
-from itertools import pairwise
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, unsigned
+from amaranth.hdl import Const, Module, Mux, Signal, unsigned
 from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -16,24 +15,30 @@ def beat_address(plan: LayerPlan) -> data.StructLayout:
     ``weight`` is the address of M_w, ``row`` that of M_B; below the classes' rows its lowest two
     bits are the gate and the others the cell. ``cycle`` and ``word`` place the beat in its row,
     ``first`` and ``last`` mark the row's ends, ``end`` the last beat of all gates or all classes.
+    Where a beat ends a row and begins another it is the last of the former, and the next beat the
+    first of the latter. ``beat`` numbers the beats of packed rows with scales of their own.
     """
-    rows = len(plan.rows) + len(plan.dense_rows)
-    per_word = len(plan.plane_words)
+    counts = len(plan.rows), len(plan.dense_rows)
     words = max(1, len(plan.words))
     dense_words = max(1, words - plan.x_words)
-    depth = per_word * (len(plan.rows) * words + len(plan.dense_rows) * dense_words)
-    return data.StructLayout(
-        {
-            "weight": range(depth),
-            "row": range(rows),
-            "cycle": range(plan.cycles),
-            "word": range(words),
-            "dense": unsigned(1),
-            "first": unsigned(1),
-            "last": unsigned(1),
-            "end": unsigned(1),
-        }
-    )
+    if plan.rolling:
+        depth = sum(len(plan.schedule.windows(count)) for count in counts)
+    else:
+        per_word = len(set(plan.schedule.first_planes))
+        depth = per_word * (counts[0] * words + counts[1] * dense_words)
+    fields = {
+        "weight": range(depth),
+        "row": range(sum(counts)),
+        "cycle": range(plan.schedule.cycles),
+        "word": range(words),
+        "dense": unsigned(1),
+        "first": unsigned(1),
+        "last": unsigned(1),
+        "end": unsigned(1),
+    }
+    if plan.rolling and plan.scaled_rows:
+        fields["beat"] = range(plan.gate_beats + plan.class_beats)
+    return data.StructLayout(fields)
 
 
 class State(enum.Enum, shape=2):
@@ -103,18 +108,19 @@ class Sequencer(wiring.Component):  # type: ignore[type-arg]
         if plan.dense:
             m.d.comb += self.valid.eq(go | (classes & ~self.hold_classes))
             m.d.comb += [at.dense.eq(classes), first_word.eq(Mux(classes, plan.x_words, 0))]
-        last_cycle = at.cycle == plan.cycles - 1
+        ends = self._cycle_is(plan.schedule.ends)
+        begins = self._cycle_is(plan.schedule.begins)
         m.d.comb += [
-            at.first.eq((at.cycle == 0) & (at.word == first_word)),
-            at.last.eq(last_cycle & (at.word == max(1, len(plan.words)) - 1)),
+            at.first.eq(begins & (at.word == first_word)),
+            at.last.eq(ends & (at.word == max(1, len(plan.words)) - 1)),
             at.end.eq(at.last & Mux(at.dense, last_class, last_gate)),
         ]
         with m.If(self.valid):
-            self._count(m, last_cycle)
+            self._count(m, ends)
             with m.If(at.end):
                 m.d.sync += self.state.eq(Mux(at.dense, State.GATES.value, State.WAIT.value))
                 with m.If(at.dense):
-                    m.d.sync += [at.row.eq(0), at.weight.eq(0), at.word.eq(0)]
+                    self._restart(m)
         with m.If(self.stored):
             if plan.dense:
                 m.d.sync += [
@@ -124,27 +130,35 @@ class Sequencer(wiring.Component):  # type: ignore[type-arg]
             else:
                 m.d.sync += self.state.eq(State.GATES)
             with m.If(~self.classify):
-                m.d.sync += [at.row.eq(0), at.weight.eq(0), at.word.eq(0)]
+                self._restart(m)
         return m
 
-    def _count(self, m: Module, last_cycle: Any) -> None:
+    def _restart(self, m: Module) -> None:
+        """Go back to the first beat of a step."""
+        at = self.at
+        m.d.sync += [at.row.eq(0), at.weight.eq(0), at.word.eq(0)]
+        if self.plan.rolling and self.plan.scaled_rows:
+            m.d.sync += at.beat.eq(0)
+
+    def _cycle_is(self, table: tuple[bool, ...]) -> Any:
+        """Return ``table[cycle]``; no process, which Icarus would not run before a change."""
+        bits = Const(sum(value << cycle for cycle, value in enumerate(table)), len(table))
+        return bits.bit_select(self.at.cycle, 1)
+
+    def _count(self, m: Module, ends: Any) -> None:
         """Step the counters by one beat."""
         plan, at = self.plan, self.at
-        planes = plan.first_planes
-        steps = [a != b for a, b in pairwise(planes)]
-        advance = Signal()
-        m.d.comb += advance.eq(last_cycle)
-        for cycle, step in enumerate(steps):
-            if step:
-                with m.If(at.cycle == cycle):
-                    m.d.comb += advance.eq(1)
+        advance = self._cycle_is(plan.schedule.advances)
+        last_cycle = at.cycle == plan.schedule.cycles - 1
         m.d.sync += [
-            at.weight.eq(at.weight + advance),
-            at.cycle.eq(Mux(last_cycle, 0, at.cycle + 1)),
+            at.weight.eq(at.weight + (advance | at.end)),
+            at.cycle.eq(Mux(last_cycle | at.end, 0, at.cycle + 1)),
             at.row.eq(at.row + at.last),
         ]
         if plan.words:
-            with m.If(last_cycle):
+            with m.If(ends):
                 m.d.sync += at.word.eq(at.word + 1)
             with m.If(at.last):
                 m.d.sync += at.word.eq(Mux(at.dense, plan.x_words, 0))
+        if plan.rolling and plan.scaled_rows:
+            m.d.sync += at.beat.eq(at.beat + 1)

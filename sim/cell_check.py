@@ -37,15 +37,15 @@ def beat_fields(plan: LayerPlan, x: Ints, h: Ints, c: Ints) -> Fields:
     """
     rows = [dict(_row(plan, x, h, cell, gate)) for cell, gate in _order(plan)]
     fields = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
-    cells, gates = np.repeat(np.array(list(_order(plan))).T, plan.cycles, axis=1)
-    cycle = np.tile(np.arange(plan.cycles), GATE_ROWS * plan.layer.hidden)
+    cells, gates = np.repeat(np.array(list(_order(plan))).T, plan.schedule.cycles, axis=1)
+    cycle = np.tile(np.arange(plan.schedule.cycles), GATE_ROWS * plan.layer.hidden)
     row = gates * plan.layer.hidden + cells
     codes, scales = plan.bias(plan.layer.b)
     layer = plan.layer
     shift = layer.h_raw_fraction - layer.h.fraction
     return fields | {
         "first": cycle == 0,
-        "last": cycle == plan.cycles - 1,
+        "last": cycle == plan.schedule.cycles - 1,
         "gate": gates,
         "dense": np.zeros_like(gates),
         "bias": codes[row],
@@ -66,10 +66,10 @@ def _row(plan: LayerPlan, x: Ints, h: Ints, cell: int, gate: int) -> Iterator[tu
         ("x", x, layer.x, layer.wx),
         ("h", h, layer.h, layer.wh),
     ):
-        shape = (plan.cycles, plan.side)
+        shape = (plan.schedule.cycles, plan.side)
         a, w = (np.zeros((*shape, len(codes)), np.uint8) for _ in range(2))
         gamma = np.zeros(shape, np.int64)
-        for cycle, pairs in enumerate(plan.pairs):
+        for cycle, pairs in enumerate(plan.schedule.pairs):
             for unit, pair in enumerate(pairs):
                 # A plane that the tensor does not have is multiplied with g = 0: any bits will do.
                 if pair is None or pair[0] >= quantizer.levels:
@@ -87,7 +87,7 @@ def sum_fields(plan: LayerPlan, t: Trace, given: Fields) -> Fields:
     for name in ("x", "h"):
         # All pairs have a dot product, also those whose g is 0.
         signs, weights = (2 * np.asarray(given[f"{name}.{k}"], np.int64) - 1 for k in "aw")
-        dot = (signs * weights).sum(-1).reshape(rows, plan.cycles, plan.side)
+        dot = (signs * weights).sum(-1).reshape(rows, plan.schedule.cycles, plan.side)
         fields[f"beats.dot_{name}"] = dot
         gamma = given[f"{name}.gamma"].reshape(dot.shape)
         fields[f"beats.prod_{name}"] = dot * gamma
@@ -139,7 +139,7 @@ def check_cell(
     SimulationMismatch
         On the first difference, or a wrong latency or throughput.
     """
-    plan = LayerPlan(layer, units=units, folded_bias=folded_bias)
+    plan = LayerPlan(layer, units=units, folded_bias=folded_bias, packed=False)
     probe = tail_class(plan.cell).trace_layout(plan.cell)
     h, c = layer.h.zero_code(layer.hidden), layer.c.zero_code(layer.hidden)
     packed: dict[str, list[Any]] = {name: [] for name in ("inputs", "outputs", "sums", "probes")}

@@ -24,7 +24,7 @@ def bits_of(words: Sequence[str], where: str) -> Bits:
 
 
 def sums_by_cell(plan: LayerPlan, fields: Sequence[Field], bits: Bits) -> dict[str, Ints]:
-    """Return ``dot_x, prod_x, dot_h, prod_h [T, H, 4, cycles, side]`` and ``z [T, H, 4]``.
+    """Return ``dot_x, prod_x, dot_h, prod_h [T, H, 4, pairs]`` and ``z [T, H, 4]``.
 
     Parameters
     ----------
@@ -41,14 +41,23 @@ def sums_by_cell(plan: LayerPlan, fields: Sequence[Field], bits: Bits) -> dict[s
         cells = np.swapaxes(rows, 2, 3)
         cells = cells.reshape(len(cells), -1, GATE_ROWS, *values.shape[2:])
         found[leaf] = cells[:, : plan.layer.hidden]
-    if plan.whole:  # merged rows too
+    if plan.merged:
         return found
-    for kind in PARTS:
-        part = found.pop(f"{kind}_part")
-        words = part.reshape(*part.shape[:3], len(plan.words), plan.cycles, plan.side)
-        found[f"{kind}_x"] = words[:, :, :, : plan.x_words].sum(axis=3)
-        found[f"{kind}_h"] = words[:, :, :, plan.x_words :].sum(axis=3)
-    return found
+    if not plan.whole:
+        for kind in PARTS:
+            part = found.pop(f"{kind}_part")
+            words = part.reshape(*part.shape[:3], len(plan.words), -1, plan.side)
+            found[f"{kind}_x"] = words[:, :, :, : plan.x_words].sum(axis=3)
+            found[f"{kind}_h"] = words[:, :, :, plan.x_words :].sum(axis=3)
+    met = [
+        plan.schedule.places(GATE_ROWS * (cell // plan.engines) + gate)
+        for cell in range(plan.layer.hidden)
+        for gate in range(GATE_ROWS)
+    ]
+    places = np.reshape(met, (plan.layer.hidden, GATE_ROWS, plan.planes, 2))
+    cell, gate = (np.arange(n) for n in places.shape[:2])
+    where = (slice(None), cell[:, None, None], gate[:, None], places[..., 0], places[..., 1])
+    return {name: v if name == "z" else v[where] for name, v in found.items()}
 
 
 def compare_sums(plan: LayerPlan, got: Mapping[str, Ints], golden: Trace, where: str) -> None:
@@ -58,14 +67,14 @@ def compare_sums(plan: LayerPlan, got: Mapping[str, Ints], golden: Trace, where:
         levels = (layer.x if name.endswith("x") else layer.h).levels
         want = by_cell(golden[name], layer.hidden)
         planes = np.zeros_like(want)
-        for cycle, pairs in enumerate(plan.pairs):
-            for unit, pair in enumerate(pairs):
-                value = got[name][:, :, :, cycle, unit]
-                if pair is not None and pair[0] < levels and pair[1] < layer.wx.levels:
-                    planes[..., pair[0] * layer.wx.levels + pair[1]] = value
-                elif name.startswith("prod"):
-                    # A pair that the product has not must add nothing.
-                    compare_signal(name, value, np.zeros_like(value), AXES, where)
+        for number in range(plan.planes):
+            i, j = number % plan.left, number // plan.left
+            value = got[name][..., number]
+            if i < levels and j < layer.wx.levels:
+                planes[..., i * layer.wx.levels + j] = value
+            elif name.startswith("prod"):
+                # A pair that the product has not must add nothing.
+                compare_signal(name, value, np.zeros_like(value), AXES, where)
         compare_signal(name, planes, want, AXES, where)
     compare_signal("z", got["z"], by_cell(golden["z"], layer.hidden), AXES, where)
 

@@ -27,6 +27,8 @@ pytestmark = pytest.mark.campaign
         ("3,3", 9, "threshold", 3),
         ("5,5", 5, "figure3", 2),
         ("2,4", 4, "threshold", 3),
+        ("2,4", 5, "figure3", 2),
+        ("3,3", 13, "threshold", 3),
     ],
 )
 def test_whole_windows_of_eeg(windows_of, levels, units, datapath, count):

@@ -48,7 +48,7 @@ def codes(model):
     [
         (True, (2, 2), 4, False, 1),
         (True, (1, 1), 1, False, 1),
-        (True, (2, 2), 9, True, 2),
+        (True, (2, 2), 8, True, 2),
         (False, (3, 2), 6, True, 3),
     ],
 )
