@@ -77,9 +77,9 @@ def _timing(arc: Arc, drive: int, stages: int, scale: float, kind: str = "") -> 
     yield "      }"
 
 
-def _energy(arc: Arc, drive: int) -> str:
+def _energy(arc: Arc, drive: int, share: float) -> str:
     """Internal energy, fJ per output transition, of an arc: a share of p0 / r in C V^2."""
-    fj = INTERNAL_SHARE * arc.p0 / arc.r * CIN_FF * drive * VDD**2
+    fj = share * arc.p0 / arc.r * CIN_FF * drive * VDD**2
     return _internal(fj, f'related_pin : "{arc.pin}"; ')
 
 
@@ -119,7 +119,7 @@ def _gate(gate: Gate, drive: int, width: float, scale: float) -> Iterator[str]:
         yield f"      max_capacitance : {_num(LOAD_AXIS[-1] * CIN_FF * drive)};"
         for a in arcs:
             yield from _timing(a, drive, gate.stages, scale)
-            yield _energy(a, drive)
+            yield _energy(a, drive, gate.share)
         yield "    }"
     yield "  }"
 
@@ -148,7 +148,7 @@ def _flipflop(name: str, width: float, drive: int, reset: bool, scale: float) ->
     yield '    pin (Q) { direction : output; function : "IQ";'
     yield f"      max_capacitance : {_num(LOAD_AXIS[-1] * CIN_FF * drive)};"
     yield from _timing(arc, drive, 1, scale, "rising_edge")
-    yield _energy(arc, drive)
+    yield _energy(arc, drive, INTERNAL_SHARE)
     if reset:
         yield from _timing(replace(arc, pin="RN"), drive, 1, scale, "clear")
     yield "    }"

@@ -18,8 +18,8 @@ Sources
 [K] general knowledge of such libraries: flip-flop timing in FO4 (clock to Q 3.3 to 4.3, setup 1 to
     2), leakage. FO4 of a typical low-power corner: 25 ps, within 18 (PTM) to 32.
 [L] internal energy as the public libraries of SkyWater (sky130_fd_sc_hd, 1.8 V) and IHP (sg13g2,
-    1.2 V) have it, in units of ``C_INV V**2``: an inverter's output edge 0.34 and 0.41, an edge at
-    a flip-flop's clock pin 2.7 and 2.6.
+    1.2 V) have it, in units of ``C_INV V**2``: an inverter's output edge 0.34 and 0.41, that of an
+    XOR 1.05 and 1.57, of a MUX's data 1.25 and 2.1, an edge at a flip-flop's clock pin 2.7 and 2.6.
 """
 
 from dataclasses import dataclass, replace
@@ -43,8 +43,10 @@ P0_INV = FO4_REF - 4 * R_INV - K_SLEW * SLEW_REF
 LEAKAGE_NW_PER_UM2 = 0.014  # [K] low-power process, 25 C: about 50 pA per um of width that is off
 # An arc's internal energy over what the capacitance that its p0 would charge takes at V; with the
 # inverter's own, 0.375 / 1.61, those of NAND, NOR, AOI, AND and BUF are met within a third. XOR and
-# MUX have about twice that of these libraries.
+# MUX wait longer than they charge: less than half of it meets theirs. Adders, which one of the two
+# libraries lacks and the other gives less than an XOR, count as XOR does.
 INTERNAL_SHARE = 0.233  # [L]
+XOR_SHARE = 0.1  # [L]
 CLOCK_PIN_CV2 = 2.65  # [L] per edge, output and data unchanged
 CLK_TO_Q_FO4, CLK_TO_Q_RESET_FO4, SETUP_FO4, HOLD_FO4 = 3.8, 4.1, 1.5, 0.0  # [K]
 
@@ -143,17 +145,22 @@ def _then_inverter(arcs: tuple[Arc, ...]) -> tuple[Arc, ...]:
 
 @dataclass(frozen=True)
 class Gate:
-    """A combinational cell family: outputs as (pin, function, arcs), sizes as (drive, width um)."""
+    """A combinational cell family: outputs as (pin, function, arcs), sizes as (drive, width um).
+
+    `share` is the part of an arc's p0 / r that its internal energy is.
+    """
 
     name: str
     outputs: tuple[tuple[str, str, tuple[Arc, ...]], ...]
     sizes: tuple[tuple[int, float], ...]
     stages: int = 1
+    share: float = INTERNAL_SHARE
 
 
 _MUX2 = (*_then_inverter(AOI22[:2]), replace(_then_inverter(AOI22[:1])[0], pin="S", cin=1.97))
 _MUX2 = (*_MUX2[:2], replace(_MUX2[2], p=_MUX2[2].p + INV.p, sense="non"))
 _XOR_SIZES = ((1, 2.0), (2, 2.4), (4, 2.6))
+_MUX_SIZES = ((1, 2.0), (2, 2.6), (4, 2.8))
 
 GATES = (
     Gate("INV", (("Y", "!A", (INV,)),), ((1, 0.6), (2, 0.8), (4, 1.4), (8, 2.6))),
@@ -169,20 +176,22 @@ GATES = (
     Gate("AOI22", (("Y", "!((A&B)|(C&D))", AOI22),), ((1, 1.4), (2, 2.4), (4, 4.6))),
     Gate("OAI21", (("Y", "!((A|B)&C)", OAI21),), ((1, 1.0), (2, 1.6), (4, 2.4))),
     Gate("OAI22", (("Y", "!((A|B)&(C|D))", OAI22),), ((1, 1.4), (2, 1.8), (4, 3.0))),
-    Gate("XOR2", (("Y", "A^B", XOR2),), _XOR_SIZES, 2),
-    Gate("XNOR2", (("Y", "!(A^B)", XOR2),), _XOR_SIZES, 2),
-    Gate("MUX2", (("Y", "(A&!S)|(B&S)", _MUX2),), ((1, 2.0), (2, 2.6), (4, 2.8)), 2),
+    Gate("XOR2", (("Y", "A^B", XOR2),), _XOR_SIZES, 2, XOR_SHARE),
+    Gate("XNOR2", (("Y", "!(A^B)", XOR2),), _XOR_SIZES, 2, XOR_SHARE),
+    Gate("MUX2", (("Y", "(A&!S)|(B&S)", _MUX2),), _MUX_SIZES, 2, XOR_SHARE),
     Gate(
         "HA",
         (("S", "A^B", XOR2), ("CO", "A&B", _then_inverter(NAND2))),
         ((1, 4.0), (2, 5.0)),
         2,
+        XOR_SHARE,
     ),
     Gate(
         "FA",
         (("S", "A^B^CI", FA_SUM), ("CO", "(A&B)|(A&CI)|(B&CI)", FA_CARRY)),
         ((1, 4.8), (2, 5.0)),
         2,
+        XOR_SHARE,
     ),
 )
 TIES = (("TIEHI", "1", 0.8), ("TIELO", "0", 0.8))

@@ -106,6 +106,9 @@ def test_internal_energy_is_that_of_the_public_libraries():
     for cell, low, high in (("INV_X1", 0.34, 0.41), ("INV_X2", 0.68, 0.82), ("DFF_X1", 2.6, 2.7)):
         found = re.search(r"rise_power \(scalar\) \{ values \(\"([\d.]+)", cell_text(text, cell))
         assert low < float(found.group(1)) / cv2 < high
+    # The mean over an XOR's inputs.
+    edges = re.findall(r"rise_power \(scalar\) \{ values \(\"([\d.]+)", cell_text(text, "XOR2_X1"))
+    assert 1.05 < sum(map(float, edges)) / len(edges) / cv2 < 1.57
 
 
 def test_larger_drives_are_faster_and_larger():
