@@ -1,6 +1,7 @@
 """Liberty delay tables: read, interpolated, and an inverter's FO4 measured from them."""
 
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 
 from mubinn.golden.errors import MubinnError
@@ -31,7 +32,7 @@ def _position(axis: tuple[float, ...], x: float) -> tuple[int, float]:
     """Return the interval that serves `x` and where in it `x` lies (0 to 1 inside)."""
     if len(axis) == 1:
         return 0, 0.0
-    i = sum(1 for edge in axis[1:-1] if x >= edge)
+    i = bisect_right(axis, x, 1, len(axis) - 1) - 1
     return i, (x - axis[i]) / (axis[i + 1] - axis[i])
 
 
