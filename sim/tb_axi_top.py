@@ -159,6 +159,23 @@ async def aborted(dut: Any) -> None:
 
 
 @cocotb.test(timeout_time=50, timeout_unit="ms")
+async def outlives(dut: Any) -> None:
+    """A result that is being sent is sent to its end, whatever is aborted or reset."""
+    shell = await started(dut)
+    for name in ("abort", "reset"):
+        shell.sink.pause = True
+        shell.source.send_nowait(AxiStreamFrame(shell.inputs[0]))
+        while "result" not in await shell.flags():
+            await ClockCycles(dut.aclk, 5)
+        await shell.command(name)
+        assert "result" in await shell.flags()
+        shell.sink.pause = False
+        assert bytes((await shell.sink.recv()).tdata) == shell.outputs[0]
+        await shell.command("start")
+        await shell.check(1, 1)
+
+
+@cocotb.test(timeout_time=50, timeout_unit="ms")
 async def cut_short(dut: Any) -> None:
     """TLAST within a frame is told, and the next window is whole."""
     shell = await started(dut)

@@ -212,6 +212,8 @@ def test_a_window_begins_clean_after(random_model, by, samples, after):
         assert not ctx.get(design.busy)
         started.append(True)
         await take(ctx, design.o, 2, taken)
+        await ctx.tick()
+        assert not ctx.get(design.busy)
 
     started = []
 
@@ -224,7 +226,9 @@ def test_a_window_begins_clean_after(random_model, by, samples, after):
     assert taken == expected(model, codes)
 
 
-def test_a_result_that_waits_outlives_an_abort(random_model):
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_result_that_waits_outlives_an_abort(random_model, at_once):
+    """Also one that is taken in the cycle of an abort."""
     model = random_model(seed=4, **CASES["mean"][0])
     codes = codes_of(model, 2)
     design = Accelerator(model)
@@ -237,8 +241,10 @@ def test_a_result_that_waits_outlives_an_abort(random_model):
         await ctx.tick()
         ctx.set(design.abort, 0)
         assert ctx.get(design.busy)
+        if at_once:
+            ctx.set(design.abort, 1)
         await take(ctx, design.o, 1, taken)
-        await ctx.tick()
+        ctx.set(design.abort, 0)
         assert not ctx.get(design.busy)
 
     async def produce(ctx):

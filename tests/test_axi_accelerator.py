@@ -72,7 +72,7 @@ def test_windows_of_a_stack_pass_whatever_happens(random_model, sample_width):
     result = simulate(
         design, top="axi", bench="mubinn.sim.tb_axi_top", stimulus=packets, simulator=QUICK
     )
-    assert result.tests == 7
+    assert result.tests == 8
 
 
 @pytest.mark.parametrize("case", CASES)

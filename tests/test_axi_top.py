@@ -89,7 +89,7 @@ def test_windows_pass_whatever_happens(width):
     result = simulate(
         design, top="axi", bench="mubinn.sim.tb_axi_top", stimulus=packets(width), simulator=QUICK
     )
-    assert result.tests == 7
+    assert result.tests == 8
 
 
 def test_a_driver_is_all_that_a_user_needs():
