@@ -60,6 +60,9 @@ STATE_PRODUCTS = 3
 ACTIVATIONS = 5
 """Of the gates and of c: a product and a sum each, on the same units."""
 
+PIPELINED = 2
+"""Netlists of a unit that are pipelined; each takes longer than to map."""
+
 STEP_UNITS = ("step_table", "step_sum")
 """What sums the activations of a step, a code at a time."""
 
@@ -98,20 +101,30 @@ class _Units:
             self.netlists = dict(zip(small, netlists, strict=True))
 
     def ways(self, name: str) -> list[Pipelined]:
-        """Return the ways to pipeline a unit, from all its netlists."""
-        netlists = self.netlists[name].values()
-        return [way for one in netlists for way in pipelines(one, self.library, STAGES)]
+        """Return the ways to pipeline a unit, from its netlists of least area times delay."""
+        best = sorted(self._sizes(name), key=lambda size: size[0] * size[1])[:PIPELINED]
+        return [
+            way
+            for _, _, recipe in best
+            for way in pipelines(self.netlists[name][recipe], self.library, STAGES)
+        ]
 
     def smallest(self, name: str) -> tuple[float, float]:
         """Return area in um^2 and delay in ps of a unit's smallest netlist, not pipelined."""
+        area, delay, _ = min(self._sizes(name))
+        return area, delay
+
+    def _sizes(self, name: str) -> list[tuple[float, float, str]]:
+        """Return area, delay and recipe of a unit's netlists."""
         areas = {cell.name: cell.area_um2 or 0.0 for cell in self.library.cells}
-        return min(
+        return [
             (
                 sum(areas[cell["type"]] for cell in one["cells"].values()),
                 analyse(one, self.library).delay_ps,
+                recipe,
             )
-            for one in self.netlists[name].values()
-        )
+            for recipe, one in self.netlists[name].items()
+        ]
 
 
 def _job(unit: CellUnit) -> SynthJob:
