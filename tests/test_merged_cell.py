@@ -71,12 +71,14 @@ def test_bench_delay_reaches_what_it_states(tmp_path, monkeypatch):
     result = bench_delay.bench_delay()
     values = {figure["name"]: figure["value"] for figure in result["figures"]}
     about = result["parameters"]
-    for name in ("3_3", "1_1"):
-        serial = about["serial_ns_fp"] / about[f"serial_ns_{name}"]
-        assert values[f"serial_fp_over_{name}"] == pytest.approx(serial)
+    for one, other in (("fp", "3_3"), ("fp", "1_1"), ("int8", "3_3"), ("int16", "3_3")):
+        serial = about[f"serial_ns_{one}"] / about[f"serial_ns_{other}"]
+        assert values[f"serial_{one}_over_{other}"] == pytest.approx(serial)
         cost = {
             key: about[f"area_um2_{key}"] * about[f"period_ps_{key}"] * about[f"cycles_{key}"]
-            for key in ("fp", name)
+            for key in (one, other)
         }
-        assert values[f"equal_area_fp_over_{name}"] == pytest.approx(cost["fp"] / cost[name])
+        assert values[f"equal_area_{one}_over_{other}"] == pytest.approx(cost[one] / cost[other])
+    for name in ("fp", "int8", "int16", "3_3", "1_1"):
+        assert about[f"serial_fo4_{name}"] == pytest.approx(40 * about[f"serial_ns_{name}"])
     assert values["serial_fp_over_3_3"] >= 100
