@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mubinn.golden.errors import MubinnError
-from mubinn.synth.liberty import Library
+from mubinn.synth.cell_reader import CellReader
 from mubinn.synth.liberty_tree import Group, parse_group
 from mubinn.synth.nldm import Table, cap_unit_ff, time_unit_ps
 
@@ -70,34 +70,13 @@ class CellTiming:
     setups: dict[str, tuple[Table, Table]]
 
 
-class LibraryTiming:
+class LibraryTiming(CellReader[CellTiming]):
     """Arcs of a library's cells, each read when it is asked for.
 
     Parameters
     ----------
     library : Library
     """
-
-    def __init__(self, library: Library) -> None:
-        self._library = library
-        self._cells = {cell.name: cell for cell in library.cells}
-        self._known: dict[str, CellTiming] = {}
-
-    def cell(self, name: str) -> CellTiming:
-        """Return the timing of a cell.
-
-        Raises
-        ------
-        MubinnError
-            If the library has no such cell, or a table of it cannot be read.
-        """
-        if name not in self._known:
-            if name not in self._cells:
-                raise MubinnError(f"The library has no cell {name}: map the design to it first.")
-            cell = self._cells[name]
-            source = next(k for k, text in enumerate(self._library.texts) if cell.text in text)
-            self._known[name] = self._read(parse_group(cell.text), source)
-        return self._known[name]
 
     @cached_property
     def _units(self) -> list[tuple[float, float, dict[str, Group]]]:

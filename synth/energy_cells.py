@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mubinn.golden.errors import MubinnError
+from mubinn.synth.cell_reader import CellReader
 from mubinn.synth.liberty import Library
 from mubinn.synth.liberty_tree import Group, parse_group
 from mubinn.synth.nldm import Table, cap_unit_ff, time_unit_ps
@@ -46,7 +47,7 @@ class CellEnergy:
     pins: dict[str, PinEnergy]
 
 
-class LibraryEnergy:
+class LibraryEnergy(CellReader[CellEnergy]):
     """Energies of a library's cells, each read when it is asked for.
 
     Groups for single states of other pins (``when``) count where a pin has no general one, all
@@ -58,9 +59,7 @@ class LibraryEnergy:
     """
 
     def __init__(self, library: Library) -> None:
-        self._library = library
-        self._cells = {cell.name: cell for cell in library.cells}
-        self._known: dict[str, CellEnergy] = {}
+        super().__init__(library)
         self.slew_ps = SLEW_FO4 * library.fo4_ps
 
     @cached_property
@@ -90,36 +89,21 @@ class LibraryEnergy:
                     return float(found.group(1))
         raise MubinnError("The library gives no voltage: add nom_voltage to it.")
 
-    def cell(self, name: str) -> CellEnergy:
-        """Return the energies of a cell.
-
-        Raises
-        ------
-        MubinnError
-            If the library has no such cell, or says nothing of the internal energy of any cell.
-        """
-        if name not in self._known:
-            if name not in self._cells:
-                raise MubinnError(f"The library has no cell {name}: map the design to it first.")
-            text = self._cells[name].text
-            source = next(t for t in self._library.texts if text in t)
-            if "internal_power" not in source:
-                raise MubinnError(NO_INTERNAL)
-            self._known[name] = self._read(parse_group(text), source)
-        return self._known[name]
-
-    def _read(self, cell: Group, source: str) -> CellEnergy:
+    def _read(self, cell: Group, source: int) -> CellEnergy:
+        text = self._library.texts[source]
+        if "internal_power" not in text:
+            raise MubinnError(NO_INTERNAL)
         pins = {}
         for pin in cell.of("pin"):
             found: dict[str, list[Group]] = {}
             for power in pin.of("internal_power"):
                 for related in power.get("related_pin").split() or [""]:
                     found.setdefault(related, []).append(power)
-            tables = {related: self._tables(all_, source) for related, all_ in found.items()}
+            tables = {related: self._tables(all_, text) for related, all_ in found.items()}
             kept = {related: some for related, some in tables.items() if some}
             if kept:
                 pins[pin.arguments[0]] = PinEnergy(kept)
-        return CellEnergy(_leakage(cell, source), pins)
+        return CellEnergy(_leakage(cell, text), pins)
 
     def _tables(self, groups: list[Group], source: str) -> tuple[Table, ...]:
         general = [group for group in groups if not group.get("when")] or groups
