@@ -220,8 +220,7 @@ class Run:
         recipe, graph = self.recipe, self.graph
         about = Preprocessing(recipe.normalise, recipe.decimate)
         if recipe.method.exports:
-            made = to_quantized(self.best, recipe.method, graph.readout, about, meta, recipe.cell)
-            return made
+            return to_quantized(self.best, recipe.method, graph.readout, about, meta, recipe.cell)
         if recipe.cell == "gru":
             return gru.to_model(self.best, graph.readout, about, dict(meta))
         return float_lstm.to_model(self.best, graph.clip, graph.readout, about, dict(meta))
