@@ -21,7 +21,8 @@ x, y = place.parts(np.arange(16.0).reshape(8, 2), np.arange(8.0) ** 2)
 w = place.copies({"w": np.array([1.0, -2.0])})
 loss = lambda w, x, y: ((x @ w["w"] - y) ** 2).mean()
 value, slope = jax.jit(jax.value_and_grad(loss))(w, x, y)
-print(json.dumps([place.devices, len(x.sharding.device_set), float(value), slope["w"].tolist()]))
+where = [place.devices, len(x.sharding.device_set), x.sharding.shard_shape(x.shape)[0]]
+print(json.dumps([*where, float(value), slope["w"].tolist()]))
 """
 
 
@@ -37,4 +38,4 @@ def test_parts_of_a_batch(when, batch, devices):
     errors = [a - 2 * b - k * k for k, (a, b) in enumerate(x)]
     value = sum(e * e for e in errors) / 8
     slope = [sum(2 * e * row[i] for e, row in zip(errors, x, strict=True)) / 8 for i in (0, 1)]
-    assert json.loads(done.stdout) == [devices, devices, value, slope]
+    assert json.loads(done.stdout) == [devices, devices, 8 // devices, value, slope]
