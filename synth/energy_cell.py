@@ -38,6 +38,7 @@ from mubinn.synth.energy_memory import float_memories, memories_fj, merged_memor
 from mubinn.synth.energy_stimulus import Fields, float_stimulus, merged_stimulus
 from mubinn.synth.flow import SynthJob, map_netlists, to_verilog
 from mubinn.synth.merged_cell import GATES, bits_units, merged_model, sum_params
+from mubinn.synth.netlist import netlist_module
 from mubinn.synth.pipeline import pipelined_netlists, smallest_register
 from mubinn.synth.sta import analyse
 
@@ -275,9 +276,5 @@ def merged_operation(
 def _registers(cells: EnergyLibrary, count: int, rate: float) -> Energy:
     """Return the energy of a clock of registers whose bits change at `rate`."""
     register = smallest_register(cells.library, cells.timing)
-    ports = {
-        "d": {"direction": "input", "bits": ["d"]},
-        "q": {"direction": "output", "bits": ["q"]},
-    }
-    module = {"ports": ports, "cells": {"q": register.place("d", "q")}}
+    module = netlist_module(["d"], ["q"], register=register.place("d", "q"))
     return netlist_energy(module, cells, {"d": rate, "q": rate}, 0.0) * count

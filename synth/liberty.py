@@ -4,7 +4,8 @@ import gzip
 import hashlib
 import re
 import zlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -95,6 +96,10 @@ class Library:
         return tuple(sorted(sized, key=lambda pair: (pair[1], pair[0].name)))
 
     @cached_property
+    def _areas(self) -> dict[str, float | None]:
+        return {cell.name: cell.area_um2 for cell in self.cells}
+
+    @cached_property
     def fo4_ps(self) -> float:
         """Fan-out-of-four delay in ps: the mean of rise and fall in an endless inverter chain.
 
@@ -102,6 +107,21 @@ class Library:
         """
         cell = self.inverters[0][0]
         return fo4_ps(self._text_of(cell), cell.text)
+
+    def area_um2(self, kinds: Iterable[str]) -> float:
+        """Return the area of cells, named as often as there are of them.
+
+        Raises
+        ------
+        MubinnError
+            If one of them has no area.
+        """
+        counts = Counter(kinds)
+        if bare := sorted(kind for kind in counts if self._areas.get(kind) is None):
+            raise MubinnError(
+                f"The library {self.name} gives no area for {', '.join(bare)}: complete it."
+            )
+        return sum(count * (self._areas[kind] or 0.0) for kind, count in counts.items())
 
     def constraints(self) -> str:
         """Return ABC's constraints: what drives each input and loads each output.

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,20 @@ from mubinn.golden.errors import MubinnError
 _MEMORY = ("$mem", "$mem_v2")
 # Cells that carry notes for other tools and no logic.
 _NOTES = ("$scopeinfo", "$print", "$check")
+
+
+def netlist_cell(kind: str, /, **pins: Any) -> dict[str, Any]:
+    """Return a cell of type `kind`, each pin at one net, as Yosys writes it."""
+    return {"type": kind, "connections": {pin: [net] for pin, net in pins.items()}}
+
+
+def netlist_module(
+    inputs: Iterable[str], outputs: Iterable[str], /, **cells: Any
+) -> dict[str, Any]:
+    """Return a module of ports of one bit each, on nets of their own names, and `cells` by name."""
+    ports = {name: {"direction": "input", "bits": [name]} for name in inputs}
+    ports |= {name: {"direction": "output", "bits": [name]} for name in outputs}
+    return {"ports": ports, "cells": cells}
 
 
 def load_module(path: Path, top: str) -> Mapping[str, Any]:

@@ -19,6 +19,7 @@ from mubinn.synth.boolean import truth_table
 from mubinn.synth.cell_timing import CellTiming, LibraryTiming
 from mubinn.synth.liberty import LibertyCell, Library
 from mubinn.synth.liberty_tree import parse_group
+from mubinn.synth.netlist import netlist_cell
 from mubinn.synth.sta import Net, analyse, arc_delays
 from mubinn.synth.stages import Placement, fill_stages
 
@@ -197,9 +198,8 @@ class _Register:
 
     def place(self, before: Net, after: Net) -> dict[str, Any]:
         """Return the cell that registers net `before` as net `after`."""
-        pins: dict[str, list[Net]] = {pin: [value] for pin, value in self.tied}
-        pins |= {self.clock: [CLOCK], self.data: [before], self.output: [after]}
-        return {"type": self.cell, "connections": pins}
+        pins: dict[str, Net] = {self.clock: CLOCK, self.data: before, self.output: after}
+        return netlist_cell(self.cell, **dict(self.tied), **pins)
 
 
 def _as_register(cell: LibertyCell, timing: CellTiming) -> _Register | None:
@@ -265,7 +265,6 @@ def pipelined_netlists(
     timing = LibraryTiming(library)
     netlist = _Netlist(module, library, timing)
     register = smallest_register(library, timing)
-    areas = {cell.name: cell.area_um2 or 0.0 for cell in library.cells}
     times = [netlist.delay * (k + 1) / CANDIDATES for k in range(CANDIDATES)]
     counts = netlist.alive(times)
     results = []
@@ -276,7 +275,7 @@ def pipelined_netlists(
         for places in (netlist.cut(cuts), netlist.fill(longest)):
             staged, registers = netlist.staged(places, register)
             period = analyse(staged, library, timing).period_ps
-            area = sum(areas[cell["type"]] for cell in staged["cells"].values())
+            area = library.area_um2(cell["type"] for cell in staged["cells"].values())
             found.append((Pipelined(places.stages, registers, period, area), staged))
         results.append(min(found, key=lambda made: made[0].cost))
     return results

@@ -9,6 +9,8 @@ from mubinn.golden.errors import MubinnError
 from mubinn.synth.activity import Logic, before, changes, pack
 from mubinn.synth.activity_timed import activity, timed_changes
 from mubinn.synth.liberty import builtin_library
+from mubinn.synth.netlist import netlist_cell as cell
+from mubinn.synth.netlist import netlist_module as module
 
 LIBRARY = builtin_library()
 VECTORS = 128
@@ -18,16 +20,6 @@ FUNCTIONS = {
         "CO": lambda A, B, CI, **_: (A & B) | (A & CI) | (B & CI),
     },
 }
-
-
-def cell(kind, **pins):
-    return {"type": kind, "connections": {pin: [net] for pin, net in pins.items()}}
-
-
-def module(inputs, outputs, **cells):
-    ports = {name: {"direction": "input", "bits": [name]} for name in inputs}
-    ports |= {name: {"direction": "output", "bits": [name]} for name in outputs}
-    return {"ports": ports, "cells": cells}
 
 
 def adder(width):

@@ -18,21 +18,13 @@ from mubinn.synth.energy_memory import Memory, access_pj, scale
 from mubinn.synth.energy_stimulus import float_stimulus, merged_stimulus
 from mubinn.synth.liberty import builtin_library, parse_library
 from mubinn.synth.merged_cell import bits_units, merged_model, sum_params
+from mubinn.synth.netlist import netlist_cell as cell
+from mubinn.synth.netlist import netlist_module as module
 
 LIBRARY = builtin_library()
 CELLS = EnergyLibrary.of(LIBRARY)
 HALF_V2 = 0.5 * tech.VDD**2
 INTERNAL = tech.INTERNAL_SHARE * tech.P0_INV / tech.R_INV * tech.CIN_FF * tech.VDD**2
-
-
-def cell(kind, **pins):
-    return {"type": kind, "connections": {pin: [net] for pin, net in pins.items()}}
-
-
-def module(inputs, outputs, **cells):
-    ports = {name: {"direction": "input", "bits": [name]} for name in inputs}
-    ports |= {name: {"direction": "output", "bits": [name]} for name in outputs}
-    return {"ports": ports, "cells": cells}
 
 
 def test_two_inverters_by_hand():

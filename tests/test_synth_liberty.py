@@ -55,6 +55,18 @@ def test_plain_gzip_and_several_files_are_equal(tmp_path):
     assert both.fo4_ps == pytest.approx(25.0, rel=1e-4)
 
 
+def test_areas_add_up_and_a_cell_without_one_is_told():
+    library = builtin_library()
+    area = {cell.name: cell.area_um2 for cell in library.cells}
+    both = ["INV_X1", "DFF_X1", "INV_X1"]
+    assert library.area_um2(both) == pytest.approx(2 * area["INV_X1"] + area["DFF_X1"])
+    bare = re.sub(r"(cell \(INV_X1\) \{\s*)area[^;]*;", r"\1", tech65_liberty())
+    assert bare != tech65_liberty()
+    message = "the library bare gives no area for INV_X1, MAGIC: complete it"
+    with pytest.raises(MubinnError, match=f"(?i){message}"):
+        parse_library([bare], "bare").area_um2([*both, "MAGIC"])
+
+
 def test_pattern_excludes_cells():
     library = parse_library([tech65_liberty()], "t", ["INV_X1", "XOR*"])
     assert library.inverters[0][0].name == "INV_X2"
