@@ -28,18 +28,18 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from mubinn.cli import bench_energy
-from mubinn.cli.common import FLOAT_MODEL, bundled
+from mubinn.cli.bench_parts import figure, subject, subject_about
 from mubinn.golden.activation import Kind
 from mubinn.golden.float_activation import FloatActivationParams
 from mubinn.golden.float_model import FloatModel
-from mubinn.golden.model_file import load_float
 from mubinn.hw.float_activation import FloatSegment
+from mubinn.synth.cell_timing import LibraryTiming
 from mubinn.synth.cell_units import CellUnit, cell_units
 from mubinn.synth.energy_cells import LibraryEnergy
 from mubinn.synth.equal_area import STAGES, Datapath, best_datapath
 from mubinn.synth.fixed_cell import fixed_schedule, fixed_units
 from mubinn.synth.flow import SynthJob, map_netlists, synthesize, to_verilog, tool_versions
-from mubinn.synth.liberty import Library, builtin_library
+from mubinn.synth.liberty import Library
 from mubinn.synth.merged_cell import (
     GATES,
     bits_units,
@@ -47,7 +47,7 @@ from mubinn.synth.merged_cell import (
     merged_schedule,
     merged_units,
 )
-from mubinn.synth.pipeline import Pipelined, pipelines
+from mubinn.synth.pipeline import Pipelined, pipelines, smallest_register
 from mubinn.synth.schedule import Workload, schedule
 from mubinn.synth.sta import analyse
 
@@ -116,10 +116,9 @@ class _Units:
 
     def _sizes(self, name: str) -> list[tuple[float, float, str]]:
         """Return area, delay and recipe of a unit's netlists."""
-        areas = {cell.name: cell.area_um2 or 0.0 for cell in self.library.cells}
         return [
             (
-                sum(areas[cell["type"]] for cell in one["cells"].values()),
+                self.library.area_um2(cell["type"] for cell in one["cells"].values()),
                 analyse(one, self.library).delay_ps,
                 recipe,
             )
@@ -166,7 +165,7 @@ def _merged(
     units = _Units(library, merged_units(layer), bits_units(layer))
     ways = {name: units.ways(name) for name in ("merged", "search")}
     rest = {name: units.smallest(name) for name in units.small if name not in ways}
-    register = min(c.area_um2 or 0.0 for c in library.usable() if c.is_flipflop)
+    register = library.area_um2([smallest_register(library, LibraryTiming(library)).cell])
     # The codes of f, i and g wait for o, those of c and h for the memories; the sum over the
     # activations of a step stands while that over the next grows.
     waiting = 5 * w + 2 * dict(units.small["step_sum"].parameters)["width"]
@@ -188,8 +187,7 @@ def bench_delay(library: Library | None = None, model: FloatModel | None = None)
     model : FloatModel, optional
         By default the bundled one.
     """
-    library = library or builtin_library()
-    model = model or load_float(bundled(FLOAT_MODEL))
+    library, model = subject(library, model)
     load = Workload(model.features, model.layers[0].hidden)
     others = {"fp": _binary32(library, load)}
     others |= {f"int{bits}": _integers(library, load, bits) for bits in INTEGERS}
@@ -205,18 +203,12 @@ def bench_delay(library: Library | None = None, model: FloatModel | None = None)
     energies, energy_about = _energies(library, model)
     return {
         "figures": [
-            *(
-                {"name": name, "value": values[name], "unit": "ratio", "goal": goal}
-                for name, goal in GOALS.items()
-            ),
+            *(figure(name, values[name], "ratio", goal) for name, goal in GOALS.items()),
             *energies,
         ],
         "versions": tool_versions(),
         "parameters": {
-            "library": library.name,
-            "fo4_ps": library.fo4_ps,
-            "features": load.features,
-            "hidden": load.hidden,
+            **subject_about(library, model),
             **measured,
             **energy_about,
         },

@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from mubinn.cli.common import FLOAT_MODEL, bundled
+from mubinn.cli.bench_parts import figure, subject, subject_about
 from mubinn.cli.recordings import open_eeg, prepared, spread
 from mubinn.golden.float_model import FloatModel
-from mubinn.golden.model_file import load_float
 from mubinn.reports.energy import COLUMNS, EnergyRow, energy_files, energy_rows
 from mubinn.synth.cell_units import Config
 from mubinn.synth.energy import EnergyLibrary
@@ -27,7 +26,7 @@ from mubinn.synth.energy_cell import (
     merged_operation,
 )
 from mubinn.synth.flow import tool_versions
-from mubinn.synth.liberty import Library, builtin_library
+from mubinn.synth.liberty import Library
 
 FULL: Config = (None, None)
 CONFIGS: tuple[Config, ...] = ((1, 1), (2, 2), (3, 3), (4, 4), (5, 5))
@@ -75,10 +74,7 @@ class Energies:
                 name = "_".join(map(str, config))
                 values[f"energy_fp_over_{name}"] = full.total_fj / found.total_fj
                 values[f"logic_energy_fp_over_{name}"] = full.logic.total / found.logic.total
-        return [
-            {"name": name, "value": value, "unit": "ratio", "goal": GOALS.get(name, "")}
-            for name, value in values.items()
-        ]
+        return [figure(name, v, "ratio", GOALS.get(name, "")) for name, v in values.items()]
 
     def rows(self) -> list[EnergyRow]:
         """Return the table."""
@@ -130,8 +126,7 @@ def bench_energy(
         By default the bundled one.
     configs : sequence of (A, W)
     """
-    library = library or builtin_library()
-    model = model or load_float(bundled(FLOAT_MODEL))
+    library, model = subject(library, model)
     found = Energies.measure(library, model, configs)
     rows = found.rows()
     return {
@@ -139,9 +134,7 @@ def bench_energy(
         "tables": {"energy of an inference": {"columns": COLUMNS, "rows": energy_rows(rows)}},
         "versions": tool_versions(),
         "parameters": {
-            "library": library.name,
-            "features": model.features,
-            "hidden": found.cells,
+            **subject_about(library, model),
             "steps": found.steps,
             **found.about(),
         },

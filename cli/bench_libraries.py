@@ -9,15 +9,14 @@ delay``. Beside the units stand the smallest cells of each library, measured alo
 from collections.abc import Sequence
 from typing import Any
 
-from mubinn.cli.common import FLOAT_MODEL, bundled
+from mubinn.cli.bench_parts import figure, subject
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.float_model import FloatModel
-from mubinn.golden.model_file import load_float
 from mubinn.golden.xnor_multiplier import XnorMultiplierParams
 from mubinn.hw.popcount import Popcount
 from mubinn.synth.cell_units import CellUnit, cell_units
 from mubinn.synth.flow import SynthJob, synthesize_many, to_verilog, tool_versions
-from mubinn.synth.liberty import Library, builtin_library
+from mubinn.synth.liberty import Library
 from mubinn.synth.library_figures import gate_figures
 from mubinn.synth.merged_cell import merged_layer, merged_schedule, merged_units
 from mubinn.synth.schedule import Workload, schedule
@@ -45,7 +44,7 @@ def bench_libraries(
     """
     if not libraries:
         raise MubinnError("There is no library to compare: give its Liberty file with --liberty.")
-    model = model or load_float(bundled(FLOAT_MODEL))
+    builtin, model = subject(None, model)
     load = Workload(model.features, model.layers[0].hidden)
     units = {
         **cell_units((None, None), None),
@@ -53,15 +52,9 @@ def bench_libraries(
         "popcount": CellUnit.of(Popcount, XnorMultiplierParams(load.features + load.hidden)),
     }
     jobs = {name: SynthJob(to_verilog(u.make(), u.kind), u.kind) for name, u in units.items()}
-    builtin = builtin_library()
     fo4 = {lib.name: _delays(jobs, lib, load) for lib in (builtin, *libraries)}
     figures = [
-        {
-            "name": f"{name}_{library.name}",
-            "value": fo4[library.name][name] / usual,
-            "unit": "ratio",
-            "goal": GOAL,
-        }
+        figure(f"{name}_{library.name}", fo4[library.name][name] / usual, "ratio", GOAL)
         for name, usual in fo4[builtin.name].items()
         for library in libraries
     ]

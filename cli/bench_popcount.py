@@ -6,6 +6,7 @@ recipes of Yosys and ABC with one library, and of each the fastest result counts
 
 from typing import Any
 
+from mubinn.cli.bench_parts import figure
 from mubinn.golden.xnor_multiplier import XnorMultiplierParams
 from mubinn.hw.popcount import Popcount
 from mubinn.synth.flow import SynthJob, synthesize, to_verilog, tool_versions
@@ -60,10 +61,10 @@ def bench_popcount(lanes: int = LANES, library: Library | None = None) -> dict[s
     speedup, area = plain.delay_ps / ours.delay_ps, ours.area_um2 / plain.area_um2
     return {
         "figures": [
-            _figure(f"depth_{lanes}", ours.depth, "gates", "<= 25"),
-            _figure(f"speedup_{lanes}", speedup, "ratio", ">= 1.4"),
-            _figure(f"area_ratio_{lanes}", area, "ratio", "<= 1"),
-            _figure(f"luts_{lanes}", luts["ours"], "LUTs", "<= 178"),
+            figure(f"depth_{lanes}", ours.depth, "gates", "<= 25"),
+            figure(f"speedup_{lanes}", speedup, "ratio", ">= 1.4"),
+            figure(f"area_ratio_{lanes}", area, "ratio", "<= 1"),
+            figure(f"luts_{lanes}", luts["ours"], "LUTs", "<= 178"),
         ],
         "versions": tool_versions(),
         "parameters": {
@@ -92,7 +93,3 @@ def _about(name: str, result: SynthResult) -> dict[str, Any]:
         f"{name}_area_um2": result.area_um2,
         f"{name}_recipe": result.recipes["mapped"],
     }
-
-
-def _figure(name: str, value: float, unit: str, goal: str) -> dict[str, Any]:
-    return {"name": name, "value": value, "unit": unit, "goal": goal}

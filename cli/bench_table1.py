@@ -4,10 +4,9 @@ import tempfile
 from time import perf_counter
 from typing import Any
 
-from mubinn.cli.common import FLOAT_MODEL, bundled
-from mubinn.golden.model_file import load_float
+from mubinn.cli.bench_parts import figure, subject, subject_about
 from mubinn.synth.flow import tool_versions
-from mubinn.synth.liberty import Library, builtin_library
+from mubinn.synth.liberty import Library
 from mubinn.synth.paper import DELAY_S
 from mubinn.synth.table1 import measure
 
@@ -25,8 +24,7 @@ def bench_table1(library: Library | None = None) -> dict[str, Any]:
     library : Library, optional
         By default the built-in one.
     """
-    library = library or builtin_library()
-    model = load_float(bundled(FLOAT_MODEL))
+    library, model = subject(library, None)
     with tempfile.TemporaryDirectory(prefix="mubinn-bench-") as empty:
         start = perf_counter()
         table = measure(library, model, workers=WORKERS, cache_path=empty)
@@ -34,14 +32,12 @@ def bench_table1(library: Library | None = None) -> dict[str, Any]:
     goal = f"the paper: {DELAY_S[None, None] / DELAY_S[3, 3]:.1f}"
     return {
         "figures": [
-            {"name": "fp_over_3_3", "value": table.fp_over_3_3, "unit": "ratio", "goal": goal},
-            {"name": "seconds", "value": seconds, "unit": "s", "goal": GOAL},
+            figure("fp_over_3_3", table.fp_over_3_3, "ratio", goal),
+            figure("seconds", seconds, "s", GOAL),
         ],
         "versions": tool_versions(),
         "parameters": {
-            "library": library.name,
-            "features": table.features,
-            "hidden": table.hidden,
+            **subject_about(library, model),
             "steps": table.steps,
             "units": len(table.units),
             "workers": WORKERS,

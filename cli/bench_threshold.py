@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from mubinn.cli.bench_parts import figure
 from mubinn.cli.common import QUANTIZED_MODEL, bundled
 from mubinn.cli.quantize import held_out
 from mubinn.cli.recordings import SYNTHETIC, open_eeg, prepared
@@ -50,11 +51,11 @@ def bench_threshold(
 
     return {
         "figures": [
-            _figure("area_ratio", ratio("area_um2"), "ratio", ">= 3"),
-            _figure("delay_ratio", ratio("delay_ps"), "ratio", ">= 2"),
-            _figure("latency_ratio", ratio("latency_ps"), "ratio", ""),
-            _figure("lut_ratio", ratio("luts"), "ratio", ""),
-            _figure(
+            figure("area_ratio", ratio("area_um2"), "ratio", ">= 3"),
+            figure("delay_ratio", ratio("delay_ps"), "ratio", ">= 2"),
+            figure("latency_ratio", ratio("latency_ps"), "ratio", ""),
+            figure("lut_ratio", ratio("luts"), "ratio", ""),
+            figure(
                 "accuracy_difference",
                 100 * (accuracy["threshold"] - accuracy["figure3"]),
                 "points",
@@ -73,10 +74,6 @@ def bench_threshold(
             **about,
         },
     }
-
-
-def _figure(name: str, value: float, unit: str, goal: str) -> dict[str, Any]:
-    return {"name": name, "value": value, "unit": unit, "goal": goal}
 
 
 def _tail(model: QuantizedModel, datapath: Datapath, library: Library) -> dict[str, float]:
