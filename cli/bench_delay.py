@@ -13,12 +13,12 @@ equal area
     recipes, pipelined by the same tool at their own best clock (`mubinn.synth.equal_area`), and
     counted with their registers, without memories and control.
     Binary32: a multiplier and an adder that start an operation each cycle, accumulators interleaved
-    over rows, biases loaded into them; the tables of sigmoid and tanh beside them, whose slopes
-    and bases pass through both; ``4 (I + H) + 3 + 5`` cycles a cell. Integers: a
-    multiply-accumulate; activations beside it with several cycles for each result;
-    ``4 (I + H) + 3``. Binarized: the sum of a row, of products of bits, and a gate's search start
-    each cycle; 4 cycles a cell; tables and search of Eq. (5) and (6) beside them within these 4,
-    and so the sum over the activations of a step.
+    over rows, biases loaded into them; the table of tanh beside them, whose slopes and bases pass
+    through both, ``sigmoid(z) = 1/2 + tanh(z / 2) / 2`` too; ``4 (I + H) + 3 + 11`` cycles a cell.
+    Integers: a multiply-accumulate; one table for both activations beside it, whose shifts halve,
+    and one rounding; ``4 (I + H) + 3 + 5``. Binarized: the sum of a row, of products of bits, and a
+    gate's search start each cycle; 4 cycles a cell; tables and search of Eq. (5) and (6) beside
+    them within these 4, and so the sum over the activations of a step.
 energy
     That of an inference, with the memories and of the logic alone, as `mubinn bench energy` has it;
     left out where the library says nothing of energy.
@@ -29,7 +29,6 @@ from typing import Any
 
 from mubinn.cli import bench_energy
 from mubinn.cli.bench_parts import figure, subject, subject_about
-from mubinn.golden.activation import Kind
 from mubinn.golden.float_activation import FloatActivationParams
 from mubinn.golden.float_model import FloatModel
 from mubinn.hw.float_activation import FloatSegment
@@ -37,7 +36,7 @@ from mubinn.synth.cell_timing import LibraryTiming
 from mubinn.synth.cell_units import CellUnit, cell_units
 from mubinn.synth.energy_cells import LibraryEnergy
 from mubinn.synth.equal_area import STAGES, Datapath, best_datapath
-from mubinn.synth.fixed_cell import fixed_schedule, fixed_units
+from mubinn.synth.fixed_cell import fixed_schedule, fixed_units, shared_units
 from mubinn.synth.flow import SynthJob, map_netlists, synthesize, to_verilog, tool_versions
 from mubinn.synth.liberty import Library
 from mubinn.synth.merged_cell import (
@@ -59,6 +58,9 @@ STATE_PRODUCTS = 3
 
 ACTIVATIONS = 5
 """Of the gates and of c: a product and a sum each, on the same units."""
+
+HALVINGS = 6
+"""Products that make the three sigmoids of binary32 of tanh: one before and one after it."""
 
 PIPELINED = 2
 """Netlists of a unit that are pipelined; each takes longer than to map."""
@@ -133,28 +135,23 @@ def _job(unit: CellUnit) -> SynthJob:
 def _binary32(library: Library, load: Workload) -> tuple[float, Datapath]:
     """Return the serial delay of a cell and its pipelined datapath."""
     fast = cell_units((None, None), None)
-    kinds: tuple[Kind, ...] = ("sigmoid", "tanh")
-    tables: dict[str, CellUnit] = {
-        kind: CellUnit.of(FloatSegment, FloatActivationParams(kind)) for kind in kinds
-    }
-    units = _Units(library, fast, {**fast, **tables})
+    table = CellUnit.of(FloatSegment, FloatActivationParams("tanh"))
+    units = _Units(library, fast, {**fast, "table": table})
     ways = {name: units.ways(name) for name in ("float_mult", "float_add")}
-    cycles = GATES * (load.features + load.hidden) + STATE_PRODUCTS + ACTIVATIONS
-    beside = sum(units.smallest(kind)[0] for kind in kinds)
+    products = GATES * (load.features + load.hidden) + STATE_PRODUCTS + ACTIVATIONS
+    cycles, (beside, _) = products + HALVINGS, units.smallest("table")
     serial = schedule((None, None), load).cell_delay(units.delays)
     return serial, best_datapath(ways, cycles, beside_um2=beside)
 
 
 def _integers(library: Library, load: Workload, bits: int) -> tuple[float, Datapath]:
     """Return the serial delay of a cell and its pipelined datapath."""
-    made = fixed_units(bits, load)
-    units = _Units(library, made, made)
-    cycles = GATES * (load.features + load.hidden) + STATE_PRODUCTS
-    # Equal units are one, which several results share.
-    beside = {made[name].key: units.smallest(name)[0] for name in made if name != "mac"}
+    units = _Units(library, fixed_units(bits, load), shared_units(bits, load))
+    cycles = GATES * (load.features + load.hidden) + STATE_PRODUCTS + ACTIVATIONS
+    beside = sum(units.smallest(name)[0] for name in units.small if name != "mac")
     serial = fixed_schedule(load).cell_delay(units.delays)
     ways = {"mac": units.ways("mac")}
-    return serial, best_datapath(ways, cycles, beside_um2=sum(beside.values()))
+    return serial, best_datapath(ways, cycles, beside_um2=beside)
 
 
 def _merged(

@@ -5,6 +5,10 @@ every other word has `bits` bits, and the activations are the piecewise-linear t
 Sums are exact; each is rounded to z, to c or to h where it is complete.
 
 Formats: z spans [-8, 8), all other words [-2, 2); c is clipped to [-1, 1] in training.
+
+For the least delay every unit of the schedule is its own. For the least area they are shared: one
+rounding of the accumulator, to the fraction of c in the range of z, and one table for sigmoid and
+tanh, interpolated on the multiply-accumulate.
 """
 
 from mubinn.golden.activation import ActivationParams, Kind
@@ -12,6 +16,7 @@ from mubinn.golden.fixed_mac import FixedMacParams
 from mubinn.golden.requantize import RequantizeParams
 from mubinn.hw.activation import Activation
 from mubinn.hw.fixed_mac import FixedMac
+from mubinn.hw.fixed_segment import FixedSegment
 from mubinn.hw.requantize import Requantize
 from mubinn.synth.cell_units import CellUnit
 from mubinn.synth.schedule import ACTIVATE, MULTIPLY, STATE, Schedule, Step, Workload
@@ -24,27 +29,45 @@ TABLE_BITS = 7
 """2**TABLE_BITS segments of an activation, which 16 bits interpolate."""
 
 
-def fixed_units(bits: int, load: Workload) -> dict[str, CellUnit]:
-    """Return the units of the cell of `bits`-bit integers by their role."""
-    words, z = bits - 2, bits - 4
-    # Room for the products of x and h, and the bias.
-    mac = FixedMacParams(bits, words, guard=(load.features + load.hidden).bit_length())
+def _mac(bits: int, load: Workload) -> FixedMacParams:
+    """Return the multiply-accumulate, with room for the products of x and h, and the bias."""
+    return FixedMacParams(bits, bits - 2, guard=(load.features + load.hidden).bit_length())
 
-    def rounded(fraction: int) -> CellUnit:
-        params = RequantizeParams(mac.sum_width, mac.sum_fraction, bits, fraction)
-        return CellUnit.of(Requantize, params)
+
+def _rounded(mac: FixedMacParams, bits: int, fraction: int) -> CellUnit:
+    params = RequantizeParams(mac.sum_width, mac.sum_fraction, bits, fraction)
+    return CellUnit.of(Requantize, params)
+
+
+def fixed_units(bits: int, load: Workload) -> dict[str, CellUnit]:
+    """Return the units of the cell of `bits`-bit integers by their role, for the least delay."""
+    words, z = bits - 2, bits - 4
+    mac = _mac(bits, load)
 
     def table(kind: Kind, fraction: int) -> CellUnit:
         return CellUnit.of(Activation, ActivationParams(kind, bits, fraction, words, TABLE_BITS))
 
     return {
         "mac": CellUnit.of(FixedMac, mac),
-        "round_z": rounded(z),
+        "round_z": _rounded(mac, bits, z),
         "sigmoid": table("sigmoid", z),
         "tanh_g": table("tanh", z),
-        "round_c": rounded(words),
+        "round_c": _rounded(mac, bits, words),
         "tanh_c": table("tanh", words),
-        "round_h": rounded(words),
+        "round_h": _rounded(mac, bits, words),
+    }
+
+
+def shared_units(bits: int, load: Workload) -> dict[str, CellUnit]:
+    """Return the units of the cell of `bits`-bit integers by their role, for the least area."""
+    words, wide = bits - 2, bits + 2
+    mac = _mac(bits, load)
+    table = ActivationParams("tanh", wide, words, words, TABLE_BITS)
+    return {
+        "mac": CellUnit.of(FixedMac, mac),
+        "round": _rounded(mac, wide, words),
+        "clip": CellUnit.of(Requantize, RequantizeParams(wide, words, bits, words)),
+        "segment": CellUnit.of(FixedSegment, table),
     }
 
 
