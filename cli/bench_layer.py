@@ -11,7 +11,7 @@ from mubinn.cli.common import FLOAT_MODEL, bundled
 from mubinn.cli.recordings import open_eeg
 from mubinn.cli.simulate import input_codes
 from mubinn.golden.float_model import FloatModel
-from mubinn.golden.layer_plan import GATE_ROWS, LayerPlan
+from mubinn.golden.layer_plan import LayerPlan
 from mubinn.golden.levels import Levels
 from mubinn.golden.model_file import load_float
 from mubinn.golden.quantize import quantize
@@ -58,7 +58,8 @@ def bench_layer(
         plan = LayerPlan(made.lstm_layers[0], made.dense, readout=made.readout)
         codes = input_codes(made, eeg.x, 2, steps)[0]
         result = check_layer(made, codes, classify=True, simulator=simulator)
-        rows = GATE_ROWS * plan.layer.hidden + (made.classes if made.readout == "mean" else 0)
+        classes = made.classes if made.readout == "mean" else 0
+        rows = plan.layer.cell_rows * plan.layer.hidden + classes
         goal = 1.05 * rows * plan.planes + 64
         cycles = int(result.outputs["cycles_per_step"])
         figures.append(_figure(f"cycles_per_step_{a}_{w}", cycles, "cycles", f"<= {goal:.0f}"))

@@ -61,6 +61,7 @@ def describe(model: FloatModel | QuantizedModel) -> dict[str, Any]:
 
 
 def _layer(layer: FloatLayer | QuantizedLayer) -> dict[str, Any]:
+    from mubinn.golden.cho_model import QuantizedChoGru
     from mubinn.golden.float_model import FloatGru, FloatLstm
     from mubinn.golden.lstm_model import QuantizedLstm
 
@@ -71,8 +72,12 @@ def _layer(layer: FloatLayer | QuantizedLayer) -> dict[str, Any]:
         return {"cell": "gru", **sizes, "reset": layer.reset}
     stored = {name: getattr(layer, name) for name in ("wx", "wh", "b")}
     scales = {name: len(part.scales) for name, part in stored.items()}
+    cell = {"cell": "lstm"}
+    if not isinstance(layer, QuantizedLstm):
+        reset = "before" if isinstance(layer, QuantizedChoGru) else "after"
+        cell = {"cell": "gru", "reset": reset}
     return {
-        "cell": "lstm" if isinstance(layer, QuantizedLstm) else "gru",
+        **cell,
         **sizes,
         "levels": asdict(layer.levels),
         "datapath": layer.datapath,
@@ -85,8 +90,8 @@ def _line(layer: dict[str, Any]) -> str:
     kind = "GRU of " if layer["cell"] == "gru" else ""
     text = f"{kind}{layer['features']} inputs, {layer['hidden']} cells"
     if "reset" in layer:
-        return f"{text}, reset {layer['reset']} the product"
+        text = f"{text}, reset {layer['reset']} the product"
     if "levels" not in layer:
-        return f"{text}, c clipped at {layer['c_clip']}" if layer["c_clip"] else text
+        return f"{text}, c clipped at {layer['c_clip']}" if layer.get("c_clip") else text
     levels = ", ".join(f"{name} {count}" for name, count in layer["levels"].items())
     return f"{text}, levels {levels}, datapath {layer['datapath']}"

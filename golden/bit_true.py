@@ -3,21 +3,20 @@
 import numpy as np
 import numpy.typing as npt
 
+from mubinn.golden.cells import cell_step
 from mubinn.golden.fixed import Ints
-from mubinn.golden.gru_cell import gru_cell
-from mubinn.golden.gru_model import QuantizedGru
-from mubinn.golden.lstm_cell import Trace, dots, logits, lstm_cell
+from mubinn.golden.lstm_cell import Trace, dots, logits
 from mubinn.golden.lstm_model import QuantizedLayer, QuantizedModel
 
 
 def run_layer(layer: QuantizedLayer, x: npt.ArrayLike) -> Trace:
-    """Return the intermediates of `lstm_cell` or `gru_cell` over whole sequences.
+    """Return the intermediates of `cell_step` over whole sequences.
 
     The state before the first step is the code of 0.
 
     Parameters
     ----------
-    layer : QuantizedLstm or QuantizedGru
+    layer : QuantizedLstm, QuantizedGru or QuantizedChoGru
     x : int64 [..., T, I]
         Input codes.
 
@@ -32,12 +31,8 @@ def run_layer(layer: QuantizedLayer, x: npt.ArrayLike) -> Trace:
     c = np.broadcast_to(layer.c.zero_code(layer.hidden), shape)
     steps = []
     for now in codes:
-        if isinstance(layer, QuantizedGru):
-            steps.append(gru_cell(layer, now, h))
-        else:
-            steps.append(lstm_cell(layer, now, h, c))
-            c = steps[-1]["c"]
-        h = steps[-1]["h"]
+        steps.append(cell_step(layer, now, h, c))
+        h, c = steps[-1]["h"], steps[-1].get("c", c)
     return {name: np.stack([step[name] for step in steps]) for name in steps[0]}
 
 

@@ -25,9 +25,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.activation import ActivationParams, exact
+from mubinn.golden.cho_model import QuantizedChoGru
 from mubinn.golden.fixed import Floats
 from mubinn.golden.float_model import GATES, FloatGru, FloatLayer, FloatLstm, FloatModel
-from mubinn.golden.gru_model import QuantizedGru
+from mubinn.golden.gru_model import GruLayer
 from mubinn.golden.lstm_model import QuantizedLayer, QuantizedLstm, QuantizedModel
 from mubinn.golden.reference import FloatQuantizer, LayerQuantizers
 from mubinn.golden.scales import Quantizer
@@ -64,6 +65,7 @@ def dequantize(model: QuantizedModel) -> tuple[FloatModel, list[LayerQuantizers]
                 x=_float(layer.x) if index == 0 else FloatQuantizer(),
                 h=_float(layer.h),
                 c=_float(layer.c),
+                s=_float(layer.s) if isinstance(layer, QuantizedChoGru) else FloatQuantizer(),
                 gates={name: _float(quantizer) for name, quantizer in layer.gates.items()},
             )
         )
@@ -76,11 +78,14 @@ def dequantize(model: QuantizedModel) -> tuple[FloatModel, list[LayerQuantizers]
 
 def _float_layer(layer: QuantizedLayer) -> FloatLayer:
     wx, wh = layer.wx.float_values, layer.wh.float_values
-    x_offset = np.broadcast_to(layer.x.float_offset, layer.features)
-    h_offset = np.broadcast_to(layer.h.float_offset, layer.hidden)
-    bias = layer.b.float_values - wx @ x_offset - wh @ h_offset
+    bias = layer.b.float_values - wx @ np.broadcast_to(layer.x.float_offset, layer.features)
+    for phase, state in enumerate(layer.states):
+        rows = layer.phase_rows(phase)
+        bias[rows] -= wh[rows] @ np.broadcast_to(state.float_offset, layer.hidden)
     if isinstance(layer, QuantizedLstm):
         return FloatLstm(wx, wh, bias)
+    if isinstance(layer, QuantizedChoGru):
+        return FloatGru(wx, wh, bias, np.zeros(layer.hidden), "before")
     gates, over_h, over_x = np.split(np.arange(len(bias)), (2 * layer.hidden, 3 * layer.hidden))
     x_rows, h_rows = np.concatenate([gates, over_x]), np.concatenate([gates, over_h])
     return FloatGru(wx[x_rows], wh[h_rows], bias[x_rows], bias[over_h])
@@ -143,11 +148,12 @@ def step_bounds(layer: QuantizedLstm) -> StepBounds:
     return StepBounds(y, tanh_c, float(np.ldexp(o.peak, -o.fraction)) * tanh_c)
 
 
-def gru_bounds(layer: QuantizedGru) -> Mapping[str, float]:
+def gru_bounds(layer: GruLayer) -> Mapping[str, float]:
     """Return bounds on abs(bit-true - reference) of y of z, r and n, in one step from equal codes.
 
-    That of n holds where the codes of r are equal; n_raw is then equal, and so are h_raw and h
-    where all codes are: products of dyadic numbers below 2**52.
+    That of n holds where the codes of r are equal, of all cells where r resets before the product;
+    n_raw is then equal, and so are h_raw and h where all codes are: products of dyadic numbers
+    below 2**52.
     """
     sigmoid, tanh = (layer.formats.activation(name) for name in "fg")
     gate = activation_bound(sigmoid, layer.z_fraction)

@@ -9,9 +9,8 @@ from mubinn.golden.activation import activation
 from mubinn.golden.cell_params import CellParams, encoder_params
 from mubinn.golden.code_table import code_table
 from mubinn.golden.fixed import Ints, signed_width, unsigned_width
-from mubinn.golden.gru_model import QuantizedGru
-from mubinn.golden.lstm_cell import LstmCellParams, Trace, gate_sums
-from mubinn.golden.lstm_model import QuantizedLayer
+from mubinn.golden.gru_model import GruLayer, QuantizedGru
+from mubinn.golden.lstm_cell import Trace, gate_sums
 from mubinn.golden.mac import MacParams, mac
 from mubinn.golden.mlb_encoder import MlbEncoderParams
 from mubinn.golden.pointwise import PointwiseParams, pointwise
@@ -80,9 +79,9 @@ class GruCellParams(CellParams):
         return encoder_params((layer.h,), layer.h_raw_fraction, self.pointwise.sum_width)
 
 
-def cell_params(layer: QuantizedLayer) -> LstmCellParams | GruCellParams:
-    """Return the parameters of the units of a layer's cell."""
-    return GruCellParams(layer) if isinstance(layer, QuantizedGru) else LstmCellParams(layer)
+def inverted(layer: GruLayer, code: Ints) -> Ints:
+    """Return the codes of 1 - z, whose level bits are those of z inverted."""
+    return code ^ ((1 << layer.gates["z"].levels) - 1)
 
 
 def gru_cell(layer: QuantizedGru, x: npt.ArrayLike, h: npt.ArrayLike) -> Trace:
@@ -169,10 +168,7 @@ def gru_figure3_tail(layer: QuantizedGru, z: Ints, h: Ints) -> Trace:
     t["z_q"] = np.concatenate(z_q, axis=-1)
     t["y"] = np.concatenate(ys, axis=-1)
     t["gate"] = np.concatenate(gates, axis=-1)
-    # 1 - z has the level bits of z inverted.
-    rest = gates[0] ^ ((1 << quantizers["z"].levels) - 1)
-    t["h_raw"] = pointwise(
-        params.pointwise, rest, h, gates[0], gates[2], layer.gamma_zh, layer.gamma_zn
-    )
+    rest, gammas = inverted(layer, gates[0]), (layer.gamma_zh, layer.gamma_zn)
+    t["h_raw"] = pointwise(params.pointwise, rest, h, gates[0], gates[2], *gammas)
     t["h"] = layer.h.encode(t["h_raw"], layer.h_raw_fraction)
     return t

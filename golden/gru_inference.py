@@ -8,10 +8,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mubinn.golden.cho_cell import cho_reset, cho_state
+from mubinn.golden.cho_model import QuantizedChoGru
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.fixed import Floats, Ints
 from mubinn.golden.gru_cell import gru_tail
-from mubinn.golden.gru_model import QuantizedGru
+from mubinn.golden.gru_model import GruLayer, QuantizedGru
 from mubinn.golden.inference_input import Array
 from mubinn.golden.lstm_model import QuantizedModel
 
@@ -52,7 +54,7 @@ def gru_scores(
 
 def _scores(model: QuantizedModel, codes: Ints) -> Ints:
     for layer in model.layers:
-        assert isinstance(layer, QuantizedGru)
+        assert isinstance(layer, GruLayer)
         codes = _run(layer, codes)
     dense, h = model.dense, model.layers[-1].h
     read = codes if model.readout == "mean" else codes[:, -1:]
@@ -61,18 +63,41 @@ def _scores(model: QuantizedModel, codes: Ints) -> Ints:
     return np.asarray(total @ dense.w.values.T + read.shape[1] * dense.b.values)
 
 
-def _run(layer: QuantizedGru, codes: Ints) -> Ints:
+def _run(layer: GruLayer, codes: Ints) -> Ints:
     """Return the codes of h, int64 [N, T, H], of input codes [N, T, I]."""
-    shift_x = layer.z_fraction - layer.x.fraction - layer.wx.fraction
-    shift_h = layer.z_fraction - layer.h.fraction - layer.wh.fraction
-    wx: Floats = np.ldexp(layer.wx.values.T.astype(np.float64), shift_x)
-    wh: Floats = np.ldexp(layer.wh.values.T.astype(np.float64), shift_h)
+    shift = layer.z_fraction - layer.x.fraction - layer.wx.fraction
+    wx: Floats = np.ldexp(layer.wx.values.T.astype(np.float64), shift)
+    step = _step(layer)
     h = np.broadcast_to(layer.h.zero_code(layer.hidden), (len(codes), layer.hidden))
     steps = np.empty((*codes.shape[:2], layer.hidden), np.int64)
     for t in range(codes.shape[1]):
         over_x = layer.x.decode_signs(codes[:, t]).astype(np.float64) @ wx
-        over_h = layer.h.decode_signs(h).astype(np.float64) @ wh
-        z = (over_x + over_h).astype(np.int64) + layer.b.values
-        h = gru_tail(layer, z, h)["h"]
+        h = step(over_x.astype(np.int64) + layer.b.values, h)
         steps[:, t] = h
     return steps
+
+
+def _step(layer: GruLayer) -> Callable[[Ints, Ints], Ints]:
+    """Return what gives the new codes [N, H] for x's and the bias's part of the sums, and h."""
+    sums = [_state_sums(layer, phase) for phase in range(len(layer.phases))]
+    if isinstance(layer, QuantizedChoGru):
+        cho, update = layer, 2 * layer.hidden
+
+        def two_phases(z: Ints, h: Ints) -> Ints:
+            t = cho_reset(cho, z[:, :update] + sums[0](h), h)
+            candidate = z[:, update:] + sums[1](t["s"])
+            return cho_state(cho, candidate, t["gate"][:, : cho.hidden], h)["h"]
+
+        return two_phases
+    assert isinstance(layer, QuantizedGru)
+    after = layer
+    return lambda z, h: gru_tail(after, z + sums[0](h), h)["h"]
+
+
+def _state_sums(layer: GruLayer, phase: int) -> Callable[[Ints], Ints]:
+    """Return what gives the sums of a phase's rows over the codes [N, H] of the phase's state."""
+    state = layer.states[phase]
+    shift = layer.z_fraction - state.fraction - layer.wh.fraction
+    rows = layer.wh.values[layer.phase_rows(phase)]
+    w: Floats = np.ldexp(rows.T.astype(np.float64), shift)
+    return lambda codes: (state.decode_signs(codes).astype(np.float64) @ w).astype(np.int64)

@@ -1,13 +1,15 @@
 """The quantized GRU layer: what the memories hold, and every format that follows from it.
 
-It resets after the product, ``n = tanh(W_n x + b_n + r (U_n h + b_hn))``, so that h meets its
-weights as level bits just as in an LSTM; a reset before the product would multiply r h, which is
-no level bits until it is encoded, and would need r of all cells before any n. Update
-gate, reset gate and the two sums of the candidate are four rows of a cell, as f, i, g and o are,
-and pass through the same XNOR multipliers: a row that leaves x or h out has scales 0 for it.
+Two forms (effective-quantization, Eq. 10-13), which differ in what the reset gate meets:
 
-``r (U_n h + b_hn)`` is the MAC of Eq. (6), and ``h' = (1 - z) h + z n`` (effective-quantization,
-Eq. 13) the pointwise XNOR multiplier of Eq. (5): the level bits of 1 - z are those of z inverted.
+- after the product, ``n = tanh(W_n x + b_n + r (U_n h + b_hn))``, here. h meets its weights as
+  level bits just as in an LSTM. Update gate, reset gate and the two sums of the candidate are four
+  rows of a cell, as f, i, g and o are, and pass through the same XNOR multipliers: a row that
+  leaves x or h out has scales 0 for it. ``r (U_n h + b_hn)`` is the MAC of Eq. (6).
+- before the product, `mubinn.golden.cho_model`.
+
+In both ``h' = (1 - z) h + z n`` (Eq. 13) is the pointwise XNOR multiplier of Eq. (5): the level
+bits of 1 - z are those of z inverted.
 """
 
 from collections.abc import Mapping
@@ -31,9 +33,62 @@ GRU_ROWS = ("z", "r", "nh", "nx")
 """Rows of a cell in order: update, reset, the candidate's sums over h and over x."""
 
 
+class GruLayer(RecurrentLayer):
+    """What both forms share: the state, its levels, and the quantizer of 1 - z.
+
+    Attributes
+    ----------
+    datapath : "figure3" or "threshold"
+    """
+
+    datapath: Datapath
+
+    @property
+    def n_raw_fraction(self) -> int:
+        """Fraction bits of the input of tanh."""
+        raise NotImplementedError
+
+    def check_gru(self) -> None:
+        """Raise `MubinnError` where parts do not fit, or an intermediate may be too large."""
+        check_datapath(self.datapath)
+        self.check_parts(GRU_GATES)
+        if self.x.offset.shape not in ((), (self.features,)) or any(
+            state.offset.ndim for state in self.states
+        ):
+            raise MubinnError("the offset of x or h has more numbers than a GRU can take.")
+        self.check_gates()
+        if self.x.fraction > INPUT_FRACTION:
+            raise MubinnError("the scales of x are finer than the numbers they encode.")
+
+    @property
+    def c(self) -> Quantizer:
+        """The state that a cell keeps in M_g for Eq. 13: its own h."""
+        return self.h
+
+    @property
+    def levels(self) -> Levels:
+        """Level counts of all tensors."""
+        return Levels(
+            x=self.x.levels,
+            w=self.wx.levels,
+            h=self.h.levels,
+            c=self.h.levels,
+            gate=self.gates["z"].levels,
+            b=self.b.levels,
+        )
+
+    @cached_property
+    def inverted_z(self) -> Quantizer:
+        """The quantizer of 1 - z, whose level bits are those of z inverted."""
+        z = self.gates["z"]
+        return Quantizer(z.scales, z.fraction, (1 << z.fraction) - z.offset)
+
+
 @dataclass(frozen=True, eq=False)
-class QuantizedGru(RecurrentLayer):
-    """One GRU layer in level bits and integer scales. Rows are row * H + cell, rows as `GRU_ROWS`.
+class QuantizedGru(GruLayer):
+    """A GRU layer that resets after the product, in level bits and integer scales.
+
+    Rows are row * H + cell, rows as `GRU_ROWS`.
 
     Attributes
     ----------
@@ -63,13 +118,7 @@ class QuantizedGru(RecurrentLayer):
 
     def __post_init__(self) -> None:
         """Validate that the parts fit; raise `MubinnError`."""
-        check_datapath(self.datapath)
-        self.check_parts(GRU_GATES)
-        if self.x.offset.shape not in ((), (self.features,)) or self.h.offset.ndim:
-            raise MubinnError("the offset of x or h has more numbers than a GRU can take.")
-        self.check_gates()
-        if self.x.fraction > INPUT_FRACTION:
-            raise MubinnError("the scales of x are finer than the numbers they encode.")
+        self.check_gru()
         unused = (self.wx.row_scales[self._rows("nh")], self.wh.row_scales[self._rows("nx")])
         if any(scales.any() for scales in unused):
             raise MubinnError("a sum of the candidate mixes x and h: check the model file.")
@@ -78,23 +127,6 @@ class QuantizedGru(RecurrentLayer):
     def _rows(self, name: str) -> slice:
         start = GRU_ROWS.index(name) * self.hidden
         return slice(start, start + self.hidden)
-
-    @property
-    def c(self) -> Quantizer:
-        """The state that a cell keeps in M_g for Eq. 13: its own h."""
-        return self.h
-
-    @property
-    def levels(self) -> Levels:
-        """Level counts of all tensors."""
-        return Levels(
-            x=self.x.levels,
-            w=self.wx.levels,
-            h=self.h.levels,
-            c=self.h.levels,
-            gate=self.gates["z"].levels,
-            b=self.b.levels,
-        )
 
     @property
     def n_raw_fraction(self) -> int:
@@ -106,12 +138,6 @@ class QuantizedGru(RecurrentLayer):
         """Largest magnitude of nx + r nh that the scales allow."""
         r = self.gates["r"]
         return self.z_bound * (r.peak + (1 << r.fraction))
-
-    @cached_property
-    def inverted_z(self) -> Quantizer:
-        """The quantizer of 1 - z, whose level bits are those of z inverted."""
-        z = self.gates["z"]
-        return Quantizer(z.scales, z.fraction, (1 << z.fraction) - z.offset)
 
     @property
     def h_raw_fraction(self) -> int:

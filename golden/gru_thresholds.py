@@ -23,6 +23,7 @@ from mubinn.golden.threshold_search import ThresholdSearchParams, encoder_nodes
 from mubinn.golden.threshold_tables import all_values
 
 if TYPE_CHECKING:
+    from mubinn.golden.cho_model import QuantizedChoGru
     from mubinn.golden.gru_model import QuantizedGru
 
 
@@ -54,9 +55,9 @@ class GruThresholds:
         """Derive all numbers from the quantizers of `layer`."""
         z, r, n = layer.gates.values()
         bound, fraction = layer.z_bound, layer.z_fraction
-        trees = tuple(_tree("sigmoid", gate, fraction, bound) for gate in (z, r))
-        n_tree = _tree("tanh", n, layer.n_raw_fraction, layer.n_raw_bound)
-        zh, zn, h = _state(layer)
+        trees = tuple(tree("sigmoid", gate, fraction, bound) for gate in (z, r))
+        n_tree = tree("tanh", n, layer.n_raw_fraction, layer.n_raw_bound)
+        zh, zn, h = state_tables(layer)
         return cls(
             ThresholdSearchParams(signed_width(bound), trees),
             ThresholdSearchParams(signed_width(layer.n_raw_bound), (n_tree,)),
@@ -66,16 +67,16 @@ class GruThresholds:
         )
 
 
-def _tree(kind: Kind, quantizer: Quantizer, fraction: int, bound: int) -> tuple[int, ...]:
-    """Thresholds of a sum: nodes of a gate's encoder, through the inverse of its activation."""
+def tree(kind: Kind, quantizer: Quantizer, fraction: int, bound: int) -> tuple[int, ...]:
+    """Return the thresholds of a sum: a gate's encoder through the inverse of its activation."""
     targets = (Fraction(node, 1 << quantizer.fraction) for node in encoder_nodes(quantizer))
     return tuple(first_reaching(kind, target, fraction, bound) for target in targets)
 
 
-def _state(
-    layer: "QuantizedGru",
+def state_tables(
+    layer: "QuantizedGru | QuantizedChoGru",
 ) -> tuple[CodeTableParams, CodeTableParams, ThresholdSearchParams]:
-    """Eq. 13 and the encoder of h."""
+    """Return the tables of Eq. 13 and the search that encodes h."""
     z, n, h = layer.gates["z"], layer.gates["n"], layer.h
     update = all_values(z)
     rest = (1 << z.fraction) - update

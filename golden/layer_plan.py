@@ -8,10 +8,10 @@ import numpy as np
 from mubinn.golden.bias_add import BiasAddParams
 from mubinn.golden.fixed import Ints, signed_width, unsigned_width
 from mubinn.golden.merged_rows import MergedRows, merged_rows
-from mubinn.golden.row_plan import GATE_ROWS, RowPlan, Word
+from mubinn.golden.row_plan import RowPlan, Word
 from mubinn.golden.scales import LevelTensor
 
-__all__ = ["GATE_ROWS", "LayerPlan", "Word"]
+__all__ = ["LayerPlan", "Word"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class LayerPlan(RowPlan):
         if not self.folded_bias:
             tensors.append(self.layer.b)
             dense += [self.dense.b] if self.dense else []
-        return any(len(t.scales) > GATE_ROWS for t in tensors) or any(
+        return any(len(t.scales) > self.layer.cell_rows for t in tensors) or any(
             len(t.scales) > 1 for t in dense
         )
 

@@ -12,8 +12,9 @@ import numpy as np
 from mubinn.golden.errors import MubinnError
 
 if TYPE_CHECKING:
+    from mubinn.golden.cho_model import QuantizedChoGru
     from mubinn.golden.formats import Formats
-    from mubinn.golden.gru_model import QuantizedGru
+    from mubinn.golden.gru_model import GruLayer, QuantizedGru
     from mubinn.golden.lstm_model import QuantizedDense, QuantizedLstm
     from mubinn.golden.recurrent_layer import RecurrentLayer
     from mubinn.golden.scales import LevelTensor, Quantizer
@@ -58,15 +59,30 @@ def check_layer(layer: "QuantizedLstm") -> None:
 
 def check_gru(layer: "QuantizedGru") -> None:
     """Raise `MubinnError` for an unknown level count, or where an intermediate may be too large."""
+    r = layer.gates["r"]
+    n_raw = _sum(layer) * 2.0**r.fraction * (1 + _peak(r))
+    _check({"n_raw": n_raw, "h_raw": _new_state(layer), "y": _gate(layer)})
+
+
+def check_cho(layer: "QuantizedChoGru") -> None:
+    """Raise `MubinnError` for an unknown level count, or where an intermediate may be too large."""
+    s_raw = _peak(layer.gates["r"]) * _peak(layer.h) + _peak(layer.s)
+    s_bound = 2.0**layer.h_raw_fraction * s_raw
+    bounds = {"z": _sum(layer), "s_raw": s_bound, "h_raw": _new_state(layer)}
+    _check({**bounds, "y": _gate(layer)})
+
+
+def _new_state(layer: "QuantizedGru | QuantizedChoGru") -> float:
+    """Bound (1 - z) h + z n and the steps of its encoder."""
     _ = layer.levels
-    gates, y_bits = layer.gates, layer.formats.y_fraction
-    h_raw = (1 + 2 * _peak(gates["z"])) * (_peak(layer.h) + _peak(gates["n"])) + _peak(layer.h)
-    bounds = {
-        "n_raw": _sum(layer) * 2.0 ** gates["r"].fraction * (1 + _peak(gates["r"])),
-        "h_raw": 2.0**layer.h_raw_fraction * h_raw,
-        "y": 2.0**y_bits * (1 + max(_peak(quantizer) for quantizer in gates.values())),
-    }
-    _check(bounds)
+    h, gates = _peak(layer.h), layer.gates
+    h_raw = (1 + 2 * _peak(gates["z"])) * (h + _peak(gates["n"])) + h
+    return 2.0**layer.h_raw_fraction * h_raw
+
+
+def _gate(layer: "GruLayer") -> float:
+    """Bound the steps of a gate's encoder."""
+    return 2.0**layer.formats.y_fraction * (1 + max(_peak(q) for q in layer.gates.values()))
 
 
 def check_dense(dense: "QuantizedDense", h: "Quantizer", hidden: int) -> None:
@@ -78,7 +94,7 @@ def check_dense(dense: "QuantizedDense", h: "Quantizer", hidden: int) -> None:
 def _sum(layer: "RecurrentLayer") -> float:
     return (
         layer.features * _product(layer.x, layer.wx, layer.z_fraction)
-        + layer.hidden * _product(layer.h, layer.wh, layer.z_fraction)
+        + layer.hidden * max(_product(h, layer.wh, layer.z_fraction) for h in layer.states)
         + float(layer.b.scales.sum(axis=1).max())
     )
 

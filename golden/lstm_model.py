@@ -18,9 +18,10 @@ from mubinn.golden.scales import LevelTensor, Quantizer
 from mubinn.golden.threshold_tables import ThresholdTables
 
 if TYPE_CHECKING:
+    from mubinn.golden.cho_model import QuantizedChoGru
     from mubinn.golden.gru_model import QuantizedGru
 
-QuantizedLayer: TypeAlias = "QuantizedLstm | QuantizedGru"
+QuantizedLayer: TypeAlias = "QuantizedLstm | QuantizedGru | QuantizedChoGru"
 Datapath = Literal["figure3", "threshold"]
 DATAPATHS: tuple[Datapath, ...] = get_args(Datapath)
 """What follows z: the units of Figure 3, or thresholds and tables over codes."""
@@ -122,9 +123,9 @@ def check_datapath(name: str) -> None:
         raise MubinnError(f"unknown datapath {name!r}: give {' or '.join(DATAPATHS)}.")
 
 
-def with_offset(quantizer: Quantizer) -> Ints:
+def with_offset(quantizer: Quantizer, always: bool = False) -> Ints:
     """Return the scales, preceded by the one offset of the tensor where it is not zero."""
-    if not quantizer.has_offset:
+    if not (quantizer.has_offset or always):
         return quantizer.scales
     return np.concatenate([quantizer.offset.reshape(1), quantizer.scales])
 
@@ -161,7 +162,7 @@ class QuantizedModel:
 
     Attributes
     ----------
-    layers : tuple of QuantizedLstm, or of QuantizedGru
+    layers : tuple of QuantizedLstm, of QuantizedGru or of QuantizedChoGru
         The x quantizer of layer k + 1 is the h quantizer of layer k.
     dense : QuantizedDense
     readout : "last" or "mean"

@@ -8,7 +8,8 @@ of the paper's Figure 3 that hold them, for layer 0, 1, ...:
 ``0.M_w.wx``, ``0.M_w.wh``             weight level bits
 ``0.M_B.b``                            level bits of the folded bias
 ``0.M_s.wx``, ``.wh``, ``.b``          scales of weights and bias, int64 [groups, levels]
-``0.M_g.f.scales``, ``.offset``, ...   quantizers of f, i, g, o, c and h; of a GRU z, r, n and h
+``0.M_g.f.scales``, ``.offset``, ...   quantizers of f, i, g, o, c and h; of a GRU z, r, n and h,
+                                       and s = r h where it resets before the product
 ``dense.M_w.w``, ``dense.M_B.b``       classifier level bits, and ``dense.M_s.w``, ``dense.M_s.b``
 =====================================  =========================================================
 
@@ -26,6 +27,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mubinn.golden.cho_model import QuantizedChoGru
 from mubinn.golden.container import Container, Tensors, read_container, write_container
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.fixed import Bits, Floats
@@ -149,6 +151,9 @@ def quantized_content(model: QuantizedModel) -> Container:
     layers = []
     for index, layer in enumerate(model.layers):
         own = {"c": layer.c} if isinstance(layer, QuantizedLstm) else {}
+        form = {}
+        if isinstance(layer, QuantizedChoGru):
+            own, form = {"s": layer.s}, {"reset": "before"}
         quantizers = {**layer.gates, **own, "h": layer.h}
         names = {f"{index}.M_g.{name}": q for name, q in quantizers.items()}
         fractions = {name: q.fraction for name, q in quantizers.items()}
@@ -163,6 +168,7 @@ def quantized_content(model: QuantizedModel) -> Container:
         layers.append(
             {
                 "cell": model.cell,
+                **form,
                 "datapath": layer.datapath,
                 "formats": asdict(layer.formats),
                 "fractions": fractions,
@@ -212,7 +218,7 @@ def _to_layer(reader: Reader, prefix: str, below: Quantizer | None) -> Quantized
 
     fractions = reader.part("fractions")
     x = below or quantizer("M_x", "x")
-    # Files without the fields cell and datapath are older than the choices.
+    # Files without the fields cell, reset and datapath are older than the choices.
     cell = reader.choice("cell", CELLS)
     gates = {name: quantizer("M_g", name) for name in (GATES if cell == "lstm" else GRU_GATES)}
     h = quantizer("M_g", "h")
@@ -221,6 +227,9 @@ def _to_layer(reader: Reader, prefix: str, below: Quantizer | None) -> Quantized
     formats = reader.part("formats")
     sizes = {name: formats.integer(name, 0, 64) for name in names}
     datapath: Any = reader.text("datapath", "figure3")
+    if cell == "gru" and reader.choice("reset", RESETS) == "before":
+        s = quantizer("M_g", "s")
+        return QuantizedChoGru(x, h, s, gates, wx, wh, b, Formats(**sizes), datapath)
     if cell == "gru":
         return QuantizedGru(x, h, gates, wx, wh, b, Formats(**sizes), datapath)
     c = quantizer("M_g", "c")

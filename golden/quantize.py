@@ -19,6 +19,8 @@ from mubinn.golden.quantize_gru import gru_layer
 from mubinn.golden.quantize_parts import (
     FitOptions,
     Granularity,
+    StateRows,
+    before,
     fit_activation,
     fit_sums,
     fit_weights,
@@ -69,8 +71,7 @@ def quantize(
     Raises
     ------
     MubinnError
-        For a full-precision level, unusable calibration data, scales out of range, or a GRU that
-        resets before the product.
+        For a full-precision level, unusable calibration data, or scales out of range.
     """
     counts = {name: getattr(levels, name) for name in ("x", "w", "h", "c", "gate", "b")}
     if None in counts.values():
@@ -127,7 +128,8 @@ def _lstm_layer(
     # h may be the x of a layer above, so it keeps to the fraction bits of an input.
     most = min(INPUT_FRACTION, gates["o"].fraction + formats.y_fraction)
     h = fit_activation(rng, run["h"], levels.count("h"), h_offset, most, form=options.form)
-    wx, wh, b = fit_sums((layer.wx, layer.wh, layer.b), x, h, options, run["h"], inputs)
+    states = StateRows(np.arange(len(layer.b)), h, before(run["h"]))
+    wx, wh, b = fit_sums((layer.wx, layer.wh, layer.b), x, [states], options, inputs)
     return QuantizedLstm(x, h, c, gates, wx, wh, b, formats)
 
 

@@ -2,12 +2,19 @@
 
 import numpy as np
 
+from mubinn.golden.cho_model import QuantizedChoGru
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.fixed import Floats
 from mubinn.golden.float_model import GRU_GATES, FloatGru
 from mubinn.golden.gru_model import QuantizedGru
 from mubinn.golden.lstm_model import INPUT_FRACTION
-from mubinn.golden.quantize_parts import FitOptions, fit_activation, fit_sums
+from mubinn.golden.quantize_parts import (
+    FitOptions,
+    StateRows,
+    before,
+    fit_activation,
+    fit_sums,
+)
 from mubinn.golden.scales import Quantizer
 
 
@@ -19,8 +26,8 @@ def gru_layer(
     run: dict[str, Floats],
     h_offset: Floats | float,
     options: FitOptions,
-) -> QuantizedGru:
-    """Return the layer in level bits.
+) -> QuantizedGru | QuantizedChoGru:
+    """Return the layer in level bits, in the form of its reset.
 
     Parameters
     ----------
@@ -38,15 +45,8 @@ def gru_layer(
     Raises
     ------
     MubinnError
-        For a layer that resets before the product, offsets of h that differ between cells, and
-        scales out of range.
+        For offsets of h that differ between cells, and scales out of range.
     """
-    if layer.reset == "before":
-        raise MubinnError(
-            "the GRU resets its state before the recurrent product, which needs the reset gates of "
-            "all cells before any candidate: train it with the reset after the product, as PyTorch "
-            "does, Keras with reset_after=True, and ONNX with linear_before_reset=1."
-        )
     if np.ndim(h_offset):
         raise MubinnError("a GRU takes one offset of h for all cells: give one number.")
     levels, formats = options.levels, options.formats
@@ -56,9 +56,19 @@ def gru_layer(
         gates[name] = fit_activation(rng, y, levels.count("gate"), offset, formats.y_fraction)
     most = INPUT_FRACTION
     h = fit_activation(rng, run["h"], levels.count("h"), h_offset, most, form=options.form)
-    weights = row_weights(layer)
-    wx, wh, b = fit_sums(weights, x, h, options, run["h"], inputs)
-    return QuantizedGru(x, h, gates, wx, wh, b, formats)
+    rows, size = np.arange(4 * layer.hidden), 2 * layer.hidden
+    if layer.reset == "after":
+        states = [StateRows(rows, h, before(run["h"]))]
+        sums = fit_sums(row_weights(layer), x, states, options, inputs)
+        return QuantizedGru(x, h, gates, *sums, formats)
+    s = fit_activation(rng, run["s_raw"], levels.count("h"), 0.0, most, form=options.form)
+    bias = np.concatenate([layer.b[:size], layer.b[size:] + layer.bn])
+    states = [
+        StateRows(rows[:size], h, before(run["h"])),
+        StateRows(rows[size : size + layer.hidden], s, run["s_raw"]),
+    ]
+    sums = fit_sums((layer.wx, layer.wh, bias), x, states, options, inputs)
+    return QuantizedChoGru(x, h, s, gates, *sums, formats)
 
 
 def row_weights(layer: FloatGru) -> tuple[Floats, Floats, Floats]:

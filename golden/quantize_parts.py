@@ -9,7 +9,7 @@ import numpy as np
 from mubinn.golden import reference
 from mubinn.golden.compensate import compensated_bits
 from mubinn.golden.errors import MubinnError
-from mubinn.golden.fixed import Floats, Ints, to_fixed, to_float
+from mubinn.golden.fixed import Bits, Floats, Ints, to_fixed, to_float
 from mubinn.golden.formats import Formats
 from mubinn.golden.levels import Levels
 from mubinn.golden.mlb import mlb
@@ -118,12 +118,33 @@ def fit_weights(
     return LevelTensor(bits, scales, fraction)
 
 
+@dataclass(frozen=True, eq=False)
+class StateRows:
+    """Rows that multiply one state with W_h.
+
+    Attributes
+    ----------
+    rows : int64 [n]
+    quantizer : Quantizer
+    read : float64 [windows, T, H]
+        What the rows read in each step of the float layer's calibration run.
+    """
+
+    rows: Ints
+    quantizer: Quantizer
+    read: Floats
+
+
+def before(states: Floats) -> Floats:
+    """Return the state that each step of [windows, T, H] starts from, 0 in the first."""
+    return np.concatenate([np.zeros_like(states[:, :1]), states[:, :-1]], axis=1)
+
+
 def fit_sums(
     weights: tuple[Floats, Floats, Floats],
     x: Quantizer,
-    h: Quantizer,
+    states: Sequence[StateRows],
     options: FitOptions,
-    states: Floats,
     inputs: Floats,
 ) -> tuple[LevelTensor, LevelTensor, LevelTensor]:
     """Fit the scales, then choose bias and weight bits to keep z close to the float model's.
@@ -132,36 +153,57 @@ def fit_sums(
 
     Parameters
     ----------
-    weights : (float64 [4H, I], float64 [4H, H], float64 [4H])
-        W_x, W_h and the bias of four rows a cell.
-    x, h : Quantizer
-        Their offsets are folded into the bias.
+    weights : (float64 [R, I], float64 [R, H], float64 [R])
+        W_x, W_h and the bias, whole gates of H rows each.
+    x : Quantizer
+        Its offset is folded into the bias, as are those of `states`.
+    states : sequence of StateRows
+        All rows between them.
     options : FitOptions
-    states, inputs : float64 [windows, T, H], float64 [windows, T, I]
-        h and x of the float layer's calibration run.
+    inputs : float64 [windows, T, I]
+        x of the float layer's calibration run.
 
     Returns
     -------
     wx, wh, b : LevelTensor
     """
     w_x, w_h, bias = weights
-    features, hidden = w_x.shape[1], w_h.shape[1]
+    gates = len(w_h) // w_h.shape[1]
     levels, form = options.levels, options.form
-    groups = 4 if options.granularity == "gate" else 4 * hidden
+    groups = gates if options.granularity == "gate" else len(w_h)
     wx_scales, wx_fraction = _weight_scales(w_x, levels.count("w"), groups, form)
     wh_scales, wh_fraction = _weight_scales(w_h, levels.count("w"), groups, form)
-    x_offset = np.broadcast_to(x.float_offset, features)
-    h_offset = np.broadcast_to(h.float_offset, hidden)
-    folded = (bias + w_x @ x_offset + w_h @ h_offset)[:, None]
-    b_fraction = max(x.fraction + wx_fraction, h.fraction + wh_fraction)
-    b_scales, b_fraction = _weight_scales(folded, levels.count("b"), 4, fraction=b_fraction)
-    before = np.concatenate([np.zeros_like(states[:, :1]), states[:, :-1]], axis=1)
-    columns = np.concatenate(
-        [np.ones((*inputs.shape[:2], 1)), _signs_only(x, inputs), _signs_only(h, before)], axis=2
-    ).reshape(-1, 1 + features + hidden)
-    parts = ((folded, b_scales, b_fraction), (w_x, wx_scales, wx_fraction))
-    b, wx, wh = _compensated((*parts, (w_h, wh_scales, wh_fraction)), columns)
-    return wx, wh, LevelTensor(b.bits[:, :, 0], b.scales, b.fraction)
+    folded = (bias + w_x @ np.broadcast_to(x.float_offset, w_x.shape[1]))[:, None]
+    for state in states:
+        offset = np.broadcast_to(state.quantizer.float_offset, w_h.shape[1])
+        folded[state.rows, 0] += w_h[state.rows] @ offset
+    over_h = max(state.quantizer.fraction for state in states) + wh_fraction
+    b_fraction = max(x.fraction + wx_fraction, over_h)
+    b_scales, b_fraction = _weight_scales(folded, levels.count("b"), gates, fraction=b_fraction)
+    parts = (
+        (folded, b_scales, b_fraction),
+        (w_x, wx_scales, wx_fraction),
+        (w_h, wh_scales, wh_fraction),
+    )
+    bits = [np.zeros((part[1].shape[1], *part[0].shape), np.uint8) for part in parts]
+    for state in states:
+        columns = np.concatenate(
+            [
+                np.ones((*inputs.shape[:2], 1)),
+                _signs_only(x, inputs),
+                _signs_only(state.quantizer, state.read),
+            ],
+            axis=2,
+        )
+        found = _compensated(parts, state.rows, columns.reshape(-1, columns.shape[2]))
+        for whole, own in zip(bits, found, strict=True):
+            whole[:, state.rows] = own
+    b, wx, wh = bits
+    return (
+        LevelTensor(wx, wx_scales, wx_fraction),
+        LevelTensor(wh, wh_scales, wh_fraction),
+        LevelTensor(b[:, :, 0], b_scales, b_fraction),
+    )
 
 
 def _signs_only(quantizer: Quantizer, values: Floats) -> Floats:
@@ -171,26 +213,25 @@ def _signs_only(quantizer: Quantizer, values: Floats) -> Floats:
 
 
 def _compensated(
-    parts: Sequence[tuple[Floats, Ints, int]], inputs: Floats
-) -> tuple[LevelTensor, ...]:
-    """Binarize the columns of (values [R, n], scales [G, N], fraction) side by side, in order.
+    parts: Sequence[tuple[Floats, Ints, int]], rows: Ints, inputs: Floats
+) -> list[Bits]:
+    """Binarize `rows` of (values [R, n], scales [G, N], fraction), columns side by side in order.
 
     Parts may have different level counts: levels that a part lacks have scale 0 and are dropped.
     """
-    rows, most = len(parts[0][0]), max(scales.shape[1] for _, scales, _ in parts)
+    most = max(scales.shape[1] for _, scales, _ in parts)
     columns = []
     for values, scales, fraction in parts:
-        spread = np.repeat(to_float(scales, fraction), rows // len(scales), axis=0).T
+        spread = np.repeat(to_float(scales, fraction), len(values) // len(scales), axis=0)[rows].T
         padded = np.pad(spread, ((0, most - len(spread)), (0, 0)))
-        columns.append(np.broadcast_to(padded[:, :, None], (most, *values.shape)))
+        columns.append(np.broadcast_to(padded[:, :, None], (most, len(rows), values.shape[1])))
     bits = compensated_bits(
-        np.concatenate([values for values, _, _ in parts], axis=1),
+        np.concatenate([values[rows] for values, _, _ in parts], axis=1),
         np.concatenate(columns, axis=2),
         inputs.T @ inputs / len(inputs),
     )
-    tensors, first = [], 0
-    for values, scales, fraction in parts:
-        own = bits[: scales.shape[1], :, first : first + values.shape[1]]
-        tensors.append(LevelTensor(own, scales, fraction))
+    found, first = [], 0
+    for values, scales, _ in parts:
+        found.append(bits[: scales.shape[1], :, first : first + values.shape[1]])
         first += values.shape[1]
-    return tuple(tensors)
+    return found

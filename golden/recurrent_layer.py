@@ -2,17 +2,23 @@
 
 from collections.abc import Mapping
 from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
 
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.fixed import Ints
 from mubinn.golden.formats import Formats
+from mubinn.golden.levels import Levels
 from mubinn.golden.scales import LevelTensor, Quantizer
 
 
 class RecurrentLayer:
     """Sums z = W_x x + W_h h + b of one layer; what follows them is the subclass's own.
 
-    A subclass is a frozen dataclass with at least these fields.
+    The rows of a cell are the elements of `phases`; row k of cell m is row ``k H + m`` of the
+    tensors. A step goes over all cells once for each phase. A subclass is a frozen dataclass with
+    at least these fields.
 
     Attributes
     ----------
@@ -33,13 +39,41 @@ class RecurrentLayer:
     b: LevelTensor
     formats: Formats
 
+    phases: ClassVar[tuple[tuple[int, ...], ...]] = ((0, 1, 2, 3),)
+    """Rows of a cell by phase: a later one reads what the phase before made of all cells."""
+
+    @property
+    def states(self) -> tuple[Quantizer, ...]:
+        """What the rows of each phase multiply with W_h; one level count."""
+        return (self.h,)
+
+    @property
+    def levels(self) -> Levels:
+        """Level counts of all tensors."""
+        raise NotImplementedError
+
+    @property
+    def kept_bits(self) -> int:
+        """Bits of a cell in M_g: the code of c, or of what stands for it, lowest."""
+        return self.levels.count("c")
+
+    @property
+    def cell_rows(self) -> int:
+        """Rows of a cell."""
+        return sum(map(len, self.phases))
+
+    def phase_rows(self, phase: int) -> Ints:
+        """Return the rows of all cells in `phase`, int64 [rows], row-major by row of a cell."""
+        rows = np.arange(self.wx.rows).reshape(self.cell_rows, -1)
+        return rows[list(self.phases[phase])].ravel()
+
     def check_parts(self, gates: tuple[str, ...]) -> None:
         """Raise `MubinnError` where weights, bias and `gates`, in this order, do not fit."""
-        rows = self.wx.rows
-        if rows % 4 or self.wx.bits.ndim != 3 or self.wh.bits.shape[1:] != (rows, rows // 4):
+        rows, own = self.wx.rows, self.cell_rows
+        if rows % own or self.wx.bits.ndim != 3 or self.wh.bits.shape[1:] != (rows, rows // own):
             raise MubinnError(
                 f"weights of shapes {self.wx.bits.shape} and {self.wh.bits.shape} "
-                "are not (W, 4H, I) and (W, 4H, H): check the model file."
+                f"are not (W, {own}H, I) and (W, {own}H, H): check the model file."
             )
         if self.wx.levels != self.wh.levels:
             raise MubinnError("input and recurrent weights have different level counts.")
@@ -71,21 +105,26 @@ class RecurrentLayer:
     @property
     def z_fraction(self) -> int:
         """Fraction bits of g_ij, of the bias and of z."""
-        return max(self.x.fraction + self.wx.fraction, self.h.fraction + self.wh.fraction)
+        state = max(quantizer.fraction for quantizer in self.states)
+        return max(self.x.fraction + self.wx.fraction, state + self.wh.fraction)
 
     @cached_property
     def gamma_x(self) -> Ints:
         """g_ij of x W_x (Eq. 9) as int64 [R, A, W], fraction `z_fraction`."""
-        return self._gamma(self.x, self.wx)
+        return self._gamma(self.x, self.wx, slice(None))
 
     @cached_property
     def gamma_h(self) -> Ints:
         """g_ij of h W_h (Eq. 9) as int64 [R, W_h, W], fraction `z_fraction`."""
-        return self._gamma(self.h, self.wh)
+        found = np.empty((self.wh.rows, self.h.levels, self.wh.levels), np.int64)
+        for phase, state in enumerate(self.states):
+            rows = self.phase_rows(phase)
+            found[rows] = self._gamma(state, self.wh, rows)
+        return found
 
-    def _gamma(self, left: Quantizer, weights: LevelTensor) -> Ints:
+    def _gamma(self, left: Quantizer, weights: LevelTensor, rows: Ints | slice) -> Ints:
         shift = self.z_fraction - left.fraction - weights.fraction
-        return (left.scales[None, :, None] * weights.row_scales[:, None, :]) << shift
+        return (left.scales[None, :, None] * weights.row_scales[rows, None, :]) << shift
 
     @cached_property
     def z_bound(self) -> int:

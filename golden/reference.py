@@ -42,12 +42,14 @@ class FloatQuantizer:
 class LayerQuantizers:
     """The quantizers of one layer's activations; the weights are quantized beforehand.
 
-    `c` belongs to an LSTM alone; `gates` are those of `GATES` or of `GRU_GATES`.
+    `c` belongs to an LSTM alone, `s` = r h to a GRU that resets before the product; `gates` are
+    those of `GATES` or of `GRU_GATES`.
     """
 
     x: FloatQuantizer = field(default_factory=FloatQuantizer)
     h: FloatQuantizer = field(default_factory=FloatQuantizer)
     c: FloatQuantizer = field(default_factory=FloatQuantizer)
+    s: FloatQuantizer = field(default_factory=FloatQuantizer)
     gates: Mapping[str, FloatQuantizer] = field(
         default_factory=lambda: {name: FloatQuantizer() for name in (*GATES, *GRU_GATES)}
     )
@@ -116,7 +118,8 @@ def gru_step(
     dict of float64 arrays
         ``z [..., 4H]``, the sums of the update gate, the reset gate, and the candidate's recurrent
         and input parts; ``y, gate [..., 3H]``, where `gate` is y quantized; ``n_raw``, the input
-        of tanh, ``h_raw, h [..., H]``.
+        of tanh, ``h_raw, h [..., H]``, and ``s_raw, s [..., H]``: r h, which the recurrent part
+        reads where r resets before the product.
     """
     zero = np.zeros(2 * layer.hidden)
     x_part = np.split(x @ layer.wx.T + layer.b, 3, axis=-1)
@@ -124,8 +127,9 @@ def gru_step(
     sums = [x_part[0] + h_part[0], x_part[1] + h_part[1], h_part[2], x_part[2]]
     ys = [exact("sigmoid", sums[0]), exact("sigmoid", sums[1])]
     z, r = (quantizers.gates[name](y) for name, y in zip("zr", ys, strict=True))
+    s = quantizers.s(r * h)
     if layer.reset == "before":
-        sums[2] = (r * h) @ layer.wh[2 * layer.hidden :].T + layer.bn
+        sums[2] = s @ layer.wh[2 * layer.hidden :].T + layer.bn
         n_raw = sums[3] + sums[2]
     else:
         n_raw = sums[3] + r * sums[2]
@@ -137,6 +141,8 @@ def gru_step(
         "n_raw": n_raw,
         "y": np.concatenate(ys, axis=-1),
         "gate": np.concatenate([z, r, n], axis=-1),
+        "s_raw": r * h,
+        "s": s,
         "h_raw": h_raw,
         "h": quantizers.h(h_raw),
     }

@@ -9,16 +9,13 @@ from functools import cached_property
 
 import numpy as np
 
+from mubinn.golden.cells import AnyCellParams, cell_params
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.fixed import Ints
 from mubinn.golden.float_model import Readout
-from mubinn.golden.gru_cell import GruCellParams, cell_params
 from mubinn.golden.lstm_cell import LstmCellParams
 from mubinn.golden.lstm_model import QuantizedDense, QuantizedLayer
 from mubinn.golden.row_schedule import RowSchedule
-
-GATE_ROWS = 4
-"""Rows of a cell."""
 
 MAX_STEPS = 4096
 """Steps of the longest window, where nothing else is asked for."""
@@ -39,7 +36,7 @@ class RowPlan:
 
     Attributes
     ----------
-    layer : QuantizedLstm or QuantizedGru
+    layer : QuantizedLstm, QuantizedGru or QuantizedChoGru
     dense : QuantizedDense or None
     lanes : int or None
         Elements of a word. From I + H on (the default) x and h fill the lanes together and a row
@@ -94,7 +91,7 @@ class RowPlan:
             )
 
     @property
-    def cell(self) -> LstmCellParams | GruCellParams:
+    def cell(self) -> AnyCellParams:
         """Parameters of the units of the layer's cell."""
         params = cell_params(self.layer)
         if isinstance(params, LstmCellParams):
@@ -138,7 +135,7 @@ class RowPlan:
     def _rows(self, engines: int) -> int:
         """Return the rows that an engine has in each step."""
         classes = self.dense.w.rows if self.dense and self.readout == "mean" else 0
-        return GATE_ROWS * -(-self.layer.hidden // engines) + -(-classes // engines)
+        return self.layer.cell_rows * -(-self.layer.hidden // engines) + -(-classes // engines)
 
     def _pace(self, engines: int, side: int) -> int:
         """Return the cycles of an engine's rows where they share cycles."""
@@ -207,9 +204,9 @@ class RowPlan:
 
     @property
     def gate_beats(self) -> int:
-        """Cycles of all gates of a step: ``4 ceil(H / engines)`` rows."""
+        """Cycles of all gates of a step, those of each phase begun anew."""
         words = max(1, len(self.words))
-        return words * self.schedule.count(GATE_ROWS * self.rounds)
+        return words * sum(self.schedule.count(len(rows)) for rows in self.phase_rows)
 
     @property
     def class_beats(self) -> int:
@@ -223,12 +220,17 @@ class RowPlan:
         return RowSchedule(self.left, self.weights, self.side, self.rolling)
 
     @cached_property
-    def rows(self) -> Ints:
-        """The layer's row in each place, int64 [4 rounds, engines]; -1 is a dummy's."""
+    def phase_rows(self) -> tuple[Ints, ...]:
+        """The layer's row in each place by phase, int64 [rows, engines]; -1 is a dummy's."""
         hidden = self.layer.hidden
         cells = np.arange(self.rounds * self.engines).reshape(-1, 1, self.engines)
-        rows = np.arange(GATE_ROWS)[None, :, None] * hidden + cells
-        return np.where(cells < hidden, rows, -1).reshape(-1, self.engines)
+        found = (np.array(gates)[None, :, None] * hidden + cells for gates in self.layer.phases)
+        return tuple(np.where(cells < hidden, rows, -1).reshape(-1, self.engines) for rows in found)
+
+    @cached_property
+    def rows(self) -> Ints:
+        """The layer's row in each place, phase after phase, int64 [rows, engines]."""
+        return np.concatenate(self.phase_rows)
 
     @cached_property
     def dense_rows(self) -> Ints:

@@ -21,7 +21,7 @@ def plans(
     model: QuantizedModel, lanes: int | None = None, units: int = 1, **options: Any
 ) -> list[LayerPlan]:
     """Return the plans of a model's layers; the last one has the classifier."""
-    layers = model.lstm_layers
+    layers = model.layers
     top = len(layers) - 1
     return [
         LayerPlan(

@@ -5,9 +5,8 @@ from typing import Any
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 
+from mubinn.golden.cells import AnyCellParams
 from mubinn.golden.float_model import GATES
-from mubinn.golden.gru_cell import GruCellParams
-from mubinn.golden.lstm_cell import LstmCellParams
 
 
 def scale_array(width: int, levels: int) -> data.ArrayLayout:
@@ -23,12 +22,12 @@ class CellLayouts:
     params : LstmCellParams or GruCellParams
     """
 
-    def __init__(self, params: LstmCellParams | GruCellParams) -> None:
+    def __init__(self, params: AnyCellParams) -> None:
         self.params: Any = params
         layer = params.layer
         self.levels = layer.levels
         self.gate_bits = self.levels.count("gate")
-        self.c_bits = self.levels.count("c")
+        self.c_bits = layer.kept_bits
         self.h_bits = self.levels.count("h")
         h_encoder = params.encoder("h")
         self.side = {

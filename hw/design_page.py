@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-GATES = {"x": "x", "w": "w", "h": "h", "c": "c", "gate": "f, i, g, o", "b": "b"}
+GATES = {"lstm": "f, i, g, o", "gru": "z, r, n"}
 
 
 def page(parameters: Mapping[str, Any]) -> str:
@@ -41,7 +41,8 @@ def _overview(parameters: Mapping[str, Any]) -> str:
 
 
 def _layer(layer: Mapping[str, Any]) -> list[str]:
-    levels = ", ".join(f"{GATES[k]}: {n}" for k, n in layer["levels"].items())
+    names = {"gate": GATES[layer["cell"]]}
+    levels = ", ".join(f"{names.get(k, k)}: {n}" for k, n in layer["levels"].items())
     head = (
         f"## {layer['module']}\n\n"
         f"{layer['features']} inputs, {layer['hidden']} cells; levels {levels}; weight scales per "
@@ -91,7 +92,7 @@ def _cycles(layer: Mapping[str, Any]) -> str:
     return (
         f"From one step's input to the next, with neither side pausing: `{c['formula']}` = "
         f"**{c['per_step']}** cycles, with H = {c['H']} cells, P = max(A W, W_h W) = {c['P']} "
-        f"level-pair products a gate, and L = {c['L']} pipeline stages of the cell. A step's "
+        f"level-pair products a row, and L = {c['L']} pipeline stages of the cell. A step's "
         f"output is offered {c['per_step'] + 1} cycles after its input was taken."
     )
 

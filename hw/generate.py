@@ -15,7 +15,12 @@ from amaranth.lib.wiring import In
 
 from mubinn.golden.fixed import Ints
 from mubinn.golden.layer_plan import LayerPlan
-from mubinn.golden.lstm_model import INPUT_FRACTION, QuantizedLstm, QuantizedModel
+from mubinn.golden.lstm_model import (
+    INPUT_FRACTION,
+    QuantizedLayer,
+    QuantizedLstm,
+    QuantizedModel,
+)
 from mubinn.golden.scales import Quantizer
 from mubinn.hw.beat_layout import beat_layout
 from mubinn.hw.design_page import page
@@ -34,7 +39,6 @@ from mubinn.hw.lstm_layer import LstmLayer, cycles_per_step
 PARAMETERS = "parameters.json"
 """The file by which a folder is known to be generated."""
 
-CYCLE_FORMULA = "4 H P + L + 1"
 
 MEANINGS = {
     "x": "level {index} of the inputs, input n in bit n",
@@ -65,7 +69,7 @@ def generate(model: QuantizedModel) -> dict[str, str]:
         text = str(verilog.convert(design, name=name, emit_src=False))
         files[f"{name}.v"] = text
         about = {"module": name, "file": f"{name}.v", "sha256": _sha256(text)}
-        layers.append(about | {"cell": model.cell} | describe(design))
+        layers.append(about | describe(design))
     parameters = {
         "layers": layers,
         "classes": model.classes,
@@ -88,6 +92,7 @@ def describe(design: LstmLayer) -> dict[str, Any]:
     plan = design.plan
     layer = plan.layer
     return {
+        "cell": "lstm" if isinstance(layer, QuantizedLstm) else "gru",
         "features": layer.features,
         "hidden": layer.hidden,
         "levels": asdict(layer.levels),
@@ -95,7 +100,8 @@ def describe(design: LstmLayer) -> dict[str, Any]:
         "scales_per": "row" if plan.scaled_rows else "gate",
         "cycles": {
             "per_step": cycles_per_step(plan),
-            "formula": CYCLE_FORMULA,
+            "formula": _formula(layer),
+            "R": [len(rows) for rows in layer.phases],
             "H": layer.hidden,
             "P": plan.planes,
             "E": plan.engines,
@@ -115,6 +121,12 @@ def describe(design: LstmLayer) -> dict[str, Any]:
         "input": {"sample_fraction": INPUT_FRACTION, **_quantizer(layer.x)},
         "state": _quantizer(layer.h),
     }
+
+
+def _formula(layer: QuantizedLayer) -> str:
+    """Return `cycles_per_step` of a layer with a row a cycle and level pair."""
+    rows, phases = layer.cell_rows, len(layer.phases)
+    return f"{rows} H P + {'L + 1' if phases == 1 else f'{phases} (L + 1)'}"
 
 
 def _quantizer(quantizer: Quantizer) -> dict[str, Any]:
@@ -167,6 +179,8 @@ def memories(design: LstmLayer) -> list[dict[str, Any]]:
     """Return name, purpose, words and width of every memory of a layer."""
     plan = design.plan
     state = "c" if isinstance(plan.layer, QuantizedLstm) else "h"
+    if len(plan.layer.phases) > 1:
+        state = "h and, between the two passes of a step, z"
     bias = "sign and magnitude" if plan.folded_bias else "level bits"
     scales = "" if plan.folded_bias else ", and those of the bias"
     found: list[tuple[str, str, str, int, Any]] = [
@@ -184,7 +198,7 @@ def memories(design: LstmLayer) -> list[dict[str, Any]]:
             "M_g",
             f"codes of {state}, written as cells are computed",
             plan.rounds,
-            unsigned(design.plan.engines * plan.layer.c.levels),
+            unsigned(design.plan.engines * plan.layer.kept_bits),
         ),
     ]
     if len(set(offset_words(plan.layer))) > 1:

@@ -1,5 +1,6 @@
 """The memories of a layer, M_w, M_B, M_g and M_s of Figure 3, in the order they are read."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,11 +10,11 @@ from amaranth.lib.memory import Memory, WritePort
 from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.fixed import Bits, Ints
-from mubinn.golden.layer_plan import GATE_ROWS, LayerPlan
+from mubinn.golden.layer_plan import LayerPlan
 from mubinn.golden.lstm_model import QuantizedLayer
 from mubinn.hw.beat_layout import beat_layout
 from mubinn.hw.cell_layout import CellLayouts, scale_array
-from mubinn.hw.sequencer import beat_address
+from mubinn.hw.sequencer import beat_address, cell_of, gate_of
 
 
 def weight_layout(plan: LayerPlan) -> Any:
@@ -26,7 +27,7 @@ def weight_words(plan: LayerPlan) -> list[int]:
     """Return M_w: rows in order, in each its words of elements, in each its words of planes."""
     layer = plan.layer
     own = np.concatenate([_lanes(plan, layer.wx.bits, "x"), _lanes(plan, layer.wh.bits, "h")], 2)
-    words = [_slots(plan, own, plan.rows)]
+    words = [_slots(plan, own, rows) for rows in plan.phase_rows]
     if plan.dense:
         bits = plan.dense.w.bits
         recurrent = _lanes(plan, bits, "h")
@@ -99,23 +100,33 @@ def scale_words(plan: LayerPlan) -> list[Any]:
     """
     words: list[Any] = []
     if plan.rolling and plan.scaled_rows:
-        for dense, rows in ((False, plan.rows), (True, plan.dense_rows)):
+        for dense, rows in _passes(plan):
             for beat in range(plan.schedule.count(len(rows))):
                 place = plan.schedule.row_of(beat)
                 pair = rows[place], rows[min(place + 1, len(rows) - 1)]
                 words.append(_word(plan, *pair, dense, False, beat % plan.schedule.cycles))
         return words
-    rows, dense_rows = plan.rows, plan.dense_rows
-    if not plan.scaled_rows:
-        rows = np.arange(GATE_ROWS)[:, None] * plan.layer.hidden
-        dense_rows = np.zeros((1 if plan.dense else 0, 1), np.int64)
     count = plan.schedule.cycles
-    for dense, places in ((False, rows), (True, dense_rows)):
+    for dense, places in _passes(plan) if plan.scaled_rows else _gate_passes(plan):
         for row, following in zip(places, np.roll(places, -1, axis=0), strict=True):
             for of_h in (False,) if plan.whole else (False, True):
                 cycles = [_word(plan, row, following, dense, of_h, c) for c in range(count)]
                 words += cycles + cycles[:1] * ((1 << (count - 1).bit_length()) - count)
     return words
+
+
+def _passes(plan: LayerPlan) -> Iterator[tuple[bool, Ints]]:
+    """Yield the rows that follow each other without a pause, and whether they are of classes."""
+    yield from ((False, rows) for rows in plan.phase_rows)
+    yield True, plan.dense_rows
+
+
+def _gate_passes(plan: LayerPlan) -> Iterator[tuple[bool, Ints]]:
+    """Yield one row of each gate in the place of `_passes`, those of a cell filled up to four."""
+    for gates in plan.layer.phases:
+        yield False, np.array(gates)[:, None] * plan.layer.hidden
+    yield False, np.zeros((4 - plan.layer.cell_rows, 1), np.int64)
+    yield True, np.zeros((1 if plan.dense else 0, 1), np.int64)
 
 
 def _word(
@@ -227,7 +238,7 @@ class LayerMemories(wiring.Component):  # type: ignore[type-arg]
         """Return the memories."""
         m = Module()
         plan, at = self.plan, self.address
-        cell = at.row[2:]
+        cell = cell_of(plan, at)
         self._read(m, "m_w", self.weights, weight_words(plan), at.weight)
         if len(self.scales.as_value()):
             self._read(m, "m_s", self.scales, scale_words(plan), self._scale_address())
@@ -250,7 +261,8 @@ class LayerMemories(wiring.Component):  # type: ignore[type-arg]
         plan, at = self.plan, self.address
         if plan.rolling and plan.scaled_rows:
             return at.beat
-        group = at.row if plan.scaled_rows else Cat(at.row[:2] & ~at.dense.replicate(2), at.dense)
+        gate = gate_of(plan, at) & ~at.dense.replicate(2)
+        group = at.row if plan.scaled_rows else Cat(gate, at.dense)
         of_h = [] if plan.whole else [at.word >= plan.x_words]
         return Cat(at.cycle if plan.schedule.cycles > 1 else Const(0, 0), *of_h, group)
 

@@ -7,7 +7,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In
 
-from mubinn.golden.layer_plan import GATE_ROWS, LayerPlan
+from mubinn.golden.layer_plan import LayerPlan
 from mubinn.hw.beat_layout import sum_trace
 from mubinn.hw.tail import tail_class
 
@@ -22,8 +22,13 @@ def probes_layout(plan: LayerPlan) -> Any:
     return data.ArrayLayout(tail_class(plan.cell).trace_layout(plan.cell), plan.engines)
 
 
+def trace_depths(plan: LayerPlan) -> tuple[int, int]:
+    """Return the words of a step in ``trace_sums`` and in ``trace_cells``."""
+    return len(plan.rows), len(plan.layer.phases) * plan.rounds
+
+
 class LayerTrace(wiring.Component):  # type: ignore[type-arg]
-    """The memories ``trace_sums``, a word a row, and ``trace_cells``, a word a cell.
+    """The memories ``trace_sums``, a word a row, and ``trace_cells``, a word a cell and phase.
 
     Both are written in order and start again with each step.
 
@@ -56,9 +61,9 @@ class LayerTrace(wiring.Component):  # type: ignore[type-arg]
     def elaborate(self, platform: Any) -> Module:
         """Return the memories and their counters."""
         m = Module()
-        rounds = self.plan.rounds
-        self._write(m, "trace_sums", self.summed, self.sums, GATE_ROWS * rounds)
-        self._write(m, "trace_cells", self.made, self.probes, rounds)
+        sums, cells = trace_depths(self.plan)
+        self._write(m, "trace_sums", self.summed, self.sums, sums)
+        self._write(m, "trace_cells", self.made, self.probes, cells)
         return m
 
     def _write(self, m: Module, name: str, enable: Any, value: Any, depth: int) -> None:

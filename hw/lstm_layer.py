@@ -13,15 +13,17 @@ from mubinn.hw.layer_memory import LayerMemories
 from mubinn.hw.layer_trace import LayerTrace
 from mubinn.hw.lstm_cell import LstmCell
 from mubinn.hw.operand_select import OperandSelect
-from mubinn.hw.sequencer import Sequencer
+from mubinn.hw.sequencer import Sequencer, gate_of, in_phase
 
 
 def cycles_per_step(plan: LayerPlan) -> int:
     """Return the clock cycles from one step's input to the next, when neither side pauses.
 
-    ``ceil(4 ceil(H / E) B) + D ceil(ceil(C / E) B_d) + L + 1`` with
+    ``sum over phases of (ceil(r ceil(H / E) B) + L + 1) + D ceil(ceil(C / E) B_d)`` with
 
     ======  ====================================================================================
+    r       rows of a cell in the phase: 4 in the one phase of an LSTM, and of a GRU that resets
+            after the product; 2 and 1 in those of a GRU that resets before it
     P       level pairs of a row, max(A, W_h) times the weights' levels
     E, s    engines, `LayerPlan.engines`, and multipliers of each, min(P, floor(units / E)); with
             lanes < I + H or units <= P, E is max(1, floor(units / P))
@@ -33,10 +35,10 @@ def cycles_per_step(plan: LayerPlan) -> int:
     L       cycles from a cell's last beat to its state, :meth:`LstmCell.latency`
     ======  ====================================================================================
 
-    Only the last cell's tail shows: those of the others run beside the next cell's products.
+    Only the tail of a phase's last cell shows: the others run beside the next cell's products.
     """
     classes = plan.class_beats if plan.readout == "mean" else 0
-    return plan.gate_beats + classes + LstmCell.latency(plan) + 1
+    return plan.gate_beats + classes + len(plan.layer.phases) * (LstmCell.latency(plan) + 1)
 
 
 def cycles_per_window(plan: LayerPlan, steps: int) -> int:
@@ -50,8 +52,8 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
 
     Steps follow each other every :func:`cycles_per_step` cycles. The next step's input may be
     given as soon as the last gate's products are under way. A step's output is offered
-    ``gate_beats + L + 2`` cycles after its input was taken; a step goes on without its consumer
-    up to the last row of the next one. With a classifier, its result is offered
+    ``gate_beats + phases (L + 1) + 1`` cycles after its input was taken; a step goes on without its
+    consumer up to the last row of the next one. With a classifier, its result is offered
     ``class_beats + GateSums.latency(plan) + 2`` cycles after the output of its last step.
 
     Parameters
@@ -134,7 +136,8 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
         m.d.comb += [self.i.ready.eq(~held), sequencer.ready.eq(held)]
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [frame.eq(self.i.payload), held.eq(1)]
-        with m.If(sequencer.valid & sequencer.at.end & ~sequencer.at.dense):
+        last_beat = sequencer.at.end & in_phase(self.plan, sequencer.at, -1)
+        with m.If(sequencer.valid & last_beat & ~sequencer.at.dense):
             m.d.sync += [held.eq(0), last.eq(frame.last)]
         return frame, last
 
@@ -161,11 +164,11 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
             m,
             beat,
             **parts,
-            c=Mux(first, zero, memories.c[e]),
+            c=Mux(first & in_phase(plan, now, 0), zero, memories.c[e]),
             h_offset=memories.h_offset[e],
             bias=bias.bias,
             bias_scales=(bias if plan.folded_bias else scale).bias_scales,
-            gate=now.row[:2],
+            gate=gate_of(plan, now),
             **{name: getattr(now, name) for name in ("first", "last", "dense")},
         )
 
@@ -186,12 +189,15 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
         m.d.comb += [stored.eq(valid & (index == plan.rounds - 1)), sequencer.stored.eq(stored)]
         with m.If(valid):
             m.d.sync += index.eq(Mux(stored, 0, index + 1))
+        done = stored & in_phase(plan, sequencer.at, -1)
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += self.o.valid.eq(0)
-        with m.If(stored):
+        with m.If(done):
             m.d.sync += [self.o.valid.eq(1), self.o.payload.last.eq(last), first_step.eq(last)]
         m.d.comb += [sequencer.hold.eq(self.o.valid), select.h.eq(h)]
-        clear = self._classify(m, cells, sequencer, last, first_step) if plan.dense else last
+        clear = done & last
+        if plan.dense:
+            clear = self._classify(m, cells, sequencer, done, last, first_step)
         for k in range(levels):
             # Cells come in order, so that shifting in from the top puts cell 0 into bit 0.
             kept = Signal(plan.rounds * plan.engines, name=f"new_h_{k}")
@@ -199,18 +205,23 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
             with m.If(valid):
                 m.d.sync += kept.eq(new)
             with m.If(stored):
-                m.d.sync += [h[k].eq(new), self.o.payload.h[k].eq(new)]
-            with m.If(clear if plan.dense else stored & last):
+                # After an earlier phase what its rows made, which the next one reads for h.
+                m.d.sync += h[k].eq(new)
+            with m.If(done):
+                m.d.sync += self.o.payload.h[k].eq(new)
+            with m.If(clear):
                 m.d.sync += h[k].eq(zero[k])
         return first_step
 
-    def _classify(self, m: Module, cells: Any, sequencer: Any, last: Any, first_step: Any) -> Any:
+    def _classify(
+        self, m: Module, cells: Any, sequencer: Any, done: Any, last: Any, first_step: Any
+    ) -> Any:
         """Add the classifier; return whether its rows have read the last state of a window."""
         plan = self.plan
         m.submodules.classifier = classifier = Classifier(plan)
         wiring.connect(m, classifier.o, wiring.flipped(self.result))
         begun, ended = Signal(), Signal()
-        with m.If(sequencer.stored):
+        with m.If(done):
             m.d.sync += begun.eq(first_step if plan.readout == "mean" else 1)
         read = Signal()
         m.d.sync += read.eq(sequencer.valid & sequencer.at.end & sequencer.at.dense)
@@ -229,7 +240,7 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
     def _record(self, m: Module, cells: Any, sequencer: Any) -> None:
         """Add the trace."""
         m.submodules.trace = trace = LayerTrace(self.plan)
-        with m.If(sequencer.stored):
+        with m.If(sequencer.stored & in_phase(self.plan, sequencer.at, -1)):
             m.d.sync += self.stepped.eq(~self.stepped)
         m.d.comb += [trace.summed.eq(cells[0].summed), trace.made.eq(cells[0].o.valid)]
         m.d.comb += trace.sums.as_value().eq(Cat(cell.sums for cell in cells))

@@ -9,20 +9,20 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.errors import MubinnError
-from mubinn.golden.gru_model import QuantizedGru
+from mubinn.golden.gru_model import GruLayer, QuantizedGru
 from mubinn.hw.cell_layout import CellLayouts
 
 
 class Tail(wiring.Component):  # type: ignore[type-arg]
     """What all tails share: the streams, the trace, a latency.
 
-    The sums of f, i, g and o of a cell (of a GRU, its four rows) arrive in this order, one a
-    transfer; the cell's new state leaves `latency` cycles after the last was taken, where nothing
+    The sums of f, i, g and o of a cell (of a GRU, its rows in each phase) arrive in this order, one
+    a transfer; the cell's new state leaves `latency` cycles after the last was taken, where nothing
     stalls. One transfer a cycle. The scales, tables or thresholds are constants of the hardware.
 
     Parameters
     ----------
-    params : LstmCellParams or GruCellParams
+    params : AnyCellParams
     trace : bool
         Add a port that shows every intermediate of the cell at the output.
 
@@ -40,6 +40,9 @@ class Tail(wiring.Component):  # type: ignore[type-arg]
     i: Any
     o: Any
     probe: Any
+
+    FIRST_PHASE: tuple[str, ...] = ()
+    """Fields of `probe` that belong to the first of two phases."""
 
     def __init__(self, params: Any, *, trace: bool = False) -> None:
         self.params = params
@@ -96,6 +99,12 @@ GRU_TAILS: dict[str, tuple[str, str]] = {
 }
 
 
+CHO_TAILS: dict[str, tuple[str, str]] = {
+    "figure3": ("mubinn.hw.cho_tail", "ChoTail"),
+    "threshold": ("mubinn.hw.cho_threshold_tail", "ChoThresholdTail"),
+}
+
+
 def tail_class(params: Any) -> type[Tail]:
     """Return the class of the tail of the layer's cell and datapath.
 
@@ -104,7 +113,9 @@ def tail_class(params: Any) -> type[Tail]:
     MubinnError
         On an unknown datapath.
     """
-    tails = GRU_TAILS if isinstance(params.layer, QuantizedGru) else TAILS
+    tails = TAILS
+    if isinstance(params.layer, GruLayer):
+        tails = GRU_TAILS if isinstance(params.layer, QuantizedGru) else CHO_TAILS
     datapath = params.layer.datapath
     if datapath not in tails:
         raise MubinnError(f"unknown datapath {datapath!r}: give one of {', '.join(tails)}.")

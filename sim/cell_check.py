@@ -8,7 +8,8 @@ import numpy as np
 from amaranth.hdl import Shape
 
 from mubinn.golden.fixed import Ints
-from mubinn.golden.layer_plan import GATE_ROWS, LayerPlan
+from mubinn.golden.float_model import GATES
+from mubinn.golden.layer_plan import LayerPlan
 from mubinn.golden.lstm_cell import Trace, lstm_cell
 from mubinn.golden.lstm_model import QuantizedLstm
 from mubinn.hw.beat_layout import beat_layout, sum_trace
@@ -38,7 +39,7 @@ def beat_fields(plan: LayerPlan, x: Ints, h: Ints, c: Ints) -> Fields:
     rows = [dict(_row(plan, x, h, cell, gate)) for cell, gate in _order(plan)]
     fields = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
     cells, gates = np.repeat(np.array(list(_order(plan))).T, plan.schedule.cycles, axis=1)
-    cycle = np.tile(np.arange(plan.schedule.cycles), GATE_ROWS * plan.layer.hidden)
+    cycle = np.tile(np.arange(plan.schedule.cycles), len(GATES) * plan.layer.hidden)
     row = gates * plan.layer.hidden + cells
     codes, scales = plan.bias(plan.layer.b)
     layer = plan.layer
@@ -56,7 +57,7 @@ def beat_fields(plan: LayerPlan, x: Ints, h: Ints, c: Ints) -> Fields:
 
 
 def _order(plan: LayerPlan) -> Iterator[tuple[int, int]]:
-    return ((cell, gate) for cell in range(plan.layer.hidden) for gate in range(GATE_ROWS))
+    return ((cell, gate) for cell in range(plan.layer.hidden) for gate in range(len(GATES)))
 
 
 def _row(plan: LayerPlan, x: Ints, h: Ints, cell: int, gate: int) -> Iterator[tuple[str, Any]]:
@@ -82,7 +83,7 @@ def _row(plan: LayerPlan, x: Ints, h: Ints, cell: int, gate: int) -> Iterator[tu
 
 def sum_fields(plan: LayerPlan, t: Trace, given: Fields) -> Fields:
     """Return the golden sums of one step in the form of the port `sums`, one row a gate."""
-    rows = GATE_ROWS * plan.layer.hidden
+    rows = len(GATES) * plan.layer.hidden
     fields: Fields = {}
     for name in ("x", "h"):
         # All pairs have a dot product, also those whose g is 0.
@@ -104,7 +105,7 @@ def cell_fields(plan: LayerPlan, t: Trace) -> Fields:
 
 
 def _by_cell(plan: LayerPlan, values: Any) -> Any:
-    return np.swapaxes(values.reshape(GATE_ROWS, plan.layer.hidden), 0, 1)
+    return np.swapaxes(values.reshape(len(GATES), plan.layer.hidden), 0, 1)
 
 
 def check_cell(
@@ -153,7 +154,7 @@ def check_cell(
         packed["probes"].append(_packed(probe, cell_fields(plan, golden)))
     job = {
         "latency": LstmCell.latency(plan),
-        "beats_per_cell": GATE_ROWS * plan.beats,
+        "beats_per_cell": len(GATES) * plan.beats,
         "pause": pause,
         "seed": seed,
         "layouts": {

@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mubinn.golden.fixed import Ints
-from mubinn.golden.layer_plan import GATE_ROWS, LayerPlan
+from mubinn.golden.layer_plan import LayerPlan
 from mubinn.golden.lstm_cell import Trace
+from mubinn.hw.tail import tail_class
 from mubinn.sim.compare import SimulationMismatch, compare_signal
 from mubinn.sim.payload import Bits, Field, unpack_bits
 
@@ -24,23 +25,23 @@ def bits_of(words: Sequence[str], where: str) -> Bits:
 
 
 def sums_by_cell(plan: LayerPlan, fields: Sequence[Field], bits: Bits) -> dict[str, Ints]:
-    """Return ``dot_x, prod_x, dot_h, prod_h [T, H, 4, pairs]`` and ``z [T, H, 4]``.
+    """Return ``dot_x, prod_x, dot_h, prod_h [T, H, G, pairs]`` and ``z [T, H, G]`` of G rows.
 
     Parameters
     ----------
     plan : LayerPlan
     fields : sequence of Field
         Layout of a word of ``trace_sums``.
-    bits : uint8 [T * 4 * rounds, width]
+    bits : uint8 [T * G * rounds, width]
     """
     found = {}
+    # Where the rows of all cells lie, [H, G]: phase after phase, in each the cells in order.
+    order = np.argsort(plan.rows.ravel())[-plan.layer.wx.rows :]
+    order = order.reshape(plan.layer.cell_rows, -1).T
     for name, values in unpack_bits(fields, bits).items():
         leaf = name.rpartition(".")[2]
-        # [T, rounds, gate, engine, ...] in the order of cells, which engines share out.
-        rows = values.reshape(-1, plan.rounds, GATE_ROWS, plan.engines, *values.shape[2:])
-        cells = np.swapaxes(rows, 2, 3)
-        cells = cells.reshape(len(cells), -1, GATE_ROWS, *values.shape[2:])
-        found[leaf] = cells[:, : plan.layer.hidden]
+        rows = values.reshape(-1, plan.rows.size, *values.shape[2:])
+        found[leaf] = rows[:, order]
     if plan.merged:
         return found
     if not plan.whole:
@@ -49,15 +50,16 @@ def sums_by_cell(plan: LayerPlan, fields: Sequence[Field], bits: Bits) -> dict[s
             words = part.reshape(*part.shape[:3], len(plan.words), -1, plan.side)
             found[f"{kind}_x"] = words[:, :, :, : plan.x_words].sum(axis=3)
             found[f"{kind}_h"] = words[:, :, :, plan.x_words :].sum(axis=3)
-    met = [
-        plan.schedule.places(GATE_ROWS * (cell // plan.engines) + gate)
-        for cell in range(plan.layer.hidden)
-        for gate in range(GATE_ROWS)
-    ]
-    places = np.reshape(met, (plan.layer.hidden, GATE_ROWS, plan.planes, 2))
+    places = _places(plan)[order // plan.engines]
     cell, gate = (np.arange(n) for n in places.shape[:2])
     where = (slice(None), cell[:, None, None], gate[:, None], places[..., 0], places[..., 1])
     return {name: v if name == "z" else v[where] for name, v in found.items()}
+
+
+def _places(plan: LayerPlan) -> Ints:
+    """Return cycle and multiplier of each pair, int64 [rows of an engine, pairs, 2]."""
+    met = [plan.schedule.places(row) for rows in plan.phase_rows for row in range(len(rows))]
+    return np.array(met)
 
 
 def compare_sums(plan: LayerPlan, got: Mapping[str, Ints], golden: Trace, where: str) -> None:
@@ -83,12 +85,20 @@ def compare_cells(
     plan: LayerPlan, fields: Sequence[Field], bits: Bits, golden: Trace, where: str
 ) -> None:
     """Demand everything that the tails show: `bits` are words of ``trace_cells``."""
-    hidden = plan.layer.hidden
+    hidden, phases = plan.layer.hidden, plan.layer.phases
     for name, values in unpack_bits(fields, bits).items():
         leaf = name.rpartition(".")[2]
-        got = values.reshape(-1, plan.rounds * plan.engines, *values.shape[2:])[:, :hidden]
-        want = golden[leaf]
-        compare_signal(leaf, got, by_cell(want, hidden) if got.ndim > 2 else want, AXES, where)
+        shape = (-1, len(phases), plan.rounds * plan.engines, *values.shape[2:])
+        made, want = values.reshape(shape)[:, :, :hidden], golden[leaf]
+        if name.startswith("gates."):
+            want = by_cell(want, hidden)
+            got = made[:, 0]
+            if len(phases) > 1:
+                own = [made[:, p][..., list(gates)] for p, gates in enumerate(phases)]
+                got = np.concatenate(own, axis=-1)
+        else:
+            got = made[:, 0 if leaf in tail_class(plan.cell).FIRST_PHASE else -1]
+        compare_signal(leaf, got, want, AXES, where)
 
 
 def by_cell(values: Ints, hidden: int) -> Ints:

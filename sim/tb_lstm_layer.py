@@ -16,9 +16,10 @@ from cocotb.utils import get_sim_time
 
 from mubinn.golden.bit_true import run_layer
 from mubinn.golden.fixed import Ints
-from mubinn.golden.layer_plan import GATE_ROWS, LayerPlan
+from mubinn.golden.layer_plan import LayerPlan
 from mubinn.golden.lstm_cell import Trace, dots, logits
 from mubinn.golden.model_file import load_model
+from mubinn.hw.layer_trace import trace_depths
 from mubinn.sim.bench import CLOCK_NS, load_stimulus, save_outputs, start_clock
 from mubinn.sim.compare import SimulationMismatch, compare_signal
 from mubinn.sim.layer_record import bits_of, compare_cells, compare_sums, sums_by_cell
@@ -113,7 +114,7 @@ class Tracer:
         self.settled = FallingEdge(dut.clk)
         self.patience = patience
         memories = dut.trace.trace_sums, dut.trace.trace_cells
-        depths = GATE_ROWS * plan.rounds, plan.rounds
+        depths = trace_depths(plan)
         self.words = [[m[k] for k in range(n)] for m, n in zip(memories, depths, strict=True)]
 
     async def steps(self, count: int) -> AsyncIterator[Record]:

@@ -5,6 +5,7 @@ import os
 import numpy as np
 import pytest
 
+from mubinn.golden.cho_model import QuantizedChoGru
 from mubinn.golden.float_model import GATES, GRU_GATES, FloatGru, FloatLstm, FloatModel
 from mubinn.golden.gru_model import QuantizedGru
 from mubinn.golden.levels import Levels
@@ -76,23 +77,32 @@ def build(
     return QuantizedModel(tuple(layers), QuantizedDense(w, b), readout, meta={"fold": "0"})
 
 
-def gru_layer_of(rng, levels, features, hidden, x=None, per_row=False, offsets=True, formats=None):
+GRU_OPTIONS = ("per_row", "offsets", "formats", "reset")
+
+
+def gru_layer_of(
+    rng, levels, features, hidden, x, per_row=False, offsets=True, formats=None, reset="after"
+):
     x = x or quantizer(rng, levels.x, 6, rng.integers(-9, 9, features) if offsets else 0)
     h = quantizer(rng, levels.h, 7, 5 if offsets else 0)
     half = 128 if offsets else 0
     gates = {g: quantizer(rng, levels.gate, 8, 0 if g == "n" else half) for g in GRU_GATES}
-    rows, fractions = 4 * hidden, (9, 7)
-    groups = rows if per_row else 4
+    count = 4 if reset == "after" else 3
+    rows, fractions = count * hidden, (9, 7)
+    groups = rows if per_row else count
     wx = level_tensor(rng, (levels.w, rows, features), groups, fractions[0])
     wh = level_tensor(rng, (levels.w, rows, hidden), groups, fractions[1])
+    states = [h] if reset == "after" else [h, quantizer(rng, levels.h, 8, -3 if offsets else 0)]
+    fraction = max(x.fraction + fractions[0], *(s.fraction + fractions[1] for s in states))
+    b = level_tensor(rng, (levels.b, rows), count, fraction, top=1 << 13)
+    if reset == "before":
+        return QuantizedChoGru(x, *states, gates, wx, wh, b, formats or Formats())
     # Row z, r, nh, nx: nh reads h alone, nx reads x alone.
     quarter = groups // 4
     for tensor, row in ((wx, 2), (wh, 3)):
         scales = tensor.scales.copy()
         scales[row * quarter : (row + 1) * quarter] = 0
         object.__setattr__(tensor, "scales", scales)
-    fraction = max(x.fraction + fractions[0], h.fraction + fractions[1])
-    b = level_tensor(rng, (levels.b, rows), 4, fraction, top=1 << 13)
     return QuantizedGru(x, h, gates, wx, wh, b, formats or Formats())
 
 
@@ -103,20 +113,19 @@ def build_quantized_gru(
     hidden=4,
     classes=3,
     depth=1,
-    per_row=False,
-    offsets=True,
     readout="mean",
-    formats=None,
-    **own,
+    **how,
 ):
+    """Return a GRU; `how` is that of `gru_layer_of`, and counts of single tensors."""
     rng = np.random.default_rng(seed)
-    counts = levels if isinstance(levels, Levels) else Levels.of(*levels, **own)
+    options = {name: how.pop(name) for name in tuple(how) if name in GRU_OPTIONS}
+    counts = levels if isinstance(levels, Levels) else Levels.of(*levels, **how)
     layers = []
     for _ in range(depth):
         below = layers[-1] if layers else None
         size, x = (below.hidden, below.h) if below else (features, None)
-        layers.append(gru_layer_of(rng, counts, size, hidden, x, per_row, offsets, formats))
-    w = level_tensor(rng, (counts.w, classes, hidden), classes if per_row else 1, 8)
+        layers.append(gru_layer_of(rng, counts, size, hidden, x, **options))
+    w = level_tensor(rng, (counts.w, classes, hidden), classes if options.get("per_row") else 1, 8)
     b = level_tensor(rng, (counts.b, classes), 1, layers[-1].h.fraction + 8)
     return QuantizedModel(tuple(layers), QuantizedDense(w, b), readout, meta={"fold": "0"})
 
@@ -186,6 +195,12 @@ def random_float_gru():
 def random_gru():
     """Return the factory of random quantized GRUs."""
     return build_quantized_gru
+
+
+@pytest.fixture(scope="session")
+def random_of():
+    """Return the factory of random quantized models of a cell, ``"lstm"`` or ``"gru"``."""
+    return lambda cell="lstm", **how: {"lstm": build, "gru": build_quantized_gru}[cell](**how)
 
 
 @pytest.fixture(scope="session")

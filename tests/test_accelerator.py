@@ -95,13 +95,23 @@ CASES = {
         {"units": 2},
     ),
     "two layers": ({"levels": (1, 1), "features": 3, "hidden": 2, "depth": 2}, {"units": 1}),
+    "GRU, reset after": ({"cell": "gru", "levels": (1, 1), "features": 3, "hidden": 2}, {}),
+    "GRU, reset before": (
+        {"cell": "gru", "reset": "before", "levels": (1, 1), "features": 3, "hidden": 2},
+        {},
+    ),
+    "two GRUs, reset before": (
+        {"cell": "gru", "reset": "before", "levels": (1, 1), "features": 2, "hidden": 2}
+        | {"depth": 2, "readout": "last"},
+        {},
+    ),
 }
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_windows_give_classes_and_logits_at_the_stated_pace(random_model, name):
+def test_windows_give_classes_and_logits_at_the_stated_pace(random_of, name):
     made, how = CASES[name]
-    model = random_model(seed=4, **made)
+    model = random_of(seed=4, **made)
     codes = codes_of(model, 4)
     design = Accelerator(model, **how)
     taken, times = [], []
@@ -119,9 +129,9 @@ def test_windows_give_classes_and_logits_at_the_stated_pace(random_model, name):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_pauses_on_both_sides_change_nothing(random_model, name):
+def test_pauses_on_both_sides_change_nothing(random_of, name):
     made, how = CASES[name]
-    model = random_model(seed=4, **made)
+    model = random_of(seed=4, **made)
     codes = codes_of(model, 4)
     design = Accelerator(model, **how)
     taken = []
@@ -178,18 +188,21 @@ def test_narrow_samples_are_refused(random_model):
 
 
 @pytest.mark.parametrize(
-    ("by", "samples", "after"),
+    ("name", "by", "samples", "after"),
     [
-        ("abort", False, 0),
-        ("abort", True, 9),
-        ("abort", False, 33),
-        ("reset", False, 57),
-        ("reset", True, 70),
+        ("mean", "abort", False, 0),
+        ("two layers", "abort", True, 9),
+        ("two layers", "abort", False, 33),
+        ("two layers", "reset", False, 57),
+        ("mean", "reset", True, 70),
+        ("GRU, reset before", "abort", False, 5),
+        ("GRU, reset before", "abort", False, 16),
+        ("GRU, reset before", "reset", True, 43),
     ],
 )
-def test_a_window_begins_clean_after(random_model, by, samples, after):
-    made, how = CASES["two layers" if after % 2 else "mean"]
-    model = random_model(seed=4, **made)
+def test_a_window_begins_clean_after(random_of, name, by, samples, after):
+    made, how = CASES[name]
+    model = random_of(seed=4, **made)
     reset = Signal()
     design = Accelerator(model, sample_width=18 if samples else None, **how)
     if samples:

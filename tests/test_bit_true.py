@@ -1,11 +1,10 @@
 """The bit-true model against a scalar cell in exact fractions, written from Eq. (1)-(6)."""
 
-import math
 from dataclasses import replace
-from fractions import Fraction
 
 import numpy as np
 import pytest
+from exact_arithmetic import code_of, product, pwl, value_of, weight
 
 from mubinn.golden.bit_true import run, run_layer
 from mubinn.golden.fixed import signed_width
@@ -16,69 +15,14 @@ from mubinn.golden.mlb_encoder import mlb_encoder
 from mubinn.golden.pointwise import pointwise
 from mubinn.golden.scales import signs
 
-HALF = Fraction(1, 2)
-
-
-def round_to(value, bits):
-    return Fraction(math.floor(value * 2**bits + HALF), 2**bits)
-
-
-def offset_of(quantizer, element=0):
-    flat = quantizer.offset.ravel()
-    return Fraction(int(flat[element % len(flat)]), 2**quantizer.fraction)
-
-
-def value_of(quantizer, code, element=0):
-    """The real number that a code stands for."""
-    total = sum(int(a) * (1 if code >> k & 1 else -1) for k, a in enumerate(quantizer.scales))
-    return offset_of(quantizer, element) + Fraction(total, 2**quantizer.fraction)
-
-
-def code_of(quantizer, value, element=0):
-    """Algorithm 1 on an exact fraction."""
-    residual = value - offset_of(quantizer, element)
-    code = 0
-    for k, a in enumerate(quantizer.scales):
-        step = Fraction(int(a), 2**quantizer.fraction)
-        positive = residual >= 0
-        residual -= step if positive else -step
-        code |= positive << k
-    return code
-
-
-def weight(tensor, *index):
-    row = index[0]
-    scales = tensor.scales[row * len(tensor.scales) // tensor.bits.shape[1]]
-    total = sum(int(a) if tensor.bits[(k, *index)] else -int(a) for k, a in enumerate(scales))
-    return Fraction(total, 2**tensor.fraction)
-
-
-def pwl(kind, z, formats):
-    """The table: nodes every 2**(z_width - segment_bits) units, straight lines between."""
-    unit = Fraction(1, 2**formats.z_fraction)
-    top = 2 ** (formats.z_width - 1)
-    z = min(max(round_to(z, formats.z_fraction), -top * unit), (top - 1) * unit)
-    step = unit * 2 ** (formats.z_width - formats.segment_bits)
-    left = math.floor(z / step) * step
-
-    def node(at):
-        real = math.tanh(at) if kind == "tanh" else 1 / (1 + math.exp(-at))
-        return round_to(Fraction(real), formats.y_fraction)
-
-    rise = node(left + step) - node(left)
-    return node(left) + round_to(rise * (z - left) / step, formats.y_fraction)
-
 
 def scalar_cell(layer, x, h, c):
     """One step on codes; x W_x uses signs alone where the offset is folded into the bias."""
     n = layer.hidden
-    signed_x = [value_of(layer.x, int(v), e) - offset_of(layer.x, e) for e, v in enumerate(x)]
-    signed_h = [value_of(layer.h, int(v), e) - offset_of(layer.h, e) for e, v in enumerate(h)]
     z, y, gate = [], [], []
     for row in range(4 * n):
         total = weight(layer.b, row)
-        total += sum(weight(layer.wx, row, e) * v for e, v in enumerate(signed_x))
-        total += sum(weight(layer.wh, row, e) * v for e, v in enumerate(signed_h))
+        total += product(layer.wx, row, layer.x, x) + product(layer.wh, row, layer.h, h)
         name = "figo"[row // n]
         z.append(total)
         y.append(pwl("tanh" if name == "g" else "sigmoid", total, layer.formats))
@@ -119,8 +63,8 @@ def test_every_intermediate_equals_the_scalar_cell(random_model, case, seed):
     layer = random_model(seed, **case).layers[0]
     x = np.random.default_rng(seed).integers(0, 2**layer.x.levels, (6, layer.features))
     trace = run_layer(layer, x)
-    h = [code_of(layer.h, Fraction(0), k) for k in range(layer.hidden)]
-    c = [code_of(layer.c, Fraction(0))] * layer.hidden
+    h = [code_of(layer.h, 0, k) for k in range(layer.hidden)]
+    c = [code_of(layer.c, 0)] * layer.hidden
     for t, now in enumerate(x):
         expected = scalar_cell(layer, now, h, c)
         for name, values in expected.items():

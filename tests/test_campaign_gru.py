@@ -20,22 +20,23 @@ WINDOWS = 5
 
 @pytest.mark.parametrize("datapath", ["figure3", "threshold"])
 @pytest.mark.parametrize("levels", [(1, 1), (3, 3)])
-def test_every_intermediate_of_whole_windows(random_float_gru, levels, datapath):
+@pytest.mark.parametrize("reset", ["after", "before"])
+def test_every_intermediate_of_whole_windows(random_float_gru, levels, datapath, reset):
     data = load_eeg(SOURCE) if SOURCE else synthetic_eeg(windows=100, seed=7)
-    model = random_float_gru(0, 32, 100, classes=2, bias=0.1)
+    model = random_float_gru(0, 32, 100, classes=2, bias=0.1, reset=reset)
     made = quantize(model, Levels.of(*levels), prepare(data.x[:64]).astype(float))
     windows = prepare(data.x[64 : 64 + WINDOWS], decimate=1)
     assert windows.shape == (WINDOWS, 320, 32)
     codes = made.encode_input(windows)
     result = check_layer(made.with_datapath(datapath), codes, classify=True)
     print(
-        f"\n{levels}, {datapath}: {WINDOWS} windows of 320 steps of "
+        f"\n{levels}, {datapath}, reset {reset}: {WINDOWS} windows of 320 steps of "
         f"{'real' if SOURCE else 'synthetic'} EEG, {result.cycles} cycles, "
         f"{result.cycles / result.seconds:.0f} cycles/s with every intermediate compared"
     )
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(16))
 def test_random_configurations(random_gru, seed):
     rng = np.random.default_rng([seed, 71])
     counts = Levels(**{name: int(rng.integers(1, 6)) for name in ("x", "w", "h", "c", "gate", "b")})
@@ -48,6 +49,7 @@ def test_random_configurations(random_gru, seed):
         per_row=bool(rng.integers(2)),
         offsets=bool(rng.integers(2)),
         readout=str(rng.choice(["last", "mean"])),
+        reset=str(rng.choice(["after", "before"])),
     ).with_datapath(str(rng.choice(["figure3", "threshold"])))
     how = {
         "lanes": None if rng.integers(2) else int(rng.integers(1, features + hidden + 1)),
@@ -56,5 +58,6 @@ def test_random_configurations(random_gru, seed):
         "classify": bool(rng.integers(2)),
     }
     codes = rng.integers(0, 1 << model.layers[0].x.levels, (2, 3, features))
-    print(f"\n{counts} I={features} H={hidden} {model.datapath} {model.readout} {how}")
+    form = f"{model.layers[0].phases} {model.datapath} {model.readout}"
+    print(f"\n{counts} I={features} H={hidden} {form} {how}")
     assert check_layer(model, codes, pause=0.3, **how).tests == 2

@@ -33,15 +33,19 @@ CASES = {
         {"levels": (1, 1), "offsets": False},
         FolderOptions("xc7", units=2, width=64, loadable=True),
     ),
+    "gru": (
+        {"cell": "gru", "reset": "before", "levels": (1, 2), "depth": 2},
+        FolderOptions("ecp5", units=3, loadable=True),
+    ),
 }
 WORD = re.compile(r"^\s+(m_\w+)\[\d+\] = \d+'h([0-9a-fx]+);", re.M)
 MODULE = re.compile(r"^module \\mubinn\.core\.layer_(\d)\.memories\b.*?^endmodule", re.M | re.S)
 
 
 @pytest.fixture(scope="module", params=CASES)
-def made(request, random_model, tmp_path_factory):
+def made(request, random_of, tmp_path_factory):
     about, options = CASES[request.param]
-    files = accelerator_folder(random_model(features=4, hidden=3, **about), options)
+    files = accelerator_folder(random_of(features=4, hidden=3, **about), options)
     folder = tmp_path_factory.mktemp("folder")
     for name, text in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
@@ -125,7 +129,8 @@ def test_memories_are_those_of_the_verilog(made):
 
 
 def test_the_page_states_ports_packets_and_registers(made):
-    target, _, files, parameters = made
+    _, _, files, parameters = made
+    target = parameters["target"]
     page = files["README.md"]
     ports = re.findall(
         r"^  (input|output) (?:reg )?(?:\[(\d+):0\] )?(\w+);", files["mubinn.v"], re.M

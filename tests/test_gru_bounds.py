@@ -122,7 +122,5 @@ def test_stacks_are_quantized_layer_by_layer(random_float_gru):
 
 def test_what_a_gru_cannot_be_is_a_fault(random_float_gru):
     x = np.zeros((2, 3, 5)) + 1
-    with pytest.raises(MubinnError, match="resets its state before the recurrent product"):
-        quantize(random_float_gru(reset="before"), Levels.of(2, 2), x)
     with pytest.raises(MubinnError, match="one offset of h for all cells"):
         quantize(random_float_gru(), Levels.of(2, 2), x, h_offset=np.zeros(4))

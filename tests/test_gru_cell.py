@@ -1,11 +1,11 @@
 """The bit-true GRU against a scalar one in exact fractions, and its model files."""
 
-import math
 from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
 import pytest
+from exact_arithmetic import code_of, product, pwl, value_of, weight
 
 from mubinn.golden.bit_true import run, run_layer
 from mubinn.golden.container import read_container, write_container
@@ -16,66 +16,16 @@ from mubinn.golden.lstm_model import Formats
 from mubinn.golden.model_file import load_model, save_model
 from mubinn.golden.scales import LevelTensor, Quantizer
 
-HALF = Fraction(1, 2)
-
-
-def round_to(value, bits):
-    return Fraction(math.floor(value * 2**bits + HALF), 2**bits)
-
-
-def value_of(quantizer, code, element=0, offset=True):
-    """The real number that a code stands for."""
-    flat = quantizer.offset.ravel()
-    total = int(flat[element % len(flat)]) if offset else 0
-    total += sum(int(a) * (1 if code >> k & 1 else -1) for k, a in enumerate(quantizer.scales))
-    return Fraction(total, 2**quantizer.fraction)
-
-
-def code_of(quantizer, value):
-    """Algorithm 1 on an exact fraction."""
-    residual = value - Fraction(int(quantizer.offset), 2**quantizer.fraction)
-    code = 0
-    for k, a in enumerate(quantizer.scales):
-        step = Fraction(int(a), 2**quantizer.fraction)
-        positive = residual >= 0
-        residual -= step if positive else -step
-        code |= positive << k
-    return code
-
-
-def weight(tensor, *index):
-    scales = tensor.scales[index[0] * len(tensor.scales) // tensor.bits.shape[1]]
-    total = sum(int(a) if tensor.bits[(k, *index)] else -int(a) for k, a in enumerate(scales))
-    return Fraction(total, 2**tensor.fraction)
-
-
-def pwl(kind, z, formats):
-    """The table: nodes every 2**(z_width - segment_bits) units, straight lines between."""
-    unit = Fraction(1, 2**formats.z_fraction)
-    top = 2 ** (formats.z_width - 1)
-    z = min(max(round_to(z, formats.z_fraction), -top * unit), (top - 1) * unit)
-    step = unit * 2 ** (formats.z_width - formats.segment_bits)
-    left = math.floor(z / step) * step
-
-    def node(at):
-        real = math.tanh(at) if kind == "tanh" else 1 / (1 + math.exp(-at))
-        return round_to(Fraction(real), formats.y_fraction)
-
-    rise = node(left + step) - node(left)
-    return node(left) + round_to(rise * (z - left) / step, formats.y_fraction)
-
 
 def scalar_cell(layer, x, h):
     """One step on codes; the products use signs alone, as offsets are folded into the bias."""
     n = layer.hidden
-    xs = [value_of(layer.x, int(v), e, offset=False) for e, v in enumerate(x)]
-    hs = [value_of(layer.h, int(v), e, offset=False) for e, v in enumerate(h)]
 
     def over_x(row):
-        return sum(weight(layer.wx, row, e) * v for e, v in enumerate(xs))
+        return product(layer.wx, row, layer.x, x)
 
     def over_h(row):
-        return sum(weight(layer.wh, row, e) * v for e, v in enumerate(hs))
+        return product(layer.wh, row, layer.h, h)
 
     bias = [weight(layer.b, row) for row in range(4 * n)]
     found = {"z": [over_x(row) + over_h(row) + bias[row] for row in range(2 * n)]}
