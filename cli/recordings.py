@@ -1,7 +1,7 @@
 """The EEG that a command works on: a given file, the shared data set, or a synthetic stand-in."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from mubinn.golden.errors import MubinnError
 from mubinn.golden.float_model import FloatModel
 from mubinn.golden.lstm_model import QuantizedModel
 from mubinn.train.eeg import EegSet, find_data, load_eeg, prepare, synthetic_eeg
+from mubinn.train.eeg_set import Normalise
 
 SYNTHETIC = "synthetic EEG"
 
@@ -66,12 +67,13 @@ def spread(count: int, pool: NDArray[np.int64]) -> NDArray[np.int64]:
 def prepared(model: FloatModel | QuantizedModel, x: NDArray[np.generic]) -> NDArray[np.float32]:
     """Return raw windows as the model's input wants them: float32 [windows, T, I]."""
     how = model.preprocessing
-    if how.normalise == "subject":
+    if how.normalise.endswith("subject"):
         raise MubinnError(
             "The model's input is normalised over each subject's whole recording, which this "
-            "command does not do: give a model that was trained with --normalise window."
+            "command does not do: give a model that was trained with --normalise window or "
+            "referenced-window."
         )
-    if how.normalise not in ("window", "none"):
+    if how.normalise not in get_args(Normalise):
         raise MubinnError(
             f"the model asks for the preprocessing {how.normalise!r}, which this program does not "
             "know: update the program."

@@ -37,6 +37,7 @@ RECIPE_OPTIONS = (
     "normalise",
     "decimate",
     "centre",
+    "group",
     "cell",
 )
 """Options that are fields of `Recipe`."""
@@ -86,17 +87,18 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 @click.option("--patience", type=int, help="Stop after so many epochs without a better validation.")
 @click.option(
     "--normalise",
-    type=click.Choice(["window", "subject", "none"]),
-    help="subject: each channel over the subject's whole recording, without labels.  "
-    "[default: window]",
+    type=click.Choice(["window", "subject", "referenced-window", "referenced-subject", "none"]),
+    help="subject: each channel over the subject's whole recording, without labels; referenced: "
+    "less the mean of the channels before.  [default: window]",
 )
 @click.option("--decimate", type=int, help="Steps averaged into one.  [default: 2]")
 @click.option(
     "--centre",
-    type=click.Choice(["none", "subject"]),
+    type=click.Choice(["none", "subject", "trained"]),
     help="subject: decide by scores less their median over the subject's recording, without "
-    "labels.  [default: none]",
+    "labels; trained: have training see centred scores as well.  [default: none]",
 )
+@click.option("--group", type=int, help="Windows that trained centres together.  [default: 15]")
 @click.option(
     "--float-model",
     type=click.Path(path_type=Path),

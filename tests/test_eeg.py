@@ -170,6 +170,28 @@ def test_prepare_follows_its_definition(decimate):
     np.testing.assert_allclose(got, want, rtol=1e-6, atol=1e-6)  # one float32 rounding
 
 
+@pytest.mark.parametrize("rest", ["window", "subject"])
+def test_the_average_reference_comes_first(rest):
+    data = synthetic_eeg(60, steps=32, channels=5)
+    got = prepare(data.x, normalise=f"referenced-{rest}", subject=data.subject)
+    less = data.x.astype(np.float64)
+    for n, t in np.ndindex(less.shape[:2]):
+        less[n, t] -= sum(less[n, t].tolist()) / 5
+    want = prepare(less.astype(np.float32), normalise=rest, subject=data.subject)
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-5)  # `less` in float32
+    assert np.abs(got - prepare(data.x, normalise=rest, subject=data.subject)).max() > 0.1
+    # What all channels share is gone.
+    hum = (1000 * np.sin(np.arange(32)))[:, None].astype(np.float32)
+    loud = prepare(data.x + hum, normalise=f"referenced-{rest}", subject=data.subject)
+    np.testing.assert_allclose(loud, got, rtol=1e-3, atol=1e-3)
+    alone = synthetic_eeg(60, steps=32, channels=1)
+    with pytest.raises(MubinnError, match="there is one channel alone; use 'window'"):
+        prepare(alone.x, normalise=f"referenced-{rest}", subject=alone.subject)
+    same = np.repeat(alone.x, 3, axis=2)
+    with pytest.raises(MubinnError, match="constant beside the mean of all"):
+        prepare(same, normalise=f"referenced-{rest}", subject=alone.subject)
+
+
 def test_prepare_ignores_scale_neighbours_and_the_tail():
     x = synthetic_eeg(300, steps=32, channels=5).x
     whole = prepare(x)
@@ -194,6 +216,8 @@ def test_prepare_refuses_bad_windows():
         prepare(synthetic_eeg(20, steps=32).x, decimate=33)
     with pytest.raises(MubinnError, match="needs to know whose window each is"):
         prepare(synthetic_eeg(20).x, normalise="subject")
+    with pytest.raises(MubinnError, match="'referenced' is unknown; use one of window, subject, "):
+        prepare(synthetic_eeg(20).x, normalise="referenced")
 
 
 def band_power(data, low, high):

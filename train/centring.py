@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Centre = Literal["none", "subject"]
+Centre = Literal["none", "subject", "trained"]
 
 
 def centred(scores: NDArray[Any], subject: NDArray[Any]) -> NDArray[Any]:
@@ -35,3 +35,39 @@ def centred(scores: NDArray[Any], subject: NDArray[Any]) -> NDArray[Any]:
         own = subject == one
         lead[own] -= np.median(lead[own], axis=0)
     return lead
+
+
+def centred_groups(scores: Any, group: int) -> Any:
+    """Return scores [B, C] less the mean of each `group` consecutive rows, NumPy's or JAX's.
+
+    What the loss sees where training knows that decisions are centred: the mean has a gradient
+    everywhere, and stands for the median of `centred`. As the classifier is linear, it centres the
+    features that the classifier reads: W (f - mean f) = W f - W mean f.
+    """
+    apart = scores.reshape(-1, group, scores.shape[1])
+    return (apart - apart.mean(axis=1, keepdims=True)).reshape(scores.shape)
+
+
+def grouped(
+    windows: NDArray[np.int64], subject: NDArray[Any], group: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Deal windows into groups of one subject each; return [groups, group], in random order.
+
+    Windows of a subject that fill no last group sit out; a subject of fewer windows than `group`
+    repeats them.
+
+    Parameters
+    ----------
+    windows : [N]
+        Numbers of windows.
+    subject : [N]
+        Whose window each is.
+    group : int
+    rng : numpy.random.Generator
+    """
+    dealt = []
+    for one in np.unique(subject):
+        own = rng.permutation(windows[subject == one])
+        count = max(1, len(own) // group)
+        dealt.append(np.resize(own, (count, group)))
+    return rng.permutation(np.concatenate(dealt))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,9 @@ FOLDS = 5
 """Number of subject-wise folds made where a recording names none."""
 
 _CHUNK = 256
+
+REFERENCED = "referenced-"
+"""How normalisations begin that take the average reference first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +151,7 @@ def folds_of(subject: NDArray[np.int64], folds: int = FOLDS) -> NDArray[np.int64
     return (rank % folds).astype(np.int64)
 
 
-Normalise = Literal["window", "subject", "none"]
+Normalise = Literal["window", "subject", "referenced-window", "referenced-subject", "none"]
 
 
 def prepare(
@@ -163,7 +166,9 @@ def prepare(
     With ``normalise="window"`` each channel's mean over the window's steps is subtracted, and all
     is divided by one population standard deviation, taken over the steps and channels of the
     window. With ``"subject"`` mean and standard deviation are those of each channel over all
-    windows of the subject: an unlabelled recording of each subject stands behind it. Then every
+    windows of the subject: an unlabelled recording of each subject stands behind it. Before either,
+    ``"referenced-window"`` and ``"referenced-subject"`` subtract from every step its mean over the
+    channels, the average reference of EEG, so that what all channels share is gone. Then every
     `decimate` consecutive steps are averaged; steps that do not fill a last group are left out.
     Arithmetic is float64, rounded once to float32 (nearest even), so a window's result does not
     depend on windows of other subjects nor on the scale of `x`.
@@ -171,11 +176,11 @@ def prepare(
     Parameters
     ----------
     x : ndarray of int16 or float32, shape [windows, steps, channels]
-    normalise : "window", "subject" or "none"
+    normalise : "window", "subject", "referenced-window", "referenced-subject" or "none"
     decimate : int
         Steps averaged into one, 1 or more.
     subject : ndarray of int64, shape [windows], or None
-        Whose window each is; needed for ``"subject"`` alone.
+        Whose window each is; needed where it is normalised by subject.
 
     Returns
     -------
@@ -185,15 +190,20 @@ def prepare(
     Raises
     ------
     MubinnError
-        A wrong shape or type, NaN, a window in which every channel is constant (a channel, with
-        ``"subject"``), an unknown normalisation, subjects missing, or a decimation outside
+        A wrong shape or type, NaN, a window in which every channel is constant (a channel, by
+        subject), an unknown normalisation, subjects missing, or a decimation outside
         1 .. steps.
     """
     check_windows(x)
     n, steps, features = x.shape
-    if normalise not in ("window", "subject", "none"):
+    if normalise not in get_args(Normalise):
         raise MubinnError(
-            f"Normalisation {normalise!r} is unknown; use 'window', 'subject' or 'none'."
+            f"Normalisation {normalise!r} is unknown; use one of {', '.join(get_args(Normalise))}."
+        )
+    if normalise.startswith(REFERENCED) and features < 2:
+        raise MubinnError(
+            f"Normalisation {normalise!r} takes the mean over the channels off, and there is one "
+            "channel alone; use 'window' or 'subject'."
         )
     if not 1 <= decimate <= steps:
         raise MubinnError(f"Decimation {decimate} does not fit windows of {steps} steps.")
@@ -210,7 +220,7 @@ def _parts(
     n: int, normalise: Normalise, subject: NDArray[np.int64] | None
 ) -> Iterator[NDArray[np.int64]]:
     """Yield the windows that are prepared at once, which bounds the float64 copy."""
-    if normalise != "subject":
+    if not normalise.endswith("subject"):
         for start in range(0, n, _CHUNK):
             yield np.arange(start, min(start + _CHUNK, n))
         return
@@ -226,12 +236,16 @@ def _normalised(values: Floats, normalise: Normalise, first: int) -> Floats:
     """Return float64 windows normalised; `first` is the number of the first, for messages."""
     if normalise == "none":
         return values
-    if normalise == "subject":
+    flat = "constant"
+    if normalise.startswith(REFERENCED):
+        values = values - values.mean(axis=2, keepdims=True)
+        flat = "constant beside the mean of all"
+    if normalise.endswith("subject"):
         values = values - values.mean(axis=(0, 1))
         std = np.sqrt(np.square(values).mean(axis=(0, 1)))
         if (std == 0).any():
             raise MubinnError(
-                f"Channel {int(np.argmin(std))} is constant in all windows of the subject of "
+                f"Channel {int(np.argmin(std))} is {flat} in all windows of the subject of "
                 f"window {first}, so it cannot be normalised; remove the subject or the channel."
             )
         return np.asarray(values / std, np.float64)
@@ -239,7 +253,7 @@ def _normalised(values: Floats, normalise: Normalise, first: int) -> Floats:
     std = np.sqrt(np.square(values).mean(axis=(1, 2), keepdims=True))
     if (std == 0).any():
         raise MubinnError(
-            f"Window {first + int(np.argmin(std))} is flat: every channel is constant, "
+            f"Window {first + int(np.argmin(std))} is flat: every channel is {flat}, "
             "so it cannot be normalised; remove such windows."
         )
     return np.asarray(values / std, np.float64)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mubinn.golden.float_model import Cell, FloatModel, Readout
 from mubinn.train import float_lstm, gru, quantized_lstm
+from mubinn.train.centring import centred_groups
 from mubinn.train.first_scales import first_scales, folded
 from mubinn.train.float_lstm import Params
 from mubinn.train.method import Method
@@ -37,12 +38,16 @@ class Graph:
     readout : "mean" or "last"
     cell : "lstm" or "gru"
         A GRU resets after the product, and clips nothing.
+    group : int
+        Consecutive windows of a batch that are one subject's and whose scores the loss sees
+        centred; 0 for none.
     """
 
     method: Method
     clip: float
     readout: Readout
     cell: Cell = "lstm"
+    group: int = 0
 
     def logits(self, params: Params, x: Array) -> Array:
         """Classify windows x [B, T, I]; float32 [B, C]."""
@@ -54,8 +59,11 @@ class Graph:
 
     def loss(self, params: Params, x: Array, y: Array) -> Array:
         """Mean cross entropy in nats of the classes `y` (int [B]) over a batch."""
-        scores = jax.nn.log_softmax(self.logits(params, x))
-        return -jnp.take_along_axis(scores, y[:, None], axis=1).mean()
+        scores = self.logits(params, x)
+        if self.group:
+            scores = centred_groups(scores, self.group)
+        shares = jax.nn.log_softmax(scores)
+        return -jnp.take_along_axis(shares, y[:, None], axis=1).mean()
 
     def start(self, model: FloatModel, x: NDArray[np.float32]) -> Params:
         """Return the parameters that training starts from.

@@ -7,15 +7,15 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.float_model import CELLS, READOUTS, Cell, Readout
-from mubinn.train.centring import Centre
-from mubinn.train.eeg_set import EegSet
+from mubinn.train.centring import Centre, grouped
+from mubinn.train.eeg_set import EegSet, Normalise
 from mubinn.train.method import Method
 
 
@@ -55,9 +55,12 @@ class Recipe:
         What is binarized, and how.
     scale_rate : float
         Peak of Adam's step size for logarithms of scales, and for offsets.
-    centre : "none" or "subject"
+    centre : "none", "subject" or "trained"
         ``"subject"`` decides by scores that `mubinn.train.centring.centred` centres; nothing is
-        trained otherwise.
+        trained otherwise. ``"trained"`` decides so, too, and is trained for it: batches consist of
+        groups of one subject's windows, and the loss sees `centred_groups`.
+    group : int
+        Windows of a group, for ``"trained"``; `batch` is a multiple.
     normalise, decimate
         Handed to `mubinn.train.eeg.prepare`.
 
@@ -79,15 +82,16 @@ class Recipe:
     batch: int = 64
     validation: float = 0.0
     patience: int = 0
-    normalise: Literal["window", "subject", "none"] = "window"
+    normalise: Normalise = "window"
     decimate: int = 2
     centre: Centre = "none"
+    group: int = 15
     cell: Cell = "lstm"
     method: Method = field(default_factory=Method)
     scale_rate: float = 2e-3
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "hidden", "batch", "decimate"):
+        for name in ("epochs", "hidden", "batch", "decimate", "group"):
             if getattr(self, name) < 1:
                 raise MubinnError(f"{name} is {getattr(self, name)}; it must be at least 1.")
         for name in ("fold", "seed", "patience"):
@@ -103,7 +107,14 @@ class Recipe:
         if self.patience and not self.validation:
             raise MubinnError("patience needs validation subjects: give validation as well.")
         if self.centre not in get_args(Centre):
-            raise MubinnError(f"centre {self.centre!r} is unknown; use 'none' or 'subject'.")
+            raise MubinnError(
+                f"centre {self.centre!r} is unknown; use 'none', 'subject' or 'trained'."
+            )
+        if self.centre == "trained" and self.batch % self.group:
+            raise MubinnError(
+                f"A batch of {self.batch} is no multiple of the {self.group} windows that are "
+                "centred together: change batch or group."
+            )
         if self.cell not in CELLS:
             raise MubinnError(f"cell {self.cell!r} is unknown; use 'lstm' or 'gru'.")
         if self.cell == "gru" and self.method.h_offset != "none":
@@ -122,11 +133,15 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Split:
-    """Window indices of the three parts; no subject is in two of them."""
+    """Window indices of the three parts; no subject is in two of them.
+
+    `subject` says whose each window of `train` is.
+    """
 
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
     test: NDArray[np.int64]
+    subject: NDArray[np.int64]
 
 
 def split(data: EegSet, recipe: Recipe) -> Split:
@@ -152,7 +167,8 @@ def split(data: EegSet, recipe: Recipe) -> Split:
     chosen = np.random.default_rng(recipe.fold).permutation(subjects)[:aside]
     validation = outside & np.isin(data.subject, chosen)
     train = np.flatnonzero(outside & ~validation)
-    if len(train) < recipe.batch:
+    parts = Split(train, np.flatnonzero(validation), np.flatnonzero(~outside), data.subject[train])
+    if not len(train) or not len(batches(parts, recipe, 0)):
         raise MubinnError(
             f"{len(train)} training windows do not fill a batch of {recipe.batch}; "
             "give more windows or a smaller batch."
@@ -162,7 +178,7 @@ def split(data: EegSet, recipe: Recipe) -> Split:
             f"All training windows outside fold {recipe.fold} belong to one class; "
             "spread the classes over the folds."
         )
-    return Split(train, np.flatnonzero(validation), np.flatnonzero(~outside))
+    return parts
 
 
 def batches(split: Split, recipe: Recipe, epoch: int) -> NDArray[np.int64]:
@@ -170,6 +186,10 @@ def batches(split: Split, recipe: Recipe, epoch: int) -> NDArray[np.int64]:
 
     So a resumed run draws what the uninterrupted one does, with no generator state to keep.
     """
-    order = np.random.default_rng([recipe.seed, 1, epoch]).permutation(split.train)
+    rng = np.random.default_rng([recipe.seed, 1, epoch])
+    if recipe.centre == "trained":
+        order = grouped(split.train, split.subject, recipe.group, rng).ravel()
+    else:
+        order = rng.permutation(split.train)
     steps = len(order) // recipe.batch
     return order[: steps * recipe.batch].reshape(steps, recipe.batch)

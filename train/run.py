@@ -57,10 +57,11 @@ class Run:
     ) -> None:
         self.data, self.x, self.parts, self.recipe = data, x, parts, recipe
         self.y = data.y.astype(np.int32)
-        self.steps = len(parts.train) // recipe.batch
+        self.steps = len(batches(parts, recipe, 0))
         self.place = Placement(recipe.batch)
         clip = math.inf if recipe.c_clip is None else recipe.c_clip
-        self.graph = Graph(recipe.method, clip, recipe.readout, recipe.cell)
+        group = recipe.group if recipe.centre == "trained" else 0
+        self.graph = Graph(recipe.method, clip, recipe.readout, recipe.cell, group)
         pace = Pace(
             recipe.learning_rate,
             recipe.scale_rate,
@@ -152,7 +153,7 @@ class Run:
 
     def _decided(self, scores: NDArray[Any], index: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the classes that scores [N, C] of the windows `index` give."""
-        if self.recipe.centre == "subject":
+        if self.recipe.centre != "none":
             scores = centred(scores, self.data.subject[index])
         return np.asarray(scores.argmax(axis=1), np.int64)
 
