@@ -34,6 +34,7 @@ from mubinn.synth.flow import tool_versions
 from mubinn.synth.liberty import Library
 from mubinn.synth.source import source_hash
 from mubinn.synth.table1 import measure
+from mubinn.synth.variants import with_variants
 from mubinn.train.eeg import EegSet
 
 CALIBRATION_WINDOWS = 256
@@ -227,20 +228,18 @@ def compared_values(layer: QuantizedLstm, steps: int) -> dict[str, int]:
 
 
 def synthesize_table(task: Task, library: Library, workers: int, show: Show) -> Table1:
-    """Measure Table I."""
+    """Measure Table I and its variants."""
     parts = {
         "model": task.start_hash,
-        "library": library.sha256,
-        "dont_use": library.dont_use,
-        "constraints": library.constraints(),
+        "library": [library.sha256, library.dont_use, library.constraints()],
         "sources": source_hash("golden", "hw", "synth", "train"),
         "tools": tool_versions(),
     }
 
     def make() -> dict[str, Any]:
-        return measure(
-            library, task.start, progress=show, workers=workers, cache_path=task.cache
-        ).to_json()
+        how: Any = {"progress": show, "workers": workers, "cache_path": task.cache}
+        table = measure(library, task.start, **how)
+        return with_variants(table, library, task.start, **how).to_json()
 
     return Table1.from_json(task.kept("table1", parts, make))
 

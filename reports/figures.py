@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from mubinn.reports import text
 from mubinn.synth.entry import Entry, Table1
 from mubinn.synth.schedule import GROUPS
+from mubinn.synth.variant import Variant
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,10 @@ class Theme:
 
 @dataclass(frozen=True)
 class Side:
-    """One of two heat maps: its title, its values and how they are written."""
+    """One of several heat maps: its title, its values by (A, W) and how they are written."""
 
     title: str
-    of: Callable[[Entry], float]
+    of: Callable[[str, str], float]
     write: Callable[[float], str]
 
 
@@ -53,34 +54,52 @@ Draw = Callable[[Table1, Theme], Figure]
 def delay_maps(table: Table1, theme: Theme) -> Figure:
     """Return heat maps of the delay in seconds, ours and the paper's, on one logarithmic scale."""
     sides = (
-        Side(f"This synthesis, {table.library}", lambda entry: entry.delay_s, text.seconds),
-        Side("The paper, Table I", lambda entry: entry.paper_delay_s, text.printed),
+        Side(f"This synthesis, {table.library}", _each(table, "delay_s"), text.seconds),
+        Side("The paper, Table I", _each(table, "paper_delay_s"), text.printed),
     )
-    return _maps(table, theme, sides, "viridis", "cell operation delay, s")
+    return _maps(theme, sides, "viridis", "cell operation delay, s")
 
 
 def ratio_maps(table: Table1, theme: Theme) -> Figure:
     """Return heat maps of (FP, FP) over each entry, ours and the paper's, on one scale."""
     sides = (
-        Side(f"This synthesis, {table.library}", lambda entry: entry.ratio, text.ratio),
-        Side("The paper, Table I", lambda entry: entry.paper_ratio, text.ratio),
+        Side(f"This synthesis, {table.library}", _each(table, "ratio"), text.ratio),
+        Side("The paper, Table I", _each(table, "paper_ratio"), text.ratio),
     )
-    return _maps(table, theme, sides, "cividis", "times faster than (FP, FP)")
+    return _maps(theme, sides, "cividis", "times faster than (FP, FP)")
+
+
+def variant_maps(table: Table1, theme: Theme) -> Figure:
+    """Return heat maps of the delay of the binarized entries, of Figure 3 and of the variants."""
+    sides = (
+        Side("Figure 3", _each(table, "delay_s"), text.seconds),
+        *(
+            Side(text.VARIANT_TEXT[variant.name], _each(variant, "delay_s"), text.seconds)
+            for variant in table.variants
+        ),
+    )
+    label = f"cell operation delay, s; {table.library}"
+    return _maps(theme, sides, "viridis", label, text.BINARIZED)
+
+
+def _each(table: Table1 | Variant, name: str) -> Callable[[str, str], float]:
+    """Return what gives the value `name` of the entry (A, W)."""
+    return lambda a, w: float(getattr(table.entry(a, w), name))
 
 
 def _maps(
-    table: Table1,
     theme: Theme,
     sides: tuple[Side, ...],
     colours: str,
     label: str,
+    levels: tuple[str, ...] = text.LEVELS,
 ) -> Figure:
-    figure = Figure(figsize=(9.2, 4.1), layout="constrained", facecolor=theme.paper)
-    values = [side.of(entry) for side in sides for entry in table.entries]
+    figure = Figure(figsize=(4.6 * len(sides), 4.1), layout="constrained", facecolor=theme.paper)
+    grids = [[[side.of(a, w) for w in levels] for a in levels] for side in sides]
+    values = [value for rows in grids for row in rows for value in row]
     norm = LogNorm(min(values), max(values))
-    axes = figure.subplots(1, 2)
-    for axis, side in zip(axes, sides, strict=True):
-        rows = [[side.of(table.entry(a, w)) for w in text.LEVELS] for a in text.LEVELS]
+    axes = figure.subplots(1, len(sides), squeeze=False)[0]
+    for axis, side, rows in zip(axes, sides, grids, strict=True):
         image = axis.pcolormesh(
             rows, norm=norm, cmap=colours, edgecolors=theme.paper, linewidth=1.5
         )
@@ -92,8 +111,8 @@ def _maps(
             (axis.set_xticks, axis.set_xticklabels),
             (axis.set_yticks, axis.set_yticklabels),
         ):
-            ticks([place + 0.5 for place in range(len(text.LEVELS))])
-            set_labels(text.LEVELS)
+            ticks([place + 0.5 for place in range(len(levels))])
+            set_labels(levels)
         axis.tick_params(length=0, colors=theme.ink)
         axis.spines[:].set_visible(False)
         for i, row in enumerate(rows):
@@ -178,6 +197,11 @@ PICTURES: dict[str, tuple[Draw, str]] = {
         "Heat maps of the delay of (FP, FP) over that of each entry, ours and the paper's.",
     ),
     "breakdown": (breakdown, "Stacked bars: what the delay of each entry is spent on."),
+    "variants": (
+        variant_maps,
+        "Heat maps of the cell operation delay in seconds over A and W, with the datapath of "
+        "Figure 3, with thresholds after its sums, and with merged sums and thresholds.",
+    ),
 }
 """Pictures by file stem, with their alternative text."""
 

@@ -1,14 +1,16 @@
-"""Table I and the units as CSV, Markdown and LaTeX."""
+"""Table I, its variants and the units as CSV, Markdown and LaTeX."""
 
 import csv
 import io
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from tabulate import tabulate
 
 from mubinn.reports import text
 from mubinn.synth.entry import Entry, Table1
 from mubinn.synth.paper import LAW
+from mubinn.synth.variant import VariantEntry
 
 TABLE_COLUMNS = ("x_levels", "w_levels", "delay_s", "paper_delay_s", "depth", "area_um2")
 UNIT_COLUMNS = (
@@ -71,6 +73,39 @@ def units_csv(table: Table1) -> str:
     )
 
 
+VARIANT_COLUMNS = (
+    "datapath",
+    "x_levels",
+    "w_levels",
+    "delay_s",
+    "cell_ns",
+    "fp_over_this",
+    "figure3_over_this",
+    "area_um2",
+)
+
+
+def variants_csv(table: Table1) -> str:
+    """Return the binarized entries of the variants, one after the other."""
+    return _csv(
+        VARIANT_COLUMNS,
+        (
+            (
+                variant.name,
+                entry.x_levels,
+                entry.w_levels,
+                text.fixed(entry.delay_s, 6),
+                text.fixed(entry.cell_ns, 6),
+                text.fixed(entry.ratio, 6),
+                text.fixed(entry.over_figure3, 6),
+                f"{entry.area_um2:.1f}",
+            )
+            for variant in table.variants
+            for entry in variant.entries
+        ),
+    )
+
+
 VIEWS: tuple[tuple[str, str, Callable[[Entry], str]], ...] = (
     ("ours", "Cell operation delay in seconds, this synthesis", lambda e: text.seconds(e.delay_s)),
     (
@@ -96,8 +131,45 @@ def grid(table: Table1, write: Callable[[Entry], str]) -> list[list[str]]:
     return [[a, *(write(table.entry(a, w)) for w in text.LEVELS)] for a in text.LEVELS]
 
 
-def _headers() -> list[str]:
-    return ["A \\ W", *text.LEVELS]
+VARIANT_VIEWS: tuple[tuple[str, str, Callable[[VariantEntry], str]], ...] = (
+    ("delay", "cell operation delay in seconds", lambda e: text.seconds(e.delay_s)),
+    ("ratio", "delay of (FP, FP) over this entry's", lambda e: text.ratio(e.ratio)),
+    ("speed", "delay with Figure 3 over this entry's", lambda e: text.ratio(e.over_figure3)),
+    ("area", "area in um^2", lambda e: f"{e.area_um2:.0f}"),
+)
+"""Five by five tables: name, caption and what a cell shows."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A table by levels: its name, its caption with the library, and its rows, each from A on."""
+
+    name: str
+    caption: str
+    levels: tuple[str, ...]
+    rows: list[list[str]]
+
+
+def views(table: Table1) -> list[View]:
+    """Return all tables by levels, those of the variants last."""
+    found = [
+        View(name, _of(table, name, caption), text.LEVELS, grid(table, write))
+        for name, caption, write in VIEWS
+    ]
+    for variant in table.variants:
+        title = f"{text.VARIANT_TEXT[variant.name]}, {table.library}"
+        for name, caption, write in VARIANT_VIEWS:
+            rows = [
+                [a, *(write(variant.entry(a, w)) for w in text.BINARIZED)] for a in text.BINARIZED
+            ]
+            view = View(f"{variant.name}_{name}", f"{title}: {caption}", text.BINARIZED, rows)
+            found.append(view)
+    return found
+
+
+def _of(table: Table1, name: str, caption: str) -> str:
+    """Return the caption with the library, where that made the values."""
+    return f"{caption}, {table.library}" if name in ("ours", "ratio", "area") else caption
 
 
 def markdown(table: Table1, command: str) -> str:
@@ -111,9 +183,10 @@ def markdown(table: Table1, command: str) -> str:
         f"**(FP, FP) / (3, 3) = {text.ratio(table.fp_over_3_3)}**; the paper's: "
         f"{text.ratio(table.paper_fp_over_3_3)}.",
     ]
-    for _, caption, write in VIEWS:
-        rows = tabulate(grid(table, write), _headers(), "github", disable_numparse=True)
-        parts.append(f"## {caption}\n\n{rows}")
+    for view in views(table):
+        headers = ["A \\ W", *view.levels]
+        rows = tabulate(view.rows, headers, "github", disable_numparse=True)
+        parts.append(f"## {view.caption}\n\n{rows}")
     parts.append(
         f"The law: {LAW}. Its worst error over the paper's 36 values is "
         f"{100 * table.law_error:.2f} %."
@@ -151,19 +224,21 @@ def markdown(table: Table1, command: str) -> str:
 
 
 def latex(table: Table1) -> str:
-    """Return Table I, ours and the paper's, as LaTeX tables for booktabs."""
+    """Return Table I, ours and the paper's, and its variants as LaTeX tables for booktabs."""
     parts = ["% needs \\usepackage{booktabs}"]
-    for name, caption, write in VIEWS:
+    for view in views(table):
+        headers = ["A / W", *view.levels]
         body = tabulate(
-            grid(table, write),
-            ["A / W", *text.LEVELS],
+            view.rows,
+            headers,
             "latex_booktabs",
             disable_numparse=True,
-            colalign=("right",) * 7,
+            colalign=("right",) * len(headers),
         )
-        escaped = caption.replace("um^2", "\\textmu m\\textsuperscript{2}")
+        escaped = view.caption.replace("um^2", "\\textmu m\\textsuperscript{2}")
+        escaped = escaped.replace("_", "\\_")
         parts.append(
             f"\\begin{{table}}\n\\centering\n\\caption{{{escaped}.}}\n\\label{{tab:mubinn-"
-            f"{name.replace('_', '-')}}}\n{body}\n\\end{{table}}"
+            f"{view.name.replace('_', '-')}}}\n{body}\n\\end{{table}}"
         )
     return "\n\n".join(parts) + "\n"

@@ -6,6 +6,14 @@ from mubinn.synth.schedule import GROUPS
 
 LEVELS = ("1", "2", "3", "4", "5", "FP")
 
+BINARIZED = LEVELS[:-1]
+
+VARIANT_TEXT = {
+    "thresholds": "Sums of Figure 3 and thresholds",
+    "merged": "Merged sums and thresholds",
+}
+"""The variants of Table I by name."""
+
 GROUP_TEXT = dict(
     zip(
         GROUPS,

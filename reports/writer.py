@@ -28,6 +28,7 @@ def render_report(content: ReportContent, attached: Mapping[str, bytes]) -> dict
     files = {
         "index.html": page(content).encode(),
         "table1.csv": tables.table1_csv(table).encode(),
+        "variants.csv": tables.variants_csv(table).encode(),
         "units.csv": tables.units_csv(table).encode(),
         "table1.md": tables.markdown(table, content.command).encode(),
         "table1.tex": tables.latex(table).encode(),

@@ -19,6 +19,7 @@ multiply (`decoded`). Which form is the faster depends on the level count.
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -112,6 +113,7 @@ def calibration_windows(model: FloatModel) -> npt.NDArray[np.float32]:
     return prepare(eeg.x, normalise=how.normalise, decimate=how.decimate)
 
 
+@lru_cache(maxsize=32)  # Table I and its variants ask for the same
 def cell_params(model: FloatModel, a: int, w: int) -> LstmCellParams:
     """Return the parameters of the first layer's cell, quantized at (A, W)."""
     calibration = calibration_windows(model).astype(np.float64)
@@ -143,7 +145,7 @@ def cell_units(
         }
     if params is None:
         raise ValueError(f"{config} needs the parameters of a cell")
-    units = _matrix_units(params, float_input=a is None) | _later_units(params)
+    units = matrix_units(params, float_input=a is None) | _later_units(params)
     if a is None and decoded:
         units |= {**_decoder(w), "float_add": CellUnit.of(FloatAdd)}
     return units
@@ -155,7 +157,7 @@ def _decoder(levels: int | None) -> dict[str, CellUnit]:
     return {"decode": CellUnit.of(LevelTable, LevelTableParams(levels))}
 
 
-def _matrix_units(p: LstmCellParams, float_input: bool) -> dict[str, CellUnit]:
+def matrix_units(p: LstmCellParams, float_input: bool = False) -> dict[str, CellUnit]:
     """Eq. (1)-(4) up to z."""
     mult = CellUnit.of(ScalingMult, ScalingMultParams(p.dot_width, p.gamma_width))
     hidden = {

@@ -17,6 +17,7 @@ from mubinn.synth.liberty import Library
 from mubinn.synth.paper import DELAY_S, law_error, law_s
 from mubinn.synth.result import SynthResult
 from mubinn.synth.schedule import Schedule, Workload, schedule
+from mubinn.synth.variant import Variant
 
 PS = 1e-12
 FULL: Config = (None, None)
@@ -103,6 +104,8 @@ class Table1:
         The law's worst relative error over the paper's values.
     library, library_hash, fo4_ps
         The cell library.
+    variants : tuple of Variant
+        The binarized entries with datapaths of our own, where they were measured.
     """
 
     entries: tuple[Entry, ...]
@@ -117,6 +120,7 @@ class Table1:
     library_hash: str
     fo4_ps: float
     tools: dict[str, str]
+    variants: tuple[Variant, ...] = ()
 
     def entry(self, x_levels: str, w_levels: str) -> Entry:
         """Return one entry, such as ``("3", "FP")``."""
@@ -133,9 +137,9 @@ class Table1:
             UnitRow(**{**u, "roles": tuple(u["roles"]), "entries": tuple(u["entries"])})
             for u in data["units"]
         )
-        return cls(
-            **{**data, "units": units, "entries": tuple(Entry(**e) for e in data["entries"])}
-        )
+        entries = tuple(Entry(**e) for e in data["entries"])
+        variants = tuple(Variant.from_json(v) for v in data["variants"])
+        return cls(**{**data, "units": units, "entries": entries, "variants": variants})
 
 
 @dataclass(frozen=True)

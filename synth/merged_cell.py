@@ -26,6 +26,15 @@ from mubinn.synth.schedule import ENCODE, MULTIPLY, STATE, Schedule, Step
 
 GATES = 4
 
+CODE_STEPS = (
+    Step(("search",), GATES, ENCODE),
+    Step(("fc", "ig"), 1, STATE),
+    Step(("sum_c",), 1, STATE),
+    Step(("search_c",), 1, ENCODE),
+    Step(("table_h",), 1, STATE),
+)
+"""What follows z on the threshold datapath."""
+
 
 def merged_model(model: FloatModel, a: int, w: int) -> QuantizedModel:
     """Return the model at (A, W), with shifted scales and on the threshold datapath."""
@@ -59,11 +68,14 @@ def merged_units(layer: QuantizedLstm) -> dict[str, CellUnit]:
     MubinnError
         If the scales of the layer leave a multiplication.
     """
-    params = sum_params(layer)
+    return {"merged": CellUnit.of(MergedDot, sum_params(layer)), **code_units(layer)}
+
+
+def code_units(layer: QuantizedLstm) -> dict[str, CellUnit]:
+    """Return the units after z on the threshold datapath, where cells share the offset of h."""
     tables = layer.thresholds
     width = tables.c.width
     return {
-        "merged": CellUnit.of(MergedDot, params),
         "search": CellUnit.of(ThresholdSearch, tables.gate),
         "fc": CellUnit.of(CodeTable, tables.fc),
         "ig": CellUnit.of(CodeTable, tables.ig),
@@ -101,12 +113,9 @@ def merged_schedule() -> Schedule:
 
     ``4 (t_merged + t_search) + max(t_fc, t_ig) + t_sum_c + t_search_c + t_table_h``.
     """
-    steps = (
-        Step(("merged",), GATES, MULTIPLY),
-        Step(("search",), GATES, ENCODE),
-        Step(("fc", "ig"), 1, STATE),
-        Step(("sum_c",), 1, STATE),
-        Step(("search_c",), 1, ENCODE),
-        Step(("table_h",), 1, STATE),
-    )
+    return in_series(Step(("merged",), GATES, MULTIPLY), *CODE_STEPS)
+
+
+def in_series(*steps: Step) -> Schedule:
+    """Return the schedule of steps whose units all follow one another."""
     return Schedule(steps, tuple(step.units for step in steps))

@@ -1,23 +1,18 @@
 """Table I from our own synthesis: 36 entries, every unit of every one of them measured."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mubinn.golden.float_model import FloatModel
 from mubinn.golden.lstm_cell import LstmCellParams
-from mubinn.synth.cache import cached, content_key
 from mubinn.synth.cell_units import CellUnit, Config, cell_params, cell_units
+from mubinn.synth.elaborate import Report, elaborate, stage
 from mubinn.synth.entry import Form, Table1, assemble
-from mubinn.synth.flow import SynthJob, synthesize_many, to_verilog, tool_versions
+from mubinn.synth.flow import synthesize_many
 from mubinn.synth.liberty import Library
 from mubinn.synth.paper import CONFIGS
 from mubinn.synth.schedule import PAPER, Workload
-from mubinn.synth.source import source_hash
-
-Report = Callable[[str, int, int], None]
-"""Called as ``progress(what, done, total)``."""
 
 
 def measure(
@@ -56,12 +51,12 @@ def measure(
     layer = model.layers[0]
     load = Workload(layer.features, layer.hidden, steps)
     forms = all_forms(model, progress)
-    jobs = _elaborate(distinct_units(forms), workers, progress, cache_path)
+    jobs = elaborate(distinct_units(forms), workers, progress, cache_path)
     results = synthesize_many(
         jobs,
         library=library,
         workers=workers,
-        progress=_stage(progress, "synthesize"),
+        progress=stage(progress, "synthesize"),
         cache_path=cache_path,
         cancel=cancel,
     )
@@ -93,36 +88,3 @@ def distinct_units(forms: Mapping[Config, Sequence[Form]]) -> dict[str, CellUnit
         for form in several
         for unit in form.units.values()
     }
-
-
-def _stage(progress: Report | None, name: str) -> Report | None:
-    if progress is None:
-        return None
-    return lambda _, done, total: progress(name, done, total)
-
-
-def _elaborate(
-    units: Mapping[str, CellUnit],
-    workers: int,
-    progress: Report | None,
-    cache_path: str | Path | None,
-) -> dict[str, SynthJob]:
-    """Return the units as Verilog; what the hardware's sources gave once is kept."""
-    common = {"sources": source_hash("golden", "hw"), "tools": tool_versions()}
-
-    def verilog(key: str) -> str:
-        made = cached(
-            content_key({"unit": key, **common}),
-            lambda: {"verilog": to_verilog(units[key].make(), units[key].kind)},
-            cache_path,
-        )
-        return str(made["verilog"])
-
-    jobs = {}
-    with ThreadPoolExecutor(workers) as pool:
-        for done, (key, text) in enumerate(zip(units, pool.map(verilog, units), strict=True), 1):
-            jobs[key] = SynthJob(text, units[key].kind)
-            if progress is not None:
-                progress("elaborate", done, len(units))
-    # The longest runs come first, so that no core waits at the end.
-    return dict(sorted(jobs.items(), key=lambda item: len(item[1].verilog), reverse=True))

@@ -73,6 +73,7 @@ def table(random_float, monkeypatch):
         return made
 
     monkeypatch.setattr(stages, "measure", measure)
+    monkeypatch.setattr(stages, "with_variants", lambda table, *_, **__: table)
     return made, calls
 
 

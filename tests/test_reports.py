@@ -24,6 +24,7 @@ from mubinn.synth import builtin_library, table1
 from mubinn.synth.entry import assemble
 from mubinn.synth.result import UNITS, Metric, SynthResult
 from mubinn.synth.schedule import Workload
+from mubinn.synth.variant import Variant, VariantEntry
 
 
 def measured(number):
@@ -33,11 +34,23 @@ def measured(number):
     return SynthResult("unit", metrics, {}, {}, "lib", "00", "11", "22", {"yosys": "0.1"})
 
 
+def variant(name, number):
+    """A made-up variant, every value of it different."""
+    entries = []
+    for a in text.BINARIZED:
+        for w in text.BINARIZED:
+            number += 0.37
+            values = (number / 1000, number, 900 / number, 40 / number, 1e3 * number)
+            entries.append(VariantEntry(a, w, *values, f"{name} sum", {"unit": 77 * number}))
+    return Variant(name, tuple(entries))
+
+
 @pytest.fixture(scope="module")
 def content(random_float):
     forms = table1.all_forms(random_float())
     results = {key: measured(n) for n, key in enumerate(table1.distinct_units(forms))}
     table = assemble(forms, results, Workload(5, 4, 1300), builtin_library())
+    table = replace(table, variants=(variant("thresholds", 30), variant("merged", 2)))
     compared = {"dot_x": 12_345, "h": 678, "all": 13_023}
     return ReportContent(
         table1=table,
@@ -159,6 +172,25 @@ def test_numbers_on_the_page_are_those_of_the_csv(content, shown):
     assert "47.2\u00d7(FP, FP) over (3, 3), the paper" in shown.text
 
 
+def test_variants_on_the_page_are_those_of_the_csv(content, shown):
+    rows = list(csv.DictReader(io.StringIO(tables.variants_csv(content.table1))))
+    assert tuple(rows[0]) == tables.VARIANT_COLUMNS
+    assert [row["datapath"] for row in rows] == ["thresholds"] * 25 + ["merged"] * 25
+    entries = [e for variant in content.table1.variants for e in variant.entries]
+    for number, (row, e) in enumerate(zip(rows, entries, strict=True)):
+        i, j = number % 25 // 5 + 1, number % 5 + 1
+        assert (row["x_levels"], row["w_levels"]) == (str(i), str(j))
+        names = ("delay_s", "cell_ns", "fp_over_this", "figure3_over_this", "area_um2")
+        values = (e.delay_s, e.cell_ns, e.ratio, e.over_figure3, e.area_um2)
+        assert [float(row[name]) for name in names] == pytest.approx(values, rel=5e-6)
+        delays, speeds = (shown.tables[f"{k}-{row['datapath']}"] for k in ("variant", "speed"))
+        assert delays[i][j] == [text.seconds(e.delay_s), text.ratio(e.ratio)]
+        assert speeds[i][j] == [text.ratio(e.over_figure3), text.count(e.area_um2)]
+    assert "thresholds sum" in shown.text
+    markdown = tables.markdown(content.table1, content.command)
+    assert f"Merged sums and thresholds, {content.table1.library}: area in um^2" in markdown
+
+
 def test_units_are_listed_once_each(content, shown):
     rows = list(csv.DictReader(io.StringIO(tables.units_csv(content.table1))))
     assert tuple(rows[0]) == tables.UNIT_COLUMNS
@@ -185,7 +217,9 @@ def test_markdown_and_latex_hold_all_entries(content):
         assert text.seconds(entry.delay_s) in latex
         assert text.printed(entry.paper_delay_s) in latex
     assert "0.33 %" in markdown
-    assert latex.count("\\begin{table}") == latex.count("\\end{tabular}") == len(tables.VIEWS)
+    count = len(tables.VIEWS) + 2 * len(tables.VARIANT_VIEWS)
+    assert latex.count("\\begin{table}") == latex.count("\\end{tabular}") == count
+    assert latex.count(content.table1.library) == 3 + 2 * len(tables.VARIANT_VIEWS)
     assert "_" not in re.sub(r"\\label\{[^}]*\}|\\_", "", latex)
 
 
@@ -210,6 +244,12 @@ def test_pictures_label_every_entry(content):
         assert [label.get_text() for label in left.texts] == want
         assert len(right.texts) == 36
         assert left.collections[0].norm is right.collections[0].norm
+    *maps, bar = figures.variant_maps(content.table1, figures.LIGHT).axes
+    last = content.table1.variants[1].entries[24]
+    assert maps[0].get_title() == "Figure 3"
+    assert [len(axis.texts) for axis in maps] == [25, 25, 25]
+    assert maps[2].texts[24].get_text() == text.seconds(last.delay_s)
+    assert content.table1.library in bar.get_ylabel()
     bars = figures.breakdown(content.table1, figures.LIGHT).axes
     assert sum(len(axis.texts) for axis in bars) == 36
 

@@ -8,7 +8,7 @@ from mubinn.golden.layer_plan import LayerPlan
 from mubinn.golden.levels import level_name
 from mubinn.hw import figure3_tail, gate_sums
 from mubinn.hw.lstm_cell import LstmCell
-from mubinn.synth import builtin_library, entry, table1
+from mubinn.synth import builtin_library, elaborate, entry, table1
 from mubinn.synth.cell_units import cell_params, cell_units
 from mubinn.synth.entry import Table1, assemble
 from mubinn.synth.flow import to_verilog
@@ -182,7 +182,7 @@ def test_real_units_are_measured_and_kept(random_float, monkeypatch, tmp_path):
         raise AssertionError("measured again")
 
     monkeypatch.setattr("mubinn.synth.flow.run_worker", forbidden)
-    monkeypatch.setattr(table1, "to_verilog", forbidden)
+    monkeypatch.setattr(elaborate, "to_verilog", forbidden)
     assert measure() == table
 
 
@@ -192,7 +192,7 @@ def test_fault_of_a_unit_is_told(random_float, monkeypatch, tmp_path):
     def broken(component, top):
         return to_verilog(component, top).replace("endmodule", "")
 
-    monkeypatch.setattr(table1, "to_verilog", broken)
+    monkeypatch.setattr(elaborate, "to_verilog", broken)
     with pytest.raises(MubinnError, match="could not synthesize"):
         table1.measure(builtin_library(), random_float(), cache_path=tmp_path)
 
