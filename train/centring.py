@@ -15,7 +15,8 @@ def centred(scores: NDArray[Any], subject: NDArray[Any]) -> NDArray[Any]:
 
     People differ in how strong a rhythm is more than a state changes it. Where a recording spends
     about the same time in each class, the median of a class's lead over the mean of all classes
-    says how the subject differs: in hardware it goes into the biases of the classifier, M_B.
+    says how the subject differs: in hardware it goes into the biases of the classifier, M_B
+    (`mubinn.train.wearer.for_wearer`).
 
     Parameters
     ----------
@@ -29,12 +30,21 @@ def centred(scores: NDArray[Any], subject: NDArray[Any]) -> NDArray[Any]:
     float64 [N, C]
         C times the leads, centred.
     """
-    wide = scores.astype(np.float64)
-    lead: NDArray[np.float64] = wide.shape[1] * wide - wide.sum(axis=1, keepdims=True)
+    lead = _leads(scores)
     for one in np.unique(subject):
         own = subject == one
-        lead[own] -= np.median(lead[own], axis=0)
+        lead[own] -= medians(scores[own])
     return lead
+
+
+def medians(scores: NDArray[Any]) -> NDArray[np.float64]:
+    """Return the median over windows of C times each class's lead: float64 [C] of scores [N, C]."""
+    return np.asarray(np.median(_leads(scores), axis=0))
+
+
+def _leads(scores: NDArray[Any]) -> NDArray[np.float64]:
+    wide = scores.astype(np.float64)
+    return np.asarray(wide.shape[1] * wide - wide.sum(axis=1, keepdims=True))
 
 
 def centred_groups(scores: Any, group: int) -> Any:

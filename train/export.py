@@ -28,6 +28,7 @@ from mubinn.golden.scales import LevelTensor, Quantizer
 from mubinn.train.float_lstm import Params
 from mubinn.train.method import Method
 from mubinn.train.quantized_lstm import FORMATS, Quantizers, quantizers
+from mubinn.train.row_bias import row_bias
 
 
 def to_quantized(
@@ -109,13 +110,7 @@ def _without(tensor: LevelTensor, row: str) -> LevelTensor:
 def _bias(q: Quantizers, name: str, values: Floats, method: Method) -> LevelTensor:
     if name in q:
         return _tensor(q, name, values)
-    # A sign and a magnitude for each row: further levels of the bias have nothing left to add.
     unit = q[f"{name}_unit"]
     exact = np.floor(values.astype(np.float32) / np.float32(unit) + np.float32(0.5))
-    integers = exact.astype(np.int64)
     assert method.levels is not None
-    levels = method.levels.count("b")
-    scales = np.zeros((len(values), levels), np.int64)
-    scales[:, 0] = np.abs(integers)
-    bits = np.repeat((integers >= 0)[None], levels, axis=0).astype(np.uint8)
-    return LevelTensor(bits, scales, _fraction(unit))
+    return row_bias(exact.astype(np.int64), method.levels.count("b"), _fraction(unit))
