@@ -25,6 +25,8 @@ TITLES = {"float": "float", "mubinn2": "MuBiNN2", "mubinn1": "MuBiNN1", "b_lstm"
 TENSORS = ("h", "c", "gate", "b")
 """Tensors that have W levels unless they are set by themselves."""
 
+CENTRED = {"trained": "centred by subject in training, too"}
+"""How rows name ways of centring that do not name themselves."""
 
 Place = tuple[str, str, int, int]
 
@@ -100,10 +102,13 @@ class Run:
             found += [f"{name}={count}" for name, count in own.items() if count != w]
         if self.scale_form != "free":
             found.append(f"{self.scale_form} scales")
-        if self.normalise != "window":
-            found.append(f"normalised by {self.normalise}")
+        by = self.normalise.removeprefix("referenced-")
+        if by != self.normalise:
+            found.append("average reference")
+        if by != "window":
+            found.append(f"normalised by {by}")
         if self.centre != "none":
-            found.append(f"centred by {self.centre}")
+            found.append(CENTRED.get(self.centre, f"centred by {self.centre}"))
         return ", ".join(found)
 
 

@@ -84,6 +84,16 @@ def test_a_run_of_other_normalisation_is_compared_with_its_own_float():
     assert lone[1].loss == pytest.approx(1)
 
 
+def test_rows_name_how_subjects_are_made_alike():
+    ways = [("window", "subject"), ("referenced-window", "trained"), ("referenced-subject", "none")]
+    names = [Run.of(row("float", 0, 0, 0.9, normalise=n, centre=c)).variant for n, c in ways]
+    assert names == [
+        "centred by subject",
+        "average reference, centred by subject in training, too",
+        "average reference, normalised by subject",
+    ]
+
+
 def test_tables_show_every_group(found):
     text = accuracy_markdown(found, "mubinn report --accuracy")
     assert "| MuBiNN2 (3,3) | 80.67 " in " ".join(text.split())
