@@ -19,7 +19,6 @@ from mubinn.golden.errors import MubinnError
 from mubinn.golden.float_model import FloatModel
 from mubinn.golden.layer_plan import LayerPlan
 from mubinn.golden.levels import Levels
-from mubinn.golden.lstm_model import QuantizedModel
 from mubinn.golden.model_file import load_float
 from mubinn.golden.quantize import quantize
 from mubinn.hw.lstm_layer import LstmLayer, cycles_per_step
@@ -71,7 +70,11 @@ def bench_lut_cycles(
     }
     for levels, goal in GOALS.items():
         made = quantize(model, Levels.of(*levels), x, scale_form="shift")
-        rows = {n: measure(made.with_datapath("threshold"), n, progress) for n in units}
+        layer = made.with_datapath("threshold").layers[0]
+        rows = {}
+        for n in units:
+            progress(f"{made.levels}, units {n}")
+            rows[n] = measure(LayerPlan(layer, units=n, target="xc7"))
         stem = "_".join(map(str, levels))
         for n, row in rows.items():
             parameters |= {f"{key}_{stem}_units_{n}": value for key, value in row.items()}
@@ -99,24 +102,20 @@ def _commands() -> tuple[str, ...]:
     return tuple(command.format(top=TOP) for command in commands)
 
 
-def measure(
-    model: QuantizedModel, units: int, progress: Callable[[str], None] = lambda _: None
-) -> dict[str, int]:
-    """Return LUTs, flip-flops, memories and cycles per step of a model's first layer.
+def measure(plan: LayerPlan) -> dict[str, int]:
+    """Return LUTs, flip-flops, memories and cycles per step of a layer for xc7.
 
     Raises
     ------
     MubinnError
         If the logic has DSPs, or a memory that is no black box.
     """
-    progress(f"{model.levels}, units {units}")
-    plan = LayerPlan(model.lstm_layers[0], units=units, target="xc7")
     job = SynthJob(to_verilog(LstmLayer(plan), TOP), TOP)
     cells = synthesize_cells(job, _commands(), files=black_box.FILES)["cells"]
     used = estimate(find_target("xc7"), cells)
     if used["DSP48E1"] or used["RAMB36"]:
         raise MubinnError(
-            f"{units} units took DSPs or block RAMs, which LUTs do not tell: {cells}."
+            f"{plan.units} units took DSPs or block RAMs, which LUTs do not tell: {cells}."
         )
     return {
         "luts": int(used["LUT"]),

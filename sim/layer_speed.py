@@ -51,7 +51,7 @@ def simulate_outputs(
     MubinnError
         On input of the wrong shape, or if the simulator cannot run.
     """
-    plan = LayerPlan(model.lstm_layers[layer], lanes=lanes, units=units)
+    plan = LayerPlan(model.layers[layer], lanes=lanes, units=units)
     codes = checked_codes(plan.layer, windows)
     h = np.moveaxis(run_layer(plan.layer, codes)["h"], 0, -2)
     design = design or LstmLayer(plan)
