@@ -10,7 +10,12 @@ from mubinn.synth.liberty import Library, builtin_library
 
 def subject(library: Library | None, model: FloatModel | None) -> tuple[Library, FloatModel]:
     """Return library and float model: the built-in one and the bundled one for None."""
-    return library or builtin_library(), model or load_float(bundled(FLOAT_MODEL))
+    return library or builtin_library(), subject_model(model)
+
+
+def subject_model(model: FloatModel | None) -> FloatModel:
+    """Return the float model: the bundled one for None."""
+    return model or load_float(bundled(FLOAT_MODEL))
 
 
 def subject_about(library: Library, model: FloatModel) -> dict[str, Any]:

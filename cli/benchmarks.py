@@ -23,6 +23,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "threshold": _lazy("mubinn.cli.bench_threshold", "bench_threshold"),
     "train-step": _lazy("mubinn.cli.bench_train_step", "bench_train_step"),
     "lut-cycles": _lazy("mubinn.cli.bench_lut_cycles", "bench_lut_cycles"),
+    "fpga": _lazy("mubinn.cli.bench_fpga", "bench_fpga"),
     "scale": _lazy("mubinn.cli.bench_scale", "bench_scale"),
     "layer": _lazy("mubinn.cli.bench_layer", "bench_layer"),
     "simulate": _lazy("mubinn.cli.bench_simulate", "bench_simulate"),
@@ -38,7 +39,7 @@ WITH_LIBRARY = ("table1", "popcount", "delay", "threshold", "energy")
 WITH_LIBRARIES = ("libraries",)
 """Those that compare several, ``libraries``."""
 
-WITH_PROGRESS = ("lut-cycles", "scale")
+WITH_PROGRESS = ("lut-cycles", "fpga", "scale")
 """Those of several long measurements, which tell each by ``progress`` as it begins."""
 
 WITH_FILES = ("energy",)
