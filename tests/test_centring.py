@@ -10,8 +10,9 @@ import pytest
 from click.testing import CliRunner
 
 from mubinn.cli.main import mubinn
+from mubinn.cli.recordings import prepared
 from mubinn.golden.errors import MubinnError
-from mubinn.golden.float_model import FloatLstm, FloatModel
+from mubinn.golden.float_model import FloatLstm, FloatModel, Preprocessing
 from mubinn.golden.inference import infer
 from mubinn.golden.levels import Levels
 from mubinn.golden.quantize import quantize
@@ -233,6 +234,22 @@ def test_labels_of_the_test_fold_change_nothing(normalise):
         found.append([run.predictions(test), run.bit_true(run.exported({})), *leaves(run.best)])
     assert all((a == b).all() for a, b in zip(*found, strict=True))
     assert 0 < found[0][1].mean() < 1
+
+
+def test_commands_prepare_as_the_model_says():
+    x = small_data().x
+    model = small_model("mean", 2)
+
+    def made(normalise):
+        return prepared(replace(model, preprocessing=Preprocessing(normalise, 2)), x)
+
+    for normalise in ("window", "referenced-window"):
+        assert (made(normalise) == prepare(x, normalise=normalise)).all()
+    assert (made("window") != made("referenced-window")).any()
+    with pytest.raises(MubinnError, match="over each subject's whole recording"):
+        made("referenced-subject")
+    with pytest.raises(MubinnError, match="'referenced', which this program"):
+        made("referenced")
 
 
 def test_tuned_recipes():
