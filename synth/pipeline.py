@@ -1,9 +1,10 @@
 """Registers placed into a mapped netlist where they are fewest for a clock period.
 
-Two ways, of which the better counts. Cuts: a cell belongs to the stage in which its output arrives,
+Three ways, of which the best counts. Cuts: a cell belongs to the stage in which its output arrives,
 so a cut at time t takes one register for each net that is there by t and still used after it; for a
 given longest stage the cut times with the fewest registers in all are found by dynamic programming.
-Or stages are filled one after the other (`mubinn.synth.stages`). The registers then stand in the
+Or stages are filled one after the other (`mubinn.synth.stages`), and cells then moved to later ones
+where that takes fewer registers (`mubinn.synth.deferral`). The registers then stand in the
 netlist, and static timing of that, clock to Q, setup and their loads included, gives the period.
 """
 
@@ -17,6 +18,7 @@ from typing import Any
 from mubinn.golden.errors import MubinnError
 from mubinn.synth.boolean import truth_table
 from mubinn.synth.cell_timing import CellTiming, LibraryTiming
+from mubinn.synth.deferral import defer_cells
 from mubinn.synth.liberty import LibertyCell, Library
 from mubinn.synth.liberty_tree import parse_group
 from mubinn.synth.netlist import netlist_cell
@@ -131,6 +133,11 @@ class _Netlist:
             found.stages,
         )
 
+    def defer(self, placed: Placement, budget: float) -> Placement:
+        """Return a filled placement with cells moved to where they take fewer registers."""
+        users = {net: [name for name, _, _ in several] for net, several in self.users.items()}
+        return defer_cells(placed, self.delays, users, self.outputs, budget)
+
     def staged(self, places: Placement, register: "_Register") -> tuple[dict[str, Any], int]:
         """Return the netlist with registers between stages and at the outputs, and their count."""
         cells = {
@@ -240,7 +247,7 @@ def pipelines(
 ) -> list[Pipelined]:
     """Return the netlist in about as many stages as asked for, one result for each of `stages`.
 
-    Of the two ways to place the registers the one of less area times period.
+    Of the ways to place the registers the one of least area times period.
 
     Parameters
     ----------
@@ -272,7 +279,8 @@ def pipelined_netlists(
         longest = netlist.delay / wanted * 1.02
         cuts = _best_cuts(times, counts, longest) if wanted > 1 else []
         found = []
-        for places in (netlist.cut(cuts), netlist.fill(longest)):
+        filled = netlist.fill(longest)
+        for places in (netlist.cut(cuts), filled, netlist.defer(filled, longest)):
             staged, registers = netlist.staged(places, register)
             period = analyse(staged, library, timing).period_ps
             area = library.area_um2(cell["type"] for cell in staged["cells"].values())

@@ -10,13 +10,14 @@ from mubinn.golden.xnor_multiplier import XnorMultiplierParams
 from mubinn.hw.xnor_multiplier import XnorMultiplier
 from mubinn.synth.boolean import truth_table
 from mubinn.synth.cell_timing import LibraryTiming
+from mubinn.synth.deferral import defer_cells
 from mubinn.synth.equal_area import best_datapath
 from mubinn.synth.flow import SynthJob, map_netlists, to_verilog
 from mubinn.synth.liberty import builtin_library, parse_library
 from mubinn.synth.liberty_tree import parse_group
 from mubinn.synth.pipeline import Pipelined, _best_cuts, _Netlist, pipelines, smallest_register
 from mubinn.synth.sta import analyse
-from mubinn.synth.stages import fill_stages
+from mubinn.synth.stages import Placement, fill_stages
 
 LIBRARY = builtin_library()
 LANES = 20
@@ -68,13 +69,20 @@ def simulate(module, inputs):
     return outputs
 
 
-@pytest.mark.parametrize("how", ["cut", "fill"])
+def placed(timed, how, wanted):
+    budget = timed.delay / wanted * 1.05
+    times = [timed.delay * k / 40 for k in range(1, 41)]
+    cuts = _best_cuts(times, timed.alive(times), budget) if wanted > 1 else []
+    filled = timed.fill(budget)
+    ways = {"cut": timed.cut(cuts), "fill": filled, "defer": timed.defer(filled, budget)}
+    return ways[how]
+
+
+@pytest.mark.parametrize("how", ["cut", "fill", "defer"])
 @pytest.mark.parametrize("wanted", [1, 2, 4])
 def test_stages_delay_the_same_function(netlist, wanted, how):
     timed = _Netlist(netlist, LIBRARY, LibraryTiming(LIBRARY))
-    times = [timed.delay * k / 40 for k in range(1, 41)]
-    cuts = _best_cuts(times, timed.alive(times), timed.delay / wanted * 1.05) if wanted > 1 else []
-    places = timed.cut(cuts) if how == "cut" else timed.fill(timed.delay / wanted * 1.05)
+    places = placed(timed, how, wanted)
     staged, count = timed.staged(places, smallest_register(LIBRARY, LibraryTiming(LIBRARY)))
     kinds = [cell["type"] for cell in staged["cells"].values()]
     assert kinds.count("DFF_X1") == count > 0
@@ -88,19 +96,24 @@ def test_stages_delay_the_same_function(netlist, wanted, how):
     assert wanted <= late <= (wanted if how == "cut" else 2 * wanted - 1)
 
 
-def test_stages_are_filled_one_after_the_other():
-    paths = {
-        "u": {("a", "p"): 3.0},
-        "v": {("p", "q"): 2.0, ("a", "q"): 4.0},
-        "w": {("q", "r"): 9.0, ("b", "r"): 1.0},
-        "x": {("q", "s"): 1.0, ("p", "s"): 4.0},
-    }
-    # A rising edge that nothing turns; what falls is there at once.
-    delays = {
+def rising(paths):
+    """Delays by edge: of a rising edge that nothing turns; what falls is there at once."""
+    return {
         name: {((i, 0), (o, 0)): d for (i, o), d in several.items()}
         | {((i, 1), (o, 1)): 0.0 for i, o in several}
         for name, several in paths.items()
     }
+
+
+def test_stages_are_filled_one_after_the_other():
+    delays = rising(
+        {
+            "u": {("a", "p"): 3.0},
+            "v": {("p", "q"): 2.0, ("a", "q"): 4.0},
+            "w": {("q", "r"): 9.0, ("b", "r"): 1.0},
+            "x": {("q", "s"): 1.0, ("p", "s"): 4.0},
+        }
+    )
     placed = fill_stages(delays, delays, ["a", "b"], 5.0)
     # u and v fill stage 0 to the brim; w has none that holds it; x starts anew behind registers.
     assert placed.cells == {"u": 0, "v": 0, "w": 1, "x": 1}
@@ -108,6 +121,43 @@ def test_stages_are_filled_one_after_the_other():
     assert placed.stages == 2
     assert fill_stages(delays, delays, ["a", "b"], 6.0).cells["x"] == 1
     assert fill_stages(delays, delays, ["a", "b"], 7.0).cells["x"] == 0
+
+
+# a and b are held for z, in stage 2; d and e are made of them at once, and used there too.
+DECODED = {
+    "d": {("a", "p"): 1.0, ("b", "p"): 1.0},
+    "e": {("p", "q"): 2.0},
+    "x": {("c", "r"): 4.0},
+    "y": {("r", "s"): 4.0},
+    "z": {("s", "t"): 1.0, ("q", "t"): 1.0, ("a", "t"): 1.0, ("b", "t"): 1.0},
+}
+USERS = {"a": "dz", "b": "dz", "c": "x", "p": "e", "q": "z", "r": "y", "s": "z"}
+
+
+@pytest.mark.parametrize(
+    ("budget", "d", "e"),
+    [(4.0, 2, 2), (3.9, 1, 2), (2.9, 0, 1)],  # d, e and z fit into one stage; two of them; one
+)
+def test_cells_wait_where_that_takes_fewer_registers(budget, d, e):
+    delays = rising(DECODED)
+    start = Placement(
+        {"a": 0, "b": 0, "c": 0, "p": 0, "q": 0, "r": 0, "s": 1, "t": 2},
+        {"d": 0, "e": 0, "x": 0, "y": 1, "z": 2},
+        3,
+    )
+    assert fill_stages(delays, delays, "abc", 4.0).cells == start.cells
+    found = defer_cells(start, delays, USERS, {"t"}, budget)
+    assert (found.cells["d"], found.cells["e"]) == (d, e)
+    assert (found.nets["p"], found.nets["q"]) == (d, e)
+    # Full adders take registers where they wait: they stay.
+    assert (found.cells["x"], found.cells["y"], found.cells["z"]) == (0, 1, 2)
+
+
+def test_deferral_never_takes_more_registers(netlist):
+    timed = _Netlist(netlist, LIBRARY, LibraryTiming(LIBRARY))
+    register = smallest_register(LIBRARY, LibraryTiming(LIBRARY))
+    counts = [timed.staged(placed(timed, how, 4), register)[1] for how in ("fill", "defer")]
+    assert counts[1] <= counts[0]
 
 
 def test_period_and_area_are_those_of_the_staged_netlist(netlist):
