@@ -5,6 +5,8 @@ the netlists and stages that take it the least energy (`mubinn.synth.energy_cell
 is that of a simulation with glitches on windows of EEG. An inference is H cells in T steps of the
 bundled float model's first layer; T is what its windows have. Memories are reckoned from a
 published measurement (`mubinn.synth.energy_memory`), and each ratio is given with and without them.
+A library without a full-adder cell builds the binarized sums of gates, whose glitches then take up
+to half of their energy; the parameter `full_adder_fo4` tells.
 """
 
 from collections.abc import Sequence
@@ -27,6 +29,7 @@ from mubinn.synth.energy_cell import (
 )
 from mubinn.synth.flow import tool_versions
 from mubinn.synth.liberty import Library
+from mubinn.synth.library_figures import gate_figures
 
 FULL: Config = (None, None)
 CONFIGS: tuple[Config, ...] = ((1, 1), (2, 2), (3, 3), (4, 4), (5, 5))
@@ -135,6 +138,7 @@ def bench_energy(
         "versions": tool_versions(),
         "parameters": {
             **subject_about(library, model),
+            "full_adder_fo4": gate_figures(library)["full_adder"] or "none",
             "steps": found.steps,
             **found.about(),
         },
