@@ -220,9 +220,9 @@ async def stalled(dut: Any) -> None:
     windows = job.windows[:2]
     frames = [frame for window in windows for frame in job.frames(window)]
     driver = Driver(dut, pause=job.pause, seed=job.seed)
-    monitor = Monitor(dut, pause=job.pause, seed=job.seed + 1)
     # Consumers that pause for whole steps: the layer has to wait for them.
     slow = 1 - 1 / (job.cycles_per_step * 1.5)
+    monitor = Monitor(dut, pause=slow, seed=job.seed + 1)
     decisions = None
     if job.plan.dense:
         results = Monitor(dut, "result", pause=slow, seed=job.seed + 2)
