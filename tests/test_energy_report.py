@@ -115,6 +115,6 @@ def test_bench_energy_reaches_what_it_states():
     assert values["energy_fp_over_1_1"] > 100
     about = result["parameters"]
     for name in ("fp", "1_1", "3_3"):
-        # Half of the vectors tell the same, and glitches are no less than nothing.
-        assert about[f"half_of_the_vectors_{name}"] == pytest.approx(1, abs=0.03)
+        # Half of the windows tell nearly the same, and glitches are more than nothing.
+        assert about[f"half_of_the_vectors_{name}"] == pytest.approx(1, abs=0.05)
         assert about[f"without_glitches_pj_per_cell_{name}"] < about[f"logic_pj_per_cell_{name}"]
