@@ -1,7 +1,8 @@
 """``mubinn bench fpga``: the bundled model placed and routed on three small FPGAs.
 
-The float model is quantized without training after it, threshold datapath, and put on each device
-with its classifier, behind streams of bytes: (3,3) on an ECP5-25K and (1,1) on an iCE40 UP5K with
+The float model is quantized without training after it, with scales that are powers of two of each
+other and the threshold datapath, and put on each device with its classifier, behind streams of
+bytes: (3,3) on an ECP5-25K and (1,1) on an iCE40 UP5K with
 the weights in block RAM, and (3,3) on the UP5K with weights loaded into its four single-port RAMs,
 which hand out 64 bits a cycle. Fmax is that of nextpnr's timing analysis.
 """
@@ -90,11 +91,13 @@ def bench_fpga(
         "hidden": model.layers[0].hidden,
         "calibration": data,
         "datapath": "threshold",
+        "scale_form": "shift",
         "steps": STEPS,
     }
     versions: dict[str, str] = {}
     for place in placements:
-        made = quantize(model, Levels.of(*place.levels), x).with_datapath("threshold")
+        made = quantize(model, Levels.of(*place.levels), x, scale_form="shift")
+        made = made.with_datapath("threshold")
         target = find_target(place.target)
         design = fpga_design(made, target=target.network, **place.options)
 
