@@ -2,9 +2,9 @@
 
 The float model is quantized without training after it, with scales that are powers of two of each
 other and the threshold datapath, and put on each device with its classifier, behind streams of
-bytes: (3,3) on an ECP5-25K and (1,1) on an iCE40 UP5K with
-the weights in block RAM, and (3,3) on the UP5K with weights loaded into its four single-port RAMs,
-which hand out 64 bits a cycle. Fmax is that of nextpnr's timing analysis.
+bytes: (3,3) on an ECP5-25K and (1,1) on an iCE40 UP5K with the weights in block RAM, and (3,3) on
+the UP5K with weights loaded into its four single-port RAMs, which hand out 64 bits a cycle. Fmax is
+that of nextpnr's timing analysis.
 """
 
 from collections.abc import Callable
