@@ -38,6 +38,7 @@ RECIPE_OPTIONS = (
     "decimate",
     "centre",
     "group",
+    "gain_spread",
     "cell",
 )
 """Options that are fields of `Recipe`."""
@@ -99,6 +100,11 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
     "labels; trained: have training see centred scores as well.  [default: none]",
 )
 @click.option("--group", type=int, help="Windows that trained centres together.  [default: 15]")
+@click.option(
+    "--gain-spread",
+    type=float,
+    help="Spread of random gains of channels in training.  [default: 0.2 with trained, else 0]",
+)
 @click.option(
     "--float-model",
     type=click.Path(path_type=Path),

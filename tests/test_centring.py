@@ -18,6 +18,7 @@ from mubinn.golden.levels import Levels
 from mubinn.golden.quantize import quantize
 from mubinn.train.centring import centred, centred_groups, grouped
 from mubinn.train.eeg import EegSet, prepare, synthetic_eeg
+from mubinn.train.gains import gains
 from mubinn.train.graph import Graph
 from mubinn.train.method import Method
 from mubinn.train.recipe import Recipe, batches, split
@@ -30,7 +31,7 @@ from mubinn.train.wearer import for_wearer
 PLAIN = Recipe(epochs=2, hidden=6, batch=16, group=4, learning_rate=2e-2)
 BINARIZED = replace(PLAIN, method=Method("mubinn2", Levels.of(2, 1)))
 TRAINED = replace(PLAIN, centre="trained")
-BOTH = [TRAINED, replace(BINARIZED, centre="trained")]
+BOTH = [replace(one, centre="trained", gain_spread=0.2) for one in (PLAIN, BINARIZED)]
 
 
 def small_data():
@@ -195,6 +196,37 @@ def test_the_biases_of_a_wearer_decide_by_centred_scores(readout, classes):
     assert moved <= 1 or classes > 2  # of two classes' medians nothing is left to take off
 
 
+def test_gains_are_one_for_each_channel_of_a_group():
+    recipe = replace(TRAINED, gain_spread=0.3)
+    drawn = gains(recipe, 1, 6, 3)
+    assert drawn.shape == (6, 16, 1, 3)
+    apart = drawn.reshape(24, 4, 3)
+    assert (apart == apart[:, :1]).all()
+    assert len(np.unique(apart[:, 0])) == 72
+    many = np.log(gains(recipe, 1, 500, 3).reshape(-1, 4, 3)[:, 0].astype(float))
+    assert abs(many.std() - 0.3) < 0.01  # of 6000
+    assert abs(many.mean()) < 0.02
+    assert len(np.unique(gains(replace(recipe, centre="none"), 1, 6, 3))) == 6 * 16 * 3
+    assert (drawn == gains(recipe, 1, 6, 3)).all()
+    assert (drawn != gains(recipe, 2, 6, 3)).all()
+    assert (drawn != gains(replace(recipe, seed=1), 1, 6, 3)).all()
+    with pytest.raises(MubinnError, match=r"gain_spread is 1.5; it must be in \[0, 1\]"):
+        Recipe(gain_spread=1.5)
+
+
+def test_gains_reach_the_windows_of_training_alone():
+    data = small_data()
+    plain, run = run_of(data, TRAINED), run_of(data, replace(TRAINED, gain_spread=0.3))
+    seen = []
+    step = run.step
+    run.step = lambda params, state, x, y: seen.append(np.asarray(x)) or step(params, state, x, y)
+    run.train_epoch(None)
+    own = batches(run.parts, TRAINED, 0)
+    factors = gains(run.recipe, 0, 6, 3)
+    assert all((x == run.x[n] * g).all() for x, n, g in zip(seen, own, factors, strict=True))
+    assert (run.x == plain.x).all()
+
+
 class Killed(Exception):
     pass
 
@@ -255,7 +287,7 @@ def test_commands_prepare_as_the_model_says():
 
 def test_tuned_recipes():
     made = tuned("float", centre="trained")
-    assert (made.batch, made.group, made.epochs) == (60, 15, 8)
+    assert (made.batch, made.group, made.epochs, made.gain_spread) == (60, 15, 8, 0.2)
     own = tuned("mubinn2", Levels.of(3, 3), centre="trained", batch=30)
     assert (own.batch, own.epochs) == (30, 4)
     assert asdict(tuned("float", centre="subject")) == asdict(Recipe(centre="subject"))

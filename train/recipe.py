@@ -61,6 +61,9 @@ class Recipe:
         groups of one subject's windows, and the loss sees `centred_groups`.
     group : int
         Windows of a group, for ``"trained"``; `batch` is a multiple.
+    gain_spread : float
+        Standard deviation of the logarithms of the random gains that channels have in training, as
+        `mubinn.train.gains.gains` draws them; 0 for none.
     normalise, decimate
         Handed to `mubinn.train.eeg.prepare`.
 
@@ -86,6 +89,7 @@ class Recipe:
     decimate: int = 2
     centre: Centre = "none"
     group: int = 15
+    gain_spread: float = 0.0
     cell: Cell = "lstm"
     method: Method = field(default_factory=Method)
     scale_rate: float = 2e-3
@@ -101,6 +105,8 @@ class Recipe:
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise MubinnError(f"{name} is {value}; it must be a positive number.")
+        if not 0 <= self.gain_spread <= 1:
+            raise MubinnError(f"gain_spread is {self.gain_spread}; it must be in [0, 1].")
         for name in ("warmup", "validation"):
             if not 0 <= getattr(self, name) < 1:
                 raise MubinnError(f"{name} is {getattr(self, name)}; it must be in [0, 1).")

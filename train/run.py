@@ -24,6 +24,7 @@ from mubinn.train.centring import centred
 from mubinn.train.checkpoint import load_checkpoint, save_checkpoint, write_log
 from mubinn.train.eeg_set import EegSet
 from mubinn.train.export import to_quantized
+from mubinn.train.gains import gains
 from mubinn.train.graph import Graph, Pace, compiled
 from mubinn.train.placement import Placement
 from mubinn.train.progress import Progress
@@ -102,9 +103,11 @@ class Run:
         epoch = len(self.history)
         latest = self.history[-1]["validation_accuracy"] if self.history else None
         total = 0.0
+        grown = gains(self.recipe, epoch, self.steps, self.data.features)
         for k, index in enumerate(batches(self.parts, self.recipe, epoch), 1):
+            x = self.x[index] * grown[k - 1] if self.recipe.gain_spread else self.x[index]
             self.params, self.state, value = self.step(
-                self.params, self.state, *self.place.parts(self.x[index], self.y[index])
+                self.params, self.state, *self.place.parts(x, self.y[index])
             )
             total += float(value)
             if not math.isfinite(total):

@@ -25,7 +25,7 @@ BY_LEVELS: dict[int, dict[str, Any]] = {
 }
 """Recipes of MuBiNN2 by the levels of h."""
 
-CENTRED: dict[str, Any] = {"batch": 60}
+CENTRED: dict[str, Any] = {"batch": 60, "gain_spread": 0.2}
 """With centring in training: four groups of 15 windows; a recording of 30 makes two groups."""
 
 
