@@ -19,6 +19,7 @@ from jax import Array
 from mubinn.golden.float_model import GATES
 from mubinn.train import binarize as levels_of
 from mubinn.train.binarize import Planes
+from mubinn.train.projection import weight_gradient
 
 Operands: TypeAlias = dict[str, Any]
 
@@ -206,7 +207,7 @@ def _backward_rule(cell: Cell, kept: Any, dh_out: Array) -> tuple[Array, Array, 
         none |= {n: [zero] * len(q["gate"][0]) for n in GATES}
     (_, sums), dz = jax.lax.scan(step, ((zero, zero), none), (dh_out, saved), reverse=True)
     before = jnp.concatenate([_first(cell, q, h), h[:-1]])
-    dwh = jnp.einsum("tbj,tbh->jh", dz, before)
+    dwh = weight_gradient(before, dz)
     dq = jax.tree.map(jnp.zeros_like, q)
     for name in ("h", "c"):
         if name in sums:

@@ -15,6 +15,7 @@ from jax import Array
 
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.float_model import FloatLstm, FloatModel, Preprocessing, Readout
+from mubinn.train.projection import project, weight_gradient
 
 Params: TypeAlias = dict[str, Any]
 """``{"layers": ({"wx": [4H, I], "wh": [4H, H], "b": [4H]}, ...), "wd": [C, H], "bd": [C]}``.
@@ -114,7 +115,7 @@ def _backward_rule(clip: float, kept: tuple[Any, ...], dh_out: Array) -> tuple[A
 
     zero = jnp.zeros_like(h[0])
     dz = jax.lax.scan(step, (zero, zero), (dh_out, saved), reverse=True)[1]
-    return dz, jnp.einsum("tbj,tbh->jh", dz[1:], h[:-1])
+    return dz, weight_gradient(h[:-1], dz[1:])
 
 
 recurrence.defvjp(_forward_rule, _backward_rule)
@@ -137,7 +138,7 @@ def logits(params: Params, x: Array, clip: float, readout: Readout) -> Array:
     """
     steps = jnp.swapaxes(x, 0, 1)
     for layer in params["layers"]:
-        steps = recurrence(steps @ layer["wx"].T + layer["b"], layer["wh"], clip)
+        steps = recurrence(project(steps, layer["wx"], layer["b"]), layer["wh"], clip)
     seen = steps.mean(axis=0) if readout == "mean" else steps[-1]
     return jnp.asarray(seen @ params["wd"].T + params["bd"])
 

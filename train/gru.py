@@ -21,6 +21,7 @@ from mubinn.golden.quantize_gru import row_weights
 from mubinn.train import binarize as levels_of
 from mubinn.train.float_lstm import Params
 from mubinn.train.method import Method
+from mubinn.train.projection import project
 from mubinn.train.quantized_lstm import (
     Quantizers,
     encoded_input,
@@ -164,7 +165,7 @@ def logits(params: Params, x: Array, readout: Readout, method: Method) -> Array:
     wx, wh, b = (stored(params, name, layer[name], q) for name in ("wx", "wh", "b"))
     wd, bd = (stored(params, name, params[name], q) for name in ("wd", "bd"))
     inputs = encoded_input(x, q) if binarized else x
-    steps = jnp.swapaxes(inputs, 0, 1) @ _without(wx, NH).T + b
+    steps = project(jnp.swapaxes(inputs, 0, 1), _without(wx, NH), b)
     h = recurrence(steps, _without(wh, NX), q, method)
     seen = h.mean(axis=0) if readout == "mean" else h[-1]
     return jnp.asarray(seen @ wd.T + bd)
