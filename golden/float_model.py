@@ -143,7 +143,8 @@ class Preprocessing:
     Attributes
     ----------
     normalise : str
-        ``"window"`` subtracts each channel's mean and divides by one standard deviation.
+        ``"window"`` subtracts each channel's mean and divides by one standard deviation;
+        ``mubinn train --help`` names the others.
     decimate : int
         Averages this many consecutive time steps into one.
     """
