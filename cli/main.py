@@ -10,6 +10,7 @@ from mubinn.cli.group import LazyGroup
 COMMANDS = {
     "train": "Train a float LSTM on EEG.",
     "quantize": "Turn a float model into level bits and scales.",
+    "wearer": "Centre a model's decisions on one person's recording.",
     "info": "Show what a model file holds.",
     "generate": "Write the Verilog of a quantized model.",
     "simulate": "Hold the hardware to the bit-true model in simulation.",

@@ -91,6 +91,34 @@ def load_eeg(
     return _assemble(path, fields)
 
 
+def load_windows(path: Path) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
+    """Load windows without labels, of which a file may have none.
+
+    Returns
+    -------
+    x : [windows, steps, channels]
+    subject : int64 [windows] or None
+        None where the file names none.
+
+    Raises
+    ------
+    MubinnError
+        The file is missing, truncated, of another kind, or has no windows.
+    """
+    if path.suffix not in (".npz", ".npy"):
+        raise MubinnError(f"{path} is neither .npz nor .npy; convert it, or load EDF with mne.")
+    fields = _read_npz(path) if path.suffix == ".npz" else {"X": _read_npy(path)}
+    if "X" not in fields:
+        raise MubinnError(f"{path} has no array 'X'; it must hold windows under that name.")
+    x = _samples(path, fields["X"])
+    subject = _integers(path, "subject", fields["subject"]) if "subject" in fields else None
+    if subject is not None and len(subject) != len(x):
+        raise MubinnError(
+            f"{path} has {len(x)} windows but {len(subject)} subjects; give one each."
+        )
+    return x, subject
+
+
 def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
