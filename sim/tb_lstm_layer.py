@@ -219,15 +219,15 @@ async def stalled(dut: Any) -> None:
         return
     windows = job.windows[:2]
     frames = [frame for window in windows for frame in job.frames(window)]
-    driver = Driver(dut, pause=job.pause, seed=job.seed)
-    # Consumers that pause for whole steps: the layer has to wait for them.
-    slow = 1 - 1 / (job.cycles_per_step * 1.5)
-    monitor = Monitor(dut, pause=slow, seed=job.seed + 1)
+    # Consumers that pause for whole steps: the layer has to wait for them, and so has who waits.
+    slow, patience = 1 - 1 / (job.cycles_per_step * 1.5), 100 * job.cycles_per_step + 10_000
+    driver = Driver(dut, pause=job.pause, seed=job.seed, watchdog=patience)
+    monitor = Monitor(dut, pause=slow, seed=job.seed + 1, watchdog=patience)
     decisions = None
     if job.plan.dense:
-        results = Monitor(dut, "result", pause=slow, seed=job.seed + 2)
+        results = Monitor(dut, "result", pause=slow, seed=job.seed + 2, watchdog=patience)
     await start_clock(dut)
-    tracer = Tracer(dut, job, 100 * job.cycles_per_step + 10_000)
+    tracer = Tracer(dut, job, patience)
     cocotb.start_soon(driver.send(frames))
     if job.plan.dense:
         decisions = cocotb.start_soon(results.receive(len(windows)))
