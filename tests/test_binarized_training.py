@@ -128,6 +128,7 @@ def test_written_gradient_equals_the_automatic_one():
 
     from mubinn.train import binarize as levels_of
     from mubinn.train.binarized_lstm import Cell, recurrence
+    from mubinn.train.projection import side_by_side, with_one
 
     rng = np.random.default_rng(4)
     zx = jnp.asarray(rng.normal(0, 1, (12, 5, 24)), jnp.float32)
@@ -159,7 +160,9 @@ def test_written_gradient_equals_the_automatic_one():
 
     def written(zx, wh, q):
         fixed = jax.lax.stop_gradient(thresholds(q))
-        return (weight * recurrence(zx, wh, {**q, **fixed}, cell)).sum()
+        # Sums of the inputs as they are.
+        w = side_by_side(wh, jnp.eye(len(wh)), jnp.zeros(len(wh)))
+        return (weight * recurrence(with_one(zx), w, {**q, **fixed}, cell)).sum()
 
     def by_rule(zx, wh, q):
         return (weight * automatic(cell, zx, wh, q)).sum()

@@ -89,42 +89,45 @@ def _start(cell: Cell, q: Operands, shape: tuple[int, ...], dtype: Any) -> tuple
     return _output(cell, q, zero), _state(cell, q, zero)[0]
 
 
-def _scan(zx: Array, wh: Array, q: Operands, cell: Cell) -> tuple[Array, tuple[Array, ...]]:
+def _scan(x: Array, w: Array, q: Operands, cell: Cell) -> tuple[Array, tuple[Array, ...]]:
     """Run the recurrence; return h and what its gradient needs, all [T, B, ...]."""
-    one = _ones(zx)
+    rows = w.T
+    hidden = rows.shape[1] // 4
+    one = _ones(x[0] @ rows[hidden:, :hidden])
 
     def step(carry: tuple[Array, Array], now: Array) -> tuple[tuple[Array, Array], Any]:
         h, c = carry
-        z = now + h @ wh.T
+        z = jnp.concatenate([h, now], axis=1) @ rows
         f, i, g, o = _gates(cell, q, z)
         u = (f * c + i * g) / one
         c_next, th = _state(cell, q, u)
         h_next = _output(cell, q, o * th)
         return (h_next, c_next), (h_next, (z, c, u))
 
-    start = _start(cell, q, (zx.shape[1], wh.shape[1]), zx.dtype)
-    h, saved = jax.lax.scan(step, start, zx)[1]
+    start = _start(cell, q, (x.shape[1], hidden), x.dtype)
+    h, saved = jax.lax.scan(step, start, x)[1]
     return h, saved
 
 
-def _ones(z: Array) -> Array:
-    """Return ones [B, H] that the compiler does not know for ones; `z` is [T, B, 4H].
+def _ones(value: Array) -> Array:
+    """Return ones in the shape of `value` that the compiler does not know for ones.
 
     XLA fuses cheap arithmetic into every reader and so computes it anew for each. A division it
     keeps: dividing by these has a value written down once, and makes a step three times as fast.
     """
-    return jnp.exp(0 * z[0, :, : z.shape[2] // 4])
+    return jnp.exp(0 * value)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(3,))
-def recurrence(zx: Array, wh: Array, q: Operands, cell: Cell) -> Array:
-    """Recurrence of Eq. (1)-(6) over pre-activations of the input.
+def recurrence(x: Array, w: Array, q: Operands, cell: Cell) -> Array:
+    """Recurrence of Eq. (1)-(6).
 
     Parameters
     ----------
-    zx : float32 [T, B, 4H]
-        ``x W_x^T + b`` of every step, offsets of x and h folded in.
-    wh : float32 [4H, H]
+    x : float32 [T, B, I + 1]
+        Inputs without their offset, `mubinn.train.projection.with_one`.
+    w : float32 [4H, H + I + 1]
+        Weights and bias `side_by_side`, offsets of x and h folded into the bias.
     q : dict
         Of what `cell` binarizes: ``gate`` (scales [N] of each gate), ``gate_offset`` (one each),
         ``edges`` (a tree of thresholds of z each), ``c`` [N], ``tanh`` (the value for each code of
@@ -136,12 +139,12 @@ def recurrence(zx: Array, wh: Array, q: Operands, cell: Cell) -> Array:
     float32 [T, B, H]
         h of every step without its offset.
     """
-    return _scan(zx, wh, q, cell)[0]
+    return _scan(x, w, q, cell)[0]
 
 
-def _forward_rule(zx: Array, wh: Array, q: Operands, cell: Cell) -> tuple[Array, Any]:
-    h, saved = _scan(zx, wh, q, cell)
-    return h, (h, saved, wh, q)
+def _forward_rule(x: Array, w: Array, q: Operands, cell: Cell) -> tuple[Array, Any]:
+    h, saved = _scan(x, w, q, cell)
+    return h, (h, saved, x, w, q)
 
 
 def _signed(planes: Planes, gradient: Array) -> list[Array]:
@@ -189,8 +192,10 @@ def _backward_step(
 
 
 def _backward_rule(cell: Cell, kept: Any, dh_out: Array) -> tuple[Array, Array, Operands]:
-    h, saved, wh, q = kept
-    one = _ones(saved[0])
+    h, saved, x, w, q = kept
+    hidden = h.shape[2]
+    wh = w[:, :hidden]
+    one = _ones(saved[0][0, :, :hidden])
 
     def step(carry: Any, inputs: Any) -> tuple[Any, Array]:
         state, sums = carry
@@ -207,7 +212,7 @@ def _backward_rule(cell: Cell, kept: Any, dh_out: Array) -> tuple[Array, Array, 
         none |= {n: [zero] * len(q["gate"][0]) for n in GATES}
     (_, sums), dz = jax.lax.scan(step, ((zero, zero), none), (dh_out, saved), reverse=True)
     before = jnp.concatenate([_first(cell, q, h), h[:-1]])
-    dwh = weight_gradient(before, dz)
+    dw = weight_gradient(jnp.concatenate([before, x], axis=2), dz)
     dq = jax.tree.map(jnp.zeros_like, q)
     for name in ("h", "c"):
         if name in sums:
@@ -216,7 +221,7 @@ def _backward_rule(cell: Cell, kept: Any, dh_out: Array) -> tuple[Array, Array, 
         dq["h_offset"] = sums["h_offset"].sum(axis=0)
     if cell.gate:
         dq["gate"] = [jnp.stack([t.sum() for t in sums[n]]) for n in GATES]
-    return dz, dwh, dq
+    return dz @ w[:, hidden:], dw, dq
 
 
 def _first(cell: Cell, q: Operands, h: Array) -> Array:

@@ -15,7 +15,7 @@ from jax import Array
 
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.float_model import FloatLstm, FloatModel, Preprocessing, Readout
-from mubinn.train.projection import project, weight_gradient
+from mubinn.train.projection import side_by_side, weight_gradient, with_one
 
 Params: TypeAlias = dict[str, Any]
 """``{"layers": ({"wx": [4H, I], "wh": [4H, H], "b": [4H]}, ...), "wd": [C, H], "bd": [C]}``.
@@ -45,13 +45,14 @@ def init_params(seed: int, features: int, hidden: int, classes: int) -> Params:
     return {"layers": (layer,), "wd": dense, "bd": jnp.zeros(classes, jnp.float32)}
 
 
-def _scan(zx: Array, wh: Array, clip: float) -> tuple[Array, tuple[Array, ...]]:
+def _scan(x: Array, w: Array, clip: float) -> tuple[Array, tuple[Array, ...]]:
     """Run the recurrence; return h and what its gradient needs, all [T, B, ...]."""
-    hidden = wh.shape[1]
+    rows = w.T
 
-    def step(carry: tuple[Array, Array], z: Array) -> tuple[tuple[Array, Array], Any]:
+    def step(carry: tuple[Array, Array], now: Array) -> tuple[tuple[Array, Array], Any]:
         h, c = carry
-        zf, zi, zg, zo = jnp.split(z + h @ wh.T, 4, axis=1)
+        z = jnp.concatenate([h, now], axis=1) @ rows
+        zf, zi, zg, zo = jnp.split(z, 4, axis=1)
         f, i, o = jax.nn.sigmoid(zf), jax.nn.sigmoid(zi), jax.nn.sigmoid(zo)
         g = jnp.tanh(zg)
         u = f * c + i * g
@@ -60,24 +61,25 @@ def _scan(zx: Array, wh: Array, clip: float) -> tuple[Array, tuple[Array, ...]]:
         h_next = o * th
         return (h_next, c_next), (h_next, (c, f, i, g, o, u, th))
 
-    zero = jnp.zeros((zx.shape[1], hidden), zx.dtype)
-    h, saved = jax.lax.scan(step, (zero, zero), zx)[1]
+    zero = jnp.zeros((x.shape[1], rows.shape[1] // 4), x.dtype)
+    h, saved = jax.lax.scan(step, (zero, zero), x)[1]
     return h, saved
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
-def recurrence(zx: Array, wh: Array, clip: float) -> Array:
-    """LSTM recurrence over pre-activations of the input.
+def recurrence(x: Array, w: Array, clip: float) -> Array:
+    """LSTM recurrence.
 
-    The gradient is written out: it takes dWh as one product over all steps after the backward
-    scan, where automatic differentiation makes one small product and sum a step. A training step
-    takes half the time for it.
+    The gradient is written out: it takes that of the weights as one product over all steps after
+    the backward scan, where automatic differentiation makes one small product and sum a step. A
+    training step takes half the time for it.
 
     Parameters
     ----------
-    zx : float32 [T, B, 4H]
-        ``x W_x^T + b`` of every step.
-    wh : float32 [4H, H]
+    x : float32 [T, B, I + 1]
+        Inputs, `mubinn.train.projection.with_one`.
+    w : float32 [4H, H + I + 1]
+        Weights and bias, `mubinn.train.projection.side_by_side`.
     clip : float
         c is clipped to [-clip, clip] after Eq. (5); the gradient is 0 outside. ``inf`` for none.
 
@@ -86,16 +88,18 @@ def recurrence(zx: Array, wh: Array, clip: float) -> Array:
     float32 [T, B, H]
         h of every step.
     """
-    return _scan(zx, wh, clip)[0]
+    return _scan(x, w, clip)[0]
 
 
-def _forward_rule(zx: Array, wh: Array, clip: float) -> tuple[Array, tuple[Any, ...]]:
-    h, saved = _scan(zx, wh, clip)
-    return h, (h, saved, wh)
+def _forward_rule(x: Array, w: Array, clip: float) -> tuple[Array, tuple[Any, ...]]:
+    h, saved = _scan(x, w, clip)
+    return h, (h, saved, x, w)
 
 
 def _backward_rule(clip: float, kept: tuple[Any, ...], dh_out: Array) -> tuple[Array, Array]:
-    h, saved, wh = kept
+    h, saved, x, w = kept
+    hidden = h.shape[2]
+    wh = w[:, :hidden]
 
     def step(carry: tuple[Array, Array], inputs: Any) -> tuple[tuple[Array, Array], Array]:
         dh, dc = carry
@@ -115,7 +119,9 @@ def _backward_rule(clip: float, kept: tuple[Any, ...], dh_out: Array) -> tuple[A
 
     zero = jnp.zeros_like(h[0])
     dz = jax.lax.scan(step, (zero, zero), (dh_out, saved), reverse=True)[1]
-    return dz, weight_gradient(h[:-1], dz[1:])
+    before = jnp.concatenate([zero[None], h[:-1]])
+    dw = weight_gradient(jnp.concatenate([before, x], axis=2), dz)
+    return dz @ w[:, hidden:], dw
 
 
 recurrence.defvjp(_forward_rule, _backward_rule)
@@ -138,7 +144,8 @@ def logits(params: Params, x: Array, clip: float, readout: Readout) -> Array:
     """
     steps = jnp.swapaxes(x, 0, 1)
     for layer in params["layers"]:
-        steps = recurrence(project(steps, layer["wx"], layer["b"]), layer["wh"], clip)
+        w = side_by_side(layer["wh"], layer["wx"], layer["b"])
+        steps = recurrence(with_one(steps), w, clip)
     seen = steps.mean(axis=0) if readout == "mean" else steps[-1]
     return jnp.asarray(seen @ params["wd"].T + params["bd"])
 

@@ -17,7 +17,7 @@ from mubinn.train.binarize import Scales, scales_of
 from mubinn.train.binarized_lstm import Cell, recurrence
 from mubinn.train.float_lstm import Params
 from mubinn.train.method import Method
-from mubinn.train.projection import project
+from mubinn.train.projection import side_by_side, with_one
 
 FORMATS = Formats()
 Quantizers: TypeAlias = dict[str, Any]
@@ -175,7 +175,7 @@ def logits(params: Params, x: Array, clip: float, readout: Readout, method: Meth
     q = quantizers(params, method)
     wx, wh, b = (stored(params, name, layer[name], q) for name in ("wx", "wh", "b"))
     wd, bd = (stored(params, name, params[name], q) for name in ("wd", "bd"))
-    steps = project(jnp.swapaxes(encoded_input(x, q), 0, 1), wx, b)
-    h = recurrence(steps, wh, operands(q, method, wh.shape[1]), cell_of(method, clip))
+    steps, w = with_one(jnp.swapaxes(encoded_input(x, q), 0, 1)), side_by_side(wh, wx, b)
+    h = recurrence(steps, w, operands(q, method, wh.shape[1]), cell_of(method, clip))
     seen = h.mean(axis=0) if readout == "mean" else h[-1]
     return jnp.asarray(seen @ wd.T + bd)
