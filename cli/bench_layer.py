@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from mubinn.cli.common import FLOAT_MODEL, bundled
+from mubinn.cli.bench_parts import figure, subject_model
 from mubinn.cli.recordings import open_eeg
 from mubinn.cli.simulate import input_codes
 from mubinn.golden.float_model import FloatModel
 from mubinn.golden.layer_plan import LayerPlan
 from mubinn.golden.levels import Levels
-from mubinn.golden.model_file import load_float
 from mubinn.golden.quantize import quantize
 from mubinn.sim.layer_check import check_layer
 from mubinn.sim.layer_speed import simulate_outputs
@@ -48,7 +47,7 @@ def bench_layer(
     simulator : str
         Of all runs.
     """
-    model = model or load_float(bundled(FLOAT_MODEL))
+    model = subject_model(model)
     eeg, name = open_eeg(None, features=model.features)
     how: Any = model.preprocessing
     calibration = prepare(eeg.x[:CALIBRATION_WINDOWS], normalise=how.normalise)
@@ -62,11 +61,11 @@ def bench_layer(
         rows = plan.layer.cell_rows * plan.layer.hidden + classes
         goal = 1.05 * rows * plan.planes + 64
         cycles = int(result.outputs["cycles_per_step"])
-        figures.append(_figure(f"cycles_per_step_{a}_{w}", cycles, "cycles", f"<= {goal:.0f}"))
+        figures.append(figure(f"cycles_per_step_{a}_{w}", cycles, "cycles", f"<= {goal:.0f}"))
     codes = input_codes(made, eeg.x, 1, speed_steps)[0]
     speed = simulate_outputs(made, codes, simulator=simulator)
     rate = speed.cycles / speed.seconds
-    figures.append(_figure("cycles_per_s", rate, "cycles/s", f">= {SPEED_GOAL}"))
+    figures.append(figure("cycles_per_s", rate, "cycles/s", f">= {SPEED_GOAL}"))
     return {
         "figures": figures,
         "versions": {
@@ -87,7 +86,3 @@ def bench_layer(
             "seconds": speed.seconds,
         },
     }
-
-
-def _figure(name: str, value: float, unit: str, goal: str) -> dict[str, Any]:
-    return {"name": name, "value": value, "unit": unit, "goal": goal}

@@ -13,13 +13,12 @@ from typing import Any
 
 import numpy as np
 
-from mubinn.cli.common import FLOAT_MODEL, bundled
+from mubinn.cli.bench_parts import figure, subject_model
 from mubinn.cli.recordings import open_eeg, prepared
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.float_model import FloatModel
 from mubinn.golden.layer_plan import LayerPlan
 from mubinn.golden.levels import Levels
-from mubinn.golden.model_file import load_float
 from mubinn.golden.quantize import quantize
 from mubinn.hw.lstm_layer import LstmLayer, cycles_per_step
 from mubinn.synth import black_box
@@ -55,7 +54,7 @@ def bench_lut_cycles(
     progress : callable, optional
         Called with the name of each design when it begins.
     """
-    model = model or load_float(bundled(FLOAT_MODEL))
+    model = subject_model(model)
     eeg, name = open_eeg(None, features=model.features)
     x = prepared(model, eeg.x[:WINDOWS]).astype(np.float64)
     best_peer = min(p["luts"] * p["cycles"] for p in PEERS.values())
@@ -82,16 +81,12 @@ def bench_lut_cycles(
         product = rows[n]["luts"] * rows[n]["cycles"]
         parameters |= {f"luts_{stem}": rows[n]["luts"], f"units_{stem}": n}
         figures += [
-            _figure(f"lut_cycles_{stem}", product, "LUTs x cycles", f"<= {best_peer // goal}"),
-            _figure(f"ratio_{stem}", best_peer / product, "ratio", f">= {goal}"),
+            figure(f"lut_cycles_{stem}", product, "LUTs x cycles", f"<= {best_peer // goal}"),
+            figure(f"ratio_{stem}", best_peer / product, "ratio", f">= {goal}"),
         ]
     for peer, row in PEERS.items():
         parameters |= {f"{key}_{peer}": value for key, value in row.items()}
     return {"figures": figures, "versions": dict(tool_versions()), "parameters": parameters}
-
-
-def _figure(name: str, value: float, unit: str, goal: str) -> dict[str, Any]:
-    return {"name": name, "value": value, "unit": unit, "goal": goal}
 
 
 def _commands() -> tuple[str, ...]:

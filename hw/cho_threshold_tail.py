@@ -61,10 +61,6 @@ class ChoThresholdTail(Tail):
         assert pipe.stages == self.latency(self.params)
         return m
 
-    def _kept(self, s: Any, *names: str) -> dict[str, Any]:
-        """Return fields `names` of `s` where the trace wants them carried on."""
-        return {name: getattr(s, name) for name in names} if self._trace else {}
-
     def _gate(self, m: Module, pipe: Pipe, s: Any) -> Any:
         """Search one gate; the code of z waits for that of r. One stage."""
         search = ThresholdSearch(self.tables.gate)

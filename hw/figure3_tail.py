@@ -58,10 +58,6 @@ class Figure3Tail(Tail):
         assert pipe.stages == self.latency(self.params)
         return m
 
-    def _kept(self, s: Any, *names: str, **new: Any) -> dict[str, Any]:
-        """Return what a stage carries on for the trace: fields `names` of `s`, and new ones."""
-        return {name: getattr(s, name) for name in names} | new if self._trace else {}
-
     def _gate(self, m: Module, pipe: Pipe, s: Any) -> Any:
         """LUT and encoder of one gate. Two stages, the second shared by the four gates."""
         p, constants = self.params, self.constants

@@ -97,10 +97,6 @@ class GruTail(Tail):
         assert pipe.stages == self.latency(self.params)
         return m
 
-    def _kept(self, s: Any, *names: str, **new: Any) -> dict[str, Any]:
-        """Return what a stage carries on for the trace: fields `names` of `s`, and new ones."""
-        return {name: getattr(s, name) for name in names} | new if self._trace else {}
-
     def _encode(self, m: Module, name: str, value: Any, gate: Any) -> Any:
         """Add the encoder `name` with the constants of `gate`, a number or a signal."""
         encoder, constants = self.params.encoder("gate"), self.constants

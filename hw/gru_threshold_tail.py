@@ -61,10 +61,6 @@ class GruThresholdTail(Tail):
         assert pipe.stages == self.latency(self.params)
         return m
 
-    def _kept(self, s: Any, *names: str, **new: Any) -> dict[str, Any]:
-        """Return what a stage carries on for the trace: fields `names` of `s`, and new ones."""
-        return {name: getattr(s, name) for name in names} | new if self._trace else {}
-
     def _gates(self, m: Module, pipe: Pipe, s: Any) -> Any:
         """Search z and r, form r nh, and add nx to it. One stage."""
         p, layer = self.params, self.params.layer

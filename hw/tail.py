@@ -56,6 +56,10 @@ class Tail(wiring.Component):  # type: ignore[type-arg]
             members["probe"] = Out(self.trace_layout(params))
         super().__init__(members)
 
+    def _kept(self, s: Any, *names: str, **new: Any) -> dict[str, Any]:
+        """Return what a stage carries on for the trace: fields `names` of `s`, and new ones."""
+        return {name: getattr(s, name) for name in names} | new if self._trace else {}
+
     @classmethod
     def for_cell(cls, params: Any) -> "type[Tail]":
         """Return the form of this tail that suits a cell."""

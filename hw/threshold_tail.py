@@ -63,10 +63,6 @@ class ThresholdTail(Tail):
         assert pipe.stages == self.latency(self.params)
         return m
 
-    def _kept(self, s: Any, *names: str, **new: Any) -> dict[str, Any]:
-        """Return what a stage carries on for the trace: fields `names` of `s`, and new ones."""
-        return {name: getattr(s, name) for name in names} | new if self._trace else {}
-
     def _addends(self, m: Module, pipe: Pipe, s: Any) -> Any:
         """Search z; while that of o is searched, look the addends of c_raw up. One stage."""
         search = ThresholdSearch(self.tables.gate)
