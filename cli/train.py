@@ -40,6 +40,7 @@ RECIPE_OPTIONS = (
     "group",
     "gain_spread",
     "cell",
+    "datapath",
 )
 """Options that are fields of `Recipe`."""
 
@@ -72,6 +73,12 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 @click.option("--gate-offset", type=float, help="Offset of f, i, o.  [default: 0.5]")
 @click.option("--x-offset", type=OFFSETS, help="Threshold of each channel.")
 @click.option("--h-offset", type=OFFSETS, help="Threshold of each cell.")
+@click.option(
+    "--datapath",
+    type=click.Choice(["figure3", "threshold"]),
+    help="Whose sigmoid and tanh to train with: the tables of the paper's units, or exact ones.  "
+    "[default: figure3]",
+)
 @click.option("--damp-h", type=float, help="Factor of the gradient through h, each step back.")
 @click.option("--damp-c", type=float, help="Factor of the gradient through c, each step back.")
 @click.option("--fold", type=int, default=0, show_default=True, help="Fold to hold out.")
@@ -162,7 +169,8 @@ def train(ctx: click.Context, /, data: Path | None, as_json: bool, **options: An
     recipes = [_recipe(options, levels) for levels in _levels(options)]
     base = recipes[0]
     if base.method.name != "float":
-        base = _recipe({**options, "method": "float", "epochs": None, "learning_rate": None}, None)
+        own = dict.fromkeys(("epochs", "learning_rate", "datapath"))
+        base = _recipe({**options, **own, "method": "float"}, None)
     eeg, name = open_eeg(data, labels=options["labels"], subjects=options["subjects"])
     notes = {"data": name, "command": command_line(ctx)}
     if many:

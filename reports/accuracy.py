@@ -41,7 +41,7 @@ class Run:
         A key of `TITLES`.
     levels : dict or None
         Level counts by tensor; None for float.
-    scale_form, normalise, centre : str
+    scale_form, normalise, centre, datapath : str
     fold, seed : int
     graph_accuracy : float
         Of the training graph on the held-out fold, in 0..1.
@@ -56,6 +56,7 @@ class Run:
     scale_form: str
     normalise: str
     centre: str
+    datapath: str
     fold: int
     seed: int
     graph_accuracy: float
@@ -66,6 +67,7 @@ class Run:
     def of(cls, row: Mapping[str, Any]) -> Run:
         """Return the run that a row of a log's summary describes; raise `MubinnError`."""
         try:
+            row = {"datapath": "figure3", **row}
             run = cls(**{name: row[name] for name in cls.__dataclass_fields__})
             known = run.method in TITLES and (run.levels is None) == (run.method == "float")
             if not known or not 0 <= run.accuracy <= 1:
@@ -109,6 +111,8 @@ class Run:
             found.append(f"normalised by {by}")
         if self.centre != "none":
             found.append(CENTRED.get(self.centre, f"centred by {self.centre}"))
+        if self.datapath != "figure3":
+            found.append(f"{self.datapath} datapath")
         return ", ".join(found)
 
 

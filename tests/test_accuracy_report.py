@@ -92,6 +92,8 @@ def test_rows_name_how_subjects_are_made_alike():
         "average reference, centred by subject in training, too",
         "average reference, normalised by subject",
     ]
+    exact = Run.of(row("mubinn2", 0, 0, 0.9, 0.9, (3, 3), datapath="threshold"))
+    assert (exact.variant, Run.of(ROWS[3]).datapath) == ("threshold datapath", "figure3")
 
 
 def test_tables_show_every_group(found):

@@ -11,11 +11,12 @@ from mubinn.golden.bit_true import run
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.fixed import to_fixed
 from mubinn.golden.float_model import FloatModel
+from mubinn.golden.gru_thresholds import tree
 from mubinn.golden.inference import infer
 from mubinn.golden.levels import Levels
-from mubinn.golden.lstm_model import Formats, QuantizedModel
+from mubinn.golden.lstm_model import DATAPATHS, Formats, QuantizedModel
 from mubinn.golden.mlb import mlb, mlb_value
-from mubinn.golden.scales import choose_fraction
+from mubinn.golden.scales import Quantizer, choose_fraction
 from mubinn.train.eeg import EegSet, find_data, load_eeg, prepare, synthetic_eeg
 from mubinn.train.first_scales import first_scales, search_exponents
 from mubinn.train.method import Method
@@ -36,8 +37,8 @@ def start(data):
     return train(data, SMALL).model
 
 
-def small(a, w, **fields):
-    return replace(SMALL, method=Method("mubinn2", Levels.of(a, w), **fields))
+def small(a, w, datapath="figure3", **fields):
+    return replace(SMALL, method=Method("mubinn2", Levels.of(a, w), **fields), datapath=datapath)
 
 
 @pytest.mark.parametrize("levels", [1, 2, 3, 5])
@@ -85,11 +86,34 @@ def test_gate_thresholds_are_where_the_table_crosses():
     from mubinn.train.quantized_lstm import gate_edges
 
     formats, scales = Formats(), np.array([0.25, 0.125, 0.0625])
-    tree = gate_edges("f", 0.5, jnp.asarray(scales, jnp.float32))
+    tree = gate_edges("f", 0.5, jnp.asarray(scales, jnp.float32), "figure3", jnp.asarray(2.0**-8))
     z = np.arange(-3000, 3000) / 256  # beyond the table at both ends
     got = np.stack(levels_of.search(jnp.asarray(z, jnp.float32), tree))
     y = activation(formats.activation("f"), np.clip(np.round(z * 256), -2048, 2047).astype(int))
     assert (got == mlb(y / 1024, scales, 0.5)).all()
+
+
+@pytest.mark.parametrize("gate", "fg")
+def test_exact_thresholds_are_the_datapaths_own(gate):
+    import jax
+    import jax.numpy as jnp
+
+    from mubinn.train.quantized_lstm import gate_edges
+
+    offset = 0.5 if gate == "f" else 0.0
+    values, unit = np.array([0.3125, 0.25, 0.125]), jnp.asarray(2.0**-20)
+    traced = jax.jit(gate_edges, static_argnums=(0, 1, 3))
+    scales = jnp.asarray(values, jnp.float32)
+    edges = [e for level in traced(gate, offset, scales, "threshold", unit) for e in level]
+    quantizer = Quantizer((16 * values).astype(np.int64), 4, np.int64(16 * offset))
+    golden = tree("tanh" if gate == "g" else "sigmoid", quantizer, 20, 1 << 30)
+    # The golden tree has the first level's sign as its lowest bit, the graph's as its highest.
+    order = [0, 1, 2, 3, 5, 4, 6]
+    inside = [k for k in range(7) if abs(golden[k]) < 1 << 30]
+    assert len(inside) == (5 if gate == "f" else 7)
+    assert [float(edges[order[k]]) * 2**20 for k in inside] == [golden[k] for k in inside]
+    assert all((edges[order[k]] > 0) == (golden[k] > 0) for k in range(7))
+    assert all(abs(edges[order[k]]) >= 2**10 for k in range(7) if k not in inside)
 
 
 def automatic(cell, zx, wh, q):
@@ -181,6 +205,7 @@ CASES = [
     ((1, 1), {"x_offset": "learned", "h_offset": "alternate"}),
     ((2, 2), {"scale_form": "power-of-two", "granularity": "row", "h_offset": "learned"}),
     ((3, 2), {"bias": "gate", "gate_offset": 0.0}),
+    ((2, 3), {"datapath": "threshold", "h_offset": "alternate"}),
     pytest.param((2, 4), {"scale_form": "power-of-two"}, marks=pytest.mark.campaign),
 ]
 
@@ -191,6 +216,7 @@ def test_export_decides_as_the_training_graph(data, start, pair, fields):
     model = result.model
     assert isinstance(model, QuantizedModel)
     assert model.levels == Levels.of(*pair)
+    assert model.datapath == fields.get("datapath", "figure3")
     assert result.agreement == 1
     x = prepare(data.x[data.fold == 0])
     classes = infer(model, x).classes
@@ -206,6 +232,23 @@ def test_export_decides_as_the_training_graph(data, start, pair, fields):
             assert (scales[..., :-1] == 2 * scales[..., 1:]).all()
     offsets = [layer.x.offset.size, layer.h.offset.size] if (layer := model.layers[0]) else []
     assert offsets == [4 if "x_offset" in fields else 1, 8 if "h_offset" in fields else 1]
+
+
+@pytest.mark.parametrize("pair", [(1, 1), (3, 3)])
+@pytest.mark.parametrize("datapath", DATAPATHS)
+def test_graph_has_the_scores_of_the_integers(data, start, pair, datapath):
+    import jax
+
+    from mubinn.train.export import to_quantized
+    from mubinn.train.graph import Graph
+
+    method = Method("mubinn2", Levels.of(*pair), x_offset="learned", h_offset="learned")
+    graph, x = Graph(method, 1.0, "last", datapath=datapath), prepare(data.x)
+    params = graph.start(replace(start, readout="last"), x)
+    made = to_quantized(params, method, "last", start.preprocessing, {}).with_datapath(datapath)
+    unit = 2.0 ** -(made.layers[0].h.fraction + made.dense.w.fraction)
+    found = np.asarray(jax.jit(graph.logits)(params, x)) / unit
+    assert (found == infer(made, x).scores).all()
 
 
 def test_scales_are_learned_by_mubinn2_alone(data, start):

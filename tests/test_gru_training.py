@@ -10,6 +10,7 @@ from mubinn.golden import reference
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.inference import infer
 from mubinn.golden.levels import Levels
+from mubinn.golden.lstm_model import DATAPATHS
 from mubinn.train import gru
 from mubinn.train.eeg import prepare, synthetic_eeg
 from mubinn.train.graph import Graph
@@ -67,15 +68,16 @@ def test_binarized_training_exports_its_decisions(start, data):
 
 
 @pytest.mark.parametrize("levels", [(1, 1), (3, 3), (2, 4)])
-def test_graph_takes_the_bit_true_decisions(start, data, levels):
+@pytest.mark.parametrize("datapath", DATAPATHS)
+def test_graph_takes_the_bit_true_decisions(start, data, levels, datapath):
     method = Method("mubinn2", Levels.of(*levels), x_offset="learned")
-    graph = Graph(method, np.inf, "last", "gru")
+    graph = Graph(method, np.inf, "last", "gru", datapath=datapath)
     x = prepare(data.x)[:40]
     params = graph.start(replace(start.model, readout="last"), x)
     from mubinn.train.export import to_quantized
 
     made = to_quantized(params, method, "last", start.model.preprocessing, {}, "gru")
-    scores = infer(made, x).scores
+    scores = infer(made.with_datapath(datapath), x).scores
     layer = made.layers[0]
     unit = 2.0 ** -(layer.h.fraction + made.dense.w.fraction)
     graph_scores = np.asarray(jax.jit(graph.logits)(params, x))

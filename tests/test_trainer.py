@@ -296,6 +296,7 @@ BAD_RECIPES = {
     "warmup": (1.0, "must be in"),
     "validation": (-0.1, "must be in"),
     "readout": ("first", "'first' is unknown"),
+    "datapath": ("threshold", "Method float leaves gates in full precision"),
 }
 
 

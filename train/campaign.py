@@ -147,6 +147,7 @@ def summary(log: Path) -> dict[str, Any]:
         "scale_form": method["scale_form"],
         "normalise": recipe["normalise"],
         "centre": recipe.get("centre", "none"),
+        "datapath": recipe.get("datapath", "figure3"),
         "fold": recipe["fold"],
         "seed": recipe["seed"],
         "graph_accuracy": last["test_accuracy"],

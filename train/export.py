@@ -25,9 +25,10 @@ from mubinn.golden.lstm_model import (
 )
 from mubinn.golden.mlb import mlb
 from mubinn.golden.scales import LevelTensor, Quantizer
+from mubinn.train.activations import FORMATS
 from mubinn.train.float_lstm import Params
 from mubinn.train.method import Method
-from mubinn.train.quantized_lstm import FORMATS, Quantizers, quantizers
+from mubinn.train.quantized_lstm import Quantizers, quantizers
 from mubinn.train.row_bias import row_bias
 
 

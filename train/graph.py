@@ -16,6 +16,7 @@ from jax import Array
 from numpy.typing import NDArray
 
 from mubinn.golden.float_model import Cell, FloatModel, Readout
+from mubinn.golden.lstm_model import Datapath
 from mubinn.train import float_lstm, gru, quantized_lstm
 from mubinn.train.centring import centred_groups
 from mubinn.train.first_scales import first_scales, folded
@@ -41,6 +42,8 @@ class Graph:
     group : int
         Consecutive windows of a batch that are one subject's and whose scores the loss sees
         centred; 0 for none.
+    datapath : "figure3" or "threshold"
+        Whose sigmoid and tanh binarized gates have.
     """
 
     method: Method
@@ -48,14 +51,16 @@ class Graph:
     readout: Readout
     cell: Cell = "lstm"
     group: int = 0
+    datapath: Datapath = "figure3"
 
     def logits(self, params: Params, x: Array) -> Array:
         """Classify windows x [B, T, I]; float32 [B, C]."""
         if self.cell == "gru":
-            return gru.logits(params, x, self.readout, self.method)
+            return gru.logits(params, x, self.readout, self.method, self.datapath)
         if self.method.name == "float":
             return float_lstm.logits(params, x, self.clip, self.readout)
-        return quantized_lstm.logits(params, x, self.clip, self.readout, self.method)
+        clip, readout = self.clip, self.readout
+        return quantized_lstm.logits(params, x, clip, readout, self.method, self.datapath)
 
     def loss(self, params: Params, x: Array, y: Array) -> Array:
         """Mean cross entropy in nats of the classes `y` (int [B]) over a batch."""

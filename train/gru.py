@@ -17,6 +17,7 @@ from jax import Array
 
 from mubinn.golden.float_model import GRU_GATES, FloatGru, FloatModel, Preprocessing, Readout
 from mubinn.golden.gru_model import GRU_ROWS
+from mubinn.golden.lstm_model import Datapath
 from mubinn.golden.quantize_gru import row_weights
 from mubinn.train import binarize as levels_of
 from mubinn.train.float_lstm import Params
@@ -95,14 +96,26 @@ def _damped(value: Array, factor: float) -> Array:
 _damped.defvjp(lambda value, _: (value, None), lambda factor, _, slope: (factor * slope,))
 
 
-def _gate(name: str, q: Quantizers, offset: float, z: Array) -> Array:
+def _edges(
+    q: Quantizers, offsets: dict[str, float], datapath: Datapath
+) -> dict[str, list[list[Array]]]:
+    """Return the thresholds of each binarized gate; n_raw has the fraction bits of r besides."""
+    found = {}
+    for name in GRU_GATES:
+        if name in q:
+            unit = q["b_unit"] * (q["r"].unit if name == "n" else 1)
+            scales, kind = q[name].value[:, 0], "g" if name == "n" else "f"
+            found[name] = gate_edges(kind, offsets[name], scales, datapath, unit)
+    return found
+
+
+def _gate(name: str, q: Quantizers, offset: float, edges: Any, z: Array) -> Array:
     """Return one gate of its sum: binarized where `q` has its scales."""
     y = jnp.tanh(z) if name == "n" else jax.nn.sigmoid(z)
     if name not in q:
         return y
     scales = q[name].value[:, 0]
-    edges = gate_edges("g" if name == "n" else "f", offset, scales)
-    exact = offset + levels_of.decode(levels_of.search(z, edges), scales)
+    exact = offset + levels_of.decode(levels_of.search(z, edges[name]), scales)
     proxy = offset + levels_of.binarize(y - offset, scales[:, None, None])
     return _through(jax.lax.stop_gradient(exact), proxy)
 
@@ -111,7 +124,9 @@ def _encoded(q: Quantizers, raw: Array) -> Array:
     return levels_of.binarize(raw, q["h"].value[:, :, None]) if "h" in q else raw
 
 
-def recurrence(zx: Array, wh: Array, q: Quantizers, method: Method) -> Array:
+def recurrence(
+    zx: Array, wh: Array, q: Quantizers, method: Method, datapath: Datapath = "figure3"
+) -> Array:
     """Recurrence of a GRU that resets after the product.
 
     Parameters
@@ -124,6 +139,7 @@ def recurrence(zx: Array, wh: Array, q: Quantizers, method: Method) -> Array:
         Empty for the float model.
     method : Method
         Offset of the gates, and factors of the gradient through h W_h and through (1 - z) h.
+    datapath : "figure3" or "threshold"
 
     Returns
     -------
@@ -132,14 +148,15 @@ def recurrence(zx: Array, wh: Array, q: Quantizers, method: Method) -> Array:
         whole: a decision may differ if n lies as near as that to a threshold.
     """
     offsets = {name: 0.0 if name == "n" else method.gate_offset for name in GRU_GATES}
+    edges = _edges(q, offsets, datapath)
     damp_h, damp = (method.damp_h, method.damp_c) if q else (1.0, 1.0)
 
     def step(h: Array, now: Array) -> tuple[Array, Array]:
         sums = jnp.split(now + _damped(h, damp_h) @ wh.T, len(GRU_ROWS), axis=1)
         update, reset = (
-            _gate(name, q, offsets[name], z) for name, z in zip("zr", sums[:2], strict=True)
+            _gate(name, q, offsets[name], edges, z) for name, z in zip("zr", sums[:2], strict=True)
         )
-        n = _gate("n", q, 0.0, sums[NX] + reset * sums[NH])
+        n = _gate("n", q, 0.0, edges, sums[NX] + reset * sums[NH])
         h_next = _encoded(q, (1 - update) * _damped(h, damp) + update * n)
         return h_next, h_next
 
@@ -153,7 +170,9 @@ def _without(rows: Array, row: int) -> Array:
     return jnp.where(kept[:, None], rows, 0)
 
 
-def logits(params: Params, x: Array, readout: Readout, method: Method) -> Array:
+def logits(
+    params: Params, x: Array, readout: Readout, method: Method, datapath: Datapath = "figure3"
+) -> Array:
     """Classify windows x [B, T, I]; float32 [B, C]. Parameters as `from_model` makes them.
 
     For a binarized method they also hold ``scales``, logarithms [rows, groups] by tensor, and
@@ -166,6 +185,6 @@ def logits(params: Params, x: Array, readout: Readout, method: Method) -> Array:
     wd, bd = (stored(params, name, params[name], q) for name in ("wd", "bd"))
     inputs = encoded_input(x, q) if binarized else x
     steps = project(jnp.swapaxes(inputs, 0, 1), _without(wx, NH), b)
-    h = recurrence(steps, _without(wh, NX), q, method)
+    h = recurrence(steps, _without(wh, NX), q, method, datapath)
     seen = h.mean(axis=0) if readout == "mean" else h[-1]
     return jnp.asarray(seen @ wd.T + bd)

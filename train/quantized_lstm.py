@@ -6,58 +6,42 @@ from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import Array
 
-from mubinn.golden.activation import activation
 from mubinn.golden.float_model import GATES, Readout
-from mubinn.golden.lstm_model import INPUT_FRACTION, Formats
+from mubinn.golden.lstm_model import INPUT_FRACTION, Datapath
+from mubinn.train import activations
 from mubinn.train import binarize as levels_of
+from mubinn.train.activations import FORMATS
 from mubinn.train.binarize import Scales, scales_of
 from mubinn.train.binarized_lstm import Cell, recurrence
 from mubinn.train.float_lstm import Params
 from mubinn.train.method import Method
 from mubinn.train.projection import side_by_side, with_one
 
-FORMATS = Formats()
 Quantizers: TypeAlias = dict[str, Any]
 
 
-def _tables() -> dict[str, np.ndarray]:
-    """Return the activation tables over every z that their format holds, in output units."""
-    z = np.arange(1 << FORMATS.z_width) - (1 << (FORMATS.z_width - 1))
-    return {name: activation(FORMATS.activation(name), z) for name in (*GATES, "c")}
-
-
-_TABLES = _tables()
 TANH = 2
 """Place of the candidate among the gates, g of an LSTM and n of a GRU."""
-_HALF = 1 << (FORMATS.z_width - 1)
-_Y_UNIT = 2.0**-FORMATS.y_fraction
-_Z_UNIT = 2.0**-FORMATS.z_fraction
 
 
-def gate_edges(gate: str, offset: float, scales: Array) -> list[list[Array]]:
-    """Return the thresholds of z at which the code of `gate` changes, as a tree."""
+def gate_edges(
+    gate: str, offset: float, scales: Array, datapath: Datapath, unit: Array
+) -> list[list[Array]]:
+    """Return the thresholds of z, a multiple of `unit`, at which `gate` changes, as a tree."""
     tree = levels_of.tree_thresholds(offset, scales)
-    table = jnp.asarray(_TABLES[gate], jnp.float32)
-    nodes = jnp.stack([node for level in tree for node in level]) / _Y_UNIT
-    place = (table < nodes[:, None]).sum(axis=1)  # the first entry that is not below
-    z = (place - _HALF - 0.5) * _Z_UNIT  # z is rounded half up before the table
-    z = jnp.where(place == 0, -jnp.inf, jnp.where(place == len(table), jnp.inf, z))
-    edges = iter(jax.lax.stop_gradient(z))
-    return [[next(edges) for _ in level] for level in tree]
+    nodes = jnp.stack([node for level in tree for node in level])
+    found = iter(activations.edges(datapath, gate, nodes, unit))
+    return [[next(found) for _ in level] for level in tree]
 
 
-def _tanh_leaves(scales: Array) -> list[Array]:
-    """Return tanh as the table has it for every code of c."""
+def _tanh_leaves(scales: Array, datapath: Datapath) -> list[Array]:
+    """Return tanh for every code of c."""
     values = [jnp.zeros(())]
     for scale in scales:
         values = [leaf for value in values for leaf in (value - scale, value + scale)]
-    table = jnp.asarray(_TABLES["c"], jnp.float32)
-    places = jnp.floor(jnp.stack(values) / _Z_UNIT + 0.5).astype(jnp.int32) + _HALF
-    y = table[jnp.clip(places, 0, len(table) - 1)] * _Y_UNIT
-    return list(jax.lax.stop_gradient(y))
+    return list(activations.tanh(datapath, jnp.stack(values)))
 
 
 def quantizers(params: Params, method: Method, gates: tuple[str, ...] = GATES) -> Quantizers:
@@ -126,18 +110,19 @@ def cell_of(method: Method, clip: float) -> Cell:
     return Cell(has["gate"], has["c"], has["h"], clip, method.damp_h, method.damp_c)
 
 
-def operands(q: Quantizers, method: Method, hidden: int) -> dict[str, Any]:
+def operands(q: Quantizers, method: Method, hidden: int, datapath: Datapath) -> dict[str, Any]:
     """Return what `recurrence` takes."""
     made: dict[str, Any] = {}
     if "f" in q:
         made["gate_offset"] = [0.0 if gate == "g" else method.gate_offset for gate in GATES]
         made["gate"] = [q[gate].value[:, 0] for gate in GATES]
         made["edges"] = [
-            gate_edges(*each) for each in zip(GATES, made["gate_offset"], made["gate"], strict=True)
+            gate_edges(gate, offset, scales, datapath, q["b_unit"])
+            for gate, offset, scales in zip(GATES, made["gate_offset"], made["gate"], strict=True)
         ]
     if "c" in q:
         made["c"] = q["c"].value[:, 0]
-        made["tanh"] = _tanh_leaves(made["c"])
+        made["tanh"] = _tanh_leaves(made["c"], datapath)
     if "h" in q:
         made["h"] = q["h"].value[:, 0]
         made["h_offset"] = jnp.broadcast_to(q.get("h_offset", jnp.zeros(())), (hidden,))
@@ -153,7 +138,14 @@ def encoded_input(x: Array, q: Quantizers) -> Array:
     return levels_of.binarize(rounded, q["x"].value[:, :, None, None])
 
 
-def logits(params: Params, x: Array, clip: float, readout: Readout, method: Method) -> Array:
+def logits(
+    params: Params,
+    x: Array,
+    clip: float,
+    readout: Readout,
+    method: Method,
+    datapath: Datapath = "figure3",
+) -> Array:
     """Classify windows.
 
     Parameters
@@ -166,6 +158,7 @@ def logits(params: Params, x: Array, clip: float, readout: Readout, method: Meth
         Bound of abs(c) where c is not binarized.
     readout : "mean" or "last"
     method : Method
+    datapath : "figure3" or "threshold"
 
     Returns
     -------
@@ -176,6 +169,7 @@ def logits(params: Params, x: Array, clip: float, readout: Readout, method: Meth
     wx, wh, b = (stored(params, name, layer[name], q) for name in ("wx", "wh", "b"))
     wd, bd = (stored(params, name, params[name], q) for name in ("wd", "bd"))
     steps, w = with_one(jnp.swapaxes(encoded_input(x, q), 0, 1)), side_by_side(wh, wx, b)
-    h = recurrence(steps, w, operands(q, method, wh.shape[1]), cell_of(method, clip))
+    known = operands(q, method, wh.shape[1], datapath)
+    h = recurrence(steps, w, known, cell_of(method, clip))
     seen = h.mean(axis=0) if readout == "mean" else h[-1]
     return jnp.asarray(seen @ wd.T + bd)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.float_model import CELLS, READOUTS, Cell, Readout
+from mubinn.golden.lstm_model import Datapath, check_datapath
 from mubinn.train.centring import Centre, grouped
 from mubinn.train.eeg_set import EegSet, Normalise
 from mubinn.train.method import Method
@@ -64,6 +65,9 @@ class Recipe:
     gain_spread : float
         Standard deviation of the logarithms of the random gains that channels have in training, as
         `mubinn.train.gains.gains` draws them; 0 for none.
+    datapath : "figure3" or "threshold"
+        What follows the sums of the gates in the trained model's hardware. Training takes its
+        decisions: the activation tables of one, or the exact functions of the other.
     normalise, decimate
         Handed to `mubinn.train.eeg.prepare`.
 
@@ -93,6 +97,7 @@ class Recipe:
     cell: Cell = "lstm"
     method: Method = field(default_factory=Method)
     scale_rate: float = 2e-3
+    datapath: Datapath = "figure3"
 
     def __post_init__(self) -> None:
         for name in ("epochs", "hidden", "batch", "decimate", "group"):
@@ -120,6 +125,12 @@ class Recipe:
             raise MubinnError(
                 f"A batch of {self.batch} is no multiple of the {self.group} windows that are "
                 "centred together: change batch or group."
+            )
+        check_datapath(self.datapath)
+        if self.datapath == "threshold" and not self.method.exports:
+            raise MubinnError(
+                f"Method {self.method.name} leaves gates in full precision, which have no "
+                "thresholds: leave --datapath out, or train with mubinn2."
             )
         if self.cell not in CELLS:
             raise MubinnError(f"cell {self.cell!r} is unknown; use 'lstm' or 'gru'.")

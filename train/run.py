@@ -62,7 +62,7 @@ class Run:
         self.place = Placement(recipe.batch)
         clip = math.inf if recipe.c_clip is None else recipe.c_clip
         group = recipe.group if recipe.centre == "trained" else 0
-        self.graph = Graph(recipe.method, clip, recipe.readout, recipe.cell, group)
+        self.graph = Graph(recipe.method, clip, recipe.readout, recipe.cell, group, recipe.datapath)
         pace = Pace(
             recipe.learning_rate,
             recipe.scale_rate,
@@ -224,7 +224,8 @@ class Run:
         recipe, graph = self.recipe, self.graph
         about = Preprocessing(recipe.normalise, recipe.decimate)
         if recipe.method.exports:
-            return to_quantized(self.best, recipe.method, graph.readout, about, meta, recipe.cell)
+            made = to_quantized(self.best, recipe.method, graph.readout, about, meta, recipe.cell)
+            return made.with_datapath(recipe.datapath)
         if recipe.cell == "gru":
             return gru.to_model(self.best, graph.readout, about, dict(meta))
         return float_lstm.to_model(self.best, graph.clip, graph.readout, about, dict(meta))
