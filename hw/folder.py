@@ -21,6 +21,7 @@ from mubinn.hw.golden_vectors import commands, golden_vectors
 from mubinn.hw.interface import interface
 from mubinn.hw.loadable_memory import contents, without_contents
 from mubinn.hw.memory_files import memory_files
+from mubinn.hw.verilog_text import verilog_text
 
 TOP = "mubinn"
 
@@ -142,8 +143,6 @@ def accelerator_folder(model: QuantizedModel, options: FolderOptions) -> dict[st
     MubinnError
         On an unknown target, or a configuration that the accelerator does not have.
     """
-    from amaranth.back import verilog
-
     family = options.family
     top = accelerator_top(
         model,
@@ -155,7 +154,7 @@ def accelerator_folder(model: QuantizedModel, options: FolderOptions) -> dict[st
         loadable=options.loadable,
         max_steps=options.max_steps,
     )
-    text = str(verilog.convert(top, name=TOP, emit_src=False))
+    text = verilog_text(top, TOP)
     files = {
         f"{TOP}.v": without_contents(text, single_port=family.name == "ice40")
         if options.loadable

@@ -8,7 +8,6 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from amaranth.back import verilog
 from amaranth.hdl import Shape, unsigned
 from amaranth.lib import data
 from amaranth.lib.wiring import In
@@ -35,6 +34,7 @@ from mubinn.hw.layer_memory import (
 )
 from mubinn.hw.lstm_cell import LstmCell
 from mubinn.hw.lstm_layer import LstmLayer, cycles_per_step
+from mubinn.hw.verilog_text import verilog_text
 
 PARAMETERS = "parameters.json"
 """The file by which a folder is known to be generated."""
@@ -66,7 +66,7 @@ def generate(model: QuantizedModel) -> dict[str, str]:
     for index, layer in enumerate(model.layers):
         name = f"{model.cell}_layer" if len(model.layers) == 1 else f"{model.cell}_layer_{index}"
         design = LstmLayer(LayerPlan(layer))
-        text = str(verilog.convert(design, name=name, emit_src=False))
+        text = verilog_text(design, name)
         files[f"{name}.v"] = text
         about = {"module": name, "file": f"{name}.v", "sha256": _sha256(text)}
         layers.append(about | describe(design))

@@ -56,8 +56,8 @@ def made(request, random_of, tmp_path_factory):
 needs_icarus = pytest.mark.skipif(shutil.which("iverilog") is None, reason="needs Icarus Verilog")
 
 
-def simulated(folder, *arguments):
-    command = ["iverilog", "-g2005", "-o", "testbench", "testbench.v", "mubinn.v"]
+def simulated(folder, *arguments, standard="-g2005"):
+    command = ["iverilog", standard, "-o", "testbench", "testbench.v", "mubinn.v"]
     subprocess.run(command, cwd=folder, check=True)
     run = subprocess.run(
         ["vvp", "-n", "testbench", *arguments],
@@ -74,7 +74,7 @@ def test_the_bench_passes_with_icarus_alone(made):
     _, folder, files, parameters = made
     beats = len(files["result.hex"].splitlines())
     assert beats == 3 * parameters["interface"]["result"]["beats"]
-    paused, fast = simulated(folder), simulated(folder, "+fast")
+    paused, fast = simulated(folder), simulated(folder, "+fast", standard="-g2012")
     assert f"PASS: {beats} result beats" in paused
     assert f"PASS: {beats} result beats" in fast
     cycles = [int(re.search(r"(\d+) cycles", text)[1]) for text in (paused, fast)]

@@ -1,0 +1,48 @@
+"""Verilog of a design, as it is handed out."""
+
+import re
+from typing import Any
+
+_MODULE = re.compile(r"^module .*?^endmodule$", re.M | re.S)
+_STARTER = re.compile(r"^( *)reg (\\\$auto\$verilog_backend\S+ ) = 0;$", re.M)
+_LONE = re.compile(r"^( *)always @\*\n( *)(?!begin)(.*;)$", re.M)
+
+_START = """\
+  reg {0};
+  // verilator lint_off INITIALDLY
+  initial {0}<= 1'b0;
+  // verilator lint_on INITIALDLY
+"""
+
+
+def verilog_text(design: Any, name: str) -> str:
+    """Return an Amaranth design as Verilog, the same text each time.
+
+    Every ``always @*`` runs at time 0. Yosys has most of them read a register that nothing but its
+    declaration sets, and leaves the rest to the registers that they read. A declaration's value is
+    an event in Verilog, but in SystemVerilog it comes before all processes: what depends on
+    constants, or on registers that have not changed yet, would stay X. So all blocks here read a
+    register that an assignment sets once they wait, in either language.
+    """
+    from amaranth.back import verilog
+
+    return _MODULE.sub(_started, str(verilog.convert(design, name=name, emit_src=False)))
+
+
+def _started(module: re.Match[str]) -> str:
+    """Return a module whose ``always @*`` blocks all read the one register."""
+    text = module[0]
+    found = _STARTER.search(text)
+    starter = found[2] if found else r"\$started "
+    text = _LONE.sub(
+        lambda block: (
+            f"{block[1]}always @* begin\n{block[2]}if ({starter}) begin end\n"
+            f"{block[2]}{block[3]}\n{block[1]}end"
+        ),
+        text,
+    )
+    if f"if ({starter}) begin end" not in text:
+        return text
+    text = _STARTER.sub("", text)
+    head, body = text.split(");\n", 1)
+    return f"{head});\n{_START.format(starter)}{body}"
