@@ -15,8 +15,12 @@ from mubinn.golden.errors import MubinnError
 FAULT = 2
 """Exit code of every fault in what the user gave."""
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it: 128 and SIGINT."""
+INTERRUPTED, TERMINATED = 130, 143
+"""Exit codes after Ctrl-C and SIGTERM, as shells have them: 128 and the signal."""
+
+
+class Terminated(BaseException):
+    """The program was told to end: what it has begun, other programs as well, is to end first."""
 
 
 class LazyGroup(click.Group):
@@ -50,7 +54,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in self.modules.items()])
 
     def main(self, args: Sequence[str] | None = None, *more: Any, **extra: Any) -> NoReturn:
-        """Run, and leave with 0, with 2 and one sentence for a fault, or with 130 after Ctrl-C."""
+        """Run, and leave with 0, with 2 and one sentence for a fault, or as a signal asks."""
         arguments = list(sys.argv[1:] if args is None else args)
         extra |= {"standalone_mode": False, "obj": shlex.join(["mubinn", *arguments])}
         try:
@@ -68,6 +72,9 @@ class LazyGroup(click.Group):
         except (click.Abort, KeyboardInterrupt):
             _say("interrupted.")
             status = INTERRUPTED
+        except Terminated:
+            _say("terminated.")
+            status = TERMINATED
         except BrokenPipeError:
             # The reader, such as head, has enough. What Python flushes at exit goes nowhere.
             with contextlib.suppress(OSError, ValueError):

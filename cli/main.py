@@ -1,11 +1,12 @@
 """``mubinn``: from a trained LSTM to Verilog, a proof by simulation, and figures of synthesis."""
 
+import signal
 from importlib.metadata import version
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
-from mubinn.cli.group import LazyGroup
+from mubinn.cli.group import LazyGroup, Terminated
 
 COMMANDS = {
     "train": "Train a float LSTM on EEG.",
@@ -57,6 +58,11 @@ def mubinn() -> None:
     """
 
 
+def _terminate(*_: Any) -> NoReturn:
+    raise Terminated
+
+
 def main(*args: Any) -> None:
     """Run the command line; the entry point of the ``mubinn`` program."""
+    signal.signal(signal.SIGTERM, _terminate)
     mubinn.main(*args)

@@ -320,7 +320,8 @@ def test_bench_simulate_measures(random_model):
     assert json.dumps(found)
 
 
-def test_interruption_ends_cleanly(float_file, tmp_path):
+@pytest.mark.parametrize(("number", "word"), [("SIGINT", "interrupted"), ("SIGTERM", "terminated")])
+def test_signals_end_it_cleanly(float_file, tmp_path, number, word):
     fifo, out = tmp_path / "data.npz", tmp_path / "out.mubinn"
     os.mkfifo(fifo)
     before = set(tmp_path.iterdir())
@@ -336,11 +337,11 @@ def test_interruption_ends_cleanly(float_file, tmp_path):
         state = Path(f"/proc/{process.pid}/stat")
         while state.read_text().rpartition(")")[2].split()[0] != "S":
             time.sleep(0.01)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(getattr(signal, number))
         stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130
+    assert process.returncode == 128 + getattr(signal, number)
     assert stdout == ""
-    assert stderr.strip() == "mubinn: interrupted."
+    assert stderr.strip() == f"mubinn: {word}."
     assert set(tmp_path.iterdir()) == before
 
 
