@@ -57,6 +57,13 @@ class CellParams:
             self.z_width, self.layer.z_fraction, formats.z_width, formats.z_fraction
         )
 
+    @property
+    def gate_encoder(self) -> MlbEncoderParams:
+        """Parameters of the one encoder that all gates share."""
+        formats = self.layer.formats
+        width = formats.activation("f").out_width
+        return encoder_params(tuple(self.layer.gates.values()), formats.y_fraction, width)
+
 
 def encoder_params(quantizers: Sequence[Quantizer], fraction: int, width: int) -> MlbEncoderParams:
     """Return the parameters of one encoder for all `quantizers`, which have one level count.

@@ -52,8 +52,7 @@ class ChoCellParams(CellParams):
         """Return the parameters of the encoder ``gate`` (of z, r, n) or ``h`` (of s and h)."""
         layer = self.layer
         if name == "gate":
-            width = layer.formats.activation("f").out_width
-            return encoder_params(tuple(layer.gates.values()), layer.formats.y_fraction, width)
+            return self.gate_encoder
         return encoder_params(layer.states, layer.h_raw_fraction, self.pointwise.sum_width)
 
 

@@ -74,8 +74,7 @@ class GruCellParams(CellParams):
         """Return the parameters of the encoder ``gate`` (shared by z, r, n) or ``h``."""
         layer = self.layer
         if name == "gate":
-            width = layer.formats.activation("f").out_width
-            return encoder_params(tuple(layer.gates.values()), layer.formats.y_fraction, width)
+            return self.gate_encoder
         return encoder_params((layer.h,), layer.h_raw_fraction, self.pointwise.sum_width)
 
 

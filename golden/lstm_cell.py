@@ -85,14 +85,10 @@ class LstmCellParams(CellParams):
         """Return the parameters of the encoder ``gate`` (shared by f, i, g, o), ``c`` or ``h``."""
         layer = self.layer
         if name == "gate":
-            quantizers, fraction = tuple(layer.gates.values()), layer.formats.y_fraction
-            width = layer.formats.activation("f").out_width
-        elif name == "c":
-            quantizers, fraction = (layer.c,), layer.c_raw_fraction
-            width = self.pointwise.sum_width
-        else:
-            quantizers, fraction, width = (layer.h,), layer.h_raw_fraction, self.mac.sum_width
-        return encoder_params(quantizers, fraction, width)
+            return self.gate_encoder
+        if name == "c":
+            return encoder_params((layer.c,), layer.c_raw_fraction, self.pointwise.sum_width)
+        return encoder_params((layer.h,), layer.h_raw_fraction, self.mac.sum_width)
 
     @property
     def c_decoder(self) -> MlbDecoderParams:

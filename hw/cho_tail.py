@@ -7,13 +7,12 @@ from amaranth.lib import data
 
 from mubinn.golden.cho_cell import ChoCellParams
 from mubinn.golden.float_model import GRU_GATES
-from mubinn.hw.activation import Activation
 from mubinn.hw.cell_layout import scale_array
 from mubinn.hw.fields import drive
+from mubinn.hw.gate_stage import activate, encode
 from mubinn.hw.mlb_encoder import MlbEncoder
 from mubinn.hw.pipe import Pipe, apply
 from mubinn.hw.pointwise import Pointwise
-from mubinn.hw.requantize import Requantize
 from mubinn.hw.tail import Tail, gate_layout
 
 GATE_Z, GATE_R, GATE_N = range(len(GRU_GATES))
@@ -104,18 +103,11 @@ class ChoTail(Tail):
 
     def _gate(self, m: Module, pipe: Pipe, s: Any) -> Any:
         """LUT and encoder of one gate; the code of z waits for that of r. Two stages."""
-        p, constants = self.params, self.constants
-        table = p.layer.formats.activation
-        z_q = apply(m, "round_z", Requantize(p.z_requantize), value=s.z).value
-        sigmoid = apply(m, "sigmoid", Activation(table("f")), z=z_q).y
-        tanh = apply(m, "tanh", Activation(table("g")), z=z_q).y
-        y = Mux(s.gate == GATE_N, tanh, sigmoid)
+        p = self.params
+        z_q, y = activate(m, p, s.z, s.gate == GATE_N, "tanh")
         side = {name: getattr(s, name) for name in ("gate", "c", "h_offset")}
         s = pipe.cut("after_lut", y=y, **side, **self._kept(s, z_q=z_q))
-        encoder = p.encoder("gate")
-        offset = {"offset": constants.gate_offset[s.gate]} if encoder.offset_width else {}
-        scales = constants.gate_scales[s.gate]
-        code = apply(m, "encode_gate", MlbEncoder(encoder), value=s.y, scales=scales, **offset).code
+        code = encode(m, "encode_gate", p, self.constants, s.y, s.gate)
         held = Signal.like(code, name="held_z")
         with m.If(pipe.transfer & (s.gate == GATE_Z)):
             m.d.sync += held.eq(code)

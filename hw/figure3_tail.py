@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Signal, signed, unsigned
 from amaranth.lib import data
 
 from mubinn.golden.float_model import GATES
 from mubinn.golden.lstm_cell import LstmCellParams
 from mubinn.hw.activation import Activation
 from mubinn.hw.fields import drive
+from mubinn.hw.gate_stage import activate, encode
 from mubinn.hw.mac import Mac
 from mubinn.hw.mlb_decoder import MlbDecoder
 from mubinn.hw.mlb_encoder import MlbEncoder
@@ -60,24 +61,10 @@ class Figure3Tail(Tail):
 
     def _gate(self, m: Module, pipe: Pipe, s: Any) -> Any:
         """LUT and encoder of one gate. Two stages, the second shared by the four gates."""
-        p, constants = self.params, self.constants
-        table = p.layer.formats.activation
-        z_q = apply(m, "round_z", Requantize(p.z_requantize), value=s.z).value
-        sigmoid = apply(m, "sigmoid", Activation(table("f")), z=z_q).y
-        tanh = apply(m, "tanh_g", Activation(table("g")), z=z_q).y
-        y = Mux(s.gate == GATE_G, tanh, sigmoid)
+        z_q, y = activate(m, self.params, s.z, s.gate == GATE_G, "tanh_g")
         kept = self._kept(s, z_q=z_q)
         s = pipe.cut("after_lut", y=y, gate=s.gate, c=s.c, h_offset=s.h_offset, **kept)
-        encoder = p.encoder("gate")
-        offset = {"offset": constants.gate_offset[s.gate]} if encoder.offset_width else {}
-        code = apply(
-            m,
-            "encode_gate",
-            MlbEncoder(encoder),
-            value=s.y,
-            scales=constants.gate_scales[s.gate],
-            **offset,
-        ).code
+        code = encode(m, "encode_gate", self.params, self.constants, s.y, s.gate)
         return self._collect(m, pipe, s, code)
 
     def _collect(self, m: Module, pipe: Pipe, s: Any, code: Any) -> Any:

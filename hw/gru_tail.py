@@ -11,6 +11,7 @@ from mubinn.golden.gru_model import GRU_ROWS
 from mubinn.hw.activation import Activation
 from mubinn.hw.cell_layout import scale_array
 from mubinn.hw.fields import drive
+from mubinn.hw.gate_stage import encode
 from mubinn.hw.mac import Mac
 from mubinn.hw.mlb_encoder import MlbEncoder
 from mubinn.hw.pipe import Pipe, apply
@@ -97,13 +98,6 @@ class GruTail(Tail):
         assert pipe.stages == self.latency(self.params)
         return m
 
-    def _encode(self, m: Module, name: str, value: Any, gate: Any) -> Any:
-        """Add the encoder `name` with the constants of `gate`, a number or a signal."""
-        encoder, constants = self.params.encoder("gate"), self.constants
-        offset = {"offset": constants.gate_offset[gate]} if encoder.offset_width else {}
-        scales = constants.gate_scales[gate]
-        return apply(m, name, MlbEncoder(encoder), value=value, scales=scales, **offset).code
-
     def _gates(self, m: Module, pipe: Pipe, s: Any) -> Any:
         """Gates z and r, the product r nh, and the sum of the candidate. Two stages."""
         p = self.params
@@ -112,7 +106,7 @@ class GruTail(Tail):
         names = ("z", "gate", "c", "h_offset")
         side = {name: getattr(s, name) for name in names}
         s = pipe.cut("after_lut", y=y, **side, **self._kept(s, z_q=z_q))
-        code = self._encode(m, "encode_gate", s.y, s.gate[:1])
+        code = encode(m, "encode_gate", p, self.constants, s.y, s.gate[:1])
         levels = p.layer.levels.count("gate")
         z, r = Signal(levels, name="held_z"), Signal(levels, name="held_r")
         product = apply(
@@ -156,7 +150,7 @@ class GruTail(Tail):
         side = {"z": s.z, "c": s.c, "h_offset": s.h_offset}
         kept = self._kept(s, "zr", "rnh", "n_raw", n_q=n_q)
         s = pipe.cut("after_tanh", y=y, **side, **kept)
-        n = self._encode(m, "encode_n", s.y, GRU_GATES.index("n"))
+        n = encode(m, "encode_n", self.params, self.constants, s.y, GRU_GATES.index("n"))
         side = {"z": s.z, "c": s.c, "h_offset": s.h_offset}
         kept = self._kept(s, "zr", "rnh", "n_raw", "n_q", "y")
         return pipe.cut("after_encode_n", n=n, **side, **kept)
