@@ -32,6 +32,24 @@ datapath_option = click.option(
 )
 """``--datapath``: another one than the model file names."""
 
+liberty_option = click.option(
+    "--liberty",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Liberty file in place of the built-in library, plain or gzipped; repeated where several "
+    "make one library.",
+)
+"""``--liberty``: the cell library."""
+
+fo4_option = click.option(
+    "--fo4",
+    type=float,
+    metavar="PS",
+    help="FO4 delay of the built-in library.  [default: 25]",
+)
+"""``--fo4``: the speed of the built-in library."""
+
 lanes_option = click.option(
     "--lanes",
     type=click.IntRange(min=1),

@@ -16,7 +16,9 @@ from mubinn.cli.common import (
     FLOAT_MODEL,
     QUANTIZED_MODEL,
     bundled,
+    fo4_option,
     json_option,
+    liberty_option,
     print_json,
     progress_bar,
 )
@@ -48,19 +50,8 @@ MODEL_FILE = "design/model.mubinn"
     metavar="A,W",
     help="What is built, quantized after training; by default the bundled model trained at 3,3.",
 )
-@click.option(
-    "--liberty",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    metavar="FILE",
-    help="Cell library, plain or gzipped; repeat for one in several files.",
-)
-@click.option(
-    "--fo4",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="PS",
-    help="FO4 delay of the built-in library.  [default: 25]",
-)
+@liberty_option
+@fo4_option
 @click.option("--data", type=click.Path(path_type=Path), help="EEG (npz, npy) to run and test on.")
 @click.option(
     "--windows",

@@ -11,8 +11,10 @@ import click
 from mubinn.cli.common import (
     QUANTIZED_MODEL,
     bundled,
+    fo4_option,
     json_option,
     lanes_option,
+    liberty_option,
     print_json,
     print_table,
     progress_bar,
@@ -38,20 +40,14 @@ COLUMNS = ("unit", "design", "depth", "gates", "delay/ps", "delay/FO4", "area/um
     metavar="NAME",
     help="Only this unit; may be repeated. Units of full precision begin with fp_.",
 )
-@click.option(
-    "--liberty",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    metavar="FILE",
-    help="Liberty file, plain or gzipped; repeated where several make one library.",
-)
+@liberty_option
 @click.option(
     "--dont-use",
     multiple=True,
     metavar="PATTERN",
     help="Cells of FILE to avoid, such as '*clkgate*', in place of those avoided by default.",
 )
-@click.option("--fo4", type=float, help="FO4 of the built-in library in ps.  [default: 25]")
+@fo4_option
 @click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True)
 @click.option(
     "--target", metavar="NAME", help="ice40-up5k, ice40-hx8k, ecp5-25k or xc7: put MODEL on it."
