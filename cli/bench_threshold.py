@@ -3,8 +3,10 @@
 Both tails are those of one model, its scales or thresholds constants in the logic, registers
 included, through the same synthesis for the least delay. `delay_ratio` compares the worst paths
 between registers, and so the clocks; `latency_ratio` the time from the sum of the last gate to the
-new state, which takes fewer of the shorter cycles. The accuracy is that of one set of weights and
-scales on the windows that training held out.
+new state, which takes fewer of the shorter cycles. The difference in accuracy is that of models
+trained each for its own datapath, recorded runs of five folds and ten seeds that ``mubinn train
+--runs`` makes anew; beside it that of one set of weights, trained for Figure 3, on the windows that
+training held out.
 """
 
 from typing import Any
@@ -20,6 +22,7 @@ from mubinn.golden.lstm_cell import LstmCellParams
 from mubinn.golden.lstm_model import DATAPATHS, Datapath, QuantizedModel
 from mubinn.golden.model_file import load_model
 from mubinn.hw.tail import make_tail, tail_class
+from mubinn.reports.accuracy import datapath_difference, measured
 from mubinn.synth.flow import SynthJob, synthesize, to_verilog, tool_versions
 from mubinn.synth.fpga import synthesize_cells
 from mubinn.synth.liberty import Library, builtin_library
@@ -45,6 +48,7 @@ def bench_threshold(
     library = library or builtin_library()
     tails = {datapath: _tail(model, datapath, library) for datapath in DATAPATHS}
     accuracy, about = _accuracy(model)
+    trained = datapath_difference(measured("datapaths"))
 
     def ratio(name: str) -> float:
         return float(tails["figure3"][name]) / float(tails["threshold"][name])
@@ -55,11 +59,13 @@ def bench_threshold(
             figure("delay_ratio", ratio("delay_ps"), "ratio", ">= 2"),
             figure("latency_ratio", ratio("latency_ps"), "ratio", ""),
             figure("lut_ratio", ratio("luts"), "ratio", ""),
+            figure("accuracy_difference", trained.mean, "points", ">= 0"),
+            figure("accuracy_difference_error", trained.error, "points", ""),
             figure(
-                "accuracy_difference",
+                "accuracy_difference_untrained",
                 100 * (accuracy["threshold"] - accuracy["figure3"]),
                 "points",
-                ">= 0",
+                "",
             ),
         ],
         "versions": tool_versions(),
@@ -70,6 +76,7 @@ def bench_threshold(
             "library": library.name,
             "luts_of": FPGA,
             **{f"{name}_{d}": value for d in DATAPATHS for name, value in tails[d].items()},
+            "trained_pairs": trained.pairs,
             **{f"accuracy_{datapath}": accuracy[datapath] for datapath in DATAPATHS},
             **about,
         },

@@ -14,6 +14,7 @@ import numpy as np
 from tabulate import tabulate
 
 from mubinn.golden.errors import MubinnError
+from mubinn.golden.lstm_model import DATAPATHS
 
 PAPER_FLOAT = 83.67
 """The paper's full precision, in percent."""
@@ -70,6 +71,7 @@ class Run:
             row = {"datapath": "figure3", **row}
             run = cls(**{name: row[name] for name in cls.__dataclass_fields__})
             known = run.method in TITLES and (run.levels is None) == (run.method == "float")
+            known = known and run.datapath in DATAPATHS
             if not known or not 0 <= run.accuracy <= 1:
                 raise ValueError
         except (KeyError, TypeError, ValueError):
@@ -171,10 +173,48 @@ class Group:
         return PAPER_MUBINN2.get((a, w))
 
 
-def measured() -> tuple[Run, ...]:
-    """Return the runs that come with the program."""
-    text = files("mubinn.reports").joinpath("data/accuracy.json").read_text()
+def measured(name: str = "accuracy") -> tuple[Run, ...]:
+    """Return runs that come with the program.
+
+    ``accuracy`` are those of the accuracy report, ``datapaths`` those that `datapath_difference`
+    compares.
+    """
+    text = files("mubinn.reports").joinpath(f"data/{name}.json").read_text()
     return tuple(Run.of(row) for row in json.loads(text)["runs"])
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A mean over pairs of runs, in percentage points, and its standard error."""
+
+    mean: float
+    error: float
+    pairs: int
+
+
+def datapath_difference(runs: Iterable[Run]) -> Difference:
+    """Return the accuracy with thresholds less that of Figure 3, each trained for its own.
+
+    Parameters
+    ----------
+    runs : iterable of Run
+        Runs that have no other alike but for the datapath are left out.
+
+    Raises
+    ------
+    MubinnError
+        Where there are fewer than two pairs.
+    """
+    found: dict[str, dict[tuple[Any, ...], float]] = {"figure3": {}, "threshold": {}}
+    for run in runs:
+        alike = (run.method, str(run.levels), run.scale_form, *run.place)
+        found[run.datapath][alike] = 100 * run.accuracy
+    both = found["figure3"].keys() & found["threshold"].keys()
+    gains = [found["threshold"][key] - found["figure3"][key] for key in sorted(both)]
+    if len(gains) < 2:
+        raise MubinnError("No two runs were trained for each datapath: train some for both.")
+    error = float(np.std(gains, ddof=1)) / len(gains) ** 0.5
+    return Difference(float(np.mean(gains)), error, len(gains))
 
 
 def groups(runs: Iterable[Run]) -> tuple[Group, ...]:

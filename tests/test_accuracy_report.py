@@ -10,7 +10,14 @@ from mubinn.cli.accuracy import collected, logged
 from mubinn.cli.main import mubinn
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.levels import Levels
-from mubinn.reports.accuracy import Run, accuracy_csv, accuracy_markdown, groups, measured
+from mubinn.reports.accuracy import (
+    Run,
+    accuracy_csv,
+    accuracy_markdown,
+    datapath_difference,
+    groups,
+    measured,
+)
 from mubinn.reports.accuracy_figures import FIGURES, accuracy_figure, accuracy_pictures
 
 
@@ -96,6 +103,23 @@ def test_rows_name_how_subjects_are_made_alike():
     assert (exact.variant, Run.of(ROWS[3]).datapath) == ("threshold datapath", "figure3")
 
 
+def test_datapaths_are_compared_run_by_run():
+    def of(datapath, fold, seed, exact):
+        return Run.of(row("mubinn2", fold, seed, 0.5, exact, (3, 3), datapath=datapath))
+
+    runs = [
+        *(of("figure3", fold, 0, exact) for fold, exact in enumerate((0.80, 0.82, 0.90))),
+        *(of("threshold", fold, 0, exact) for fold, exact in enumerate((0.81, 0.81, 0.94))),
+        of("threshold", 0, 1, 0.2),  # without another
+        Run.of(row("float", 0, 0, 0.9)),
+    ]
+    found = datapath_difference(runs)
+    assert (found.mean, found.pairs) == (pytest.approx(4 / 3), 3)
+    assert found.error == pytest.approx(np.std([1, -1, 4], ddof=1) / 3**0.5)
+    with pytest.raises(MubinnError, match="for each datapath"):
+        datapath_difference(runs[2:4])
+
+
 def test_tables_show_every_group(found):
     text = accuracy_markdown(found, "mubinn report --accuracy")
     assert "| MuBiNN2 (3,3) | 80.67 " in " ".join(text.split())
@@ -119,7 +143,12 @@ def test_pictures_are_the_same_bytes_each_time(found):
 
 @pytest.mark.parametrize(
     "change",
-    [{"method": "other"}, {"levels": None}, {"graph_accuracy": 1.5, "bit_true_accuracy": 2}],
+    [
+        {"method": "other"},
+        {"levels": None},
+        {"datapath": "none"},
+        {"graph_accuracy": 1.5, "bit_true_accuracy": 2},
+    ],
 )
 def test_rows_that_make_no_sense(change):
     with pytest.raises(MubinnError, match="incomplete or out of range"):

@@ -5,6 +5,7 @@ from mubinn.cli import bench_threshold as bench
 from mubinn.cli.recordings import SYNTHETIC, prepared
 from mubinn.golden.inference import infer
 from mubinn.golden.lstm_model import Formats
+from mubinn.reports.accuracy import datapath_difference, measured
 from mubinn.train.eeg import synthetic_eeg
 
 
@@ -31,7 +32,10 @@ def test_the_bench_measures_both_tails(random_model, monkeypatch):
         for name in ("figure3", "threshold")
     ]
     assert [p["accuracy_figure3"], p["accuracy_threshold"]] == right
-    assert figures["accuracy_difference"] == 100 * (right[1] - right[0])
+    assert figures["accuracy_difference_untrained"] == 100 * (right[1] - right[0])
+    trained = datapath_difference(measured("datapaths"))
+    assert figures["accuracy_difference"] == trained.mean
+    assert p["trained_pairs"] == trained.pairs == 50
     assert json.dumps(found)
 
 
