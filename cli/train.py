@@ -68,7 +68,12 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 @click.option("--h-levels", type=int, metavar="N", help="Levels of h alone.")
 @click.option("--c-levels", type=int, metavar="N", help="Levels of c alone.")
 @click.option("--gate-levels", type=int, metavar="N", help="Levels of f, i, g, o alone.")
-@click.option("--scale-form", type=click.Choice(["free", "power-of-two"]), help="[default: free]")
+@click.option(
+    "--scale-form",
+    type=click.Choice(["free", "power-of-two", "shift"]),
+    help="Of x, h and weights: each half the one before, or powers of two as well.  "
+    "[default: free]",
+)
 @click.option("--granularity", type=click.Choice(["gate", "row"]), help="What shares scales.")
 @click.option("--gate-offset", type=float, help="Offset of f, i, o.  [default: 0.5]")
 @click.option("--x-offset", type=OFFSETS, help="Threshold of each channel.")

@@ -26,6 +26,9 @@ TITLES = {"float": "float", "mubinn2": "MuBiNN2", "mubinn1": "MuBiNN1", "b_lstm"
 TENSORS = ("h", "c", "gate", "b")
 """Tensors that have W levels unless they are set by themselves."""
 
+FORMS = {"shift": "all scales powers of two"}
+"""How rows name forms of scales that do not name themselves."""
+
 CENTRED = {"trained": "centred by subject in training, too"}
 """How rows name ways of centring that do not name themselves."""
 
@@ -105,7 +108,7 @@ class Run:
             own = {name: self.levels[name] for name in TENSORS}
             found += [f"{name}={count}" for name, count in own.items() if count != w]
         if self.scale_form != "free":
-            found.append(f"{self.scale_form} scales")
+            found.append(FORMS.get(self.scale_form, f"{self.scale_form} scales"))
         by = self.normalise.removeprefix("referenced-")
         if by != self.normalise:
             found.append("average reference")

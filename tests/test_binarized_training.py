@@ -13,6 +13,7 @@ from mubinn.golden.fixed import to_fixed
 from mubinn.golden.float_model import FloatModel
 from mubinn.golden.gru_thresholds import tree
 from mubinn.golden.inference import infer
+from mubinn.golden.layer_plan import LayerPlan
 from mubinn.golden.levels import Levels
 from mubinn.golden.lstm_model import Formats, QuantizedModel
 from mubinn.golden.mlb import mlb, mlb_value
@@ -77,6 +78,22 @@ def test_tied_scales_are_doubles_of_one_integer():
     assert (integers[:-1] == 2 * integers[1:]).all()
     assert (integers == np.round(integers)).all()
     assert integers[0].sum() * 1.75 < 256
+
+
+def test_shifts_are_one_power_of_two_for_all_groups():
+    import jax
+    import jax.numpy as jnp
+
+    from mubinn.train.binarize import scales_of
+
+    logs = jnp.log(jnp.asarray([[0.07, 0.03, 0.05]]))  # the mean lies nearest 2**-4
+    got = scales_of(logs, 3, shift=True)
+    assert (np.asarray(got.value) == np.array([[0.25], [0.125], [0.0625]])).all()
+    assert got.unit == 0.0625
+    assert scales_of(logs, 3, offset=jnp.asarray(0.1), shift=True).unit < 0.0625
+    assert scales_of(logs + 4, 3, shift=True).unit == 1
+    slope = jax.grad(lambda logs: scales_of(logs, 3, shift=True).value.sum())(logs)
+    assert (np.asarray(slope) > 0).all()
 
 
 def test_gate_thresholds_are_where_the_table_crosses():
@@ -205,7 +222,7 @@ CASES = [
     ((1, 1), {"x_offset": "learned", "h_offset": "alternate"}),
     ((2, 2), {"scale_form": "power-of-two", "granularity": "row", "h_offset": "learned"}),
     ((3, 2), {"bias": "gate", "gate_offset": 0.0}),
-    ((2, 3), {"datapath": "threshold", "h_offset": "alternate"}),
+    ((2, 3), {"datapath": "threshold", "scale_form": "shift"}),
     pytest.param((2, 4), {"scale_form": "power-of-two"}, marks=pytest.mark.campaign),
 ]
 
@@ -230,6 +247,8 @@ def test_export_decides_as_the_training_graph(data, start, pair, fields):
         layer = model.layers[0]
         for scales in (layer.x.scales, layer.h.scales, layer.wx.scales, layer.wh.scales):
             assert (scales[..., :-1] == 2 * scales[..., 1:]).all()
+    if fields.get("scale_form") == "shift":
+        assert LayerPlan(model.layers[0], units=pair[1] * pair[1]).merged.constant
     offsets = [layer.x.offset.size, layer.h.offset.size] if (layer := model.layers[0]) else []
     assert offsets == [4 if "x_offset" in fields else 1, 8 if "h_offset" in fields else 1]
 

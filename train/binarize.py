@@ -8,6 +8,7 @@ first, as in `mubinn.golden.mlb`.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple, TypeAlias
 
 import jax
@@ -39,7 +40,14 @@ class Scales(NamedTuple):
     unit: Array
 
 
-def scales_of(logs: Array, levels: int, *, most: int = 15, offset: Array | float = 0.0) -> Scales:
+def scales_of(
+    logs: Array,
+    levels: int,
+    *,
+    most: int = 15,
+    offset: Array | float = 0.0,
+    shift: bool = False,
+) -> Scales:
     """Round ``exp(logs)`` to fixed point, the gradient passing straight through.
 
     Parameters
@@ -53,6 +61,9 @@ def scales_of(logs: Array, levels: int, *, most: int = 15, offset: Array | float
         Most fraction bits.
     offset : float32
         An offset that shares the format.
+    shift : bool
+        The last scale is the one power of two nearest the mean of the logarithms, for all groups,
+        and without an offset their unit.
 
     Returns
     -------
@@ -61,8 +72,13 @@ def scales_of(logs: Array, levels: int, *, most: int = 15, offset: Array | float
     """
     ratios = 2.0 ** np.arange(levels - len(logs), -1, -1, dtype=np.float32)[:, None]
     own = jnp.exp(logs)
+    if shift:
+        nearest = jnp.round(logs.mean() / math.log(2)).astype(jnp.int32)
+        own = own + jax.lax.stop_gradient(jnp.ldexp(jnp.ones(()), nearest) - own)
     total = jnp.max((own * ratios).sum(axis=0)) + jnp.max(jnp.abs(offset))
     unit = unit_of(total, most)
+    if shift and isinstance(offset, float) and not offset:
+        unit = jnp.clip(jnp.ldexp(jnp.ones(()), nearest), unit, 1)
     return Scales(round_to(own, unit) * ratios, unit)
 
 

@@ -7,9 +7,9 @@ from typing import Literal, get_args
 
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.levels import Levels
+from mubinn.golden.scale_form import ScaleForm
 
 Name = Literal["float", "mubinn2", "mubinn1", "b_lstm"]
-ScaleForm = Literal["free", "power-of-two"]
 Granularity = Literal["gate", "row"]
 Offsets = Literal["none", "alternate", "learned"]
 
@@ -32,9 +32,10 @@ class Method:
         ``"float"``: nothing.
     levels : Levels or None
         Level counts, of the tensors that the method binarizes; None for ``"float"``.
-    scale_form : "free" or "power-of-two"
+    scale_form : "free", "power-of-two" or "shift"
         ``"power-of-two"`` ties the scales of x, h and the weights to one learned base each, times
-        1, 1/2, 1/4, ...: merged hardware wants them so.
+        1, 1/2, 1/4, ...; with ``"shift"`` the base is a power of two as well, one for all groups of
+        a tensor. Hardware then merges the level pairs, and with shifts multiplies nothing.
     granularity : "gate" or "row"
         What shares one set of weight scales.
     bias : "gate" or "row"
@@ -115,5 +116,5 @@ class Method:
     def rows_of_logs(self, tensor: str) -> int:
         """Return how many rows of scales `tensor` has: one where the others follow from it."""
         count = self.counts[tensor]
-        tied = self.scale_form == "power-of-two" and tensor in MERGED
+        tied = self.scale_form != "free" and tensor in MERGED
         return 0 if count is None else 1 if tied else count

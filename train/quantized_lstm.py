@@ -16,7 +16,7 @@ from mubinn.train.activations import FORMATS
 from mubinn.train.binarize import Scales, scales_of
 from mubinn.train.binarized_lstm import Cell, recurrence
 from mubinn.train.float_lstm import Params
-from mubinn.train.method import Method
+from mubinn.train.method import MERGED, Method
 from mubinn.train.projection import side_by_side, with_one
 
 Quantizers: TypeAlias = dict[str, Any]
@@ -56,7 +56,8 @@ def quantizers(params: Params, method: Method, gates: tuple[str, ...] = GATES) -
     def add(name: str, most: int = 15, offset: Any = 0.0) -> None:
         count = counts[name]
         if count is not None:
-            found[name] = scales_of(logs[name], count, most=most, offset=offset)
+            shift = method.scale_form == "shift" and name in MERGED
+            found[name] = scales_of(logs[name], count, most=most, offset=offset, shift=shift)
 
     offset = params.get("offsets", {})
     add("x", INPUT_FRACTION, offset.get("x", 0.0))
