@@ -324,6 +324,7 @@ BAD = [
     ({"name": "mubinn2"}, "needs levels"),
     ({"levels": Levels.of(1, 1)}, "takes no levels"),
     ({"name": "b_lstm", "levels": Levels.of(2, 1)}, "one level"),
+    ({"name": "mubinn1", "levels": Levels.of(2, 2), "scale_form": "shift"}, "of one form"),
     ({"name": "mubinn2", "levels": Levels.of(1, 1), "damp_c": 1.5}, "damp_c is 1.5"),
     ({"name": "mubinn2", "levels": Levels.of(1, 1), "x_offset": "some"}, "x_offset 'some'"),
     ({"name": "mubinn2", "levels": Levels.of(1, 1), "gate_offset": 2.0}, "gate_offset is 2"),

@@ -87,6 +87,11 @@ class Method:
                 raise MubinnError(f"{field} is {getattr(self, field)}; it must be in [0, 1].")
         if not -1 <= self.gate_offset <= 1:
             raise MubinnError(f"gate_offset is {self.gate_offset}; it must be in [-1, 1].")
+        if self.scale_form != "free" and self.name != "mubinn2":
+            raise MubinnError(
+                f"Method {self.name} has scales of one form: leave --scale-form out, or train with "
+                "mubinn2."
+            )
         if self.name == "b_lstm" and (self.counts["x"], self.counts["wx"]) != (1, 1):
             raise MubinnError("B_LSTM keeps signs alone, one level: give the levels 1,1.")
 
