@@ -155,6 +155,9 @@ def train(ctx: click.Context, /, data: Path | None, as_json: bool, **options: An
       mubinn train eeg_eegmmidb_eyes.npz -o train/data/eeg_float.safetensors
       mubinn train eeg_eegmmidb_eyes.npz --method mubinn2 --levels 3,3 \\
           --float-model train/data/eeg_float.safetensors -o train/data/eeg_3_3.mubinn
+    For the smallest and fastest hardware:
+      mubinn train my.npz --method mubinn2 --levels 3,3 --scale-form shift \\
+          --datapath threshold -o small.mubinn
     Your own recording, resumed where it was stopped:
       mubinn train x.npy --labels y.npy --checkpoint-dir run -o my.safetensors
     For wearers of whom an unlabelled recording with about as much of each class can be had:
