@@ -25,7 +25,7 @@ def accuracy_report(
     MubinnError
         Where --logs stands alone, the folder holds no finished run, or nothing can be written.
     """
-    from mubinn.reports import accuracy
+    from mubinn.reports import accuracy, accuracy_tables
     from mubinn.reports.accuracy_figures import accuracy_pictures
     from mubinn.reports.writer import check_target, listed, write_files
 
@@ -35,8 +35,8 @@ def accuracy_report(
     runs = accuracy.measured() if logs is None else logged(logs)
     found = accuracy.groups(runs)
     files = {
-        "accuracy.md": accuracy.accuracy_markdown(found, command).encode(),
-        "accuracy.csv": accuracy.accuracy_csv(found).encode(),
+        "accuracy.md": accuracy_tables.accuracy_markdown(found, command).encode(),
+        "accuracy.csv": accuracy_tables.accuracy_csv(found).encode(),
         **accuracy_pictures(found),
     }
     written = write_files(listed(files), output)

@@ -10,15 +10,9 @@ from mubinn.cli.accuracy import collected, logged
 from mubinn.cli.main import mubinn
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.levels import Levels
-from mubinn.reports.accuracy import (
-    Run,
-    accuracy_csv,
-    accuracy_markdown,
-    datapath_difference,
-    groups,
-    measured,
-)
+from mubinn.reports.accuracy import Run, datapath_difference, groups, measured
 from mubinn.reports.accuracy_figures import FIGURES, accuracy_figure, accuracy_pictures
+from mubinn.reports.accuracy_tables import accuracy_csv, accuracy_markdown
 
 
 def row(method, fold, seed, graph, exact=None, pair=None, **more):

@@ -6,7 +6,7 @@ import pytest
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.layer_plan import LayerPlan
 from mubinn.golden.levels import level_name
-from mubinn.hw import figure3_tail, gate_sums
+from mubinn.hw import figure3_tail, gate_stage, gate_sums
 from mubinn.hw.lstm_cell import LstmCell
 from mubinn.synth import builtin_library, elaborate, entry, table1
 from mubinn.synth.cell_units import cell_params, cell_units
@@ -117,15 +117,15 @@ def test_table_survives_json(table):
 def test_units_are_those_of_the_cell_in_hardware(random_float, monkeypatch):
     params = cell_params(random_float(), 2, 3)
     found = {}
-    halves = (gate_sums, figure3_tail)
+    parts = (gate_sums, figure3_tail, gate_stage)
 
     def record(m, name, unit, **fields):
         found[name] = (type(unit).__name__, asdict(unit.params))
         return apply(m, name, unit, **fields)
 
     apply = gate_sums.apply
-    for half in halves:
-        monkeypatch.setattr(half, "apply", record)
+    for part in parts:
+        monkeypatch.setattr(part, "apply", record)
     to_verilog(LstmCell(LayerPlan(params.layer, folded_bias=False)), "cell")
     units = cell_units((2, 3), params)
     assert {role: (u.kind, dict(u.parameters)) for role, u in units.items()} == found
