@@ -11,10 +11,17 @@ from mubinn.golden.gru_model import QuantizedGru
 from mubinn.golden.levels import Levels
 from mubinn.golden.lstm_model import Formats, QuantizedDense, QuantizedLstm, QuantizedModel
 from mubinn.golden.scales import LevelTensor, Quantizer
+from mubinn.sim.toolchain import OPTIMISATION
 from mubinn.train.eeg import find_data, load_eeg, prepare, synthetic_eeg
 
 # The trainer asks JAX for this; here a test may have started JAX before.
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
+
+
+def pytest_configure(config):
+    """Have short simulations compiled in less time; campaigns run long enough for the compiler."""
+    if "not campaign" in config.getoption("markexpr"):
+        os.environ.setdefault(OPTIMISATION, "-O0")
 
 
 def quantizer(rng, levels, fraction, offset=0, top=200):
