@@ -5,21 +5,14 @@ from typing import Any
 
 import click
 
-from mubinn.cli.common import json_option, print_json, print_table, working
+from mubinn.cli.common import json_option, liberty_option, print_json, print_table, working
 from mubinn.golden.errors import MubinnError
 
 
 @click.command()
 @click.argument("name", required=False)
 @click.option("--list", "as_list", is_flag=True, help="List the names.")
-@click.option(
-    "--liberty",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    metavar="FILE",
-    help="Liberty file in place of the built-in library, plain or gzipped; repeated where several "
-    "make one library, and in 'libraries' for each library.",
-)
+@liberty_option
 @click.option(
     "-o",
     "--output",
@@ -36,6 +29,8 @@ def bench(
     as_json: bool,
 ) -> None:
     """Run the measurement NAME and print its figures, beside what they are to reach.
+
+    For 'libraries' each --liberty is a library of its own.
 
     \b
       mubinn bench --list

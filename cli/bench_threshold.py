@@ -4,9 +4,9 @@ Both tails are those of one model, its scales or thresholds constants in the log
 included, through the same synthesis for the least delay. `delay_ratio` compares the worst paths
 between registers, and so the clocks; `latency_ratio` the time from the sum of the last gate to the
 new state, which takes fewer of the shorter cycles. The difference in accuracy is that of models
-trained each for its own datapath, recorded runs of five folds and ten seeds that ``mubinn train
---runs`` makes anew; beside it that of one set of weights, trained for Figure 3, on the windows that
-training held out.
+at (3,3) trained each for its own datapath, recorded runs of five folds and ten seeds that ``mubinn
+train --runs`` makes anew; beside it that of one set of weights, trained for Figure 3, on the
+windows that training held out.
 """
 
 from typing import Any

@@ -24,9 +24,13 @@ QUANTIZED_MODEL = "eeg_3_3.mubinn"
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 """``--json``: nothing but one JSON document goes to stdout, and no progress is shown."""
 
+DATAPATH = click.Choice(["figure3", "threshold"])
+SCALE_FORM = click.Choice(["free", "power-of-two", "shift"])
+"""Spelled out, so that ``--help`` imports no model."""
+
 datapath_option = click.option(
     "--datapath",
-    type=click.Choice(["figure3", "threshold"]),
+    type=DATAPATH,
     help="What follows the sums of the gates: the units of the paper's Figure 3, or thresholds and "
     "tables of exact sigmoid and tanh, by default the model's own.",
 )

@@ -11,6 +11,7 @@ import click
 
 from mubinn.cli.common import (
     FLOAT_MODEL,
+    SCALE_FORM,
     bundled,
     check_file,
     datapath_option,
@@ -49,7 +50,7 @@ CHUNK = 60
 )
 @click.option(
     "--scale-form",
-    type=click.Choice(["free", "power-of-two", "shift"]),
+    type=SCALE_FORM,
     default="free",
     show_default=True,
     help="Scales of x, h and the weights: with `power-of-two` each level has half the scale of the "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mubinn.cli.common import check_file, check_parent, json_option
+from mubinn.cli.common import DATAPATH, SCALE_FORM, check_file, check_parent, json_option
 from mubinn.cli.group import command_line
 from mubinn.golden.errors import MubinnError
 
@@ -70,7 +70,7 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 @click.option("--gate-levels", type=int, metavar="N", help="Levels of f, i, g, o alone.")
 @click.option(
     "--scale-form",
-    type=click.Choice(["free", "power-of-two", "shift"]),
+    type=SCALE_FORM,
     help="Of x, h and weights: each half the one before, or powers of two as well.  "
     "[default: free]",
 )
@@ -80,7 +80,7 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 @click.option("--h-offset", type=OFFSETS, help="Threshold of each cell.")
 @click.option(
     "--datapath",
-    type=click.Choice(["figure3", "threshold"]),
+    type=DATAPATH,
     help="Whose sigmoid and tanh to train with: the tables of the paper's units, or exact ones.  "
     "[default: figure3]",
 )

@@ -14,9 +14,9 @@ import numpy as np
 
 from mubinn.golden.code_table import CodeTableParams
 from mubinn.golden.fixed import signed_width
-from mubinn.golden.gru_thresholds import state_tables, tree
+from mubinn.golden.gru_thresholds import state_tables
 from mubinn.golden.threshold_search import ThresholdSearchParams
-from mubinn.golden.threshold_tables import all_values
+from mubinn.golden.threshold_tables import all_values, tree
 
 if TYPE_CHECKING:
     from mubinn.golden.cho_model import QuantizedChoGru

@@ -8,19 +8,15 @@ h         z, h and n are codes: Eq. 13 is ``zh[z, h] + zn[z, n]``, and its encod
 """
 
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mubinn.golden.activation import Kind
-from mubinn.golden.certain import first_reaching
 from mubinn.golden.code_table import CodeTableParams
 from mubinn.golden.fixed import signed_width
-from mubinn.golden.scales import Quantizer
 from mubinn.golden.shorten import shorten
 from mubinn.golden.threshold_search import ThresholdSearchParams, encoder_nodes
-from mubinn.golden.threshold_tables import all_values
+from mubinn.golden.threshold_tables import all_values, tree
 
 if TYPE_CHECKING:
     from mubinn.golden.cho_model import QuantizedChoGru
@@ -65,12 +61,6 @@ class GruThresholds:
             zn,
             h,
         )
-
-
-def tree(kind: Kind, quantizer: Quantizer, fraction: int, bound: int) -> tuple[int, ...]:
-    """Return the thresholds of a sum: a gate's encoder through the inverse of its activation."""
-    targets = (Fraction(node, 1 << quantizer.fraction) for node in encoder_nodes(quantizer))
-    return tuple(first_reaching(kind, target, fraction, bound) for target in targets)
 
 
 def state_tables(

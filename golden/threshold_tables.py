@@ -73,14 +73,19 @@ class ThresholdTables:
 
 
 def _gates(layer: "QuantizedLstm") -> ThresholdSearchParams:
-    """Thresholds of z: nodes of the gates' encoders, through the inverse of the activations."""
-    trees = []
-    for name, quantizer in layer.gates.items():
-        kind: Kind = "tanh" if name == "g" else "sigmoid"
-        targets = [Fraction(node, 1 << quantizer.fraction) for node in encoder_nodes(quantizer)]
-        thresholds = [first_reaching(kind, t, layer.z_fraction, layer.z_bound) for t in targets]
-        trees.append(tuple(thresholds))
-    return ThresholdSearchParams(signed_width(layer.z_bound), tuple(trees))
+    """Thresholds of z."""
+    fraction, bound = layer.z_fraction, layer.z_bound
+    trees = tuple(
+        tree("tanh" if name == "g" else "sigmoid", quantizer, fraction, bound)
+        for name, quantizer in layer.gates.items()
+    )
+    return ThresholdSearchParams(signed_width(bound), trees)
+
+
+def tree(kind: Kind, quantizer: Quantizer, fraction: int, bound: int) -> tuple[int, ...]:
+    """Return the thresholds of a sum: a gate's encoder through the inverse of its activation."""
+    targets = (Fraction(node, 1 << quantizer.fraction) for node in encoder_nodes(quantizer))
+    return tuple(first_reaching(kind, target, fraction, bound) for target in targets)
 
 
 def all_values(quantizer: Quantizer) -> Ints:

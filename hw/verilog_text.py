@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 _MODULE = re.compile(r"^module .*?^endmodule$", re.M | re.S)
-_STARTER = re.compile(r"^( *)reg (\\\$auto\$verilog_backend\S+ ) = 0;$", re.M)
-_LONE = re.compile(r"^( *)always @\*\n( *)(?!begin)(.*;)$", re.M)
+_STARTER = re.compile(r"^ *reg (\\\$auto\$verilog_backend\S+ ) = 0;\n", re.M)
+_LONE = re.compile(r"^( *)always @\*\n( *)(.*;)$", re.M)
 
 _START = """\
   reg {0};
@@ -33,7 +33,7 @@ def _started(module: re.Match[str]) -> str:
     """Return a module whose ``always @*`` blocks all read the one register."""
     text = module[0]
     found = _STARTER.search(text)
-    starter = found[2] if found else r"\$started "
+    starter = found[1] if found else r"\$started "
     text = _LONE.sub(
         lambda block: (
             f"{block[1]}always @* begin\n{block[2]}if ({starter}) begin end\n"

@@ -11,13 +11,13 @@ from mubinn.golden.bit_true import run
 from mubinn.golden.errors import MubinnError
 from mubinn.golden.fixed import to_fixed
 from mubinn.golden.float_model import FloatModel
-from mubinn.golden.gru_thresholds import tree
 from mubinn.golden.inference import infer
 from mubinn.golden.layer_plan import LayerPlan
 from mubinn.golden.levels import Levels
 from mubinn.golden.lstm_model import Formats, QuantizedModel
 from mubinn.golden.mlb import mlb, mlb_value
 from mubinn.golden.scales import Quantizer, choose_fraction
+from mubinn.golden.threshold_tables import tree
 from mubinn.train.eeg import EegSet, find_data, load_eeg, prepare, synthetic_eeg
 from mubinn.train.first_scales import first_scales, search_exponents
 from mubinn.train.method import Method
@@ -86,7 +86,7 @@ def test_shifts_are_one_power_of_two_for_all_groups():
 
     from mubinn.train.binarize import scales_of
 
-    logs = jnp.log(jnp.asarray([[0.07, 0.03, 0.05]]))  # the mean lies nearest 2**-4
+    logs = jnp.log(jnp.asarray([[0.12, 0.03, 0.05]]))  # the mean lies nearest 2**-4
     got = scales_of(logs, 3, shift=True)
     assert (np.asarray(got.value) == np.array([[0.25], [0.125], [0.0625]])).all()
     assert got.unit == 0.0625

@@ -21,6 +21,7 @@ from mubinn.golden.activation import Kind, activation
 from mubinn.golden.certain import first_reaching
 from mubinn.golden.float_model import GATES
 from mubinn.golden.lstm_model import Datapath, Formats
+from mubinn.train.binarize import fraction_of
 
 FORMATS = Formats()
 _HALF = 1 << (FORMATS.z_width - 1)
@@ -62,7 +63,7 @@ def edges(datapath: Datapath, gate: str, nodes: Array, unit: Array) -> Array:
     kind: Kind = "tanh" if gate == "g" else "sigmoid"
 
     def exact(nodes: NDArray[np.float32], unit: NDArray[np.float32]) -> NDArray[np.float32]:
-        fraction = 1 - int(np.frexp(unit)[1])
+        fraction = fraction_of(unit)
         targets = [Fraction(float(node)) for node in np.asarray(nodes)]
         first = [first_reaching(kind, target, fraction, _FAR) for target in targets]
         return np.ldexp(np.array(first, np.float64), -fraction).astype(np.float32)

@@ -9,7 +9,7 @@ first, as in `mubinn.golden.mlb`.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -73,12 +73,13 @@ def scales_of(
     ratios = 2.0 ** np.arange(levels - len(logs), -1, -1, dtype=np.float32)[:, None]
     own = jnp.exp(logs)
     if shift:
-        nearest = jnp.round(logs.mean() / math.log(2)).astype(jnp.int32)
-        own = own + jax.lax.stop_gradient(jnp.ldexp(jnp.ones(()), nearest) - own)
+        exponent = jnp.round(logs.mean() / math.log(2)).astype(jnp.int32)
+        nearest = jax.lax.stop_gradient(jnp.ldexp(jnp.ones(()), exponent))
+        own = own + jax.lax.stop_gradient(nearest - own)
     total = jnp.max((own * ratios).sum(axis=0)) + jnp.max(jnp.abs(offset))
     unit = unit_of(total, most)
     if shift and isinstance(offset, float) and not offset:
-        unit = jnp.clip(jnp.ldexp(jnp.ones(()), nearest), unit, 1)
+        unit = jnp.clip(nearest, unit, 1)
     return Scales(round_to(own, unit) * ratios, unit)
 
 
@@ -87,6 +88,11 @@ def unit_of(total: Array, most: int) -> Array:
     fraction = jnp.clip(jnp.floor(jnp.log2(ROOM / total)), 0, most)
     # Unlike exp2, ldexp gives an exact power of two.
     return jax.lax.stop_gradient(jnp.ldexp(jnp.ones(()), -fraction.astype(jnp.int32)))
+
+
+def fraction_of(unit: Any) -> int:
+    """Return the fraction bits of a `unit` that is known, ``2**-fraction``."""
+    return int(1 - np.frexp(unit)[1])
 
 
 def round_to(value: Array, unit: Array) -> Array:

@@ -70,18 +70,13 @@ def load_eeg(
         `EegSet` refuses.
     """
     path = Path(path)
-    if path.suffix == ".npz":
-        fields = _read_npz(path)
-    elif path.suffix == ".npy":
-        fields = {"X": _read_npy(path)}
-        if labels is None:
-            labels = path.with_name(f"{path.stem}_y.npy")
-            if not labels.is_file():
-                raise MubinnError(
-                    f"{path} holds no labels and {labels.name} is not beside it; name their file."
-                )
-    else:
-        raise MubinnError(f"{path} is neither .npz nor .npy; convert it, or load EDF with mne.")
+    fields = _read(path)
+    if path.suffix == ".npy" and labels is None:
+        labels = path.with_name(f"{path.stem}_y.npy")
+        if not labels.is_file():
+            raise MubinnError(
+                f"{path} holds no labels and {labels.name} is not beside it; name their file."
+            )
     if labels is not None:
         fields["y"] = _read_npy(Path(labels))
     if subjects is not None:
@@ -105,9 +100,7 @@ def load_windows(path: Path) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
     MubinnError
         The file is missing, truncated, of another kind, or has no windows.
     """
-    if path.suffix not in (".npz", ".npy"):
-        raise MubinnError(f"{path} is neither .npz nor .npy; convert it, or load EDF with mne.")
-    fields = _read_npz(path) if path.suffix == ".npz" else {"X": _read_npy(path)}
+    fields = _read(path)
     if "X" not in fields:
         raise MubinnError(f"{path} has no array 'X'; it must hold windows under that name.")
     x = _samples(path, fields["X"])
@@ -117,6 +110,15 @@ def load_windows(path: Path) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
             f"{path} has {len(x)} windows but {len(subject)} subjects; give one each."
         )
     return x, subject
+
+
+def _read(path: Path) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a file by name; those of an .npy file are windows."""
+    if path.suffix == ".npz":
+        return _read_npz(path)
+    if path.suffix == ".npy":
+        return {"X": _read_npy(path)}
+    raise MubinnError(f"{path} is neither .npz nor .npy; convert it, or load EDF with mne.")
 
 
 def _read_npz(path: Path) -> dict[str, NDArray[Any]]:

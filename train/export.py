@@ -26,6 +26,7 @@ from mubinn.golden.lstm_model import (
 from mubinn.golden.mlb import mlb
 from mubinn.golden.scales import LevelTensor, Quantizer
 from mubinn.train.activations import FORMATS
+from mubinn.train.binarize import fraction_of
 from mubinn.train.float_lstm import Params
 from mubinn.train.method import Method
 from mubinn.train.quantized_lstm import Quantizers, quantizers
@@ -74,10 +75,6 @@ def to_quantized(
     return QuantizedModel((made,), dense, readout, preprocessing, dict(meta))
 
 
-def _fraction(unit: Any) -> int:
-    return int(1 - np.frexp(unit)[1])
-
-
 def _integers(values: Any, unit: Any) -> Ints:
     """Return exact multiples of `unit`, a power of two, as integers."""
     integers: Ints = np.rint(np.asarray(values, np.float64) / unit).astype(np.int64)
@@ -88,7 +85,7 @@ def _quantizer(q: Quantizers, name: str, offset: Any) -> Quantizer:
     scales = q[name]
     return Quantizer(
         _integers(scales.value[:, 0], scales.unit),
-        _fraction(scales.unit),
+        fraction_of(scales.unit),
         _integers(offset, scales.unit),
     )
 
@@ -97,7 +94,7 @@ def _tensor(q: Quantizers, name: str, values: Floats) -> LevelTensor:
     scales, unit = q[name].value, q[name].unit
     spread = np.repeat(scales, len(values) // scales.shape[1], axis=1)
     bits = mlb(values, spread.reshape(*spread.shape, *[1] * (values.ndim - 1)))
-    return LevelTensor(bits, _integers(scales.T, unit), _fraction(unit))
+    return LevelTensor(bits, _integers(scales.T, unit), fraction_of(unit))
 
 
 def _without(tensor: LevelTensor, row: str) -> LevelTensor:
@@ -114,4 +111,4 @@ def _bias(q: Quantizers, name: str, values: Floats, method: Method) -> LevelTens
     unit = q[f"{name}_unit"]
     exact = np.floor(values.astype(np.float32) / np.float32(unit) + np.float32(0.5))
     assert method.levels is not None
-    return row_bias(exact.astype(np.int64), method.levels.count("b"), _fraction(unit))
+    return row_bias(exact.astype(np.int64), method.levels.count("b"), fraction_of(unit))
