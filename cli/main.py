@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 import click
 
-from mubinn.cli.group import LazyGroup, Terminated
+from mubinn.cli.shared.group import LazyGroup, Terminated
 
 COMMANDS = {
     "train": "Train a float LSTM on EEG.",
@@ -29,7 +29,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
 
 @click.group(
     cls=LazyGroup,
-    modules={name: (f"mubinn.cli.{name}", text) for name, text in COMMANDS.items()},
+    modules={name: (f"mubinn.cli.commands.{name}", text) for name, text in COMMANDS.items()},
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from mubinn.synth.entry import Table1
+from mubinn.synth.table1.table import Table1
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from mubinn.reports import text
-from mubinn.synth.entry import Entry, Table1
-from mubinn.synth.schedule import GROUPS
-from mubinn.synth.variant import Variant
+from mubinn.synth.table1.schedule import GROUPS
+from mubinn.synth.table1.table import Entry, Table1
+from mubinn.synth.table1.variant import Variant
 
 
 @dataclass(frozen=True)

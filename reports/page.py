@@ -7,8 +7,8 @@ import jinja2
 
 from mubinn.reports import figures, tables, text
 from mubinn.reports.content import ReportContent
-from mubinn.synth.entry import Table1
-from mubinn.synth.paper import LAW
+from mubinn.synth.table1.paper import LAW
+from mubinn.synth.table1.table import Table1
 
 SHOWN = (("3", "3"), ("FP", "FP"))
 """Entries whose schedule and units stand open on the page; all others are in a fold."""

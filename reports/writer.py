@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from mubinn.golden.errors import MubinnError
+from mubinn.golden.ground.errors import MubinnError
 from mubinn.reports import figures, tables
 from mubinn.reports.content import ReportContent
 from mubinn.reports.page import page

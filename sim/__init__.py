@@ -7,8 +7,8 @@ A bench of a unit with one input and one output stream is one file, ``sim/tb_<st
     import numpy as np
 
     from mubinn.golden.adder import AdderParams, adder
-    from mubinn.sim.payload import Fields
-    from mubinn.sim.tb_unit import full_speed, pins, stalled
+    from mubinn.sim.testbench.payload import Fields
+    from mubinn.sim.testbench.tb_unit import full_speed, pins, stalled
 
     __all__ = ["full_speed", "golden", "pins", "stalled", "stimulus"]
 
@@ -34,9 +34,9 @@ nested; array layouts are further axes. Values are integers, or 0/1 with the fie
 axis, lowest first (the only form for outputs wider than 63 bits).
 
 Where a design has other ports, its bench has cocotb tests of its own: they take their stimulus
-from :func:`mubinn.sim.bench.load_stimulus`, start the clock with
-:func:`mubinn.sim.bench.start_clock`, use :class:`mubinn.sim.streams.Driver` and ``Monitor``, hand
-arrays back with :func:`mubinn.sim.bench.save_outputs`, and run by
-:func:`mubinn.sim.runner.simulate`; :func:`mubinn.sim.compare.compare_traces` compares what came
-back. Python waking at every clock edge costs most of the time: wake at transfers or frames.
-'''
+from :func:`mubinn.sim.testbench.bench.load_stimulus`, start the clock with
+:func:`mubinn.sim.testbench.bench.start_clock`, use :class:`mubinn.sim.testbench.streams.Driver` and
+``Monitor``, hand arrays back with :func:`mubinn.sim.testbench.bench.save_outputs`, and run by
+:func:`mubinn.sim.runner.simulate.simulate`; :func:`mubinn.sim.testbench.compare.compare_traces`
+compares what came back. Python waking at every clock edge costs most of the time: wake at transfers
+or frames.'''

@@ -1,10 +1,10 @@
 """Hardware turned into numbers: logic depth, delay and area from Yosys and ABC."""
 
-from mubinn.synth.flow import SynthJob, synthesize, synthesize_many, to_verilog, tool_versions
-from mubinn.synth.liberty import DEFAULT_DONT_USE, Library, builtin_library, load_library
-from mubinn.synth.process import Cancelled
-from mubinn.synth.result import Metric, SynthResult
-from mubinn.synth.tech65 import tech65_liberty
+from mubinn.synth.flow.flow import SynthJob, synthesize, synthesize_many, to_verilog, tool_versions
+from mubinn.synth.flow.process import Cancelled
+from mubinn.synth.flow.result import Metric, SynthResult
+from mubinn.synth.liberty.library import DEFAULT_DONT_USE, Library, builtin_library, load_library
+from mubinn.synth.liberty.tech65 import tech65_liberty
 
 __all__ = [
     "DEFAULT_DONT_USE",

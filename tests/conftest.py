@@ -5,14 +5,19 @@ import os
 import numpy as np
 import pytest
 
-from mubinn.golden.cho_model import QuantizedChoGru
-from mubinn.golden.float_model import GATES, GRU_GATES, FloatGru, FloatLstm, FloatModel
-from mubinn.golden.gru_model import QuantizedGru
-from mubinn.golden.levels import Levels
-from mubinn.golden.lstm_model import Formats, QuantizedDense, QuantizedLstm, QuantizedModel
-from mubinn.golden.scales import LevelTensor, Quantizer
-from mubinn.sim.toolchain import OPTIMISATION
-from mubinn.train.eeg import find_data, load_eeg, prepare, synthetic_eeg
+from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.binarize.scales import LevelTensor, Quantizer
+from mubinn.golden.cells.gru_before_model import QuantizedChoGru
+from mubinn.golden.cells.gru_model import QuantizedGru
+from mubinn.golden.model.float_model import GATES, GRU_GATES, FloatGru, FloatLstm, FloatModel
+from mubinn.golden.model.quantized_model import (
+    Formats,
+    QuantizedDense,
+    QuantizedLstm,
+    QuantizedModel,
+)
+from mubinn.sim.runner.toolchain import OPTIMISATION
+from mubinn.train.data.eeg import find_data, load_eeg, prepare, synthetic_eeg
 
 # The trainer asks JAX for this; here a test may have started JAX before.
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")

@@ -1,0 +1,121 @@
+"""``mubinn bench lut-cycles``: LUTs of the layer's logic times its cycles per step, beside a peer.
+
+The logic goes through the Yosys command by which elasticai-creator's LSTM cells for FPGAs were
+measured, memories as black boxes on both sides. That cell for 32 inputs and 100 cells at 8 bits
+takes 1,631 LUTs and 17 DSPs and 16,608 cycles a step; its version 0.67 in fixed point, for 28 and
+100, takes 491 LUTs and 7 DSPs and 25,809 cycles. The ratios are those to the better product of the
+two, in which its DSPs count nothing; ours have none. A LUT6_2 of ours is one LUT with two outputs;
+how many of the LUTs are such is told beside them.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+
+from mubinn.cli.benchmarks.figures import figure, subject_model
+from mubinn.cli.shared.recordings import open_eeg, prepared
+from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.folding.layer_plan import LayerPlan
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.model.float_model import FloatModel
+from mubinn.golden.quantization.layers import quantize
+from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step
+from mubinn.synth.flow.flow import SynthJob, to_verilog, tool_versions
+from mubinn.synth.fpga import black_box
+from mubinn.synth.fpga.place_and_route import synthesize_cells
+from mubinn.synth.fpga.targets import estimate, find_target
+
+TOP = "lstm_layer"
+UNITS = (1, 3, 9)
+GOALS = {(1, 1): 50, (3, 3): 10}
+WINDOWS = 64
+
+PEERS = {
+    "elasticai_creator": {"luts": 1631, "dsps": 17, "cycles": 16608},
+    "elasticai_creator_0_67": {"luts": 491, "dsps": 7, "cycles": 25809},
+}
+"""LUTs, DSPs and cycles per step of the peer's cells."""
+
+
+def bench_lut_cycles(
+    model: FloatModel | None = None,
+    units: Iterable[int] = UNITS,
+    progress: Callable[[str], None] = lambda _: None,
+) -> dict[str, Any]:
+    """Return LUTs times cycles per step at (1,1) and (3,3), each at its best `units`.
+
+    Parameters
+    ----------
+    model : FloatModel, optional
+        What is quantized, by default the bundled one: 32 inputs, 100 cells.
+    units : iterable of int
+        XNOR multipliers to try.
+    progress : callable, optional
+        Called with the name of each design when it begins.
+    """
+    model = subject_model(model)
+    eeg, name = open_eeg(None, features=model.features)
+    x = prepared(model, eeg.x[:WINDOWS]).astype(np.float64)
+    best_peer = min(p["luts"] * p["cycles"] for p in PEERS.values())
+    figures: list[dict[str, Any]] = []
+    parameters: dict[str, Any] = {
+        "features": model.features,
+        "hidden": model.layers[0].hidden,
+        "calibration": name,
+        "datapath": "threshold",
+        "scale_form": "shift",
+        "command": _commands()[-1],
+    }
+    for levels, goal in GOALS.items():
+        made = quantize(model, Levels.of(*levels), x, scale_form="shift")
+        layer = made.with_datapath("threshold").layers[0]
+        rows = {}
+        for n in units:
+            progress(f"{made.levels}, units {n}")
+            rows[n] = measure(LayerPlan(layer, units=n, target="xc7"))
+        stem = "_".join(map(str, levels))
+        for n, row in rows.items():
+            parameters |= {f"{key}_{stem}_units_{n}": value for key, value in row.items()}
+        n = min(rows, key=lambda n: rows[n]["luts"] * rows[n]["cycles"])
+        product = rows[n]["luts"] * rows[n]["cycles"]
+        parameters |= {f"luts_{stem}": rows[n]["luts"], f"units_{stem}": n}
+        figures += [
+            figure(f"lut_cycles_{stem}", product, "LUTs x cycles", f"<= {best_peer // goal}"),
+            figure(f"ratio_{stem}", best_peer / product, "ratio", f">= {goal}"),
+        ]
+    for peer, row in PEERS.items():
+        parameters |= {f"{key}_{peer}": value for key, value in row.items()}
+    return {"figures": figures, "versions": dict(tool_versions()), "parameters": parameters}
+
+
+def _commands() -> tuple[str, ...]:
+    """Return the Yosys commands: memories made black boxes, then the peer's command."""
+    # Adder networks instantiate the primitives of the target.
+    primitives = "read_verilog -lib +/xilinx/cells_sim.v"
+    commands = (primitives, *black_box.COMMANDS, find_target("xc7").synth)
+    return tuple(command.format(top=TOP) for command in commands)
+
+
+def measure(plan: LayerPlan) -> dict[str, int]:
+    """Return LUTs, flip-flops, memories and cycles per step of a layer for xc7.
+
+    Raises
+    ------
+    MubinnError
+        If the logic has DSPs, or a memory that is no black box.
+    """
+    job = SynthJob(to_verilog(LstmLayer(plan), TOP), TOP)
+    cells = synthesize_cells(job, _commands(), files=black_box.FILES)["cells"]
+    used = estimate(find_target("xc7"), cells)
+    if used["DSP48E1"] or used["RAMB36"]:
+        raise MubinnError(
+            f"{plan.units} units took DSPs or block RAMs, which LUTs do not tell: {cells}."
+        )
+    return {
+        "luts": int(used["LUT"]),
+        "luts_with_two_outputs": cells.get("LUT6_2", 0),
+        "flipflops": int(used["FF"]),
+        "memories": cells.get(black_box.BOX, 0),
+        "cycles": cycles_per_step(plan),
+    }

@@ -1,0 +1,103 @@
+"""``mubinn bench``: the measurements that the project promises."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mubinn.cli.shared.common import json_option, liberty_option, print_json, print_table, working
+from mubinn.golden.ground.errors import MubinnError
+
+
+@click.command()
+@click.argument("name", required=False)
+@click.option("--list", "as_list", is_flag=True, help="List the names.")
+@liberty_option
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Folder for tables and pictures, of those that make any ('energy').",
+)
+@json_option
+def bench(
+    name: str | None,
+    as_list: bool,
+    liberty: tuple[Path, ...],
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Run the measurement NAME and print its figures, beside what they are to reach.
+
+    For 'libraries' each --liberty is a library of its own.
+
+    \b
+      mubinn bench --list
+      mubinn bench simulate
+      mubinn bench inference --json
+      mubinn bench delay --liberty sky130hd_tt.lib.gz
+      mubinn bench energy -o energy
+      mubinn bench libraries --liberty sky130hd_tt.lib.gz --liberty sg13g2.lib
+    """
+    from mubinn.cli.benchmarks.table import BENCHMARKS, WITH_PROGRESS
+
+    if as_list:
+        print_json(list(BENCHMARKS)) if as_json else click.echo("\n".join(BENCHMARKS))
+        return
+    if name is None:
+        raise click.UsageError(f"Give a name: {', '.join(BENCHMARKS)}.")
+    if name not in BENCHMARKS:
+        raise MubinnError(f"There is no benchmark {name}: choose from {', '.join(BENCHMARKS)}.")
+    options = _library_options(name, liberty)
+    if output is not None:
+        _check_output(name, output)
+    with working(f"measuring {name}", as_json) as show:
+        if name in WITH_PROGRESS:
+            options["progress"] = lambda what: show(f"measuring {name}: {what}")
+        result = BENCHMARKS[name](**options)
+    files = result.pop("files", {})
+    if output is not None:
+        _write(files, output)
+    if as_json:
+        print_json(result)
+        return
+    figures: list[dict[str, Any]] = result["figures"]
+    rows = [(f["name"], f"{f['value']:.6g}", f["unit"], f["goal"]) for f in figures]
+    print_table(name, ("figure", "value", "unit", "goal"), rows)
+    for title, table in result.get("tables", {}).items():
+        click.echo()
+        print_table(title, table["columns"], table["rows"])
+    for title in ("parameters", "versions"):
+        click.echo()
+        print_table(title, ("name", "value"), list(result[title].items()))
+
+
+def _library_options(name: str, liberty: tuple[Path, ...]) -> dict[str, Any]:
+    """Return what ``--liberty`` means to a benchmark."""
+    from mubinn.cli.benchmarks.table import WITH_LIBRARIES, WITH_LIBRARY
+    from mubinn.synth import load_library
+
+    if name in WITH_LIBRARIES:
+        return {"libraries": [load_library(path) for path in liberty]}
+    if not liberty:
+        return {}
+    if name not in WITH_LIBRARY:
+        raise MubinnError(f"The benchmark {name} maps to no cell library: leave out --liberty.")
+    return {"library": load_library(list(liberty))}
+
+
+def _check_output(name: str, folder: Path) -> None:
+    """Demand, before long work begins, that there will be files and that they may go there."""
+    from mubinn.cli.benchmarks.table import WITH_FILES
+    from mubinn.reports.writer import check_target
+
+    if name not in WITH_FILES:
+        raise MubinnError(f"The benchmark {name} makes no files: leave out --output.")
+    check_target(folder)
+
+
+def _write(files: dict[str, bytes], folder: Path) -> None:
+    from mubinn.reports.writer import listed, write_files
+
+    write_files(listed(files), folder)

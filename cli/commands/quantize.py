@@ -1,0 +1,261 @@
+"""``mubinn quantize``: a float model in level bits and fixed-point scales."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mubinn.cli.shared.common import (
+    FLOAT_MODEL,
+    SCALE_FORM,
+    bundled,
+    check_file,
+    datapath_option,
+    json_option,
+    print_json,
+    progress_bar,
+    working,
+)
+from mubinn.cli.shared.group import command_line
+from mubinn.cli.shared.imported import check_prepared, import_options, open_float
+from mubinn.golden.ground.errors import MubinnError
+
+if TYPE_CHECKING:
+    from mubinn.golden.binarize.levels import Levels
+    from mubinn.golden.model.float_model import FloatModel
+    from mubinn.golden.model.quantized_model import QuantizedModel
+    from mubinn.train.data.eeg import EegSet
+
+CHUNK = 60
+"""Windows of which the float model's intermediates are held at once."""
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path), required=False)
+@click.option("--levels", required=True, metavar="A,W", help="Levels of the input, of all else.")
+@click.option("--h-levels", type=int, metavar="N", help="Levels of h alone.")
+@click.option("--c-levels", type=int, metavar="N", help="Levels of c alone.")
+@click.option("--gate-levels", type=int, metavar="N", help="Levels of f, i, g, o alone.")
+@click.option("--b-levels", type=int, metavar="N", help="Levels of the biases alone.")
+@click.option(
+    "--granularity",
+    type=click.Choice(["gate", "row"]),
+    default="gate",
+    show_default=True,
+    help="What shares one set of weight scales; `row` needs a memory M_s H times as large.",
+)
+@click.option(
+    "--scale-form",
+    type=SCALE_FORM,
+    default="free",
+    show_default=True,
+    help="Scales of x, h and the weights: with `power-of-two` each level has half the scale of the "
+    "one before, with `shift` all are powers of two. Hardware then merges the level pairs.",
+)
+@click.option(
+    "--gate-offset",
+    type=float,
+    default=0.5,
+    show_default=True,
+    help="Offset of the sigmoid gates; 0 is the paper's literal form.",
+)
+@datapath_option
+@click.option("--data", type=click.Path(path_type=Path), help="EEG to calibrate on (npz, npy).")
+@click.option("--labels", type=click.Path(path_type=Path), help="Labels (npy) where DATA has none.")
+@click.option(
+    "--windows",
+    type=click.IntRange(min=1),
+    default=256,
+    show_default=True,
+    help="Windows to calibrate on, spread over the data outside the held-out fold.",
+)
+@click.option(
+    "--measure",
+    is_flag=True,
+    help="Measure the accuracy on the held-out fold, and note it in the model.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE")
+@import_options
+@json_option
+@click.pass_context
+def quantize(
+    ctx: click.Context,
+    /,
+    model: Path | None,
+    levels: str,
+    h_levels: int | None,
+    c_levels: int | None,
+    gate_levels: int | None,
+    b_levels: int | None,
+    granularity: str,
+    scale_form: str,
+    gate_offset: float,
+    datapath: str | None,
+    data: Path | None,
+    labels: Path | None,
+    windows: int,
+    measure: bool,
+    output: Path,
+    as_json: bool,
+    **imported: Any,
+) -> None:
+    """Turn the float MODEL (by default the bundled EEG model) into a .mubinn file.
+
+    MODEL comes from `mubinn train`, or is a PyTorch state dictionary (.safetensors or .pt), a
+    Keras 3 model (.keras) or an ONNX graph, of LSTM or GRU layers with one dense layer above.
+
+    Scales are fitted to the weights, and to the activations that the float model has on some
+    windows of EEG: those of --data, else of the shared data set where it is there, else synthetic
+    ones. Windows of the fold that training held out are left out.
+
+    \b
+    Three levels for everything:
+      mubinn quantize --levels 3,3 -o eeg_3_3.mubinn
+    One level, but two for the states h and c:
+      mubinn quantize my.safetensors --levels 1,1 --h-levels 2 --c-levels 2 -o my.mubinn
+    For the smaller and faster hardware of the threshold datapath:
+      mubinn quantize --levels 3,3 --datapath threshold -o small.mubinn
+    Calibrated on your data, its accuracy measured on the held-out fold:
+      mubinn quantize my.safetensors --levels 3,3 --data my.npz --measure -o my.mubinn
+    A PyTorch model whose classifier reads the last step:
+      mubinn quantize my.pt --readout last --levels 3,3 --data my.npz -o my.mubinn
+    """
+    from mubinn.cli.shared.recordings import SYNTHETIC, open_eeg
+    from mubinn.golden.binarize.levels import parse_levels
+    from mubinn.golden.model.model_file import save_model
+
+    own = {"h": h_levels, "c": c_levels, "gate": gate_levels, "b": b_levels}
+    counts = parse_levels(levels, **{k: v for k, v in own.items() if v is not None})
+    check_file(output)
+    if not -1 <= gate_offset <= 1:
+        raise MubinnError(
+            f"The gate offset {gate_offset:g} is not between -1 and 1: give 0 or 0.5."
+        )
+    start = open_float(model or bundled(FLOAT_MODEL), **imported)
+    if data is None:
+        check_prepared(start, imported["normalise"])
+    eeg, name = open_eeg(data, labels=labels, features=start.features)
+    fold = held_out(start, eeg if name != SYNTHETIC else None, measure)
+    with working(f"quantizing at {counts}", as_json):
+        how: dict[str, Any] = {
+            "granularity": granularity,
+            "scale_form": scale_form,
+            "gate_offset": gate_offset,
+        }
+        made, used = _quantize(start, counts, eeg, fold, windows, how)
+        chosen: Any = datapath or made.datapath
+        made = made.with_datapath(chosen)
+    notes = {
+        **{k: v for k, v in start.meta.items() if k not in ("command", "test_accuracy")},
+        "command": command_line(ctx),
+        "calibration": f"{used} windows of {name}" + ("" if fold is None else f", not fold {fold}"),
+        "granularity": granularity,
+        "scale_form": scale_form,
+    }
+    if "command" in start.meta:
+        notes["float_command"] = start.meta["command"]
+    if measure:
+        notes |= _measure(start, made, eeg, fold, as_json)
+    save_model(output, _noted(made, notes))
+    _tell(output, counts, notes, as_json)
+
+
+def held_out(model: FloatModel | QuantizedModel, eeg: EegSet | None, measure: bool) -> int | None:
+    """Return the fold that training held out, None where the model names none that `eeg` has."""
+    fold: object = None
+    with contextlib.suppress(ValueError, KeyError, TypeError):
+        fold = json.loads(model.meta.get("recipe", "{}"))["fold"]
+    if eeg is not None and isinstance(fold, int):
+        outside = eeg.fold != fold
+        if outside.any() and not outside.all():
+            return fold
+    if measure:
+        raise MubinnError(
+            "The model names no held-out fold that the data have: leave out --measure, or give "
+            "the data it was trained on."
+        )
+    return None
+
+
+def _quantize(
+    model: FloatModel,
+    levels: Levels,
+    eeg: EegSet,
+    fold: int | None,
+    windows: int,
+    how: dict[str, Any],
+) -> tuple[QuantizedModel, int]:
+    """Return the model, quantized as `how` says, and how many windows it was calibrated on."""
+    import numpy as np
+
+    from mubinn.cli.shared.recordings import prepared, spread
+    from mubinn.golden.quantization.layers import quantize as fit
+
+    pool = np.flatnonzero(eeg.fold != (-1 if fold is None else fold))
+    chosen = spread(windows, pool)
+    calibration = prepared(model, eeg.x[chosen]).astype(np.float64)
+    return fit(model, levels, calibration, **how), len(chosen)
+
+
+def _measure(
+    start: FloatModel, made: QuantizedModel, eeg: EegSet, fold: int | None, quiet: bool
+) -> dict[str, str]:
+    """Return float and bit-true accuracy on the windows of `fold`, as notes."""
+    import numpy as np
+
+    from mubinn.cli.shared.recordings import prepared
+    from mubinn.golden.inference.run import infer
+    from mubinn.golden.model import reference
+
+    test = np.flatnonzero(eeg.fold == fold)
+    x, y = prepared(start, eeg.x[test]), eeg.y[test]
+    correct = 0
+    with progress_bar("float accuracy", quiet) as show:
+        for begin in range(0, len(x), CHUNK):
+            part = slice(begin, begin + CHUNK)
+            scores = reference.logits(start, x[part])
+            correct += int((scores.argmax(axis=-1) == y[part]).sum())
+            show("", min(begin + CHUNK, len(x)), len(x))
+    with working("bit-true accuracy", quiet):
+        bit_true = int((infer(made, x).classes == y).sum())
+    return {
+        "float_accuracy": f"{correct / len(x):.4f}",
+        "bit_true_accuracy": f"{bit_true / len(x):.4f}",
+        "measured_on": f"fold {fold}, {len(x)} windows",
+    }
+
+
+def _noted(model: QuantizedModel, notes: dict[str, str]) -> QuantizedModel:
+    from dataclasses import replace
+
+    return replace(model, meta=notes)
+
+
+def _tell(output: Path, levels: Levels, notes: dict[str, str], as_json: bool) -> None:
+    measured = {
+        name: float(notes[name])
+        for name in ("float_accuracy", "bit_true_accuracy")
+        if name in notes
+    }
+    if as_json:
+        print_json(
+            {
+                "model": str(output),
+                "levels": str(levels),
+                "calibration": notes["calibration"],
+                "granularity": notes["granularity"],
+                "scale_form": notes["scale_form"],
+                **measured,
+            }
+        )
+        return
+    click.echo(f"{output}: levels {levels}, calibrated on {notes['calibration']}.")
+    if measured:
+        click.echo(
+            f"Accuracy on {notes['measured_on']}: float {100 * measured['float_accuracy']:.2f} %, "
+            f"bit-true {100 * measured['bit_true_accuracy']:.2f} %."
+        )

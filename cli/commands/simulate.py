@@ -1,0 +1,205 @@
+"""``mubinn simulate``: the hardware held to the bit-true model."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mubinn.cli.shared.common import (
+    check_file,
+    datapath_option,
+    json_option,
+    open_quantized,
+    print_json,
+    print_table,
+    working,
+)
+from mubinn.golden.ground.errors import MubinnError
+
+if TYPE_CHECKING:
+    from mubinn.golden.ground.fixed import Ints
+    from mubinn.golden.model.quantized_model import QuantizedLayer, QuantizedModel
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """What was compared in one layer, value by value and without a difference.
+
+    Attributes
+    ----------
+    signals : dict of str to int
+        Values of each signal.
+    cycles : int
+    cycles_per_step : int
+    seconds : float
+        Of the simulation, the golden model and the comparison included.
+    wall_seconds : float
+        With the making of the Verilog and its compilation.
+    """
+
+    layer: int
+    signals: dict[str, int]
+    cycles: int
+    cycles_per_step: int
+    seconds: float
+    wall_seconds: float
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path), required=False)
+@click.option("--data", type=click.Path(path_type=Path), help="EEG (npz, npy) to run.")
+@click.option("--labels", type=click.Path(path_type=Path), help="Labels (npy) where DATA has none.")
+@click.option(
+    "--windows",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Windows, evenly spread over the data.",
+)
+@click.option("--steps", type=click.IntRange(min=1), help="First steps of a window; default all.")
+@click.option(
+    "--simulator",
+    type=click.Choice(["verilator", "icarus"]),
+    default="verilator",
+    show_default=True,
+)
+@click.option(
+    "--pause",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    help="Run the first window once more, with both sides pausing with this probability.",
+)
+@click.option(
+    "--waves", type=click.Path(path_type=Path), metavar="FILE.fst", help="Write waveforms."
+)
+@datapath_option
+@json_option
+def simulate(
+    model: Path | None,
+    data: Path | None,
+    labels: Path | None,
+    windows: int,
+    steps: int | None,
+    simulator: str,
+    pause: float,
+    waves: Path | None,
+    datapath: str | None,
+    as_json: bool,
+) -> None:
+    """Simulate the layers of MODEL (by default the bundled EEG model at (3,3)) on EEG.
+
+    Every intermediate of every cell at every step - dot products, scaled products, sums, gates,
+    c, h and their codes - has to equal the bit-true model exactly. The first difference ends the
+    run: window, step, cell, signal, expected and got, exit code 2. Without --data the shared data
+    set is taken where it is there, else synthetic EEG.
+
+    \b
+      mubinn simulate
+      mubinn simulate my.mubinn --data my.npz --windows 20
+      mubinn simulate --steps 10 --simulator icarus --waves layer.fst
+      mubinn simulate --datapath threshold
+    """
+    from mubinn.cli.shared.recordings import open_eeg
+
+    if waves is not None:
+        check_file(waves)
+    loaded = open_quantized(model, datapath)
+    if waves is not None and len(loaded.layers) > 1:
+        raise MubinnError("Waveforms are of one layer, and the model has several: drop --waves.")
+    eeg, name = open_eeg(data, labels=labels, features=loaded.features)
+    codes = input_codes(loaded, eeg.x, windows, steps)
+    with working(f"simulating on {simulator}", as_json), _wave_folder(waves) as options:
+        reports = [
+            _check(loaded, index, layer_codes, simulator=simulator, pause=pause, **options)
+            for index, layer_codes in enumerate(codes)
+        ]
+    _tell(reports, name, codes[0], simulator, waves, as_json)
+
+
+def input_codes(model: QuantizedModel, x: Any, windows: int, steps: int | None) -> list[Ints]:
+    """Return the input codes of every layer, int64 [windows, T, I], from raw windows."""
+    import numpy as np
+
+    from mubinn.cli.shared.recordings import prepared, spread
+    from mubinn.golden.model.bit_true import run_layer
+
+    chosen = x[spread(windows, np.arange(len(x)))]
+    codes = [model.encode_input(prepared(model, chosen))[:, :steps]]
+    for layer in model.layers[:-1]:
+        codes.append(np.moveaxis(run_layer(layer, codes[-1])["h"], 0, -2))
+    return codes
+
+
+@contextmanager
+def _wave_folder(waves: Path | None) -> Iterator[dict[str, Any]]:
+    """Yield the options for waveforms; move them into place where all went well."""
+    if waves is None:
+        yield {}
+        return
+    target = waves.absolute()
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=target.parent) as folder:
+        yield {"waves": True, "run_dir": Path(folder)}
+        os.replace(Path(folder) / "lstm_layer.fst", target)
+
+
+def _check(model: QuantizedModel, index: int, codes: Ints, **options: Any) -> LayerReport:
+    from mubinn.sim.layer.layer_check import check_layer
+
+    start = time.perf_counter()
+    result = check_layer(model, codes, layer=index, **options)
+    runs = len(codes) + (min(2, len(codes)) if options["pause"] else 0)
+    return LayerReport(
+        index,
+        {name: runs * count for name, count in values(model.layers[index], codes).items()},
+        result.cycles,
+        int(result.outputs["cycles_per_step"]),
+        result.seconds,
+        time.perf_counter() - start,
+    )
+
+
+def values(layer: QuantizedLayer, codes: Ints) -> dict[str, int]:
+    """Return how many values each signal of the golden trace has in one window of `codes`."""
+    from mubinn.golden.model.bit_true import run_layer
+
+    step = run_layer(layer, codes[:1, :1])
+    return {name: array.size * codes.shape[1] for name, array in step.items()}
+
+
+def _tell(
+    reports: list[LayerReport],
+    data: str,
+    codes: Ints,
+    simulator: str,
+    waves: Path | None,
+    as_json: bool,
+) -> None:
+    windows, steps = codes.shape[:2]
+    if as_json:
+        layers = [
+            {**vars(report), "cycles_per_s": report.cycles / report.seconds} for report in reports
+        ]
+        where = {"data": data, "windows": windows, "steps": steps, "simulator": simulator}
+        print_json(
+            {**where, "equal": True, "waves": str(waves) if waves else None, "layers": layers}
+        )
+        return
+    click.echo(f"{windows} windows of {steps} steps of {data}, on {simulator}.\n")
+    for report in reports:
+        rows = [(name, f"{count:,}") for name, count in report.signals.items()]
+        print_table(f"Layer {report.layer}: values compared", ("signal", "values"), rows)
+        click.echo(
+            f"\nAll {sum(report.signals.values()):,} values equal the bit-true model. "
+            f"{report.cycles:,} cycles, {report.cycles_per_step:,} a step, in "
+            f"{report.seconds:.1f} s: {report.cycles / report.seconds:,.0f} cycles/s."
+        )
+    if waves is not None:
+        click.echo(f"Waveforms: {waves}")

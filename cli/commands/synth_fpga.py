@@ -1,0 +1,146 @@
+"""``mubinn synth --target``: a model on an FPGA."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mubinn.cli.shared.common import check_folder, print_json, print_table, working, write_folder
+
+if TYPE_CHECKING:
+    from mubinn.golden.model.quantized_model import QuantizedModel
+    from mubinn.synth.fpga.fpga_design import FpgaDesign
+    from mubinn.synth.fpga.place_and_route import FpgaResult
+    from mubinn.synth.fpga.targets import Target
+
+REPORT = "fpga.json"
+"""The file by which a folder of results is known."""
+
+
+@dataclass(frozen=True)
+class FpgaOptions:
+    """What the command's options say of an FPGA."""
+
+    target: str
+    lanes: int | None
+    units: int
+    loadable: bool
+    width: int
+    clock: float | None
+    seed: int
+    steps: int
+    output: Path | None
+
+
+def synth_fpga(model: QuantizedModel, options: FpgaOptions, as_json: bool) -> None:
+    """Put a model on a device, print what it takes, and write report and bitstream if asked to.
+
+    Raises
+    ------
+    MubinnError
+        If the design does not fit, a tool is missing, or the folder cannot be written.
+    """
+    from mubinn.synth.fpga.fpga_design import fpga_design
+    from mubinn.synth.fpga.place_and_route import implement, route_tools
+    from mubinn.synth.fpga.targets import find_target
+
+    target = find_target(options.target)
+    if options.output is not None:
+        check_folder(options.output, REPORT)
+    if target.router is not None:
+        route_tools(target.router)
+    with working("writing Verilog", as_json) as show:
+        design = fpga_design(
+            model,
+            lanes=options.lanes,
+            units=options.units,
+            loadable=options.loadable,
+            single_port="ICESTORM_SPRAM" in target.resources,
+            width=options.width,
+            target=target.network,
+        )
+        result = implement(
+            design.job,
+            target,
+            clock_mhz=options.clock,
+            seed=options.seed,
+            progress=lambda stage: show(f"{target.name}: {stage}"),
+        )
+    told = _report(target, design, result, options)
+    if options.output is not None:
+        _write(options.output, told, design, result)
+    if as_json:
+        print_json(told)
+    else:
+        _tell(told)
+
+
+def _report(
+    target: Target, design: FpgaDesign, result: FpgaResult, options: FpgaOptions
+) -> dict[str, Any]:
+    """Return everything as JSON types."""
+    cycles = design.window_cycles(options.steps)
+    fmax = result.fmax_mhz
+    return {
+        "target": target.name,
+        "device": target.device,
+        "command": target.synth.format(top=design.job.top),
+        "lanes": options.lanes,
+        "units": options.units,
+        "weights": "loaded" if options.loadable else "initialised",
+        "tdata_bits": options.width,
+        "seed": options.seed,
+        "cycles_per_step": design.core.cycles_per_step,
+        "steps": options.steps,
+        "cycles_per_window": cycles,
+        "fmax_mhz": fmax,
+        "ms_per_window": None if fmax is None else cycles / fmax / 1e3,
+        "used": {
+            key: {
+                "what": resource.name,
+                "used": result.used[key],
+                "available": resource.available,
+            }
+            for key, resource in target.resources.items()
+            if key in result.used
+        },
+        "cells": dict(result.cells),
+        "critical_path": [dict(step) for step in result.path],
+        "bitstream_bytes": len(result.bitstream),
+        "versions": dict(result.tools),
+    }
+
+
+def _write(folder: Path, told: dict[str, Any], design: FpgaDesign, result: FpgaResult) -> None:
+    """Write report, Verilog and bitstream as a folder."""
+    import json
+
+    files: dict[str, str | bytes] = {
+        REPORT: json.dumps(told, indent=2) + "\n",
+        f"{design.job.top}.v": design.job.verilog,
+    }
+    if result.bitstream:
+        files[f"{design.job.top}.bit"] = result.bitstream
+    write_folder(folder, files, REPORT)
+
+
+def _tell(told: dict[str, Any]) -> None:
+    rows = [
+        (u["what"], f"{u['used']:g}", u["available"], f"{100 * u['used'] / u['available']:.1f}")
+        for u in told["used"].values()
+    ]
+    print_table(told["device"], ("resource", "used", "available", "%"), rows)
+    click.echo(
+        f"\n{told['cycles_per_step']} cycles a step, {told['cycles_per_window']} a window of "
+        f"{told['steps']} steps."
+    )
+    if told["fmax_mhz"] is None:
+        click.echo("Synthesis alone: there is no place and route for this target.")
+        return
+    click.echo(
+        f"Fmax {told['fmax_mhz']:.1f} MHz: {told['ms_per_window']:.2f} ms a window. Bitstream: "
+        f"{told['bitstream_bytes']} bytes."
+    )

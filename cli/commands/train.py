@@ -1,0 +1,221 @@
+"""``mubinn train``: float and binarized LSTMs from EEG, one run or many."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mubinn.cli.shared.common import DATAPATH, SCALE_FORM, check_file, check_parent, json_option
+from mubinn.cli.shared.group import command_line
+from mubinn.golden.ground.errors import MubinnError
+
+if TYPE_CHECKING:
+    from mubinn.train.recipes.recipe import Recipe
+
+METHOD_OPTIONS = (
+    "scale_form",
+    "granularity",
+    "gate_offset",
+    "x_offset",
+    "h_offset",
+    "damp_h",
+    "damp_c",
+)
+"""Options that are fields of `Method`."""
+
+RECIPE_OPTIONS = (
+    "epochs",
+    "hidden",
+    "readout",
+    "learning_rate",
+    "scale_rate",
+    "batch",
+    "validation",
+    "patience",
+    "normalise",
+    "decimate",
+    "centre",
+    "group",
+    "gain_spread",
+    "cell",
+    "datapath",
+)
+"""Options that are fields of `Recipe`."""
+
+OFFSETS = click.Choice(["none", "alternate", "learned"])
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path), required=False)
+@click.option("--labels", type=click.Path(path_type=Path), help="Labels (npy) where DATA has none.")
+@click.option("--subjects", type=click.Path(path_type=Path), help="Subject of each window (npy).")
+@click.option(
+    "--method",
+    type=click.Choice(["float", "mubinn2", "mubinn1", "b_lstm"]),
+    default="float",
+    show_default=True,
+    help="mubinn2: everything, scales learned; mubinn1: input products alone, powers of two; "
+    "b_lstm: signs alone.",
+)
+@click.option(
+    "--levels",
+    multiple=True,
+    metavar="A,W",
+    help="Levels of the input, of all else; several for many.",
+)
+@click.option("--h-levels", type=int, metavar="N", help="Levels of h alone.")
+@click.option("--c-levels", type=int, metavar="N", help="Levels of c alone.")
+@click.option("--gate-levels", type=int, metavar="N", help="Levels of f, i, g, o alone.")
+@click.option(
+    "--scale-form",
+    type=SCALE_FORM,
+    help="Of x, h and weights: each half the one before, or powers of two as well.  "
+    "[default: free]",
+)
+@click.option("--granularity", type=click.Choice(["gate", "row"]), help="What shares scales.")
+@click.option("--gate-offset", type=float, help="Offset of f, i, o.  [default: 0.5]")
+@click.option("--x-offset", type=OFFSETS, help="Threshold of each channel.")
+@click.option("--h-offset", type=OFFSETS, help="Threshold of each cell.")
+@click.option(
+    "--datapath",
+    type=DATAPATH,
+    help="Whose sigmoid and tanh to train with: the tables of the paper's units, or exact ones.  "
+    "[default: figure3]",
+)
+@click.option("--damp-h", type=float, help="Factor of the gradient through h, each step back.")
+@click.option("--damp-c", type=float, help="Factor of the gradient through c, each step back.")
+@click.option("--fold", type=int, default=0, show_default=True, help="Fold to hold out.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--epochs", type=int, help="[default: 6 for float, 4 up for others]")
+@click.option("--hidden", type=int, help="LSTM cells.  [default: 100]")
+@click.option("--cell", type=click.Choice(["lstm", "gru"]), help="[default: lstm]")
+@click.option("--readout", type=click.Choice(["mean", "last"]), help="Of h.  [default: mean]")
+@click.option("--c-clip", type=float, help="Clip of the cell state; 0 for none.  [default: 1]")
+@click.option("--learning-rate", type=float, help="Peak step of weights.")
+@click.option("--scale-rate", type=float, help="Peak step of scales.  [default: 0.002]")
+@click.option("--batch", type=int, help="Windows a step.  [default: 64]")
+@click.option("--validation", type=float, help="Share of training subjects set aside.")
+@click.option("--patience", type=int, help="Stop after so many epochs without a better validation.")
+@click.option(
+    "--normalise",
+    type=click.Choice(["window", "subject", "referenced-window", "referenced-subject", "none"]),
+    help="subject: each channel over the subject's whole recording, without labels; referenced: "
+    "less the mean of the channels before.  [default: window]",
+)
+@click.option("--decimate", type=int, help="Steps averaged into one.  [default: 2]")
+@click.option(
+    "--centre",
+    type=click.Choice(["none", "subject", "trained"]),
+    help="subject: decide by scores less their median over the subject's recording, without "
+    "labels; trained: have training see centred scores as well.  [default: none]",
+)
+@click.option("--group", type=int, help="Windows that trained centres together.  [default: 15]")
+@click.option(
+    "--gain-spread",
+    type=float,
+    help="Spread of random gains of channels in training.  [default: 0.2 with trained, else 0]",
+)
+@click.option(
+    "--float-model",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Float model to start from; without it one is trained first.",
+)
+@click.option("--from-scratch", is_flag=True, help="Start from drawn weights instead.")
+@click.option(
+    "--checkpoint-dir",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Keep the state after every epoch there; the same command then goes on from it.",
+)
+@click.option("--log", type=click.Path(path_type=Path), metavar="FILE", help="Write a JSONL log.")
+@click.option("--curve", type=click.Path(path_type=Path), metavar="FILE", help="Draw the curves.")
+@click.option("--folds", metavar="LIST", help="Many runs: 'all', or numbers such as 0,2.")
+@click.option("--seeds", metavar="LIST", help="Many runs: numbers such as 0,1.")
+@click.option(
+    "--runs",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Many runs: a folder each there; finished ones are not repeated.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE")
+@json_option
+@click.pass_context
+def train(ctx: click.Context, /, data: Path | None, as_json: bool, **options: Any) -> None:
+    """Train an LSTM or GRU layer and a classifier on DATA (npz, npy), float or binarized.
+
+    DATA holds X [windows, steps, channels] and y [windows], and may hold subject and fold. Without
+    it the shared data set is taken where it is there, else synthetic EEG. Training needs JAX:
+    pip install 'mubinn[train]'. The accuracy of mubinn2 is that of the exported integers.
+
+    \b
+    The bundled models were made by:
+      mubinn train eeg_eegmmidb_eyes.npz -o train/models/eeg_float.safetensors
+      mubinn train eeg_eegmmidb_eyes.npz --method mubinn2 --levels 3,3 \\
+          --float-model train/models/eeg_float.safetensors -o train/models/eeg_3_3.mubinn
+    For the smallest and fastest hardware:
+      mubinn train my.npz --method mubinn2 --levels 3,3 --scale-form shift \\
+          --datapath threshold -o small.mubinn
+    Your own recording, resumed where it was stopped:
+      mubinn train x.npy --labels y.npy --checkpoint-dir run -o my.safetensors
+    For wearers of whom an unlabelled recording with about as much of each class can be had:
+      mubinn train my.npz --normalise referenced-window --centre trained -o my.safetensors
+    All folds, two seeds, three level pairs, then tables and pictures of them:
+      mubinn train my.npz --method mubinn2 --levels 1,1 --levels 2,2 --levels 3,3 \\
+          --folds all --seeds 0,1 --runs runs
+      mubinn report --accuracy --logs runs -o accuracy
+    """
+    from mubinn.cli.commands import train_runs
+    from mubinn.cli.shared.recordings import open_eeg
+
+    many = options["runs"] is not None
+    if many == (options["output"] is not None):
+        raise MubinnError("Give -o FILE for one run, or --runs DIR for many.")
+    check_parent(options["runs"]) if many else check_file(options["output"])
+    recipes = [_recipe(options, levels) for levels in _levels(options)]
+    base = recipes[0]
+    if base.method.name != "float":
+        own = dict.fromkeys(("epochs", "learning_rate", "datapath"))
+        base = _recipe({**options, **own, "method": "float"}, None)
+    eeg, name = open_eeg(data, labels=options["labels"], subjects=options["subjects"])
+    notes = {"data": name, "command": command_line(ctx)}
+    if many:
+        train_runs.many(eeg, recipes, base, options, notes, as_json)
+    else:
+        train_runs.single(eeg, recipes[0], base, options, notes, as_json)
+
+
+def _levels(options: dict[str, Any]) -> list[Any]:
+    """Return the level counts that are asked for: none for float, one each otherwise."""
+    from mubinn.golden.binarize.levels import parse_levels
+
+    given = options["levels"]
+    if options["method"] == "float":
+        if given:
+            raise MubinnError("Method float takes no levels: name a method such as mubinn2.")
+        return [None]
+    if not given and options["method"] == "b_lstm":
+        given = ("1,1",)
+    if not given:
+        raise MubinnError(f"Method {options['method']} needs levels: give --levels 3,3.")
+    if len(given) > 1 and options["runs"] is None:
+        raise MubinnError("One run has one pair of levels: give --runs DIR for several.")
+    own = {name: options[f"{name}_levels"] for name in ("h", "c", "gate")}
+    own = {name: count for name, count in own.items() if count is not None}
+    return [parse_levels(text, **own) for text in given]
+
+
+def _recipe(options: dict[str, Any], levels: Any) -> Recipe:
+    """Return the tuned recipe with what the command line sets otherwise."""
+    from mubinn.train.recipes.tuned import tuned
+
+    given = {name: options[name] for name in RECIPE_OPTIONS if options[name] is not None}
+    if options["c_clip"] is not None:
+        given["c_clip"] = options["c_clip"] or None
+    method = {}
+    if options["method"] != "float":
+        method = {name: options[name] for name in METHOD_OPTIONS if options[name] is not None}
+    place = {"fold": options["fold"], "seed": options["seed"]}
+    return tuned(options["method"], levels, method=method, **place, **given)

@@ -1,0 +1,196 @@
+"""What ``mubinn train`` does: one run, or a campaign of many."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mubinn.cli.shared.common import print_json, print_table
+from mubinn.golden.ground.errors import MubinnError
+
+if TYPE_CHECKING:
+    from mubinn.golden.model.float_model import FloatModel
+    from mubinn.train.data.eeg import EegSet
+    from mubinn.train.recipes.recipe import Recipe
+    from mubinn.train.runs.progress import Progress
+
+
+def single(
+    eeg: EegSet,
+    recipe: Recipe,
+    base: Recipe,
+    options: dict[str, Any],
+    notes: dict[str, str],
+    as_json: bool,
+) -> None:
+    """Train one model, and a float model before it where none is given; write and tell."""
+    from mubinn.golden.model.model_file import save_model
+    from mubinn.train.runs.curve import check_curve, write_curve
+    from mubinn.train.runs.trainer import train
+
+    if options["curve"] is not None:
+        check_curve(options["curve"])
+    start, earlier = _start(eeg, recipe, base, options, notes, as_json)
+    with display(as_json) as show:
+        result = train(
+            eeg,
+            recipe,
+            start=start,
+            checkpoint_dir=options["checkpoint_dir"],
+            log=options["log"],
+            progress=show,
+            notes={**notes, **earlier},
+        )
+    save_model(options["output"], result.model)
+    if options["curve"] is not None:
+        write_curve(options["curve"], result.history)
+    if as_json:
+        print_json(
+            {
+                "model": str(options["output"]),
+                "data": notes["data"],
+                "test_accuracy": result.test_accuracy,
+                "bit_true_accuracy": result.bit_true_accuracy,
+                "agreement": result.agreement,
+                "validation_accuracy": result.validation_accuracy,
+                "history": list(result.history),
+            }
+        )
+        return
+    kind = "bit-true" if result.bit_true_accuracy is not None else "of the training graph"
+    if recipe.method.name == "float":
+        kind = "float"
+    click.echo(
+        f"{options['output']}: {100 * result.accuracy:.2f} % of the windows of fold "
+        f"{recipe.fold} right ({kind}), after {len(result.history)} epochs on {notes['data']}."
+    )
+
+
+def _start(
+    eeg: EegSet,
+    recipe: Recipe,
+    base: Recipe,
+    options: dict[str, Any],
+    notes: dict[str, str],
+    as_json: bool,
+) -> tuple[FloatModel | None, dict[str, str]]:
+    """Return the model to start from, and notes about it."""
+    from mubinn.golden.model.model_file import load_float
+    from mubinn.train.runs.trainer import train
+
+    given, scratch = options["float_model"], options["from_scratch"]
+    if given is not None and scratch:
+        raise MubinnError("--float-model and --from-scratch exclude each other: give one.")
+    if given is not None:
+        model = load_float(given)
+        return model, _noted(model)
+    if scratch or recipe.method.name == "float":
+        return None, {}
+    folder: Path | None = options["checkpoint_dir"]
+    with display(as_json) as show:
+        first = train(eeg, base, checkpoint_dir=folder / "float" if folder else None, progress=show)
+    return _as_float(first.model), {"float_accuracy": f"{first.test_accuracy:.4f}"}
+
+
+def _as_float(model: Any) -> FloatModel:
+    from mubinn.golden.model.float_model import FloatModel
+
+    assert isinstance(model, FloatModel)
+    return model
+
+
+def _noted(model: FloatModel) -> dict[str, str]:
+    """Return what a float model says of itself, for the notes of one that starts from it."""
+    found = {"float_accuracy": "test_accuracy", "float_command": "command"}
+    return {note: model.meta[name] for note, name in found.items() if name in model.meta}
+
+
+def many(
+    eeg: EegSet,
+    recipes: list[Recipe],
+    base: Recipe,
+    options: dict[str, Any],
+    notes: dict[str, str],
+    as_json: bool,
+) -> None:
+    """Train every recipe on every fold and seed; tell each run as it is done."""
+    import numpy as np
+
+    from mubinn.train.runs.sweep import campaign
+
+    for name in ("float_model", "from_scratch", "checkpoint_dir", "log", "curve"):
+        if options[name] not in (None, False):
+            raise MubinnError(f"--{name.replace('_', '-')} belongs to one run: leave it out.")
+    present = np.unique(eeg.fold).tolist()
+    folds = _numbers(options["folds"], present) if options["folds"] else [options["fold"]]
+    seeds = _numbers(options["seeds"], None) if options["seeds"] else [options["seed"]]
+    recipes = [replace(recipe, fold=folds[0]) for recipe in recipes]
+    done: list[dict[str, Any]] = []
+    with contextlib.ExitStack() as stack:
+
+        def watch(name: str, number: int, count: int) -> Callable[[Progress], None] | None:
+            if not as_json:
+                click.echo(f"[{number}/{count}] {name}", err=True)
+            stack.close()
+            show: Callable[[Progress], None] | None = stack.enter_context(display(as_json))
+            return show
+
+        for outcome in campaign(
+            eeg, recipes, base, folds, seeds, options["runs"], notes=notes, watch=watch
+        ):
+            stack.close()
+            done.append({"run": outcome.name, "fresh": outcome.fresh, **outcome.row})
+    if as_json:
+        print_json(done)
+        return
+    rows = [
+        (
+            row["run"],
+            f"{100 * row['graph_accuracy']:.2f}",
+            "-" if row["bit_true_accuracy"] is None else f"{100 * row['bit_true_accuracy']:.2f}",
+            f"{row['epochs']}",
+        )
+        for row in done
+    ]
+    print_table("accuracy, %", ("run", "graph", "bit-true", "epochs"), rows)
+
+
+def _numbers(text: str, present: list[int] | None) -> list[int]:
+    """Return the numbers of a list such as ``0,2``; ``all`` is everything `present`."""
+    if text == "all" and present is not None:
+        return present
+    try:
+        found = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise MubinnError(
+            f"{text!r} is no list of numbers: give numbers such as 0,1"
+            + ("." if present is None else ", or all.")
+        ) from None
+    missing = sorted(set(found) - set(found if present is None else present))
+    if missing or min(found) < 0:
+        raise MubinnError(
+            f"There is no {min(found) if not missing else missing[0]} among "
+            f"{'0, 1, 2, ...' if present is None else ', '.join(map(str, present))}: "
+            "choose from these."
+        )
+    return found
+
+
+@contextlib.contextmanager
+def display(quiet: bool) -> Iterator[Any]:
+    """Show progress while the context lasts: nothing with --json or without a terminal."""
+    from rich.console import Console
+
+    from mubinn.train.runs.progress import rich_progress
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield None
+        return
+    with rich_progress(console) as show:
+        yield show

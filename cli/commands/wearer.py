@@ -1,0 +1,91 @@
+"""``mubinn wearer``: a model for one person, from a recording without labels."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mubinn.cli.shared.common import json_option, print_json, working
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LEAST = 10
+"""Windows whose median is taken, at least."""
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("recording", type=click.Path(path_type=Path))
+@click.option("--subject", type=int, help="Whose windows, where RECORDING holds several people's.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), required=True, help="File of the new model."
+)
+@json_option
+def wearer(model: Path, recording: Path, subject: int | None, output: Path, as_json: bool) -> None:
+    """Centre the decisions of MODEL, a .mubinn file, on one person's RECORDING (npz, npy).
+
+    The recording needs no labels, but about as much of each class: the median of each class's
+    score comes off. Only the biases of the classifier change, a word a class in M_B; all else of
+    the hardware stays as it is. Made for models of `mubinn train --centre subject` or `trained`.
+
+    \b
+      mubinn wearer model.mubinn anna.npz -o anna.mubinn
+      mubinn wearer model.mubinn everyone.npz --subject 17 -o 17.mubinn
+    """
+    from mubinn.cli.shared.recordings import prepared
+    from mubinn.golden.ground.errors import MubinnError
+    from mubinn.golden.inference.run import infer
+    from mubinn.golden.model.model_file import load_model, save_model
+    from mubinn.train.data.files import load_windows
+    from mubinn.train.subject.personal import for_wearer
+
+    found = load_model(model)
+    x, subjects = load_windows(recording)
+    if x.shape[2] != found.features:
+        raise MubinnError(
+            f"{recording} has {x.shape[2]} channels, the model reads {found.features}: give the "
+            "channels that it was trained on."
+        )
+    own = x if subjects is None else x[_chosen(recording, subjects, subject)]
+    if len(own) < LEAST:
+        raise MubinnError(
+            f"{recording} has {len(own)} windows of the person, too few for a median: record "
+            f"{LEAST} or more."
+        )
+    with working("classifying the recording", as_json):
+        windows = prepared(found, own)
+        before = infer(found, windows)
+        made = for_wearer(found, before.scores, windows.shape[1])
+        after = infer(made, windows)
+    note = f"{len(own)} windows of {recording.name}"
+    note += f", subject {subject}" if subject is not None else ""
+    save_model(output, replace(made, meta={**made.meta, "wearer": note}))
+    changed = int((before.classes != after.classes).sum())
+    if as_json:
+        print_json({"model": str(output), "windows": len(own), "decided_otherwise": changed})
+        return
+    click.echo(
+        f"{output}: decisions centred on {note}; {changed} of them decided otherwise than before."
+    )
+
+
+def _chosen(recording: Path, subjects: NDArray[Any], subject: int | None) -> NDArray[Any]:
+    """Return which windows are the wearer's."""
+    import numpy as np
+
+    from mubinn.golden.ground.errors import MubinnError
+
+    people = np.unique(subjects)
+    if subject is None and len(people) > 1:
+        raise MubinnError(f"{recording} holds {len(people)} people: name one with --subject.")
+    chosen = np.ones(len(subjects), bool) if subject is None else subjects == subject
+    if not chosen.any():
+        raise MubinnError(
+            f"{recording} has no subject {subject}: its people are "
+            f"{', '.join(map(str, people[:8]))}{', ...' if len(people) > 8 else ''}."
+        )
+    return np.asarray(chosen)

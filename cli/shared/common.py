@@ -1,0 +1,225 @@
+"""What the commands share: options, the bundled models, displays, and output written whole."""
+
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mubinn.golden.ground.errors import MubinnError
+
+if TYPE_CHECKING:
+    from mubinn.golden.model.quantized_model import QuantizedModel
+
+FLOAT_MODEL = "eeg_float.safetensors"
+QUANTIZED_MODEL = "eeg_3_3.mubinn"
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
+"""``--json``: nothing but one JSON document goes to stdout, and no progress is shown."""
+
+DATAPATH = click.Choice(["figure3", "threshold"])
+SCALE_FORM = click.Choice(["free", "power-of-two", "shift"])
+"""Spelled out, so that ``--help`` imports no model."""
+
+datapath_option = click.option(
+    "--datapath",
+    type=DATAPATH,
+    help="What follows the sums of the gates: the units of the paper's Figure 3, or thresholds and "
+    "tables of exact sigmoid and tanh, by default the model's own.",
+)
+"""``--datapath``: another one than the model file names."""
+
+liberty_option = click.option(
+    "--liberty",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="Liberty file in place of the built-in library, plain or gzipped; repeated where several "
+    "make one library.",
+)
+"""``--liberty``: the cell library."""
+
+fo4_option = click.option(
+    "--fo4",
+    type=float,
+    metavar="PS",
+    help="FO4 delay of the built-in library.  [default: 25]",
+)
+"""``--fo4``: the speed of the built-in library."""
+
+lanes_option = click.option(
+    "--lanes",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="With --target: elements of a word.  [default: all of x and h]",
+)
+units_option = click.option(
+    "--units",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="With --target: XNOR multipliers side by side.",
+)
+"""``--lanes`` and ``--units``: how wide the accelerator on an FPGA is."""
+
+
+def open_quantized(path: Path | None, datapath: str | None) -> "QuantizedModel":
+    """Return the quantized model of a file, by default the bundled one, with a datapath."""
+    from mubinn.golden.model.model_file import load_model
+
+    model = load_model(path or bundled(QUANTIZED_MODEL))
+    chosen: Any = datapath
+    return model if datapath is None else model.with_datapath(chosen)
+
+
+def bundled(name: str) -> Path:
+    """Return the path of a model that comes with the program."""
+    spec = find_spec("mubinn.train")
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).parent / "models" / name
+
+
+def print_json(value: Any) -> None:
+    """Print one JSON document."""
+    click.echo(json.dumps(value, indent=2, allow_nan=False))
+
+
+def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """Print a table; columns of numbers stand to the right."""
+    from tabulate import tabulate
+
+    texts = [[str(cell) for cell in row] for row in rows]
+    sides = [
+        "right" if all(re.fullmatch(r"-?[\d.,]+", text) for text in column) else "left"
+        for column in zip(*texts, strict=True)
+    ]
+    click.echo(f"{title}\n")
+    # Numbers stay as they were written: 27.0 does not become 27.
+    table = tabulate(
+        texts, headers=columns, tablefmt="simple", disable_numparse=True, colalign=sides
+    )
+    click.echo(table)
+
+
+@contextmanager
+def working(text: str, quiet: bool) -> Iterator[Callable[[str], None]]:
+    """Show a spinner and `text` on stderr while the context lasts; yields how to change the text.
+
+    Shows nothing with `quiet`, or where stderr is no terminal.
+    """
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if quiet or not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status(text) as status:
+        yield status.update
+
+
+@contextmanager
+def progress_bar(text: str, quiet: bool) -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar on stderr while the context lasts; yields ``show(name, done, total)``.
+
+    Shows nothing with `quiet`, or where stderr is no terminal.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[latest]}"),
+    )
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal) as bar:
+        task = bar.add_task(text, total=None, latest="")
+
+        def show(name: str, done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, latest=name)
+
+        yield show
+
+
+def check_parent(target: Path) -> None:
+    """Raise `MubinnError` where the folder that is to hold `target` is missing or read-only.
+
+    Commands that work for long ask this first.
+    """
+    parent = target.absolute().parent
+    if not parent.is_dir():
+        raise MubinnError(f"The folder {parent} does not exist: make it, or give another path.")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise MubinnError(f"The folder {parent} cannot be written to: give another path.")
+
+
+def check_file(target: Path) -> None:
+    """Raise `MubinnError` where no file can be written at `target`."""
+    check_parent(target)
+    if target.is_dir():
+        raise MubinnError(f"{target} is a folder: give the path of a file.")
+
+
+def check_folder(target: Path, mark: str) -> None:
+    """Raise `MubinnError` where `target` is anything but absent, empty or an earlier output.
+
+    Parameters
+    ----------
+    target : Path
+    mark : str
+        The file by which an earlier output is known.
+    """
+    check_parent(target)
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise MubinnError(f"{target} is not a folder: give another path.")
+    if target.is_dir() and any(target.iterdir()) and not (target / mark).is_file():
+        raise MubinnError(
+            f"The folder {target} holds other files, which would be lost: give an empty or a new "
+            "one."
+        )
+
+
+def write_folder(target: Path, files: Mapping[str, str | bytes], mark: str) -> None:
+    """Write files, text or bytes, as the folder `target`, all of them or none.
+
+    They are written into a folder beside it, which then takes its place.
+
+    Raises
+    ------
+    MubinnError
+        As `check_folder` does, or where the files cannot be written.
+    """
+    target = target.absolute()
+    check_folder(target, mark)
+    stem = f".{target.name}.{secrets.token_hex(4)}"
+    fresh, old = target.with_name(f"{stem}.tmp"), target.with_name(f"{stem}.old")
+    try:
+        try:
+            fresh.mkdir()
+            for name, content in files.items():
+                path = fresh / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content.encode() if isinstance(content, str) else content)
+            if target.exists():
+                target.rename(old)
+            fresh.rename(target)
+        except BaseException:
+            if old.exists() and not target.exists():
+                old.rename(target)
+            raise
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+            shutil.rmtree(old, ignore_errors=True)
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise MubinnError(f"{target} cannot be written: {why}; give another path.") from None

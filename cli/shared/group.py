@@ -1,0 +1,93 @@
+"""The command group: imports a command when it is called, and turns faults into exit codes."""
+
+import contextlib
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any, NoReturn
+
+import click
+
+from mubinn.golden.ground.errors import MubinnError
+
+FAULT = 2
+"""Exit code of every fault in what the user gave."""
+
+INTERRUPTED, TERMINATED = 130, 143
+"""Exit codes after Ctrl-C and SIGTERM, as shells have them: 128 and the signal."""
+
+
+class Terminated(BaseException):
+    """The program was told to end: what it has begun, other programs as well, is to end first."""
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported on use, so that ``--help`` answers at once.
+
+    Parameters
+    ----------
+    modules : mapping of str to (str, str)
+        For each command the module that holds it, as a variable of the command's name, and its
+        one line of help.
+    """
+
+    def __init__(self, *args: Any, modules: Mapping[str, tuple[str, str]], **extra: Any) -> None:
+        super().__init__(*args, **extra)
+        self.modules = dict(modules)
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order they were given, the order of the work."""
+        return list(self.modules)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return a command."""
+        if cmd_name not in self.modules:
+            return None
+        found: click.Command = getattr(import_module(self.modules[cmd_name][0]), cmd_name)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in self.modules.items()])
+
+    def main(self, args: Sequence[str] | None = None, *more: Any, **extra: Any) -> NoReturn:
+        """Run, and leave with 0, with 2 and one sentence for a fault, or as a signal asks."""
+        arguments = list(sys.argv[1:] if args is None else args)
+        extra |= {"standalone_mode": False, "obj": shlex.join(["mubinn", *arguments])}
+        try:
+            status = super().main(arguments, *more, **extra)
+            sys.stdout.flush()
+        except MubinnError as error:
+            _say(str(error))
+            status = FAULT
+        except click.UsageError as error:
+            error.show()
+            status = FAULT
+        except click.ClickException as error:
+            _say(error.format_message())
+            status = FAULT
+        except (click.Abort, KeyboardInterrupt):
+            _say("interrupted.")
+            status = INTERRUPTED
+        except Terminated:
+            _say("terminated.")
+            status = TERMINATED
+        except BrokenPipeError:
+            # The reader, such as head, has enough. What Python flushes at exit goes nowhere.
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            status = 0
+        sys.exit(status if isinstance(status, int) else 0)
+
+
+def _say(text: str) -> None:
+    """Print one line, whatever the sentence quotes."""
+    click.echo(f"mubinn: {' '.join(text.split())}", err=True)
+
+
+def command_line(ctx: click.Context) -> str:
+    """Return the command as it was typed, for notes in what it makes."""
+    return str(ctx.find_root().obj)

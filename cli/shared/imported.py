@@ -1,0 +1,99 @@
+"""The float model that a command starts from: ours, or one of PyTorch, Keras or ONNX."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.model.float_model import READOUTS, FloatModel, Preprocessing
+
+OPTIONS = (
+    click.option(
+        "--readout",
+        type=click.Choice(READOUTS),
+        help="What the classifier of a PyTorch state dictionary reads: h of the last step, or the "
+        "mean over the steps.",
+    ),
+    click.option(
+        "--recurrent",
+        metavar="NAMES",
+        help="Recurrent modules of a state dictionary from the bottom up, separated by commas.",
+    ),
+    click.option("--head", metavar="NAME", help="The classifier of a state dictionary."),
+    click.option(
+        "--clip-c",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="X",
+        help="Clip the cell state of an LSTM to +-X; 1 costs little and makes c quantize well.",
+    ),
+    click.option(
+        "--normalise",
+        type=click.Choice(["window", "none"]),
+        help="Normalise each channel of a window before an imported model reads it, or not.",
+    ),
+    click.option(
+        "--decimate",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Average N samples into one time step of an imported model.",
+    ),
+)
+
+
+def import_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add what `open_float` takes to a command, as keyword arguments of the same names."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def open_float(
+    path: Path,
+    *,
+    readout: Any,
+    recurrent: str | None,
+    head: str | None,
+    clip_c: float | None,
+    normalise: str | None,
+    decimate: int | None,
+) -> FloatModel:
+    """Return the float model of the file `path`, whichever program made it.
+
+    Raises
+    ------
+    MubinnError
+        As `import_model` does; for options of imported models beside one of ours, and for a
+        clipped c in a GRU, which has none.
+    """
+    from mubinn.golden.importers.any_file import import_model
+    from mubinn.golden.importers.parts import ImportOptions
+
+    names = tuple(recurrent.split(",")) if recurrent is not None else ()
+    model = import_model(path, ImportOptions(readout, names, head))
+    if normalise is not None or decimate is not None:
+        if "imported_from" not in model.meta:
+            raise MubinnError(
+                f"{path} says by itself how its input is prepared: leave out --normalise and "
+                "--decimate."
+            )
+        own = model.preprocessing
+        how = Preprocessing(normalise or own.normalise, decimate or own.decimate)
+        model = replace(model, preprocessing=how)
+    if clip_c is not None:
+        if model.cell != "lstm":
+            raise MubinnError(f"{path} is a GRU, which has no c to clip: leave out --clip-c.")
+        layers = tuple(replace(layer, c_clip=clip_c) for layer in model.lstm_layers)
+        model = replace(model, layers=layers)
+    return model
+
+
+def check_prepared(model: FloatModel, normalise: str | None) -> None:
+    """Raise `MubinnError` where `model` reads raw EEG only because nobody says what it reads."""
+    if "imported_from" in model.meta and normalise is None:
+        raise MubinnError(
+            "An imported model does not say how its input is prepared: give --data with windows "
+            "as it reads them, or --normalise window for EEG."
+        )

@@ -1,0 +1,82 @@
+"""The EEG that a command works on: a given file, the shared data set, or a synthetic stand-in."""
+
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.model.float_model import FloatModel
+from mubinn.golden.model.quantized_model import QuantizedModel
+from mubinn.train.data.eeg import EegSet, find_data, load_eeg, prepare, synthetic_eeg
+from mubinn.train.data.recordings import Normalise
+
+SYNTHETIC = "synthetic EEG"
+
+
+def open_eeg(
+    path: Path | None,
+    *,
+    labels: Path | None = None,
+    subjects: Path | None = None,
+    features: int | None = None,
+) -> tuple[EegSet, str]:
+    """Return a set and its name.
+
+    Parameters
+    ----------
+    path : Path or None
+        A file, or the name of one in the shared data; without it the shared data set is taken
+        where it is there and has `features` channels, else synthetic EEG.
+    labels, subjects : Path or None
+        See `mubinn.train.data.eeg.load_eeg`.
+    features : int or None
+        Channels that a model asks for.
+
+    Raises
+    ------
+    MubinnError
+        As `load_eeg` does, or where the file has other channels.
+    """
+    if path is not None:
+        found = path if path.exists() else find_data(str(path)) or path
+        data = load_eeg(found, labels=labels, subjects=subjects)
+        if features is not None and data.features != features:
+            raise MubinnError(
+                f"{path} has {data.features} channels, the model reads {features}: give data of "
+                "the channels that it was trained on."
+            )
+        return data, path.name
+    if labels is not None or subjects is not None:
+        raise MubinnError("labels and subjects belong to a data file: name it as well.")
+    shared = find_data()
+    if shared is not None:
+        data = load_eeg(shared)
+        if features in (None, data.features):
+            return data, shared.name
+    return synthetic_eeg(channels=features or 32), SYNTHETIC
+
+
+def spread(count: int, pool: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return `count` window numbers, evenly spread over `pool`; all of it where it has fewer."""
+    places = np.linspace(0, len(pool) - 1, min(count, len(pool)))
+    return pool[places.round().astype(np.int64)]
+
+
+def prepared(model: FloatModel | QuantizedModel, x: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Return raw windows as the model's input wants them: float32 [windows, T, I]."""
+    how = model.preprocessing
+    if how.normalise.endswith("subject"):
+        raise MubinnError(
+            "The model's input is normalised over each subject's whole recording, which this "
+            "command does not do: give a model that was trained with --normalise window or "
+            "referenced-window."
+        )
+    if how.normalise not in get_args(Normalise):
+        raise MubinnError(
+            f"the model asks for the preprocessing {how.normalise!r}, which this program does not "
+            "know: update the program."
+        )
+    normalise: Any = how.normalise
+    return prepare(x, normalise=normalise, decimate=how.decimate)

@@ -1,0 +1,1 @@
+"""Full-precision units: binary32 and fixed point, bit for bit."""

@@ -1,0 +1,24 @@
+"""IEEE-754 binary32 multiplication on bit patterns."""
+
+import numpy as np
+import numpy.typing as npt
+
+from mubinn.golden.baseline.binary32 import Words, canonical, from_bits
+
+
+def float_mult(a: npt.ArrayLike, b: npt.ArrayLike) -> Words:
+    """Return ``a * b`` of binary32 bit patterns.
+
+    Rounded once, to nearest, ties to even; subnormal numbers in and out (no flush to zero);
+    infinities and signed zeros as in the standard; every NaN is 0x7fc00000.
+
+    Parameters
+    ----------
+    a, b : uint32 array, broadcast against each other
+
+    Returns
+    -------
+    uint32 array
+    """
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return canonical(from_bits(a) * from_bits(b))

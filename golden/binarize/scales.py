@@ -1,0 +1,200 @@
+"""Quantizers in fixed point: short integer scales that share a count of fraction bits.
+
+Short scales make every product g_ij = ax_i aw_j of Eq. (9) the product of two short integers, so
+that all level planes collapse into one exact integer product in software, and may be merged in
+hardware.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.fixed import Bits, Floats, Ints, frozen, to_fixed, to_float
+from mubinn.golden.units.mlb_encoder import encode
+
+SCALE_BITS = 8
+"""The scales of one tensor sum to less than 2**SCALE_BITS."""
+
+
+def choose_fraction(total: float, *, most: int = 15, bits: int = SCALE_BITS) -> int:
+    """Return the largest fraction <= `most` at which a sum of `total` stays below 2**bits."""
+    for fraction in range(most, -1, -1):
+        # One unit in hand for each rounding of the scales that make up the sum.
+        if np.ldexp(total, fraction) <= (1 << bits) - 1 - MAX_ROUNDINGS:
+            return fraction
+    raise MubinnError(
+        f"scales that sum to {total:.4g} are too large for {bits} bits: rescale the model."
+    )
+
+
+MAX_ROUNDINGS = 4
+"""Half-up rounding of up to 8 scales raises their sum by at most this many units."""
+
+
+MAX_SCALE = 1 << 24
+"""Scales and offsets of activations are smaller, in units of their fraction."""
+
+MAX_STORED_SCALE = 1 << 48
+"""Scales of stored tensors are smaller, in units of their fraction."""
+
+
+@dataclass(frozen=True, eq=False)
+class Quantizer:
+    """An activation tensor's scales and offset (architecture: value = offset + sum_k a_k s_k).
+
+    Attributes
+    ----------
+    scales : int64 [N]
+        a_1..a_N, not negative.
+    fraction : int
+        Fraction bits of scales and offset.
+    offset : int64 []  or [n]
+        One for the tensor, or one per element.
+    """
+
+    scales: Ints
+    fraction: int
+    offset: Ints
+
+    def __post_init__(self) -> None:
+        """Validate; raise `MubinnError`."""
+        object.__setattr__(self, "scales", frozen(self.scales, np.int64))
+        object.__setattr__(self, "offset", frozen(self.offset, np.int64))
+        if self.scales.ndim != 1 or not len(self.scales) or (self.scales < 0).any():
+            raise MubinnError(f"scales {self.scales.tolist()} are not a list of integers >= 0.")
+        if self.offset.ndim > 1 or not self.offset.size:
+            raise MubinnError("an offset is neither one number nor one per element.")
+        if max(*self.scales.tolist(), *map(abs, self.offset.ravel().tolist())) >= MAX_SCALE:
+            raise MubinnError(f"a scale or offset is {MAX_SCALE} units or more: rescale the model.")
+        if not 0 <= self.fraction <= 30:
+            raise MubinnError(f"a fraction of {self.fraction} bits is outside 0 to 30.")
+
+    @classmethod
+    def of(
+        cls, scales: npt.ArrayLike, offset: npt.ArrayLike = 0.0, *, most: int = 15
+    ) -> "Quantizer":
+        """Return the fixed-point form of float `scales` [N] and `offset`; `most` fraction bits."""
+        scales = np.asarray(scales, np.float64)
+        peak = float(scales.sum() + np.abs(offset).max())
+        fraction = choose_fraction(peak, most=most)
+        return cls(to_fixed(scales, fraction), fraction, to_fixed(offset, fraction))
+
+    @property
+    def levels(self) -> int:
+        """N."""
+        return len(self.scales)
+
+    @property
+    def has_offset(self) -> bool:
+        """Whether any offset differs from zero."""
+        return bool(self.offset.any())
+
+    @property
+    def peak(self) -> int:
+        """Largest magnitude of a value, offset included."""
+        return int(self.scales.sum() + np.abs(self.offset).max())
+
+    def encode(self, value: npt.ArrayLike, fraction: int) -> Ints:
+        """Return the codes of integer values of `fraction` >= ``self.fraction`` bits."""
+        shift = fraction - self.fraction
+        return encode(value, self.offset << shift, self.scales << shift)
+
+    def decode(self, code: npt.ArrayLike) -> Ints:
+        """Return the integer values that `code` stands for, offset included."""
+        return self.offset + self.decode_signs(code)
+
+    def decode_signs(self, code: npt.ArrayLike) -> Ints:
+        """Return ``sum_k a_k s_k`` of `code`, without the offset."""
+        return np.asarray(signs(code, self.levels) @ self.scales)
+
+    def zero_code(self, size: int) -> Ints:
+        """Return the codes [size] of the value 0, the state before the first step."""
+        return np.broadcast_to(self.encode(np.zeros(size, np.int64), self.fraction), (size,))
+
+    @property
+    def float_scales(self) -> Floats:
+        """The scales as float64 [N]."""
+        return to_float(self.scales, self.fraction)
+
+    @property
+    def float_offset(self) -> Floats:
+        """The offset as float64."""
+        return to_float(self.offset, self.fraction)
+
+
+def signs(code: npt.ArrayLike, levels: int) -> Ints:
+    """Return the signs -1 and +1 of `code` as int64 [..., levels]; level k stands in bit k - 1."""
+    wide = np.asarray(code, np.int64)
+    return 2 * ((wide[..., None] >> np.arange(levels)) & 1) - 1
+
+
+def code_of(bits: Bits) -> Ints:
+    """Return the codes [...] of level planes uint8 [N, ...]."""
+    weights = np.left_shift(1, np.arange(len(bits), dtype=np.int64))
+    return np.tensordot(weights, bits.astype(np.int64), axes=1)
+
+
+@dataclass(frozen=True, eq=False)
+class LevelTensor:
+    """A stored tensor: level bits, and integer scales for groups of its rows.
+
+    Attributes
+    ----------
+    bits : uint8 [N, R] or [N, R, n]
+        Level planes; 1 stands for +1.
+    scales : int64 [G, N]
+        G divides R: row r uses the scales of group ``r // (R / G)``. One group a gate, or a row.
+    fraction : int
+        Fraction bits of the scales.
+    """
+
+    bits: Bits
+    scales: Ints
+    fraction: int
+
+    def __post_init__(self) -> None:
+        """Validate; raise `MubinnError`."""
+        object.__setattr__(self, "bits", frozen(self.bits, np.uint8))
+        object.__setattr__(self, "scales", frozen(self.scales, np.int64))
+        if self.bits.ndim not in (2, 3) or not self.bits.size or (self.bits > 1).any():
+            raise MubinnError("level bits are not planes of zeros and ones.")
+        if self.scales.ndim != 2 or self.scales.shape[1] != len(self.bits):
+            raise MubinnError(
+                f"scales of shape {self.scales.shape} do not fit {len(self.bits)} levels."
+            )
+        if (self.scales < 0).any() or (self.scales >= MAX_STORED_SCALE).any():
+            raise MubinnError("a scale of the stored weights or biases is out of range.")
+        if not len(self.scales) or self.rows % len(self.scales):
+            raise MubinnError(
+                f"{len(self.scales)} groups of scales do not divide {self.rows} rows."
+            )
+        if not 0 <= self.fraction <= 40:
+            raise MubinnError(f"a fraction of {self.fraction} bits is outside 0 to 40.")
+
+    @property
+    def levels(self) -> int:
+        """N."""
+        return len(self.bits)
+
+    @property
+    def rows(self) -> int:
+        """R."""
+        return int(self.bits.shape[1])
+
+    @property
+    def row_scales(self) -> Ints:
+        """The scales of every row, int64 [R, N]."""
+        return np.repeat(self.scales, self.rows // len(self.scales), axis=0)
+
+    @property
+    def values(self) -> Ints:
+        """``sum_k a_k s_k`` as int64 [R] or [R, n]."""
+        spread = self.row_scales.T.reshape(self.levels, self.rows, *([1] * (self.bits.ndim - 2)))
+        return np.asarray((spread * (2 * self.bits.astype(np.int64) - 1)).sum(axis=0))
+
+    @property
+    def float_values(self) -> Floats:
+        """The values as float64."""
+        return to_float(self.values, self.fraction)

@@ -1,0 +1,1 @@
+"""Recurrent cells: quantized layers, one time step of each, and their thresholds."""

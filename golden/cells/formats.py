@@ -1,0 +1,37 @@
+"""Formats of the activation units."""
+
+from dataclasses import dataclass
+
+from mubinn.golden.cells.limits import check_formats
+from mubinn.golden.units.activation import ActivationParams, Kind
+
+
+@dataclass(frozen=True)
+class Formats:
+    """Formats of the activation units, the same for all layers.
+
+    Attributes
+    ----------
+    z_width, z_fraction : int
+        Signed input of sigmoid and tanh after rounding; the default spans [-8, 8).
+    y_fraction : int
+        Fraction bits of their output.
+    segment_bits : int
+        Each table has 2**segment_bits segments.
+    """
+
+    z_width: int = 12
+    z_fraction: int = 8
+    y_fraction: int = 10
+    segment_bits: int = 7
+
+    def __post_init__(self) -> None:
+        """Raise `MubinnError` on sizes that make no usable table."""
+        check_formats(self)
+
+    def activation(self, gate: str) -> ActivationParams:
+        """Return the table of `gate`: tanh for g (Eq. 3) and c (Eq. 6), else sigmoid."""
+        kind: Kind = "tanh" if gate in ("g", "c") else "sigmoid"
+        return ActivationParams(
+            kind, self.z_width, self.z_fraction, self.y_fraction, self.segment_bits
+        )

@@ -1,0 +1,160 @@
+"""The bit-true GRU cell in Cho's form: one time step, every intermediate named as in hardware."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mubinn.golden.cells.cell_params import CellParams, encoder_params
+from mubinn.golden.cells.gru_before_model import QuantizedChoGru
+from mubinn.golden.cells.gru_cell import inverted
+from mubinn.golden.cells.lstm_cell import Trace, gate_sums
+from mubinn.golden.ground.fixed import Ints, signed_width
+from mubinn.golden.units.activation import activation
+from mubinn.golden.units.code_table import code_table
+from mubinn.golden.units.mlb_encoder import MlbEncoderParams
+from mubinn.golden.units.pointwise import PointwiseParams, pointwise
+from mubinn.golden.units.requantize import requantize
+from mubinn.golden.units.threshold_search import threshold_search
+
+
+@dataclass(frozen=True, eq=False)
+class ChoCellParams(CellParams):
+    """Parameters of the units that make s and the new state of the sums of a cell's rows.
+
+    Attributes
+    ----------
+    layer : QuantizedChoGru
+    """
+
+    layer: QuantizedChoGru
+
+    @property
+    def pointwise(self) -> PointwiseParams:
+        """Parameters of r h, and of (1 - z) h + z n: one unit in the form of Eq. (5)."""
+        layer = self.layer
+        z, n = layer.gates["z"], layer.gates["n"]
+        rh, zh, zn = (np.abs(gamma) for gamma in (layer.gamma_rh, layer.gamma_zh, layer.gamma_zn))
+        return PointwiseParams(
+            f_levels=z.levels,
+            c_levels=layer.h.levels,
+            i_levels=z.levels,
+            g_levels=n.levels,
+            f_offset=layer.has_left_offset,
+            c_offset=layer.h.has_offset,
+            i_offset=z.has_offset,
+            g_offset=n.has_offset,
+            gamma_width=signed_width(int(max(rh.max(), zh.max(), zn.max()))),
+            sum_width=signed_width(int(max(rh.sum(), zh.sum() + zn.sum()))),
+        )
+
+    def encoder(self, name: str) -> MlbEncoderParams:
+        """Return the parameters of the encoder ``gate`` (of z, r, n) or ``h`` (of s and h)."""
+        layer = self.layer
+        if name == "gate":
+            return self.gate_encoder
+        return encoder_params(layer.states, layer.h_raw_fraction, self.pointwise.sum_width)
+
+
+def cho_cell(layer: QuantizedChoGru, x: npt.ArrayLike, h: npt.ArrayLike) -> Trace:
+    """Return every intermediate of one time step (effective-quantization, Eq. 10-13) in integers.
+
+    Parameters
+    ----------
+    layer : QuantizedChoGru
+    x : int64 [..., I]
+        Codes of the input.
+    h : int64 [..., H]
+        Codes of the state before the step.
+
+    Returns
+    -------
+    dict of int64 arrays
+        ``dot_x, prod_x [..., 3H, A W]``, ``dot_h, prod_h [..., 3H, W_h W]``, where the rows of n
+        meet s, ``z [..., 3H]``, the sums of the rows, and what `cho_reset` and `cho_state` add;
+        what both have stands side by side.
+    """
+    state, update = np.asarray(h, np.int64), 2 * layer.hidden
+    first = gate_sums(layer, x, state)
+    t = cho_reset(layer, first["z"][..., :update], state)
+    second = gate_sums(layer, x, t["s"])
+    z = t["gate"][..., : layer.hidden]
+    new = cho_state(layer, second["z"][..., update:], z, state)
+    for name, values in first.items():
+        axis = -1 if name == "z" else -2
+        halves = np.split(values, [update], axis)[0], np.split(second[name], [update], axis)[1]
+        t[name] = np.concatenate(halves, axis)
+    for name, own in new.items():
+        t[name] = np.concatenate([t[name], own], axis=-1) if name in t else own
+    return t
+
+
+def cho_reset(layer: QuantizedChoGru, z: Ints, h: Ints) -> Trace:
+    """Return what the layer's datapath makes of the sums of z and r: the gates, and s = r h.
+
+    Parameters
+    ----------
+    layer : QuantizedChoGru
+    z : int64 [..., 2H]
+    h : int64 [..., H]
+        Codes of the state before the step.
+
+    Returns
+    -------
+    dict of int64 arrays
+        ``gate [..., 2H]`` and ``s [..., H]``, codes; on the units of Figure 3 also ``z_q, y [...,
+        2H]`` and ``s_raw [..., H]``, in the fraction `QuantizedChoGru.h_raw_fraction`.
+    """
+    t = _gates(layer, z, "zr")
+    r = t["gate"][..., layer.hidden :]
+    if layer.datapath == "threshold":
+        return t | {"s": code_table(layer.thresholds.s, r | h << layer.levels.count("gate"))}
+    none = np.zeros_like(layer.gamma_zn)
+    t["s_raw"] = pointwise(ChoCellParams(layer).pointwise, r, h, r, r, layer.gamma_rh, none)
+    return t | {"s": layer.s.encode(t["s_raw"], layer.h_raw_fraction)}
+
+
+def cho_state(layer: QuantizedChoGru, z: Ints, update: Ints, h: Ints) -> Trace:
+    """Return what the layer's datapath makes of the sums of n: the candidate and the new state.
+
+    Parameters
+    ----------
+    layer : QuantizedChoGru
+    z : int64 [..., H]
+    update, h : int64 [..., H]
+        Codes of the update gate, and of the state before the step.
+
+    Returns
+    -------
+    dict of int64 arrays
+        ``gate [..., H]`` of n, ``h_raw, h [..., H]``; gate and h are codes. On the units of Figure
+        3 also ``z_q, y [..., H]``; h_raw of thresholds is in units of `ChoThresholds.zh`.
+    """
+    t = _gates(layer, z, "n")
+    n = t["gate"]
+    if layer.datapath == "threshold":
+        tables, bits = layer.thresholds, layer.levels.count("gate")
+        over_h, over_n = (
+            code_table(table, update | code << bits)
+            for table, code in ((tables.zh, h), (tables.zn, n))
+        )
+        t["h_raw"] = over_h + over_n
+        return t | {"h": threshold_search(tables.h, t["h_raw"])}
+    rest = inverted(layer, update)
+    gammas = layer.gamma_zh, layer.gamma_zn
+    t["h_raw"] = pointwise(ChoCellParams(layer).pointwise, rest, h, update, n, *gammas)
+    return t | {"h": layer.h.encode(t["h_raw"], layer.h_raw_fraction)}
+
+
+def _gates(layer: QuantizedChoGru, z: Ints, names: str) -> Trace:
+    """Return the codes of gates `names` of sums [..., len(names) H], and how they came about."""
+    if layer.datapath == "threshold":
+        trees = ["zrn".index(name) for name in names]
+        return {"gate": threshold_search(layer.thresholds.gate, z, np.repeat(trees, layer.hidden))}
+    formats = layer.formats
+    z_q = requantize(ChoCellParams(layer).z_requantize, z)
+    ys, codes = [], []
+    for name, part in zip(names, np.split(z_q, len(names), axis=-1), strict=True):
+        ys.append(activation(formats.activation("g" if name == "n" else "f"), part))
+        codes.append(layer.gates[name].encode(ys[-1], formats.y_fraction))
+    return {"z_q": z_q, "y": np.concatenate(ys, axis=-1), "gate": np.concatenate(codes, axis=-1)}

@@ -1,0 +1,122 @@
+"""The quantized GRU layer in Cho's form: the reset gate meets h before the recurrent product.
+
+``n = tanh(W_n x + b_n + U_n s)`` with ``s = r h`` (effective-quantization, Eq. 12). s is encoded to
+level bits like h, so that it meets its weights in the same XNOR multipliers; but every row of n
+needs the s of all cells. A step therefore goes over the cells twice: rows z and r with h, then rows
+n with s. ``s = r h`` and ``h' = (1 - z) h + z n`` (Eq. 13) are pointwise XNOR multipliers of one
+form, that of Eq. (5), in one format.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import ClassVar
+
+import numpy as np
+
+from mubinn.golden.binarize.scales import LevelTensor, Quantizer
+from mubinn.golden.cells.formats import Formats
+from mubinn.golden.cells.gru_before_thresholds import ChoThresholds
+from mubinn.golden.cells.gru_model import GruLayer
+from mubinn.golden.cells.limits import check_cho
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.fixed import Ints
+from mubinn.golden.model.quantized_model import Datapath, with_offset
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedChoGru(GruLayer):
+    """A GRU layer that resets before the product, in level bits and integer scales.
+
+    Rows are gate * H + cell, gates as `mubinn.golden.model.float_model.GRU_GATES`.
+
+    Attributes
+    ----------
+    x, h, s : Quantizer
+        Offsets are folded into the bias; those of h and of s = r h are one number each. s has the
+        levels of h.
+    gates : mapping of gate name to Quantizer
+        z, r and n.
+    wx : LevelTensor, bits uint8 [W, 3H, I]
+    wh : LevelTensor, bits uint8 [W, 3H, H]
+        Meets h in the rows of z and r, s in those of n.
+    b : LevelTensor, bits uint8 [B, 3H]
+        The folded bias, in the fraction of the sums.
+    formats : Formats
+        Of the activation units; thresholds have none.
+    datapath : "figure3" or "threshold"
+    """
+
+    x: Quantizer
+    h: Quantizer
+    s: Quantizer
+    gates: Mapping[str, Quantizer]
+    wx: LevelTensor
+    wh: LevelTensor
+    b: LevelTensor
+    formats: Formats = field(default_factory=Formats)
+    datapath: Datapath = "figure3"
+
+    phases: ClassVar[tuple[tuple[int, ...], ...]] = ((0, 1), (2,))
+
+    def __post_init__(self) -> None:
+        """Validate that the parts fit; raise `MubinnError`."""
+        if self.s.levels != self.h.levels:
+            raise MubinnError(
+                f"r h has {self.s.levels} levels and h {self.h.levels}: give both the same, as "
+                "they share the weights' multipliers."
+            )
+        self.check_gru()
+        if self.s.fraction > self.h_raw_fraction:
+            raise MubinnError("the scales of r h are finer than the numbers they encode.")
+        check_cho(self)
+
+    @property
+    def states(self) -> tuple[Quantizer, ...]:
+        """What the rows of each phase multiply with W_h: h, then s."""
+        return self.h, self.s
+
+    @property
+    def kept_bits(self) -> int:
+        """Bits of a cell in M_g: the code of h, above it that of z between the two phases."""
+        return self.h.levels + self.gates["z"].levels
+
+    @property
+    def n_raw_fraction(self) -> int:
+        """Fraction bits of the input of tanh: the sum of a row of n."""
+        return self.z_fraction
+
+    @property
+    def h_raw_fraction(self) -> int:
+        """Fraction bits of s_raw = r h and of h_raw = (1 - z) h + z n."""
+        z, r, n = self.gates.values()
+        return max(z.fraction + max(self.h.fraction, n.fraction), r.fraction + self.h.fraction)
+
+    @property
+    def has_left_offset(self) -> bool:
+        """Whether r or 1 - z has an offset; the pointwise multiplier then has a row for it."""
+        return self.gates["r"].has_offset or self.inverted_z.has_offset
+
+    @cached_property
+    def thresholds(self) -> ChoThresholds:
+        """All numbers of the threshold datapath."""
+        return ChoThresholds.of(self)
+
+    @cached_property
+    def gamma_rh(self) -> Ints:
+        """g_km of r h, int64; an offset's row or column stands first where there is one."""
+        return self._gamma_pair(self.gates["r"], self.h, self.has_left_offset)
+
+    @cached_property
+    def gamma_zh(self) -> Ints:
+        """g_km of (1 - z) h, of the shape of `gamma_rh`."""
+        return self._gamma_pair(self.inverted_z, self.h, self.has_left_offset)
+
+    @cached_property
+    def gamma_zn(self) -> Ints:
+        """g_km of z n, int64; an offset's row or column stands first where there is one."""
+        return self._gamma_pair(self.gates["z"], self.gates["n"], False)
+
+    def _gamma_pair(self, left: Quantizer, right: Quantizer, row: bool) -> Ints:
+        shift = self.h_raw_fraction - left.fraction - right.fraction
+        return np.outer(with_offset(left, row), with_offset(right)) << shift

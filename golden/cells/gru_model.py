@@ -1,0 +1,169 @@
+"""The quantized GRU layer: what the memories hold, and every format that follows from it.
+
+Two forms (effective-quantization, Eq. 10-13), which differ in what the reset gate meets:
+
+- after the product, ``n = tanh(W_n x + b_n + r (U_n h + b_hn))``, here. h meets its weights as
+  level bits just as in an LSTM. Update gate, reset gate and the two sums of the candidate are four
+  rows of a cell, as f, i, g and o are, and pass through the same XNOR multipliers: a row that
+  leaves x or h out has scales 0 for it. ``r (U_n h + b_hn)`` is the MAC of Eq. (6).
+- before the product, `mubinn.golden.cells.gru_before_model`.
+
+In both ``h' = (1 - z) h + z n`` (Eq. 13) is the pointwise XNOR multiplier of Eq. (5): the level
+bits of 1 - z are those of z inverted.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.binarize.scales import LevelTensor, Quantizer
+from mubinn.golden.cells.formats import Formats
+from mubinn.golden.cells.gru_thresholds import GruThresholds
+from mubinn.golden.cells.limits import check_gru
+from mubinn.golden.cells.recurrent_layer import RecurrentLayer
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.fixed import Ints
+from mubinn.golden.model.float_model import GRU_GATES
+from mubinn.golden.model.quantized_model import (
+    INPUT_FRACTION,
+    Datapath,
+    check_datapath,
+    with_offset,
+)
+
+GRU_ROWS = ("z", "r", "nh", "nx")
+"""Rows of a cell in order: update, reset, the candidate's sums over h and over x."""
+
+
+class GruLayer(RecurrentLayer):
+    """What both forms share: the state, its levels, and the quantizer of 1 - z.
+
+    Attributes
+    ----------
+    datapath : "figure3" or "threshold"
+    """
+
+    datapath: Datapath
+
+    @property
+    def n_raw_fraction(self) -> int:
+        """Fraction bits of the input of tanh."""
+        raise NotImplementedError
+
+    def check_gru(self) -> None:
+        """Raise `MubinnError` where parts do not fit, or an intermediate may be too large."""
+        check_datapath(self.datapath)
+        self.check_parts(GRU_GATES)
+        if self.x.offset.shape not in ((), (self.features,)) or any(
+            state.offset.ndim for state in self.states
+        ):
+            raise MubinnError("the offset of x or h has more numbers than a GRU can take.")
+        self.check_gates()
+        if self.x.fraction > INPUT_FRACTION:
+            raise MubinnError("the scales of x are finer than the numbers they encode.")
+
+    @property
+    def c(self) -> Quantizer:
+        """The state that a cell keeps in M_g for Eq. 13: its own h."""
+        return self.h
+
+    @property
+    def levels(self) -> Levels:
+        """Level counts of all tensors."""
+        return Levels(
+            x=self.x.levels,
+            w=self.wx.levels,
+            h=self.h.levels,
+            c=self.h.levels,
+            gate=self.gates["z"].levels,
+            b=self.b.levels,
+        )
+
+    @cached_property
+    def inverted_z(self) -> Quantizer:
+        """The quantizer of 1 - z, whose level bits are those of z inverted."""
+        z = self.gates["z"]
+        return Quantizer(z.scales, z.fraction, (1 << z.fraction) - z.offset)
+
+
+@dataclass(frozen=True, eq=False)
+class QuantizedGru(GruLayer):
+    """A GRU layer that resets after the product, in level bits and integer scales.
+
+    Rows are row * H + cell, rows as `GRU_ROWS`.
+
+    Attributes
+    ----------
+    x, h : Quantizer
+        Offsets are folded into the bias; that of h is one number, as h is also a factor of Eq. 13.
+    gates : mapping of gate name to Quantizer
+        z, r and n.
+    wx : LevelTensor, bits uint8 [W, 4H, I]
+        Scales 0 in the rows nh.
+    wh : LevelTensor, bits uint8 [W, 4H, H]
+        Scales 0 in the rows nx.
+    b : LevelTensor, bits uint8 [B, 4H]
+        The folded bias, in the fraction of the sums.
+    formats : Formats
+        Of the activation units; thresholds have none.
+    datapath : "figure3" or "threshold"
+    """
+
+    x: Quantizer
+    h: Quantizer
+    gates: Mapping[str, Quantizer]
+    wx: LevelTensor
+    wh: LevelTensor
+    b: LevelTensor
+    formats: Formats = field(default_factory=Formats)
+    datapath: Datapath = "figure3"
+
+    def __post_init__(self) -> None:
+        """Validate that the parts fit; raise `MubinnError`."""
+        self.check_gru()
+        unused = (self.wx.row_scales[self._rows("nh")], self.wh.row_scales[self._rows("nx")])
+        if any(scales.any() for scales in unused):
+            raise MubinnError("a sum of the candidate mixes x and h: check the model file.")
+        check_gru(self)
+
+    def _rows(self, name: str) -> slice:
+        start = GRU_ROWS.index(name) * self.hidden
+        return slice(start, start + self.hidden)
+
+    @property
+    def n_raw_fraction(self) -> int:
+        """Fraction bits of nx + r nh."""
+        return self.z_fraction + self.gates["r"].fraction
+
+    @cached_property
+    def n_raw_bound(self) -> int:
+        """Largest magnitude of nx + r nh that the scales allow."""
+        r = self.gates["r"]
+        return self.z_bound * (r.peak + (1 << r.fraction))
+
+    @property
+    def h_raw_fraction(self) -> int:
+        """Fraction bits of (1 - z) h + z n."""
+        return self.gates["z"].fraction + max(self.h.fraction, self.gates["n"].fraction)
+
+    @cached_property
+    def thresholds(self) -> GruThresholds:
+        """All numbers of the threshold datapath."""
+        return GruThresholds.of(self)
+
+    @cached_property
+    def gamma_zh(self) -> Ints:
+        """g_km of (1 - z) h, int64; an offset's row or column stands first where there is one."""
+        return self._gamma_pair(self.inverted_z, self.h)
+
+    @cached_property
+    def gamma_zn(self) -> Ints:
+        """g_km of z n, int64; an offset's row or column stands first where there is one."""
+        return self._gamma_pair(self.gates["z"], self.gates["n"])
+
+    def _gamma_pair(self, left: Quantizer, right: Quantizer) -> Ints:
+        shift = self.h_raw_fraction - left.fraction - right.fraction
+        return np.outer(with_offset(left), with_offset(right)) << shift

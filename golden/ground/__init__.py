@@ -1,0 +1,1 @@
+"""What everything stands on: the exception that users see, and fixed point."""

@@ -1,0 +1,1 @@
+"""Models of other programs, read into float networks: PyTorch, Keras, ONNX."""

@@ -1,0 +1,119 @@
+"""Models of other programs: PyTorch, Keras, ONNX; which one a file is follows from its content."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.importers.keras import of_keras
+from mubinn.golden.importers.onnx import of_onnx
+from mubinn.golden.importers.parts import ImportOptions
+from mubinn.golden.importers.torch import of_pt, of_safetensors
+from mubinn.golden.importers.torch_pickle import DAMAGED, SAVE_WEIGHTS, read_zip
+from mubinn.golden.model.container import MAX_BYTES, METADATA, reason_of
+from mubinn.golden.model.float_model import FloatModel
+from mubinn.golden.model.model_file import load_float
+
+UNREADABLE = (
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OverflowError,
+    RecursionError,
+    TypeError,
+    ValueError,
+)
+"""A damaged file may fail wherever its parts are used first, in its library or here."""
+
+ZIP, HDF5, PICKLE = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"\x80"
+
+
+def import_model(path: str | os.PathLike[str], options: ImportOptions | None = None) -> FloatModel:
+    """Return the float model that the file `path` holds, whichever program made it.
+
+    Taken are float models of `mubinn.golden.model.model_file`, PyTorch state dictionaries
+    (safetensors, or ``.pt``, of which nothing is executed), Keras 3 ``.keras`` files and ONNX
+    graphs. Models of other programs read their input as it is: no preprocessing.
+
+    Parameters
+    ----------
+    path : path
+    options : ImportOptions or None
+        What a file of another program leaves open; a file of ours leaves nothing open.
+
+    Raises
+    ------
+    MubinnError
+        For a file that is missing, damaged or of another kind, for a model that is more than
+        LSTM or GRU layers and a classifier, and where an option is needed or does not fit.
+    """
+    source, options = Path(path), options or ImportOptions()
+    data = _read(source)
+    if data is None or _is_ours(data):
+        if options != ImportOptions():
+            raise MubinnError(
+                f"{source} is a model of this program, which says all by itself: leave out "
+                "--readout, --recurrent and --head."
+            )
+        return load_float(source)
+    try:
+        # Checks for NaN and infinity say more than NumPy's warnings on the way there.
+        with np.errstate(all="ignore"):
+            return _foreign(data, options)
+    except MubinnError as error:
+        text = str(error)
+    except UNREADABLE:
+        text = DAMAGED
+    raise MubinnError(f"{source} cannot be imported: {text.rstrip('.')}.")
+
+
+def _read(source: Path) -> bytes | None:
+    """Return the bytes of a file; None where `load_float` is to say what is wrong with it."""
+    try:
+        if not source.is_file() or source.stat().st_size > MAX_BYTES:
+            return None
+        return source.read_bytes()
+    except OSError as error:
+        raise MubinnError(
+            f"{source} cannot be read: {reason_of(error)}; give another path."
+        ) from None
+
+
+def _safetensors_header(data: bytes) -> dict[str, object] | None:
+    """Return the header of a safetensors file, None for other files."""
+    length = int.from_bytes(data[:8], "little")
+    if data[8:9] != b"{" or length > len(data) - 8:
+        return None
+    try:
+        header = json.loads(data[8 : 8 + length])
+    except (ValueError, RecursionError):
+        return None
+    return header if isinstance(header, dict) else None
+
+
+def _is_ours(data: bytes) -> bool:
+    header = _safetensors_header(data)
+    metadata = (header or {}).get("__metadata__")
+    return isinstance(metadata, dict) and set(metadata) == METADATA
+
+
+def _foreign(data: bytes, options: ImportOptions) -> FloatModel:
+    if not data:
+        raise MubinnError("it is empty: copy or export it again")
+    if data[8:9] == b"{" and not data.startswith(ZIP):
+        return of_safetensors(data, options)
+    if data.startswith(ZIP):
+        archive = read_zip(data)
+        names = set(archive.namelist())
+        if {"config.json", "model.weights.h5"} <= names:
+            return of_keras(archive, options)
+        if any(name.split("/")[-1] == "data.pkl" for name in names):
+            return of_pt(archive, options)
+        raise MubinnError("it is an archive of neither PyTorch nor Keras: give another file")
+    if data.startswith(HDF5):
+        raise MubinnError("it holds weights alone: save the model with model.save('x.keras')")
+    if data.startswith(PICKLE):
+        raise MubinnError(f"it is a pickle, which could run anything: {SAVE_WEIGHTS}")
+    return of_onnx(data, options)

@@ -1,0 +1,179 @@
+"""PyTorch state dictionaries of ``nn.LSTM`` and ``nn.GRU`` with a ``nn.Linear`` above them."""
+
+import re
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors
+
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.fixed import Floats
+from mubinn.golden.importers.parts import (
+    ImportOptions,
+    Tensors,
+    assemble,
+    check_shapes,
+    check_stack,
+    checked,
+    classifier,
+    gru_layer,
+    lstm_layer,
+    no_head,
+)
+from mubinn.golden.importers.torch_pickle import SAVE_WEIGHTS, bf16, read_pt
+from mubinn.golden.model.float_model import FloatLayer, FloatModel
+
+ORDERS = {4: "ifgo", 3: "rzn"}
+"""Gate order of nn.LSTM and nn.GRU, by the count of gates."""
+
+NESTED = ("state_dict", "model_state_dict", "model")
+"""Where checkpoints keep the state dictionary."""
+
+LAYER = re.compile(r"(?P<prefix>(?:.*\.)?)weight_ih_l(?P<index>\d+)")
+PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+
+
+def of_pt(archive: zipfile.ZipFile, options: ImportOptions) -> FloatModel:
+    """Return the model of a ``.pt`` file; raise `MubinnError`."""
+    found = read_pt(archive)
+    for name in NESTED:
+        if isinstance(found, dict) and isinstance(found.get(name), dict):
+            found = found[name]
+    if not isinstance(found, dict):
+        raise MubinnError(f"it holds no dictionary of weights: {SAVE_WEIGHTS}")
+    tensors = {str(name): value for name, value in found.items() if isinstance(value, np.ndarray)}
+    return of_state(tensors, options)
+
+
+def of_safetensors(data: bytes, options: ImportOptions) -> FloatModel:
+    """Return the model of a safetensors file; raise `MubinnError`."""
+    try:
+        read: Any = safetensors.deserialize
+        parts = read(data)
+    except safetensors.SafetensorError:
+        raise MubinnError("it is truncated or damaged: copy or export it again") from None
+    dtypes = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1"}
+    tensors: dict[str, npt.NDArray[Any]] = {}
+    for name, part in parts:
+        raw, dtype = bytes(part["data"]), part["dtype"]
+        if dtype != "BF16" and dtype not in dtypes:
+            raise MubinnError(f"the tensor {name} has the type {dtype}: store it as float32.")
+        flat = bf16(raw) if dtype == "BF16" else np.frombuffer(raw, dtypes[dtype])
+        tensors[name] = flat.reshape(part["shape"])
+    return of_state(tensors, options)
+
+
+def of_state(state: Mapping[str, npt.NDArray[Any]], options: ImportOptions) -> FloatModel:
+    """Return the model of a state dictionary.
+
+    Raises
+    ------
+    MubinnError
+        Where it holds no recurrent module, or several and none is named; for two directions,
+        projections, another cell, a wrong shape, NaN; without a classifier, with several, or with
+        weights that have no place in the model.
+    """
+    tensors = {name: checked(name, array) for name, array in state.items() if array.ndim}
+    used: set[str] = set()
+    layers: list[FloatLayer] = []
+    for prefix in _prefixes(tensors, options):
+        layers += _stack(tensors, prefix, used)
+    check_stack(layers)
+    rest = {name: tensors[name] for name in tensors if name not in used}
+    head = _head(rest, layers[-1].hidden, options)
+    return assemble(layers, head, None, options, "a PyTorch state dictionary")
+
+
+def _prefixes(tensors: Tensors, options: ImportOptions) -> list[str]:
+    """Return what the names of the recurrent modules' weights begin with, bottom up."""
+    matches = [match for match in map(LAYER.fullmatch, tensors) if match]
+    found = sorted({match["prefix"] for match in matches})
+    if not found:
+        raise MubinnError(
+            "it has no weights of an LSTM or GRU (weight_ih_l0): give the state dictionary of a "
+            "model with nn.LSTM or nn.GRU."
+        )
+    wanted = [f"{name}." if name else "" for name in options.recurrent] or found
+    for prefix in wanted:
+        if prefix not in found:
+            names = ", ".join(name.rstrip(".") or "''" for name in found)
+            raise MubinnError(f"no recurrent module is named {prefix[:-1]!r}: there is {names}.")
+    if len(wanted) > 1 and not options.recurrent:
+        names = ",".join(name.rstrip(".") for name in found)
+        raise MubinnError(
+            f"it has several recurrent modules: give their order from the bottom up, such as "
+            f"--recurrent {names}."
+        )
+    return wanted
+
+
+def _stack(tensors: Tensors, prefix: str, used: set[str]) -> list[FloatLayer]:
+    """Return the layers of one module; `used` takes the names of their tensors."""
+    own = {name.removeprefix(prefix) for name in tensors if name.startswith(prefix)}
+    name = prefix.rstrip(".") or "the module"
+    if any(part.endswith("_reverse") for part in own):
+        raise MubinnError(f"{name} runs in two directions: train it with bidirectional=False.")
+    if any(part.startswith("weight_hr_l") for part in own):
+        raise MubinnError(f"{name} projects its state: train it with proj_size=0.")
+    layers: list[FloatLayer] = []
+    while f"weight_ih_l{len(layers)}" in own:
+        index = len(layers)
+        parts: list[Floats] = []
+        for part in PARTS:
+            full = f"{prefix}{part}_l{index}"
+            if full in tensors:
+                parts.append(tensors[full])
+                used.add(full)
+            elif part.startswith("bias") and f"bias_ih_l{index}" not in own:
+                parts.append(np.zeros(len(parts[0])))
+            else:
+                raise MubinnError(f"the tensor {full} is missing: export the model again.")
+        layers.append(_layer(f"layer {index} of {name}", *parts))
+    return layers
+
+
+def _layer(name: str, wx: Floats, wh: Floats, bx: Floats, bh: Floats) -> FloatLayer:
+    gates = len(wh) // wh.shape[1] if wh.ndim == 2 and wh.shape[1] else 0
+    if gates not in ORDERS:
+        raise MubinnError(
+            f"{name} has recurrent weights of shape {wh.shape}, neither an LSTM's (4H, H) nor a "
+            "GRU's (3H, H): give a model of nn.LSTM or nn.GRU."
+        )
+    check_shapes(name, gates, wx, wh, bx, bh)
+    if gates == 4:
+        return lstm_layer(wx, wh, bx + bh, ORDERS[4])
+    return gru_layer(wx, wh, bx, bh, ORDERS[3])
+
+
+def _head(rest: Tensors, hidden: int, options: ImportOptions) -> tuple[Floats, Floats]:
+    """Return the classifier among the tensors `rest` that no recurrent layer has used."""
+    fitting = [
+        name.removesuffix("weight").rstrip(".")
+        for name, array in rest.items()
+        if re.fullmatch(r"(.*\.)?weight", name) and array.ndim == 2 and array.shape[1] == hidden
+    ]
+    if not fitting:
+        raise no_head(hidden)
+    head = options.head
+    if head is None and len(fitting) > 1:
+        raise MubinnError(
+            f"several dense layers could be the classifier, {', '.join(sorted(fitting))}: name it "
+            "with --head."
+        )
+    if head is not None and head not in fitting:
+        raise MubinnError(
+            f"no dense layer named {head!r} reads {hidden} cells: there is "
+            f"{', '.join(sorted(fitting))}."
+        )
+    name = fitting[0] if head is None else head
+    stem = f"{name}." if name else ""
+    left = sorted(set(rest) - {f"{stem}weight", f"{stem}bias"})
+    if left and head is None:
+        raise MubinnError(
+            f"the weights {left[0]} have no place in a stack of recurrent layers and one "
+            f"classifier: if the model works without them, give --head {name}."
+        )
+    return classifier(name or "at the top", rest[f"{stem}weight"], rest.get(f"{stem}bias"))

@@ -1,0 +1,132 @@
+"""Tables of the fast inference: encoders as look-ups, and the encoder of float32 samples.
+
+A code of a tensor with scales a and bits b stands in the products of the fast inference as
+``m = sum_k (a_k / u) b_k >= 0``, where u is the greatest common divisor of the scales; its value is
+``2 u m - sum_k a_k``. With one level m is the bit itself.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mubinn.golden.binarize.scales import Quantizer
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.fixed import Ints, to_fixed
+from mubinn.golden.model.quantized_model import INPUT_FRACTION, QuantizedModel
+
+Array = npt.NDArray[Any]
+
+BLOCK = 16
+"""Windows whose samples are encoded at once, so that they stay in the cache."""
+
+SCALE_LIMIT = 1 << 20
+"""Most that the scales of one encoder may sum to; `Quantizer.of` stays below 2**8."""
+
+
+def unit(quantizer: Quantizer) -> int:
+    """Return u, the greatest common divisor of the scales, or 1."""
+    return max(1, int(np.gcd.reduce(quantizer.scales)))
+
+
+def peak(quantizer: Quantizer) -> int:
+    """Return the largest m."""
+    return int(quantizer.scales.sum()) // unit(quantizer)
+
+
+def positive(quantizer: Quantizer, code: npt.ArrayLike) -> Ints:
+    """Return m of `code`."""
+    total = quantizer.scales.sum()
+    return np.asarray((quantizer.decode_signs(code) + total) // (2 * unit(quantizer)))
+
+
+def buckets(quantizer: Quantizer, fraction: int) -> tuple[Ints, Ints]:
+    """Return an encoder as a table over ``(value >> shift) - offset``, clipped to its ends.
+
+    All thresholds are multiples of ``2**shift`` with ``shift = fraction - quantizer.fraction``.
+
+    Returns
+    -------
+    bucket, code : int64 [n]
+    """
+    bare = Quantizer(quantizer.scales, quantizer.fraction, np.zeros((), np.int64))
+    if bare.peak > SCALE_LIMIT:
+        raise MubinnError(
+            f"scales that sum to {bare.peak} are too long for the fast inference: "
+            "quantize the model with shorter scales."
+        )
+    shift = fraction - bare.fraction
+    bucket = np.arange(-bare.peak - 1, bare.peak + 2)
+    code = bare.encode(bucket << shift, fraction)
+    if (bare.encode((bucket << shift) + (1 << shift) - 1, fraction) != code).any():
+        raise AssertionError("a threshold lies inside a bucket")
+    return bucket, code
+
+
+def runs(code: Ints) -> Ints:
+    """Return where the runs of equal `code` start."""
+    return np.flatnonzero(np.concatenate([[True], np.diff(code) != 0]))
+
+
+@dataclass(frozen=True, eq=False)
+class InputTables:
+    """The encoder of the input as thresholds on float32 samples.
+
+    Attributes
+    ----------
+    thresholds : float32 [K, 1] or [K, I]
+        A sample's segment is the count of thresholds that it reaches.
+    values : unsigned [K + 1]
+        m of each segment, in the shortest type.
+    codes : uint32 [K + 1]
+        Code of each segment.
+    """
+
+    thresholds: Array
+    values: Array
+    codes: Array
+
+    @classmethod
+    def of(cls, x: Quantizer) -> "InputTables":
+        """Derive the thresholds of ``encode(to_fixed(sample))`` and check each from both sides."""
+        bucket, code = buckets(x, INPUT_FRACTION)
+        starts = runs(code)
+        first = (bucket[starts[1:], None] + x.offset.reshape(1, -1)) << INPUT_FRACTION - x.fraction
+        # Rounding half up reaches `first` half a unit below it; the next float32 up is exact.
+        exact = np.ldexp(first - 0.5, -INPUT_FRACTION)
+        thresholds = exact.astype(np.float32)
+        low = thresholds < exact
+        thresholds[low] = np.nextafter(thresholds[low], np.float32(np.inf))
+        below = np.nextafter(thresholds, np.float32(-np.inf))
+        if (to_fixed(thresholds, INPUT_FRACTION) < first).any() or (
+            to_fixed(below, INPUT_FRACTION) >= first
+        ).any():
+            raise AssertionError("a float32 threshold is not the first sample of its segment")
+        m = positive(x, code[starts])
+        values = m.astype(np.min_scalar_type(int(m.max())))
+        return cls(thresholds, values, code[starts].astype(np.uint32))
+
+    def encode(self, model: QuantizedModel, x: Array) -> Array:
+        """Return m of the codes that ``model.encode_input(x)`` has, unsigned [T, I, N].
+
+        Raises `MubinnError` on NaN. `x` is float32 [N, T, I]; other types work, slower.
+        """
+        if x.dtype != np.float32:
+            m = positive(model.layers[0].x, model.encode_input(x))
+            return np.ascontiguousarray(m.transpose(1, 2, 0))
+        shape = x.shape[1:]
+        out = np.empty((*shape, len(x)), self.values.dtype)
+        segment = np.empty((BLOCK, *shape), np.uint8)
+        reached = np.empty((BLOCK, *shape), np.bool_)
+        for start in range(0, len(x), BLOCK):
+            part = x[start : start + BLOCK]
+            count, hit = segment[: len(part)], reached[: len(part)]
+            if not np.isfinite(part, out=hit).all():
+                model.encode_input(part)  # raises with the right words
+            count[:] = 0
+            for threshold in self.thresholds:
+                np.greater_equal(part, threshold, out=hit)
+                np.add(count, hit.view(np.uint8), out=count)
+            out[..., start : start + BLOCK] = np.take(self.values, count).transpose(1, 2, 0)
+        return out

@@ -1,0 +1,163 @@
+"""Tables of the fast inference: one layer's cell as a matrix, segments of z, and two look-ups.
+
+Every tensor between the dot products is a short code, so a step of the cell is
+
+1. ``y = W [h; x; 1]``, one matrix product in which all level planes are collapsed,
+2. for each gate the segment of z that y lies in, as z -> code is piecewise constant,
+3. ``c = c_table[f, c, i, g]`` and ``h = h_table[o, c]``.
+
+The tables come from calling the golden units on all their inputs. Codes of h and x stand in W as
+`mubinn.golden.inference.input` says; what is constant in their values folds into the last column.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mubinn.golden.binarize.scales import Quantizer
+from mubinn.golden.cells.lstm_cell import LstmCellParams
+from mubinn.golden.ground.fixed import Ints
+from mubinn.golden.inference.gates import COMPARE_LIMIT, GateTables
+from mubinn.golden.inference.input import Array, buckets, positive
+from mubinn.golden.inference.threshold import threshold_c, threshold_h
+from mubinn.golden.model.float_model import GATES
+from mubinn.golden.model.quantized_model import QuantizedLstm
+from mubinn.golden.units.activation import activation
+from mubinn.golden.units.mac import mac
+from mubinn.golden.units.pointwise import pointwise
+from mubinn.golden.units.requantize import requantize
+
+TABLE_LIMIT = 1 << 20
+"""Most entries of `LayerTables.c_table`; a larger one is split into a sum of two."""
+
+
+@dataclass(frozen=True, eq=False)
+class LayerTables:
+    """One layer, ready to run.
+
+    Attributes
+    ----------
+    hidden, features : int
+    gates : GateTables
+    segments : tuple of int
+        Segments of f, i, g, o.
+    c_codes : int
+        Codes of c.
+    c_table : uint8 [f c i g] or None
+        The next c; None where the table is too large.
+    fc, ig : int64 [f c] and [i g]
+        Otherwise the next c is ``c_bucket[(fc + ig) >> c_shift]``, clipped.
+    c_shift : int
+    c_bucket : uint8 [n]
+    h_table : float [o c] or None
+        m of the next h; None where the offset of h differs between cells.
+    h_raw : int64 [o c]
+        Otherwise it is ``h_bucket[h_raw - h_offset]``, clipped.
+    h_offset : int64 [H, 1]
+    h_bucket : float [n]
+    h_codes : int64 [n]
+        Its codes.
+    h_zero : float [H, 1]
+        m of the first state.
+    c_zero : int
+        Code of the first state.
+    """
+
+    hidden: int
+    features: int
+    gates: GateTables
+    segments: tuple[int, int, int, int]
+    c_codes: int
+    c_table: Array | None
+    fc: Ints
+    ig: Ints
+    c_shift: int
+    c_bucket: Array
+    h_table: Array | None
+    h_raw: Ints
+    h_offset: Ints
+    h_bucket: Array
+    h_codes: Ints
+    h_zero: Array
+    c_zero: int
+
+    @classmethod
+    def of(
+        cls,
+        layer: QuantizedLstm,
+        compare_limit: int = COMPARE_LIMIT,
+        table_limit: int = TABLE_LIMIT,
+        packs: bool = True,
+    ) -> "LayerTables":
+        """Tabulate `layer`; the other parameters choose between forms of equal results.
+
+        Raises
+        ------
+        MubinnError
+            Where the scales of c or h sum to more than `SCALE_LIMIT`.
+        """
+        gates = GateTables.of(layer, compare_limit, packs)
+        counts = [len(gates.codes[gate]) for gate in GATES]
+        kind, thresholds = gates.weights.dtype, layer.datapath == "threshold"
+        return cls(
+            hidden=layer.hidden,
+            features=layer.features,
+            gates=gates,
+            segments=(counts[0], counts[1], counts[2], counts[3]),
+            c_codes=1 << layer.c.levels,
+            **(threshold_c if thresholds else _c_tables)(layer, gates.codes, table_limit),
+            **(threshold_h if thresholds else _h_tables)(layer, gates.codes["o"], kind),
+            h_zero=positive(layer.h, layer.h.zero_code(layer.hidden))[:, None].astype(kind),
+            c_zero=int(layer.c.zero_code(1)[0]),
+        )
+
+    def of_cells(self, buckets: Array) -> Array:
+        """Return every cell's table [H, o c] of `buckets`, which are `h_bucket` or `h_codes`."""
+        return np.take(buckets, self.h_raw - self.h_offset, mode="clip")
+
+
+def _c_tables(layer: QuantizedLstm, codes: dict[str, Ints], limit: int) -> dict[str, Any]:
+    """Return Eq. (5) and the encoder of c over all codes, index order f, c, i, g."""
+    params, fraction = LstmCellParams(layer).pointwise, layer.c_raw_fraction
+    f, c = codes["f"][:, None, None, None], np.arange(1 << layer.c.levels)[:, None, None]
+    i, g = codes["i"][:, None], codes["g"]
+    fc = pointwise(params, f, c, i[:1], g[:1], layer.gamma_fc, 0 * layer.gamma_ig)
+    ig = pointwise(params, f[:1], c[:1], i, g, 0 * layer.gamma_fc, layer.gamma_ig)
+    bucket, code = buckets(layer.c, fraction)
+    shift = fraction - layer.c.fraction
+    table = None
+    if fc.size * ig.size <= limit:
+        raw = pointwise(params, f, c, i, g, layer.gamma_fc, layer.gamma_ig)
+        table = layer.c.encode(raw, fraction).astype(np.uint8).ravel()
+    start = (int(layer.c.offset.sum()) + int(bucket[0])) << shift
+    return {
+        "c_table": table,
+        "fc": fc.ravel() - start,
+        "ig": ig.ravel(),
+        "c_shift": shift,
+        "c_bucket": code.astype(np.uint8),
+    }
+
+
+def _h_tables(layer: QuantizedLstm, o: Ints, kind: np.dtype[Any]) -> dict[str, Any]:
+    """Return Eq. (6) and the encoder of h over all codes, index order o, c."""
+    params, gate = LstmCellParams(layer), layer.gates["o"]
+    c_q = requantize(params.c_requantize, layer.c.decode(np.arange(1 << layer.c.levels)))
+    tanh_c = activation(layer.formats.activation("c"), c_q)
+    raw = mac(params.mac, o[:, None], tanh_c, gate.offset, gate.scales)
+    bucket, code = buckets(layer.h, layer.h_raw_fraction)
+    shared = bool((layer.h.offset == layer.h.offset.flat[0]).all())
+    table = None
+    if shared:
+        offset = int(layer.h.offset.flat[0])
+        one = Quantizer(layer.h.scales, layer.h.fraction, np.asarray(offset))
+        table = positive(layer.h, one.encode(raw, layer.h_raw_fraction)).astype(kind).ravel()
+    shift = layer.h_raw_fraction - layer.h.fraction
+    return {
+        "h_table": table,
+        "h_raw": (raw >> shift).ravel() - int(bucket[0]),
+        "h_offset": np.broadcast_to(layer.h.offset, layer.hidden)[:, None],
+        "h_bucket": positive(layer.h, code).astype(kind),
+        "h_codes": code,
+    }

@@ -1,0 +1,202 @@
+"""How far the bit-true model may lie from the float64 reference with the same stored numbers.
+
+Both start a step from the same codes (teacher forcing). Then, with u = 2**-z_fraction of the
+activations' input format:
+
+========  =========================================================================================
+z         equal: every term is a multiple of 2**-z_fraction (of the layer), fewer than 2**52 of them
+y         apart by at most `activation_bound`: rounding z to u, saturating it at the format's ends,
+          interpolating the table, rounding its nodes and its result
+gate      codes equal wherever the reference's residuals (`margin`) all exceed the bound of y
+c_raw, c  equal where the four gate codes are: products of dyadic numbers below 2**52
+tanh_c    apart by at most `activation_bound`, where the codes of c are equal
+h_raw     apart by at most that, times the largest value of o
+h         codes equal wherever `margin` of h_raw exceeds its bound
+========  =========================================================================================
+
+A third source of error, the fixed-point scales against the real ones that they came from, is no
+part of the reference with stored numbers; `scale_rounding_bound` bounds it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mubinn.golden.binarize.scales import Quantizer
+from mubinn.golden.cells.gru_before_model import QuantizedChoGru
+from mubinn.golden.cells.gru_model import GruLayer
+from mubinn.golden.ground.fixed import Floats
+from mubinn.golden.model.float_model import GATES, FloatGru, FloatLayer, FloatLstm, FloatModel
+from mubinn.golden.model.quantized_model import QuantizedLayer, QuantizedLstm, QuantizedModel
+from mubinn.golden.model.reference import FloatQuantizer, LayerQuantizers
+from mubinn.golden.units.activation import ActivationParams, exact
+
+SLOPE = {"sigmoid": 0.25, "tanh": 1.0}
+"""Largest slope of each function, reached at 0."""
+
+LIMITS = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
+"""Values towards minus and plus infinity."""
+
+FLOAT_SLACK = 2.0**-45
+"""More than float64 rounds in the reference's own activations and residuals."""
+
+
+def dequantize(model: QuantizedModel) -> tuple[FloatModel, list[LayerQuantizers]]:
+    """Return the reference with exactly the numbers that `model` stores.
+
+    Weights become their values; the offsets of x and h are taken out of the biases that they were
+    folded into. Every number is exact in float64. A layer above the first reads values that the
+    layer below has already encoded, so its x has no quantizer: encoding such a value once more
+    could give another code where scales do not fall fast enough, and hardware encodes it once.
+
+    Returns
+    -------
+    FloatModel, list of LayerQuantizers
+        Arguments of `reference.logits` and `reference.run_layer`.
+    """
+    layers: list[FloatLayer] = []
+    quantizers = []
+    for index, layer in enumerate(model.layers):
+        layers.append(_float_layer(layer))
+        quantizers.append(
+            LayerQuantizers(
+                x=_float(layer.x) if index == 0 else FloatQuantizer(),
+                h=_float(layer.h),
+                c=_float(layer.c),
+                s=_float(layer.s) if isinstance(layer, QuantizedChoGru) else FloatQuantizer(),
+                gates={name: _float(quantizer) for name, quantizer in layer.gates.items()},
+            )
+        )
+    top, dense = model.layers[-1], model.dense
+    wd = dense.w.float_values
+    bd = dense.b.float_values - wd @ np.broadcast_to(top.h.float_offset, top.hidden)
+    floats = FloatModel(tuple(layers), wd, bd, model.readout, model.preprocessing, dict(model.meta))
+    return floats, quantizers
+
+
+def _float_layer(layer: QuantizedLayer) -> FloatLayer:
+    wx, wh = layer.wx.float_values, layer.wh.float_values
+    bias = layer.b.float_values - wx @ np.broadcast_to(layer.x.float_offset, layer.features)
+    for phase, state in enumerate(layer.states):
+        rows = layer.phase_rows(phase)
+        bias[rows] -= wh[rows] @ np.broadcast_to(state.float_offset, layer.hidden)
+    if isinstance(layer, QuantizedLstm):
+        return FloatLstm(wx, wh, bias)
+    if isinstance(layer, QuantizedChoGru):
+        return FloatGru(wx, wh, bias, np.zeros(layer.hidden), "before")
+    gates, over_h, over_x = np.split(np.arange(len(bias)), (2 * layer.hidden, 3 * layer.hidden))
+    x_rows, h_rows = np.concatenate([gates, over_x]), np.concatenate([gates, over_h])
+    return FloatGru(wx[x_rows], wh[h_rows], bias[x_rows], bias[over_h])
+
+
+def _float(quantizer: Quantizer) -> FloatQuantizer:
+    return FloatQuantizer(quantizer.float_scales, quantizer.float_offset)
+
+
+def rounding_bound(params: ActivationParams, fraction: int) -> float:
+    """Return the largest change of the exact function when z of `fraction` bits is requantized.
+
+    Half a unit of the input format times the largest slope, where bits are dropped; or, where z
+    lies beyond the format, what the function still gains from the format's end to infinity.
+    """
+    unit = 2.0**-params.in_fraction
+    half = unit / 2 if fraction > params.in_fraction else 0.0
+    low = -(2.0 ** (params.in_width - 1)) * unit
+    below, above = LIMITS[params.kind]
+    tail_low = float(exact(params.kind, low)) - below
+    tail_high = above - float(exact(params.kind, -low - unit))
+    return max(SLOPE[params.kind] * half, tail_low, tail_high)
+
+
+def activation_bound(params: ActivationParams, fraction: int) -> float:
+    """Return a bound on the distance between the unit's y and the exact function of z.
+
+    Parameters
+    ----------
+    params : ActivationParams
+    fraction : int
+        Fraction bits of z before it is requantized to the unit's input.
+    """
+    return rounding_bound(params, fraction) + params.error_bound + FLOAT_SLACK
+
+
+@dataclass(frozen=True)
+class StepBounds:
+    """Bounds on abs(bit-true - reference) in one step from equal codes.
+
+    Attributes
+    ----------
+    y : mapping of gate name to float
+    tanh_c : float
+        Where the codes of c are equal.
+    h_raw : float
+        Where the codes of c and o are equal.
+    """
+
+    y: Mapping[str, float]
+    tanh_c: float
+    h_raw: float
+
+
+def step_bounds(layer: QuantizedLstm) -> StepBounds:
+    """Return the bounds of one step of `layer`, from its formats and the values of o alone."""
+    formats, o = layer.formats, layer.gates["o"]
+    tanh_c = activation_bound(formats.activation("c"), layer.c.fraction)
+    y = {name: activation_bound(formats.activation(name), layer.z_fraction) for name in GATES}
+    return StepBounds(y, tanh_c, float(np.ldexp(o.peak, -o.fraction)) * tanh_c)
+
+
+def gru_bounds(layer: GruLayer) -> Mapping[str, float]:
+    """Return bounds on abs(bit-true - reference) of y of z, r and n, in one step from equal codes.
+
+    That of n holds where the codes of r are equal, of all cells where r resets before the product;
+    n_raw is then equal, and so are h_raw and h where all codes are: products of dyadic numbers
+    below 2**52.
+    """
+    sigmoid, tanh = (layer.formats.activation(name) for name in "fg")
+    gate = activation_bound(sigmoid, layer.z_fraction)
+    return {"z": gate, "r": gate, "n": activation_bound(tanh, layer.n_raw_fraction)}
+
+
+def margin(value: npt.ArrayLike, quantizer: FloatQuantizer) -> Floats:
+    """Return how far `value` may move before its code changes: the smallest abs(residual).
+
+    Parameters
+    ----------
+    value : float64 [...]
+    quantizer : FloatQuantizer
+        With scales.
+
+    Returns
+    -------
+    float64 [...]
+        min over k of abs(r_k), with r_k the residual that level k of Algorithm 1 compares with 0.
+    """
+    residual = np.asarray(value, np.float64) - np.asarray(quantizer.offset, np.float64)
+    smallest = np.full(residual.shape, np.inf)
+    for scale in np.asarray(quantizer.scales, np.float64):
+        smallest = np.minimum(smallest, np.abs(residual))
+        residual = residual - np.where(residual >= 0, scale, -scale)
+    return smallest
+
+
+def scale_rounding_bound(layer: QuantizedLstm) -> Floats:
+    """Return a bound on abs(z_fixed - z_float) for equal level bits and codes, float64 [4H].
+
+    z_float has real scales that lie within half a unit of the stored ones: ux of x, uh of h, uw of
+    the weights, ub of the bias. A product a w then differs from the stored one by at most
+    ``a uw + w ux + ux uw``, stands n times in z at most, and each level of the bias adds ub.
+    """
+    half = {
+        name: 2.0 ** -(getattr(layer, name).fraction + 1) for name in ("x", "h", "wx", "wh", "b")
+    }
+    total = np.full(layer.wx.rows, layer.b.levels * half["b"])
+    for left, right, n in (("x", "wx", layer.features), ("h", "wh", layer.hidden)):
+        a = np.asarray(getattr(layer, left).float_scales)[None, :, None]
+        weights = getattr(layer, right)
+        w = np.ldexp(weights.row_scales.astype(np.float64), -weights.fraction)[:, None, :]
+        error = a * half[right] + w * half[left] + half[left] * half[right]
+        total = total + n * error.sum(axis=(1, 2))
+    return np.asarray(total, np.float64)

@@ -1,0 +1,297 @@
+"""Model files: one file holds a quantized model (``.mubinn``) or a float one (``.safetensors``).
+
+The container is `mubinn.golden.model.container`. A quantized file names its tensors after the
+memories of the paper's Figure 3 that hold them, for layer 0, 1, ...:
+
+=====================================  =========================================================
+``0.M_x.x.scales``, ``.offset``        quantizer of the input; layers above read the h below them
+``0.M_w.wx``, ``0.M_w.wh``             weight level bits
+``0.M_B.b``                            level bits of the folded bias
+``0.M_s.wx``, ``.wh``, ``.b``          scales of weights and bias, int64 [groups, levels]
+``0.M_g.f.scales``, ``.offset``, ...   quantizers of f, i, g, o, c and h; of a GRU z, r, n and h,
+                                       and s = r h where it resets before the product
+``dense.M_w.w``, ``dense.M_B.b``       classifier level bits, and ``dense.M_s.w``, ``dense.M_s.b``
+=====================================  =========================================================
+
+Level bits of shape [N, R, n] are flattened in C order and packed eight to a byte, the first in the
+most significant bit. Scales and offsets are int64; their fraction bits, the shapes of the level
+bits, formats, datapath, readout, preprocessing and notes stand in the structure. A float file holds
+``0.wx``, ``0.wh``, ``0.b`` (and ``0.bn`` of a GRU), ..., ``dense.wd`` and ``dense.bd`` as float32.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mubinn.golden.binarize.scales import LevelTensor, Quantizer
+from mubinn.golden.cells.gru_before_model import QuantizedChoGru
+from mubinn.golden.cells.gru_model import QuantizedGru
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.fixed import Bits, Floats
+from mubinn.golden.model.container import Container, Tensors, read_container, write_container
+from mubinn.golden.model.float_model import (
+    CELLS,
+    GATES,
+    GRU_GATES,
+    RESETS,
+    FloatGru,
+    FloatLayer,
+    FloatLstm,
+    FloatModel,
+    Preprocessing,
+)
+from mubinn.golden.model.quantized_model import (
+    Formats,
+    QuantizedDense,
+    QuantizedLayer,
+    QuantizedLstm,
+    QuantizedModel,
+)
+from mubinn.golden.model.structure import Reader
+
+QUANTIZED = "mubinn-quantized"
+FLOAT = "mubinn-float"
+LAYER_TENSORS = (("wx", "M_w"), ("wh", "M_w"), ("b", "M_B"))
+DENSE_TENSORS = (("w", "M_w"), ("b", "M_B"))
+Path = str | os.PathLike[str]
+
+
+def save_model(path: Path, model: QuantizedModel | FloatModel) -> None:
+    """Write `model` to `path`, whole or not at all; equal models give equal bytes.
+
+    A float model is stored in float32: float32 values come back exactly.
+
+    Raises
+    ------
+    MubinnError
+        Where the file cannot be written, or a float weight is beyond float32.
+    """
+    content = quantized_content(model) if isinstance(model, QuantizedModel) else _of_float(model)
+    write_container(path, content)
+
+
+def load_any(path: Path) -> QuantizedModel | FloatModel:
+    """Return the model that the file `path` holds.
+
+    Raises
+    ------
+    MubinnError
+        For a file that is missing, damaged, altered, of another kind or version, or holds numbers
+        that make no model.
+    """
+    content = read_container(path)
+    makers: dict[str, Callable[[Reader], QuantizedModel | FloatModel]] = {
+        QUANTIZED: _to_quantized,
+        FLOAT: _to_float,
+    }
+    if content.format not in makers:
+        raise MubinnError(
+            f"{os.fspath(path)} has the unknown format {content.format[:40]!r}: "
+            "give a file that quantize or train made."
+        )
+    reader = Reader(content.structure, content.tensors)
+    try:
+        model = makers[content.format](reader)
+        reader.finish()
+    except MubinnError as error:
+        raise MubinnError(f"{os.fspath(path)} is no usable model file: {error}") from None
+    return model
+
+
+def load_model(path: Path) -> QuantizedModel:
+    """Return the quantized model of the file `path`; raise `MubinnError` as `load_any` does."""
+    model = load_any(path)
+    if not isinstance(model, QuantizedModel):
+        raise MubinnError(
+            f"{os.fspath(path)} holds a float model where a quantized one is needed: "
+            "run `mubinn quantize` on it first."
+        )
+    return model
+
+
+def load_float(path: Path) -> FloatModel:
+    """Return the float model of the file `path`; raise `MubinnError` as `load_any` does."""
+    model = load_any(path)
+    if not isinstance(model, FloatModel):
+        raise MubinnError(
+            f"{os.fspath(path)} holds a quantized model where a float one is needed: "
+            "give the float model that it was made from."
+        )
+    return model
+
+
+def _common(model: QuantizedModel | FloatModel) -> dict[str, Any]:
+    for key, value in model.meta.items():
+        if not isinstance(key, str) or not isinstance(value, str):
+            raise MubinnError(f"the note {key!r}: {value!r} is not text: store texts in meta.")
+    how = model.preprocessing
+    return {
+        "readout": model.readout,
+        "preprocessing": {"normalise": how.normalise, "decimate": int(how.decimate)},
+        "meta": dict(model.meta),
+    }
+
+
+def _common_of(reader: Reader) -> dict[str, Any]:
+    how = reader.part("preprocessing")
+    return {
+        "readout": reader.text("readout"),
+        "preprocessing": Preprocessing(how.text("normalise"), how.integer("decimate", 1, 1 << 16)),
+        "meta": reader.texts("meta"),
+    }
+
+
+def quantized_content(model: QuantizedModel) -> Container:
+    """Return what the file of a quantized model holds."""
+    tensors: dict[str, npt.NDArray[Any]] = {}
+    layers = []
+    for index, layer in enumerate(model.layers):
+        own = {"c": layer.c} if isinstance(layer, QuantizedLstm) else {}
+        form = {}
+        if isinstance(layer, QuantizedChoGru):
+            own, form = {"s": layer.s}, {"reset": "before"}
+        quantizers = {**layer.gates, **own, "h": layer.h}
+        names = {f"{index}.M_g.{name}": q for name, q in quantizers.items()}
+        fractions = {name: q.fraction for name, q in quantizers.items()}
+        if index == 0:
+            names["0.M_x.x"] = layer.x
+            fractions["x"] = layer.x.fraction
+        for name, quantizer in names.items():
+            tensors[f"{name}.scales"] = quantizer.scales
+            tensors[f"{name}.offset"] = quantizer.offset
+        parts = {name: getattr(layer, name) for name, _ in LAYER_TENSORS}
+        stored = _store(tensors, str(index), LAYER_TENSORS, parts)
+        layers.append(
+            {
+                "cell": model.cell,
+                **form,
+                "datapath": layer.datapath,
+                "formats": asdict(layer.formats),
+                "fractions": fractions,
+                "stored": stored,
+            }
+        )
+    dense = {"w": model.dense.w, "b": model.dense.b}
+    structure = {
+        "layers": layers,
+        "dense": _store(tensors, "dense", DENSE_TENSORS, dense),
+        **_common(model),
+    }
+    return Container(QUANTIZED, structure, tensors)
+
+
+def _store(
+    tensors: dict[str, npt.NDArray[Any]],
+    prefix: str,
+    names: tuple[tuple[str, str], ...],
+    parts: Mapping[str, LevelTensor],
+) -> dict[str, Any]:
+    """Put level tensors into `tensors`; return their shapes and fractions."""
+    for name, memory in names:
+        tensors[f"{prefix}.{memory}.{name}"] = np.packbits(parts[name].bits)
+        tensors[f"{prefix}.M_s.{name}"] = parts[name].scales
+    return {
+        name: {"shape": list(part.bits.shape), "fraction": part.fraction}
+        for name, part in parts.items()
+    }
+
+
+def _to_quantized(reader: Reader) -> QuantizedModel:
+    layers: list[QuantizedLayer] = []
+    for index, part in enumerate(reader.parts("layers")):
+        below = layers[-1].h if layers else None
+        layers.append(_to_layer(part, str(index), below))
+    w, b = _restore(reader.part("dense"), "dense", DENSE_TENSORS)
+    return QuantizedModel(tuple(layers), QuantizedDense(w, b), **_common_of(reader))
+
+
+def _to_layer(reader: Reader, prefix: str, below: Quantizer | None) -> QuantizedLayer:
+    def quantizer(memory: str, name: str) -> Quantizer:
+        stem = f"{prefix}.{memory}.{name}"
+        scales = reader.tensor(f"{stem}.scales", "<i8")
+        offset = reader.tensor(f"{stem}.offset", "<i8")
+        return Quantizer(scales, fractions.integer(name, 0, 30), offset)
+
+    fractions = reader.part("fractions")
+    x = below or quantizer("M_x", "x")
+    # Files without the fields cell, reset and datapath are older than the choices.
+    cell = reader.choice("cell", CELLS)
+    gates = {name: quantizer("M_g", name) for name in (GATES if cell == "lstm" else GRU_GATES)}
+    h = quantizer("M_g", "h")
+    wx, wh, b = _restore(reader.part("stored"), prefix, LAYER_TENSORS)
+    names = ("z_width", "z_fraction", "y_fraction", "segment_bits")
+    formats = reader.part("formats")
+    sizes = {name: formats.integer(name, 0, 64) for name in names}
+    datapath: Any = reader.text("datapath", "figure3")
+    if cell == "gru" and reader.choice("reset", RESETS) == "before":
+        s = quantizer("M_g", "s")
+        return QuantizedChoGru(x, h, s, gates, wx, wh, b, Formats(**sizes), datapath)
+    if cell == "gru":
+        return QuantizedGru(x, h, gates, wx, wh, b, Formats(**sizes), datapath)
+    c = quantizer("M_g", "c")
+    return QuantizedLstm(x, h, c, gates, wx, wh, b, Formats(**sizes), datapath)
+
+
+def _restore(
+    reader: Reader, prefix: str, names: tuple[tuple[str, str], ...]
+) -> tuple[LevelTensor, ...]:
+    found = []
+    for name, memory in names:
+        part = reader.part(name)
+        packed = reader.tensor(f"{prefix}.{memory}.{name}", "|u1")
+        bits = _unpack(name, packed, part.integers("shape"))
+        scales = reader.tensor(f"{prefix}.M_s.{name}", "<i8")
+        found.append(LevelTensor(bits, scales, part.integer("fraction", 0, 40)))
+    return tuple(found)
+
+
+def _unpack(name: str, packed: npt.NDArray[Any], shape: list[int]) -> Bits:
+    """Return the level bits [N, ...]; the sizes are held against the bytes before any is used."""
+    count = 1
+    for size in shape:
+        count *= size
+    if packed.ndim != 1 or min(shape, default=0) < 1 or len(packed) != (count + 7) // 8:
+        raise MubinnError(
+            f"{packed.size} bytes of {name} are not level bits of shape {shape}: make it anew."
+        )
+    return np.unpackbits(packed, count=count).reshape(shape)
+
+
+def _of_float(model: FloatModel) -> Container:
+    tensors = {"dense.wd": model.wd, "dense.bd": model.bd}
+    layers: list[dict[str, Any]] = []
+    for index, layer in enumerate(model.layers):
+        tensors |= {f"{index}.{name}": getattr(layer, name) for name in ("wx", "wh", "b")}
+        if isinstance(layer, FloatGru):
+            tensors[f"{index}.bn"] = layer.bn
+            layers.append({"cell": "gru", "reset": layer.reset})
+        else:
+            layers.append({"c_clip": layer.c_clip})
+    structure = {"layers": layers, **_common(model)}
+    return Container(FLOAT, structure, _single(tensors))
+
+
+def _single(tensors: Mapping[str, Floats]) -> Tensors:
+    with np.errstate(over="ignore"):
+        single = {name: array.astype(np.float32) for name, array in tensors.items()}
+    for name, array in single.items():
+        if not np.isfinite(array).all():
+            raise MubinnError(f"{name} holds values beyond float32: rescale the model.")
+    return single
+
+
+def _to_float(reader: Reader) -> FloatModel:
+    layers: list[FloatLayer] = []
+    for index, part in enumerate(reader.parts("layers")):
+        wx, wh, b = (reader.tensor(f"{index}.{name}", "<f4") for name in ("wx", "wh", "b"))
+        if part.choice("cell", CELLS) == "gru":
+            reset: Any = part.choice("reset", RESETS)
+            layers.append(FloatGru(wx, wh, b, reader.tensor(f"{index}.bn", "<f4"), reset))
+        else:
+            layers.append(FloatLstm(wx, wh, b, part.positive_or_none("c_clip")))
+    wd, bd = (reader.tensor(f"dense.{name}", "<f4") for name in ("wd", "bd"))
+    return FloatModel(tuple(layers), wd, bd, **_common_of(reader))

@@ -1,0 +1,1 @@
+"""Post-training quantization: level bits and scales fitted to a float model."""

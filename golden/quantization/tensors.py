@@ -1,0 +1,237 @@
+"""Fitting tensors of a float model: activations from a calibration run, weights from themselves."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mubinn.golden.binarize.error_compensation import compensated_bits
+from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.binarize.mlb import mlb
+from mubinn.golden.binarize.scale_form import ScaleForm, fit_form, fixed_form
+from mubinn.golden.binarize.scales import MAX_STORED_SCALE, LevelTensor, Quantizer
+from mubinn.golden.cells.formats import Formats
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.fixed import Bits, Floats, Ints, to_fixed, to_float
+from mubinn.golden.model import reference
+
+Granularity = Literal["gate", "row"]
+SAMPLE = 200_000
+"""Values of an activation tensor that its scales are fitted to."""
+
+CLIP_ROOM = 0.97
+"""Share of the clip that thresholds may reach: the rest is for rounding up to 7 scales."""
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """What is asked of every layer; see `mubinn.golden.quantization.layers.quantize`."""
+
+    levels: Levels
+    granularity: Granularity
+    form: ScaleForm
+    gate_offset: float
+    formats: Formats
+
+
+def fit_activation(
+    rng: np.random.Generator,
+    values: Floats,
+    levels: int,
+    offset: Floats | float = 0.0,
+    most: int = 15,
+    clip: float = np.inf,
+    form: ScaleForm = "free",
+) -> Quantizer:
+    """Return the quantizer fitted to a sample of the values [...] of an activation tensor.
+
+    Parameters
+    ----------
+    rng : Generator
+    values : float64 [..., n]
+    levels : int
+    offset : float64 [] or [n]
+    most : int
+        Fraction bits at most.
+    clip : float
+        The values are clipped to this magnitude.
+    form : ScaleForm
+    """
+    centred = (values - np.asarray(offset)).ravel()
+    if not np.isfinite(centred).all():
+        raise MubinnError("the calibration data hold NaN or infinite values: drop those windows.")
+    sample = rng.choice(centred, SAMPLE) if centred.size > SAMPLE else centred
+    (scales,) = fit_form([sample], levels, form)
+    # A threshold beyond the clip decides nothing; shrunk scales keep all of them within it.
+    highest = float(scales[:-1].sum())
+    if highest > CLIP_ROOM * clip:
+        scales = scales * (CLIP_ROOM * clip / highest)
+    peak = float(np.abs(offset).max())
+    (stored,), fraction = fixed_form(scales[None], form, offset=peak, most=most)
+    return Quantizer(stored, fraction, to_fixed(np.asarray(offset), fraction))
+
+
+def _weight_scales(
+    values: Floats,
+    levels: int,
+    groups: int,
+    form: ScaleForm = "free",
+    fraction: int | None = None,
+) -> tuple[Ints, int]:
+    """Return fixed-point scales [groups, levels] of rows [R, ...] in equal groups, and fraction.
+
+    A given `fraction` is for free scales, those of biases.
+    """
+    parts = values.reshape(groups, -1)
+    live = parts.any(axis=1)
+    if not live.all() and live.any():
+        # Groups of zeros are products that a row leaves out.
+        own = parts[live]
+        some, fraction = _weight_scales(own, levels, len(own), form, fraction)
+        scales = np.zeros((groups, levels), np.int64)
+        scales[live] = some
+        return scales, fraction
+    fitted = fit_form(list(parts), levels, form)
+    if fraction is None:
+        return fixed_form(fitted, form)
+    if np.ldexp(fitted.max(), fraction) >= MAX_STORED_SCALE - 1:
+        raise MubinnError(
+            f"a bias as large as {fitted.max():.4g} does not fit the fixed-point format of its "
+            "products: rescale the model."
+        )
+    return to_fixed(fitted, fraction), fraction
+
+
+def fit_weights(
+    values: Floats,
+    levels: int,
+    groups: int,
+    form: ScaleForm = "free",
+    fraction: int | None = None,
+) -> LevelTensor:
+    """Fit and binarize rows [R, ...] in `groups` equal groups, each value for itself."""
+    scales, fraction = _weight_scales(values, levels, groups, form, fraction)
+    # The bits come from the scales as stored, so that rounding them costs as little as it can.
+    stored = to_float(scales, fraction).T[:, :, None]
+    bits = mlb(values.reshape(groups, -1), stored).reshape(levels, *values.shape)
+    return LevelTensor(bits, scales, fraction)
+
+
+@dataclass(frozen=True, eq=False)
+class StateRows:
+    """Rows that multiply one state with W_h.
+
+    Attributes
+    ----------
+    rows : int64 [n]
+    quantizer : Quantizer
+    read : float64 [windows, T, H]
+        What the rows read in each step of the float layer's calibration run.
+    """
+
+    rows: Ints
+    quantizer: Quantizer
+    read: Floats
+
+
+def before(states: Floats) -> Floats:
+    """Return the state that each step of [windows, T, H] starts from, 0 in the first."""
+    return np.concatenate([np.zeros_like(states[:, :1]), states[:, :-1]], axis=1)
+
+
+def fit_sums(
+    weights: tuple[Floats, Floats, Floats],
+    x: Quantizer,
+    states: Sequence[StateRows],
+    options: FitOptions,
+    inputs: Floats,
+) -> tuple[LevelTensor, LevelTensor, LevelTensor]:
+    """Fit the scales, then choose bias and weight bits to keep z close to the float model's.
+
+    The bias is binarized first, so that the weights make good what its few levels miss.
+
+    Parameters
+    ----------
+    weights : (float64 [R, I], float64 [R, H], float64 [R])
+        W_x, W_h and the bias, whole gates of H rows each.
+    x : Quantizer
+        Its offset is folded into the bias, as are those of `states`.
+    states : sequence of StateRows
+        All rows between them.
+    options : FitOptions
+    inputs : float64 [windows, T, I]
+        x of the float layer's calibration run.
+
+    Returns
+    -------
+    wx, wh, b : LevelTensor
+    """
+    w_x, w_h, bias = weights
+    gates = len(w_h) // w_h.shape[1]
+    levels, form = options.levels, options.form
+    groups = gates if options.granularity == "gate" else len(w_h)
+    wx_scales, wx_fraction = _weight_scales(w_x, levels.count("w"), groups, form)
+    wh_scales, wh_fraction = _weight_scales(w_h, levels.count("w"), groups, form)
+    folded = (bias + w_x @ np.broadcast_to(x.float_offset, w_x.shape[1]))[:, None]
+    for state in states:
+        offset = np.broadcast_to(state.quantizer.float_offset, w_h.shape[1])
+        folded[state.rows, 0] += w_h[state.rows] @ offset
+    over_h = max(state.quantizer.fraction for state in states) + wh_fraction
+    b_fraction = max(x.fraction + wx_fraction, over_h)
+    b_scales, b_fraction = _weight_scales(folded, levels.count("b"), gates, fraction=b_fraction)
+    parts = (
+        (folded, b_scales, b_fraction),
+        (w_x, wx_scales, wx_fraction),
+        (w_h, wh_scales, wh_fraction),
+    )
+    bits = [np.zeros((part[1].shape[1], *part[0].shape), np.uint8) for part in parts]
+    for state in states:
+        columns = np.concatenate(
+            [
+                np.ones((*inputs.shape[:2], 1)),
+                _signs_only(x, inputs),
+                _signs_only(state.quantizer, state.read),
+            ],
+            axis=2,
+        )
+        found = _compensated(parts, state.rows, columns.reshape(-1, columns.shape[2]))
+        for whole, own in zip(bits, found, strict=True):
+            whole[:, state.rows] = own
+    b, wx, wh = bits
+    return (
+        LevelTensor(wx, wx_scales, wx_fraction),
+        LevelTensor(wh, wh_scales, wh_fraction),
+        LevelTensor(b[:, :, 0], b_scales, b_fraction),
+    )
+
+
+def _signs_only(quantizer: Quantizer, values: Floats) -> Floats:
+    """Return what the level bits of `values` stand for without the offset."""
+    quantized = reference.FloatQuantizer(quantizer.float_scales, quantizer.float_offset)(values)
+    return quantized - quantizer.float_offset
+
+
+def _compensated(
+    parts: Sequence[tuple[Floats, Ints, int]], rows: Ints, inputs: Floats
+) -> list[Bits]:
+    """Binarize `rows` of (values [R, n], scales [G, N], fraction), columns side by side in order.
+
+    Parts may have different level counts: levels that a part lacks have scale 0 and are dropped.
+    """
+    most = max(scales.shape[1] for _, scales, _ in parts)
+    columns = []
+    for values, scales, fraction in parts:
+        spread = np.repeat(to_float(scales, fraction), len(values) // len(scales), axis=0)[rows].T
+        padded = np.pad(spread, ((0, most - len(spread)), (0, 0)))
+        columns.append(np.broadcast_to(padded[:, :, None], (most, len(rows), values.shape[1])))
+    bits = compensated_bits(
+        np.concatenate([values[rows] for values, _, _ in parts], axis=1),
+        np.concatenate(columns, axis=2),
+        inputs.T @ inputs / len(inputs),
+    )
+    found, first = [], 0
+    for values, scales, _ in parts:
+        found.append(bits[: scales.shape[1], :, first : first + values.shape[1]])
+        first += values.shape[1]
+    return found

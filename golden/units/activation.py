@@ -1,0 +1,98 @@
+"""Sigmoid and tanh as piecewise-linear tables: the LUT unit of the paper's Figure 3.
+
+The table holds the function at equally spaced nodes, rounded to the output format. Between two
+nodes the value is interpolated with integers, ``node[k] + round_half_up(step * (node[k+1] -
+node[k]) / 2**step_bits)``. Rounding is monotone and nodes are shared between neighbours, so the
+function is continuous at the nodes and never decreases, as the threshold datapath requires.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from mubinn.golden.ground.fixed import Floats, Ints, round_shift, to_fixed, to_float
+
+Kind = Literal["sigmoid", "tanh"]
+
+
+def exact(kind: Kind, z: npt.ArrayLike) -> Floats:
+    """Return the exact sigmoid (Eq. 1, 2, 4) or tanh (Eq. 3, 6) of `z`, float64."""
+    wide = np.asarray(z, np.float64)
+    if kind == "tanh":
+        return np.tanh(wide)
+    # tanh keeps the logistic function free of overflow.
+    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * wide), np.float64)
+
+
+@dataclass(frozen=True)
+class ActivationParams:
+    """Formats and table size.
+
+    Attributes
+    ----------
+    kind : "sigmoid" or "tanh"
+    in_width, in_fraction : int
+        Format of z, signed: the table spans [-2**(in_width - 1 - in_fraction), that).
+    out_fraction : int
+        Fraction bits of y; y is signed with ``out_fraction + 2`` bits, so that 1 can be shown.
+    segment_bits : int
+        The table has 2**segment_bits segments.
+    """
+
+    kind: Kind
+    in_width: int = 12
+    in_fraction: int = 8
+    out_fraction: int = 10
+    segment_bits: int = 7
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` on a kind or size that makes no table."""
+        if self.kind not in ("sigmoid", "tanh"):
+            raise ValueError(f"unknown activation {self.kind!r}")
+        if not 1 <= self.segment_bits <= self.in_width or self.out_fraction < 1:
+            raise ValueError(f"bad formats {self}")
+
+    @property
+    def out_width(self) -> int:
+        """Bits of y."""
+        return self.out_fraction + 2
+
+    @property
+    def step_bits(self) -> int:
+        """Low bits of z that say where in its segment it lies."""
+        return self.in_width - self.segment_bits
+
+    @cached_property
+    def nodes(self) -> Ints:
+        """The function at the segment borders from the most negative z up, int64 [segments + 1]."""
+        half = 1 << (self.segment_bits - 1)
+        z = to_float(np.arange(-half, half + 1) << self.step_bits, self.in_fraction)
+        return to_fixed(exact(self.kind, z), self.out_fraction)
+
+    @cached_property
+    def error_bound(self) -> float:
+        """Largest distance between y and the exact function over the inputs of the format.
+
+        Interpolation of a function with ``abs(f'') <= M`` over segments of width d errs by at most
+        M d^2 / 8; the nodes and the result are rounded, half a unit each.
+        """
+        curvature = {"sigmoid": 1 / (6 * np.sqrt(3)), "tanh": 4 / (3 * np.sqrt(3))}[self.kind]
+        width = 2.0 ** (self.step_bits - self.in_fraction)
+        return float(curvature * width**2 / 8 + 2.0**-self.out_fraction)
+
+
+def activation(params: ActivationParams, z: npt.ArrayLike) -> Ints:
+    """Return y of integer `z` by piecewise-linear interpolation, int64 like `z`.
+
+    Hardware payloads: ``i {z: signed(in_width)}``, ``o {y: signed(out_width)}``.
+    """
+    wide = np.asarray(z, np.int64)
+    segment = (wide >> params.step_bits) + (1 << (params.segment_bits - 1))
+    step = wide & ((1 << params.step_bits) - 1)
+    base = params.nodes[segment]
+    return np.asarray(
+        base + round_shift(step * (params.nodes[segment + 1] - base), params.step_bits)
+    )

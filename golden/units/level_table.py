@@ -1,0 +1,49 @@
+"""Level table: the stored word of a code, for cells that decode a tensor before they multiply."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mubinn.golden.ground.fixed import Ints
+
+
+@dataclass(frozen=True)
+class LevelTableParams:
+    """Sizes.
+
+    Attributes
+    ----------
+    levels : int
+        Bits of a code; the table has 2**levels words.
+    width : int
+        Bits of a word; 32 for binary32.
+    """
+
+    levels: int
+    width: int = 32
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` on sizes that make no table."""
+        if not 1 <= self.levels <= 8 or not 1 <= self.width <= 63:
+            raise ValueError(f"bad sizes {self}")
+
+
+def level_table(params: LevelTableParams, code: npt.ArrayLike, words: npt.ArrayLike) -> Ints:
+    """Return ``words[code]``, int64 like `code`.
+
+    Hardware payloads: ``i {code: levels, words: ArrayLayout(unsigned(width), 2**levels)}``,
+    ``o {word: width}``.
+
+    Parameters
+    ----------
+    params : LevelTableParams
+    code : int64 [...]
+    words : int64 [..., 2**levels]
+        Leading axes broadcast against code.
+    """
+    codes, table = np.asarray(code, np.int64), np.asarray(words, np.int64)
+    if table.shape[-1] != 1 << params.levels:
+        raise ValueError(f"{table.shape[-1]} words for {params.levels} levels")
+    spread = np.broadcast_to(table, (*codes.shape, table.shape[-1]))
+    return np.take_along_axis(spread, codes[..., None], axis=-1)[..., 0]

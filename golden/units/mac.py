@@ -1,0 +1,61 @@
+"""MAC: Eq. (6), h = o tanh(c), with o as level bits and tanh(c) in fixed point."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mubinn.golden.binarize.scales import signs
+from mubinn.golden.ground.fixed import Ints
+
+
+@dataclass(frozen=True)
+class MacParams:
+    """Levels of o and widths.
+
+    Attributes
+    ----------
+    levels : int
+        Levels of o.
+    scale_width : int
+        Bits of an unsigned scale of o; its signed offset has one more.
+    tanh_width : int
+        Bits of the signed tanh(c).
+    sum_width : int
+        Bits of the signed result, which cannot overflow.
+    """
+
+    levels: int
+    scale_width: int
+    tanh_width: int
+    sum_width: int
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` on sizes below 1."""
+        if min(self.levels, self.scale_width, self.tanh_width, self.sum_width) < 1:
+            raise ValueError(f"bad sizes {self}")
+
+
+def mac(
+    params: MacParams,
+    o: npt.ArrayLike,
+    tanh_c: npt.ArrayLike,
+    offset: npt.ArrayLike,
+    scales: npt.ArrayLike,
+) -> Ints:
+    """Return ``(offset + sum_k scales[k] o_k) * tanh_c``, exact, int64 [...].
+
+    Hardware payloads: ``i {o: levels, tanh_c: signed(tanh_width), offset: signed(scale_width + 1),
+    scales: ArrayLayout(unsigned(scale_width), levels)}``, ``o {h_raw: signed(sum_width)}``.
+
+    Parameters
+    ----------
+    params : MacParams
+    o : int64 [...]
+        Codes; bit k - 1 is level k.
+    tanh_c : int64 [...]
+    offset : int64
+    scales : int64 [..., levels]
+    """
+    gate = (signs(o, params.levels) * np.asarray(scales, np.int64)).sum(axis=-1) + offset
+    return np.asarray(gate * np.asarray(tanh_c, np.int64))

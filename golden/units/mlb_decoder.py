@@ -1,0 +1,56 @@
+"""MLB decoder: level bits back to the fixed-point value they stand for."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mubinn.golden.binarize.scales import signs
+from mubinn.golden.ground.fixed import Ints
+
+
+@dataclass(frozen=True)
+class MlbDecoderParams:
+    """Widths; offset, scales and value share one count of fraction bits.
+
+    Attributes
+    ----------
+    levels : int
+        N.
+    offset_width : int
+        Bits of the signed offset; 0 leaves the offset away.
+    scale_width : int
+        Bits of an unsigned scale.
+    value_width : int
+        Bits of the signed value, which cannot overflow.
+    """
+
+    levels: int
+    offset_width: int
+    scale_width: int
+    value_width: int
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` on sizes that make no decoder."""
+        if min(self.levels, self.scale_width, self.value_width) < 1 or self.offset_width < 0:
+            raise ValueError(f"bad sizes {self}")
+
+
+def mlb_decoder(
+    params: MlbDecoderParams, code: npt.ArrayLike, offset: npt.ArrayLike, scales: npt.ArrayLike
+) -> Ints:
+    """Return ``offset + sum_k scales[k] (2 bit_k - 1)``, exact, int64 like `code`.
+
+    Hardware payloads: ``i {code: levels, offset: signed(offset_width), scales: ArrayLayout(
+    unsigned(scale_width), levels)}``, ``o {value: signed(value_width)}``.
+
+    Parameters
+    ----------
+    params : MlbDecoderParams
+    code : int64 [...]
+        Bit k - 1 is level k.
+    offset : int64
+    scales : int64 [..., N]
+    """
+    weighted = signs(code, params.levels) * np.asarray(scales, np.int64)
+    return np.asarray(weighted.sum(axis=-1) + np.asarray(offset, np.int64))

@@ -1,0 +1,73 @@
+"""MLB encoder: fixed point to level bits by Algorithm 1, in integers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mubinn.golden.ground.fixed import Ints
+
+
+@dataclass(frozen=True)
+class MlbEncoderParams:
+    """Widths; value, offset and scales share one count of fraction bits.
+
+    Attributes
+    ----------
+    levels : int
+        N.
+    value_width : int
+        Bits of the signed value.
+    offset_width : int
+        Bits of the signed offset; 0 leaves the offset away.
+    scale_width : int
+        Bits of an unsigned scale.
+    """
+
+    levels: int
+    value_width: int
+    offset_width: int
+    scale_width: int
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` on sizes that make no encoder."""
+        if min(self.levels, self.value_width, self.scale_width) < 1 or self.offset_width < 0:
+            raise ValueError(f"bad sizes {self}")
+
+    @property
+    def residual_width(self) -> int:
+        """Bits that hold every residual: each subtraction may add one bit to the larger operand."""
+        start = max(self.value_width, self.offset_width) + (self.offset_width > 0)
+        return max(start, self.scale_width + 1) + self.levels
+
+
+def mlb_encoder(
+    params: MlbEncoderParams, value: npt.ArrayLike, offset: npt.ArrayLike, scales: npt.ArrayLike
+) -> Ints:
+    """Return the codes of integer `value`: bit k - 1 of a code is level k (Algorithm 1).
+
+    Hardware payloads: ``i {value: signed(value_width), offset: signed(offset_width), scales:
+    ArrayLayout(unsigned(scale_width), levels)}``, ``o {code: levels}``.
+
+    Parameters
+    ----------
+    params : MlbEncoderParams
+    value : int64 [...]
+    offset : int64, broadcast against value
+    scales : int64 [..., N], leading axes broadcast against value
+    """
+    if np.shape(scales)[-1] != params.levels:
+        raise ValueError(f"{np.shape(scales)[-1]} scales for {params.levels} levels")
+    return encode(value, offset, scales)
+
+
+def encode(value: npt.ArrayLike, offset: npt.ArrayLike, scales: npt.ArrayLike) -> Ints:
+    """Return the codes of integer `value` for any widths; arguments as in `mlb_encoder`."""
+    scales = np.asarray(scales, np.int64)
+    residual = np.asarray(value, np.int64) - np.asarray(offset, np.int64)
+    code = np.zeros(residual.shape, np.int64)
+    for level in range(scales.shape[-1]):
+        bit = residual >= 0
+        residual = residual - np.where(bit, scales[..., level], -scales[..., level])
+        code = code | (bit.astype(np.int64) << level)
+    return code

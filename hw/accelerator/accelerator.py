@@ -1,0 +1,175 @@
+"""A whole model in hardware: stacked layers, the classifier on the last, class and logits out."""
+
+from typing import Any
+
+from amaranth.hdl import Module, ResetInserter, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from mubinn.golden.folding.layer_plan import LayerPlan
+from mubinn.golden.folding.row_plan import MAX_STEPS
+from mubinn.golden.model.quantized_model import QuantizedModel
+from mubinn.golden.model.sample_format import SampleFormat
+from mubinn.hw.frontend.sample_encoder import SampleEncoder, sample_layout
+from mubinn.hw.layer.classifier import result_layout
+from mubinn.hw.layer.loadable_memory import LoadableMemories, load_layout
+from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step, cycles_per_window
+from mubinn.hw.stream.unit import Register
+
+
+def plans(
+    model: QuantizedModel, lanes: int | None = None, units: int = 1, **options: Any
+) -> list[LayerPlan]:
+    """Return the plans of a model's layers; the last one has the classifier."""
+    layers = model.layers
+    top = len(layers) - 1
+    return [
+        LayerPlan(
+            layer,
+            model.dense if k == top else None,
+            lanes,
+            units,
+            readout=model.readout,
+            **options,
+        )
+        for k, layer in enumerate(layers)
+    ]
+
+
+class Accelerator(wiring.Component):  # type: ignore[type-arg]
+    """`golden.model.bit_true.run` in hardware: windows in, one class and its logits each out.
+
+    Every layer has hardware of its own, and works on a step while the next layer works on the one
+    before: the slowest one sets the pace.
+
+    Parameters
+    ----------
+    model : QuantizedModel
+    lanes, units, folded_bias, target
+        Of every layer, see :class:`mubinn.golden.folding.layer_plan.LayerPlan`.
+    sample_width : int or None
+        Bits of raw input samples, which are encoded on chip, see
+        :class:`mubinn.golden.model.sample_format.SampleFormat`; without it the input is level bits.
+    loadable : bool
+        Weights are loaded at run time, see :mod:`mubinn.hw.layer.loadable_memory`.
+    max_steps : int
+        Steps of the longest window; the logits of longer ones wrap.
+
+    Members
+    -------
+    load : In(load_layout(plans)), with `loadable`
+        A write to the weights' memories, between windows.
+    i : In(stream)
+        Frames {x: A planes of I bits, last: 1}, or samples {value, last}, I of them a frame.
+        `last` marks the last step of a window; the next frame begins another window.
+    o : Out(stream of {label, logits})
+        One result a window. One that is offered stays until it is taken, whatever is aborted.
+    abort : In(1)
+        Forget the windows that are under way, with what is taken in this very cycle. From the next
+        cycle on another window may begin. The reset does the same, and forgets results too.
+    busy : Out(1)
+        A window has begun and its result is not taken yet.
+    """
+
+    i: Any
+    o: Any
+    load: Any
+    abort: Any
+    busy: Any
+
+    def __init__(
+        self,
+        model: QuantizedModel,
+        lanes: int | None = None,
+        units: int = 1,
+        *,
+        sample_width: int | None = None,
+        folded_bias: bool = True,
+        target: str = "asic",
+        loadable: bool = False,
+        max_steps: int = MAX_STEPS,
+    ) -> None:
+        self.model = model
+        how: dict[str, Any] = {"folded_bias": folded_bias, "target": target}
+        self.plans = plans(model, lanes, units, max_steps=max_steps, **how)
+        self.memories = [LoadableMemories(plan) for plan in self.plans] if loadable else []
+        stored: list[Any] = [*self.memories] or [None] * len(self.plans)
+        self.layers = [
+            LstmLayer(plan, memories=own) for plan, own in zip(self.plans, stored, strict=True)
+        ]
+        self.encoder: SampleEncoder | None = None
+        shape: Any = self.layers[0].frame
+        if sample_width is not None:
+            self.encoder = SampleEncoder(SampleFormat.of(model, sample_width))
+            shape = sample_layout(sample_width)
+        load = {"load": In(load_layout(self.plans))} if loadable else {}
+        super().__init__(
+            {
+                **load,
+                "i": In(stream.Signature(shape)),
+                "o": Out(stream.Signature(result_layout(self.plans[-1]))),
+                "abort": In(1),
+                "busy": Out(1),
+            }
+        )
+
+    @property
+    def cycles_per_step(self) -> int:
+        """Clock cycles from one step's input to the next, when neither side pauses."""
+        samples = [self.model.features] if self.encoder else []
+        return max([cycles_per_step(plan) for plan in self.plans] + samples)
+
+    def cycles_per_window(self, steps: int) -> int:
+        """Return the cycles from one window's result to the next one's, with no side pausing."""
+        samples = [steps * self.model.features] if self.encoder else []
+        return max([cycles_per_window(plan, steps) for plan in self.plans] + samples)
+
+    def elaborate(self, platform: Any) -> Module:
+        """Return the chain."""
+        m = Module()
+        source: Any = wiring.flipped(self.i)
+        if self.encoder is not None:
+            m.submodules.encoder = ResetInserter(self.abort)(self.encoder)
+            wiring.connect(m, source, self.encoder.i)
+            source = self.encoder.o
+        for k, layer in enumerate(self.layers):
+            m.submodules[f"layer_{k}"] = ResetInserter(self.abort)(layer)
+            self._link(m, source, layer.i)
+            source = layer.o
+        # The last layer's h is read by the classifier alone.
+        m.d.comb += source.ready.eq(1)
+        m.submodules.result = result = Register(self.o.payload.shape())
+        wiring.connect(m, self.layers[-1].result, result.i)
+        wiring.connect(m, result.o, wiring.flipped(self.o))
+        self._watch(m)
+        for k, memories in enumerate(self.memories):
+            m.d.comb += [
+                memories.write_weight.eq(self.load.layers[k]),
+                memories.weight_address.eq(self.load.address),
+                memories.weight.eq(self.load.word),
+            ]
+        return m
+
+    @staticmethod
+    def _link(m: Module, source: Any, sink: Any) -> None:
+        """Connect streams whose payloads differ in their fields' names alone."""
+        m.d.comb += [
+            sink.valid.eq(source.valid),
+            sink.payload.as_value().eq(source.payload.as_value()),
+            source.ready.eq(sink.ready),
+        ]
+
+    def _watch(self, m: Module) -> None:
+        """Count the windows that have begun and whose results are not taken."""
+        # Two in each layer, in work and at its output, and those of the encoder and the result.
+        windows = Signal(range(2 * len(self.layers) + 4))
+        inside = Signal()
+        given = self.i.valid & self.i.ready
+        last = self.i.payload.last
+        ends = last if self.encoder is None else last & self.encoder.full
+        m.d.comb += self.busy.eq(windows != 0)
+        with m.If(given):
+            m.d.sync += inside.eq(~ends)
+        m.d.sync += windows.eq(windows + (given & ~inside) - (self.o.valid & self.o.ready))
+        with m.If(self.abort):
+            m.d.sync += [inside.eq(0), windows.eq(self.o.valid & ~self.o.ready)]

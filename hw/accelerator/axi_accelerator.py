@@ -1,0 +1,31 @@
+"""A model's accelerator behind AXI."""
+
+from typing import Any
+
+from mubinn.golden.model.quantized_model import QuantizedModel
+from mubinn.hw.accelerator.accelerator import Accelerator
+from mubinn.hw.axi.axi_top import AxiTop
+from mubinn.hw.stream.packet import check_width
+
+
+def accelerator_top(
+    model: QuantizedModel, *, width: int = 32, registers: bool = True, **options: Any
+) -> AxiTop:
+    """Return a model's accelerator behind AXI; its ``core`` is the :class:`Accelerator`.
+
+    A time step is one frame of level bits, or, with raw samples, one frame for each of them.
+
+    Parameters
+    ----------
+    model : QuantizedModel
+    width, registers
+        Of :class:`mubinn.hw.axi.axi_top.AxiTop`.
+    options
+        Of :class:`mubinn.hw.accelerator.accelerator.Accelerator`: ``lanes``, ``units``,
+        ``sample_width``...
+    """
+    check_width(width)
+    core = Accelerator(model, **options)
+    per_step = 1 if core.encoder is None else model.features
+    limit = core.plans[-1].step_limit
+    return AxiTop(core, width=width, per_step=per_step, max_steps=limit, registers=registers)

@@ -1,0 +1,1 @@
+"""Arithmetic as functions without ports: bit heaps, adders, comparison, shifters, tables."""

@@ -1,0 +1,1 @@
+"""The cell: sums of the gates, and the state stage of each cell and datapath."""

@@ -1,0 +1,95 @@
+"""The LSTM cell of Figure 3: the sums of its gates, and the tail that makes the state of them."""
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux, signed
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from mubinn.golden.folding.layer_plan import LayerPlan
+from mubinn.hw.cells.cell_layout import CellLayouts
+from mubinn.hw.cells.gate_sums import GateSums
+from mubinn.hw.cells.issue_layout import beat_layout, sum_trace
+from mubinn.hw.cells.state_stage import make_tail, tail_class
+from mubinn.hw.stream.fields import drive
+
+
+class LstmCell(wiring.Component):  # type: ignore[type-arg]
+    """`mubinn.golden.cells.lstm_cell.lstm_cell` in hardware, one hidden unit at a time.
+
+    The four gates f, i, g, o of a cell arrive in this order, each as ``plan.beats`` transfers, or
+    fewer where rows share some. One transfer a cycle; the new state of a cell leaves `latency`
+    cycles after its last beat was taken, and the next cell's beats need not wait for it. Rows of
+    the classifier pass through the same multipliers; their sums leave `GateSums.latency` cycles
+    after their last beat.
+
+    Parameters
+    ----------
+    plan : LayerPlan
+    trace : bool
+        Add ports that show every intermediate of the cell.
+
+    Members
+    -------
+    i : In(stream.Signature(beat_layout(plan)))
+    o : Out(stream.Signature(CellLayouts.output))
+    score : Out(stream.Signature(signed(plan.z_width))), with a classifier
+        The sums of its rows.
+    probe : Out(tail_class(plan.cell).trace_layout(plan.cell)), with `trace`
+        Belongs to ``o.payload``.
+    summed : Out(1), sums : Out(sum_trace(plan)), with `trace`
+        What the sum of a gate is made of, in the cycles in which `summed` is 1.
+    """
+
+    i: Any
+    o: Any
+    score: Any
+    probe: Any
+    summed: Any
+    sums: Any
+
+    def __init__(self, plan: LayerPlan, *, trace: bool = False) -> None:
+        self.plan = plan
+        self._trace = trace
+        members: dict[str, Any] = {
+            "i": In(stream.Signature(beat_layout(plan))),
+            "o": Out(stream.Signature(CellLayouts(plan.cell).output)),
+        }
+        if plan.dense:
+            members["score"] = Out(stream.Signature(signed(plan.z_width)))
+        if trace:
+            members["probe"] = Out(tail_class(plan.cell).trace_layout(plan.cell))
+            members |= {"summed": Out(1), "sums": Out(sum_trace(plan))}
+        super().__init__(members)
+
+    @staticmethod
+    def latency(plan: LayerPlan) -> int:
+        """Return the cycles from a cell's last beat to its state: of the sums and of the tail."""
+        return GateSums.latency(plan) + tail_class(plan.cell).latency(plan.cell)
+
+    def elaborate(self, platform: Any) -> Module:
+        """Return the two halves, one after the other."""
+        m = Module()
+        m.submodules.front = front = GateSums(self.plan, trace=self._trace)
+        m.submodules.tail = tail = make_tail(self.plan.cell, trace=self._trace)
+        wiring.connect(m, wiring.flipped(self.i), front.i)
+        wiring.connect(m, tail.o, wiring.flipped(self.o))
+        row = front.o.payload
+        m.d.comb += [
+            tail.i.valid.eq(front.o.valid & ~row.dense),
+            front.o.ready.eq(tail.i.ready),
+        ]
+        drive(m, tail.i.payload, z=row.z, gate=row.gate, c=row.c, h_offset=row.h_offset)
+        if self.plan.dense:
+            m.d.comb += [
+                self.score.valid.eq(front.o.valid & row.dense),
+                self.score.payload.eq(row.z),
+                front.o.ready.eq(Mux(row.dense, self.score.ready, tail.i.ready)),
+            ]
+        if self._trace:
+            m.d.comb += [
+                self.summed.eq(tail.i.valid & tail.i.ready),
+                self.sums.eq(front.probe),
+                self.probe.eq(tail.probe),
+            ]
+        return m

@@ -1,0 +1,1 @@
+"""Designs as files: Verilog, folders, C header, vectors, pages, driver."""

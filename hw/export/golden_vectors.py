@@ -1,0 +1,110 @@
+"""Windows and their results as beats, for a bench that has nothing but files."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mubinn.golden.ground.fixed import Ints
+from mubinn.golden.model.bit_true import run
+from mubinn.golden.model.quantized_model import INPUT_FRACTION, QuantizedModel
+from mubinn.golden.model.sample_format import SampleFormat
+from mubinn.hw.axi.axi_top import AxiTop
+from mubinn.hw.axi.register_map import CONTROL, LOADING
+from mubinn.hw.export.driver import Driver
+
+
+class _NoPort:
+    """A driver's port where packets alone are asked for."""
+
+    def read(self, address: int) -> int:
+        raise NotImplementedError
+
+    def write(self, address: int, value: int) -> None:
+        raise NotImplementedError
+
+    def send(self, packet: bytes) -> None:
+        raise NotImplementedError
+
+    def receive(self) -> bytes:
+        raise NotImplementedError
+
+
+def golden_vectors(
+    top: AxiTop, about: Mapping[str, Any], windows: int, steps: int
+) -> dict[str, str]:
+    """Return random windows and what the bit-true model makes of them.
+
+    Parameters
+    ----------
+    top : AxiTop
+        Around an :class:`mubinn.hw.accelerator.accelerator.Accelerator`.
+    about : mapping
+        Its :func:`mubinn.hw.export.interface.interface`.
+
+    Raises
+    ------
+    MubinnError
+        On windows longer than the logits hold.
+
+    Returns
+    -------
+    dict of str to str
+        ``input.hex`` and ``result.hex``, a beat a line: TLAST above TDATA.
+    """
+    model: QuantizedModel = top.core.model
+    top.core.plans[-1].check_steps(steps)
+    sent, codes = _windows(top, windows, steps)
+    _, logits, labels = run(model, codes)
+    driver = Driver(_NoPort(), {**about, "registers": {}})
+    packets = [driver.pack(window) for window in sent.tolist()]
+    results = [
+        driver.pack_result({"label": int(label), "logits": row.tolist()})
+        for label, row in zip(labels, logits, strict=True)
+    ]
+    width = about["tdata_bits"]
+    return {"input.hex": _beats(packets, width), "result.hex": _beats(results, width)}
+
+
+def commands(loaded: bytes) -> str:
+    """Return the accesses to the registers before the first input, a line each: address above data.
+
+    Parameters
+    ----------
+    loaded : bytes
+        Contents of the memories, empty where they are initialised.
+    """
+    start = 1 << CONTROL["control"].fields["start"].lowest
+    writes = [(CONTROL["control"].offset, start)]
+    if loaded:
+        words = (loaded[k : k + 4] for k in range(0, len(loaded), 4))
+        data = [(LOADING["load"].offset, int.from_bytes(word, "little")) for word in words]
+        writes = [(LOADING["loading"].offset, 1), *data, *writes]
+    return "".join(f"{address << 32 | word:x}\n" for address, word in writes)
+
+
+def _windows(top: AxiTop, windows: int, steps: int) -> tuple[Ints, Ints]:
+    """Return numbers to send [windows, steps, I], and the codes that they are or become."""
+    model: QuantizedModel = top.core.model
+    x = model.layers[0].x
+    random = np.random.default_rng(0)
+    shape = (windows, steps, model.features)
+    if top.core.encoder is None:
+        codes = random.integers(0, 1 << x.levels, shape)
+        return codes, codes
+    samples: SampleFormat = top.core.encoder.params
+    # As wide as the values of the codes, so that all thresholds lie within.
+    values = random.normal(0, x.scales.sum() / (1 << x.fraction), shape)
+    sent = samples.quantize(values)
+    return sent, model.encode_input(sent / (1 << INPUT_FRACTION))
+
+
+def _beats(packets: list[bytes], width: int) -> str:
+    """Return packets as lines of hexadecimal digits."""
+    size, lines = width // 8, []
+    for packet in packets:
+        words = [packet[k : k + size] for k in range(0, len(packet), size)]
+        for k, word in enumerate(words):
+            last = k == len(words) - 1
+            lines.append(f"{int(last) << width | int.from_bytes(word, 'little'):x}")
+    return "\n".join(lines) + "\n"

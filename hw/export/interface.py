@@ -1,0 +1,74 @@
+"""What a user of an accelerator's ports has to know, as JSON types: one source for all files."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from amaranth.lib import data
+
+from mubinn.hw.axi.axi_top import AxiTop
+from mubinn.hw.axi.register_map import BYTES, Register
+from mubinn.hw.stream.packet import LAST, Slot, beats, slots
+
+
+def interface(top: AxiTop) -> dict[str, Any]:
+    """Return streams and registers of an accelerator: where every element and bit is.
+
+    ``max_steps`` are the steps of the longest window, None where nothing limits them.
+    """
+    return {
+        "tdata_bits": top.reader.width,
+        "input": packet(top.reader.layout, top.reader.width, top.reader.per_step),
+        "result": packet(top.writer.layout, top.writer.width),
+        "max_steps": top.max_steps,
+        "registers": {} if top.lite is None else registers(top.lite.registers),
+    }
+
+
+def packet(layout: data.StructLayout, width: int, per_step: int = 1) -> dict[str, Any]:
+    """Return how a frame travels: bytes, beats, and its fields, and how many make a time step.
+
+    A field of an array has ``count`` elements, ``step`` bytes apart; ``bits`` are those in use,
+    the rest of an element is its sign or zero.
+    """
+    fields: dict[str, dict[str, Any]] = {}
+    for slot in slots(layout):
+        name = slot.name.partition("[")[0]
+        if name in fields:
+            fields[name]["count"] += 1
+        else:
+            fields[name] = _field(slot)
+    count = beats(layout, width)
+    return {
+        "bytes": count * width // 8,
+        "beats": count,
+        "per_step": per_step,
+        "has_last": LAST in layout.members,
+        "fields": fields,
+    }
+
+
+def _field(slot: Slot) -> dict[str, Any]:
+    return {
+        "byte": slot.start // 8,
+        "step": slot.size // 8,
+        "count": 1,
+        "bits": slot.width,
+        "signed": slot.signed,
+    }
+
+
+def registers(known: Mapping[str, Register]) -> dict[str, Any]:
+    """Return offset, access, meaning and fields of each register."""
+    return {
+        name: {
+            "offset": register.offset,
+            "bytes": BYTES,
+            "access": str(register.access),
+            "meaning": register.meaning,
+            "fields": {
+                field: {"lowest_bit": b.lowest, "width": b.width, "meaning": b.meaning}
+                for field, b in register.fields.items()
+            },
+        }
+        for name, register in known.items()
+    }

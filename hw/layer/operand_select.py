@@ -1,0 +1,137 @@
+"""Which planes of x, h and the weights meet in each multiplier, one cycle after the address."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from mubinn.golden.folding.layer_plan import LayerPlan
+from mubinn.hw.layer.layer_memory import weight_layout
+from mubinn.hw.layer.sequencer import beat_address
+
+
+class OperandSelect(wiring.Component):  # type: ignore[type-arg]
+    """Multiplexers with selectors that are decoded a cycle ahead; wires where nothing varies.
+
+    With `units` a multiple of the levels of x and h no plane of these is multiplexed, and with
+    `units` a multiple of all planes no plane of the weights either. Of rows that share cycles
+    `late` tells which multipliers have pairs of the row that begins.
+
+    Parameters
+    ----------
+    plan : LayerPlan
+
+    Members
+    -------
+    at : In(beat_address(plan))
+        The beat whose operands follow in the next cycle.
+    x, h : In(planes)
+    weights : In(weight_layout(plan))
+        The word of M_w, one cycle after its address.
+    a_PART : Out(side words)
+        For each part of a row, the words of x or h of each multiplier; the same in all engines.
+    w_PART : Out(side words by engine)
+    odd : Out(1), where a row has several words
+        Parity of the elements in use.
+    late : Out(side), where rows share cycles
+    """
+
+    at: Any
+    x: Any
+    h: Any
+    weights: Any
+    odd: Any
+    late: Any
+
+    def __init__(self, plan: LayerPlan) -> None:
+        self.plan = plan
+        layer, words = plan.layer, data.ArrayLayout
+        members: dict[str, Any] = {
+            "at": In(beat_address(plan)),
+            "x": In(words(unsigned(layer.features), layer.x.levels)),
+            "h": In(words(unsigned(layer.hidden), layer.h.levels)),
+            "weights": In(weight_layout(plan)),
+        }
+        for name, lanes in plan.parts.items():
+            one = words(unsigned(lanes), plan.side)
+            members |= {f"a_{name}": Out(one), f"w_{name}": Out(words(one, plan.engines))}
+        if not plan.whole:
+            members["odd"] = Out(1)
+        if plan.rolling:
+            members["late"] = Out(plan.side)
+        super().__init__(members)
+
+    def elaborate(self, platform: Any) -> Module:
+        """Return the multiplexers."""
+        m = Module()
+        plan, schedule = self.plan, self.plan.schedule
+        for unit in range(plan.side):
+            planes = [pair[0] if pair else 0 for pair in (cycle[unit] for cycle in schedule.pairs)]
+            slots = [cycle[unit] for cycle in schedule.slot]
+            slot = self._selector(m, slots, f"slot_{unit}")
+            for name in plan.parts:
+                for e in range(plan.engines):
+                    choices = [getattr(self.weights[e][s], name) for s in range(schedule.slots)]
+                    _pick(m, getattr(self, f"w_{name}")[e][unit], slot, choices, max(slots) + 1)
+            self._left(m, unit, planes)
+            if plan.rolling:
+                late = [int(cycle[unit]) for cycle in schedule.late]
+                m.d.comb += self.late[unit].eq(self._selector(m, late, f"late_{unit}"))
+        if not plan.whole:
+            odd = [word.size & 1 for word in plan.words]
+            with m.Switch(self.at.word):
+                for index, parity in enumerate(odd):
+                    with m.Case(index):
+                        m.d.sync += self.odd.eq(parity)
+        return m
+
+    def _left(self, m: Module, unit: int, planes: list[int]) -> None:
+        """Pick the words of x and h of one multiplier."""
+        plan = self.plan
+        level = self._selector(m, planes, f"level_{unit}")
+        sides = {"x": self.x, "h": self.h}
+        if plan.whole:
+            for name, side in sides.items():
+                _pick(m, getattr(self, f"a_{name}")[unit], level, side, max(planes) + 1)
+            return
+        word = Signal.like(self.at.word, name=f"word_{unit}")
+        m.d.sync += word.eq(self.at.word)
+        lanes = int(plan.lanes or 0)
+        chosen = []
+        for index, w in enumerate(plan.words):
+            part = Signal(lanes, name=f"word_{unit}_{index}")
+            choices = [
+                Cat(side[w.start : w.start + w.size], Const(0, lanes - w.size))
+                for side in sides[w.source]
+            ]
+            _pick(m, part, level, choices, max(planes) + 1)
+            chosen.append(part)
+        _pick(m, self.a_part[unit], word, chosen, len(chosen))  # type: ignore[attr-defined]
+
+    def _selector(self, m: Module, table: list[int], name: str) -> Value:
+        """Return ``table[cycle]`` of the beat addressed a cycle before."""
+        if len(set(table)) == 1:
+            return Const(table[0])
+        index = Signal(range(max(table) + 1), name=name)
+        with m.Switch(self.at.cycle):
+            for cycle, value in enumerate(table):
+                with m.Case(cycle):
+                    m.d.sync += index.eq(value)
+        return index
+
+
+def _pick(m: Module, out: Any, index: Value, choices: Sequence[Any], count: int) -> None:
+    """Drive `out` with ``choices[index]``, where `index` is below `count` and has choices.
+
+    A tree of two-way multiplexers, one layer a bit of `index`; a missing choice takes none.
+    """
+    values = [Value.cast(choice) for choice in choices[:count]]
+    if isinstance(index, Const):
+        m.d.comb += out.eq(values[min(index.value, len(values) - 1)])
+        return
+    for bit in index:
+        pairs = zip(values[::2], values[1::2], strict=False)
+        values = [Mux(bit, high, low) for low, high in pairs] + values[len(values) & ~1 :]
+    m.d.comb += out.eq(values[0])

@@ -1,0 +1,215 @@
+"""The order of a layer's beats: rows of gates, then, once the new state is there, of classes."""
+
+from itertools import accumulate
+from typing import Any
+
+from amaranth.hdl import Const, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, enum, wiring
+from amaranth.lib.wiring import In, Out
+
+from mubinn.golden.folding.layer_plan import LayerPlan
+
+
+def beat_address(plan: LayerPlan) -> data.StructLayout:
+    """Return what names one beat, and where the memories hold its words.
+
+    ``weight`` is the address of M_w, ``row`` that of M_B; whose row it is `gate_of` and `cell_of`
+    tell, for which a layer of several phases has ``phase``, ``gate`` and ``cell``. ``cycle`` and
+    ``word`` place the beat in its row, ``first`` and ``last`` mark the row's ends, ``end`` the last
+    beat of a phase or of all classes. Where a beat ends a row and begins another it is the last of
+    the former, and the next beat the first of the latter. ``beat`` numbers the beats of packed rows
+    with scales of their own.
+    """
+    counts = [len(rows) for rows in (*plan.phase_rows, plan.dense_rows)]
+    words = max(1, len(plan.words))
+    dense_words = max(1, words - plan.x_words)
+    if plan.rolling:
+        depth = sum(len(plan.schedule.windows(count)) for count in counts)
+    else:
+        per_word = len(set(plan.schedule.first_planes))
+        depth = per_word * (len(plan.rows) * words + len(plan.dense_rows) * dense_words)
+    fields = {
+        "weight": range(depth),
+        "row": range(sum(counts)),
+        "cycle": range(plan.schedule.cycles),
+        "word": range(words),
+        "dense": unsigned(1),
+        "first": unsigned(1),
+        "last": unsigned(1),
+        "end": unsigned(1),
+    }
+    if plan.rolling and plan.scaled_rows:
+        fields["beat"] = range(plan.gate_beats + plan.class_beats)
+    if len(plan.layer.phases) > 1:
+        fields["phase"] = range(len(plan.layer.phases))
+        fields |= {"gate": range(plan.layer.cell_rows), "cell": range(plan.rounds)}
+    return data.StructLayout(fields)
+
+
+def gate_of(plan: LayerPlan, at: Any) -> Value:
+    """Return which row of its cell a beat of gates belongs to, two bits."""
+    return at.row[:2] if len(plan.layer.phases) == 1 else Value.cast(at.gate)
+
+
+def cell_of(plan: LayerPlan, at: Any) -> Value:
+    """Return which cell of its engine a beat of gates belongs to."""
+    return at.row[2:] if len(plan.layer.phases) == 1 else Value.cast(at.cell)
+
+
+def in_phase(plan: LayerPlan, at: Any, phase: int) -> Value:
+    """Return whether a beat of gates, or the state waited for, belongs to `phase`."""
+    count = len(plan.layer.phases)
+    return Const(1, 1) if count == 1 else at.phase == phase % count
+
+
+class State(enum.Enum, shape=2):
+    """What a layer is doing."""
+
+    GATES = 0
+    WAIT = 1
+    CLASSES = 2
+
+
+class Sequencer(wiring.Component):  # type: ignore[type-arg]
+    """Names all beats of one time step, one a cycle; counters and flags, nothing multiplies.
+
+    Parameters
+    ----------
+    plan : LayerPlan
+
+    Members
+    -------
+    ready : In(1)
+        The step's input is there: beats of gates may begin and go on.
+    hold : In(1)
+        The place of the step's output is taken: keep back the last row of the last phase.
+    stored : In(1)
+        In this cycle the last cell of the phase is stored; follows the phase's last row.
+    classify : In(1)
+        With `stored` of the last phase: the classes' rows come next; otherwise the next step.
+    hold_classes : In(1)
+        Keep back the classes' rows.
+    valid : Out(1)
+    at : Out(beat_address(plan))
+        A beat, in the cycles in which `valid` is 1.
+    state : Out(State)
+    """
+
+    ready: Any
+    hold: Any
+    stored: Any
+    classify: Any
+    hold_classes: Any
+    valid: Any
+    at: Any
+    state: Any
+
+    def __init__(self, plan: LayerPlan) -> None:
+        self.plan = plan
+        inputs = ("ready", "hold", "stored", "classify", "hold_classes")
+        super().__init__(
+            {
+                **{name: In(1) for name in inputs},
+                "valid": Out(1),
+                "at": Out(beat_address(plan)),
+                "state": Out(State),
+            }
+        )
+
+    def elaborate(self, platform: Any) -> Module:
+        """Return the nested counters."""
+        m = Module()
+        plan, at = self.plan, self.at
+        gates, classes = self.state == State.GATES, self.state == State.CLASSES
+        last_gate = at.row == len(plan.rows) - 1
+        last_class = at.row == len(plan.rows) + plan.dense_rounds - 1
+        go = gates & self.ready & ~(last_gate & self.hold)
+        counts = [len(rows) for rows in plan.phase_rows]
+        for phase, end in enumerate(accumulate(counts[:-1])):
+            last_gate |= in_phase(plan, at, phase) & (at.row == end - 1)
+        m.d.comb += self.valid.eq(go)
+        first_word = Signal(range(max(1, len(plan.words))))
+        if plan.dense:
+            m.d.comb += self.valid.eq(go | (classes & ~self.hold_classes))
+            m.d.comb += [at.dense.eq(classes), first_word.eq(Mux(classes, plan.x_words, 0))]
+        ends = self._cycle_is(plan.schedule.ends)
+        begins = self._cycle_is(plan.schedule.begins)
+        m.d.comb += [
+            at.first.eq(begins & (at.word == first_word)),
+            at.last.eq(ends & (at.word == max(1, len(plan.words)) - 1)),
+            at.end.eq(at.last & Mux(at.dense, last_class, last_gate)),
+        ]
+        with m.If(self.valid):
+            self._count(m, ends)
+            with m.If(at.end):
+                m.d.sync += self.state.eq(Mux(at.dense, State.GATES.value, State.WAIT.value))
+                with m.If(at.dense):
+                    self._restart(m)
+        with m.If(self.stored & ~in_phase(plan, at, -1)):
+            self._next_phase(m)
+        with m.Elif(self.stored):
+            if plan.dense:
+                m.d.sync += [
+                    self.state.eq(Mux(self.classify, State.CLASSES.value, State.GATES.value)),
+                    at.word.eq(Mux(self.classify, plan.x_words, 0)),
+                ]
+            else:
+                m.d.sync += self.state.eq(State.GATES)
+            with m.If(~self.classify):
+                self._restart(m)
+        return m
+
+    def _restart(self, m: Module) -> None:
+        """Go back to the first beat of a step."""
+        at = self.at
+        m.d.sync += [at.row.eq(0), at.weight.eq(0), at.word.eq(0)]
+        if self.plan.rolling and self.plan.scaled_rows:
+            m.d.sync += at.beat.eq(0)
+        if len(self.plan.layer.phases) > 1:
+            m.d.sync += [at.phase.eq(0), at.gate.eq(0), at.cell.eq(0)]
+
+    def _next_phase(self, m: Module) -> None:
+        """Begin the rows of the next phase."""
+        m.d.sync += self.state.eq(State.GATES)
+        if len(self.plan.layer.phases) > 1:
+            m.d.sync += self.at.phase.eq(self.at.phase + 1)
+
+    def _cycle_is(self, table: tuple[bool, ...]) -> Any:
+        """Return ``table[cycle]``; no process, which Icarus would not run before a change."""
+        bits = Const(sum(value << cycle for cycle, value in enumerate(table)), len(table))
+        return bits.bit_select(self.at.cycle, 1)
+
+    def _count(self, m: Module, ends: Any) -> None:
+        """Step the counters by one beat."""
+        plan, at = self.plan, self.at
+        advance = self._cycle_is(plan.schedule.advances)
+        last_cycle = at.cycle == plan.schedule.cycles - 1
+        m.d.sync += [
+            at.weight.eq(at.weight + (advance | at.end)),
+            at.cycle.eq(Mux(last_cycle | at.end, 0, at.cycle + 1)),
+            at.row.eq(at.row + at.last),
+        ]
+        if plan.words:
+            with m.If(ends):
+                m.d.sync += at.word.eq(at.word + 1)
+            with m.If(at.last):
+                m.d.sync += at.word.eq(Mux(at.dense, plan.x_words, 0))
+        if plan.rolling and plan.scaled_rows:
+            m.d.sync += at.beat.eq(at.beat + 1)
+        if len(plan.layer.phases) > 1:
+            with m.If(at.last):
+                self._count_rows(m)
+
+    def _count_rows(self, m: Module) -> None:
+        """Step gate and cell, which follow each other as `RowPlan.phase_rows` has them."""
+        at, phases = self.at, self.plan.layer.phases
+        with m.Switch(at.phase):
+            for phase, gates in enumerate(phases):
+                with m.Case(phase):
+                    wrap = at.gate == gates[-1]
+                    following = phases[(phase + 1) % len(phases)][0]
+                    first = Mux(at.end, following, gates[0])
+                    m.d.sync += [
+                        at.gate.eq(Mux(wrap, first, at.gate + 1)),
+                        at.cell.eq(Mux(at.end, 0, at.cell + wrap)),
+                    ]

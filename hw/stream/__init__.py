@@ -1,0 +1,1 @@
+"""Units, pipelines and packets: how parts of a datapath are joined."""

@@ -1,0 +1,1 @@
+"""The units of Figure 3 in hardware."""

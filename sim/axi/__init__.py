@@ -1,0 +1,1 @@
+"""Benches of the AXI ports and the driver."""

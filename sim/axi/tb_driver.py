@@ -1,0 +1,88 @@
+"""Bench of the driver: the calls that a user makes, against the accelerator's ports.
+
+The stimulus holds ``about`` (JSON, as bytes), ``contents`` and another model's ``foreign`` (bytes)
+where weights are loaded,
+windows ``x`` [windows, T, features], and the fields of their results by name, after ``result_``.
+"""
+
+import json
+from typing import Any
+
+import cocotb
+from cocotb.task import bridge, resume
+from cocotbext.axi import AxiStreamFrame
+
+from mubinn.hw.export.driver import AcceleratorError, Driver
+from mubinn.sim.axi.axi_ports import Ports, reset_ports
+from mubinn.sim.testbench.bench import load_stimulus
+
+
+class SimPort:
+    """The driver's port in simulation: each call lets the simulation run until it is done."""
+
+    def __init__(self, ports: Ports) -> None:
+        self._ports = ports
+        self.read = resume(ports.lite.read_dword)
+        self.write = resume(ports.lite.write_dword)
+        self._receive = resume(ports.sink.recv)
+
+    def send(self, packet: bytes) -> None:
+        """Send one packet, in the background."""
+        self._ports.source.send_nowait(AxiStreamFrame(packet))
+
+    def receive(self) -> bytes:
+        """Return one packet."""
+        return bytes(self._receive().tdata)
+
+
+@cocotb.test(timeout_time=200, timeout_unit="ms")
+async def used(dut: Any) -> None:
+    """All windows; one that is aborted; reset."""
+    stimulus = load_stimulus()
+    about = json.loads(bytes(stimulus["about"]))
+    wanted = {k.removeprefix("result_"): v for k, v in stimulus.items() if k[:7] == "result_"}
+    port = SimPort(await reset_ports(dut))
+    if "contents" in stimulus:
+        contents, foreign = bytes(stimulus["contents"]), bytes(stimulus["foreign"])
+        await bridge(_load)(port, about, contents, foreign)
+    await bridge(_session)(port, about, stimulus["x"].tolist(), wanted)
+
+
+def _load(port: SimPort, about: Any, contents: bytes, foreign: bytes) -> None:
+    """Load in part and what is another model's, which is told each time, then wholly."""
+    driver = Driver(port, about)
+    assert "not all contents" in _refusal(driver, contents[:-5])
+    assert "another model" in _refusal(driver, foreign)
+    driver.load(contents)
+    # What is refused changes nothing of what is there.
+    assert "another model" in _refusal(driver, foreign)
+
+
+def _refusal(driver: Driver, contents: bytes) -> str:
+    """Return what the driver says against contents."""
+    try:
+        driver.load(contents)
+    except AcceleratorError as error:
+        return str(error)
+    return "nothing"
+
+
+def _session(port: SimPort, about: Any, windows: list[Any], wanted: dict[str, Any]) -> None:
+    """What a user's program does."""
+    driver = Driver(port, about)
+    assert not any(driver.status().values())
+    driver.start()
+    for index, window in enumerate(windows):
+        result = driver.run(window)
+        assert result == {name: v[index].tolist() for name, v in wanted.items()}, index
+        assert driver.read("steps") == len(window)
+        assert driver.cycles() >= len(window)
+    assert driver.read("windows") == len(windows)
+    first = {name: v[0].tolist() for name, v in wanted.items()}
+    driver.abort()
+    assert driver.run(windows[0]) == first
+    assert driver.status() == {name: name == "started" for name in driver.status()}
+    driver.reset()
+    assert not any(driver.status().values())
+    driver.start()
+    assert driver.run(windows[0]) == first

@@ -1,0 +1,1 @@
+"""Benches of the full-precision units."""

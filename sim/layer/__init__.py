@@ -1,0 +1,1 @@
+"""The bench of a layer: every intermediate, or speed."""

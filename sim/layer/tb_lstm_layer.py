@@ -1,0 +1,257 @@
+"""Bench of the LSTM layer: whole windows, every intermediate of every cell against the golden.
+
+The golden trace is computed here, window by window, so that only the input travels. Python wakes
+once a step and reads the layer's trace memories; run by
+:func:`mubinn.sim.layer.layer_check.check_layer`.
+"""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cocotb
+import numpy as np
+from cocotb.triggers import FallingEdge, RisingEdge, SimTimeoutError, ValueChange, with_timeout
+from cocotb.utils import get_sim_time
+
+from mubinn.golden.cells.lstm_cell import Trace, dots, logits
+from mubinn.golden.folding.layer_plan import LayerPlan
+from mubinn.golden.ground.fixed import Ints
+from mubinn.golden.model.bit_true import run_layer
+from mubinn.golden.model.model_file import load_model
+from mubinn.hw.layer.layer_trace import trace_depths
+from mubinn.sim.layer.layer_record import bits_of, compare_cells, compare_sums, sums_by_cell
+from mubinn.sim.testbench.bench import CLOCK_NS, load_stimulus, save_outputs, start_clock
+from mubinn.sim.testbench.compare import SimulationMismatch, compare_signal
+from mubinn.sim.testbench.payload import (
+    Bits,
+    Field,
+    bits_to_ints,
+    fields_from_json,
+    pack_bits,
+    unpack_bits,
+)
+from mubinn.sim.testbench.streams import Driver, Monitor
+
+FIELDS = ("i", "o", "result", "sums", "cells")
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One layer, the windows to run through it, and the layouts of its ports."""
+
+    plan: LayerPlan
+    windows: Any
+    cycles_per_step: int
+    pause: float
+    seed: int
+    fields: dict[str, list[Field]]
+    widths: dict[str, int]
+
+    @classmethod
+    def load(cls) -> "Job":
+        """Return the job that the caller wrote."""
+        arrays = load_stimulus()
+        values = json.loads(str(arrays["job"]))
+        model = load_model(values.pop("model"))
+        dense = model.dense if values.pop("classify") else None
+        plan = LayerPlan(model.layers[values.pop("layer")], dense, **values.pop("plan"))
+        values["fields"] = {n: fields_from_json(values["fields"][n]) for n in values["fields"]}
+        return cls(plan=plan, windows=arrays["windows"], **values)
+
+    def frames(self, window: Any) -> list[int]:
+        """Return the packed inputs of one window, int64 codes [T, I]."""
+        planes = level_planes(window, self.plan.layer.x.levels)
+        fields = {"x": planes, "last": np.arange(len(window)) == len(window) - 1}
+        return bits_to_ints(pack_bits(self.fields["i"], self.widths["i"], fields))
+
+    def outputs(self, golden: Trace) -> list[int]:
+        """Return the packed outputs that the golden trace of one window asks for."""
+        h = golden["h"]
+        planes = level_planes(h, self.plan.layer.h.levels)
+        fields = {"h": planes, "last": np.arange(len(h)) == len(h) - 1}
+        return bits_to_ints(pack_bits(self.fields["o"], self.widths["o"], fields))
+
+    def scores(self, h: Ints) -> Ints:
+        """Return the logits [C] of a window's states [T, H]."""
+        dense, quantizer = self.plan.dense, self.plan.layer.h
+        assert dense
+        read = h if self.plan.readout == "mean" else h[-1:]
+        planes = dots(read, quantizer, dense.w)
+        return np.asarray(logits(planes, dense.gamma(quantizer), dense.b.values).sum(axis=0))
+
+    def compare(self, number: int, golden: Trace, record: "Record") -> None:
+        """Demand every intermediate of one window."""
+        where = f"window {number}"
+        sums = bits_of(record.sums, where)
+        found = sums_by_cell(self.plan, self.fields["sums"], sums)
+        compare_sums(self.plan, found, golden, where)
+        cells = bits_of(record.cells, where)
+        compare_cells(self.plan, self.fields["cells"], cells, golden, where)
+
+    def check_result(self, number: int, payload: str, golden: Trace) -> None:
+        """Demand class and logits of one window."""
+        want = self.scores(golden["h"])
+        where = f"window {number}"
+        found = unpack_bits(self.fields["result"], bits_of([payload], where))
+        compare_signal("logits", found["logits"][0], want, ("class",), where)
+        compare_signal("label", found["label"], want.argmax().reshape(1), ("window",), where)
+
+
+def level_planes(codes: Any, levels: int) -> Bits:
+    """Return the level bits of codes [T, n] as uint8 [T, levels, n]."""
+    return np.asarray(codes[:, None, :] >> np.arange(levels)[:, None] & 1, np.uint8)
+
+
+@dataclass
+class Record:
+    """What the trace memories held after the steps of a window, words as binary numbers."""
+
+    sums: list[str]
+    cells: list[str]
+
+
+class Tracer:
+    """Reads the trace memories once a step."""
+
+    def __init__(self, dut: Any, job: Job, patience: int) -> None:
+        plan = job.plan
+        self.dut = dut
+        self.change = ValueChange(dut.stepped)
+        self.settled = FallingEdge(dut.clk)
+        self.patience = patience
+        memories = dut.trace.trace_sums, dut.trace.trace_cells
+        depths = trace_depths(plan)
+        self.words = [[m[k] for k in range(n)] for m, n in zip(memories, depths, strict=True)]
+
+    async def steps(self, count: int) -> AsyncIterator[Record]:
+        """Yield the record of each of the next `count` steps, just after the step."""
+        for done in range(count):
+            try:
+                await with_timeout(self.change, self.patience * CLOCK_NS, "ns")
+            except SimTimeoutError:
+                raise SimulationMismatch(
+                    f"no further step after {done} of {count} within {self.patience} cycles."
+                ) from None
+            # Trace and outputs change at one edge, in an order that is the simulator's own.
+            await self.settled
+            sums, cells = ([str(word.value) for word in words] for words in self.words)
+            yield Record(sums, cells)
+
+
+async def results(dut: Any, taken: list[str]) -> None:
+    """Collect the results that are taken at once, in binary."""
+    while True:
+        await RisingEdge(dut.result__valid)
+        await FallingEdge(dut.clk)
+        taken.append(str(dut.result__payload.value))
+
+
+@cocotb.test
+async def full_speed(dut: Any) -> None:
+    """Every window without a pause: every intermediate, outputs, results, cycles per step."""
+    job = Job.load()
+    following = iter([frame for window in job.windows for frame in job.frames(window)])
+    dut.i__valid.value = 1
+    dut.i__payload.value = next(following)
+    dut.o__ready.value = 1
+    decided: list[str] = []
+    if job.plan.dense:
+        dut.result__ready.value = 1
+        cocotb.start_soon(results(dut, decided))
+    await start_clock(dut)
+    await FallingEdge(dut.clk)
+    # The first input is held by now; the next one is taken as soon as the gates are done.
+    offer(dut, following)
+    tracer = Tracer(dut, job, 2 * job.cycles_per_step + 100)
+    ends: list[float] = []
+    for number, window in enumerate(job.windows):
+        golden = run_layer(job.plan.layer, window)
+        record, taken = Record([], []), []
+        async for step in tracer.steps(len(window)):
+            offer(dut, following)
+            ends.append(get_sim_time("ns") / CLOCK_NS)
+            record.sums += step.sums
+            record.cells += step.cells
+            valid = str(dut.o__valid.value) == "1"
+            taken.append(str(dut.o__payload.value) if valid else "")
+        job.compare(number, golden, record)
+        check_outputs(number, taken, job.outputs(golden))
+        if job.plan.dense:
+            for _ in range(job.plan.class_beats + 6):
+                await FallingEdge(dut.clk)
+            if len(decided) != number + 1:
+                raise SimulationMismatch(f"window {number}: {len(decided)} results so far.")
+            job.check_result(number, decided[number], golden)
+    check_cycles(job, np.diff(ends))
+    save_outputs(cycles_per_step=job.cycles_per_step, windows=len(job.windows))
+
+
+def offer(dut: Any, following: Iterator[int]) -> None:
+    """Offer the next input, if there is one."""
+    frame = next(following, None)
+    dut.i__valid.value = frame is not None
+    dut.i__payload.value = frame or 0
+
+
+def check_cycles(job: Job, found: Any) -> None:
+    """Demand the formula's count of cycles between the ends of steps."""
+    steps = job.windows.shape[1]
+    for index, cycles in enumerate(np.rint(found).astype(int).tolist()):
+        # The classes of a window's last step come before the next window's first.
+        late = job.plan.readout == "last" and (index + 1) % steps == 0
+        want = job.cycles_per_step + (job.plan.class_beats if late else 0)
+        if cycles != want:
+            raise SimulationMismatch(
+                f"window {(index + 1) // steps}, step {(index + 1) % steps}: took {cycles} "
+                f"cycles, expected {want}."
+            )
+
+
+def check_outputs(window: int, taken: list[str], want: list[int]) -> None:
+    """Demand the output transfer of every step: binary payloads, empty where none was valid."""
+    for step, (got, expected) in enumerate(zip(taken, want, strict=True)):
+        if not got or int(got, 2) != expected:
+            raise SimulationMismatch(
+                f"window {window}, step {step}, signal o: expected {expected:#x}, "
+                f"got {hex(int(got, 2)) if got else 'no transfer'}."
+            )
+
+
+@cocotb.test
+async def stalled(dut: Any) -> None:
+    """Two windows with all sides pausing at random: intermediates, outputs, results, protocol."""
+    job = Job.load()
+    if not job.pause:
+        return
+    windows = job.windows[:2]
+    frames = [frame for window in windows for frame in job.frames(window)]
+    # Consumers that pause for whole steps: the layer has to wait for them, and so has who waits.
+    slow, patience = 1 - 1 / (job.cycles_per_step * 1.5), 100 * job.cycles_per_step + 10_000
+    driver = Driver(dut, pause=job.pause, seed=job.seed, watchdog=patience)
+    monitor = Monitor(dut, pause=slow, seed=job.seed + 1, watchdog=patience)
+    decisions = None
+    if job.plan.dense:
+        results = Monitor(dut, "result", pause=slow, seed=job.seed + 2, watchdog=patience)
+    await start_clock(dut)
+    tracer = Tracer(dut, job, patience)
+    cocotb.start_soon(driver.send(frames))
+    if job.plan.dense:
+        decisions = cocotb.start_soon(results.receive(len(windows)))
+    outputs = cocotb.start_soon(monitor.receive(len(frames)))
+    goldens = [run_layer(job.plan.layer, window) for window in windows]
+    for number, golden in enumerate(goldens):
+        record = Record([], [])
+        async for step in tracer.steps(len(golden["h"])):
+            record.sums += step.sums
+            record.cells += step.cells
+        job.compare(number, golden, record)
+    taken = await outputs
+    count = job.windows.shape[1]
+    for number, golden in enumerate(goldens):
+        mine = taken[number * count : (number + 1) * count]
+        check_outputs(number, [f"{payload:b}" for payload in mine], job.outputs(golden))
+    if decisions is not None:
+        for number, payload in enumerate(await decisions):
+            job.check_result(number, f"{payload:0{job.widths['result']}b}", goldens[number])

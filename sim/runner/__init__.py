@@ -1,0 +1,1 @@
+"""What compiles a simulation, starts it and reads what came out."""

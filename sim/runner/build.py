@@ -1,0 +1,265 @@
+"""Compiling a design for simulation, once for each content."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import cocotb_tools.config
+
+from mubinn.golden.ground.errors import MubinnError
+
+TIMESCALE = ("1ns", "1ns")
+
+# Objects of Verilator's runtime: the same for every design, and most of the compilation's time.
+_RUNTIME = "verilated*.o"
+_AHEAD_S = 86_400
+
+_MAKING = "making-"
+
+# Part of the hash: to be changed with anything here that changes what is compiled.
+_RECIPE = "only the ports of the top are public"
+
+
+def cache_root(cache_dir: Path | None = None) -> Path:
+    """Return the folder of compiled simulations: the argument, MUBINN_CACHE/sim or ~/.cache.
+
+    Raises
+    ------
+    MubinnError
+        If make cannot work there.
+    """
+    if cache_dir is None:
+        base = os.environ.get("MUBINN_CACHE")
+        cache_dir = (Path(base) if base else Path.home() / ".cache" / "mubinn") / "sim"
+    root = Path(cache_dir).resolve()
+    if " " in str(root):
+        raise MubinnError(
+            f"The folder for compiled simulations, {root}, has a space in its name, which make "
+            "cannot work with; set MUBINN_CACHE to another folder."
+        )
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MubinnError(
+            f"The folder for compiled simulations, {root}, cannot be written "
+            f"({error.strerror}); set MUBINN_CACHE to another folder."
+        ) from error
+    return root
+
+
+def run_job(
+    simulator: str,
+    action: str,
+    arguments: dict[str, Any],
+    env: Mapping[str, str],
+    log: Path,
+    timeout_s: float = 3600,
+) -> int:
+    """Run one job of cocotb's runner in a process of its own; return its exit status.
+
+    Everything it prints goes to `log`. The simulator is ended with the job where that takes more
+    than `timeout_s` seconds or the caller is interrupted.
+
+    Raises
+    ------
+    MubinnError
+        If the time is up.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        job = Path(folder) / "job.json"
+        job.write_text(
+            json.dumps({"simulator": simulator, "action": action, "arguments": arguments})
+        )
+        command = [sys.executable, "-P", "-m", "mubinn.sim.runner.cocotb_job", str(job)]
+        with (
+            log.open("w") as stream,
+            subprocess.Popen(
+                command,
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            ) as process,
+        ):
+            try:
+                return process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                raise MubinnError(
+                    f"The {action} with {simulator} took more than {timeout_s:g} s and was ended; "
+                    f"its messages are in {log}."
+                ) from None
+            finally:
+                if process.returncode is None:
+                    # The whole session: the simulator is a child of the job.
+                    os.killpg(process.pid, signal.SIGKILL)
+
+
+def publish(made: Path, final: Path) -> None:
+    """Move a finished folder to its place; where another process was first, drop this one."""
+    try:
+        made.rename(final)
+    except OSError:
+        if not final.is_dir():
+            raise
+        shutil.rmtree(made)
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
+
+
+_PORT = re.compile(
+    r"^  (?:input|output|inout)\s+(?:wire\s+|reg\s+)?(?:\[[^]]*\]\s*)?([^;\s]+)\s*;", re.M
+)
+
+
+_TRACE = re.compile(r"^  reg \[[^]]*\] (trace_\w+) \[", re.M)
+
+
+def public_ports(verilog: str, top: str) -> str:
+    """Return the Verilator configuration that opens the ports of `top` to the bench.
+
+    The memories whose names begin with ``trace_`` are opened too, wherever they are.
+
+    Raises
+    ------
+    ValueError
+        If the text has no such module, or the module no port.
+    """
+    module = re.search(rf"^module {re.escape(top)}\b.*?^endmodule", verilog, re.M | re.S)
+    names = _PORT.findall(module[0]) if module else []
+    if not names:
+        raise ValueError(f"no ports of a module {top} in the Verilog")
+    lines = [f'public_flat_rw -module "{top}" -var "{name}"' for name in names]
+    for module in re.finditer(r"^module \\?(\S+?)\s*\(.*?^endmodule", verilog, re.M | re.S):
+        names = _TRACE.findall(module[0])
+        lines += [f'public_flat_rd -module "{module[1]}" -var "{name}"' for name in names]
+    return "\n".join(["`verilator_config", *lines, ""])
+
+
+def _build_args(simulator: str, waves: bool) -> list[str]:
+    if simulator == "icarus":
+        return []
+    return ["-Wno-fatal", *(["--trace-fst"] if waves else [])]
+
+
+def compile_design(
+    verilog: str,
+    top: str,
+    simulator: str,
+    env: Mapping[str, str],
+    versions: str,
+    *,
+    waves: bool = False,
+    cache_dir: Path | None = None,
+) -> tuple[Path, bool]:
+    """Compile a design, or find it compiled.
+
+    The compilation is kept under a hash of the Verilog, the top, the simulator, the versions and
+    the flags. It is made in a folder beside its place and moved there when complete, so that an
+    interrupted or a simultaneous compilation never leaves a broken one.
+
+    Parameters
+    ----------
+    verilog, top : str
+        Design and name of its top module.
+    simulator : str
+        ``verilator`` or ``icarus``.
+    env, versions
+        From :func:`mubinn.sim.runner.toolchain.prepare`.
+    waves : bool
+        Compile with waveforms.
+    cache_dir : Path, optional
+        See :func:`cache_root`.
+
+    Returns
+    -------
+    folder : Path
+        The compiled simulation.
+    reused : bool
+        True where it was found.
+
+    Raises
+    ------
+    MubinnError
+        If the compilation fails; the message names its log.
+    """
+    root = cache_root(cache_dir)
+    flags = _build_args(simulator, waves)
+    shape = [simulator, versions, env.get("MAKEFLAGS", ""), str(cocotb_tools.config.libs_dir)]
+    shape += [*flags, *TIMESCALE, f"waves {waves}", _RECIPE]
+    folder = root / _digest(verilog, top, *shape)
+    if folder.is_dir():
+        return folder, True
+    runtime = root / f"runtime-{_digest(*shape)}"
+    made = Path(tempfile.mkdtemp(prefix=_MAKING, dir=root))
+    try:
+        _compile(verilog, top, simulator, env, flags, waves, made, runtime)
+        publish(made, folder)
+    finally:
+        # What an interruption or a failure leaves behind.
+        shutil.rmtree(made, ignore_errors=True)
+    return folder, False
+
+
+def _compile(
+    verilog: str,
+    top: str,
+    simulator: str,
+    env: Mapping[str, str],
+    flags: list[str],
+    waves: bool,
+    made: Path,
+    runtime: Path,
+) -> None:
+    """Compile in the folder `made`, with the runtime's objects where they are kept."""
+    source = made / f"{top}.v"
+    source.write_text(verilog)
+    if simulator == "verilator":
+        ports = made / "ports.vlt"
+        ports.write_text(public_ports(verilog, top))
+        flags = [*flags, str(ports)]
+    if runtime.is_dir():
+        for part in runtime.glob(_RUNTIME):
+            shutil.copyfile(part, made / part.name)
+            # make compiles what is older than the makefile, which Verilator has yet to write.
+            os.utime(made / part.name, (time.time() + _AHEAD_S,) * 2)
+    arguments: dict[str, Any] = {
+        "sources": [str(source)],
+        "hdl_toplevel": top,
+        "build_args": flags,
+        "build_dir": str(made),
+        "timescale": TIMESCALE,
+        "waves": waves,
+        "always": True,
+    }
+    log = made / "build.log"
+    if run_job(simulator, "build", arguments, env, log) != 0:
+        kept = made.parent / f"failed-{top}.log"
+        log.replace(kept)
+        raise MubinnError(f"{simulator} could not compile {top}; its messages are in {kept}.")
+    if simulator == "verilator":
+        _keep_runtime(made, runtime)
+        for part in made.iterdir():
+            if part.name not in (top, source.name, log.name, "ports.vlt"):
+                part.unlink()
+
+
+def _keep_runtime(made: Path, runtime: Path) -> None:
+    if runtime.is_dir():
+        return
+    beside = Path(tempfile.mkdtemp(prefix=_MAKING, dir=runtime.parent))
+    for part in made.glob(_RUNTIME):
+        shutil.copyfile(part, beside / part.name)
+    publish(beside, runtime)

@@ -1,0 +1,57 @@
+"""What every bench needs inside the simulator: its stimulus, its outputs, clock and reset.
+
+This module and those that benches import run in the simulator's process: no Amaranth here.
+"""
+
+import os
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+CLOCK_NS = 10
+STIMULUS_VARIABLE = "MUBINN_SIM_STIMULUS"
+OUTPUTS_VARIABLE = "MUBINN_SIM_OUTPUTS"
+
+# Bits of the harness's `fault`, lowest first.
+FAULTS = (
+    "o.valid fell before the payload was taken",
+    "o.payload changed before it was taken",
+    "o offered a payload for which no input had been taken",
+)
+
+
+def load_stimulus() -> dict[str, NDArray[Any]]:
+    """Return the arrays that were given to :func:`mubinn.sim.runner.simulate.simulate`."""
+    with np.load(os.environ[STIMULUS_VARIABLE], allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
+def save_outputs(**arrays: Any) -> None:
+    """Hand arrays back; each call adds to, or replaces, what earlier calls saved."""
+    path = os.environ[OUTPUTS_VARIABLE]
+    if os.path.exists(path):
+        with np.load(path, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files} | arrays
+    np.savez(path, allow_pickle=False, **arrays)
+
+
+async def start_clock(dut: Any, clk: str = "clk", rst: str = "rst") -> None:
+    """Start the clock outside Python, and hold reset for two cycles if the design has one.
+
+    Returns just after a rising edge, the first at which the reset is low.
+    """
+    # cocotb's modules import only where a simulator runs or cocotb is installed.
+    from cocotb.clock import Clock
+    from cocotb.triggers import RisingEdge, Timer
+
+    clock = getattr(dut, clk)
+    # Inputs are driven from time 0 on: Icarus would start them as x.
+    if hasattr(dut, rst):
+        getattr(dut, rst).value = 1
+    Clock(clock, CLOCK_NS, unit="ns", impl="gpi").start()
+    if hasattr(dut, rst):
+        await Timer(2 * CLOCK_NS, unit="ns")
+        await RisingEdge(clock)
+        getattr(dut, rst).value = 0
+    await RisingEdge(clock)

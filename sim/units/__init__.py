@@ -1,0 +1,1 @@
+"""Benches of the units of Figure 3."""

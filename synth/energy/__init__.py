@@ -1,0 +1,1 @@
+"""Energy of a cell operation."""

@@ -1,0 +1,1 @@
+"""From Verilog to a netlist and its figures: Yosys, ABC, kept results."""

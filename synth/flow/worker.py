@@ -1,0 +1,185 @@
+"""One Yosys run in a process of its own: ``python -m mubinn.synth.flow.worker JOBDIR``.
+
+The folder holds ``job.json``, ``design.v`` and, for a mapped run, the library files and
+``constraints``; the answer is written to ``result.json``. A process of its own returns its memory,
+can be killed, and turns a crash of Yosys or ABC into an exit status.
+"""
+
+import json
+import re
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.synth.flow import recipes
+from mubinn.synth.liberty.library import Library, parse_library
+from mubinn.synth.netlist import netlist, sta
+
+_STIME = re.compile(r"Area =\s*([\d.]+).*?Delay =\s*([\d.]+) ps")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def parse_stime(log: str) -> float:
+    """Return the delay in ps from the last ``stime`` line of an ABC log.
+
+    Raises
+    ------
+    MubinnError
+        If there is none.
+    """
+    found = _STIME.findall(_COLOUR.sub("", log))
+    if not found:
+        raise MubinnError("ABC printed no delay: the library may lack tables, see its log.")
+    return float(found[-1][1])
+
+
+def _yosys() -> Callable[[str], None]:
+    from pyosys import libyosys
+
+    design = libyosys.Design()
+
+    def run(command: str) -> None:
+        libyosys.run_pass(command, design)
+
+    return run
+
+
+def _library(job: dict[str, Any]) -> str:
+    """Return the options that name the library's files and the cells to avoid."""
+    files = [f"-liberty {file}" for file in job["libraries"]]
+    return " ".join(files + [f"-dont_use {cell}" for cell in job["dont_use"]])
+
+
+@cache
+def _read_cells(files: tuple[str, ...]) -> Library:
+    return parse_library([Path(file).read_text() for file in files], "library", ())
+
+
+def _cells(job: dict[str, Any]) -> Library:
+    """Return the job's library, read once."""
+    return _read_cells(tuple(job["libraries"]))
+
+
+def _front(run: Callable[[str], None], job: dict[str, Any]) -> None:
+    run("read_verilog -sv design.v")
+    for command in recipes.FRONT:
+        run(command.format(top=job["top"]))
+
+
+def _generic(run: Callable[[str], None], name: str, top: str) -> dict[str, Any]:
+    run(f"abc -g {recipes.GENERIC_GATES} -script {name}.abc")
+    run("opt_clean")
+    run(f"write_json {name}.json")
+    module = netlist.load_module(Path(f"{name}.json"), top)
+    cells = netlist.cell_counts(module)
+    flipflops = sum(n for cell, n in cells.items() if netlist.is_state(cell))
+    return {
+        "depth": netlist.logic_depth(module),
+        "gates": sum(cells.values()) - flipflops,
+        "flipflops": flipflops,
+        "memory_bits": netlist.memory_bits(module),
+        "cells": cells,
+    }
+
+
+def _mapped(run: Callable[[str], None], name: str, job: dict[str, Any]) -> dict[str, Any]:
+    run(f"tee -o {name}.log abc {_library(job)} -constr constraints -script {name}.abc")
+    run("opt_clean")
+    run(f"write_json {name}.json")
+    module = netlist.load_module(Path(f"{name}.json"), job["top"])
+    cells = netlist.cell_counts(module)
+    foreign = sorted(set(cells) - set(job["areas"]))
+    if foreign:
+        raise MubinnError(
+            f"The library has no cell for {', '.join(foreign)}: use one that has, or change the "
+            "design."
+        )
+    bare = sorted(cell for cell in cells if job["areas"][cell] is None)
+    if bare:
+        raise MubinnError(f"The library gives no area for {', '.join(bare)}: complete it.")
+    log = Path(f"{name}.log").read_text()
+    # Without a single gate there is nothing to map and no delay; that is seen, not assumed.
+    logic = sum(n for cell, n in cells.items() if cell not in job["flipflops"])
+    if job["kind"] == "small":
+        # ABC sees no path through full adders.
+        delay = sta.analyse(netlist.without_notes(module), _cells(job)).delay_ps
+    else:
+        delay = parse_stime(log) if logic else 0.0
+    return {
+        "delay_ps": delay,
+        "area_um2": sum(n * job["areas"][cell] for cell, n in cells.items()),
+        "flipflops": sum(cells.values()) - logic,
+        "memory_bits": netlist.memory_bits(module),
+        "cells": cells,
+        **({"netlist": netlist.without_notes(module)} if job.get("netlists") else {}),
+    }
+
+
+def run_job(job: dict[str, Any]) -> dict[str, Any]:
+    """Run `job` in the current folder and return the best recipe's figures.
+
+    Parameters
+    ----------
+    job : dict
+        ``kind`` (``generic``, ``mapped`` or ``small``), ``top``; for a mapped run ``libraries``
+        (files), ``dont_use`` (cells), ``areas`` (um^2 by cell), ``flipflops`` (cell names) and,
+        where they are asked for, ``netlists`` (true) and ``adders`` (true: a map stands beside).
+
+    Returns
+    -------
+    dict
+        The figures, ``recipe`` (the winner's name), ``tried`` (the deciding figure by recipe) and
+        all ``netlists`` by recipe where they are asked for.
+    """
+    run = _yosys()
+    _front(run, job)
+    if job["kind"] != "generic":
+        run(f"dfflibmap {_library(job)}")
+        run("opt -fast")
+    run("design -save front")
+    outcomes: dict[str, dict[str, Any]] = {}
+    for name, script in recipes.scripts(job["kind"]).items():
+        if name == "adders" and not job.get("adders"):
+            continue
+        Path(f"{name}.abc").write_text(script.replace("; ", "\n") + "\n")
+        run("design -load front")
+        if name == "adders":
+            run("read_verilog adder_cell.v")
+            for command in recipes.ADDERS:
+                run(command)
+        if job["kind"] == "generic":
+            outcomes[name] = _generic(run, name, job["top"])
+        else:
+            outcomes[name] = _mapped(run, name, job)
+    first, second = ("depth", "gates") if job["kind"] == "generic" else ("delay_ps", "area_um2")
+
+    def rank(name: str) -> tuple[float, float]:
+        main, other = float(outcomes[name][first]), float(outcomes[name][second])
+        return (main * other, main) if job["kind"] == "small" else (main, other)
+
+    best = min(outcomes, key=rank)
+    tried = {name: [o[first], o[second]] for name, o in outcomes.items()}
+    netlists = {name: o.pop("netlist") for name, o in outcomes.items() if "netlist" in o}
+    kept = {"netlists": netlists} if netlists else {}
+    return {**outcomes[best], "recipe": best, "tried": tried, **kept}
+
+
+def main(folder: str) -> int:
+    """Run the job in `folder`; return the exit status. Faults are told in ``result.json``."""
+    import os
+
+    os.chdir(folder)
+    job = json.loads(Path("job.json").read_text())
+    try:
+        answer = run_job(job)
+    except MubinnError as error:
+        answer = {"error": str(error)}
+    Path("result.json").write_text(json.dumps(answer))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

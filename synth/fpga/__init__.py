@@ -1,0 +1,1 @@
+"""From a model to an FPGA: resources, place and route, bitstream."""

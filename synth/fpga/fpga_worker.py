@@ -1,0 +1,139 @@
+"""One stage of the FPGA flow, in a process: ``python -m mubinn.synth.fpga.fpga_worker DIR``.
+
+The folder holds ``job.json`` and the stage's input; the answer is written to ``result.json``.
+"""
+
+import base64
+import importlib
+import json
+import re
+import subprocess
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+from mubinn.golden.ground.errors import MubinnError
+
+_USED = re.compile(r"Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%")
+
+
+def packed(data: bytes) -> str:
+    """Return bytes as text, compressed."""
+    return base64.b64encode(zlib.compress(data, 6)).decode()
+
+
+def unpacked(text: str) -> bytes:
+    """Return the bytes that :func:`packed` took."""
+    return zlib.decompress(base64.b64decode(text))
+
+
+def run_synth(job: dict[str, Any]) -> dict[str, Any]:
+    """Run Yosys on ``design.v``; return cells by type and the netlist.
+
+    Parameters
+    ----------
+    job : dict
+        ``commands`` after reading the design.
+    """
+    from pyosys import libyosys
+
+    design = libyosys.Design()
+    for command in ("read_verilog -sv design.v", *job["commands"]):
+        libyosys.run_pass(command, design)
+    libyosys.run_pass("tee -q -o stat.json stat -json", design)
+    libyosys.run_pass("write_json netlist.json", design)
+    cells = json.loads(Path("stat.json").read_text())["design"]["num_cells_by_type"]
+    netlist = packed(Path("netlist.json").read_bytes()) if job["keep"] else ""
+    return {"cells": {k: n for k, n in cells.items() if k[0] != "$"}, "netlist": netlist}
+
+
+def _call(tool: dict[str, str], arguments: list[str]) -> int:
+    """Run a program, or a function of a Python package that holds it; return its status."""
+    if "program" in tool:
+        return subprocess.run([tool["program"], *arguments], check=False).returncode
+    run = getattr(importlib.import_module(tool["module"]), tool["function"])
+    return int(run(arguments) or 0)
+
+
+def parse_used(log: str) -> dict[str, int]:
+    """Return how much of each resource nextpnr found in the packed design."""
+    return {name: int(used) for name, used, _ in _USED.findall(log)}
+
+
+def run_route(job: dict[str, Any]) -> dict[str, Any]:
+    """Place, route and pack ``netlist.txt``; return Fmax, resources, critical path, bitstream.
+
+    Parameters
+    ----------
+    job : dict
+        ``place`` and ``pack``, each a tool and its ``arguments``; ``text`` the option that names
+        the placed design's file.
+
+    Returns
+    -------
+    dict
+        ``used`` alone where the design was packed but cannot be placed.
+
+    Raises
+    ------
+    MubinnError
+        With the first error of the log.
+    """
+    Path("netlist.json").write_bytes(unpacked(Path("netlist.txt").read_text()))
+    arguments = [*job["place"]["arguments"], "--json", "netlist.json", job["text"], "placed.txt"]
+    status = _call(job["place"], [*arguments, "--report", "report.json", "-l", "pnr.log", "-q"])
+    log = Path("pnr.log").read_text(errors="replace") if Path("pnr.log").exists() else ""
+    used = parse_used(log)
+    if status != 0:
+        errors = [line for line in log.splitlines() if line.startswith("ERROR")]
+        if used and any("place" in line.lower() for line in errors):
+            return {"used": used, "error_line": errors[0]}
+        told = errors[0] if errors else f"exit status {status}"
+        raise MubinnError(f"nextpnr could not place and route {job['top']}: {told}.")
+    if _call(job["pack"], [*job["pack"]["arguments"], "placed.txt", "design.bit"]) != 0:
+        raise MubinnError(f"The bitstream of {job['top']} could not be packed: see the tool's log.")
+    report = json.loads(Path("report.json").read_text())
+    return {
+        "fmax_mhz": min(clock["achieved"] for clock in report["fmax"].values()),
+        "used": {k: u["used"] for k, u in report["utilization"].items()},
+        "path": _critical_path(report),
+        "bitstream": packed(Path("design.bit").read_bytes()),
+    }
+
+
+def _critical_path(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the segments of the longest path from clock to clock: kind, from, to, ns."""
+    paths = [p for p in report["critical_paths"] if p["from"][:7] == "posedge" == p["to"][:7]]
+    none: dict[str, Any] = {"path": []}
+    longest = max(paths, key=lambda p: sum(s["delay"] for s in p["path"]), default=none)
+    return [
+        {
+            "kind": step["type"],
+            "from": step["from"]["cell"],
+            "to": step["to"]["cell"],
+            "ns": round(step["delay"], 3),
+        }
+        for step in longest["path"]
+    ]
+
+
+STAGES = {"synth": run_synth, "route": run_route}
+
+
+def main(folder: str) -> int:
+    """Run the job in `folder`; return the exit status. Faults are told in ``result.json``."""
+    import os
+
+    os.chdir(folder)
+    job = json.loads(Path("job.json").read_text())
+    try:
+        answer = STAGES[job["kind"]](job)
+    except MubinnError as error:
+        answer = {"error": str(error)}
+    Path("result.json").write_text(json.dumps(answer))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,247 @@
+"""Liberty files: loaded, checked for what synthesis needs, and measured in FO4."""
+
+import gzip
+import hashlib
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.synth.liberty.boolean import truth_table
+from mubinn.synth.liberty.nldm import fo4_ps, pin_capacitance
+from mubinn.synth.liberty.tech65 import DEFAULT_FO4_PS, tech65_liberty
+
+# Cells that are not for logic: clock gates, delay cells, level shifters and power switches of
+# low-power flows, probes, diodes and keepers. A pattern that meets no cell does nothing.
+DEFAULT_DONT_USE = (
+    "*lpflow_*",
+    "*probe*",
+    "*clkgate*",
+    "*dlygate*",
+    "*dlymetal*",
+    "*clkdlybuf*",
+    "*_lgcp_*",
+    "*_slgcp_*",
+    "*sighold*",
+    "*antenna*",
+)
+
+_CELL = re.compile(r"(?<![\w])cell\s*\(\s*\"?([^\"\s)]+)\"?\s*\)\s*\{")
+_FUNCTION = re.compile(r"\bfunction\s*:\s*\"([^\"]*)\"")
+_AREA = re.compile(r"(?<!\w)area\s*:\s*\"?([\d.eE+-]+)")
+_STATE = re.compile(r"(?<!\w)(ff|latch|ff_bank|latch_bank|statetable)\s*\([^)]*\)\s*\{")
+_FLIPFLOP = re.compile(r"(?<!\w)ff\s*\([^)]*\)\s*\{")
+_TRISTATE = re.compile(r"(?<!\w)three_state\s*:")
+_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+_STRING = re.compile(r"\"[^\"]*\"")
+
+
+@dataclass(frozen=True)
+class LibertyCell:
+    """One cell: name, area in um^2 (None: not given), output functions, Liberty text."""
+
+    name: str
+    area_um2: float | None
+    functions: tuple[str, ...]
+    is_flipflop: bool
+    has_state: bool
+    text: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Library:
+    """A checked cell library.
+
+    Attributes
+    ----------
+    name : str
+        Name for reports.
+    texts : tuple of str
+        Liberty text of each file.
+    dont_use : tuple of str
+        Patterns, as in a shell, of cells that synthesis avoids.
+    cells : tuple of LibertyCell
+        All cells, those to avoid included.
+    """
+
+    name: str
+    texts: tuple[str, ...] = field(repr=False)
+    dont_use: tuple[str, ...]
+    cells: tuple[LibertyCell, ...] = field(repr=False)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash over the texts."""
+        digest = hashlib.sha256()
+        for text in self.texts:
+            digest.update(hashlib.sha256(text.encode()).digest())
+        return digest.hexdigest()
+
+    def usable(self) -> tuple[LibertyCell, ...]:
+        """Return the cells that no pattern of `dont_use` excludes."""
+        return tuple(
+            c for c in self.cells if not any(fnmatchcase(c.name, p) for p in self.dont_use)
+        )
+
+    @cached_property
+    def inverters(self) -> tuple[tuple[LibertyCell, float], ...]:
+        """Usable inverters with their input capacitance in fF, smallest first."""
+        found = [c for c in self.usable() if _is_gate(c, {(1, 0b01)})]
+        sized = [(c, pin_capacitance(self._text_of(c), c.text)) for c in found]
+        return tuple(sorted(sized, key=lambda pair: (pair[1], pair[0].name)))
+
+    @cached_property
+    def _areas(self) -> dict[str, float | None]:
+        return {cell.name: cell.area_um2 for cell in self.cells}
+
+    @cached_property
+    def fo4_ps(self) -> float:
+        """Fan-out-of-four delay in ps: the mean of rise and fall in an endless inverter chain.
+
+        From the tables of the smallest inverter, each stage loaded by four of its own inputs.
+        """
+        cell = self.inverters[0][0]
+        return fo4_ps(self._text_of(cell), cell.text)
+
+    def area_um2(self, kinds: Iterable[str]) -> float:
+        """Return the area of cells, named as often as there are of them.
+
+        Raises
+        ------
+        MubinnError
+            If one of them has no area.
+        """
+        counts = Counter(kinds)
+        if bare := sorted(kind for kind in counts if self._areas.get(kind) is None):
+            raise MubinnError(
+                f"The library {self.name} gives no area for {', '.join(bare)}: complete it."
+            )
+        return sum(count * (self._areas[kind] or 0.0) for kind, count in counts.items())
+
+    def constraints(self) -> str:
+        """Return ABC's constraints: what drives each input and loads each output.
+
+        Inputs are driven by the inverter nearest to four times the smallest, and outputs drive
+        four of the smallest: the surroundings of a block within a larger design.
+        """
+        load = 4 * self.inverters[0][1]
+        driver = min(self.inverters, key=lambda pair: abs(pair[1] - load))[0]
+        return f"set_driving_cell {driver.name}\nset_load {load:.6g} [fF]\n"
+
+    def _text_of(self, cell: LibertyCell) -> str:
+        return next(t for t in self.texts if cell.text in t)
+
+
+def _is_gate(cell: LibertyCell, tables: set[tuple[int, int]]) -> bool:
+    return (
+        not cell.has_state
+        and len(cell.functions) == 1
+        and not _TRISTATE.search(cell.text)
+        and truth_table(cell.functions[0]) in tables
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        data = path.read_bytes()
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise MubinnError(
+            f"The Liberty file {path} cannot be read ({error}): give a readable .lib or .lib.gz."
+        ) from error
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+        if "\x00" in text:
+            raise MubinnError(f"{path} is not Liberty text: give a .lib or .lib.gz file.") from None
+        return text
+
+
+def _parse_cells(text: str, where: str) -> list[LibertyCell]:
+    bare = _STRING.sub("", _COMMENT.sub("", text))
+    if not re.search(r"(?<!\w)library\s*\([^)]*\)\s*\{", bare):
+        raise MubinnError(f"{where} is not a Liberty file: it has no library group.")
+    if bare.count("{") != bare.count("}"):
+        raise MubinnError(
+            f"{where} is truncated or damaged: its braces do not balance; fetch it again."
+        )
+    plain = _COMMENT.sub("", text)
+    marks = list(_CELL.finditer(plain))
+    ends = [m.start() for m in marks[1:]] + [len(plain)]
+    cells = []
+    for mark, end in zip(marks, ends, strict=True):
+        body = plain[mark.start() : end]
+        area = _AREA.search(body)
+        cells.append(
+            LibertyCell(
+                name=mark.group(1),
+                area_um2=float(area.group(1)) if area else None,
+                functions=tuple(_FUNCTION.findall(body)),
+                is_flipflop=bool(_FLIPFLOP.search(body)),
+                has_state=bool(_STATE.search(body)),
+                text=body,
+            )
+        )
+    return cells
+
+
+def parse_library(
+    texts: Sequence[str], name: str, dont_use: Sequence[str] = DEFAULT_DONT_USE
+) -> Library:
+    """Check Liberty texts and return the library they make together.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Liberty texts; some libraries come in several files.
+    name : str
+        Name for reports and error messages.
+    dont_use : sequence of str
+        Patterns of cells to avoid.
+
+    Raises
+    ------
+    MubinnError
+        If a text is no complete Liberty, or an inverter with delay tables, a buffer, or both NAND2
+        and NOR2 are missing. A missing flip-flop is told where a design needs one.
+    """
+    plain = tuple(_COMMENT.sub("", t) for t in texts)
+    cells = [cell for text in plain for cell in _parse_cells(text, name)]
+    library = Library(name, plain, tuple(dont_use), tuple(cells))
+    if not library.inverters:
+        raise MubinnError(f"{name} has no usable inverter: add one, or relax --dont-use.")
+    if not any(_is_gate(c, {(1, 0b10)}) for c in library.usable()):
+        raise MubinnError(
+            f"{name} has no usable buffer, which ABC needs: add one, or relax --dont-use."
+        )
+    if not any(_is_gate(c, {(2, 0b0111), (2, 0b0001)}) for c in library.usable()):
+        raise MubinnError(f"{name} has no usable NAND2 or NOR2: add one, or relax --dont-use.")
+    _ = library.fo4_ps  # raises where the inverter lacks tables
+    return library
+
+
+def load_library(
+    path: str | Path | Sequence[str | Path], dont_use: Sequence[str] = DEFAULT_DONT_USE
+) -> Library:
+    """Load one Liberty file, or several that make one library, plain or gzipped.
+
+    Raises
+    ------
+    MubinnError
+        If a file is unreadable, truncated or no Liberty, or a needed cell is missing.
+    """
+    paths = [Path(path)] if isinstance(path, str | Path) else [Path(p) for p in path]
+    name = paths[0].name.removesuffix(".gz").removesuffix(".lib")
+    return parse_library([_read(p) for p in paths], name, dont_use)
+
+
+def builtin_library(fo4: float = DEFAULT_FO4_PS) -> Library:
+    """Return the built-in 65-nm-class library with an FO4 of `fo4` ps."""
+    return parse_library([tech65_liberty(fo4)], f"tech65 (FO4 {fo4:g} ps)")

@@ -1,0 +1,1 @@
+"""Mapped netlists: depth, static timing, pipelining, activity."""

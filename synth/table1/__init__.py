@@ -1,0 +1,1 @@
+"""Table I: units of a cell, the schedule, the entries."""

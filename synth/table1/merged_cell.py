@@ -1,0 +1,122 @@
+"""The binarized cell at its fastest: level pairs merged, everything after z on codes.
+
+With scales that are powers of two (`mubinn.golden.binarize.scale_form`, ``shift``) all level pairs
+of x W_x and of h W_h and the bias meet in one network of weighted adders, whose sum is z; a search
+among thresholds is the gate, and Eq. (5) and (6) are small tables
+(`mubinn.golden.cells.threshold_tables`). The memory M_B holds the bias of a row as the number that
+its levels stand for, and with products of bits (`mubinn.hw.units.merged_dot.MergedBits`) what its
+weights add to it.
+"""
+
+import numpy as np
+
+from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.fixed import signed_width
+from mubinn.golden.model.float_model import FloatModel
+from mubinn.golden.model.quantized_model import QuantizedLstm, QuantizedModel
+from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.units.code_table import CodeTableParams
+from mubinn.golden.units.merged_dot import MergedDotParams, merged_sum
+from mubinn.hw.units.code_table import CodeTable
+from mubinn.hw.units.merged_dot import MergedBits, MergedDot
+from mubinn.hw.units.sum_of_words import SumOfWords
+from mubinn.hw.units.threshold_search import ThresholdSearch
+from mubinn.synth.table1.cell_units import CellUnit, calibration_windows
+from mubinn.synth.table1.schedule import ENCODE, MULTIPLY, STATE, Schedule, Step
+
+GATES = 4
+
+CODE_STEPS = (
+    Step(("search",), GATES, ENCODE),
+    Step(("fc", "ig"), 1, STATE),
+    Step(("sum_c",), 1, STATE),
+    Step(("search_c",), 1, ENCODE),
+    Step(("table_h",), 1, STATE),
+)
+"""What follows z on the threshold datapath."""
+
+
+def merged_model(model: FloatModel, a: int, w: int) -> QuantizedModel:
+    """Return the model at (A, W), with shifted scales and on the threshold datapath."""
+    calibration = calibration_windows(model).astype(np.float64)
+    made = quantize(model, Levels.of(a, w), calibration, scale_form="shift")
+    return made.with_datapath("threshold")
+
+
+def merged_layer(model: FloatModel, a: int, w: int) -> QuantizedLstm:
+    """Return the first layer of `merged_model`."""
+    layer: QuantizedLstm = merged_model(model, a, w).lstm_layers[0]
+    return layer
+
+
+def sum_params(layer: QuantizedLstm) -> MergedDotParams:
+    """Return the one sum that forms z of every row."""
+    bias = signed_width(int(np.abs(layer.b.values).max()))
+    params = merged_sum(layer.gamma_x, layer.gamma_h, layer.features, layer.hidden, bias)
+    if params is None or layer.thresholds.h_raw is not None:
+        raise MubinnError(
+            "The layer's level pairs do not merge to one sum: quantize with --scale-form shift."
+        )
+    return params
+
+
+def merged_units(layer: QuantizedLstm) -> dict[str, CellUnit]:
+    """Return the units of the merged cell by their role.
+
+    Raises
+    ------
+    MubinnError
+        If the scales of the layer leave a multiplication.
+    """
+    return {"merged": CellUnit.of(MergedDot, sum_params(layer)), **code_units(layer)}
+
+
+def code_units(layer: QuantizedLstm) -> dict[str, CellUnit]:
+    """Return the units after z on the threshold datapath, where cells share the offset of h."""
+    tables = layer.thresholds
+    width = tables.c.width
+    return {
+        "search": CellUnit.of(ThresholdSearch, tables.gate),
+        "fc": CellUnit.of(CodeTable, tables.fc),
+        "ig": CellUnit.of(CodeTable, tables.ig),
+        "sum_c": CellUnit("SumOfWords", (("width", width),), lambda: SumOfWords(width)),
+        "search_c": CellUnit.of(ThresholdSearch, tables.c),
+        "table_h": CellUnit.of(CodeTable, tables.h),
+    }
+
+
+def bits_units(layer: QuantizedLstm) -> dict[str, CellUnit]:
+    """Return the units of the merged cell where products are of bits: for the least area.
+
+    What the activations of a step add to all its rows is summed beside, a code at a time: a table
+    of the contributions of a code of x and of h, and an adder.
+    """
+    params = sum_params(layer)
+    widest = max(len(part.shifts) for part in params.parts)
+    words = [
+        sum((1 if code >> k & 1 else -1) << shift for k, shift in enumerate(part.shifts))
+        * sum(1 << shift for shift in part.w_shifts)
+        for part in params.parts
+        for code in range(1 << widest)  # a part with fewer levels has its codes repeated
+    ]
+    width = params.sum_width
+    name = (("params", str(params)), ("cells", True))
+    return merged_units(layer) | {
+        "merged": CellUnit("MergedBits", name, lambda: MergedBits(params, cells=True)),
+        "step_table": CellUnit.of(CodeTable, CodeTableParams(tuple(words))),
+        "step_sum": CellUnit("SumOfWords", (("width", width),), lambda: SumOfWords(width)),
+    }
+
+
+def merged_schedule() -> Schedule:
+    """Return the schedule of a cell, one unit after the other: the four gates, then the state.
+
+    ``4 (t_merged + t_search) + max(t_fc, t_ig) + t_sum_c + t_search_c + t_table_h``.
+    """
+    return in_series(Step(("merged",), GATES, MULTIPLY), *CODE_STEPS)
+
+
+def in_series(*steps: Step) -> Schedule:
+    """Return the schedule of steps whose units all follow one another."""
+    return Schedule(steps, tuple(step.units for step in steps))

@@ -1,0 +1,90 @@
+"""Table I from our own synthesis: 36 entries, every unit of every one of them measured."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mubinn.golden.cells.lstm_cell import LstmCellParams
+from mubinn.golden.model.float_model import FloatModel
+from mubinn.synth.flow.elaborate import Report, elaborate, stage
+from mubinn.synth.flow.flow import synthesize_many
+from mubinn.synth.liberty.library import Library
+from mubinn.synth.table1.cell_units import CellUnit, Config, cell_params, cell_units
+from mubinn.synth.table1.paper import CONFIGS
+from mubinn.synth.table1.schedule import PAPER, Workload
+from mubinn.synth.table1.table import Form, Table1, assemble
+
+
+def measure(
+    library: Library,
+    model: FloatModel,
+    *,
+    steps: int = PAPER.steps,
+    progress: Report | None = None,
+    workers: int = 2,
+    cache_path: str | Path | None = None,
+    cancel: threading.Event | None = None,
+) -> Table1:
+    """Measure every unit of every entry and put Table I together.
+
+    Parameters
+    ----------
+    library : Library
+        For delays and areas, the same for all entries.
+    model : FloatModel
+        Gives the scales, hence the widths; its first layer gives I and H.
+    steps : int
+        Time steps T.
+    progress : callable, optional
+        Called as ``progress(what, done, total)`` through three stages: ``quantize``, ``elaborate``,
+        ``synthesize``.
+    workers : int
+        Synthesis runs side by side.
+    cache_path, cancel
+        As for :func:`mubinn.synth.synthesize_many`; an interrupted measurement resumes.
+
+    Raises
+    ------
+    MubinnError
+        If a unit cannot be synthesized with the library, or the model cannot be quantized.
+    """
+    layer = model.layers[0]
+    load = Workload(layer.features, layer.hidden, steps)
+    forms = all_forms(model, progress)
+    jobs = elaborate(distinct_units(forms), workers, progress, cache_path)
+    results = synthesize_many(
+        jobs,
+        library=library,
+        workers=workers,
+        progress=stage(progress, "synthesize"),
+        cache_path=cache_path,
+        cancel=cancel,
+    )
+    return assemble(forms, results, load, library)
+
+
+def all_forms(model: FloatModel, progress: Report | None = None) -> dict[Config, tuple[Form, ...]]:
+    """Return the forms of all 36 cells, two of a mixed one, quantizing `model` 25 times."""
+    params: dict[Config, LstmCellParams] = {}
+    binarized = [(a, w) for a, w in CONFIGS if a is not None and w is not None]
+    for done, pair in enumerate(binarized, 1):
+        params[pair] = cell_params(model, *pair)
+        if progress is not None:
+            progress("quantize", done, len(binarized))
+    forms: dict[Config, tuple[Form, ...]] = {}
+    for config in CONFIGS:
+        a, w = config
+        own = None if w is None else params[w if a is None else a, w]
+        ways = (False, True) if (a is None) != (w is None) else (False,)
+        forms[config] = tuple(Form(cell_units(config, own, decoded=d), d) for d in ways)
+    return forms
+
+
+def distinct_units(forms: Mapping[Config, Sequence[Form]]) -> dict[str, CellUnit]:
+    """Return the units of all forms by key, each once."""
+    return {
+        unit.key: unit
+        for several in forms.values()
+        for form in several
+        for unit in form.units.values()
+    }

@@ -1,0 +1,267 @@
+"""The whole model in hardware, on Amaranth's own simulator: windows in, classes and logits out."""
+
+import numpy as np
+import pytest
+from amaranth.hdl import ResetInserter, Signal
+from amaranth.sim import Simulator
+
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.model.bit_true import run
+from mubinn.golden.model.sample_format import SampleFormat
+from mubinn.hw.accelerator.accelerator import Accelerator
+
+STEPS = 3
+
+
+def codes_of(model, windows, steps=STEPS, seed=0):
+    random = np.random.default_rng(seed)
+    return random.integers(0, 1 << model.layers[0].x.levels, (windows, steps, model.features))
+
+
+def frames(model, codes):
+    """Return the frames of windows [n, T, I] as payloads."""
+    levels = model.layers[0].x.levels
+    places = np.arange(model.features)
+    return [
+        {
+            "x": [int((((code >> k) & 1) << places).sum()) for k in range(levels)],
+            "last": int(step == len(window) - 1),
+        }
+        for window in codes
+        for step, code in enumerate(window)
+    ]
+
+
+def expected(model, codes):
+    """Return class and logits of every window by the bit-true model."""
+    _, scores, classes = run(model, codes)
+    return [(int(c), s.tolist()) for c, s in zip(classes, scores, strict=True)]
+
+
+async def send(ctx, port, payloads, pauses=None):
+    for payload in payloads:
+        if pauses is not None:
+            ctx.set(port.valid, 0)
+            await ctx.tick().repeat(int(pauses.geometric(0.5)))
+        ctx.set(port.payload, payload)
+        ctx.set(port.valid, 1)
+        await ctx.tick().until(port.ready)
+    ctx.set(port.valid, 0)
+
+
+async def take(ctx, port, count, taken, times=None, pauses=None):
+    cycle = 0
+    ctx.set(port.ready, pauses is None)
+    while len(taken) < count:
+        if pauses is not None:
+            ctx.set(port.ready, int(pauses.random() < 0.02))
+        _, _, valid, ready, label, logits = await ctx.tick().sample(
+            port.valid, port.ready, port.payload.label, port.payload.logits
+        )
+        cycle += 1
+        if valid and ready:
+            taken.append((int(label), [int(v) for v in logits]))
+            if times is not None:
+                times.append(cycle)
+    ctx.set(port.ready, 0)
+
+
+def simulate(design, *processes, limit=60_000):
+    """Run testbenches until all have ended."""
+    sim = Simulator(design)
+    sim.add_clock(1e-6)
+    ended = []
+
+    def watched(process):
+        async def run_to_end(ctx):
+            await process(ctx)
+            ended.append(process)
+
+        return run_to_end
+
+    for process in processes:
+        sim.add_testbench(watched(process))
+    for _ in range(limit):
+        if len(ended) == len(processes):
+            return
+        sim.advance()
+    raise TimeoutError(f"{len(ended)} of {len(processes)} testbenches ended")
+
+
+CASES = {
+    "mean": ({"levels": (2, 1), "features": 3, "hidden": 2}, {}),
+    "last, two engines": (
+        {"levels": (1, 1), "features": 2, "hidden": 3, "readout": "last"},
+        {"units": 2},
+    ),
+    "two layers": ({"levels": (1, 1), "features": 3, "hidden": 2, "depth": 2}, {"units": 1}),
+    "GRU, reset after": ({"cell": "gru", "levels": (1, 1), "features": 3, "hidden": 2}, {}),
+    "GRU, reset before": (
+        {"cell": "gru", "reset": "before", "levels": (1, 1), "features": 3, "hidden": 2},
+        {},
+    ),
+    "two GRUs, reset before": (
+        {"cell": "gru", "reset": "before", "levels": (1, 1), "features": 2, "hidden": 2}
+        | {"depth": 2, "readout": "last"},
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_windows_give_classes_and_logits_at_the_stated_pace(random_of, name):
+    made, how = CASES[name]
+    model = random_of(seed=4, **made)
+    codes = codes_of(model, 4)
+    design = Accelerator(model, **how)
+    taken, times = [], []
+
+    async def consume(ctx):
+        await take(ctx, design.o, 4, taken, times)
+
+    async def produce(ctx):
+        await send(ctx, design.i, frames(model, codes))
+
+    simulate(design, consume, produce)
+    assert taken == expected(model, codes)
+    # The first window fills the pipeline of layers.
+    assert set(np.diff(times[1:]).tolist()) == {design.cycles_per_window(STEPS)}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_pauses_on_both_sides_change_nothing(random_of, name):
+    made, how = CASES[name]
+    model = random_of(seed=4, **made)
+    codes = codes_of(model, 4)
+    design = Accelerator(model, **how)
+    taken = []
+
+    async def consume(ctx):
+        await take(ctx, design.o, 4, taken, pauses=np.random.default_rng(1))
+        await ctx.tick()
+        assert not ctx.get(design.busy)
+
+    async def produce(ctx):
+        await send(ctx, design.i, frames(model, codes), np.random.default_rng(2))
+
+    simulate(design, consume, produce)
+    assert taken == expected(model, codes)
+
+
+def samples_of(model, windows, width):
+    """Return random samples, the codes that they stand for, and their payloads."""
+    random = np.random.default_rng(3)
+    x = random.normal(0, 2, (windows, STEPS, model.features))
+    values = SampleFormat.of(model, width).quantize(x)
+    payloads = [
+        {"value": int(v), "last": int(step == STEPS - 1)}
+        for window in values
+        for step, frame in enumerate(window)
+        for v in frame
+    ]
+    return model.encode_input(x), payloads
+
+
+@pytest.mark.parametrize("offsets", [True, False])
+def test_samples_are_encoded_on_chip(random_model, offsets):
+    model = random_model(seed=8, levels=(3, 1), features=3, hidden=2, offsets=offsets)
+    codes, payloads = samples_of(model, 3, 18)
+    assert len(np.unique(codes)) > 4
+    design = Accelerator(model, sample_width=18)
+    taken = []
+
+    async def consume(ctx):
+        await take(ctx, design.o, 3, taken)
+        await ctx.tick()
+        assert not ctx.get(design.busy)
+
+    async def produce(ctx):
+        await send(ctx, design.i, payloads)
+
+    simulate(design, consume, produce)
+    assert taken == expected(model, codes)
+
+
+def test_narrow_samples_are_refused(random_model):
+    with pytest.raises(MubinnError, match=r"samples of 8 bits do not reach .*: give \d+"):
+        SampleFormat.of(random_model(), 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "by", "samples", "after"),
+    [
+        ("mean", "abort", False, 0),
+        ("two layers", "abort", True, 9),
+        ("two layers", "abort", False, 33),
+        ("two layers", "reset", False, 57),
+        ("mean", "reset", True, 70),
+        ("GRU, reset before", "abort", False, 5),
+        ("GRU, reset before", "abort", False, 16),
+        ("GRU, reset before", "reset", True, 43),
+    ],
+)
+def test_a_window_begins_clean_after(random_of, name, by, samples, after):
+    made, how = CASES[name]
+    model = random_of(seed=4, **made)
+    reset = Signal()
+    design = Accelerator(model, sample_width=18 if samples else None, **how)
+    if samples:
+        codes, payloads = samples_of(model, 2, 18)
+    else:
+        codes = codes_of(model, 2)
+        payloads = frames(model, codes)
+    taken = []
+    stop = reset if by == "reset" else design.abort
+
+    async def consume(ctx):
+        ctx.set(design.i.payload, payloads[0])
+        ctx.set(design.i.valid, 1)
+        # Some of the first frames go in again and again, then the window is forgotten.
+        await ctx.tick().repeat(after + 1)
+        ctx.set(design.i.valid, 0)
+        ctx.set(stop, 1)
+        await ctx.tick()
+        ctx.set(stop, 0)
+        assert not ctx.get(design.busy)
+        started.append(True)
+        await take(ctx, design.o, 2, taken)
+        await ctx.tick()
+        assert not ctx.get(design.busy)
+
+    started = []
+
+    async def produce(ctx):
+        while not started:
+            await ctx.tick()
+        await send(ctx, design.i, payloads)
+
+    simulate(ResetInserter(reset)(design), consume, produce)
+    assert taken == expected(model, codes)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_result_that_waits_outlives_an_abort(random_model, at_once):
+    """Also one that is taken in the cycle of an abort."""
+    model = random_model(seed=4, **CASES["mean"][0])
+    codes = codes_of(model, 2)
+    design = Accelerator(model)
+    taken = []
+
+    async def consume(ctx):
+        await ctx.tick().until(design.o.valid)
+        await ctx.tick().repeat(20)
+        ctx.set(design.abort, 1)
+        await ctx.tick()
+        ctx.set(design.abort, 0)
+        assert ctx.get(design.busy)
+        if at_once:
+            ctx.set(design.abort, 1)
+        await take(ctx, design.o, 1, taken)
+        ctx.set(design.abort, 0)
+        assert not ctx.get(design.busy)
+
+    async def produce(ctx):
+        await send(ctx, design.i, frames(model, codes)[: STEPS + 1])
+
+    simulate(design, consume, produce)
+    assert taken == expected(model, codes)[:1]

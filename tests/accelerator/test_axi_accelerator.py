@@ -1,0 +1,95 @@
+"""Whole models behind AXI: classes and logits equal to the bit-true model, whatever happens."""
+
+import json
+
+import numpy as np
+import pytest
+
+from mubinn.golden.model.bit_true import run
+from mubinn.golden.model.sample_format import SampleFormat
+from mubinn.hw.accelerator.accelerator import plans
+from mubinn.hw.accelerator.axi_accelerator import accelerator_top
+from mubinn.hw.export.driver import Driver
+from mubinn.hw.export.interface import interface
+from mubinn.hw.layer.loadable_memory import contents
+from mubinn.sim.runner.simulate import simulate
+from mubinn.sim.runner.toolchain import icarus_available
+
+QUICK = "icarus" if icarus_available() else "verilator"
+WIDTH = 24
+CASES = {
+    "engines": ({"levels": (2, 1), "classes": 3, "readout": "mean"}, {"units": 4}),
+    "samples": ({"levels": (2, 2), "readout": "last"}, {"sample_width": WIDTH, "width": 16}),
+    "loaded": ({"levels": (2, 2), "depth": 2}, {"loadable": True, "lanes": 5}),
+    "words": ({"levels": (1, 2), "readout": "last"}, {"lanes": 3}),
+}
+
+
+def stimulus_of(model, design, windows, steps):
+    """Random windows as they are sent, and the fields of their results."""
+    random = np.random.default_rng(steps)
+    shape = (windows, steps, model.features)
+    if design.core.encoder is None:
+        x = codes = random.integers(0, 1 << model.layers[0].x.levels, shape)
+    else:
+        values = random.normal(0, 3, shape)
+        x, codes = SampleFormat.of(model, WIDTH).quantize(values), model.encode_input(values)
+    _, logits, classes = run(model, codes)
+    return {
+        "about": np.frombuffer(json.dumps(interface(design)).encode(), np.uint8),
+        "x": x,
+        "result_label": classes,
+        "result_logits": logits,
+    }
+
+
+def packets_of(stimulus):
+    """The same as packets, for the bench of the shell."""
+    about = json.loads(bytes(stimulus["about"]))
+    driver = Driver(None, {**about, "registers": {}})
+    inputs = [driver.pack(window) for window in stimulus["x"].tolist()]
+    outputs = []
+    place = about["result"]["fields"]["logits"]
+    for label, logits in zip(stimulus["result_label"], stimulus["result_logits"], strict=True):
+        packet = bytes([label]).ljust(place["byte"], b"\0")
+        packet += b"".join(int(v).to_bytes(place["step"], "little", signed=True) for v in logits)
+        outputs.append(packet.ljust(about["result"]["bytes"], b"\0"))
+    return {
+        "inputs": np.frombuffer(b"".join(inputs), np.uint8),
+        "input_sizes": np.array([len(p) for p in inputs]),
+        "outputs": np.frombuffer(b"".join(outputs), np.uint8),
+        "output_sizes": np.array([len(p) for p in outputs]),
+        "beat": np.array(about["tdata_bits"] // 8),
+        "frame": np.array(about["input"]["beats"] * about["input"]["per_step"]),
+    }
+
+
+@pytest.mark.parametrize("sample_width", [None, pytest.param(WIDTH, marks=pytest.mark.campaign)])
+def test_windows_of_a_stack_pass_whatever_happens(random_model, sample_width):
+    model = random_model(features=3, hidden=2, levels=(2, 1), depth=2, readout="mean")
+    design = accelerator_top(model, units=2, width=8, sample_width=sample_width)
+    packets = packets_of(stimulus_of(model, design, 3, 3))
+    result = simulate(
+        design, top="axi", bench="mubinn.sim.axi.tb_axi_top", stimulus=packets, simulator=QUICK
+    )
+    assert result.tests == 8
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_driver_runs_a_model(random_model, case):
+    about, options = CASES[case]
+    model = random_model(features=5, hidden=3, **about)
+    design = accelerator_top(model, **options)
+    stimulus = stimulus_of(model, design, 2, 3)
+    if options.get("loadable"):
+        loaded = contents(design.core.plans)
+        assert len(loaded) % 4
+        other = random_model(seed=1, features=5, hidden=3, **about)
+        foreign = contents(plans(other, lanes=options["lanes"]))
+        assert len(foreign) == len(loaded)
+        stimulus["contents"] = np.frombuffer(loaded, np.uint8)
+        stimulus["foreign"] = np.frombuffer(foreign, np.uint8)
+    result = simulate(
+        design, top="axi", bench="mubinn.sim.axi.tb_driver", stimulus=stimulus, simulator=QUICK
+    )
+    assert result.tests == 1

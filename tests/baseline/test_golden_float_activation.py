@@ -1,0 +1,59 @@
+"""The binary32 activation against the functions themselves."""
+
+import numpy as np
+import pytest
+
+from mubinn.golden.baseline.binary32 import CANONICAL_NAN, INFINITY, SIGN, from_bits, to_bits
+from mubinn.golden.baseline.float_activation import FloatActivationParams, float_activation
+from mubinn.golden.units.activation import exact
+
+
+def values(params, x):
+    return from_bits(float_activation(params, to_bits(x))).astype(np.float64)
+
+
+@pytest.mark.parametrize(("kind", "bound"), [("sigmoid", 3.0e-4), ("tanh", 8.0e-4)])
+def test_is_close_to_the_function(kind, bound):
+    x = np.linspace(-20, 20, 400_001).astype(np.float32)
+    error = np.abs(values(FloatActivationParams(kind), x) - exact(kind, x))
+    assert bound / 2 < error.max() < bound
+
+
+def test_finer_tables_are_closer():
+    x = np.linspace(-20, 20, 40_001).astype(np.float32)
+    errors = [
+        np.abs(values(FloatActivationParams("tanh", -5, 4, bits), x) - np.tanh(x)).max()
+        for bits in (2, 3, 4)
+    ]
+    # The error of a line falls with the square of its length.
+    assert errors[0] / errors[1] == pytest.approx(4, rel=0.3)
+    assert errors[1] / errors[2] == pytest.approx(4, rel=0.3)
+
+
+@pytest.mark.parametrize(("kind", "low"), [("sigmoid", 0.0), ("tanh", -1.0)])
+def test_ends(kind, low):
+    params = FloatActivationParams(kind)
+    bits = [INFINITY, INFINITY | SIGN, *to_bits([16.0, -16.0, 1e38, -1e38]).tolist()]
+    assert from_bits(float_activation(params, bits)).tolist() == [1.0, low] * 3
+    nan = [0x7F800001, 0xFFC00000]
+    assert float_activation(params, nan).tolist() == [CANONICAL_NAN] * 2
+
+
+def test_tanh_is_odd_and_sigmoid_is_half_at_zero():
+    x = np.concatenate([np.logspace(-30, 2, 2000)]).astype(np.float32)
+    params = FloatActivationParams("tanh")
+    np.testing.assert_array_equal(values(params, -x), -values(params, x))
+    assert values(FloatActivationParams("sigmoid"), [0.0, -0.0]).tolist() == [0.5, 0.5]
+
+
+def test_segments_meet_the_borders():
+    params = FloatActivationParams("tanh", -2, 2, 2)
+    borders = to_bits(params.borders[1:])
+    assert params.segment(borders).tolist() == list(range(1, 18))
+    assert params.segment(borders - np.uint32(1)).tolist() == list(range(17))
+
+
+@pytest.mark.parametrize("sizes", [("relu",), ("tanh", 3, 3), ("tanh", -21), ("tanh", -3, 4, 9)])
+def test_bad_sizes_are_refused(sizes):
+    with pytest.raises(ValueError, match=r"unknown activation|bad sizes"):
+        FloatActivationParams(*sizes)

@@ -1,0 +1,61 @@
+"""Conversions between binary32 and fixed point, in exact fractions."""
+
+from fractions import Fraction
+from math import floor
+
+import numpy as np
+import pytest
+
+from mubinn.golden.baseline.binary32 import INFINITY, SIGN, from_bits
+from mubinn.golden.baseline.fixed_to_float import FixedToFloatParams, fixed_to_float
+from mubinn.golden.baseline.float_to_fixed import FloatToFixedParams, float_to_fixed
+from mubinn.sim.baseline import tb_fixed_to_float, tb_float_to_fixed
+from mubinn.sim.baseline.binary32 import join
+
+
+@pytest.mark.parametrize("sizes", [(2, 0), (16, 8), (32, 24), (48, 64)])
+def test_float_to_fixed_rounds_half_up(sizes):
+    params = FloatToFixedParams(*sizes)
+    bits = join(tb_float_to_fixed.stimulus(params, np.random.default_rng(2), 4000))
+    bits = bits[(bits & INFINITY) != INFINITY]
+    top = 1 << (params.width - 1)
+    for x, got in zip(from_bits(bits).tolist(), float_to_fixed(params, bits).tolist(), strict=True):
+        exact = floor(Fraction(x) * 2**params.fraction + Fraction(1, 2))
+        assert got == min(max(exact, -top), top - 1), x
+
+
+def test_float_to_fixed_of_what_is_no_number():
+    params = FloatToFixedParams(8, 3)
+    nan = [0x7FC00000, 0x7F800001, 0xFFFFFFFF]
+    assert float_to_fixed(params, [*nan, INFINITY, INFINITY | SIGN]).tolist() == [
+        0,
+        0,
+        0,
+        127,
+        -128,
+    ]
+
+
+@pytest.mark.parametrize("sizes", [(2, 0), (32, 24), (63, 64)])
+def test_fixed_to_float_rounds_to_nearest_even(sizes):
+    params = FixedToFloatParams(*sizes)
+    values = tb_fixed_to_float.stimulus(params, np.random.default_rng(2), 2000)["value"]
+    for value, x in zip(
+        values.tolist(), from_bits(fixed_to_float(params, values)).tolist(), strict=True
+    ):
+        drop = max(0, abs(value).bit_length() - 24)
+        # Python's round of a fraction is to nearest, ties to even.
+        exact = round(Fraction(value, 1 << drop)) << drop
+        assert Fraction(x) == Fraction(exact, 1 << params.fraction), value
+
+
+@pytest.mark.parametrize("sizes", [(1, 0), (49, 0), (8, -1), (8, 65)])
+def test_bad_fixed_formats_are_refused(sizes):
+    with pytest.raises(ValueError, match="bad sizes"):
+        FloatToFixedParams(*sizes)
+
+
+@pytest.mark.parametrize("sizes", [(1, 0), (64, 0), (8, -1), (8, 65)])
+def test_bad_operand_formats_are_refused(sizes):
+    with pytest.raises(ValueError, match="bad sizes"):
+        FixedToFloatParams(*sizes)

@@ -1,0 +1,56 @@
+import shutil
+
+import numpy as np
+import pytest
+
+from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.folding.layer_plan import LayerPlan
+from mubinn.hw.cells import figure3_state as figure3_tail
+from mubinn.hw.cells.figure3_state import Figure3Tail
+from mubinn.hw.cells.lstm_cell import LstmCell
+from mubinn.sim.cells.cell_check import check_cell
+from mubinn.sim.testbench.compare import SimulationMismatch
+
+MIXED = Levels(x=2, w=3, h=1, c=2, gate=3, b=4)
+
+
+def inputs(layer, steps, seed=0):
+    random = np.random.default_rng(seed)
+    return random.integers(0, 1 << layer.x.levels, (steps, layer.features))
+
+
+@pytest.mark.parametrize(
+    ("simulator", "units", "folded"),
+    [("verilator", 1, False), ("icarus", 1, False), ("icarus", 4, True), ("icarus", 6, False)],
+)
+def test_cell_equals_bit_true_model_under_back_pressure(random_model, simulator, units, folded):
+    if simulator == "icarus" and not shutil.which("iverilog"):
+        pytest.skip("Icarus Verilog is not installed")
+    layer = random_model(seed=3, levels=MIXED).layers[0]
+    result = check_cell(
+        layer, inputs(layer, 3), units=units, folded_bias=folded, simulator=simulator
+    )
+    assert result.tests == 2
+
+
+class WithoutRounding(Figure3Tail):
+    """A tail whose requantizer truncates."""
+
+    def elaborate(self, platform):
+        m = super().elaborate(platform)
+        unit = m.submodules.round_z
+
+        def truncate(inner):
+            inner.d.comb += unit.o.payload.value.eq(unit.i.payload.value >> unit.params.shift)
+
+        unit.compute = truncate
+        return m
+
+
+def test_bench_finds_a_cell_that_truncates(random_model, monkeypatch):
+    layer = random_model(seed=3, levels=(1, 1)).layers[0]
+    monkeypatch.setattr(figure3_tail, "Figure3Tail", WithoutRounding)
+    design = LstmCell(LayerPlan(layer, folded_bias=False), trace=True)
+    simulator = "icarus" if shutil.which("iverilog") else "verilator"
+    with pytest.raises(SimulationMismatch, match=r"cell \d+, signal (o|probe)"):
+        check_cell(layer, inputs(layer, 3), design=design, simulator=simulator)

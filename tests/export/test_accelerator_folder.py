@@ -1,0 +1,202 @@
+"""Generated folders that stand alone: their bench, memories, driver and page."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+from click.testing import CliRunner
+
+from mubinn.cli.commands.generate import generate
+from mubinn.golden.folding.constants_digest import DIGEST_BYTES
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.model.model_file import save_model
+from mubinn.hw.accelerator.accelerator import plans
+from mubinn.hw.axi.register_map import CONTROL
+from mubinn.hw.export.accelerator_folder import FAMILIES, FolderOptions, accelerator_folder
+from mubinn.hw.export.driver import Driver
+from mubinn.hw.export.golden_vectors import golden_vectors
+
+CASES = {
+    "ecp5": (
+        {"levels": (2, 2), "depth": 2},
+        FolderOptions("ecp5-25k", units=2),
+    ),
+    "ice40": (
+        {"levels": (1, 2), "readout": "last"},
+        FolderOptions("ice40", lanes=3, sample_width=20, loadable=True),
+    ),
+    "xc7": (
+        {"levels": (1, 1), "offsets": False},
+        FolderOptions("xc7", units=2, width=64, loadable=True),
+    ),
+    "gru": (
+        {"cell": "gru", "reset": "before", "levels": (1, 2), "depth": 2},
+        FolderOptions("ecp5", units=3, loadable=True),
+    ),
+}
+WORD = re.compile(r"^\s+(m_\w+)\[\d+\] = \d+'h([0-9a-fx]+);", re.M)
+MODULE = re.compile(r"^module \\mubinn\.core\.layer_(\d)\.memories\b.*?^endmodule", re.M | re.S)
+
+
+@pytest.fixture(scope="module", params=CASES)
+def made(request, random_of, tmp_path_factory):
+    about, options = CASES[request.param]
+    files = accelerator_folder(random_of(features=4, hidden=3, **about), options)
+    folder = tmp_path_factory.mktemp("folder")
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    return request.param, folder, files, json.loads(files["parameters.json"])
+
+
+needs_icarus = pytest.mark.skipif(shutil.which("iverilog") is None, reason="needs Icarus Verilog")
+
+
+def simulated(folder, *arguments, standard="-g2005"):
+    command = ["iverilog", standard, "-o", "testbench", "testbench.v", "mubinn.v"]
+    subprocess.run(command, cwd=folder, check=True)
+    run = subprocess.run(
+        ["vvp", "-n", "testbench", *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return run.stdout
+
+
+@needs_icarus
+def test_the_bench_passes_with_icarus_alone(made):
+    _, folder, files, parameters = made
+    beats = len(files["result.hex"].splitlines())
+    assert beats == 3 * parameters["interface"]["result"]["beats"]
+    paused, fast = simulated(folder), simulated(folder, "+fast", standard="-g2012")
+    assert f"PASS: {beats} result beats" in paused
+    assert f"PASS: {beats} result beats" in fast
+    cycles = [int(re.search(r"(\d+) cycles", text)[1]) for text in (paused, fast)]
+    assert cycles[0] > cycles[1]
+
+
+@needs_icarus
+def test_the_bench_finds_wrong_weights(made, tmp_path):
+    _, folder, files, _ = made
+    wrong = re.sub(r"(m_w\[\d+\] = )(\d+'h[0-9a-f]+)", r"\1~\2", files["mubinn.v"])
+    loads = "writes.hex" if "writes.hex" in files else "load.hex"
+    for name in ("testbench.v", *(name for name in files if name.endswith(".hex"))):
+        if "/" not in name:
+            shutil.copy(folder / name, tmp_path)
+    (tmp_path / "mubinn.v").write_text(wrong)
+    if "load.hex" in files:
+        lines = files[loads].splitlines()
+        # Of all writes, those to register load; of all bytes, every one; but for the digest.
+        whole = 0xFFFFFFFF if loads == "writes.hex" else 0xFF
+        start = 2 if loads == "writes.hex" else DIGEST_BYTES
+        places = {k for k, n in enumerate(lines) if whole == 0xFF or n[:2] == "18"}
+        own = {k for k in places if k >= start}
+        for flipped, seen in ((own, "expected"), (places - own, "FAIL")):
+            other = [f"{int(n, 16) ^ (whole * (k in flipped)):02x}" for k, n in enumerate(lines)]
+            (tmp_path / loads).write_text("\n".join(other) + "\n")
+            told = simulated(tmp_path)
+            assert "FAIL" in told
+            assert seen in told
+        return
+    told = simulated(tmp_path)
+    assert "FAIL" in told
+    assert "expected" in told
+
+
+def test_memories_are_those_of_the_verilog(made):
+    _, _, files, parameters = made
+    found = {}
+    for match in MODULE.finditer(files["mubinn.v"]):
+        for name, word in WORD.findall(match[0]):
+            found.setdefault(f"memories/layer_{match[1]}.{name}.hex", []).append(int(word, 16))
+    stated = {n: [int(w, 16) for w in t.split()] for n, t in files.items() if n[:8] == "memories"}
+    assert stated
+    for name, words in stated.items():
+        # What is loaded stands in no Verilog.
+        assert found.get(name) == (None if "load.hex" in files and "m_w" in name else words), name
+    for number, layer in enumerate(parameters["layers"]):
+        for memory in layer["memories"]:
+            if memory["contents"] == "constant":
+                words = stated[f"memories/layer_{number}.{memory['name']}.hex"]
+                assert len(words) == memory["words"]
+                assert max(words) < 1 << memory["width"]
+
+
+def test_the_page_states_ports_packets_and_registers(made):
+    _, _, files, parameters = made
+    target = parameters["target"]
+    page = files["README.md"]
+    ports = re.findall(
+        r"^  (input|output) (?:reg )?(?:\[(\d+):0\] )?(\w+);", files["mubinn.v"], re.M
+    )
+    for direction, top, name in ports:
+        if name.startswith(("s_axi", "m_axi", "ac", "ar")):
+            assert f"| `{name}` | {direction} | {int(top or 0) + 1} |" in page
+    for name, register in CONTROL.items() if FAMILIES[target].registers else ():
+        assert f"| {register.offset:#04x} | {name} | {register.access} |" in page
+    assert f"**{parameters['cycles_per_step']}** cycles" in page
+    family = FAMILIES[target]
+    assert f"{family.mhz}" in files[f"mubinn.{family.suffix}"] or target == "xc7"
+    assert f"mubinn.{family.suffix}: {{file_type: {family.kind}}}" in files["mubinn.core"]
+
+
+def test_the_driver_that_comes_along_works_by_itself(made):
+    _, folder, files, _ = made
+    about = json.loads(files["parameters.json"])
+    step = [0] * about["layers"][0]["features"]
+    code = (
+        "import json, driver\n"
+        "about = json.load(open('parameters.json'))['interface']\n"
+        "about['registers'] = {}\n"
+        f"print(driver.Driver(None, about).pack([{step}]).hex())"
+    )
+    run = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, '.')\n{code}"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    expected = Driver(None, {**about["interface"], "registers": {}}).pack([step])
+    assert run.stdout.strip() == expected.hex()
+
+
+def test_the_folder_is_made_for_windows_of_some_length(random_model):
+    model = random_model(features=3, hidden=2, levels=(1, 1))
+    widths = []
+    for steps in (4096, 5):
+        files = accelerator_folder(model, FolderOptions("ecp5", max_steps=steps))
+        about = json.loads(files["parameters.json"])["interface"]
+        assert about["max_steps"] == steps
+        assert f"| longest window | {steps} steps; the logits" in files["README.md"]
+        widths.append(about["result"]["fields"]["logits"]["bits"])
+    assert 9 <= widths[0] - widths[1] <= 10
+    core = SimpleNamespace(model=model, plans=plans(model, max_steps=5))
+    with pytest.raises(MubinnError, match="6 steps is longer than the 5 that the logits hold"):
+        golden_vectors(SimpleNamespace(core=core), {}, 1, 6)
+
+
+def test_unknown_families_are_told():
+    with pytest.raises(MubinnError, match="no family max10: choose from ice40, ecp5, xc7"):
+        _ = FolderOptions("max10").family
+
+
+def test_the_command_writes_the_folder_and_tells_its_cost(random_model, tmp_path):
+    save_model(tmp_path / "m.mubinn", random_model(features=3, hidden=2, levels=(1, 1)))
+    command = [str(tmp_path / "m.mubinn"), "--target", "ecp5", "--samples", "30", "--json"]
+    result = CliRunner().invoke(generate, [*command, "-o", str(tmp_path / "out")])
+    assert result.exception is None
+    told = json.loads(result.stdout)
+    written = (p.relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*"))
+    assert {str(p) for p in written} == {*told["files"], "memories"}
+    assert "mubinn.lpf" in told["files"]
+    assert told["seconds"] > 0
+    assert told["peak_memory_mb"] > 10
+    result = CliRunner().invoke(generate, [*command[:2], "max10", "-o", str(tmp_path / "out")])
+    assert isinstance(result.exception, MubinnError)

@@ -1,0 +1,121 @@
+"""Training of GRUs: the graph against the golden models, gradients, export, and a run of each."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.inference.run import infer
+from mubinn.golden.model import reference
+from mubinn.train.data.eeg import prepare, synthetic_eeg
+from mubinn.train.graphs import gru
+from mubinn.train.graphs.graph import Graph
+from mubinn.train.recipes.method import Method
+from mubinn.train.recipes.recipe import Recipe
+from mubinn.train.recipes.tuned import tuned
+from mubinn.train.runs.trainer import train
+
+SMALL = Recipe(epochs=3, hidden=6, batch=16, cell="gru", learning_rate=1e-2)
+BINARY = replace(SMALL, method=Method("mubinn2", Levels.of(2, 3)))
+
+
+@pytest.fixture(scope="module")
+def data():
+    return synthetic_eeg(120, steps=32, channels=3, seed=2)
+
+
+@pytest.fixture(scope="module")
+def start(data):
+    return train(data, SMALL)
+
+
+def test_float_graph_is_the_reference(start, data):
+    model = start.model
+    assert model.cell == "gru"
+    x = prepare(data.x)[:7]
+    graph = Graph(Method(), np.inf, "mean", "gru")
+    found = np.asarray(graph.logits(gru.from_model(model), x))
+    assert np.abs(found - reference.logits(model, x)).max() < 1e-5
+    params = gru.from_model(model)
+    again = gru.to_model(params, model.readout, model.preprocessing, {})
+    for name in ("wx", "wh", "b", "bn"):
+        assert (getattr(again.layers[0], name) == getattr(model.layers[0], name)).all()
+    (rows,) = params["layers"]
+    assert not np.asarray(rows["wx"][12:18]).any()
+    assert not np.asarray(rows["wh"][18:]).any()
+
+
+def test_float_training_learns(start):
+    losses = [row["loss"] for row in start.history]
+    assert losses[-1] < losses[0]
+    assert np.abs(start.model.layers[0].bn).max() > 0
+
+
+def test_binarized_training_exports_its_decisions(start, data):
+    made = train(data, BINARY, start=start.model)
+    assert made.model.cell == "gru"
+    layer = made.model.layers[0]
+    assert (layer.levels.x, layer.levels.w, layer.levels.gate) == (2, 3, 3)
+    assert made.agreement >= 0.995
+    test = data.fold == 0
+    decided = infer(made.model, prepare(data.x)[test]).classes
+    assert made.bit_true_accuracy == (decided == data.y[test]).mean()
+    assert made.history[-1]["loss"] != made.history[0]["loss"]
+
+
+@pytest.mark.parametrize(
+    ("levels", "datapath"),
+    [((1, 1), "threshold"), ((3, 3), "figure3"), ((3, 3), "threshold"), ((2, 4), "figure3")],
+)
+def test_graph_takes_the_bit_true_decisions(start, data, levels, datapath):
+    method = Method("mubinn2", Levels.of(*levels), x_offset="learned")
+    graph = Graph(method, np.inf, "last", "gru", datapath=datapath)
+    x = prepare(data.x)[:40]
+    params = graph.start(replace(start.model, readout="last"), x)
+    from mubinn.train.runs.export import to_quantized
+
+    made = to_quantized(params, method, "last", start.model.preprocessing, {}, "gru")
+    scores = infer(made.with_datapath(datapath), x).scores
+    layer = made.layers[0]
+    unit = 2.0 ** -(layer.h.fraction + made.dense.w.fraction)
+    graph_scores = np.asarray(jax.jit(graph.logits)(params, x))
+    # Equal as integers in nearly all windows: float32 rounds the product r nh.
+    same = (np.rint(graph_scores / unit) == scores).all(axis=1)
+    assert same.mean() >= 0.95
+
+
+def test_gradients_reach_every_scale(start, data):
+    method = Method("mubinn2", Levels.of(2, 2), x_offset="learned")
+    graph = Graph(method, np.inf, "mean", "gru")
+    x, y = prepare(data.x)[:32], data.y[:32].astype(np.int32)
+    params = graph.start(start.model, x)
+    slope = jax.grad(graph.loss)(params, x, y)
+    for name in ("x", "wx", "wh", "h", "gate", "wd"):
+        assert np.asarray(slope["scales"][name]).any(), name
+    assert "c" not in slope["scales"]
+    (rows,) = slope["layers"]
+    assert all(np.asarray(rows[name]).any() for name in ("wx", "wh", "b"))
+    assert not np.asarray(rows["wx"][12:18]).any()
+    assert not np.asarray(rows["wh"][18:]).any()
+
+
+@pytest.mark.parametrize(
+    "method", [Method("mubinn1", Levels.of(2, 2)), Method("b_lstm", Levels.of(1, 1))]
+)
+def test_other_methods_train(start, data, method):
+    made = train(data, replace(SMALL, epochs=1, method=method), start=start.model)
+    assert made.bit_true_accuracy is None
+    assert 0 <= made.test_accuracy <= 1
+
+
+def test_what_a_gru_does_not_take(start, data):
+    with pytest.raises(MubinnError, match="share one offset of h"):
+        replace(BINARY, method=Method("mubinn2", Levels.of(1, 1), h_offset="learned"))
+    with pytest.raises(MubinnError, match="cell 'rnn' is unknown"):
+        Recipe(cell="rnn")
+    with pytest.raises(MubinnError, match="of GRU cells, the recipe of LSTM"):
+        train(data, replace(SMALL, cell="lstm"), start=start.model)
+    assert tuned("mubinn2", Levels.of(1, 1), cell="gru").method.h_offset == "none"

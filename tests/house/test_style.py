@@ -1,0 +1,149 @@
+"""House rules that no linter knows: stems, packages, imports, sizes."""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("golden", "hw", "sim", "synth", "reports", "train", "cli")
+UNIT_ROOMS = ("units", "baseline", "cells")
+SHARED = {"binary32"}
+"""What the full-precision units share, on each side."""
+MAX_FILES = 25
+
+
+def sources(*packages):
+    return sorted(path for name in packages for path in (ROOT / name).rglob("*.py"))
+
+
+def names_of(path, kind):
+    tree = ast.parse(path.read_text())
+    return {node.name for node in tree.body if isinstance(node, kind)}
+
+
+def imports_of(path):
+    """Every module that a file names in an import, at any depth."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    return found
+
+
+def camel(stem):
+    return "".join(part.capitalize() for part in stem.split("_"))
+
+
+def stems(floor, room):
+    return {path.stem for path in (ROOT / floor / room).glob("*.py")} - {"__init__"}
+
+
+UNITS = [
+    (room, stem)
+    for room in UNIT_ROOMS
+    for stem in sorted((stems("golden", room) & stems("hw", room)) - SHARED)
+]
+
+
+@pytest.mark.parametrize(("room", "unit"), UNITS)
+def test_a_unit_has_one_stem_everywhere(room, unit):
+    files = [ROOT / "golden" / room / f"{unit}.py", ROOT / "hw" / room / f"{unit}.py"]
+    files += [ROOT / "sim" / room / f"tb_{unit}.py", ROOT / "tests" / room / f"test_{unit}.py"]
+    assert [path.as_posix() for path in files if not path.exists()] == []
+    assert unit in names_of(files[0], ast.FunctionDef)
+    assert camel(unit) in names_of(files[1], ast.ClassDef)
+
+
+def test_every_unit_is_found():
+    assert len(UNITS) >= 20
+
+
+@pytest.mark.parametrize("room", UNIT_ROOMS)
+def test_every_bench_belongs_to_a_unit(room):
+    benches = {stem.removeprefix("tb_") for stem in stems("sim", room) if stem.startswith("tb_")}
+    assert benches == {unit for where, unit in UNITS if where == room}
+
+
+ROOMS = sorted({path.parent.relative_to(ROOT).as_posix() for path in sources(*PACKAGES, "tests")})
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_no_room_is_crowded(room):
+    assert len(list((ROOT / room).glob("*.py"))) <= MAX_FILES
+
+
+def test_the_list_of_packages_is_what_stands_on_the_disk():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    tool = project["tool"]["setuptools"]
+    listed = {name.removeprefix("mubinn.").replace(".", "/") for name in tool["packages"]}
+    on_disk = {
+        path.parent.relative_to(ROOT).as_posix()
+        for name in PACKAGES
+        for path in (ROOT / name).rglob("__init__.py")
+    }
+    assert listed == on_disk
+    assert set(PACKAGES) <= listed
+    assert set(project["tool"]["mypy"]["packages"]) >= {f"mubinn.{name}" for name in PACKAGES}
+    for name in PACKAGES:
+        assert tool["package-dir"][f"mubinn.{name}"] == name
+        assert (ROOT / ".typing" / "mubinn" / name).resolve() == ROOT / name
+        assert (ROOT / name / "py.typed").exists()
+
+
+def test_every_folder_of_python_is_listed():
+    folders = {path.parent.relative_to(ROOT).parts[0] for path in ROOT.glob("*/*.py")}
+    assert folders - {"tests", "build"} <= set(PACKAGES)
+
+
+ALLOWED = {"golden": {"golden"}, "hw": {"golden", "hw"}}
+
+
+@pytest.mark.parametrize("package", ALLOWED)
+def test_packages_import_downwards_only(package):
+    for path in sources(package):
+        own = {name for name in imports_of(path) if name.startswith("mubinn.")}
+        assert {name.split(".")[1] for name in own} <= ALLOWED[package], path
+
+
+def test_golden_imports_no_framework():
+    heavy = {"amaranth", "jax", "jaxlib", "torch", "onnxruntime", "optax", "cocotb", "pyosys"}
+    for path in sources("golden"):
+        assert not {name.split(".")[0] for name in imports_of(path)} & heavy, path
+    paths = [path.relative_to(ROOT).with_suffix("") for path in sources("golden")]
+    modules = [".".join(("mubinn", *path.parts)).removesuffix(".__init__") for path in paths]
+    code = (
+        f"import sys, importlib\nfor name in {modules}: importlib.import_module(name)\n"
+        f"assert not {heavy} & set(sys.modules), {heavy} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_hardware_keeps_its_annotations():
+    paths = sources("hw")
+    assert len(paths) > 5
+    for path in paths:
+        assert not any(name.startswith("__future__") for name in imports_of(path)), path
+
+
+def test_hardware_uses_no_deprecated_names():
+    for path in sources("hw"):
+        old = {"amaranth.hdl.Record", "amaranth.hdl.Memory", "amaranth.hdl.rec"}
+        assert not imports_of(path) & old, path
+
+
+def test_no_pickle():
+    for path in sources(*PACKAGES):
+        assert not {name.split(".")[0] for name in imports_of(path)} & {"pickle", "joblib"}, path
+
+
+def test_text_speaks_of_the_project_alone():
+    foreign = ("/" + "work/", "/" + "tmp/h/", "TO" + "DO", "FIX" + "ME", "X" * 3)
+    for path in sources(*PACKAGES, "tests"):
+        text = path.read_text()
+        assert [word for word in foreign if word in text] == [], path

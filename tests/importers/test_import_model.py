@@ -1,0 +1,158 @@
+"""Imported models against the outputs of the frameworks that made them."""
+
+import runpy
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from safetensors.numpy import save_file
+
+from mubinn.cli.main import mubinn
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.importers.any_file import import_model
+from mubinn.golden.importers.parts import ImportOptions
+from mubinn.golden.model import reference
+from mubinn.golden.model.float_model import Preprocessing
+from mubinn.golden.model.model_file import load_float, load_model, save_model
+
+RECORDER = runpy.run_path(str(Path(__file__).parent / "record_frameworks.py"))
+MAKERS, FOLDER = RECORDER["MAKERS"], RECORDER["FOLDER"]
+READOUTS = {"torch_lstm.pt": "last", "torch_gru.pt": "mean", "torch_gru.safetensors": "last"}
+"""State dictionaries do not say what their model reads."""
+
+ROUNDING = 2e-6
+"""float32 against float64 over a few dozen operations on numbers of order 1."""
+
+
+def outputs(model, x, y):
+    """The imported model's outputs in the form of the framework's own, `y`."""
+    scores = reference.logits(model, x.astype(np.float64))
+    if y.size == len(x):
+        return 1 / (1 + np.exp(scores[:, :1] - scores[:, 1:]))
+    if np.allclose(y.sum(axis=-1), 1, atol=1e-5):
+        share = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        return share / share.sum(axis=-1, keepdims=True)
+    return scores
+
+
+def imported(path):
+    return import_model(path, ImportOptions(readout=READOUTS.get(path.name)))
+
+
+def check(path, x, y):
+    model = imported(path)
+    np.testing.assert_allclose(
+        outputs(model, x, y).reshape(y.shape), y, rtol=ROUNDING, atol=ROUNDING
+    )
+    return model
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_recorded_model_gives_the_recorded_outputs(name, tmp_path):
+    recorded = np.load(FOLDER / "recorded.npz")
+    x, y = recorded[f"{name}.x"], recorded[f"{name}.y"]
+    model = check(FOLDER / name, x, y)
+    assert model.cell == ("gru" if "gru" in name else "lstm")
+    assert np.ptp(y) > 0.02
+    save_model(tmp_path / "model.safetensors", model)
+    again = load_float(tmp_path / "model.safetensors")
+    assert (again.layers[0].wx == model.layers[0].wx).all()
+
+
+def test_the_recordings_cover_what_is_promised():
+    models = {name: imported(FOLDER / name) for name in MAKERS}
+    assert {name.rsplit(".")[1] for name in MAKERS} == {"pt", "safetensors", "onnx", "keras"}
+    assert {len(model.layers) for model in models.values()} == {1, 2}
+    assert {model.readout for model in models.values()} == {"last", "mean"}
+    resets = {getattr(model.layers[0], "reset", None) for model in models.values()}
+    assert resets == {None, "after", "before"}
+
+
+def test_the_content_decides_not_the_name(tmp_path):
+    for name in MAKERS:
+        path = tmp_path / name.replace(".", "_")
+        path.write_bytes((FOLDER / name).read_bytes())
+        model = import_model(path, ImportOptions(readout=READOUTS.get(name)))
+        assert (model.wd == imported(FOLDER / name).wd).all()
+
+
+def test_our_own_models_are_taken_too(tmp_path, random_float):
+    model = random_float()
+    save_model(tmp_path / "ours", model)
+    assert (import_model(tmp_path / "ours").wd == model.wd).all()
+
+
+def named_modules(path):
+    """Two recurrent modules of which the second reads the first, and two heads."""
+    rng = np.random.default_rng(0)
+    shapes = {"low": (16, 3, 4), "high": (20, 4, 5)}
+    made = {}
+    for name, (rows, inputs, hidden) in shapes.items():
+        made[f"{name}.weight_ih_l0"] = rng.normal(size=(rows, inputs)).astype(np.float32)
+        made[f"{name}.weight_hh_l0"] = rng.normal(size=(rows, hidden)).astype(np.float32)
+    made["aux.weight"] = rng.normal(size=(7, 5)).astype(np.float32)
+    made["main.weight"] = rng.normal(size=(2, 5)).astype(np.float32)
+    save_file(made, path)
+    return made
+
+
+def test_modules_and_heads_are_taken_by_name(tmp_path):
+    made = named_modules(tmp_path / "m.safetensors")
+    options = ImportOptions("mean", recurrent=("low", "high"), head="main")
+    model = import_model(tmp_path / "m.safetensors", options)
+    assert [layer.hidden for layer in model.layers] == [4, 5]
+    assert (model.wd == made["main.weight"]).all()
+    assert not model.bd.any()
+    with pytest.raises(MubinnError, match="reads 3 numbers, the one below it has 5 cells"):
+        import_model(tmp_path / "m.safetensors", replace(options, recurrent=("high", "low")))
+
+
+COMMANDS = {
+    "torch_lstm.pt": ("--readout", "mean", "--clip-c", "0.75", "--decimate", "2"),
+    "torch_gru.onnx": ("--datapath", "threshold"),
+    "sequential_lstm.keras": ("--scale-form", "power-of-two"),
+}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_quantize_takes_them(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("MUBINN_SHARED", str(tmp_path))
+    out = tmp_path / "made.mubinn"
+    command = [
+        "quantize",
+        str(FOLDER / name),
+        "--levels",
+        "2,3",
+        "--normalise",
+        "window",
+        "--windows",
+        "8",
+    ]
+    result = CliRunner().invoke(mubinn, [*command, *COMMANDS[name], "-o", str(out)])
+    assert result.exit_code == 0, result.output
+    model = load_model(out)
+    assert model.cell == ("gru" if "gru" in name else "lstm")
+    assert "imported_from" in model.meta
+    if name.endswith("pt"):
+        assert model.layers[0].c.float_scales[:-1].sum() <= 0.75
+    assert model.preprocessing == Preprocessing("window", 2 if name.endswith("pt") else 1)
+
+
+SIZES = ((1, 1, 2), (5, 8, 4), (32, 20, 2))
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_live_model_gives_its_own_outputs(name, sizes, tmp_path):
+    rng = np.random.default_rng(sizes)
+    x = RECORDER["signal"](rng, 4, 9, sizes[0])
+    path = tmp_path / name
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the frameworks' own
+        y = MAKERS[name](path, rng, sizes, x)
+    model = check(path, x, y)
+    assert model.features == sizes[0]

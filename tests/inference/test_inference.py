@@ -1,0 +1,306 @@
+"""The fast inference equals the bit-true model, score by score, for every configuration."""
+
+import importlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mubinn.cli.shared.common import FLOAT_MODEL, bundled
+from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.binarize.scales import Quantizer
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.inference import run as inference
+from mubinn.golden.inference.input import InputTables, buckets, positive, unit
+from mubinn.golden.inference.packed import MAX_GAIN, Decision, pack
+from mubinn.golden.inference.run import CompiledModel, infer
+from mubinn.golden.inference.tables import LayerTables
+from mubinn.golden.model import bit_true
+from mubinn.golden.model.model_file import load_float
+from mubinn.golden.model.quantized_model import INPUT_FRACTION, Formats
+from mubinn.golden.quantization.layers import quantize
+from mubinn.train.data.eeg import prepare, synthetic_eeg
+
+MIXED = [
+    Levels(x=1, w=2, h=3, c=4, gate=5, b=6),
+    Levels(x=5, w=1, h=2, c=1, gate=3, b=1),
+    Levels(x=2, w=4, h=1, c=3, gate=1, b=3),
+    Levels(x=3, w=3, h=4, c=2, gate=4, b=2),
+]
+LEVELS = [Levels.of(a, w) for a, w in ((1, 1), (2, 2), (3, 3), (2, 4), (5, 5), (1, 3))] + MIXED
+NO_LIMITS = {"compare_limit": 1 << 20, "table_limit": 1 << 40, "packs": False, "kernel": "numpy"}
+LOW_LIMITS = {"compare_limit": 0, "table_limit": 0, "packs": False, "kernel": "numpy"}
+
+
+def windows(seed, n=7, steps=6, features=5, spread=1.5):
+    return np.random.default_rng(seed).normal(0, spread, (n, steps, features)).astype(np.float32)
+
+
+def check(model, x, limits=(NO_LIMITS, LOW_LIMITS, {}), **how):
+    _, scores, classes = bit_true.run(model, model.encode_input(x))
+    for own in limits:
+        result = CompiledModel(model, **own).infer(x, **how)
+        assert result.scores.dtype == result.classes.dtype == np.int64
+        assert (result.scores == scores).all(), own
+        assert (result.classes == classes).all()
+    return scores
+
+
+@pytest.mark.parametrize("levels", LEVELS, ids=str)
+@pytest.mark.parametrize("offsets", [True, False], ids=["offsets", "plain"])
+def test_equals_bit_true(random_model, levels, offsets):
+    model = random_model(1, levels, offsets=offsets, hidden=6, features=5)
+    scores = check(model, windows(2), batch=3, threads=2)
+    assert len(np.unique(scores)) > 1
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_equals_bit_true_at_random(random_model, seed):
+    rng = np.random.default_rng(seed)
+    levels = Levels(*(int(n) for n in rng.integers(1, 6, 6)))
+    features, hidden = (int(n) for n in rng.integers(1, 10, 2))
+    model = random_model(
+        seed,
+        levels,
+        features=features,
+        hidden=hidden,
+        classes=int(rng.integers(2, 5)),
+        depth=int(rng.integers(1, 4)),
+        per_row=bool(rng.integers(2)),
+        offsets=bool(rng.integers(2)),
+        readout=("last", "mean")[rng.integers(2)],
+    )
+    x = windows(seed, int(rng.integers(1, 20)), int(rng.integers(1, 9)), features)
+    check(model, x, batch=int(rng.integers(1, 8)), threads=int(rng.integers(1, 4)))
+
+
+@pytest.mark.parametrize("scale", [1, 60])
+@pytest.mark.parametrize("fit", [(1, 1), (3, 3), (5, 5)])
+def test_weights_that_saturate_z(random_model, fit, scale):
+    model = random_model(3, fit, hidden=8, per_row=True)
+    layer = model.layers[0]
+    wh, wx = (replace(w, scales=w.scales * scale) for w in (layer.wh, layer.wx))
+    model = replace(model, layers=(replace(layer, wh=wh, wx=wx),))
+    x = windows(4)
+    check(model, x)
+    z = bit_true.run_layer(model.layers[0], model.encode_input(x))["z_q"]
+    assert (scale > 1) == bool(((z == 2047) | (z == -2048)).mean() > 0.1)
+
+
+def test_double_precision_where_single_is_not_exact(random_model):
+    model = random_model(5, (3, 3))
+    layer = model.layers[0]
+    wide = replace(layer, wx=replace(layer.wx, scales=(layer.wx.scales << 12) + 1))
+    assert LayerTables.of(layer).gates.weights.dtype == np.float32
+    assert LayerTables.of(wide).gates.weights.dtype == np.float64
+    check(replace(model, layers=(wide,)), windows(6))
+
+
+@pytest.mark.parametrize(
+    "formats",
+    [Formats(8, 4, 8, 5), Formats(14, 10, 12, 8), Formats(10, 8, 9, 4), Formats(18, 16, 12, 7)],
+)
+def test_other_formats(random_model, formats):
+    check(random_model(7, (2, 3), formats=formats, depth=2), windows(8))
+
+
+def test_extreme_sums_on_both_sides_of_single_precision(random_model):
+    model = random_model(0, (1, 1), gate=2, features=40, hidden=3, offsets=False)
+    layer, kinds = model.layers[0], set()
+    # Every row has a window whose samples all push it upwards, and one that push it downwards.
+    push = 2.0 * layer.wx.bits[0] - 1
+    x = np.repeat(np.concatenate([push, -push])[:, None], 3, axis=1).astype(np.float32) * 9
+    for scale in range(1, 4000, 97):
+        wide = replace(layer, wx=replace(layer.wx, scales=layer.wx.scales * 0 + 2 * scale + 1))
+        kinds.add(LayerTables.of(wide).gates.weights.dtype)
+        check(replace(model, layers=(wide,)), x, limits=[{}])
+    assert kinds == {np.dtype(np.float32), np.dtype(np.float64)}
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5, 7, 64])
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_batches_and_threads_change_nothing(random_model, batch, threads):
+    model, x, seen = random_model(9, (3, 3)), windows(10, 13), []
+    result = infer(model, x, batch=batch, threads=threads, progress=seen.append)
+    _, scores, classes = bit_true.run(model, model.encode_input(x))
+    assert (result.scores == scores).all()
+    assert (result.classes == classes).all()
+    assert sum(seen) == 13
+    assert max(seen) <= batch
+
+
+@pytest.mark.parametrize("offset", [0, 3, [5, -7, 0, 2, 1]], ids=str)
+@pytest.mark.parametrize("scales", [[9], [40, 20, 10], [3, 30, 7], [0, 5]], ids=str)
+@pytest.mark.parametrize("fraction", [0, 6, INPUT_FRACTION])
+def test_samples_at_every_threshold_are_encoded_as_the_golden_model_does(
+    random_model, scales, fraction, offset
+):
+    x_q = Quantizer(scales, fraction, offset)
+    model = random_model(11, (len(scales), 2))
+    layer = model.layers[0]
+    b = replace(layer.b, fraction=max(fraction + layer.wx.fraction, 14))
+    model = replace(model, layers=(replace(layer, x=x_q, b=b),))
+    tables = InputTables.of(x_q)
+    at = np.concatenate([[-np.inf, 0], tables.thresholds.ravel(), [np.inf]]).astype(np.float32)
+    near = np.concatenate([np.nextafter(at, np.float32(s * np.inf)) for s in (-1, 1)])
+    rest = np.random.default_rng(0).normal(0, 50 * 2.0**-fraction, 200)
+    samples = np.concatenate([at[1:-1], near, rest]).astype(np.float32)
+    samples = samples[np.abs(samples) < 1e6]
+    x = np.repeat(samples[:, None, None], 5, axis=2)
+    m = positive(x_q, model.encode_input(x))
+    assert (2 * unit(x_q) * m - x_q.scales.sum() == x_q.decode_signs(model.encode_input(x))).all()
+    assert (tables.encode(model, x).transpose(2, 0, 1) == m).all()
+
+
+def test_other_types_than_float32(random_model):
+    model, x = random_model(12, (3, 3)), windows(13)
+    for other in (x.astype(np.float64) / 3, np.round(x).astype(np.int16)):
+        check(model, other)
+    check(model, x.transpose(1, 0, 2), limits=[{}])
+
+
+def test_offsets_of_h_that_differ_between_cells(random_model):
+    model = random_model(14, (3, 3))
+    assert LayerTables.of(model.layers[0]).h_table is None
+    layer = model.layers[0]
+    same = replace(layer, h=replace(layer.h, offset=np.full(layer.hidden, 4)))
+    assert LayerTables.of(same).h_table is not None
+    check(replace(model, layers=(same,)), windows(15))
+
+
+def test_without_windows(random_model):
+    result = infer(random_model(0, (1, 1)), windows(0, 0))
+    assert result.scores.shape == (0, 3)
+    assert result.classes.shape == (0,)
+
+
+def test_without_threadpoolctl(random_model, monkeypatch):
+    def absent(name):
+        raise ImportError(name)
+
+    monkeypatch.setattr(inference, "import_module", absent)
+    with pytest.raises(ImportError):
+        inference.import_module("threadpoolctl")
+    check(random_model(16, (3, 3)), windows(17), limits=[{}], batch=2, threads=2)
+    assert importlib.import_module is not absent
+
+
+def test_one_core_without_affinity(monkeypatch):
+    monkeypatch.delattr(inference.os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(inference.os, "cpu_count", lambda: None)
+    assert inference._cores() == 1
+
+
+def test_bad_input_is_named(random_model):
+    model = random_model(18, (3, 3))
+    x = windows(19)
+    for bad in (x[0], x[:, :0]):
+        with pytest.raises(MubinnError, match=r"not \(windows, steps, channels"):
+            infer(model, bad)
+    with pytest.raises(MubinnError, match="reads 5 channels, the data have 4"):
+        infer(model, x[:, :, :4])
+    with pytest.raises(MubinnError, match="at least 1"):
+        infer(model, x, batch=0)
+    with pytest.raises(MubinnError, match="at least 1"):
+        infer(model, x, threads=0)
+    x[3, 2, 1] = np.nan
+    for kind in (np.float32, np.float64):
+        with pytest.raises(MubinnError, match="NaN or infinite"):
+            infer(model, x.astype(kind), batch=2, threads=2)
+
+
+def test_formats_too_wide_for_an_index_are_compared(random_model):
+    fine = random_model(20, (5, 5), formats=Formats(18, 4, 9, 9))
+    layer = fine.layers[0]
+    coarse = random_model(20, (5, 5), formats=Formats(16, 16, 9, 6))
+    assert LayerTables.of(layer, 0).gates.thresholds is None
+    assert LayerTables.of(coarse.layers[0], 0).gates.thresholds is not None
+    for model in (fine, coarse):
+        check(model, windows(21), limits=[LOW_LIMITS])
+    wx, wh = replace(layer.wx, fraction=34), replace(layer.wh, fraction=33)
+    finest = replace(layer, wx=wx, wh=wh, b=replace(layer.b, fraction=40))
+    assert LayerTables.of(finest, 0).gates.thresholds is not None
+    check(replace(fine, layers=(finest,)), windows(21), limits=[LOW_LIMITS])
+
+
+def test_scales_too_long_are_refused():
+    with pytest.raises(MubinnError, match="too long for the fast inference"):
+        buckets(Quantizer([1 << 20, 1], 0, 0), 12)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_two_gates_in_one_product(random_model, seed):
+    rng = np.random.default_rng(seed)
+    features, hidden = (int(n) for n in rng.integers(1, 30, 2))
+    model = random_model(
+        seed,
+        Levels(x=1, w=1, h=1, c=int(rng.integers(1, 4)), gate=1, b=3),
+        features=features,
+        hidden=hidden,
+        depth=int(rng.integers(1, 3)),
+        per_row=bool(rng.integers(2)),
+        offsets=bool(rng.integers(2)),
+    )
+    layer = model.layers[0]
+    if rng.integers(2):  # small gains leave no row decided beforehand
+        b = replace(layer.b, scales=layer.b.scales // 50)
+        model = replace(model, layers=(replace(layer, b=b), *model.layers[1:]))
+    gates = LayerTables.of(model.layers[0]).gates
+    gains = (layer.gamma_x > 0).all() and (layer.gamma_h > 0).all()
+    assert gates.packed_bit is not None or not gains
+    check(model, windows(seed, 40, 6, features), limits=[{}])
+
+
+def test_decisions_stay_with_shorter_gains():
+    rng = np.random.default_rng(22)
+    signs = rng.choice([-1, 1], (300, 30))
+    gain_h, gain_x = rng.integers(1, 5000, (2, 300))
+    first = np.array([rng.integers(-9 * g, 9 * g) for g in gain_h + gain_x])
+    decision = Decision(signs, 20, gain_h, gain_x, first)
+    short = decision.shortened()
+    assert (short.gain_h <= MAX_GAIN).all()
+    assert (short.gain_h < gain_h).mean() > 0.9
+    (low, high), (d_x, _) = decision.ranges(), decision.steps()
+    for row in range(300):
+        d_h = np.arange(low[row], high[row] + 1)[:, None]
+        long_sum = gain_h[row] * d_h + gain_x[row] * d_x[row]
+        short_sum = short.gain_h[row] * d_h + short.gain_x[row] * d_x[row]
+        assert ((long_sum >= first[row]) == (short_sum >= short.first[row])).all()
+
+
+def test_rows_too_long_for_two_stay_apart(random_model):
+    model = random_model(23, (1, 1), features=90, hidden=90, per_row=True)
+    layer = model.layers[0]
+    near = replace(layer, b=replace(layer.b, scales=layer.b.scales * 0))
+    assert LayerTables.of(layer, packs=False).gates.packed_bit is None
+    assert LayerTables.of(near).gates.packed_bit is None
+    check(replace(model, layers=(near,)), windows(24, 5, 4, 90), limits=[{}])
+    weightless = replace(layer, wh=replace(layer.wh, scales=layer.wh.scales * 0))
+    assert LayerTables.of(weightless).gates.packed_bit is None
+    check(replace(model, layers=(weightless,)), windows(25, 5, 4, 90), limits=[{}])
+
+
+def test_packed_rows_fit_single_precision():
+    rng = np.random.default_rng(26)
+    outcomes = set()
+    for size in range(4, 150, 4):
+        signs = rng.choice([-1, 1], (20, 2 * size))
+        gain_h, gain_x = rng.integers(900, 1000, (2, 20))
+        packed = pack(Decision(signs, size, gain_h, gain_x, rng.integers(-900, 900, 20)))
+        outcomes.add(packed is None)
+        if packed is not None:
+            exact = packed[0].astype(np.int64)
+            for sign in (1, -1):
+                assert np.maximum(sign * exact, 0).sum(axis=1).max() <= 1 << 24
+    assert outcomes == {True, False}
+
+
+@pytest.mark.parametrize("fit", [(1, 1), (3, 3), (2, 4), (5, 5)])
+@pytest.mark.parametrize("granularity", ["gate", "row"])
+def test_the_bundled_model(fit, granularity):
+    x = prepare(synthetic_eeg(20, 320, 32).x)[::7, :16]
+    model = quantize(
+        load_float(bundled(FLOAT_MODEL)), Levels.of(*fit), x.astype(float), granularity=granularity
+    )
+    scores = check(model, x, limits=[{}], batch=2, threads=2)
+    assert len(np.unique(scores)) > 4

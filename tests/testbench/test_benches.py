@@ -1,0 +1,100 @@
+"""Every unit's bench: it passes on Icarus too, and it fails on a broken unit."""
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from amaranth.hdl import Module, Value
+
+import mubinn.sim.testbench.tb_unit
+from mubinn.golden.units.merged_dot import DotPart
+from mubinn.hw.stream.unit import StreamUnit
+from mubinn.sim.runner.toolchain import icarus_available
+from mubinn.sim.runner.unit_check import check_unit
+from mubinn.sim.testbench.compare import SimulationMismatch
+
+QUICK = "icarus" if icarus_available() else "verilator"
+
+# Sizes of the parameters by stem, where they have no defaults.
+SIZES: dict[str, tuple[Any, ...]] = {
+    "activation": ("tanh",),
+    "bias_add": (3, 24, 10, 28),
+    "code_table": ((3, -2, 7, 0),),
+    "float_activation": ("sigmoid",),
+    "fixed_to_float": (40, 20),
+    "float_to_fixed": (16, 8),
+    "level_table": (2,),
+    "mac": (3, 8, 12, 24),
+    "merged_dot": ((DotPart("x", 5, (1, 0), (1, 0)), DotPart("h", 9, (0,), (0,))), 6),
+    "mlb_decoder": (3, 9, 8, 12),
+    "mlb_encoder": (3, 12, 11, 10),
+    "pointwise": (3, 3, 3, 3, True, False, True, False, 12, 18),
+    "requantize": (24, 14, 12, 8),
+    "scaling_mult": (9, 16),
+    "threshold_search": (8, ((0, -20, 30), (5, -7, 9))),
+    "xnor_multiplier": (33,),
+}
+# Benches on disk that have a golden function, which those of sequenced designs have not.
+STEMS = sorted(
+    path.stem.removeprefix("tb_")
+    for path in Path(mubinn.sim.testbench.tb_unit.__file__).parent.glob("tb_*.py")
+    if path.stem != "tb_unit" and hasattr(import_module(f"mubinn.sim.{path.stem}"), "golden")
+)
+
+
+class Broken(StreamUnit):
+    """A unit whose lowest output bit is wrong for one input in eight."""
+
+    def __init__(self, unit: Any) -> None:
+        self.unit = unit
+        super().__init__(unit.i.payload.shape(), unit.o.payload.shape())
+
+    def compute(self, m: Module) -> None:
+        m.submodules.unit = self.unit
+        fault = Value.cast(self.i.payload)[:3].all()
+        m.d.comb += [
+            Value.cast(self.unit.i.payload).eq(Value.cast(self.i.payload)),
+            Value.cast(self.o.payload).eq(Value.cast(self.unit.o.payload) ^ fault),
+        ]
+
+
+def make(stem: str) -> tuple[Any, Any]:
+    """Return the unit and its parameters."""
+    name = "".join(part.capitalize() for part in stem.split("_"))
+    unit = getattr(import_module(f"mubinn.hw.{stem}"), name)
+    kind = getattr(import_module(f"mubinn.golden.{stem}"), f"{name}Params", None)
+    if kind is None:
+        return unit(), None
+    params = kind(*SIZES.get(stem, ()))
+    return unit(params), params
+
+
+def test_benches_are_found() -> None:
+    assert {"mac", "xnor_multiplier"} <= set(STEMS)
+
+
+@pytest.mark.skipif(not icarus_available(), reason="Icarus Verilog is not installed")
+@pytest.mark.parametrize("stem", STEMS)
+def test_bench_on_icarus(stem: str) -> None:
+    unit, params = make(stem)
+    result = check_unit(
+        unit, bench=f"mubinn.sim.tb_{stem}", params=params, count=300, simulator="icarus"
+    )
+    assert result.simulation.tests == 3
+    assert result.transfers >= 300
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_bench_fails_on_a_broken_unit(stem: str, tmp_path: Path) -> None:
+    unit, params = make(stem)
+    message = r"full_speed: unit Broken, transfer \d+, field \w+: expected \S+, got \S+; inputs"
+    with pytest.raises(SimulationMismatch, match=message):
+        check_unit(
+            Broken(unit),
+            bench=f"mubinn.sim.tb_{stem}",
+            params=params,
+            count=300,
+            simulator=QUICK,
+            run_dir=tmp_path,
+        )

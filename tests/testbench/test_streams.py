@@ -1,0 +1,148 @@
+"""Driver and monitor: order, pauses, protocol and watchdog, on both simulators."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from amaranth.hdl import Module, Signal, unsigned
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from mubinn.hw.stream.unit import Register
+from mubinn.sim.runner.simulate import SimResult, simulate
+from mubinn.sim.runner.toolchain import icarus_available
+from mubinn.sim.testbench.compare import SimulationMismatch
+
+WIDTH = 40  # beyond the 32 bits that simulators pass as an integer
+QUICK = "icarus" if icarus_available() else "verilator"
+BENCH = """
+import cocotb
+from mubinn.sim.testbench.bench import load_stimulus, save_outputs, start_clock
+from mubinn.sim.testbench.streams import Driver, Monitor
+
+@cocotb.test
+async def transfer(dut):
+    job = load_stimulus()
+    sent = [int(value) for value in job["sent"]]
+    pause_i, pause_o = job["pauses"]
+    driver = Driver(dut, pause=pause_i, seed=5, watchdog=40)
+    monitor = Monitor(dut, pause=pause_o, seed=6, watchdog=40)
+    await start_clock(dut)
+    sending = cocotb.start_soon(driver.send(sent))
+    taken = await monitor.receive(len(sent))
+    await sending
+    save_outputs(taken=taken, i_cycles=driver.cycles, o_cycles=monitor.cycles)
+"""
+
+
+class Faulty(wiring.Component):
+    """A register with one fault of the stream protocol."""
+
+    i: stream.Interface
+    o: stream.Interface
+
+    def __init__(self, fault: str) -> None:
+        self.fault = fault
+        shape = unsigned(WIDTH)
+        super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
+
+    def elaborate(self, platform: Any) -> Module:
+        m = Module()
+        m.submodules.register = register = Register(unsigned(WIDTH))
+        waited = Signal()
+        m.d.sync += waited.eq(self.o.valid & ~self.o.ready)
+        m.d.comb += [
+            register.i.payload.eq(self.i.payload),
+            register.i.valid.eq(self.i.valid),
+            self.i.ready.eq(register.i.ready & (self.fault != "never ready")),
+            register.o.ready.eq(self.o.ready),
+            self.o.payload.eq(register.o.payload ^ ((self.fault == "payload changes") & waited)),
+            self.o.valid.eq(register.o.valid & ~((self.fault == "valid falls") & waited)),
+        ]
+        if self.fault == "never valid":
+            m.d.comb += self.o.valid.eq(0)
+        return m
+
+
+def run(
+    unit: Any, folder: Path, simulator: str, pauses: tuple[float, float], count: int = 300
+) -> tuple[np.ndarray, SimResult]:
+    (folder / "transfer_bench.py").write_text(BENCH)
+    sent = np.random.default_rng(2).integers(0, 1 << WIDTH, count)
+    result = simulate(
+        unit,
+        top="streams",
+        bench="transfer_bench",
+        stimulus={"sent": sent, "pauses": np.array(pauses)},
+        simulator=simulator,
+        python_path=[folder],
+    )
+    return sent, result
+
+
+@pytest.mark.parametrize("simulator", ["verilator", "icarus"])
+@pytest.mark.parametrize("pauses", [(0.0, 0.0), (0.4, 0.0), (0.0, 0.4), (0.4, 0.3)], ids=str)
+def test_register_passes_everything_in_order(
+    simulator: str, pauses: tuple[float, float], tmp_path: Path
+) -> None:
+    if simulator == "icarus" and not icarus_available():
+        pytest.skip("Icarus Verilog is not installed")
+    sent, result = run(Register(unsigned(WIDTH)), tmp_path, simulator, pauses)
+    np.testing.assert_array_equal(result.outputs["taken"], sent)
+    i_cycles, o_cycles = result.outputs["i_cycles"], result.outputs["o_cycles"]
+    assert (o_cycles > i_cycles).all()
+    span = int(o_cycles[-1] - o_cycles[0]) + 1
+    if pauses == (0.0, 0.0):
+        # Latency 1, one transfer a cycle.
+        assert (o_cycles - i_cycles == 1).all()
+        assert span == len(sent)
+    else:
+        # The slower side sets the pace: 1 / (1 - pause) cycles a transfer.
+        assert span > 0.85 * len(sent) / (1 - max(pauses))
+    if pauses[1]:
+        assert (o_cycles - i_cycles > 1).any()
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("valid falls", r"stream o: transfer \d+: valid fell while [01]{40} waited to be taken"),
+        ("payload changes", r"stream o: transfer \d+: the payload changed to [01]{40} while"),
+        ("never valid", r"stream o: valid is low for 40 cycles after 0 of 300 transfers"),
+        ("never ready", r"stream i: ready is low for 40 cycles after 0 of 300 transfers"),
+    ],
+)
+def test_faults_of_the_protocol_are_named(fault: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(SimulationMismatch, match=message):
+        run(Faulty(fault), tmp_path, QUICK, (0.3, 0.4))
+
+
+def test_the_faulty_register_without_fault_passes(tmp_path: Path) -> None:
+    sent, result = run(Faulty("none"), tmp_path, QUICK, (0.3, 0.4))
+    np.testing.assert_array_equal(result.outputs["taken"], sent)
+
+
+def test_pauses_of_ready_that_never_end_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SimulationMismatch, match="pause is a probability below 1, not 1"):
+        run(Register(unsigned(WIDTH)), tmp_path, QUICK, (0.0, 1.0))
+
+
+@pytest.mark.skipif(not icarus_available(), reason="only Icarus knows undefined bits")
+def test_undefined_payloads_are_found(tmp_path: Path) -> None:
+    bench = BENCH.replace("driver.send(sent)", "driver.send(sent[:-1])")
+    bench = bench.replace(
+        "await start_clock(dut)",
+        'dut.i__payload.value = "X" * 40\n    dut.i__valid.value = 1\n    await start_clock(dut)',
+    )
+    (tmp_path / "transfer_bench.py").write_text(bench)
+    job = {"sent": np.arange(9), "pauses": np.zeros(2)}
+    with pytest.raises(SimulationMismatch, match=r"transfer 0: the payload X+ has undefined bits"):
+        simulate(
+            Register(unsigned(WIDTH)),
+            top="streams",
+            bench="transfer_bench",
+            stimulus=job,
+            simulator="icarus",
+            python_path=[tmp_path],
+        )

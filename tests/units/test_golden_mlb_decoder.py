@@ -1,0 +1,37 @@
+"""The decoder: what a code stands for, and the inverse of the encoder."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mubinn.golden.units.mlb_decoder import MlbDecoderParams, mlb_decoder
+from mubinn.golden.units.mlb_encoder import encode
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(0, 255)), min_size=1, max_size=8),
+    st.integers(-256, 255),
+)
+def test_value_is_the_signed_sum(levels, offset):
+    code = sum(bit << k for k, (bit, _) in enumerate(levels))
+    value = offset + sum(a if bit else -a for bit, a in levels)
+    params = MlbDecoderParams(len(levels), 9, 8, 13)
+    assert mlb_decoder(params, code, offset, [a for _, a in levels]) == value
+
+
+def test_encodes_back_where_scales_fall_fast_enough():
+    scales = [64, 32, 16, 8]
+    codes = list(range(16))
+    values = mlb_decoder(MlbDecoderParams(4, 5, 7, 9), codes, 11, scales)
+    assert encode(values, 11, scales).tolist() == codes
+
+
+def test_encoding_once_more_may_give_another_code():
+    # Why a layer above the first takes codes, and is never given values to encode again.
+    assert encode(mlb_decoder(MlbDecoderParams(3, 0, 2, 4), 1, 0, [3, 2, 2]), 0, [3, 2, 2]) != 1
+
+
+@pytest.mark.parametrize("sizes", [(0, 0, 1, 1), (1, -1, 1, 1), (1, 0, 0, 1), (1, 0, 1, 0)])
+def test_bad_sizes_are_refused(sizes):
+    with pytest.raises(ValueError, match="bad sizes"):
+        MlbDecoderParams(*sizes)

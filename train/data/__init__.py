@@ -1,0 +1,1 @@
+"""Recordings: loaded, prepared, made up."""

@@ -1,0 +1,259 @@
+"""The data set object that every loader returns, and the preparation of windows for the LSTM."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.fixed import Floats
+
+FOLDS = 5
+"""Number of subject-wise folds made where a recording names none."""
+
+_CHUNK = 256
+
+REFERENCED = "referenced-"
+"""How normalisations begin that take the average reference first."""
+
+
+@dataclass(frozen=True, eq=False)
+class EegSet:
+    """Labelled EEG windows, checked on construction.
+
+    Parameters
+    ----------
+    x : ndarray of int16 or float32, shape [windows, steps, channels]
+        Samples; ``x * scale_uv`` is in microvolts.
+    y : ndarray of int64, shape [windows]
+        Class of each window, ``0 .. len(classes) - 1``; at least two classes occur.
+    subject : ndarray of int64, shape [windows]
+        Subject of each window (any integers).
+    fold : ndarray of int64, shape [windows]
+        Cross-validation fold of each window, 0 or more; no subject lies in two folds.
+    scale_uv : float
+        Microvolts per unit of `x`.
+    fs_hz : float
+        Sampling rate in hertz.
+    channels, classes : tuple of str
+        Names of the channels and of the classes.
+
+    Raises
+    ------
+    MubinnError
+        A shape, type or value above does not hold, or a sample is NaN or infinite.
+    """
+
+    x: NDArray[Any]
+    y: NDArray[np.int64]
+    subject: NDArray[np.int64]
+    fold: NDArray[np.int64]
+    scale_uv: float
+    fs_hz: float
+    channels: tuple[str, ...]
+    classes: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        check_windows(self.x)
+        n, _, features = self.x.shape
+        for name in ("y", "subject", "fold"):
+            column = getattr(self, name)
+            if column.shape != (n,) or column.dtype != np.int64:
+                raise MubinnError(
+                    f"{name} has shape {column.shape} and type {column.dtype}, "
+                    f"but {n} windows need one int64 each."
+                )
+        if not (np.isfinite(self.scale_uv) and self.scale_uv > 0):
+            raise MubinnError(f"The scale must be a positive number of uV, not {self.scale_uv}.")
+        if not (np.isfinite(self.fs_hz) and self.fs_hz > 0):
+            raise MubinnError(f"The sampling rate must be a positive number, not {self.fs_hz}.")
+        if len(self.channels) != features:
+            raise MubinnError(
+                f"{len(self.channels)} channel names are given for {features} channels; "
+                "give one name per channel."
+            )
+        self._check_labels()
+
+    def _check_labels(self) -> None:
+        if self.y.min() < 0 or self.y.max() >= len(self.classes):
+            raise MubinnError(
+                f"Labels run from {self.y.min()} to {self.y.max()}, but there are "
+                f"{len(self.classes)} classes; labels count from 0."
+            )
+        if len(np.unique(self.y)) < 2:
+            raise MubinnError(
+                f"All {len(self.y)} windows belong to class {self.classes[self.y[0]]!r}; "
+                "training needs at least two classes."
+            )
+        if self.fold.min() < 0:
+            raise MubinnError(f"Fold {self.fold.min()} is negative; folds count from 0.")
+        pairs = np.unique(np.stack([self.subject, self.fold]), axis=1)
+        subjects, counts = np.unique(pairs[0], return_counts=True)
+        if (counts > 1).any():
+            raise MubinnError(
+                f"Subject {subjects[counts > 1][0]} lies in several folds; "
+                "keep each subject in one fold, or leave the folds out."
+            )
+
+    @property
+    def windows(self) -> int:
+        """Number of windows."""
+        return int(self.x.shape[0])
+
+    @property
+    def steps(self) -> int:
+        """Time steps of a window."""
+        return int(self.x.shape[1])
+
+    @property
+    def features(self) -> int:
+        """Number of channels."""
+        return int(self.x.shape[2])
+
+    def take(self, index: NDArray[Any]) -> EegSet:
+        """Return the windows that a mask or an index array selects, as a set of its own."""
+        return EegSet(
+            self.x[index],
+            self.y[index],
+            self.subject[index],
+            self.fold[index],
+            self.scale_uv,
+            self.fs_hz,
+            self.channels,
+            self.classes,
+        )
+
+
+def check_windows(x: NDArray[Any]) -> None:
+    """Raise MubinnError unless `x` is finite int16 or float32 [windows, steps, channels]."""
+    if x.ndim != 3 or 0 in x.shape:
+        raise MubinnError(
+            f"The samples have shape {x.shape}; they must be [windows, steps, channels], none 0."
+        )
+    if x.dtype not in (np.int16, np.float32):
+        raise MubinnError(f"The samples are {x.dtype}; give int16 or float32.")
+    if x.dtype == np.float32:
+        bad = ~np.isfinite(x).all(axis=(1, 2))
+        if bad.any():
+            raise MubinnError(
+                f"Window {int(np.argmax(bad))} holds NaN or infinite samples ({int(bad.sum())} "
+                "such windows); remove or repair them."
+            )
+
+
+def folds_of(subject: NDArray[np.int64], folds: int = FOLDS) -> NDArray[np.int64]:
+    """Deal subjects to folds in turn: the k-th smallest subject goes to fold ``k % folds``."""
+    _, rank = np.unique(subject, return_inverse=True)
+    return (rank % folds).astype(np.int64)
+
+
+Normalise = Literal["window", "subject", "referenced-window", "referenced-subject", "none"]
+
+
+def prepare(
+    x: NDArray[Any],
+    *,
+    normalise: Normalise = "window",
+    decimate: int = 2,
+    subject: NDArray[np.int64] | None = None,
+) -> NDArray[np.float32]:
+    """Make LSTM inputs of raw windows.
+
+    With ``normalise="window"`` each channel's mean over the window's steps is subtracted, and all
+    is divided by one population standard deviation, taken over the steps and channels of the
+    window. With ``"subject"`` mean and standard deviation are those of each channel over all
+    windows of the subject: an unlabelled recording of each subject stands behind it. Before either,
+    ``"referenced-window"`` and ``"referenced-subject"`` subtract from every step its mean over the
+    channels, the average reference of EEG, so that what all channels share is gone. Then every
+    `decimate` consecutive steps are averaged; steps that do not fill a last group are left out.
+    Arithmetic is float64, rounded once to float32 (nearest even), so a window's result does not
+    depend on windows of other subjects nor on the scale of `x`.
+
+    Parameters
+    ----------
+    x : ndarray of int16 or float32, shape [windows, steps, channels]
+    normalise : "window", "subject", "referenced-window", "referenced-subject" or "none"
+    decimate : int
+        Steps averaged into one, 1 or more.
+    subject : ndarray of int64, shape [windows], or None
+        Whose window each is; needed where it is normalised by subject.
+
+    Returns
+    -------
+    ndarray of float32, shape [windows, steps // decimate, channels]
+        In standard deviations (in units of `x` with ``normalise="none"``).
+
+    Raises
+    ------
+    MubinnError
+        A wrong shape or type, NaN, a window in which every channel is constant (a channel, by
+        subject), an unknown normalisation, subjects missing, or a decimation outside
+        1 .. steps.
+    """
+    check_windows(x)
+    n, steps, features = x.shape
+    if normalise not in get_args(Normalise):
+        raise MubinnError(
+            f"Normalisation {normalise!r} is unknown; use one of {', '.join(get_args(Normalise))}."
+        )
+    if normalise.startswith(REFERENCED) and features < 2:
+        raise MubinnError(
+            f"Normalisation {normalise!r} takes the mean over the channels off, and there is one "
+            "channel alone; use 'window' or 'subject'."
+        )
+    if not 1 <= decimate <= steps:
+        raise MubinnError(f"Decimation {decimate} does not fit windows of {steps} steps.")
+    kept = steps // decimate
+    out = np.empty((n, kept, features), np.float32)
+    for part in _parts(n, normalise, subject):
+        values = _normalised(x[part].astype(np.float64), normalise, int(part[0]))
+        grouped = values[:, : kept * decimate].reshape(len(part), kept, decimate, features)
+        out[part] = grouped.mean(axis=2)
+    return out
+
+
+def _parts(
+    n: int, normalise: Normalise, subject: NDArray[np.int64] | None
+) -> Iterator[NDArray[np.int64]]:
+    """Yield the windows that are prepared at once, which bounds the float64 copy."""
+    if not normalise.endswith("subject"):
+        for start in range(0, n, _CHUNK):
+            yield np.arange(start, min(start + _CHUNK, n))
+        return
+    if subject is None or subject.shape != (n,):
+        raise MubinnError(
+            "Normalisation by subject needs to know whose window each is: give the subjects."
+        )
+    for one in np.unique(subject):
+        yield np.flatnonzero(subject == one)
+
+
+def _normalised(values: Floats, normalise: Normalise, first: int) -> Floats:
+    """Return float64 windows normalised; `first` is the number of the first, for messages."""
+    if normalise == "none":
+        return values
+    flat = "constant"
+    if normalise.startswith(REFERENCED):
+        values = values - values.mean(axis=2, keepdims=True)
+        flat = "constant beside the mean of all"
+    if normalise.endswith("subject"):
+        values = values - values.mean(axis=(0, 1))
+        std = np.sqrt(np.square(values).mean(axis=(0, 1)))
+        if (std == 0).any():
+            raise MubinnError(
+                f"Channel {int(np.argmin(std))} is {flat} in all windows of the subject of "
+                f"window {first}, so it cannot be normalised; remove the subject or the channel."
+            )
+        return np.asarray(values / std, np.float64)
+    values = values - values.mean(axis=1, keepdims=True)
+    std = np.sqrt(np.square(values).mean(axis=(1, 2), keepdims=True))
+    if (std == 0).any():
+        raise MubinnError(
+            f"Window {first + int(np.argmin(std))} is flat: every channel is {flat}, "
+            "so it cannot be normalised; remove such windows."
+        )
+    return np.asarray(values / std, np.float64)

@@ -1,0 +1,198 @@
+"""Residual binarization in JAX: Algorithm 1 with straight-through gradients, in fixed point.
+
+Scales are learned as logarithms and rounded, inside the graph, to the very fixed-point numbers
+that the exported model stores. Products of such numbers are short, float32 holds their sums
+exactly, and so the graph takes the decisions that the bit-true model takes. The level axis comes
+first, as in `mubinn.golden.binarize.mlb`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from mubinn.golden.binarize.scales import MAX_ROUNDINGS, SCALE_BITS
+
+ROOM = float((1 << SCALE_BITS) - 1 - MAX_ROUNDINGS)
+"""Largest sum of a tensor's scales in units of their fraction, as `choose_fraction` has it."""
+
+Planes: TypeAlias = list[Array]
+"""Level bits as boolean arrays, one a level."""
+
+
+class Scales(NamedTuple):
+    """Scales of one tensor, rounded to fixed point.
+
+    Attributes
+    ----------
+    value : float32 [N, ...]
+        Exact multiples of ``2**-fraction``.
+    unit : float32 []
+        ``2**-fraction``.
+    """
+
+    value: Array
+    unit: Array
+
+
+def scales_of(
+    logs: Array,
+    levels: int,
+    *,
+    most: int = 15,
+    offset: Array | float = 0.0,
+    shift: bool = False,
+) -> Scales:
+    """Round ``exp(logs)`` to fixed point, the gradient passing straight through.
+
+    Parameters
+    ----------
+    logs : float32 [N, G] or [1, G]
+        Of G groups. One row where `levels` is larger is the last level's scale, and each level
+        before it has twice the scale of the next: bases times powers of two.
+    levels : int
+        N.
+    most : int
+        Most fraction bits.
+    offset : float32
+        An offset that shares the format.
+    shift : bool
+        The last scale is the one power of two nearest the mean of the logarithms, for all groups,
+        and without an offset their unit.
+
+    Returns
+    -------
+    Scales
+        ``value`` [N, G].
+    """
+    ratios = 2.0 ** np.arange(levels - len(logs), -1, -1, dtype=np.float32)[:, None]
+    own = jnp.exp(logs)
+    if shift:
+        exponent = jnp.round(logs.mean() / math.log(2)).astype(jnp.int32)
+        nearest = jax.lax.stop_gradient(jnp.ldexp(jnp.ones(()), exponent))
+        own = own + jax.lax.stop_gradient(nearest - own)
+    total = jnp.max((own * ratios).sum(axis=0)) + jnp.max(jnp.abs(offset))
+    unit = unit_of(total, most)
+    if shift and isinstance(offset, float) and not offset:
+        unit = jnp.clip(nearest, unit, 1)
+    return Scales(round_to(own, unit) * ratios, unit)
+
+
+def unit_of(total: Array, most: int) -> Array:
+    """Return ``2**-fraction`` for scales that sum to `total`, `most` fraction bits or fewer."""
+    fraction = jnp.clip(jnp.floor(jnp.log2(ROOM / total)), 0, most)
+    # Unlike exp2, ldexp gives an exact power of two.
+    return jax.lax.stop_gradient(jnp.ldexp(jnp.ones(()), -fraction.astype(jnp.int32)))
+
+
+def fraction_of(unit: Any) -> int:
+    """Return the fraction bits of a `unit` that is known, ``2**-fraction``."""
+    return int(1 - np.frexp(unit)[1])
+
+
+def round_to(value: Array, unit: Array) -> Array:
+    """Round half up to multiples of `unit`, the gradient passing straight through."""
+    rounded = jnp.floor(value / unit + 0.5) * unit
+    return value + jax.lax.stop_gradient(rounded - value)
+
+
+def encode(value: Array, scales: Array) -> Planes:
+    """Return the level bits of `value` (offset already subtracted) by Algorithm 1.
+
+    Parameters
+    ----------
+    value : float32 [...]
+    scales : float32 [N, ...]
+        Each level broadcast against `value`.
+    """
+    residual, planes = value, []
+    for scale in scales:
+        planes.append(residual >= 0)
+        residual = residual - jnp.where(planes[-1], scale, -scale)
+    return planes
+
+
+def decode(planes: Planes, scales: Array) -> Array:
+    """Return ``sum_k a_k s_k``."""
+    total: Array | float = 0.0
+    for plane, scale in zip(planes, scales, strict=True):
+        total = total + jnp.where(plane, scale, -scale)
+    return jnp.asarray(total)
+
+
+def reach(scales: Array) -> Array:
+    """Return how far from the offset the straight-through gradient is passed on."""
+    return jnp.asarray(scales.sum(axis=0) + scales[-1])
+
+
+@jax.custom_vjp
+def binarize(value: Array, scales: Array) -> Array:
+    """Return what the level bits of `value` stand for; the gradient passes straight through.
+
+    To the value it passes where the value lies within `reach`; to the scale of a level it goes
+    with that level's sign.
+
+    Parameters
+    ----------
+    value : float32 [...]
+    scales : float32 [N, ...]
+        Each level broadcast against `value`.
+    """
+    return decode(encode(value, scales), scales)
+
+
+def _binarize_forward(value: Array, scales: Array) -> tuple[Array, tuple[Array, Array]]:
+    return binarize(value, scales), (value, scales)
+
+
+def _binarize_backward(kept: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
+    value, scales = kept
+    to_value = jnp.where(jnp.abs(value) <= reach(scales), gradient, 0)
+    to_scales = []
+    for plane in encode(value, scales):
+        signed = jnp.where(plane, gradient, -gradient)
+        axes = tuple(k for k, n in enumerate(scales.shape[1:]) if n == 1)
+        to_scales.append(signed.sum(axis=axes, keepdims=True))
+    return to_value, jnp.stack(to_scales)
+
+
+binarize.defvjp(_binarize_forward, _binarize_backward)
+
+
+def tree_thresholds(offset: Array | float, scales: Array) -> list[list[Array]]:
+    """Return the thresholds of Algorithm 1 as a tree.
+
+    Level k has ``2**(k-1)`` of them, the one for all-negative signs first and the first level's
+    sign the most significant.
+
+    Parameters
+    ----------
+    offset : float32
+    scales : float32 [N, ...]
+    """
+    tree = [[jnp.broadcast_to(jnp.asarray(offset), scales.shape[1:])]]
+    for scale in scales[:-1]:
+        tree.append([edge for node in tree[-1] for edge in (node - scale, node + scale)])
+    return tree
+
+
+def search(value: Array, tree: list[list[Array]]) -> Planes:
+    """Return the level bits of `value` by comparing it with a tree of thresholds."""
+    planes: Planes = []
+    for nodes in tree:
+        planes.append(value >= pick(planes, nodes))
+    return planes
+
+
+def pick(planes: Planes, leaves: list[Array]) -> Array:
+    """Return the leaf that the level bits lead to; ``2**len(planes)`` leaves, as in the tree."""
+    for plane in reversed(planes):
+        leaves = [
+            jnp.where(plane, high, low) for low, high in zip(leaves[::2], leaves[1::2], strict=True)
+        ]
+    return leaves[0]

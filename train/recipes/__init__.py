@@ -1,0 +1,1 @@
+"""What a training run is to do, as data: methods, recipes, scales to begin with."""

@@ -1,0 +1,125 @@
+"""The binarization methods of the paper, as data: what is binarized and where scales come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.binarize.scale_form import ScaleForm
+from mubinn.golden.ground.errors import MubinnError
+
+Name = Literal["float", "mubinn2", "mubinn1", "b_lstm"]
+Granularity = Literal["gate", "row"]
+Offsets = Literal["none", "alternate", "learned"]
+
+TENSORS = ("x", "wx", "wh", "b", "h", "c", "gate", "wd", "bd")
+"""Every tensor that has scales."""
+
+MERGED = ("x", "h", "wx", "wh", "wd")
+"""Tensors whose level-pair products go through the XNOR multiplier."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """How a model is binarized in training.
+
+    Attributes
+    ----------
+    name : str
+        ``"mubinn2"``: everything in Eq. (1)-(5), scales learned; ``"mubinn1"``: x and W_x alone,
+        scales powers of two found by search; ``"b_lstm"``: the signs of x, W_x and W_h, no scales;
+        ``"float"``: nothing.
+    levels : Levels or None
+        Level counts, of the tensors that the method binarizes; None for ``"float"``.
+    scale_form : "free", "power-of-two" or "shift"
+        ``"power-of-two"`` ties the scales of x, h and the weights to one learned base each, times
+        1, 1/2, 1/4, ...; with ``"shift"`` the base is a power of two as well, one for all groups of
+        a tensor. Hardware then merges the level pairs, and with shifts multiplies nothing.
+    granularity : "gate" or "row"
+        What shares one set of weight scales.
+    bias : "gate" or "row"
+        What shares one set of bias scales; ``"row"`` makes a bias a sign and a magnitude, which
+        hardware stores as one number.
+    gate_offset : float
+        Offset of f, i and o; 0 is the paper's literal form.
+    x_offset, h_offset : "none", "alternate" or "learned"
+        Thresholds of each channel and each cell: 0; plus and minus the mean magnitude in turn; or
+        those as a start, then learned. Offsets fold into the bias.
+    damp_h, damp_c : float
+        Factors of the gradient that is carried one step back through h and through c.
+    """
+
+    name: Name = "float"
+    levels: Levels | None = None
+    scale_form: ScaleForm = "free"
+    granularity: Granularity = "gate"
+    bias: Granularity = "row"
+    gate_offset: float = 0.5
+    x_offset: Offsets = "none"
+    h_offset: Offsets = "none"
+    damp_h: float = 0.5
+    damp_c: float = 0.9
+
+    def __post_init__(self) -> None:
+        """Validate; raise `MubinnError`."""
+        choices = {
+            "name": Name,
+            "scale_form": ScaleForm,
+            "granularity": Granularity,
+            "bias": Granularity,
+            "x_offset": Offsets,
+            "h_offset": Offsets,
+        }
+        for field, kind in choices.items():
+            if getattr(self, field) not in get_args(kind):
+                raise MubinnError(
+                    f"{field} {getattr(self, field)!r} is unknown; use one of "
+                    f"{', '.join(get_args(kind))}."
+                )
+        if (self.levels is None) != (self.name == "float"):
+            raise MubinnError(
+                f"Method {self.name} "
+                + ("needs levels such as 3,3." if self.levels is None else "takes no levels.")
+            )
+        for field in ("damp_h", "damp_c"):
+            if not 0 <= getattr(self, field) <= 1:
+                raise MubinnError(f"{field} is {getattr(self, field)}; it must be in [0, 1].")
+        if not -1 <= self.gate_offset <= 1:
+            raise MubinnError(f"gate_offset is {self.gate_offset}; it must be in [-1, 1].")
+        if self.scale_form != "free" and self.name != "mubinn2":
+            raise MubinnError(
+                f"Method {self.name} has scales of one form: leave --scale-form out, or train with "
+                "mubinn2."
+            )
+        if self.name == "b_lstm" and (self.counts["x"], self.counts["wx"]) != (1, 1):
+            raise MubinnError("B_LSTM keeps signs alone, one level: give the levels 1,1.")
+
+    @property
+    def counts(self) -> dict[str, int | None]:
+        """Level count of each of `TENSORS`; None where it stays in full precision."""
+        own = self.levels
+        if own is None:
+            return dict.fromkeys(TENSORS)
+        counts = {"x": own.x, "wx": own.w, "wh": own.w, "wd": own.w, "b": own.b, "bd": own.b}
+        counts |= {"h": own.h, "c": own.c, "gate": own.gate}
+        if self.bias == "row":
+            counts |= {"b": None, "bd": None}
+        kept = {"b_lstm": ("x", "wx", "wh"), "mubinn1": ("x", "wx"), "mubinn2": TENSORS}[self.name]
+        return {name: counts[name] if name in kept else None for name in TENSORS}
+
+    @property
+    def learns_scales(self) -> bool:
+        """Whether scales follow their gradient."""
+        return self.name == "mubinn2"
+
+    @property
+    def exports(self) -> bool:
+        """Whether nothing is left in full precision, so that the hardware can run the model."""
+        return all(self.counts[name] for name in TENSORS if name not in ("b", "bd"))
+
+    def rows_of_logs(self, tensor: str) -> int:
+        """Return how many rows of scales `tensor` has: one where the others follow from it."""
+        count = self.counts[tensor]
+        tied = self.scale_form != "free" and tensor in MERGED
+        return 0 if count is None else 1 if tied else count

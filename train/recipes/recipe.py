@@ -1,0 +1,212 @@
+"""The recipe of a training run, and how it splits the windows. NumPy only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.model.float_model import CELLS, READOUTS, Cell, Readout
+from mubinn.golden.model.quantized_model import Datapath, check_datapath
+from mubinn.train.data.recordings import EegSet, Normalise
+from mubinn.train.recipes.method import Method
+from mubinn.train.subject.calibration import Centre, grouped
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the trained weights, apart from the data.
+
+    Parameters
+    ----------
+    fold : int
+        Fold held out for the test accuracy; training sees the other folds.
+    epochs : int
+        Passes over the training windows, at most.
+    seed : int
+        Seeds the weights and the order of the windows.
+    hidden : int
+        Cells.
+    cell : "lstm" or "gru"
+        Cells of a GRU reset after the product, and have no c to clip.
+    readout : "mean" or "last"
+    c_clip : float or None
+        c is clipped to [-c_clip, c_clip]; None for no clipping.
+    learning_rate, warmup, grad_norm : float
+        Peak of Adam's step size, reached after the share `warmup` of all steps and followed by a
+        cosine to 0; the bound of the gradient's norm.
+    batch : int
+        Windows a step. Windows that fill no last batch sit out the epoch; the order is new in
+        each.
+    validation : float
+        Share of the training subjects, at least one, set aside for a validation accuracy; 0 for
+        none.
+    patience : int
+        With validation subjects: training ends when their accuracy has not risen for so many
+        epochs, and the weights of its best epoch are the result. 0 trains all epochs, and the last
+        one's weights are the result.
+    method : Method
+        What is binarized, and how.
+    scale_rate : float
+        Peak of Adam's step size for logarithms of scales, and for offsets.
+    centre : "none", "subject" or "trained"
+        ``"subject"`` decides by scores that `mubinn.train.subject.calibration.centred` centres;
+        nothing is trained otherwise. ``"trained"`` decides so, too, and is trained for it: batches
+        consist of groups of one subject's windows, and the loss sees `centred_groups`.
+    group : int
+        Windows of a group, for ``"trained"``; `batch` is a multiple.
+    gain_spread : float
+        Standard deviation of the logarithms of the random gains that channels have in training, as
+        `mubinn.train.recipes.gains.gains` draws them; 0 for none.
+    datapath : "figure3" or "threshold"
+        What follows the sums of the gates in the trained model's hardware. Training takes its
+        decisions: the activation tables of one, or the exact functions of the other.
+    normalise, decimate
+        Handed to `mubinn.train.data.eeg.prepare`.
+
+    Raises
+    ------
+    MubinnError
+        A value is out of range.
+    """
+
+    fold: int = 0
+    epochs: int = 6
+    seed: int = 0
+    hidden: int = 100
+    readout: Readout = "mean"
+    c_clip: float | None = 1.0
+    learning_rate: float = 2e-3
+    warmup: float = 0.05
+    grad_norm: float = 1.0
+    batch: int = 64
+    validation: float = 0.0
+    patience: int = 0
+    normalise: Normalise = "window"
+    decimate: int = 2
+    centre: Centre = "none"
+    group: int = 15
+    gain_spread: float = 0.0
+    cell: Cell = "lstm"
+    method: Method = field(default_factory=Method)
+    scale_rate: float = 2e-3
+    datapath: Datapath = "figure3"
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "hidden", "batch", "decimate", "group"):
+            if getattr(self, name) < 1:
+                raise MubinnError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        for name in ("fold", "seed", "patience"):
+            if getattr(self, name) < 0:
+                raise MubinnError(f"{name} is {getattr(self, name)}; it must not be negative.")
+        for name in ("learning_rate", "scale_rate", "grad_norm", "c_clip"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise MubinnError(f"{name} is {value}; it must be a positive number.")
+        if not 0 <= self.gain_spread <= 1:
+            raise MubinnError(f"gain_spread is {self.gain_spread}; it must be in [0, 1].")
+        for name in ("warmup", "validation"):
+            if not 0 <= getattr(self, name) < 1:
+                raise MubinnError(f"{name} is {getattr(self, name)}; it must be in [0, 1).")
+        if self.patience and not self.validation:
+            raise MubinnError("patience needs validation subjects: give validation as well.")
+        if self.centre not in get_args(Centre):
+            raise MubinnError(
+                f"centre {self.centre!r} is unknown; use 'none', 'subject' or 'trained'."
+            )
+        if self.centre == "trained" and self.batch % self.group:
+            raise MubinnError(
+                f"A batch of {self.batch} is no multiple of the {self.group} windows that are "
+                "centred together: change batch or group."
+            )
+        check_datapath(self.datapath)
+        if self.datapath == "threshold" and not self.method.exports:
+            raise MubinnError(
+                f"Method {self.method.name} leaves gates in full precision, which have no "
+                "thresholds: leave --datapath out, or train with mubinn2."
+            )
+        if self.cell not in CELLS:
+            raise MubinnError(f"cell {self.cell!r} is unknown; use 'lstm' or 'gru'.")
+        if self.cell == "gru" and self.method.h_offset != "none":
+            raise MubinnError("The cells of a GRU share one offset of h: leave --h-offset out.")
+        if self.readout not in READOUTS:
+            raise MubinnError(f"Readout {self.readout!r} is unknown; use 'mean' or 'last'.")
+
+    def fingerprint(self, data: EegSet, weights: Iterable[NDArray[Any]] = ()) -> str:
+        """SHA-256 of recipe, data and first weights: equal for runs that must end alike."""
+        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode())
+        for column in (data.x, data.y, data.subject, data.fold, *weights):
+            digest.update(f"{column.dtype}{column.shape}".encode())
+            digest.update(np.ascontiguousarray(column).tobytes())
+        return digest.hexdigest()
+
+
+@dataclass(frozen=True)
+class Split:
+    """Window indices of the three parts; no subject is in two of them.
+
+    `subject` says whose each window of `train` is.
+    """
+
+    train: NDArray[np.int64]
+    validation: NDArray[np.int64]
+    test: NDArray[np.int64]
+    subject: NDArray[np.int64]
+
+
+def split(data: EegSet, recipe: Recipe) -> Split:
+    """Split by subjects: the held-out fold, the validation subjects, the rest.
+
+    The validation subjects depend on the fold, not on the seed, so that seeds are compared on the
+    same windows.
+
+    Raises
+    ------
+    MubinnError
+        The fold does not exist or is all there is, or the training windows fill no batch or show
+        one class only.
+    """
+    if not (data.fold == recipe.fold).any():
+        raise MubinnError(
+            f"Fold {recipe.fold} has no windows; the data have folds "
+            f"{', '.join(map(str, np.unique(data.fold)))}."
+        )
+    outside = data.fold != recipe.fold
+    subjects = np.unique(data.subject[outside])
+    aside = math.ceil(recipe.validation * len(subjects))
+    chosen = np.random.default_rng(recipe.fold).permutation(subjects)[:aside]
+    validation = outside & np.isin(data.subject, chosen)
+    train = np.flatnonzero(outside & ~validation)
+    parts = Split(train, np.flatnonzero(validation), np.flatnonzero(~outside), data.subject[train])
+    if not len(train) or not len(batches(parts, recipe, 0)):
+        raise MubinnError(
+            f"{len(train)} training windows do not fill a batch of {recipe.batch}; "
+            "give more windows or a smaller batch."
+        )
+    if len(np.unique(data.y[train])) < 2:
+        raise MubinnError(
+            f"All training windows outside fold {recipe.fold} belong to one class; "
+            "spread the classes over the folds."
+        )
+    return parts
+
+
+def batches(split: Split, recipe: Recipe, epoch: int) -> NDArray[np.int64]:
+    """Window indices [steps, batch] of one epoch; a function of (seed, epoch) alone.
+
+    So a resumed run draws what the uninterrupted one does, with no generator state to keep.
+    """
+    rng = np.random.default_rng([recipe.seed, 1, epoch])
+    if recipe.centre == "trained":
+        order = grouped(split.train, split.subject, recipe.group, rng).ravel()
+    else:
+        order = rng.permutation(split.train)
+    steps = len(order) // recipe.batch
+    return order[: steps * recipe.batch].reshape(steps, recipe.batch)

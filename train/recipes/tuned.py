@@ -1,0 +1,60 @@
+"""Recipes that were found to work, by method and levels; every value can be set otherwise."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mubinn.golden.binarize.levels import Levels
+from mubinn.train.recipes.method import Method, Name
+from mubinn.train.recipes.recipe import Recipe
+
+FEW_LEVELS: dict[str, Any] = {
+    "x_offset": "learned",
+    "h_offset": "learned",
+    "damp_h": 0.3,
+    "damp_c": 0.8,
+}
+"""At one or two levels thresholds off zero show amplitudes, and let the o gate have an effect."""
+
+USUAL: dict[str, Any] = {"epochs": 4, "learning_rate": 1e-3}
+"""From a float model, where little has to be learned anew."""
+
+BY_LEVELS: dict[int, dict[str, Any]] = {
+    1: {"epochs": 20, "learning_rate": 3e-3, "scale_rate": 6e-3},
+    2: {"epochs": 12, "learning_rate": 3e-3},
+}
+"""Recipes of MuBiNN2 by the levels of h."""
+
+CENTRED: dict[str, Any] = {"batch": 60, "gain_spread": 0.2}
+"""With centring in training: four groups of 15 windows; a recording of 30 makes two groups."""
+
+
+def tuned(
+    name: Name,
+    levels: Levels | None = None,
+    *,
+    method: dict[str, Any] | None = None,
+    **changes: Any,
+) -> Recipe:
+    """Return the recipe of a method.
+
+    Parameters
+    ----------
+    name : str
+        See `Method`.
+    levels : Levels or None
+    method : dict, optional
+        Fields of `Method` to set otherwise.
+    changes
+        Fields of `Recipe` to set otherwise.
+    """
+    about: dict[str, Any] = {}
+    usual = {} if name == "float" else USUAL
+    if name == "mubinn2" and levels is not None and levels.h in BY_LEVELS:
+        about, usual = FEW_LEVELS, BY_LEVELS[levels.h]
+    if changes.get("centre") == "trained":
+        usual = {**CENTRED, **({"epochs": 8} if name == "float" else {}), **usual}
+    if changes.get("cell") == "gru":
+        about = {name: value for name, value in about.items() if name != "h_offset"}
+    made = Method(name, levels, **{**about, **(method or {})})
+    return Recipe(method=made, **{**usual, **changes})

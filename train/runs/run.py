@@ -1,0 +1,250 @@
+"""The state of one training run. This module imports JAX."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from numpy.typing import NDArray
+
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.inference.run import infer
+from mubinn.golden.model.float_model import FloatModel, Preprocessing
+from mubinn.golden.model.quantized_model import QuantizedModel
+from mubinn.train.data.recordings import EegSet
+from mubinn.train.graphs import float_lstm, gru
+from mubinn.train.graphs.graph import Graph, Pace, compiled
+from mubinn.train.recipes.gains import gains
+from mubinn.train.recipes.recipe import Recipe, Split, batches
+from mubinn.train.runs.checkpoint import load_checkpoint, save_checkpoint, write_log
+from mubinn.train.runs.devices import Placement
+from mubinn.train.runs.export import to_quantized
+from mubinn.train.runs.progress import Progress
+from mubinn.train.subject.calibration import centred
+
+_EVAL_BATCH = 256
+_FIT_WINDOWS = 64
+"""Training windows that first scales are fitted on."""
+
+
+class Run:
+    """One run: parameters, optimiser state, history, and the best parameters so far.
+
+    Parameters
+    ----------
+    data : EegSet
+    x : float32 [windows, T, I]
+        Its windows, prepared.
+    parts : Split
+    recipe : Recipe
+    start : FloatModel or None
+    """
+
+    def __init__(
+        self,
+        data: EegSet,
+        x: NDArray[np.float32],
+        parts: Split,
+        recipe: Recipe,
+        start: FloatModel | None,
+    ) -> None:
+        self.data, self.x, self.parts, self.recipe = data, x, parts, recipe
+        self.y = data.y.astype(np.int32)
+        self.steps = len(batches(parts, recipe, 0))
+        self.place = Placement(recipe.batch)
+        clip = math.inf if recipe.c_clip is None else recipe.c_clip
+        group = recipe.group if recipe.centre == "trained" else 0
+        self.graph = Graph(recipe.method, clip, recipe.readout, recipe.cell, group, recipe.datapath)
+        pace = Pace(
+            recipe.learning_rate,
+            recipe.scale_rate,
+            recipe.warmup,
+            recipe.grad_norm,
+            self.steps * recipe.epochs,
+        )
+        self.optimizer, self.step, self.evaluate = compiled(self.graph, pace)
+        first = start or self._drawn()
+        _check_start(first, data, recipe)
+        fitted = parts.train[:: max(1, len(parts.train) // _FIT_WINDOWS)][:_FIT_WINDOWS]
+        self.params = self.place.copies(self.graph.start(first, x[fitted]))
+        self.state = self.place.copies(self.optimizer.init(self.params))
+        self.history: list[dict[str, Any]] = []
+        self.best = jax.tree.map(np.asarray, self.params)
+        self.best_epoch = 0
+        weights = [np.asarray(leaf) for leaf in jax.tree.leaves(self.params)]
+        self.fingerprint = recipe.fingerprint(data, weights)
+
+    def _drawn(self) -> FloatModel:
+        recipe = self.recipe
+        sizes = recipe.seed, self.data.features, recipe.hidden, len(self.data.classes)
+        if recipe.cell == "gru":
+            return gru.to_model(gru.init_params(*sizes), recipe.readout, Preprocessing(), {})
+        drawn = float_lstm.init_params(*sizes)
+        return float_lstm.to_model(drawn, self.graph.clip, recipe.readout, Preprocessing(), {})
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done, or validation has not improved for long enough."""
+        done, patience = len(self.history), self.recipe.patience
+        tired = 0 < patience <= done - self.best_epoch
+        return done >= self.recipe.epochs or tired
+
+    def train_epoch(self, progress: Callable[[Progress], None] | None) -> None:
+        """Train one epoch and append its row to the history."""
+        start = time.perf_counter()
+        epoch = len(self.history)
+        latest = self.history[-1]["validation_accuracy"] if self.history else None
+        total = 0.0
+        grown = gains(self.recipe, epoch, self.steps, self.data.features)
+        for k, index in enumerate(batches(self.parts, self.recipe, epoch), 1):
+            x = self.x[index] * grown[k - 1] if self.recipe.gain_spread else self.x[index]
+            self.params, self.state, value = self.step(
+                self.params, self.state, *self.place.parts(x, self.y[index])
+            )
+            total += float(value)
+            if not math.isfinite(total):
+                raise MubinnError(
+                    f"The loss is no longer finite in epoch {epoch + 1}, step {k}; "
+                    "lower the learning rate."
+                )
+            if progress:
+                progress(Progress(epoch, self.recipe.epochs, k, self.steps, total / k, latest))
+        aside = self.parts.validation
+        validation = self._share(aside) if len(aside) else None
+        self._keep(validation)
+        self.history.append(
+            {
+                "epoch": epoch + 1,
+                "loss": total / self.steps,
+                "validation_accuracy": validation,
+                "seconds": round(time.perf_counter() - start, 3),
+            }
+        )
+
+    def _keep(self, validation: float | None) -> None:
+        """Take the present weights for the best: always, or where validation has risen."""
+        before = self.history[self.best_epoch - 1] if self.best_epoch else None
+        patient = self.recipe.patience and before and validation is not None
+        if patient and before and validation <= before["validation_accuracy"]:
+            return
+        self.best = jax.tree.map(np.asarray, self.params)
+        self.best_epoch = len(self.history) + 1
+
+    def _share(self, index: NDArray[np.int64]) -> float:
+        right = self.predictions(index, self.params) == self.y[index]
+        return float(right.mean())
+
+    def predictions(self, index: NDArray[np.int64], params: Any = None) -> NDArray[np.int64]:
+        """Return the classes of the windows `index`, by the best weights where none are given."""
+        weights = self.place.copies(self.best if params is None else params)
+        found = np.empty((len(index), len(self.data.classes)), np.float32)
+        size = _EVAL_BATCH // self.place.devices * self.place.devices
+        for start in range(0, len(index), size):
+            part = index[start : start + size]
+            padded = np.resize(part, size)  # one shape, so one compilation
+            scores = np.asarray(self.evaluate(weights, *self.place.parts(self.x[padded])))
+            found[start : start + len(part)] = scores[: len(part)]
+        return self._decided(found, index)
+
+    def _decided(self, scores: NDArray[Any], index: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the classes that scores [N, C] of the windows `index` give."""
+        if self.recipe.centre != "none":
+            scores = centred(scores, self.data.subject[index])
+        return np.asarray(scores.argmax(axis=1), np.int64)
+
+    def bit_true(self, model: QuantizedModel) -> NDArray[np.int64]:
+        """Return the classes of the test windows by the exported model."""
+        test = self.parts.test
+        return self._decided(infer(model, self.x[test]).scores, test)
+
+    def save(self, path: Path) -> None:
+        """Write the state after an epoch."""
+        leaves = jax.tree.leaves((self.params, self.state, self.best))
+        arrays = {f"leaf{k}": np.asarray(leaf) for k, leaf in enumerate(leaves)}
+        about: dict[str, Any] = {"fingerprint": self.fingerprint, "devices": self.place.devices}
+        about["best_epoch"] = self.best_epoch
+        save_checkpoint(path, arrays, {**about, "history": self.history})
+
+    def restore(self, path: Path) -> None:
+        """Take the state of a checkpoint of the very same run."""
+        arrays, meta = load_checkpoint(path)
+        leaves, tree = jax.tree.flatten((self.params, self.state, self.best))
+        if meta.get("fingerprint") != self.fingerprint or len(arrays) != len(leaves):
+            raise MubinnError(
+                f"{path} belongs to a run with another recipe or other data; "
+                "choose another folder or delete it."
+            )
+        if meta.get("devices") != self.place.devices:
+            raise MubinnError(
+                f"{path} comes from sums in {meta.get('devices')} parts, of which there are "
+                f"{self.place.devices} now: go on with it on a machine like the first, before "
+                "anything else uses JAX, or delete it."
+            )
+        kept = self.place.copies([arrays[f"leaf{k}"] for k in range(len(leaves))])
+        self.params, self.state, self.best = jax.tree.unflatten(tree, kept)
+        self.history, self.best_epoch = meta["history"], meta["best_epoch"]
+
+    def write_log(self, path: Path | None, end: Mapping[str, Any] | None = None) -> None:
+        """Write the log as far as the run has come."""
+        if path is None:
+            return
+        rows: list[dict[str, Any]] = [{"event": "start", **self.about()}]
+        rows += [{"event": "epoch", **row} for row in self.history]
+        if end is not None:
+            rows.append({"event": "end", **end})
+        write_log(path, rows)
+
+    def about(self) -> dict[str, Any]:
+        """Return recipe, count of windows and versions."""
+        parts = {name: len(getattr(self.parts, name)) for name in ("train", "validation", "test")}
+        versions = {name: version(name) for name in ("mubinn", "jax", "optax", "numpy")}
+        return {"recipe": asdict(self.recipe), "windows": parts, "versions": versions}
+
+    def meta(self) -> dict[str, str]:
+        """Return what a model notes about its making."""
+        about = self.about()
+        return {
+            "classes": json.dumps(self.data.classes),
+            "channels": json.dumps(self.data.channels),
+            "recipe": json.dumps(about["recipe"], sort_keys=True),
+            "windows": json.dumps(about["windows"]),
+            "versions": json.dumps(about["versions"]),
+        }
+
+    def exported(self, meta: Mapping[str, str]) -> FloatModel | QuantizedModel:
+        """Return the golden model of the best weights."""
+        recipe, graph = self.recipe, self.graph
+        about = Preprocessing(recipe.normalise, recipe.decimate)
+        if recipe.method.exports:
+            made = to_quantized(self.best, recipe.method, graph.readout, about, meta, recipe.cell)
+            return made.with_datapath(recipe.datapath)
+        if recipe.cell == "gru":
+            return gru.to_model(self.best, graph.readout, about, dict(meta))
+        return float_lstm.to_model(self.best, graph.clip, graph.readout, about, dict(meta))
+
+
+def _check_start(model: FloatModel, data: EegSet, recipe: Recipe) -> None:
+    """Raise `MubinnError` where the first weights do not fit the data or the recipe."""
+    if model.features != data.features or model.classes != len(data.classes):
+        raise MubinnError(
+            f"The float model has {model.features} channels and {model.classes} classes, the data "
+            f"have {data.features} and {len(data.classes)}: give a model trained on such data."
+        )
+    if model.cell != recipe.cell:
+        raise MubinnError(
+            f"The float model is of {model.cell.upper()} cells, the recipe of "
+            f"{recipe.cell.upper()} cells: let both be the same."
+        )
+    if model.readout != recipe.readout:
+        raise MubinnError(
+            f"The float model reads the {model.readout} of h, the recipe the {recipe.readout}: "
+            "let both be the same."
+        )

@@ -1,0 +1,162 @@
+"""Many training runs: each fold and seed, float first, then every method from its float model.
+
+A run has a folder of its own, named after what decides it, with ``log.jsonl``, the model and
+learning curves. A finished run is not repeated; one that was killed goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mubinn.golden.model.float_model import FloatModel
+from mubinn.golden.model.model_file import load_float, save_model
+from mubinn.train.data.recordings import EegSet
+from mubinn.train.recipes.recipe import Recipe
+from mubinn.train.runs.curve import write_curve
+from mubinn.train.runs.progress import Progress
+from mubinn.train.runs.trainer import CHECKPOINT, train
+
+LOG = "log.jsonl"
+FLOAT_FILE = "model.safetensors"
+QUANTIZED_FILE = "model.mubinn"
+
+Show = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run.
+
+    Attributes
+    ----------
+    name : str
+        Of its folder.
+    row : dict
+        What `summary` says about it.
+    fresh : bool
+        Whether it was trained now.
+    """
+
+    name: str
+    row: dict[str, Any]
+    fresh: bool
+
+
+def run_name(recipe: Recipe) -> str:
+    """Return a run's folder: method, levels, fold, seed, and a hash of what is not usual."""
+    method = recipe.method
+    levels = "" if method.levels is None else f"-{method.levels.x}-{method.levels.w}"
+    usual = asdict(Recipe())
+    own = {name: value for name, value in asdict(recipe).items() if value != usual[name]}
+    short = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:8]
+    return f"{method.name}{levels}-fold{recipe.fold}-seed{recipe.seed}-{short}"
+
+
+def campaign(
+    data: EegSet,
+    recipes: Sequence[Recipe],
+    float_recipe: Recipe,
+    folds: Sequence[int],
+    seeds: Sequence[int],
+    folder: Path,
+    *,
+    notes: Mapping[str, str] | None = None,
+    watch: Callable[[str, int, int], Show | None] | None = None,
+) -> Iterator[Outcome]:
+    """Train every recipe for every fold and seed; yield the runs as they are done.
+
+    Parameters
+    ----------
+    data : EegSet
+    recipes : sequence of Recipe
+        Their fold and seed are replaced. A float recipe trains from scratch.
+    float_recipe : Recipe
+        Of the float models that the others start from; they come first.
+    folds, seeds : sequence of int
+    folder : Path
+        Holds one folder a run.
+    notes : mapping of str to str, optional
+        Joins each model's ``meta`` and each log's last row.
+    watch : callable, optional
+        Called with a run's name, its number and the count of all before it starts; returns what
+        follows its steps, or None.
+    """
+    binarized = [recipe for recipe in recipes if recipe.method.name != "float"]
+    count = len(folds) * len(seeds) * (1 + len(binarized))
+    number = 0
+    for fold in folds:
+        for seed in seeds:
+            start: FloatModel | None = None
+            for recipe in (float_recipe, *binarized):
+                own = replace(recipe, fold=fold, seed=seed)
+                number += 1
+                place = folder / run_name(own)
+                done = is_finished(place)
+                show = watch(place.name, number, count) if watch and not done else None
+                if not done:
+                    one_run(data, own, place, start, notes=notes, progress=show)
+                if start is None:
+                    start = load_float(place / FLOAT_FILE)
+                yield Outcome(place.name, summary(place / LOG), not done)
+
+
+def one_run(
+    data: EegSet,
+    recipe: Recipe,
+    folder: Path,
+    start: FloatModel | None,
+    *,
+    notes: Mapping[str, str] | None = None,
+    progress: Show | None = None,
+) -> None:
+    """Train one recipe in `folder`, or go on with it."""
+    log = folder / LOG
+    result = train(
+        data, recipe, start=start, checkpoint_dir=folder, log=log, progress=progress, notes=notes
+    )
+    exact = recipe.method.exports
+    save_model(folder / (QUANTIZED_FILE if exact else FLOAT_FILE), result.model)
+    write_curve(folder / "curve.svg", result.history)
+    (folder / CHECKPOINT).unlink()
+
+
+def is_finished(folder: Path) -> bool:
+    """Return whether a run's folder is complete: the checkpoint goes last."""
+    log = folder / LOG
+    if not log.exists() or (folder / CHECKPOINT).exists():
+        return False
+    rows = log.read_text().splitlines()
+    return bool(rows) and json.loads(rows[-1]).get("event") == "end"
+
+
+def summary(log: Path) -> dict[str, Any]:
+    """Return what a finished run's log says, in one row."""
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    first, last = rows[0], rows[-1]
+    recipe = first["recipe"]
+    method = recipe["method"]
+    epochs = [row for row in rows if row["event"] == "epoch"]
+    return {
+        "method": method["name"],
+        "levels": method["levels"],
+        "scale_form": method["scale_form"],
+        "normalise": recipe["normalise"],
+        "centre": recipe.get("centre", "none"),
+        "datapath": recipe.get("datapath", "figure3"),
+        "fold": recipe["fold"],
+        "seed": recipe["seed"],
+        "graph_accuracy": last["test_accuracy"],
+        "bit_true_accuracy": last["bit_true_accuracy"],
+        "agreement": last["agreement"],
+        "windows": last["windows"],
+        "epochs": last["epochs"],
+        "loss": epochs[-1]["loss"],
+        "recipe": recipe,
+        "versions": first["versions"],
+        "notes": last["notes"],
+    }

@@ -1,0 +1,35 @@
+"""A model for one wearer: biases of the classifier that centre the scores. NumPy only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from mubinn.golden.ground.fixed import Ints
+from mubinn.golden.model.quantized_model import QuantizedModel
+from mubinn.train.subject.calibration import medians
+from mubinn.train.subject.row_bias import row_bias
+
+
+def for_wearer(model: QuantizedModel, scores: Ints, steps: int) -> QuantizedModel:
+    """Return `model` with the M_B of its classifier changed so that it decides by centred scores.
+
+    All else, weights and levels, stays: a memory of C words is what one wearer differs in from
+    another. The shift of each class is rounded to the unit of M_B (half up), which is `steps`
+    units of a score with the mean readout: only windows whose lead is that close to the median
+    can be decided otherwise than by `mubinn.train.subject.calibration.centred`.
+
+    Parameters
+    ----------
+    model : QuantizedModel
+    scores : int [N, C]
+        Of the windows of the wearer's unlabelled recording, by `mubinn.golden.inference.run.infer`.
+    steps : int
+        Steps of a window as the model reads it.
+    """
+    dense = model.dense
+    sums = steps if model.readout == "mean" else 1
+    shift = np.floor(medians(scores) / (scores.shape[1] * sums) + 0.5).astype(np.int64)
+    bias = row_bias(dense.b.values - shift, dense.b.levels, dense.b.fraction)
+    return replace(model, dense=replace(dense, b=bias))
