@@ -17,7 +17,7 @@ from mubinn.cli.benchmarks.figures import figure, subject_model
 from mubinn.cli.shared.recordings import open_eeg, prepared
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.model.float_model import FloatModel
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 from mubinn.synth.fpga.fpga_design import FpgaDesign, fpga_design
 from mubinn.synth.fpga.place_and_route import FpgaResult, implement
 from mubinn.synth.fpga.targets import find_target

@@ -19,7 +19,7 @@ from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import FloatModel
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step
 from mubinn.synth.flow.flow import SynthJob, to_verilog, tool_versions
 from mubinn.synth.fpga import black_box

@@ -23,7 +23,7 @@ from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model.float_model import FloatLstm, FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 from mubinn.hw.export.accelerator_folder import FolderOptions, accelerator_folder
 from mubinn.sim.layer.layer_check import check_layer
 from mubinn.synth.flow.flow import tool_versions

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer, signs
 from mubinn.golden.cells.cell_params import CellParams, encoder_params
+from mubinn.golden.cells.constants import GATES
+from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.cells.recurrent_layer import RecurrentLayer
 from mubinn.golden.ground.fixed import Ints, signed_width, unsigned_width
-from mubinn.golden.model.float_model import GATES
-from mubinn.golden.model.quantized_model import QuantizedLstm
 from mubinn.golden.units.activation import activation
 from mubinn.golden.units.code_table import code_table
 from mubinn.golden.units.mac import MacParams, mac

@@ -9,13 +9,13 @@ from functools import cached_property
 
 import numpy as np
 
-from mubinn.golden.cells.cell import AnyCellParams, cell_params
+from mubinn.golden.cells.cell import AnyCellParams, QuantizedLayer, cell_params
 from mubinn.golden.cells.lstm_cell import LstmCellParams
 from mubinn.golden.folding.row_schedule import RowSchedule
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.float_model import Readout
-from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedLayer
+from mubinn.golden.model.quantized_model import QuantizedDense
 
 MAX_STEPS = 4096
 """Steps of the longest window, where nothing else is asked for."""

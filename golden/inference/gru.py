@@ -9,9 +9,9 @@ from collections.abc import Callable
 import numpy as np
 
 from mubinn.golden.cells.gru_before_cell import cho_reset, cho_state
-from mubinn.golden.cells.gru_before_model import QuantizedChoGru
+from mubinn.golden.cells.gru_before_layer import QuantizedChoGru
 from mubinn.golden.cells.gru_cell import gru_tail
-from mubinn.golden.cells.gru_model import GruLayer, QuantizedGru
+from mubinn.golden.cells.gru_layer import GruLayer, QuantizedGru
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, Ints
 from mubinn.golden.inference.input import Array

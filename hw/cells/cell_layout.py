@@ -6,7 +6,7 @@ from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
 
 from mubinn.golden.cells.cell import AnyCellParams
-from mubinn.golden.model.float_model import GATES
+from mubinn.golden.cells.constants import GATES
 
 
 def scale_array(width: int, levels: int) -> data.ArrayLayout:

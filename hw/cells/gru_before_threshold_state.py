@@ -5,8 +5,8 @@ from typing import Any
 from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data
 
+from mubinn.golden.cells.constants import GRU_GATES
 from mubinn.golden.cells.gru_before_cell import ChoCellParams
-from mubinn.golden.model.float_model import GRU_GATES
 from mubinn.hw.cells.state_stage import Tail
 from mubinn.hw.stream.fields import drive
 from mubinn.hw.stream.pipe import Pipe, apply

@@ -5,9 +5,9 @@ from typing import Any
 from amaranth.hdl import Cat, Module, Signal, signed, unsigned
 from amaranth.lib import data
 
+from mubinn.golden.cells.constants import GRU_GATES
 from mubinn.golden.cells.gru_cell import GruCellParams
-from mubinn.golden.cells.gru_model import GRU_ROWS
-from mubinn.golden.model.float_model import GRU_GATES
+from mubinn.golden.cells.gru_layer import GRU_ROWS
 from mubinn.hw.cells.cell_layout import scale_array
 from mubinn.hw.cells.state_stage import Tail
 from mubinn.hw.stream.fields import drive

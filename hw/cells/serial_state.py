@@ -6,8 +6,8 @@ from amaranth.hdl import Cat, Module, Signal, Value, signed, unsigned
 from amaranth.lib import data
 from amaranth.lib.memory import Memory
 
+from mubinn.golden.cells.constants import GATES
 from mubinn.golden.cells.lstm_cell import LstmCellParams
-from mubinn.golden.model.float_model import GATES
 from mubinn.hw.arith.comparator import at_least
 from mubinn.hw.arith.decision_diagram import lookup
 from mubinn.hw.cells.state_stage import Tail

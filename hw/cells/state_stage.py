@@ -8,7 +8,7 @@ from amaranth.hdl import signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from mubinn.golden.cells.gru_model import GruLayer, QuantizedGru
+from mubinn.golden.cells.gru_layer import GruLayer, QuantizedGru
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.hw.cells.cell_layout import CellLayouts
 

@@ -5,8 +5,8 @@ from typing import Any
 from amaranth.hdl import Cat, Const, Module, Signal, Value, signed, unsigned
 from amaranth.lib import data
 
+from mubinn.golden.cells.constants import GATES
 from mubinn.golden.cells.lstm_cell import LstmCellParams
-from mubinn.golden.model.float_model import GATES
 from mubinn.hw.arith.prefix_adder import prefix_add
 from mubinn.hw.cells.state_stage import Tail
 from mubinn.hw.stream.fields import drive

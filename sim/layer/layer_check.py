@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from amaranth.hdl import Shape
 
+from mubinn.golden.cells.cell import QuantizedLayer
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.model_file import save_model
-from mubinn.golden.model.quantized_model import QuantizedLayer, QuantizedModel
+from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.layer.classifier import result_layout
 from mubinn.hw.layer.layer_trace import probes_layout, sums_layout
 from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step

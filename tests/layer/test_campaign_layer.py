@@ -11,7 +11,7 @@ import pytest
 from mubinn.cli.shared.common import FLOAT_MODEL, bundled
 from mubinn.golden.binarize.levels import parse_levels
 from mubinn.golden.model.model_file import load_float
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 from mubinn.sim.layer.layer_check import check_layer
 
 pytestmark = pytest.mark.campaign

@@ -9,7 +9,7 @@ from amaranth.sim import Simulator
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.lstm_cell import lstm_cell
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 from mubinn.golden.units.merged_dot import (
     DotPart,
     MergedDotParams,
