@@ -99,7 +99,7 @@ def bench_fpga(
         made = quantize(model, Levels.of(*place.levels), x, scale_form="shift")
         made = made.with_datapath("threshold")
         target = find_target(place.target)
-        design = fpga_design(made, target=target.network, **place.options)
+        design = fpga_design(made, network=target.network, **place.options)
 
         def show(stage: str, name: str = place.name) -> None:
             progress(f"{name}: {stage}")

@@ -73,7 +73,7 @@ def bench_lut_cycles(
         rows = {}
         for n in units:
             progress(f"{made.levels}, units {n}")
-            rows[n] = measure(LayerPlan(layer, units=n, target="xc7"))
+            rows[n] = measure(LayerPlan(layer, units=n, network="xc7"))
         stem = "_".join(map(str, levels))
         for n, row in rows.items():
             parameters |= {f"{key}_{stem}_units_{n}": value for key, value in row.items()}

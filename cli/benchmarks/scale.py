@@ -116,7 +116,7 @@ def simulated(model: QuantizedModel, layer: int, simulator: str) -> int:
 def synthesized(model: QuantizedModel, layer: int) -> dict[str, int]:
     """Return what the logic of a layer takes on xc7, see `bench_lut_cycles.measure`."""
     dense = model.dense if layer == len(model.layers) - 1 else None
-    return measure(LayerPlan(model.layers[layer], dense, units=UNITS, target="xc7"))
+    return measure(LayerPlan(model.layers[layer], dense, units=UNITS, network="xc7"))
 
 
 def _apart(part: Callable[..., Any], *arguments: Any) -> dict[str, Any]:

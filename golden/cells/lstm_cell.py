@@ -36,13 +36,13 @@ class LstmCellParams(CellParams):
     layer : QuantizedLstm
     interval : int
         Least cycles from the sum of one gate to that of the next.
-    target : str
+    network : str
         What the hardware is made of: ``"asic"`` cells, or an FPGA's ``"lut4"`` or ``"xc7"``.
     """
 
     layer: QuantizedLstm
     interval: int = 1
-    target: str = "asic"
+    network: str = "asic"
 
     @property
     def c_requantize(self) -> RequantizeParams:

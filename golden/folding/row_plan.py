@@ -49,7 +49,7 @@ class RowPlan:
     folded_bias : bool
         The bias of a row is stored as sign and magnitude; otherwise, as Figure 3 draws it, as
         level bits in M_B and scales in M_s.
-    target : str
+    network : str
         What the hardware is made of: ``"asic"`` cells, or an FPGA's ``"lut4"`` or ``"xc7"``;
         ``"xc7-plain"`` is the last without instances of its cells, for simulation.
     max_steps : int
@@ -66,7 +66,7 @@ class RowPlan:
     units: int = 1
     folded_bias: bool = True
     readout: Readout = "mean"
-    target: str = "asic"
+    network: str = "asic"
     max_steps: int = MAX_STEPS
     packed: bool = True
 
@@ -95,13 +95,8 @@ class RowPlan:
         """Parameters of the units of the layer's cell."""
         params = cell_params(self.layer)
         if isinstance(params, LstmCellParams):
-            return replace(params, interval=self.interval, target=self.target)
+            return replace(params, interval=self.interval, network=self.network)
         return params
-
-    @property
-    def network(self) -> str:
-        """Kind of the adder networks: four-input LUTs take that of standard cells."""
-        return self.target if self.target.startswith("xc7") else "asic"
 
     # Levels and parallelism.
 

@@ -45,7 +45,7 @@ class Accelerator(wiring.Component):  # type: ignore[type-arg]
     Parameters
     ----------
     model : QuantizedModel
-    lanes, units, folded_bias, target
+    lanes, units, folded_bias, network
         Of every layer, see :class:`mubinn.golden.folding.layer_plan.LayerPlan`.
     sample_width : int or None
         Bits of raw input samples, which are encoded on chip, see
@@ -85,12 +85,12 @@ class Accelerator(wiring.Component):  # type: ignore[type-arg]
         *,
         sample_width: int | None = None,
         folded_bias: bool = True,
-        target: str = "asic",
+        network: str = "asic",
         loadable: bool = False,
         max_steps: int = MAX_STEPS,
     ) -> None:
         self.model = model
-        how: dict[str, Any] = {"folded_bias": folded_bias, "target": target}
+        how: dict[str, Any] = {"folded_bias": folded_bias, "network": network}
         self.plans = plans(model, lanes, units, max_steps=max_steps, **how)
         self.memories = [LoadableMemories(plan) for plan in self.plans] if loadable else []
         stored: list[Any] = [*self.memories] or [None] * len(self.plans)

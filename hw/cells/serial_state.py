@@ -44,7 +44,7 @@ class SerialTail(Tail):
         levels = params.layer.levels
         index = 3 * levels.count("gate") + levels.count("c")
         seldom = params.interval >= levels.count("gate")
-        return seldom and (params.target != "asic" or index <= MOST_LOGIC)
+        return seldom and (params.network != "asic" or index <= MOST_LOGIC)
 
     @classmethod
     def latency(cls, params: LstmCellParams) -> int:
@@ -67,7 +67,7 @@ class SerialTail(Tail):
     def elaborate(self, platform: Any) -> Module:
         """Return the search, the table of c, the table of h."""
         m = Module()
-        self.tables, self.fpga = self.params.layer.thresholds, self.params.target != "asic"
+        self.tables, self.fpga = self.params.layer.thresholds, self.params.network != "asic"
         bits, i = self.layouts.gate_bits, self.i.payload
         code, done = self._search(m)
         free = Signal()

@@ -42,7 +42,7 @@ def check_layer(
     lanes: int | None = None,
     units: int = 1,
     folded_bias: bool = True,
-    target: str = "asic",
+    network: str = "asic",
     classify: bool = False,
     pause: float = 0.0,
     seed: int = 1,
@@ -58,7 +58,7 @@ def check_layer(
         Input codes of that layer.
     layer : int
         Which layer of the model.
-    lanes, units, folded_bias, target
+    lanes, units, folded_bias, network
         See `LayerPlan`.
     classify : bool
         Put the classifier on top of the layer, which is the last one, and compare its results.
@@ -81,7 +81,7 @@ def check_layer(
         cannot run.
     """
     how: dict[str, Any] = {"lanes": lanes, "units": units, "folded_bias": folded_bias}
-    how |= {"target": target, "readout": model.readout}
+    how |= {"network": network, "readout": model.readout}
     plan = LayerPlan(model.layers[layer], model.dense if classify else None, **how)
     codes = checked_codes(plan.layer, windows)
     plan.check_steps(codes.shape[1])
