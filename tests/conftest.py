@@ -7,7 +7,7 @@ import pytest
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
-from mubinn.golden.cells.gru_before_model import QuantizedChoGru
+from mubinn.golden.cells.gru_before_model import QuantizedGruBefore
 from mubinn.golden.cells.gru_model import QuantizedGru
 from mubinn.golden.model.float_model import GATES, GRU_GATES, FloatGru, FloatLstm, FloatModel
 from mubinn.golden.model.quantized_model import (
@@ -108,7 +108,7 @@ def gru_layer_of(
     fraction = max(x.fraction + fractions[0], *(s.fraction + fractions[1] for s in states))
     b = level_tensor(rng, (levels.b, rows), count, fraction, top=1 << 13)
     if reset == "before":
-        return QuantizedChoGru(x, *states, gates, wx, wh, b, formats or Formats())
+        return QuantizedGruBefore(x, *states, gates, wx, wh, b, formats or Formats())
     # Row z, r, nh, nx: nh reads h alone, nx reads x alone.
     quarter = groups // 4
     for tensor, row in ((wx, 2), (wh, 3)):

@@ -61,7 +61,7 @@ def describe(model: FloatModel | QuantizedModel) -> dict[str, Any]:
 
 
 def _layer(layer: FloatLayer | QuantizedLayer) -> dict[str, Any]:
-    from mubinn.golden.cells.gru_before_model import QuantizedChoGru
+    from mubinn.golden.cells.gru_before_model import QuantizedGruBefore
     from mubinn.golden.model.float_model import FloatGru, FloatLstm
     from mubinn.golden.model.quantized_model import QuantizedLstm
 
@@ -74,7 +74,7 @@ def _layer(layer: FloatLayer | QuantizedLayer) -> dict[str, Any]:
     scales = {name: len(part.scales) for name, part in stored.items()}
     cell = {"cell": "lstm"}
     if not isinstance(layer, QuantizedLstm):
-        reset = "before" if isinstance(layer, QuantizedChoGru) else "after"
+        reset = "before" if isinstance(layer, QuantizedGruBefore) else "after"
         cell = {"cell": "gru", "reset": reset}
     return {
         **cell,

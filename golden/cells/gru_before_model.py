@@ -16,16 +16,16 @@ import numpy as np
 
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
 from mubinn.golden.cells.formats import Formats
-from mubinn.golden.cells.gru_before_thresholds import ChoThresholds
+from mubinn.golden.cells.gru_before_thresholds import GruBeforeThresholds
 from mubinn.golden.cells.gru_model import GruLayer
-from mubinn.golden.cells.limits import check_cho
+from mubinn.golden.cells.limits import check_gru_before
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.quantized_model import Datapath, with_offset
 
 
 @dataclass(frozen=True, eq=False)
-class QuantizedChoGru(GruLayer):
+class QuantizedGruBefore(GruLayer):
     """A GRU layer that resets before the product, in level bits and integer scales.
 
     Rows are gate * H + cell, gates as `mubinn.golden.model.float_model.GRU_GATES`.
@@ -69,7 +69,7 @@ class QuantizedChoGru(GruLayer):
         self.check_gru()
         if self.s.fraction > self.h_raw_fraction:
             raise MubinnError("the scales of r h are finer than the numbers they encode.")
-        check_cho(self)
+        check_gru_before(self)
 
     @property
     def states(self) -> tuple[Quantizer, ...]:
@@ -98,9 +98,9 @@ class QuantizedChoGru(GruLayer):
         return self.gates["r"].has_offset or self.inverted_z.has_offset
 
     @cached_property
-    def thresholds(self) -> ChoThresholds:
+    def thresholds(self) -> GruBeforeThresholds:
         """All numbers of the threshold datapath."""
-        return ChoThresholds.of(self)
+        return GruBeforeThresholds.of(self)
 
     @cached_property
     def gamma_rh(self) -> Ints:

@@ -20,11 +20,11 @@ from mubinn.golden.units.code_table import CodeTableParams
 from mubinn.golden.units.threshold_search import ThresholdSearchParams
 
 if TYPE_CHECKING:
-    from mubinn.golden.cells.gru_before_model import QuantizedChoGru
+    from mubinn.golden.cells.gru_before_model import QuantizedGruBefore
 
 
 @dataclass(frozen=True)
-class ChoThresholds:
+class GruBeforeThresholds:
     """Parameters of the units after the sums.
 
     Attributes
@@ -46,7 +46,7 @@ class ChoThresholds:
     h: ThresholdSearchParams
 
     @classmethod
-    def of(cls, layer: "QuantizedChoGru") -> "ChoThresholds":
+    def of(cls, layer: "QuantizedGruBefore") -> "GruBeforeThresholds":
         """Derive all numbers from the quantizers of `layer`."""
         bound, fraction = layer.z_bound, layer.z_fraction
         trees = tuple(

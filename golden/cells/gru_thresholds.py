@@ -19,7 +19,7 @@ from mubinn.golden.units.code_table import CodeTableParams
 from mubinn.golden.units.threshold_search import ThresholdSearchParams, encoder_nodes
 
 if TYPE_CHECKING:
-    from mubinn.golden.cells.gru_before_model import QuantizedChoGru
+    from mubinn.golden.cells.gru_before_model import QuantizedGruBefore
     from mubinn.golden.cells.gru_model import QuantizedGru
 
 
@@ -64,7 +64,7 @@ class GruThresholds:
 
 
 def state_tables(
-    layer: "QuantizedGru | QuantizedChoGru",
+    layer: "QuantizedGru | QuantizedGruBefore",
 ) -> tuple[CodeTableParams, CodeTableParams, ThresholdSearchParams]:
     """Return the tables of Eq. 13 and the search that encodes h."""
     z, n, h = layer.gates["z"], layer.gates["n"], layer.h

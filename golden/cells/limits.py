@@ -14,7 +14,7 @@ from mubinn.golden.ground.errors import MubinnError
 if TYPE_CHECKING:
     from mubinn.golden.binarize.scales import LevelTensor, Quantizer
     from mubinn.golden.cells.formats import Formats
-    from mubinn.golden.cells.gru_before_model import QuantizedChoGru
+    from mubinn.golden.cells.gru_before_model import QuantizedGruBefore
     from mubinn.golden.cells.gru_model import GruLayer, QuantizedGru
     from mubinn.golden.cells.recurrent_layer import RecurrentLayer
     from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedLstm
@@ -64,7 +64,7 @@ def check_gru(layer: "QuantizedGru") -> None:
     _check({"n_raw": n_raw, "h_raw": _new_state(layer), "y": _gate(layer)})
 
 
-def check_cho(layer: "QuantizedChoGru") -> None:
+def check_gru_before(layer: "QuantizedGruBefore") -> None:
     """Raise `MubinnError` for an unknown level count, or where an intermediate may be too large."""
     s_raw = _peak(layer.gates["r"]) * _peak(layer.h) + _peak(layer.s)
     s_bound = 2.0**layer.h_raw_fraction * s_raw
@@ -72,7 +72,7 @@ def check_cho(layer: "QuantizedChoGru") -> None:
     _check({**bounds, "y": _gate(layer)})
 
 
-def _new_state(layer: "QuantizedGru | QuantizedChoGru") -> float:
+def _new_state(layer: "QuantizedGru | QuantizedGruBefore") -> float:
     """Bound (1 - z) h + z n and the steps of its encoder."""
     _ = layer.levels
     h, gates = _peak(layer.h), layer.gates

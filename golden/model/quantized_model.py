@@ -18,10 +18,10 @@ from mubinn.golden.ground.fixed import Ints, to_fixed
 from mubinn.golden.model.float_model import GATES, READOUTS, Cell, Preprocessing, Readout
 
 if TYPE_CHECKING:
-    from mubinn.golden.cells.gru_before_model import QuantizedChoGru
+    from mubinn.golden.cells.gru_before_model import QuantizedGruBefore
     from mubinn.golden.cells.gru_model import QuantizedGru
 
-QuantizedLayer: TypeAlias = "QuantizedLstm | QuantizedGru | QuantizedChoGru"
+QuantizedLayer: TypeAlias = "QuantizedLstm | QuantizedGru | QuantizedGruBefore"
 Datapath = Literal["figure3", "threshold"]
 DATAPATHS: tuple[Datapath, ...] = get_args(Datapath)
 """What follows z: the units of Figure 3, or thresholds and tables over codes."""
@@ -162,7 +162,7 @@ class QuantizedModel:
 
     Attributes
     ----------
-    layers : tuple of QuantizedLstm, of QuantizedGru or of QuantizedChoGru
+    layers : tuple of QuantizedLstm, of QuantizedGru or of QuantizedGruBefore
         The x quantizer of layer k + 1 is the h quantizer of layer k.
     dense : QuantizedDense
     readout : "last" or "mean"
