@@ -9,7 +9,7 @@ from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
 from mubinn.golden.cells.constants import GATES, GRU_GATES
 from mubinn.golden.cells.formats import Formats
-from mubinn.golden.cells.gru_before_layer import QuantizedChoGru
+from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
 from mubinn.golden.cells.gru_layer import QuantizedGru
 from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.model.float_model import FloatGru, FloatLstm, FloatModel
@@ -106,7 +106,7 @@ def gru_layer_of(
     fraction = max(x.fraction + fractions[0], *(s.fraction + fractions[1] for s in states))
     b = level_tensor(rng, (levels.b, rows), count, fraction, top=1 << 13)
     if reset == "before":
-        return QuantizedChoGru(x, *states, gates, wx, wh, b, formats or Formats())
+        return QuantizedGruBefore(x, *states, gates, wx, wh, b, formats or Formats())
     # Row z, r, nh, nx: nh reads h alone, nx reads x alone.
     quarter = groups // 4
     for tensor, row in ((wx, 2), (wh, 3)):

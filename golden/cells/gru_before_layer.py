@@ -17,13 +17,13 @@ from mubinn.golden.cells.constants import Datapath, check_bounds
 from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.gru_layer import GruLayer
 from mubinn.golden.cells.recurrent_layer import pair_products
-from mubinn.golden.cells.thresholds import ChoThresholds
+from mubinn.golden.cells.thresholds import GruBeforeThresholds
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
 
 
 @dataclass(frozen=True, eq=False)
-class QuantizedChoGru(GruLayer):
+class QuantizedGruBefore(GruLayer):
     """A GRU layer that resets before the product, in level bits and integer scales.
 
     Rows are gate * H + cell, gates as `mubinn.golden.model.float_model.GRU_GATES`.
@@ -102,9 +102,11 @@ class QuantizedChoGru(GruLayer):
         return self.gates["r"].has_offset or self.inverted_z.has_offset
 
     @cached_property
-    def thresholds(self) -> ChoThresholds:
+    def thresholds(self) -> GruBeforeThresholds:
         """All numbers of the threshold datapath."""
-        return ChoThresholds.of(self.z_format, self.gates, self.h, self.s, self.h_raw_fraction)
+        return GruBeforeThresholds.of(
+            self.z_format, self.gates, self.h, self.s, self.h_raw_fraction
+        )
 
     @cached_property
     def gamma_rh(self) -> Ints:

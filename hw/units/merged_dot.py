@@ -1,9 +1,8 @@
 """Merged dot product: all level pairs of one or more vectors in one network of weighted adders."""
 
 from collections.abc import Iterator
-from typing import Any
 
-from amaranth.hdl import Module, Signal, Value, signed, unsigned
+from amaranth.hdl import Module, ShapeLike, Signal, Value, signed, unsigned
 from amaranth.lib import data
 
 from mubinn.golden.units.merged_dot import DotPart, MergedDotParams
@@ -107,9 +106,9 @@ class MergedBits(StreamUnit):
         m.d.comb += self.o.payload.sum.eq(heap.sum(m, kind=kind))
 
 
-def _operands(params: MergedDotParams) -> dict[str, Any]:
+def _operands(params: MergedDotParams) -> dict[str, ShapeLike]:
     """Return the planes of all parts."""
-    fields: dict[str, Any] = {}
+    fields: dict[str, ShapeLike] = {}
     for part in params.parts:
         fields[part.name] = data.ArrayLayout(unsigned(part.lanes), len(part.shifts))
         fields[f"w{part.name}"] = data.ArrayLayout(unsigned(part.lanes), len(part.w_shifts))

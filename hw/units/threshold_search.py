@@ -1,8 +1,6 @@
 """Threshold search: the code of a value by comparisons with stored numbers."""
 
-from typing import Any
-
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, ShapeLike, Signal, Value, signed, unsigned
 from amaranth.lib import data
 
 from mubinn.golden.units.threshold_search import ThresholdSearchParams
@@ -29,7 +27,7 @@ class ThresholdSearch(StreamUnit):
 
     def __init__(self, params: ThresholdSearchParams) -> None:
         self.params = params
-        fields: dict[str, Any] = {"value": signed(params.width)}
+        fields: dict[str, ShapeLike] = {"value": signed(params.width)}
         if params.select_width:
             fields["tree"] = unsigned(params.select_width)
         super().__init__(data.StructLayout(fields), data.StructLayout({"code": params.levels}))
