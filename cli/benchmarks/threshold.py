@@ -17,10 +17,11 @@ from mubinn.cli.benchmarks.figures import figure
 from mubinn.cli.commands.quantize import held_out
 from mubinn.cli.shared.common import QUANTIZED_MODEL, bundled
 from mubinn.cli.shared.recordings import SYNTHETIC, open_eeg, prepared
+from mubinn.golden.cells.constants import DATAPATHS, Datapath
 from mubinn.golden.cells.lstm_cell import LstmCellParams
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model.model_file import load_model
-from mubinn.golden.model.quantized_model import DATAPATHS, Datapath, QuantizedModel
+from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.cells.state_stages import state_stage_class
 from mubinn.reports.accuracy import datapath_difference, measured
 from mubinn.synth.flow.flow import SynthJob, synthesize, to_verilog, tool_versions

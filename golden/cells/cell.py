@@ -1,12 +1,14 @@
 """The cell of a layer, whichever it is: its parameters, and one time step."""
 
 from mubinn.golden.cells.gru_before_cell import GruBeforeCellParams, gru_before_cell
-from mubinn.golden.cells.gru_before_model import QuantizedGruBefore
+from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
 from mubinn.golden.cells.gru_cell import GruCellParams, gru_cell
-from mubinn.golden.cells.gru_model import QuantizedGru
+from mubinn.golden.cells.gru_layer import QuantizedGru
 from mubinn.golden.cells.lstm_cell import LstmCellParams, Trace, lstm_cell
+from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.ground.fixed import Ints
-from mubinn.golden.model.quantized_model import QuantizedLayer
+
+QuantizedLayer = QuantizedLstm | QuantizedGru | QuantizedGruBefore
 
 AnyCellParams = LstmCellParams | GruCellParams | GruBeforeCellParams
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.cells.cell_params import CellParams, encoder_params
-from mubinn.golden.cells.gru_before_model import QuantizedGruBefore
+from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
 from mubinn.golden.cells.gru_cell import inverted
 from mubinn.golden.cells.lstm_cell import Trace, gate_sums
 from mubinn.golden.ground.fixed import Ints, signed_width

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.cells.cell_params import CellParams, encoder_params
-from mubinn.golden.cells.gru_model import GruLayer, QuantizedGru
+from mubinn.golden.cells.gru_layer import GruLayer, QuantizedGru
 from mubinn.golden.cells.lstm_cell import Trace, gate_sums
 from mubinn.golden.ground.fixed import Ints, signed_width, unsigned_width
 from mubinn.golden.units.activation import activation

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer, signs
 from mubinn.golden.cells.cell_params import CellParams, encoder_params
+from mubinn.golden.cells.constants import GATES
+from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.cells.recurrent_layer import RecurrentLayer
 from mubinn.golden.ground.fixed import Ints, signed_width, unsigned_width
-from mubinn.golden.model.float_model import GATES
-from mubinn.golden.model.quantized_model import QuantizedLstm
 from mubinn.golden.units.activation import activation
 from mubinn.golden.units.code_table import code_table
 from mubinn.golden.units.mac import MacParams, mac
@@ -36,13 +36,13 @@ class LstmCellParams(CellParams):
     layer : QuantizedLstm
     interval : int
         Least cycles from the sum of one gate to that of the next.
-    target : str
+    network : str
         What the hardware is made of: ``"asic"`` cells, or an FPGA's ``"lut4"`` or ``"xc7"``.
     """
 
     layer: QuantizedLstm
     interval: int = 1
-    target: str = "asic"
+    network: str = "asic"
 
     @property
     def c_requantize(self) -> RequantizeParams:

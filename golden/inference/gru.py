@@ -9,9 +9,9 @@ from collections.abc import Callable
 import numpy as np
 
 from mubinn.golden.cells.gru_before_cell import gru_before_reset, gru_before_state
-from mubinn.golden.cells.gru_before_model import QuantizedGruBefore
+from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
 from mubinn.golden.cells.gru_cell import gru_state
-from mubinn.golden.cells.gru_model import GruLayer, QuantizedGru
+from mubinn.golden.cells.gru_layer import GruLayer, QuantizedGru
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, Ints
 from mubinn.golden.inference.input import Array

@@ -25,11 +25,14 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.binarize.scales import Quantizer
-from mubinn.golden.cells.gru_before_model import QuantizedGruBefore
-from mubinn.golden.cells.gru_model import GruLayer
+from mubinn.golden.cells.cell import QuantizedLayer
+from mubinn.golden.cells.constants import GATES
+from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
+from mubinn.golden.cells.gru_layer import GruLayer
+from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.ground.fixed import Floats
-from mubinn.golden.model.float_model import GATES, FloatGru, FloatLayer, FloatLstm, FloatModel
-from mubinn.golden.model.quantized_model import QuantizedLayer, QuantizedLstm, QuantizedModel
+from mubinn.golden.model.float_model import FloatGru, FloatLayer, FloatLstm, FloatModel
+from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.reference import FloatQuantizer, LayerQuantizers
 from mubinn.golden.units.activation import ActivationParams, exact
 

@@ -28,29 +28,24 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
-from mubinn.golden.cells.gru_before_model import QuantizedGruBefore
-from mubinn.golden.cells.gru_model import QuantizedGru
+from mubinn.golden.cells.cell import QuantizedLayer
+from mubinn.golden.cells.constants import GATES, GRU_GATES, RESETS
+from mubinn.golden.cells.formats import Formats
+from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
+from mubinn.golden.cells.gru_layer import QuantizedGru
+from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Bits, Floats
 from mubinn.golden.model.container import Container, Tensors, read_container, write_container
 from mubinn.golden.model.float_model import (
     CELLS,
-    GATES,
-    GRU_GATES,
-    RESETS,
     FloatGru,
     FloatLayer,
     FloatLstm,
     FloatModel,
     Preprocessing,
 )
-from mubinn.golden.model.quantized_model import (
-    Formats,
-    QuantizedDense,
-    QuantizedLayer,
-    QuantizedLstm,
-    QuantizedModel,
-)
+from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedModel
 from mubinn.golden.model.structure import Reader
 
 QUANTIZED = "mubinn-quantized"

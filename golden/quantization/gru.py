@@ -3,12 +3,12 @@
 import numpy as np
 
 from mubinn.golden.binarize.scales import Quantizer
-from mubinn.golden.cells.gru_before_model import QuantizedGruBefore
-from mubinn.golden.cells.gru_model import QuantizedGru
+from mubinn.golden.cells.constants import GRU_GATES, INPUT_FRACTION
+from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
+from mubinn.golden.cells.gru_layer import QuantizedGru
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
-from mubinn.golden.model.float_model import GRU_GATES, FloatGru
-from mubinn.golden.model.quantized_model import INPUT_FRACTION
+from mubinn.golden.model.float_model import FloatGru
 from mubinn.golden.quantization.tensors import (
     FitOptions,
     StateRows,

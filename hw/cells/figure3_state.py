@@ -3,8 +3,8 @@
 from amaranth.hdl import Module, Value, signed, unsigned
 from amaranth.lib import data
 
+from mubinn.golden.cells.constants import GATES
 from mubinn.golden.cells.lstm_cell import LstmCellParams
-from mubinn.golden.model.float_model import GATES
 from mubinn.hw.cells.cell_layout import scale_array
 from mubinn.hw.cells.gate_stage import (
     activate,

@@ -99,7 +99,9 @@ class GateSums(Component):
     def _dot(self, m: Module, part: str, unit: int) -> Value:
         """Add one XNOR multiplier and return its dot product."""
         words = getattr(self.i.payload, part)
-        xnor = XnorMultiplier(XnorMultiplierParams(self.plan.parts[part]), target=self.plan.network)
+        xnor = XnorMultiplier(
+            XnorMultiplierParams(self.plan.parts[part]), network=self.plan.network
+        )
         name = self._name("xnor", part, unit)
         dot: Value = apply(m, name, xnor, a=words.a[unit], w=words.w[unit]).dot
         # The lowest bit is the parity of the count of elements.

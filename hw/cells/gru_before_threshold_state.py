@@ -3,8 +3,8 @@
 from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data
 
+from mubinn.golden.cells.constants import GRU_GATES
 from mubinn.golden.cells.gru_before_cell import GruBeforeCellParams
-from mubinn.golden.model.float_model import GRU_GATES
 from mubinn.hw.cells.state_stage import StateStage, code_layout
 from mubinn.hw.stream.component import FieldValue, View
 from mubinn.hw.stream.fields import fields_of

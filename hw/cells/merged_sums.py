@@ -70,7 +70,7 @@ def _planes(plan: LayerPlan, part: DotPart, beat: View) -> dict[str, Value]:
 
 def _count(m: Module, plan: LayerPlan, part: DotPart, beat: View) -> Value:
     """Return the merged dot product of one part."""
-    unit = MergedDot(MergedDotParams((part,)), target=plan.network)
+    unit = MergedDot(MergedDotParams((part,)), network=plan.network)
     count: Value = apply(m, f"merged_{part.name}", unit, **_planes(plan, part, beat)).sum
     return count
 
@@ -85,5 +85,5 @@ def _all_at_once(m: Module, plan: LayerPlan, rows: MergedRows, beat: View, bias:
         parts.append(DotPart(part.name, part.lanes, shifts, part.w_shifts))
         operands |= _planes(plan, part, beat)
     params = MergedDotParams(tuple(parts), addend_width=len(bias))
-    unit = MergedDot(params, target=plan.network)
+    unit = MergedDot(params, network=plan.network)
     return _fit(m, plan, apply(m, "merged", unit, **operands, addend=bias).sum)

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from amaranth.hdl import Module, Signal, Value, signed
 
 from mubinn.golden.cells.gru_cell import GruCellParams
-from mubinn.golden.cells.gru_model import GRU_ROWS
+from mubinn.golden.cells.gru_layer import GRU_ROWS
 from mubinn.hw.cells.gate_stage import mac_constants
 from mubinn.hw.stream.component import View
 from mubinn.hw.stream.fields import constants

@@ -3,8 +3,8 @@
 from amaranth.hdl import Cat, Module, ShapeLike, Signal, Value, signed, unsigned
 from amaranth.lib import data
 
+from mubinn.golden.cells.constants import GATES
 from mubinn.golden.cells.lstm_cell import LstmCellParams
-from mubinn.golden.model.float_model import GATES
 from mubinn.hw.arith.comparator import at_least
 from mubinn.hw.arith.decision_diagram import lookup
 from mubinn.hw.cells.state_stage import StateStage, code_layout
@@ -42,7 +42,7 @@ class SerialState(StateStage[LstmCellParams]):
         levels = params.layer.levels
         index = 3 * levels.count("gate") + levels.count("c")
         seldom = params.interval >= levels.count("gate")
-        return seldom and (params.target != "asic" or index <= MOST_LOGIC)
+        return seldom and (params.network != "asic" or index <= MOST_LOGIC)
 
     @classmethod
     def latency(cls, params: LstmCellParams) -> int:
@@ -64,7 +64,7 @@ class SerialState(StateStage[LstmCellParams]):
     def elaborate(self, platform: object) -> Module:
         """Return the search, the table of c, the table of h."""
         m = Module()
-        self.tables, self.fpga = self.params.layer.thresholds, self.params.target != "asic"
+        self.tables, self.fpga = self.params.layer.thresholds, self.params.network != "asic"
         bits, i = self.layouts.gate_bits, self.i.payload
         code, done = self._search(m)
         free = Signal()

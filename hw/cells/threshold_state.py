@@ -3,8 +3,8 @@
 from amaranth.hdl import Cat, Const, Module, ShapeLike, Signal, Value, signed, unsigned
 from amaranth.lib import data
 
+from mubinn.golden.cells.constants import GATES
 from mubinn.golden.cells.lstm_cell import LstmCellParams
-from mubinn.golden.model.float_model import GATES
 from mubinn.hw.arith.prefix_adder import prefix_add
 from mubinn.hw.cells.state_stage import StateStage, code_layout
 from mubinn.hw.stream.component import View

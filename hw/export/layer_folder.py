@@ -13,14 +13,12 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In
 
 from mubinn.golden.binarize.scales import Quantizer
+from mubinn.golden.cells.cell import QuantizedLayer
+from mubinn.golden.cells.constants import INPUT_FRACTION
+from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Ints
-from mubinn.golden.model.quantized_model import (
-    INPUT_FRACTION,
-    QuantizedLayer,
-    QuantizedLstm,
-    QuantizedModel,
-)
+from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.cells.issue_layout import beat_layout
 from mubinn.hw.cells.lstm_cell import LstmCell
 from mubinn.hw.export.design_page import page

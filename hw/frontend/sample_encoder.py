@@ -4,8 +4,8 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, ValueLike, signed, uns
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
+from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.ground.fixed import Ints, signed_width, unsigned_width
-from mubinn.golden.model.quantized_model import INPUT_FRACTION
 from mubinn.golden.model.sample_format import SampleFormat
 from mubinn.golden.units.mlb_encoder import MlbEncoderParams
 from mubinn.hw.stream.component import Component, Memory, view_const

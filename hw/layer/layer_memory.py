@@ -7,9 +7,9 @@ from amaranth.hdl import Cat, Const, Module, ShapeLike, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from mubinn.golden.cells.cell import QuantizedLayer
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Bits, Ints
-from mubinn.golden.model.quantized_model import QuantizedLayer
 from mubinn.hw.cells.cell_layout import CellLayouts, scale_array
 from mubinn.hw.cells.issue_layout import beat_layout
 from mubinn.hw.layer.sequencer import beat_address, cell_of, gate_of

@@ -201,7 +201,7 @@ class Sequencer(Component):
                 self._count_rows(m)
 
     def _count_rows(self, m: Module) -> None:
-        """Step gate and cell, which follow each other as `RowPlan.phase_rows` has them."""
+        """Step gate and cell, which follow each other as `LayerPlan.phase_rows` has them."""
         at, phases = self.at, self.plan.layer.phases
         with m.Switch(at.phase):
             for phase, gates in enumerate(phases):

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from amaranth.hdl import Shape
 
+from mubinn.golden.cells.constants import GATES
 from mubinn.golden.cells.lstm_cell import Trace, lstm_cell
+from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Ints
-from mubinn.golden.model.float_model import GATES
-from mubinn.golden.model.quantized_model import QuantizedLstm
 from mubinn.hw.cells.cell_layout import CellLayouts
 from mubinn.hw.cells.issue_layout import beat_layout, sum_trace
 from mubinn.hw.cells.lstm_cell import LstmCell

@@ -5,9 +5,7 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -16,7 +14,9 @@ from typing import Any
 
 import cocotb_tools.config
 
+from mubinn.golden.ground import files
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.process import python_module, run_process
 
 TIMESCALE = ("1ns", "1ns")
 
@@ -31,29 +31,19 @@ _RECIPE = "only the ports of the top are public"
 
 
 def cache_root(cache_dir: Path | None = None) -> Path:
-    """Return the folder of compiled simulations: the argument, MUBINN_CACHE/sim or ~/.cache.
+    """Return the folder of compiled simulations, by default ``sim`` in that of all caches.
 
     Raises
     ------
     MubinnError
-        If make cannot work there.
+        If make cannot work there, or it cannot be written.
     """
-    if cache_dir is None:
-        base = os.environ.get("MUBINN_CACHE")
-        cache_dir = (Path(base) if base else Path.home() / ".cache" / "mubinn") / "sim"
-    root = Path(cache_dir).resolve()
+    root = files.cache_root(cache_dir, "sim").resolve()
     if " " in str(root):
         raise MubinnError(
             f"The folder for compiled simulations, {root}, has a space in its name, which make "
             "cannot work with; set MUBINN_CACHE to another folder."
         )
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MubinnError(
-            f"The folder for compiled simulations, {root}, cannot be written "
-            f"({error.strerror}); set MUBINN_CACHE to another folder."
-        ) from error
     return root
 
 
@@ -80,39 +70,14 @@ def run_job(
         job.write_text(
             json.dumps({"simulator": simulator, "action": action, "arguments": arguments})
         )
-        command = [sys.executable, "-P", "-m", "mubinn.sim.runner.cocotb_job", str(job)]
-        with (
-            log.open("w") as stream,
-            subprocess.Popen(
-                command,
-                env=dict(env),
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            ) as process,
-        ):
-            try:
-                return process.wait(timeout_s)
-            except subprocess.TimeoutExpired:
-                raise MubinnError(
-                    f"The {action} with {simulator} took more than {timeout_s:g} s and was ended; "
-                    f"its messages are in {log}."
-                ) from None
-            finally:
-                if process.returncode is None:
-                    # The whole session: the simulator is a child of the job.
-                    os.killpg(process.pid, signal.SIGKILL)
-
-
-def publish(made: Path, final: Path) -> None:
-    """Move a finished folder to its place; where another process was first, drop this one."""
-    try:
-        made.rename(final)
-    except OSError:
-        if not final.is_dir():
-            raise
-        shutil.rmtree(made)
+        command = [*python_module("mubinn.sim.runner.cocotb_job"), str(job)]
+        try:
+            return run_process(command, log, env, timeout_s=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise MubinnError(
+                f"The {action} with {simulator} took more than {timeout_s:g} s and was ended; "
+                f"its messages are in {log}."
+            ) from None
 
 
 def _digest(*parts: str) -> str:
@@ -206,7 +171,7 @@ def compile_design(
     made = Path(tempfile.mkdtemp(prefix=_MAKING, dir=root))
     try:
         _compile(verilog, top, simulator, env, flags, waves, made, runtime)
-        publish(made, folder)
+        files.publish(made, folder)
     finally:
         # What an interruption or a failure leaves behind.
         shutil.rmtree(made, ignore_errors=True)
@@ -262,4 +227,4 @@ def _keep_runtime(made: Path, runtime: Path) -> None:
     beside = Path(tempfile.mkdtemp(prefix=_MAKING, dir=runtime.parent))
     for part in made.glob(_RUNTIME):
         shutil.copyfile(part, beside / part.name)
-    publish(beside, runtime)
+    files.publish(beside, runtime)

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -11,11 +10,7 @@ from typing import Any
 import diskcache
 
 from mubinn.golden.ground.errors import MubinnError
-
-
-def cache_dir(path: str | Path | None = None) -> Path:
-    """Return the folder of the cache: `path`, else $MUBINN_CACHE, else ~/.cache/mubinn."""
-    return Path(path or os.environ.get("MUBINN_CACHE") or "~/.cache/mubinn").expanduser()
+from mubinn.golden.ground.files import cache_root
 
 
 def content_key(parts: Mapping[str, Any]) -> str:
@@ -36,7 +31,7 @@ def cached(
     MubinnError
         If the folder cannot be used.
     """
-    folder = cache_dir(path)
+    folder = cache_root(path)
     try:
         with diskcache.Cache(str(folder), disk=diskcache.JSONDisk) as store:
             found = store.get(key)

@@ -130,7 +130,7 @@ def synthesize(
     generic : bool
         Measure the depth in two-input gates.
     cache_path : path, optional
-        Folder of the cache, by default $MUBINN_CACHE or ~/.cache/mubinn.
+        Folder of the cache; see :func:`mubinn.golden.ground.files.cache_root`.
     cancel : threading.Event, optional
         Ends the run when set.
 

@@ -5,7 +5,6 @@ The folder holds ``job.json``, ``design.v`` and, for a mapped run, the library f
 can be killed, and turns a crash of Yosys or ABC into an exit status.
 """
 
-import json
 import re
 import sys
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.process import answer_job
 from mubinn.synth.flow import recipes
 from mubinn.synth.liberty.library import Library, parse_library
 from mubinn.synth.netlist import netlist, sta
@@ -167,19 +167,5 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     return {**outcomes[best], "recipe": best, "tried": tried, **kept}
 
 
-def main(folder: str) -> int:
-    """Run the job in `folder`; return the exit status. Faults are told in ``result.json``."""
-    import os
-
-    os.chdir(folder)
-    job = json.loads(Path("job.json").read_text())
-    try:
-        answer = run_job(job)
-    except MubinnError as error:
-        answer = {"error": str(error)}
-    Path("result.json").write_text(json.dumps(answer))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(answer_job(sys.argv[1], run_job))

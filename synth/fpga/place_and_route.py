@@ -7,7 +7,6 @@ stage's answer is kept by content, so that an interrupted run goes on behind the
 import hashlib
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,13 +16,14 @@ from importlib.util import find_spec
 from typing import Any
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.process import python_module
 from mubinn.synth.flow.cache import cached, content_key
 from mubinn.synth.flow.flow import SynthJob, tool_versions
 from mubinn.synth.flow.process import run_worker
 from mubinn.synth.fpga.fpga_worker import unpacked
 from mubinn.synth.fpga.targets import Router, Target, check_fit, estimate
 
-WORKER = (sys.executable, "-m", "mubinn.synth.fpga.fpga_worker")
+WORKER = python_module("mubinn.synth.fpga.fpga_worker")
 SCHEMA = 1
 
 
@@ -153,7 +153,7 @@ def implement(
     seed : int
         Of the placement.
     cache_path : path, optional
-        Folder of the cache, by default $MUBINN_CACHE or ~/.cache/mubinn.
+        Folder of the cache; see :func:`mubinn.golden.ground.files.cache_root`.
     cancel : threading.Event, optional
         Ends the run when set.
     progress : callable, optional

@@ -3,9 +3,8 @@
 from abc import ABC, abstractmethod
 from typing import Generic, TypeVar
 
-from mubinn.golden.ground.errors import MubinnError
 from mubinn.synth.liberty.library import Library
-from mubinn.synth.liberty.tree import Group, parse_group
+from mubinn.synth.liberty.tree import Group
 
 T = TypeVar("T")
 
@@ -20,7 +19,6 @@ class CellReader(ABC, Generic[T]):
 
     def __init__(self, library: Library) -> None:
         self._library = library
-        self._cells = {cell.name: cell for cell in library.cells}
         self._known: dict[str, T] = {}
 
     def cell(self, name: str) -> T:
@@ -32,13 +30,9 @@ class CellReader(ABC, Generic[T]):
             If the library has no such cell, or a table of it cannot be read.
         """
         if name not in self._known:
-            if name not in self._cells:
-                raise MubinnError(f"The library has no cell {name}: map the design to it first.")
-            text = self._cells[name].text
-            source = next(k for k, whole in enumerate(self._library.texts) if text in whole)
-            self._known[name] = self._read(parse_group(text), source)
+            self._known[name] = self._read(self._library.cell(name).group)
         return self._known[name]
 
     @abstractmethod
-    def _read(self, cell: Group, source: int) -> T:
-        """Return what a cell's group in the text of that number says."""
+    def _read(self, cell: Group) -> T:
+        """Return what a cell's group says."""

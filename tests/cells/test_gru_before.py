@@ -8,6 +8,8 @@ from exact_arithmetic import code_of, product, pwl, value_of, weight
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import Quantizer
+from mubinn.golden.cells.constants import GRU_GATES
+from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.gru_before_cell import GruBeforeCellParams, gru_before_cell
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import to_float
@@ -15,10 +17,8 @@ from mubinn.golden.inference.run import infer
 from mubinn.golden.model import reference
 from mubinn.golden.model.bit_true import run, run_layer
 from mubinn.golden.model.bounds import dequantize, gru_bounds, margin
-from mubinn.golden.model.float_model import GRU_GATES
 from mubinn.golden.model.model_file import load_model, save_model
-from mubinn.golden.model.quantized_model import Formats
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 
 SLACK = 2.0**-40
 """More than float64 rounds in the reference's activations."""

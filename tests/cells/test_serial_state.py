@@ -103,8 +103,8 @@ def test_a_tail_equals_the_bit_true_cell(random_model, name, model, pause):
     layer = (
         random_model(4, **MODELS[model], features=3, hidden=3).with_datapath("threshold").layers[0]
     )
-    kind, target = STAGES[name]
-    params = LstmCellParams(layer, target=target)
+    kind, network = STAGES[name]
+    params = LstmCellParams(layer, network=network)
     gates, cells = transfers(layer, 8)
     stage = kind(params, trace=True)
     outputs, probes, given, taken = play(stage, gates, len(cells), pause)
@@ -123,13 +123,13 @@ def test_a_tail_equals_the_bit_true_cell(random_model, name, model, pause):
 
 def test_the_table_of_eq_5_is_a_memory_on_an_fpga(random_model):
     layer = random_model(4, (3, 3), hidden=3).with_datapath("threshold").layers[0]
-    params = [LstmCellParams(layer, target=target) for target in ("asic", "lut4")]
+    params = [LstmCellParams(layer, network=network) for network in ("asic", "lut4")]
     texts = [verilog.convert(SerialState(own)) for own in params]
     assert ["cell_table" in text for text in texts] == [False, True]
 
 
 @pytest.mark.parametrize(
-    ("levels", "interval", "target", "kind"),
+    ("levels", "interval", "network", "kind"),
     [
         ((3, 3), 9, "asic", ThresholdState),
         ((3, 3), 2, "xc7", ThresholdState),
@@ -139,7 +139,7 @@ def test_the_table_of_eq_5_is_a_memory_on_an_fpga(random_model):
         ((1, 1), 1, "asic", SerialState),
     ],
 )
-def test_the_smaller_tail_that_is_fast_enough(random_model, levels, interval, target, kind):
+def test_the_smaller_tail_that_is_fast_enough(random_model, levels, interval, network, kind):
     layer = random_model(4, levels, features=3, hidden=2).with_datapath("threshold").layers[0]
-    params = LstmCellParams(layer, interval, target)
+    params = LstmCellParams(layer, interval, network)
     assert state_stage_class(params) is kind

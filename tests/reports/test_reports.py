@@ -319,7 +319,7 @@ def test_interrupted_write_leaves_the_earlier_report(content, tmp_path, monkeypa
     rename = type(target).rename
 
     def fail(self, to):
-        if self.name.endswith(".new"):
+        if self.name.endswith(".tmp"):
             raise OSError(28, "No space left on device")
         return rename(self, to)
 

@@ -314,17 +314,6 @@ def test_two_processes_may_build_at_once(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("making-*"))
 
 
-def test_publish_keeps_the_first(tmp_path: Path) -> None:
-    first, second, place = tmp_path / "first", tmp_path / "second", tmp_path / "place"
-    for folder in (first, second):
-        folder.mkdir()
-        (folder / "name").write_text(folder.name)
-    build.publish(first, place)
-    build.publish(second, place)
-    assert (place / "name").read_text() == "first"
-    assert not second.exists()
-
-
 BAD = "module bad(clk);\n  input clk;\n  assign = ;\nendmodule\n"
 
 

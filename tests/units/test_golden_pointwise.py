@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mubinn.golden.binarize.scales import Quantizer
-from mubinn.golden.model.quantized_model import with_offset
+from mubinn.golden.cells.recurrent_layer import with_offset
 from mubinn.golden.units.pointwise import PointwiseParams, extended_signs, pointwise
 
 

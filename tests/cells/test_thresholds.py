@@ -7,12 +7,12 @@ import pytest
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import Quantizer
+from mubinn.golden.cells.constants import GATES
 from mubinn.golden.cells.lstm_cell import LstmCellParams, lstm_cell, threshold_state
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model import reference
 from mubinn.golden.model.bit_true import run, run_layer
 from mubinn.golden.model.bounds import FLOAT_SLACK, dequantize, margin
-from mubinn.golden.model.float_model import GATES
 from mubinn.golden.units.pointwise import pointwise
 from mubinn.golden.units.threshold_search import threshold_search
 
