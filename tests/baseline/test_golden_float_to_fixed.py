@@ -35,7 +35,15 @@ def test_float_to_fixed_of_what_is_no_number():
     ]
 
 
-@pytest.mark.parametrize("sizes", [(1, 0), (49, 0), (8, -1), (8, 65)])
-def test_bad_fixed_formats_are_refused(sizes):
-    with pytest.raises(ValueError, match="bad sizes"):
+@pytest.mark.parametrize(
+    ("sizes", "fault"),
+    [
+        ((1, 0), "width is 1: give 2 to 48"),
+        ((49, 0), "width is 49: give 2 to 48"),
+        ((8, -1), "fraction is -1: give 0 to 64"),
+        ((8, 65), "fraction is 65: give 0 to 64"),
+    ],
+)
+def test_bad_fixed_formats_are_refused(sizes, fault):
+    with pytest.raises(ValueError, match=f"FloatToFixedParams.{fault}"):
         FloatToFixedParams(*sizes)
