@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from mubinn.golden.cells.constants import DATAPATHS
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.model.quantized_model import DATAPATHS
 
 PAPER_FLOAT = 83.67
 """The paper's full precision, in percent."""

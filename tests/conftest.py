@@ -7,15 +7,13 @@ import pytest
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
-from mubinn.golden.cells.gru_before_model import QuantizedChoGru
-from mubinn.golden.cells.gru_model import QuantizedGru
-from mubinn.golden.model.float_model import GATES, GRU_GATES, FloatGru, FloatLstm, FloatModel
-from mubinn.golden.model.quantized_model import (
-    Formats,
-    QuantizedDense,
-    QuantizedLstm,
-    QuantizedModel,
-)
+from mubinn.golden.cells.constants import GATES, GRU_GATES
+from mubinn.golden.cells.formats import Formats
+from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
+from mubinn.golden.cells.gru_layer import QuantizedGru
+from mubinn.golden.cells.lstm_layer import QuantizedLstm
+from mubinn.golden.model.float_model import FloatGru, FloatLstm, FloatModel
+from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedModel
 from mubinn.sim.runner.toolchain import OPTIMISATION
 from mubinn.train.data.eeg import find_data, load_eeg, prepare, synthetic_eeg
 
@@ -108,7 +106,7 @@ def gru_layer_of(
     fraction = max(x.fraction + fractions[0], *(s.fraction + fractions[1] for s in states))
     b = level_tensor(rng, (levels.b, rows), count, fraction, top=1 << 13)
     if reset == "before":
-        return QuantizedChoGru(x, *states, gates, wx, wh, b, formats or Formats())
+        return QuantizedGruBefore(x, *states, gates, wx, wh, b, formats or Formats())
     # Row z, r, nh, nx: nh reads h alone, nx reads x alone.
     quarter = groups // 4
     for tensor, row in ((wx, 2), (wh, 3)):

@@ -17,7 +17,7 @@ from mubinn.cli.benchmarks.figures import figure, subject_model
 from mubinn.cli.shared.recordings import open_eeg, prepared
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.model.float_model import FloatModel
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 from mubinn.synth.fpga.fpga_design import FpgaDesign, fpga_design
 from mubinn.synth.fpga.place_and_route import FpgaResult, implement
 from mubinn.synth.fpga.targets import find_target
@@ -99,7 +99,7 @@ def bench_fpga(
         made = quantize(model, Levels.of(*place.levels), x, scale_form="shift")
         made = made.with_datapath("threshold")
         target = find_target(place.target)
-        design = fpga_design(made, target=target.network, **place.options)
+        design = fpga_design(made, network=target.network, **place.options)
 
         def show(stage: str, name: str = place.name) -> None:
             progress(f"{name}: {stage}")

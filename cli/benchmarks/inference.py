@@ -27,7 +27,7 @@ from mubinn.golden.inference.loops import WORD
 from mubinn.golden.inference.run import CompiledModel
 from mubinn.golden.model.float_model import FloatLstm
 from mubinn.golden.model.model_file import load_float
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 from mubinn.train.data.eeg import find_data, load_eeg, prepare, synthetic_eeg
 
 WINDOWS, STEPS, FEATURES = 3270, 320, 32

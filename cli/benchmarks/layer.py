@@ -13,7 +13,7 @@ from mubinn.cli.shared.recordings import open_eeg
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.model.float_model import FloatModel
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 from mubinn.sim.layer.layer_check import check_layer
 from mubinn.sim.layer.layer_speed import simulate_outputs
 from mubinn.train.data.eeg import prepare

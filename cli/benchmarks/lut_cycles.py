@@ -19,7 +19,7 @@ from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import FloatModel
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step
 from mubinn.synth.flow.flow import SynthJob, to_verilog, tool_versions
 from mubinn.synth.fpga import black_box
@@ -73,7 +73,7 @@ def bench_lut_cycles(
         rows = {}
         for n in units:
             progress(f"{made.levels}, units {n}")
-            rows[n] = measure(LayerPlan(layer, units=n, target="xc7"))
+            rows[n] = measure(LayerPlan(layer, units=n, network="xc7"))
         stem = "_".join(map(str, levels))
         for n, row in rows.items():
             parameters |= {f"{key}_{stem}_units_{n}": value for key, value in row.items()}

@@ -52,7 +52,7 @@ def bench_popcount(lanes: int = LANES, library: Library | None = None) -> dict[s
         "baseline": _baseline(lanes),
     }
     slices = {
-        "ours": SynthJob(to_verilog(Popcount(params, target=FPGA), TOP), TOP),
+        "ours": SynthJob(to_verilog(Popcount(params, network=FPGA), TOP), TOP),
         "baseline": _baseline(lanes),
     }
     made = {name: synthesize(job, library=library) for name, job in gates.items()}

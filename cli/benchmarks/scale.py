@@ -23,7 +23,7 @@ from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model.float_model import FloatLstm, FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 from mubinn.hw.export.accelerator_folder import FolderOptions, accelerator_folder
 from mubinn.sim.layer.layer_check import check_layer
 from mubinn.synth.flow.flow import tool_versions
@@ -116,7 +116,7 @@ def simulated(model: QuantizedModel, layer: int, simulator: str) -> int:
 def synthesized(model: QuantizedModel, layer: int) -> dict[str, int]:
     """Return what the logic of a layer takes on xc7, see `bench_lut_cycles.measure`."""
     dense = model.dense if layer == len(model.layers) - 1 else None
-    return measure(LayerPlan(model.layers[layer], dense, units=UNITS, target="xc7"))
+    return measure(LayerPlan(model.layers[layer], dense, units=UNITS, network="xc7"))
 
 
 def _apart(part: Callable[..., Any], *arguments: Any) -> dict[str, Any]:

@@ -86,7 +86,7 @@ def generate(
     \b
       mubinn generate my.mubinn --lanes 132 --units 1 --target ecp5 -o accelerator
     """
-    from mubinn.golden.folding.row_plan import MAX_STEPS
+    from mubinn.golden.folding.layer_plan import MAX_STEPS
     from mubinn.hw.export.accelerator_folder import FolderOptions, accelerator_folder
     from mubinn.hw.export.layer_folder import PARAMETERS
     from mubinn.hw.export.layer_folder import generate as files_of

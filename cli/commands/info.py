@@ -11,8 +11,9 @@ import click
 from mubinn.cli.shared.common import QUANTIZED_MODEL, bundled, json_option, print_json, print_table
 
 if TYPE_CHECKING:
+    from mubinn.golden.cells.cell import QuantizedLayer
     from mubinn.golden.model.float_model import FloatLayer, FloatModel
-    from mubinn.golden.model.quantized_model import QuantizedLayer, QuantizedModel
+    from mubinn.golden.model.quantized_model import QuantizedModel
 
 
 @click.command()
@@ -61,9 +62,9 @@ def describe(model: FloatModel | QuantizedModel) -> dict[str, Any]:
 
 
 def _layer(layer: FloatLayer | QuantizedLayer) -> dict[str, Any]:
-    from mubinn.golden.cells.gru_before_model import QuantizedChoGru
+    from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
+    from mubinn.golden.cells.lstm_layer import QuantizedLstm
     from mubinn.golden.model.float_model import FloatGru, FloatLstm
-    from mubinn.golden.model.quantized_model import QuantizedLstm
 
     sizes: dict[str, Any] = {"features": layer.features, "hidden": layer.hidden}
     if isinstance(layer, FloatLstm):
@@ -74,7 +75,7 @@ def _layer(layer: FloatLayer | QuantizedLayer) -> dict[str, Any]:
     scales = {name: len(part.scales) for name, part in stored.items()}
     cell = {"cell": "lstm"}
     if not isinstance(layer, QuantizedLstm):
-        reset = "before" if isinstance(layer, QuantizedChoGru) else "after"
+        reset = "before" if isinstance(layer, QuantizedGruBefore) else "after"
         cell = {"cell": "gru", "reset": reset}
     return {
         **cell,

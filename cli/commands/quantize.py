@@ -193,7 +193,7 @@ def _quantize(
     import numpy as np
 
     from mubinn.cli.shared.recordings import prepared, spread
-    from mubinn.golden.quantization.layers import quantize as fit
+    from mubinn.golden.quantize import quantize as fit
 
     pool = np.flatnonzero(eeg.fold != (-1 if fold is None else fold))
     chosen = spread(windows, pool)

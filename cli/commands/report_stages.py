@@ -20,13 +20,14 @@ from mubinn.cli.shared.common import QUANTIZED_MODEL, bundled
 from mubinn.cli.shared.recordings import SYNTHETIC, calibrated, open_eeg, prepared, spread
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.lstm_cell import lstm_cell
+from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model import reference
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.model_file import load_float, load_model, save_model
-from mubinn.golden.model.quantized_model import QuantizedLstm, QuantizedModel
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.model.quantized_model import QuantizedModel
+from mubinn.golden.quantize import quantize
 from mubinn.reports.content import Accuracy, Verification
 from mubinn.synth.flow.cache import cached, content_key
 from mubinn.synth.flow.flow import tool_versions

@@ -25,8 +25,9 @@ from mubinn.cli.shared.common import (
 from mubinn.golden.ground.errors import MubinnError
 
 if TYPE_CHECKING:
+    from mubinn.golden.cells.cell import QuantizedLayer
     from mubinn.golden.ground.fixed import Ints
-    from mubinn.golden.model.quantized_model import QuantizedLayer, QuantizedModel
+    from mubinn.golden.model.quantized_model import QuantizedModel
 
 
 @dataclass(frozen=True)

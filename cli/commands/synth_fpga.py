@@ -60,7 +60,7 @@ def synth_fpga(model: QuantizedModel, options: FpgaOptions, as_json: bool) -> No
             loadable=options.loadable,
             single_port="ICESTORM_SPRAM" in target.resources,
             width=options.width,
-            target=target.network,
+            network=target.network,
         )
         result = implement(
             design.job,

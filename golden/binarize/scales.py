@@ -96,6 +96,16 @@ class Quantizer:
         """Largest magnitude of a value, offset included."""
         return int(self.scales.sum() + np.abs(self.offset).max())
 
+    @property
+    def largest(self) -> float:
+        """`peak` as the number that it stands for."""
+        return float(np.ldexp(float(self.peak), -self.fraction))
+
+    def largest_product(self, right: "LevelTensor", fraction: int) -> float:
+        """Return the largest product with a value of `right`, in units of `fraction` bits."""
+        largest = float(self.peak) * float(right.scales.sum(axis=1).max())
+        return float(np.ldexp(largest, fraction - self.fraction - right.fraction))
+
     def encode(self, value: npt.ArrayLike, fraction: int) -> Ints:
         """Return the codes of integer values of `fraction` >= ``self.fraction`` bits."""
         shift = fraction - self.fraction

@@ -2,8 +2,14 @@
 
 from dataclasses import dataclass
 
-from mubinn.golden.cells.limits import check_formats
+from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.units.activation import ActivationParams, Kind
+
+MAX_FORMAT_BITS = 24
+"""Widest input and finest output of an activation."""
+
+MAX_SEGMENT_BITS = 16
+"""Largest table: 2**16 segments."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,14 @@ class Formats:
 
     def __post_init__(self) -> None:
         """Raise `MubinnError` on sizes that make no usable table."""
-        check_formats(self)
+        width, most = self.z_width, MAX_FORMAT_BITS
+        if not (
+            2 <= width <= most
+            and 0 <= self.z_fraction <= most
+            and 1 <= self.y_fraction <= most
+            and 1 <= self.segment_bits <= min(width, MAX_SEGMENT_BITS)
+        ):
+            raise MubinnError(f"the activation formats {self} make no table of usable size.")
 
     def activation(self, gate: str) -> ActivationParams:
         """Return the table of `gate`: tanh for g (Eq. 3) and c (Eq. 6), else sigmoid."""

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer, signs
 from mubinn.golden.cells.cell_params import CellParams, encoder_params
+from mubinn.golden.cells.constants import GATES
+from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.cells.recurrent_layer import RecurrentLayer
 from mubinn.golden.ground.fixed import Ints, signed_width, unsigned_width
-from mubinn.golden.model.float_model import GATES
-from mubinn.golden.model.quantized_model import QuantizedLstm
 from mubinn.golden.units.activation import activation
 from mubinn.golden.units.code_table import code_table
 from mubinn.golden.units.mac import MacParams, mac
@@ -36,13 +36,13 @@ class LstmCellParams(CellParams):
     layer : QuantizedLstm
     interval : int
         Least cycles from the sum of one gate to that of the next.
-    target : str
+    network : str
         What the hardware is made of: ``"asic"`` cells, or an FPGA's ``"lut4"`` or ``"xc7"``.
     """
 
     layer: QuantizedLstm
     interval: int = 1
-    target: str = "asic"
+    network: str = "asic"
 
     @property
     def c_requantize(self) -> RequantizeParams:
@@ -154,14 +154,14 @@ def lstm_cell(layer: QuantizedLstm, x: npt.ArrayLike, h: npt.ArrayLike, c: npt.A
     -------
     dict of int64 arrays
         ``dot_x, prod_x [..., 4H, A W]``, ``dot_h, prod_h [..., 4H, W_h W]``, ``z [..., 4H]``, and
-        what the layer's datapath adds, `figure3_tail` or `threshold_tail`.
+        what the layer's datapath adds, `figure3_state` or `threshold_state`.
     """
     t = gate_sums(layer, x, h)
-    tail = threshold_tail if layer.datapath == "threshold" else figure3_tail
-    return t | tail(layer, t["z"], np.asarray(c, np.int64))
+    stage = threshold_state if layer.datapath == "threshold" else figure3_state
+    return t | stage(layer, t["z"], np.asarray(c, np.int64))
 
 
-def figure3_tail(layer: QuantizedLstm, z: Ints, c: Ints) -> Trace:
+def figure3_state(layer: QuantizedLstm, z: Ints, c: Ints) -> Trace:
     """Return what the units of Figure 3 make of z: Eq. (1)-(4) from the activation on, (5), (6).
 
     Parameters
@@ -198,8 +198,8 @@ def figure3_tail(layer: QuantizedLstm, z: Ints, c: Ints) -> Trace:
     return t
 
 
-def threshold_tail(layer: QuantizedLstm, z: Ints, c: Ints) -> Trace:
-    """Return what thresholds and tables make of z; parameters as in `figure3_tail`.
+def threshold_state(layer: QuantizedLstm, z: Ints, c: Ints) -> Trace:
+    """Return what thresholds and tables make of z; parameters as in `figure3_state`.
 
     Returns
     -------

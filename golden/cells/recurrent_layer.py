@@ -9,6 +9,7 @@ import numpy as np
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
 from mubinn.golden.cells.formats import Formats
+from mubinn.golden.cells.thresholds import SumFormat
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
 
@@ -135,3 +136,40 @@ class RecurrentLayer:
             + self.b.row_scales.sum(axis=1)
         )
         return int(per_row.max())
+
+    @property
+    def z_format(self) -> SumFormat:
+        """Format of z."""
+        return SumFormat(self.z_fraction, self.z_bound)
+
+    @property
+    def z_limit(self) -> float:
+        """Bound of z in float, for scales too large to be multiplied as integers."""
+        recurrent = (state.largest_product(self.wh, self.z_fraction) for state in self.states)
+        return (
+            self.features * self.x.largest_product(self.wx, self.z_fraction)
+            + self.hidden * max(recurrent)
+            + float(self.b.scales.sum(axis=1).max())
+        )
+
+    @property
+    def y_limit(self) -> float:
+        """Bound of the steps of a gate's encoder."""
+        return 2.0**self.formats.y_fraction * (1 + max(q.largest for q in self.gates.values()))
+
+
+def with_offset(quantizer: Quantizer, always: bool = False) -> Ints:
+    """Return the scales, preceded by the one offset of the tensor where it is not zero."""
+    if not (quantizer.has_offset or always):
+        return quantizer.scales
+    return np.concatenate([quantizer.offset.reshape(1), quantizer.scales])
+
+
+def pair_products(left: Quantizer, right: Quantizer, fraction: int, row: bool = False) -> Ints:
+    """Return g_km of an elementwise product (Eq. 5) in `fraction` bits, int64 [levels, levels].
+
+    An offset's row or column stands first where there is one; with `row` there always is one of
+    `left`.
+    """
+    shift = fraction - left.fraction - right.fraction
+    return np.outer(with_offset(left, row), with_offset(right)) << shift

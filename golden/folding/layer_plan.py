@@ -1,22 +1,242 @@
-"""What a layer's hardware is derived from: how rows are cut into cycles, and all widths."""
+"""How a layer is folded onto hardware: rows cut into cycles, and all widths that follow.
 
-from dataclasses import dataclass
+A row is one gate of one cell, or one class of the classifier. Its planes are the level pairs (i, j)
+of x or h and of the weights. Each cycle one *word* of elements meets `side` of the pairs.
+"""
+
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from mubinn.golden.binarize.scales import LevelTensor
+from mubinn.golden.cells.cell import AnyCellParams, QuantizedLayer, cell_params
+from mubinn.golden.cells.lstm_cell import LstmCellParams
 from mubinn.golden.folding.merged_rows import MergedRows, merged_rows
-from mubinn.golden.folding.row_plan import RowPlan, Word
+from mubinn.golden.folding.row_schedule import RowSchedule
+from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints, signed_width, unsigned_width
+from mubinn.golden.model.float_model import Readout
+from mubinn.golden.model.quantized_model import QuantizedDense
 from mubinn.golden.units.bias_add import BiasAddParams
 
-__all__ = ["LayerPlan", "Word"]
+MAX_STEPS = 4096
+"""Steps of the longest window, where nothing else is asked for."""
+
+
+@dataclass(frozen=True)
+class Word:
+    """Elements `start` to ``start + size`` of `source`, ``"x"`` or ``"h"``, in the lanes."""
+
+    source: str
+    start: int
+    size: int
 
 
 @dataclass(frozen=True, eq=False)
-class LayerPlan(RowPlan):
-    """`RowPlan`, which holds the attributes, with the scales of its rows and the widths of sums."""
+class LayerPlan:
+    """A layer, the classifier on top of it if there is one, and the parallelism.
+
+    Attributes
+    ----------
+    layer : QuantizedLstm, QuantizedGru or QuantizedGruBefore
+    dense : QuantizedDense or None
+    lanes : int or None
+        Elements of a word. From I + H on (the default) x and h fill the lanes together and a row
+        is one word; with fewer the words of x come first, then those of h.
+    readout : "last" or "mean"
+        Whether the classifier reads h of the last step alone or of every step.
+    units : int
+        XNOR multipliers. Up to `planes` of them share a row; with more, `engines` work on cells
+        side by side.
+    folded_bias : bool
+        The bias of a row is stored as sign and magnitude; otherwise, as Figure 3 draws it, as
+        level bits in M_B and scales in M_s.
+    network : str
+        What the hardware is made of: ``"asic"`` cells, or an FPGA's ``"lut4"`` or ``"xc7"``;
+        ``"xc7-plain"`` is the last without instances of its cells, for simulation.
+    max_steps : int
+        Steps of the longest window: with the mean readout the logits are as wide as the sums over
+        so many steps can be.
+    packed : bool
+        Where rows are one word and `side` does not divide `planes`, a cycle that ends a row begins
+        the next one; otherwise multipliers idle in a row's last cycle.
+    """
+
+    layer: QuantizedLayer
+    dense: QuantizedDense | None = None
+    lanes: int | None = None
+    units: int = 1
+    folded_bias: bool = True
+    readout: Readout = "mean"
+    network: str = "asic"
+    max_steps: int = MAX_STEPS
+    packed: bool = True
+
+    def __post_init__(self) -> None:
+        """Raise `MubinnError` on parallelism or steps below 1."""
+        counts = {"lanes": self.lanes, "units": self.units, "steps": self.max_steps}
+        for name, count in counts.items():
+            if count is not None and count < 1:
+                raise MubinnError(f"{count} {name} compute nothing: give 1 or more.")
+
+    @property
+    def step_limit(self) -> int | None:
+        """Steps of the longest window; None where no sum grows with them."""
+        return self.max_steps if self.dense and self.readout == "mean" else None
+
+    def check_steps(self, steps: int) -> None:
+        """Raise `MubinnError` on windows of more steps than the logits can hold."""
+        if self.step_limit is not None and steps > self.step_limit:
+            raise MubinnError(
+                f"a window of {steps} steps is longer than the {self.step_limit} that the logits "
+                f"hold: make the accelerator for {steps} steps or more."
+            )
+
+    @property
+    def cell(self) -> AnyCellParams:
+        """Parameters of the units of the layer's cell."""
+        params = cell_params(self.layer)
+        if isinstance(params, LstmCellParams):
+            return replace(params, interval=self.interval, network=self.network)
+        return params
+
+    # Levels and parallelism.
+
+    @property
+    def left(self) -> int:
+        """Levels of x or of h, whichever has more."""
+        return max(self.layer.x.levels, self.layer.h.levels)
+
+    @property
+    def weights(self) -> int:
+        """Levels of the weights, the classifier's included."""
+        return max(self.layer.wx.levels, self.dense.w.levels if self.dense else 1)
+
+    @property
+    def planes(self) -> int:
+        """Level-pair products of a row."""
+        return self.left * self.weights
+
+    @cached_property
+    def _split(self) -> tuple[int, int]:
+        """Engines and multipliers of each."""
+        few = max(1, self.units // self.planes)
+        if not (self.whole and self.packed):
+            return few, min(self.units, self.planes)
+        counts = range(few, max(few, self.units) + 1 if self.units > self.planes else few + 1)
+        ways = [(n, min(self.units // n, self.planes)) for n in counts]
+        least = -(-self._rows(1) * self.planes // self.units)
+        good = (way for way in ways if self._pace(*way) <= 1.05 * least)
+        return next(good, None) or min(ways, key=lambda way: self._pace(*way))
+
+    def _rows(self, engines: int) -> int:
+        """Return the rows that an engine has in each step."""
+        classes = self.dense.w.rows if self.dense and self.readout == "mean" else 0
+        return self.layer.cell_rows * -(-self.layer.hidden // engines) + -(-classes // engines)
+
+    def _pace(self, engines: int, side: int) -> int:
+        """Return the cycles of an engine's rows where they share cycles."""
+        return RowSchedule(self.left, self.weights, side, packed=True).count(self._rows(engines))
+
+    @property
+    def side(self) -> int:
+        """Multipliers of one engine, ``min(units, planes)`` or fewer."""
+        return self._split[1]
+
+    @property
+    def engines(self) -> int:
+        """Engines side by side; engine e has the cells e, e + engines, ...
+
+        Where rows may share cycles, the fewest that keep 95 % of all multipliers busy, or else the
+        fastest; otherwise ``max(1, units // planes)``.
+        """
+        return self._split[0]
+
+    @property
+    def rolling(self) -> bool:
+        """Whether a cycle may end a row and begin the next."""
+        return self.packed and self.whole and self.planes % self.side != 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether a row is one word."""
+        return self.lanes is None or self.lanes >= self.layer.features + self.layer.hidden
+
+    @cached_property
+    def words(self) -> tuple[Word, ...]:
+        """The words of a row in order; a whole row has none of its own."""
+        if self.lanes is None or self.whole:
+            return ()
+        sizes = (("x", self.layer.features), ("h", self.layer.hidden))
+        return tuple(
+            Word(source, start, min(self.lanes, size - start))
+            for source, size in sizes
+            for start in range(0, size, self.lanes)
+        )
+
+    @property
+    def x_words(self) -> int:
+        """Words of x, which the classifier's rows leave out."""
+        return sum(word.source == "x" for word in self.words)
+
+    @property
+    def beats(self) -> int:
+        """Most cycles that a gate's row meets."""
+        return max(1, len(self.words)) * self.schedule.beats
+
+    @property
+    def interval(self) -> int:
+        """Least cycles from one gate's sum to the next."""
+        return max(1, len(self.words)) * self.schedule.interval
+
+    @property
+    def rounds(self) -> int:
+        """Cells of an engine; the last one may be a dummy."""
+        return -(-self.layer.hidden // self.engines)
+
+    @property
+    def dense_rounds(self) -> int:
+        """Classes of an engine; the last one may be a dummy."""
+        return -(-self.dense.w.rows // self.engines) if self.dense else 0
+
+    @property
+    def gate_beats(self) -> int:
+        """Cycles of all gates of a step, those of each phase begun anew."""
+        words = max(1, len(self.words))
+        return words * sum(self.schedule.count(len(rows)) for rows in self.phase_rows)
+
+    @property
+    def class_beats(self) -> int:
+        """Cycles of the classifier for one state: ``ceil(C / engines)`` rows."""
+        words = max(1, len(self.words) - self.x_words)
+        return words * self.schedule.count(self.dense_rounds)
+
+    @cached_property
+    def schedule(self) -> RowSchedule:
+        """Which pair meets in which cycle and multiplier."""
+        return RowSchedule(self.left, self.weights, self.side, self.rolling)
+
+    @cached_property
+    def phase_rows(self) -> tuple[Ints, ...]:
+        """The layer's row in each place by phase, int64 [rows, engines]; -1 is a dummy's."""
+        hidden = self.layer.hidden
+        cells = np.arange(self.rounds * self.engines).reshape(-1, 1, self.engines)
+        found = (np.array(gates)[None, :, None] * hidden + cells for gates in self.layer.phases)
+        return tuple(np.where(cells < hidden, rows, -1).reshape(-1, self.engines) for rows in found)
+
+    @cached_property
+    def rows(self) -> Ints:
+        """The layer's row in each place, phase after phase, int64 [rows, engines]."""
+        return np.concatenate(self.phase_rows)
+
+    @cached_property
+    def dense_rows(self) -> Ints:
+        """The class in each place, int64 [dense_rounds, engines]; -1 is a dummy's."""
+        classes = np.arange(self.dense_rounds * self.engines).reshape(-1, self.engines)
+        return np.where(classes < (self.dense.w.rows if self.dense else 0), classes, -1)
+
+    # Scales and widths.
 
     @cached_property
     def merged(self) -> MergedRows | None:

@@ -8,19 +8,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mubinn.golden.cells.constants import GATES, GRU_GATES, Reset
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model.container import MAX_BYTES
 from mubinn.golden.model.float_model import (
-    GATES,
-    GRU_GATES,
     FloatGru,
     FloatLayer,
     FloatLstm,
     FloatModel,
     Preprocessing,
     Readout,
-    Reset,
 )
 
 MAX_SIZE = MAX_BYTES

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.inference.compiled import kernels
 from mubinn.golden.inference.input import Array, InputTables, unit
 from mubinn.golden.inference.loops import GROUP, WORD
 from mubinn.golden.inference.tables import LayerTables
-from mubinn.golden.model.quantized_model import QuantizedLstm, QuantizedModel
+from mubinn.golden.model.quantized_model import QuantizedModel
 
 LIMIT = 1 << 30
 """Sums stay below it, so that int32 holds them and the difference of two."""

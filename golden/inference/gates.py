@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mubinn.golden.cells.constants import GATES
 from mubinn.golden.cells.lstm_cell import LstmCellParams
+from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.inference.input import Array, peak, runs, unit
 from mubinn.golden.inference.packed import Decision, pack
 from mubinn.golden.inference.threshold import threshold_segments
-from mubinn.golden.model.float_model import GATES
-from mubinn.golden.model.quantized_model import QuantizedLstm
 from mubinn.golden.units.activation import activation
 from mubinn.golden.units.requantize import requantize
 

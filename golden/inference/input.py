@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.binarize.scales import Quantizer
+from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints, to_fixed
-from mubinn.golden.model.quantized_model import INPUT_FRACTION, QuantizedModel
+from mubinn.golden.model.quantized_model import QuantizedModel
 
 Array = npt.NDArray[Any]
 

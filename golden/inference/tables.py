@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from mubinn.golden.binarize.scales import Quantizer
+from mubinn.golden.cells.constants import GATES
 from mubinn.golden.cells.lstm_cell import LstmCellParams
+from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.inference.gates import COMPARE_LIMIT, GateTables
 from mubinn.golden.inference.input import Array, buckets, positive
 from mubinn.golden.inference.threshold import threshold_c, threshold_h
-from mubinn.golden.model.float_model import GATES
-from mubinn.golden.model.quantized_model import QuantizedLstm
 from mubinn.golden.units.activation import activation
 from mubinn.golden.units.mac import mac
 from mubinn.golden.units.pointwise import pointwise

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
+from mubinn.golden.cells.constants import GATES
+from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.inference.input import SCALE_LIMIT, positive, runs
-from mubinn.golden.model.float_model import GATES
-from mubinn.golden.model.quantized_model import QuantizedLstm
 from mubinn.golden.units.code_table import code_table
 from mubinn.golden.units.threshold_search import ThresholdSearchParams, threshold_search
 

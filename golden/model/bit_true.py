@@ -3,10 +3,10 @@
 import numpy as np
 import numpy.typing as npt
 
-from mubinn.golden.cells.cell import cell_step
+from mubinn.golden.cells.cell import QuantizedLayer, cell_step
 from mubinn.golden.cells.lstm_cell import Trace, dots, logits
 from mubinn.golden.ground.fixed import Ints
-from mubinn.golden.model.quantized_model import QuantizedLayer, QuantizedModel
+from mubinn.golden.model.quantized_model import QuantizedModel
 
 
 def run_layer(layer: QuantizedLayer, x: npt.ArrayLike) -> Trace:
@@ -16,7 +16,7 @@ def run_layer(layer: QuantizedLayer, x: npt.ArrayLike) -> Trace:
 
     Parameters
     ----------
-    layer : QuantizedLstm, QuantizedGru or QuantizedChoGru
+    layer : QuantizedLstm, QuantizedGru or QuantizedGruBefore
     x : int64 [..., T, I]
         Input codes.
 

@@ -6,17 +6,10 @@ from typing import Literal
 
 import numpy as np
 
+from mubinn.golden.cells.constants import RESETS, Reset
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, frozen
 
-GATES = ("f", "i", "g", "o")
-"""Gate order of every row-stacked tensor, the order of Eq. (1)-(4)."""
-
-GRU_GATES = ("z", "r", "n")
-"""Gate order of a GRU's row-stacked tensors: update, reset, candidate."""
-
-Reset = Literal["after", "before"]
-RESETS = ("after", "before")
 Readout = Literal["last", "mean"]
 READOUTS = ("last", "mean")
 

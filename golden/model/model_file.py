@@ -28,29 +28,24 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
-from mubinn.golden.cells.gru_before_model import QuantizedChoGru
-from mubinn.golden.cells.gru_model import QuantizedGru
+from mubinn.golden.cells.cell import QuantizedLayer
+from mubinn.golden.cells.constants import GATES, GRU_GATES, RESETS
+from mubinn.golden.cells.formats import Formats
+from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
+from mubinn.golden.cells.gru_layer import QuantizedGru
+from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Bits, Floats
 from mubinn.golden.model.container import Container, Tensors, read_container, write_container
 from mubinn.golden.model.float_model import (
     CELLS,
-    GATES,
-    GRU_GATES,
-    RESETS,
     FloatGru,
     FloatLayer,
     FloatLstm,
     FloatModel,
     Preprocessing,
 )
-from mubinn.golden.model.quantized_model import (
-    Formats,
-    QuantizedDense,
-    QuantizedLayer,
-    QuantizedLstm,
-    QuantizedModel,
-)
+from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedModel
 from mubinn.golden.model.structure import Reader
 
 QUANTIZED = "mubinn-quantized"
@@ -152,7 +147,7 @@ def quantized_content(model: QuantizedModel) -> Container:
     for index, layer in enumerate(model.layers):
         own = {"c": layer.c} if isinstance(layer, QuantizedLstm) else {}
         form = {}
-        if isinstance(layer, QuantizedChoGru):
+        if isinstance(layer, QuantizedGruBefore):
             own, form = {"s": layer.s}, {"reset": "before"}
         quantizers = {**layer.gates, **own, "h": layer.h}
         names = {f"{index}.M_g.{name}": q for name, q in quantizers.items()}
@@ -229,7 +224,7 @@ def _to_layer(reader: Reader, prefix: str, below: Quantizer | None) -> Quantized
     datapath: Any = reader.text("datapath", "figure3")
     if cell == "gru" and reader.choice("reset", RESETS) == "before":
         s = quantizer("M_g", "s")
-        return QuantizedChoGru(x, h, s, gates, wx, wh, b, Formats(**sizes), datapath)
+        return QuantizedGruBefore(x, h, s, gates, wx, wh, b, Formats(**sizes), datapath)
     if cell == "gru":
         return QuantizedGru(x, h, gates, wx, wh, b, Formats(**sizes), datapath)
     c = quantizer("M_g", "c")

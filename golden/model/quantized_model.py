@@ -2,132 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
-from mubinn.golden.cells.formats import Formats as Formats
-from mubinn.golden.cells.limits import check_dense, check_layer
-from mubinn.golden.cells.recurrent_layer import RecurrentLayer
-from mubinn.golden.cells.threshold_tables import ThresholdTables
+from mubinn.golden.cells.cell import QuantizedLayer
+from mubinn.golden.cells.constants import INPUT_FRACTION, INPUT_RANGE, Datapath, check_bounds
+from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints, to_fixed
-from mubinn.golden.model.float_model import GATES, READOUTS, Cell, Preprocessing, Readout
-
-if TYPE_CHECKING:
-    from mubinn.golden.cells.gru_before_model import QuantizedChoGru
-    from mubinn.golden.cells.gru_model import QuantizedGru
-
-QuantizedLayer: TypeAlias = "QuantizedLstm | QuantizedGru | QuantizedChoGru"
-Datapath = Literal["figure3", "threshold"]
-DATAPATHS: tuple[Datapath, ...] = get_args(Datapath)
-"""What follows z: the units of Figure 3, or thresholds and tables over codes."""
-
-INPUT_FRACTION = 12
-"""Fraction bits of an input sample before its encoder; x scales have at most as many."""
-
-INPUT_RANGE = 2.0**32
-"""Input samples are clipped to this magnitude, which is beyond every threshold."""
-
-
-@dataclass(frozen=True, eq=False)
-class QuantizedLstm(RecurrentLayer):
-    """One LSTM layer in level bits and integer scales. Rows are gate * H + cell, gates as `GATES`.
-
-    Attributes
-    ----------
-    x, h, c : Quantizer
-        Offsets of x and h (one, or one per element) are folded into the bias, so the products use
-        the signs alone; they still move the encoders' thresholds.
-    gates : mapping of gate name to Quantizer
-    wx : LevelTensor, bits uint8 [W, 4H, I]
-    wh : LevelTensor, bits uint8 [W, 4H, H]
-    b : LevelTensor, bits uint8 [B, 4H]
-        The folded bias, in the fraction of z.
-    formats : Formats
-        Of the activation units; thresholds have none.
-    datapath : "figure3" or "threshold"
-    """
-
-    x: Quantizer
-    h: Quantizer
-    c: Quantizer
-    gates: Mapping[str, Quantizer]
-    wx: LevelTensor
-    wh: LevelTensor
-    b: LevelTensor
-    formats: Formats = field(default_factory=Formats)
-    datapath: Datapath = "figure3"
-
-    def __post_init__(self) -> None:
-        """Validate that the parts fit; raise `MubinnError`."""
-        check_datapath(self.datapath)
-        self.check_parts(GATES)
-        for name, size in (("x", self.features), ("h", self.hidden), ("c", 1)):
-            if getattr(self, name).offset.shape not in ((), (size,)):
-                raise MubinnError(f"the offset of {name} is neither one number nor {size}.")
-        self.check_gates()
-        if self.h.fraction > self.h_raw_fraction or self.x.fraction > INPUT_FRACTION:
-            raise MubinnError("the scales of x or h are finer than the numbers they encode.")
-        check_layer(self)
-
-    @property
-    def levels(self) -> Levels:
-        """Level counts of all tensors."""
-        return Levels(
-            x=self.x.levels,
-            w=self.wx.levels,
-            h=self.h.levels,
-            c=self.c.levels,
-            gate=self.gates["f"].levels,
-            b=self.b.levels,
-        )
-
-    @property
-    def c_raw_fraction(self) -> int:
-        """Fraction bits of f c + i g."""
-        f, i, g = (self.gates[name] for name in "fig")
-        return max(f.fraction + self.c.fraction, i.fraction + g.fraction)
-
-    @property
-    def h_raw_fraction(self) -> int:
-        """Fraction bits of o tanh(c)."""
-        return self.gates["o"].fraction + self.formats.y_fraction
-
-    @cached_property
-    def thresholds(self) -> ThresholdTables:
-        """All numbers of the threshold datapath."""
-        return ThresholdTables.of(self)
-
-    @cached_property
-    def gamma_fc(self) -> Ints:
-        """g_km of f c (Eq. 5), int64; an offset's row or column stands first where there is one."""
-        return self._gamma_pair(self.gates["f"], self.c)
-
-    @cached_property
-    def gamma_ig(self) -> Ints:
-        """g_km of i g (Eq. 5), int64; an offset's row or column stands first where there is one."""
-        return self._gamma_pair(self.gates["i"], self.gates["g"])
-
-    def _gamma_pair(self, left: Quantizer, right: Quantizer) -> Ints:
-        shift = self.c_raw_fraction - left.fraction - right.fraction
-        return np.outer(with_offset(left), with_offset(right)) << shift
-
-
-def check_datapath(name: str) -> None:
-    """Raise `MubinnError` on a datapath that is unknown."""
-    if name not in DATAPATHS:
-        raise MubinnError(f"unknown datapath {name!r}: give {' or '.join(DATAPATHS)}.")
-
-
-def with_offset(quantizer: Quantizer, always: bool = False) -> Ints:
-    """Return the scales, preceded by the one offset of the tensor where it is not zero."""
-    if not (quantizer.has_offset or always):
-        return quantizer.scales
-    return np.concatenate([quantizer.offset.reshape(1), quantizer.scales])
+from mubinn.golden.model.float_model import READOUTS, Cell, Preprocessing, Readout
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +47,7 @@ class QuantizedModel:
 
     Attributes
     ----------
-    layers : tuple of QuantizedLstm, of QuantizedGru or of QuantizedChoGru
+    layers : tuple of QuantizedLstm, of QuantizedGru or of QuantizedGruBefore
         The x quantizer of layer k + 1 is the h quantizer of layer k.
     dense : QuantizedDense
     readout : "last" or "mean"
@@ -172,7 +57,7 @@ class QuantizedModel:
         Free notes: data set, accuracy, command.
     """
 
-    layers: tuple["QuantizedLayer", ...]
+    layers: tuple[QuantizedLayer, ...]
     dense: QuantizedDense
     readout: Readout = "mean"
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
@@ -192,7 +77,9 @@ class QuantizedModel:
             raise MubinnError("the classifier does not read the last layer's hidden state.")
         if self.dense.b.fraction != top.h.fraction + self.dense.w.fraction:
             raise MubinnError("the classifier's bias is not in the fraction of its products.")
-        check_dense(self.dense, top.h, top.hidden)
+        product = top.h.largest_product(self.dense.w, self.dense.b.fraction)
+        logit = top.hidden * product + float(self.dense.b.scales.sum(axis=1).max())
+        check_bounds(**{"a logit": logit})
         if self.readout not in READOUTS:
             raise MubinnError(f"unknown readout {self.readout!r}: give last or mean.")
 

@@ -12,15 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.binarize.mlb import mlb, mlb_value
+from mubinn.golden.cells.constants import GATES, GRU_GATES
 from mubinn.golden.ground.fixed import Floats
-from mubinn.golden.model.float_model import (
-    GATES,
-    GRU_GATES,
-    FloatGru,
-    FloatLayer,
-    FloatLstm,
-    FloatModel,
-)
+from mubinn.golden.model.float_model import FloatGru, FloatLayer, FloatLstm, FloatModel
 from mubinn.golden.units.activation import exact
 
 

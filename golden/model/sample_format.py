@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from mubinn.golden.binarize.scales import Quantizer
+from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints, saturate, signed_width, to_fixed
-from mubinn.golden.model.quantized_model import INPUT_FRACTION, QuantizedModel
+from mubinn.golden.model.quantized_model import QuantizedModel
 
 
 @dataclass(frozen=True, eq=False)

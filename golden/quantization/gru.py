@@ -3,12 +3,12 @@
 import numpy as np
 
 from mubinn.golden.binarize.scales import Quantizer
-from mubinn.golden.cells.gru_before_model import QuantizedChoGru
-from mubinn.golden.cells.gru_model import QuantizedGru
+from mubinn.golden.cells.constants import GRU_GATES, INPUT_FRACTION
+from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
+from mubinn.golden.cells.gru_layer import QuantizedGru
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
-from mubinn.golden.model.float_model import GRU_GATES, FloatGru
-from mubinn.golden.model.quantized_model import INPUT_FRACTION
+from mubinn.golden.model.float_model import FloatGru
 from mubinn.golden.quantization.tensors import (
     FitOptions,
     StateRows,
@@ -26,7 +26,7 @@ def gru_layer(
     run: dict[str, Floats],
     h_offset: Floats | float,
     options: FitOptions,
-) -> QuantizedGru | QuantizedChoGru:
+) -> QuantizedGru | QuantizedGruBefore:
     """Return the layer in level bits, in the form of its reset.
 
     Parameters
@@ -68,7 +68,7 @@ def gru_layer(
         StateRows(rows[size : size + layer.hidden], s, run["s_raw"]),
     ]
     sums = fit_sums((layer.wx, layer.wh, bias), x, states, options, inputs)
-    return QuantizedChoGru(x, h, s, gates, *sums, formats)
+    return QuantizedGruBefore(x, h, s, gates, *sums, formats)
 
 
 def row_weights(layer: FloatGru) -> tuple[Floats, Floats, Floats]:

@@ -1,26 +1,16 @@
-"""Post-training quantization: level bits and scales fitted to a float model's own tensors."""
+"""Post-training quantization of an LSTM layer, and of the classifier."""
 
 import numpy as np
 
-from mubinn.golden.binarize.levels import Levels
-from mubinn.golden.binarize.scale_form import ScaleForm
 from mubinn.golden.binarize.scales import Quantizer
+from mubinn.golden.cells.constants import GATES, INPUT_FRACTION
+from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
-from mubinn.golden.model import reference
-from mubinn.golden.model.float_model import GATES, FloatGru, FloatLstm, FloatModel
-from mubinn.golden.model.quantized_model import (
-    INPUT_FRACTION,
-    Formats,
-    QuantizedDense,
-    QuantizedLayer,
-    QuantizedLstm,
-    QuantizedModel,
-)
-from mubinn.golden.quantization.gru import gru_layer
+from mubinn.golden.model.float_model import FloatLstm, FloatModel
+from mubinn.golden.model.quantized_model import QuantizedDense
 from mubinn.golden.quantization.tensors import (
     FitOptions,
-    Granularity,
     StateRows,
     before,
     fit_activation,
@@ -29,85 +19,7 @@ from mubinn.golden.quantization.tensors import (
 )
 
 
-def quantize(
-    model: FloatModel,
-    levels: Levels,
-    calibration: Floats,
-    *,
-    granularity: Granularity = "gate",
-    scale_form: ScaleForm = "free",
-    gate_offset: float = 0.5,
-    h_offset: Floats | None = None,
-    formats: Formats | None = None,
-    seed: int = 0,
-) -> QuantizedModel:
-    """Return `model` in level bits and fixed-point scales, without any training.
-
-    Scales minimise the squared error of each tensor (`fit_scales`): of the weights themselves, per
-    gate or per row, and of the activations that the float model has on `calibration`. The bits of
-    biases and weights are then chosen so that the errors of a row compensate each other on those
-    activations (`mubinn.golden.binarize.error_compensation`).
-
-    Parameters
-    ----------
-    model : FloatModel
-    levels : Levels
-        No tensor in full precision.
-    calibration : float [windows, T, I]
-        Prepared input windows; a few dozen are enough.
-    granularity : "gate" or "row"
-        What shares one set of weight scales.
-    scale_form : "free", "power-of-two" or "shift"
-        Of the scales that meet in dot products, those of x, h and the weights; see
-        `mubinn.golden.binarize.scale_form`. Gates, c and biases stay free.
-    gate_offset : float
-        Offset of the sigmoid gates f, i, o, or z, r; 0 is the paper's literal form.
-    h_offset : float [H] or None
-        Offsets of the last layer's h, one a cell; folded into the biases. A GRU takes one for all.
-    formats : Formats or None
-    seed : int
-        Of the sample that activation scales are fitted to.
-
-    Raises
-    ------
-    MubinnError
-        For a full-precision level, unusable calibration data, or scales out of range.
-    """
-    counts = {name: getattr(levels, name) for name in ("x", "w", "h", "c", "gate", "b")}
-    if None in counts.values():
-        raise MubinnError(
-            f"{levels} keeps a tensor in full precision: give counts for all tensors."
-        )
-    if calibration.ndim != 3 or calibration.shape[2] != model.features or not calibration.size:
-        raise MubinnError(
-            f"calibration data of shape {calibration.shape} are not (windows, steps, "
-            f"{model.features}): prepare them as the model's input is."
-        )
-    if h_offset is not None and np.shape(h_offset) not in ((), (model.layers[-1].hidden,)):
-        raise MubinnError(
-            f"h_offset has shape {np.shape(h_offset)}: give one number, or one for each of "
-            f"{model.layers[-1].hidden} cells."
-        )
-    options = FitOptions(levels, granularity, scale_form, gate_offset, formats or Formats())
-    rng = np.random.default_rng(seed)
-    layers: list[QuantizedLayer] = []
-    below = np.asarray(calibration, np.float64)
-    x = fit_activation(rng, below, levels.count("x"), most=INPUT_FRACTION, form=scale_form)
-    for index, layer in enumerate(model.layers):
-        run = reference.run_layer(layer, reference.LayerQuantizers(), below)
-        offset = h_offset if index == len(model.layers) - 1 and h_offset is not None else 0.0
-        if isinstance(layer, FloatGru):
-            layers.append(gru_layer(rng, layer, x, below, run, offset, options))
-        else:
-            layers.append(_lstm_layer(rng, layer, x, below, run, offset, options))
-        below, x = run["h"], layers[-1].h
-    dense = _dense(model, layers[-1].h, options)
-    return QuantizedModel(
-        tuple(layers), dense, model.readout, model.preprocessing, dict(model.meta)
-    )
-
-
-def _lstm_layer(
+def lstm_layer(
     rng: np.random.Generator,
     layer: FloatLstm,
     x: Quantizer,
@@ -143,7 +55,8 @@ def _check_clip(c: Quantizer, clip: float) -> None:
         )
 
 
-def _dense(model: FloatModel, h: Quantizer, options: FitOptions) -> QuantizedDense:
+def dense_layer(model: FloatModel, h: Quantizer, options: FitOptions) -> QuantizedDense:
+    """Return the classifier, with the offset of `h` folded into its bias."""
     w_levels, b_levels = options.levels.count("w"), options.levels.count("b")
     groups = 1 if options.granularity == "gate" else model.classes
     w = fit_weights(model.wd, w_levels, groups, options.form)

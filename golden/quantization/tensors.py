@@ -26,7 +26,7 @@ CLIP_ROOM = 0.97
 
 @dataclass(frozen=True)
 class FitOptions:
-    """What is asked of every layer; see `mubinn.golden.quantization.layers.quantize`."""
+    """What is asked of every layer; see `mubinn.golden.quantize.quantize`."""
 
     levels: Levels
     granularity: Granularity

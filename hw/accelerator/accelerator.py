@@ -6,8 +6,7 @@ from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from mubinn.golden.folding.layer_plan import LayerPlan
-from mubinn.golden.folding.row_plan import MAX_STEPS
+from mubinn.golden.folding.layer_plan import MAX_STEPS, LayerPlan
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.sample_format import SampleFormat
 from mubinn.hw.frontend.sample_encoder import SampleEncoder, sample_layout
@@ -45,7 +44,7 @@ class Accelerator(wiring.Component):  # type: ignore[type-arg]
     Parameters
     ----------
     model : QuantizedModel
-    lanes, units, folded_bias, target
+    lanes, units, folded_bias, network
         Of every layer, see :class:`mubinn.golden.folding.layer_plan.LayerPlan`.
     sample_width : int or None
         Bits of raw input samples, which are encoded on chip, see
@@ -85,12 +84,12 @@ class Accelerator(wiring.Component):  # type: ignore[type-arg]
         *,
         sample_width: int | None = None,
         folded_bias: bool = True,
-        target: str = "asic",
+        network: str = "asic",
         loadable: bool = False,
         max_steps: int = MAX_STEPS,
     ) -> None:
         self.model = model
-        how: dict[str, Any] = {"folded_bias": folded_bias, "target": target}
+        how: dict[str, Any] = {"folded_bias": folded_bias, "network": network}
         self.plans = plans(model, lanes, units, max_steps=max_steps, **how)
         self.memories = [LoadableMemories(plan) for plan in self.plans] if loadable else []
         stored: list[Any] = [*self.memories] or [None] * len(self.plans)

@@ -121,7 +121,6 @@ class BitHeap:
             Cat(*(second for _, second in rows)),
             name=f"{name or self.name}_add",
             kind=kind,
-            arrival=self.arrival[low:],
         )
         return Cat(done, top[: self.width - low])
 

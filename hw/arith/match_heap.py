@@ -7,7 +7,7 @@ from amaranth.hdl import Module, Signal, Value
 from mubinn.hw.arith.bit_heap import BitHeap
 from mubinn.hw.arith.slice_heap import SliceHeap
 
-TARGETS = ("asic", "xc7", "xc7-plain")
+NETWORKS = ("asic", "lut4", "xc7", "xc7-plain")
 
 
 class MatchHeap(Protocol):
@@ -56,24 +56,24 @@ class GateHeap:
         return self._heap.sum(self._m)
 
 
-def match_heap(m: Module, width: int, *, target: str = "asic", name: str = "count") -> MatchHeap:
+def match_heap(m: Module, width: int, *, network: str = "asic", name: str = "count") -> MatchHeap:
     """Return an empty heap of `width` bits whose logic goes into `m`.
 
     Parameters
     ----------
-    target : str
-        ``"asic"``: carry-save adders and a prefix adder, for standard cells, and for FPGAs of
-        four-input LUTs, where trees of carry chains save nothing. ``"xc7"``: cells of Xilinx
+    network : str
+        ``"asic"``: carry-save adders and a prefix adder, for standard cells. ``"lut4"``: the same,
+        as trees of carry chains save nothing with four-input LUTs. ``"xc7"``: cells of Xilinx
         7-series slices. ``"xc7-plain"``: the same network as ``"xc7"`` in plain logic, for
         simulators without models of those cells.
 
     Raises
     ------
     ValueError
-        If `target` is unknown.
+        If `network` is unknown.
     """
-    if target == "asic":
+    if network in ("asic", "lut4"):
         return GateHeap(m, width, name=name)
-    if target not in TARGETS:
-        raise ValueError(f"unknown target {target!r}; choose one of {', '.join(TARGETS)}")
-    return SliceHeap(m, width, name=name, primitives=target == "xc7")
+    if network not in NETWORKS:
+        raise ValueError(f"unknown network {network!r}; choose one of {', '.join(NETWORKS)}")
+    return SliceHeap(m, width, name=name, primitives=network == "xc7")

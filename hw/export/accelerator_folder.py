@@ -10,7 +10,7 @@ from typing import Any
 
 import jinja2
 
-from mubinn.golden.folding.row_plan import MAX_STEPS
+from mubinn.golden.folding.layer_plan import MAX_STEPS
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.accelerator.axi_accelerator import accelerator_top

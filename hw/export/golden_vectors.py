@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.bit_true import run
-from mubinn.golden.model.quantized_model import INPUT_FRACTION, QuantizedModel
+from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.sample_format import SampleFormat
 from mubinn.hw.axi.axi_top import AxiTop
 from mubinn.hw.axi.register_map import CONTROL, LOADING

@@ -1,9 +1,8 @@
 """Merged dot product: all level pairs of one or more vectors in one network of weighted adders."""
 
 from collections.abc import Iterator
-from typing import Any
 
-from amaranth.hdl import Module, Signal, Value, signed, unsigned
+from amaranth.hdl import Module, ShapeLike, Signal, Value, signed, unsigned
 from amaranth.lib import data
 
 from mubinn.golden.units.merged_dot import DotPart, MergedDotParams
@@ -25,7 +24,7 @@ class MergedDot(StreamUnit):
     Parameters
     ----------
     params : MergedDotParams
-    target : str
+    network : str
         See :func:`mubinn.hw.arith.match_heap.match_heap`.
 
     Members
@@ -36,9 +35,9 @@ class MergedDot(StreamUnit):
     o : Out(stream of {sum: signed(sum_width)})
     """
 
-    def __init__(self, params: MergedDotParams, *, target: str = "asic") -> None:
+    def __init__(self, params: MergedDotParams, *, network: str = "asic") -> None:
         self.params = params
-        self.target = target
+        self.network = network
         fields = _operands(params)
         if params.addend_width:
             fields["addend"] = signed(params.addend_width)
@@ -47,7 +46,7 @@ class MergedDot(StreamUnit):
     def compute(self, m: Module) -> None:
         """Add the XNOR gates and the network."""
         i, p = self.i.payload, self.params
-        heap = match_heap(m, p.sum_width, target=self.target, name="sum")
+        heap = match_heap(m, p.sum_width, network=self.network, name="sum")
         for part, x, w, weight in _level_pairs(p):
             heap.add_matches(i[part.name][x], i[f"w{part.name}"][w], weight + 1)
         for part in p.parts:
@@ -107,9 +106,9 @@ class MergedBits(StreamUnit):
         m.d.comb += self.o.payload.sum.eq(heap.sum(m, kind=kind))
 
 
-def _operands(params: MergedDotParams) -> dict[str, Any]:
+def _operands(params: MergedDotParams) -> dict[str, ShapeLike]:
     """Return the planes of all parts."""
-    fields: dict[str, Any] = {}
+    fields: dict[str, ShapeLike] = {}
     for part in params.parts:
         fields[part.name] = data.ArrayLayout(unsigned(part.lanes), len(part.shifts))
         fields[f"w{part.name}"] = data.ArrayLayout(unsigned(part.lanes), len(part.w_shifts))

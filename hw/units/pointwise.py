@@ -1,13 +1,12 @@
 """Pointwise XNOR multiplier: Eq. (5), c = f c + i g, from level bits alone."""
 
-from typing import Any
-
 from amaranth.hdl import Cat, Const, Module, Value, signed
 from amaranth.lib import data
 
 from mubinn.golden.units.pointwise import PointwiseParams
 from mubinn.hw.arith.bit_heap import BitHeap
 from mubinn.hw.arith.level_sum import add_scaled_sign
+from mubinn.hw.stream.component import View
 from mubinn.hw.stream.unit import StreamUnit
 
 
@@ -59,7 +58,7 @@ def _extend(code: Value, offset: bool) -> Value:
     return Cat(Const(1, 1), code) if offset else code
 
 
-def _add_pairs(heap: BitHeap, gamma: Any, rows: Value, columns: Value) -> None:
+def _add_pairs(heap: BitHeap, gamma: View, rows: Value, columns: Value) -> None:
     for k in range(len(rows)):
         for m in range(len(columns)):
             same = ~(rows[k] ^ columns[m])

@@ -1,8 +1,6 @@
 """Popcount: how many elements of two vectors of bits agree."""
 
-from typing import Any
-
-from amaranth.hdl import Module, unsigned
+from amaranth.hdl import Module, ShapeLike, unsigned
 from amaranth.lib import data
 
 from mubinn.golden.units.xnor_multiplier import XnorMultiplierParams
@@ -19,7 +17,7 @@ class Popcount(StreamUnit):
     Parameters
     ----------
     params : XnorMultiplierParams
-    target : str
+    network : str
         See :func:`mubinn.hw.arith.match_heap.match_heap`.
 
     Members
@@ -28,16 +26,16 @@ class Popcount(StreamUnit):
     o : Out(stream of {count: unsigned, as wide as `lanes` asks for})
     """
 
-    def __init__(self, params: XnorMultiplierParams, *, target: str = "asic") -> None:
+    def __init__(self, params: XnorMultiplierParams, *, network: str = "asic") -> None:
         self.params = params
-        self.target = target
+        self.network = network
         self.width = params.lanes.bit_length()
-        words: dict[str, Any] = {"a": params.lanes, "w": params.lanes}
+        words: dict[str, ShapeLike] = {"a": params.lanes, "w": params.lanes}
         count = data.StructLayout({"count": unsigned(self.width)})
         super().__init__(data.StructLayout(words), count)
 
     def compute(self, m: Module) -> None:
         """Add the XNOR gates and the count."""
-        heap = match_heap(m, self.width, target=self.target)
+        heap = match_heap(m, self.width, network=self.network)
         heap.add_matches(self.i.payload.a, self.i.payload.w)
         m.d.comb += self.o.payload.count.eq(heap.sum())

@@ -10,9 +10,7 @@ from mubinn.hw.stream.unit import StreamUnit
 
 
 class ScalingMult(StreamUnit):
-    """``product = dot * scale``, or ``dot << scale`` if shift-only; exact, latency 0.
-
-    A carry-save array, or a shifter where every scale is a power of two.
+    """``product = dot * scale`` in a carry-save array; exact, latency 0.
 
     Parameters
     ----------
@@ -32,11 +30,8 @@ class ScalingMult(StreamUnit):
         )
 
     def compute(self, m: Module) -> None:
-        """Add the multiplier or the shifter."""
-        i, product = self.i.payload, self.o.payload.product
-        if self.params.shift_only:
-            m.d.comb += product.eq(i.dot << i.scale)
-            return
+        """Add the multiplier."""
+        i = self.i.payload
         heap = BitHeap(self.params.product_width, name="product")
         add_product(heap, i.dot, i.scale)
-        m.d.comb += product.eq(heap.sum(m))
+        m.d.comb += self.o.payload.product.eq(heap.sum(m))

@@ -1,9 +1,6 @@
 """Threshold search: the code of a value by comparisons with stored numbers."""
 
-from collections.abc import Sequence
-from typing import Any
-
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, ShapeLike, Signal, Value, signed, unsigned
 from amaranth.lib import data
 
 from mubinn.golden.units.threshold_search import ThresholdSearchParams
@@ -15,14 +12,11 @@ from mubinn.hw.stream.unit import StreamUnit
 class ThresholdSearch(StreamUnit):
     """`golden.units.threshold_search` in hardware; combinational, latency 0.
 
-    The nodes are constants. Either all are compared at once and the outcomes of a tree choose each
-    other, or, in `steps`, each level compares one node that the levels before it have looked up:
-    fewer comparators, one after the other.
+    The nodes are constants. All are compared at once, and the outcomes of a tree choose each other.
 
     Parameters
     ----------
     params : ThresholdSearchParams
-    steps : bool
 
     Members
     -------
@@ -31,10 +25,9 @@ class ThresholdSearch(StreamUnit):
     o : Out(stream of {code: levels})
     """
 
-    def __init__(self, params: ThresholdSearchParams, *, steps: bool = False) -> None:
+    def __init__(self, params: ThresholdSearchParams) -> None:
         self.params = params
-        self._steps = steps
-        fields: dict[str, Any] = {"value": signed(params.width)}
+        fields: dict[str, ShapeLike] = {"value": signed(params.width)}
         if params.select_width:
             fields["tree"] = unsigned(params.select_width)
         super().__init__(data.StructLayout(fields), data.StructLayout({"code": params.levels}))
@@ -43,34 +36,30 @@ class ThresholdSearch(StreamUnit):
         """Add the comparisons, level by level."""
         bits: list[Value] = []
         for level in range(self.params.levels):
-            if self._steps:
-                reached = self._compare(m, level, range(1 << level), Cat(*bits))
-            else:
-                reached = self._chosen(m, level, bits)
             bit = Signal(name=f"bit_{level}")
-            m.d.comb += bit.eq(reached)
+            m.d.comb += bit.eq(self._chosen(m, level, bits))
             bits.append(bit)
         m.d.comb += self.o.payload.code.eq(Cat(*bits))
 
     def _chosen(self, m: Module, level: int, bits: list[Value]) -> Value:
         """Compare all nodes of `level`; return the outcome that the bits so far lead to."""
-        outcomes = [self._compare(m, level, [prefix], Const(0, 0)) for prefix in range(1 << level)]
+        outcomes = [self._compare(m, level, prefix) for prefix in range(1 << level)]
         # The last bit is there last, so it chooses last.
         for bit in bits:
             pairs = zip(outcomes[::2], outcomes[1::2], strict=True)
             outcomes = [Mux(bit, high, low) for low, high in pairs]
         return outcomes[0]
 
-    def _compare(self, m: Module, level: int, prefixes: Sequence[int], prefix: Value) -> Value:
+    def _compare(self, m: Module, level: int, prefix: int) -> Value:
         """Return whether the value reaches the node of the tree and of `prefix` at `level`."""
         p = self.params
         width = max(p.width, p.node_width)
-        first = (1 << level) - 1
+        place = (1 << level) - 1 + prefix
         trees = [*p.trees, *([p.trees[0]] * ((1 << p.select_width) - len(p.trees)))]
-        nodes = [tree[first + choice] for choice in prefixes for tree in trees]
-        name = f"node_{level}_{prefixes[0]}"
+        nodes = [tree[place] for tree in trees]
+        name = f"node_{level}_{prefix}"
         tree = self.i.payload.tree if p.select_width else Const(0, 0)
-        node = lookup(m, nodes, Cat(tree, prefix), width, name=name)
+        node = lookup(m, nodes, tree, width, name=name)
         value = Signal(signed(width), name=f"{name}_value")
         m.d.comb += value.eq(self.i.payload.value)
         return at_least(m, value, node, name=f"{name}_reached")

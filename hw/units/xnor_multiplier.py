@@ -17,7 +17,7 @@ class XnorMultiplier(StreamUnit):
     Parameters
     ----------
     params : XnorMultiplierParams
-    target : str
+    network : str
         See :func:`mubinn.hw.arith.match_heap.match_heap`.
 
     Members
@@ -27,9 +27,9 @@ class XnorMultiplier(StreamUnit):
     o : Out(stream of {dot: signed(dot_width)})
     """
 
-    def __init__(self, params: XnorMultiplierParams, *, target: str = "asic") -> None:
+    def __init__(self, params: XnorMultiplierParams, *, network: str = "asic") -> None:
         self.params = params
-        self.target = target
+        self.network = network
         super().__init__(
             data.StructLayout({"a": params.lanes, "w": params.lanes}),
             data.StructLayout({"dot": signed(params.dot_width)}),
@@ -38,7 +38,7 @@ class XnorMultiplier(StreamUnit):
     def compute(self, m: Module) -> None:
         """Add the XNOR gates and the count."""
         lanes, i = self.params.lanes, self.i.payload
-        heap = match_heap(m, self.params.dot_width - 1, target=self.target)
+        heap = match_heap(m, self.params.dot_width - 1, network=self.network)
         heap.add_matches(i.a, i.w)
         heap.add_const(-((lanes + 1) // 2))
         m.d.comb += self.o.payload.dot.eq(Cat(Const(lanes & 1, 1), heap.sum()))

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 from amaranth.hdl import Shape
 
+from mubinn.golden.cells.cell import QuantizedLayer
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.model_file import save_model
-from mubinn.golden.model.quantized_model import QuantizedLayer, QuantizedModel
+from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.layer.classifier import result_layout
 from mubinn.hw.layer.layer_trace import probes_layout, sums_layout
 from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step
@@ -41,7 +42,7 @@ def check_layer(
     lanes: int | None = None,
     units: int = 1,
     folded_bias: bool = True,
-    target: str = "asic",
+    network: str = "asic",
     classify: bool = False,
     pause: float = 0.0,
     seed: int = 1,
@@ -57,7 +58,7 @@ def check_layer(
         Input codes of that layer.
     layer : int
         Which layer of the model.
-    lanes, units, folded_bias, target
+    lanes, units, folded_bias, network
         See `LayerPlan`.
     classify : bool
         Put the classifier on top of the layer, which is the last one, and compare its results.
@@ -80,7 +81,7 @@ def check_layer(
         cannot run.
     """
     how: dict[str, Any] = {"lanes": lanes, "units": units, "folded_bias": folded_bias}
-    how |= {"target": target, "readout": model.readout}
+    how |= {"network": network, "readout": model.readout}
     plan = LayerPlan(model.layers[layer], model.dense if classify else None, **how)
     codes = checked_codes(plan.layer, windows)
     plan.check_steps(codes.shape[1])

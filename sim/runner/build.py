@@ -17,6 +17,7 @@ import cocotb_tools.config
 from mubinn.golden.ground import files
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.process import python_module, run_process
+from mubinn.sim.runner.toolchain import cause_of_failure
 
 TIMESCALE = ("1ns", "1ns")
 
@@ -213,7 +214,11 @@ def _compile(
     if run_job(simulator, "build", arguments, env, log) != 0:
         kept = made.parent / f"failed-{top}.log"
         log.replace(kept)
-        raise MubinnError(f"{simulator} could not compile {top}; its messages are in {kept}.")
+        why = cause_of_failure(kept.read_text(errors="replace"))
+        raise MubinnError(
+            f"{simulator} could not compile {top}{f': {why}' if why else ''}; its messages are in "
+            f"{kept}."
+        )
     if simulator == "verilator":
         _keep_runtime(made, runtime)
         for part in made.iterdir():

@@ -12,11 +12,12 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
+from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.bit_true import run_layer
 from mubinn.golden.model.float_model import FloatLstm
-from mubinn.golden.model.quantized_model import QuantizedLstm, QuantizedModel
+from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.reference import LayerQuantizers
 from mubinn.golden.model.reference import run_layer as run_float
 from mubinn.golden.units.code_table import code_table

@@ -62,7 +62,7 @@ class Target:
     router : Router or None
         None: synthesis only.
     network : str
-        What the hardware's adder networks are made for, the ``target`` of
+        What the hardware's adder networks are made for, the ``network`` of
         :class:`mubinn.golden.folding.layer_plan.LayerPlan`.
     clock_mhz : float
         What place and route aim at.

@@ -30,7 +30,7 @@ from mubinn.golden.cells.lstm_cell import LstmCellParams
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 from mubinn.golden.units.activation import ActivationParams
 from mubinn.golden.units.level_table import LevelTableParams
 from mubinn.golden.units.scaling_mult import ScalingMultParams

@@ -3,16 +3,17 @@
 With scales that are powers of two (`mubinn.golden.binarize.scale_form`, ``shift``) all level pairs
 of x W_x and of h W_h and the bias meet in one network of weighted adders, whose sum is z; a search
 among thresholds is the gate, and Eq. (5) and (6) are small tables
-(`mubinn.golden.cells.threshold_tables`). The memory M_B holds the bias of a row as the number that
+(`mubinn.golden.cells.thresholds`). The memory M_B holds the bias of a row as the number that
 its levels stand for, and with products of bits (`mubinn.hw.units.merged_dot.MergedBits`) what its
 weights add to it.
 """
 
 import numpy as np
 
+from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import signed_width
-from mubinn.golden.model.quantized_model import QuantizedLstm, QuantizedModel
+from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.units.code_table import CodeTableParams
 from mubinn.golden.units.merged_dot import MergedDotParams, merged_sum
 from mubinn.hw.units.code_table import CodeTable

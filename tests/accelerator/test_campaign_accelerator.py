@@ -11,7 +11,7 @@ from mubinn.cli.shared.common import FLOAT_MODEL, bundled
 from mubinn.golden.binarize.levels import Levels, parse_levels
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.model.model_file import load_float
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 from mubinn.hw.layer.lstm_layer import cycles_per_step
 from mubinn.sim.layer.layer_check import check_layer
 

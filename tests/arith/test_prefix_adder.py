@@ -7,11 +7,11 @@ from amaranth.sim import Simulator
 from mubinn.hw.arith.prefix_adder import KINDS, prefix_add
 
 
-def rtl_add(cases, width_a, width_b, with_cin, kind, arrival=None):
+def rtl_add(cases, width_a, width_b, with_cin, kind):
     m = Module()
     a, b, cin = Signal(width_a), Signal(width_b), Signal()
     out = Signal(max(width_a, width_b) + 1)
-    value = prefix_add(m, a, b, cin if with_cin else None, name="t", kind=kind, arrival=arrival)
+    value = prefix_add(m, a, b, cin if with_cin else None, name="t", kind=kind)
     assert len(value) == len(out)
     m.d.comb += out.eq(value)
     got = []
@@ -61,19 +61,8 @@ def test_all_operands_of_four_bits(kind):
     assert rtl_add(cases, 4, 4, True, kind) == [a + b + c for a, b, c in cases]
 
 
-def test_any_arrival_gives_the_exact_sum():
-    rng = random.Random(5)
-    for width in (3, 9, 16):
-        arrival = [rng.randrange(12) for _ in range(width)]
-        cases = corner_cases(rng, width, width, 60)
-        got = rtl_add(cases, width, width, True, "arrival", arrival)
-        assert got == [a + b + c for a, b, c in cases]
-
-
-def test_bad_arguments_are_refused():
+def test_unknown_network_is_refused():
     m, a = Module(), Signal(4)
     Simulator(m)
     with pytest.raises(ValueError, match="unknown prefix network"):
         prefix_add(m, a, a, name="t", kind="carry-skip")
-    with pytest.raises(ValueError, match="3 arrival times for 4 columns"):
-        prefix_add(m, a, a, name="t", arrival=[0, 0, 0])

@@ -49,8 +49,8 @@ def prove(tmp_path, gold, gate):
 def test_instances_are_the_plain_network(tmp_path):
     # Six bits of one weight and more, so that counters, full adders and the last chain occur.
     params = MergedDotParams((DotPart("x", 15, (1, 0), (0,)),), 3)
-    plain = to_verilog(MergedDot(params, target="xc7-plain"), "gold")
-    cells = to_verilog(MergedDot(params, target="xc7"), "gate")
+    plain = to_verilog(MergedDot(params, network="xc7-plain"), "gold")
+    cells = to_verilog(MergedDot(params, network="xc7"), "gate")
     for cell in ("LUT6_2", "LUT6", "CARRY4"):
         assert re.search(rf"\b{cell} ", cells)
     equal, log = prove(tmp_path, plain, cells)

@@ -21,7 +21,15 @@ def test_wraps_at_the_width():
     assert fixed_mac(params, [7, -8, 1], [1, 1, -1], [127, -128, 5]).tolist() == [-122, 120, 4]
 
 
-@pytest.mark.parametrize("sizes", [(1, 0, 0), (8, -1, 0), (8, 9, 0), (8, 4, -1)])
-def test_bad_sizes_are_refused(sizes):
-    with pytest.raises(ValueError, match="bad sizes"):
+@pytest.mark.parametrize(
+    ("sizes", "fault"),
+    [
+        ((1, 0, 0), "width is 1: give at least 2"),
+        ((8, -1, 0), "fraction is -1: give 0 to 8"),
+        ((8, 9, 0), "fraction is 9: give 0 to 8"),
+        ((8, 4, -1), "guard is -1: give at least 0"),
+    ],
+)
+def test_bad_sizes_are_refused(sizes, fault):
+    with pytest.raises(ValueError, match=f"FixedMacParams.{fault}"):
         FixedMacParams(*sizes)

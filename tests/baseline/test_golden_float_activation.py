@@ -53,7 +53,16 @@ def test_segments_meet_the_borders():
     assert params.segment(borders - np.uint32(1)).tolist() == list(range(17))
 
 
-@pytest.mark.parametrize("sizes", [("relu",), ("tanh", 3, 3), ("tanh", -21), ("tanh", -3, 4, 9)])
-def test_bad_sizes_are_refused(sizes):
-    with pytest.raises(ValueError, match=r"unknown activation|bad sizes"):
+@pytest.mark.parametrize(
+    ("sizes", "fault"),
+    [
+        (("relu",), "unknown activation 'relu'"),
+        (("tanh", 3, 3), "last_exponent is 3: give 4 to 10"),
+        (("tanh", 3, 11), "last_exponent is 11: give 4 to 10"),
+        (("tanh", -21), "first_exponent is -21: give -20 to 9"),
+        (("tanh", -3, 4, 9), "octave_bits is 9: give 0 to 8"),
+    ],
+)
+def test_bad_sizes_are_refused(sizes, fault):
+    with pytest.raises(ValueError, match=fault):
         FloatActivationParams(*sizes)

@@ -3,8 +3,8 @@ from dataclasses import replace
 
 from mubinn.cli.benchmarks import threshold as bench
 from mubinn.cli.shared.recordings import SYNTHETIC, prepared
+from mubinn.golden.cells.formats import Formats
 from mubinn.golden.inference.run import infer
-from mubinn.golden.model.quantized_model import Formats
 from mubinn.reports.accuracy import datapath_difference, measured
 from mubinn.train.data.eeg import synthetic_eeg
 

@@ -77,7 +77,7 @@ def test_the_best_units_count(random_float, monkeypatch):
 def test_dsps_are_not_hidden(random_model, monkeypatch):
     monkeypatch.setattr(bench, "synthesize_cells", lambda *_, **__: counted(5, DSP48E1=1))
     with pytest.raises(MubinnError, match="took DSPs or block RAMs"):
-        bench.measure(LayerPlan(random_model(features=3, hidden=2).layers[0], target="xc7"))
+        bench.measure(LayerPlan(random_model(features=3, hidden=2).layers[0], network="xc7"))
 
 
 def test_the_command_tells_each_design_as_it_begins(monkeypatch):

@@ -8,7 +8,7 @@ from mubinn.golden.binarize.mlb import mlb, mlb_value
 from mubinn.golden.binarize.scale_form import FORMS, fit_form, fixed_form
 from mubinn.golden.binarize.scales import SCALE_BITS
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 
 
 def error(values, scales):

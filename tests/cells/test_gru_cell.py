@@ -8,13 +8,13 @@ import pytest
 from exact_arithmetic import code_of, product, pwl, value_of, weight
 
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
+from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.gru_cell import GruCellParams, gru_cell
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.run import CompiledModel, infer
 from mubinn.golden.model.bit_true import run, run_layer
 from mubinn.golden.model.container import read_container, write_container
 from mubinn.golden.model.model_file import load_model, save_model
-from mubinn.golden.model.quantized_model import Formats
 
 
 def scalar_cell(layer, x, h):

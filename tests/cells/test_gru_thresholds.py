@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.gru_cell import gru_cell
 from mubinn.golden.ground.fixed import to_float
 from mubinn.golden.inference.run import infer
@@ -11,8 +12,7 @@ from mubinn.golden.model import reference
 from mubinn.golden.model.bit_true import run
 from mubinn.golden.model.bounds import dequantize, margin
 from mubinn.golden.model.model_file import load_model, save_model
-from mubinn.golden.model.quantized_model import Formats
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 
 SLACK = 2.0**-40
 """More than float64 rounds in the reference's activations."""

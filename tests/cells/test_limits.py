@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mubinn.golden.cells.limits import MAX_BITS
+from mubinn.golden.cells.constants import MAX_BITS
 from mubinn.golden.cells.lstm_cell import lstm_cell
 from mubinn.golden.ground.errors import MubinnError
 

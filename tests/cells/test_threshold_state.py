@@ -29,7 +29,7 @@ def inputs(layer, *shape, seed=0):
     [
         ((1, 1), True, {"units": 2, "classify": True, "simulator": SIMULATOR}),
         (SEARCHED, False, {"pause": 0.3, "simulator": SIMULATOR}),
-        ((3, 3), False, {"target": "xc7-plain", "classify": True}),
+        ((3, 3), False, {"network": "xc7-plain", "classify": True}),
     ],
     ids=["own offsets, two engines", "one offset, pipeline", "serial on an FPGA"],
 )

@@ -6,7 +6,7 @@ from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
 
 from mubinn.golden.binarize.scales import Quantizer
-from mubinn.golden.model.quantized_model import INPUT_FRACTION
+from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.model.sample_format import SampleFormat
 from mubinn.hw.frontend.sample_encoder import SampleEncoder
 

@@ -9,14 +9,15 @@ import pytest
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.mlb import mlb, mlb_value
 from mubinn.golden.binarize.scales import Quantizer, choose_fraction
-from mubinn.golden.cells.threshold_tables import tree
+from mubinn.golden.cells.formats import Formats
+from mubinn.golden.cells.thresholds import SumFormat
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import to_fixed
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model.bit_true import run
 from mubinn.golden.model.float_model import FloatModel
-from mubinn.golden.model.quantized_model import Formats, QuantizedModel
+from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.units.activation import activation
 from mubinn.train.data.eeg import EegSet, find_data, load_eeg, prepare, synthetic_eeg
 from mubinn.train.recipes.first_scales import first_scales, search_exponents
@@ -123,7 +124,8 @@ def test_exact_thresholds_are_the_datapaths_own(gate):
     scales = jnp.asarray(values, jnp.float32)
     edges = [e for level in traced(gate, offset, scales, "threshold", unit) for e in level]
     quantizer = Quantizer((16 * values).astype(np.int64), 4, np.int64(16 * offset))
-    golden = tree("tanh" if gate == "g" else "sigmoid", quantizer, 20, 1 << 30)
+    kind = "tanh" if gate == "g" else "sigmoid"
+    (golden,) = SumFormat(20, 1 << 30).search((kind, quantizer)).trees
     # The golden tree has the first level's sign as its lowest bit, the graph's as its highest.
     order = [0, 1, 2, 3, 5, 4, 6]
     inside = [k for k in range(7) if abs(golden[k]) < 1 << 30]

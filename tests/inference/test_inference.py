@@ -9,6 +9,8 @@ import pytest
 from mubinn.cli.shared.common import FLOAT_MODEL, bundled
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import Quantizer
+from mubinn.golden.cells.constants import INPUT_FRACTION
+from mubinn.golden.cells.formats import Formats
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference import run as inference
 from mubinn.golden.inference.input import InputTables, buckets, positive, unit
@@ -17,8 +19,7 @@ from mubinn.golden.inference.run import CompiledModel, infer
 from mubinn.golden.inference.tables import LayerTables
 from mubinn.golden.model import bit_true
 from mubinn.golden.model.model_file import load_float
-from mubinn.golden.model.quantized_model import INPUT_FRACTION, Formats
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 from mubinn.train.data.eeg import prepare, synthetic_eeg
 
 MIXED = [

@@ -18,7 +18,7 @@ from mubinn.golden.inference import step as inference_step
 from mubinn.golden.inference.run import CompiledModel
 from mubinn.golden.model import bit_true
 from mubinn.golden.model.model_file import load_float
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 from mubinn.train.data.eeg import prepare, synthetic_eeg
 
 KERNELS = ("popcount", "fused")

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.cells.formats import Formats
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference import threshold as inference_threshold
 from mubinn.golden.inference.compiled import available
 from mubinn.golden.inference.run import CompiledModel
 from mubinn.golden.model import bit_true
-from mubinn.golden.model.quantized_model import Formats
 
 KERNELS = ("numpy", "fused", "popcount") if available() else ("numpy",)
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mubinn.golden.binarize.levels import Levels
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 from mubinn.sim.layer.layer_check import check_layer
 from mubinn.train.data.eeg import find_data, load_eeg, prepare, synthetic_eeg
 

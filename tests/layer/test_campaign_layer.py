@@ -11,7 +11,7 @@ import pytest
 from mubinn.cli.shared.common import FLOAT_MODEL, bundled
 from mubinn.golden.binarize.levels import parse_levels
 from mubinn.golden.model.model_file import load_float
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 from mubinn.sim.layer.layer_check import check_layer
 
 pytestmark = pytest.mark.campaign
@@ -20,7 +20,7 @@ WINDOWS = 20
 
 
 @pytest.mark.parametrize(
-    ("levels", "simulator", "count", "datapath", "target"),
+    ("levels", "simulator", "count", "datapath", "network"),
     [
         ("1,1", "verilator", WINDOWS, "figure3", "asic"),
         ("3,3", "verilator", WINDOWS, "figure3", "asic"),
@@ -35,7 +35,7 @@ WINDOWS = 20
     ],
 )
 def test_every_intermediate_of_whole_windows(
-    windows_of, levels, simulator, count, datapath, target
+    windows_of, levels, simulator, count, datapath, network
 ):
     if simulator == "icarus" and not shutil.which("iverilog"):
         pytest.skip("Icarus Verilog is not installed")
@@ -43,10 +43,10 @@ def test_every_intermediate_of_whole_windows(
     assert windows.shape == (count, 320, 32)
     model = quantize(load_float(bundled(FLOAT_MODEL)), parse_levels(levels), calibration)
     model = model.with_datapath(datapath)
-    result = check_layer(model, model.encode_input(windows), target=target, simulator=simulator)
+    result = check_layer(model, model.encode_input(windows), network=network, simulator=simulator)
     assert int(result.outputs["windows"]) == count
     print(
-        f"\n{levels}, {datapath}, {target}, on {simulator}: {count} windows of 320 steps of "
+        f"\n{levels}, {datapath}, {network}, on {simulator}: {count} windows of 320 steps of "
         f"{kind} EEG, {result.cycles} cycles, "
         f"{result.cycles / result.seconds:.0f} cycles/s with every intermediate compared"
     )

@@ -7,10 +7,11 @@ import pytest
 from exact_arithmetic import code_of, product, pwl, value_of, weight
 
 from mubinn.golden.binarize.scales import signs
+from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.lstm_cell import LstmCellParams, dots, lstm_cell
 from mubinn.golden.ground.fixed import signed_width
 from mubinn.golden.model.bit_true import run, run_layer
-from mubinn.golden.model.quantized_model import Formats, QuantizedDense
+from mubinn.golden.model.quantized_model import QuantizedDense
 from mubinn.golden.units.mlb_decoder import mlb_decoder
 from mubinn.golden.units.mlb_encoder import mlb_encoder
 from mubinn.golden.units.pointwise import pointwise

@@ -8,6 +8,8 @@ from exact_arithmetic import plane_codes
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.mlb import mlb
+from mubinn.golden.cells.constants import GATES
+from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.lstm_cell import dots, lstm_cell
 from mubinn.golden.ground.fixed import to_float
 from mubinn.golden.model import reference
@@ -20,10 +22,8 @@ from mubinn.golden.model.bounds import (
     scale_rounding_bound,
     step_bounds,
 )
-from mubinn.golden.model.float_model import GATES
-from mubinn.golden.model.quantized_model import Formats
 from mubinn.golden.model.reference import FloatQuantizer
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 from mubinn.golden.units.activation import ActivationParams, activation, exact
 from mubinn.golden.units.requantize import RequantizeParams, requantize
 

@@ -4,15 +4,15 @@ import numpy as np
 import pytest
 
 from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.cells.constants import GRU_GATES
+from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.gru_cell import gru_cell
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import to_float
 from mubinn.golden.model import reference
 from mubinn.golden.model.bit_true import run
 from mubinn.golden.model.bounds import dequantize, gru_bounds, margin
-from mubinn.golden.model.float_model import GRU_GATES
-from mubinn.golden.model.quantized_model import Formats
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 from mubinn.golden.units.activation import ActivationParams
 
 COARSE, FINE = Formats(10, 6, 8, 5), Formats(16, 12, 14, 10)

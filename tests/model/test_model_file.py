@@ -11,12 +11,13 @@ import safetensors.numpy
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
+from mubinn.golden.cells.formats import Formats
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model import container
 from mubinn.golden.model.container import Container, read_container, to_bytes, write_container
 from mubinn.golden.model.float_model import FloatModel, Preprocessing
 from mubinn.golden.model.model_file import load_any, load_float, load_model, save_model
-from mubinn.golden.model.quantized_model import Formats, QuantizedModel
+from mubinn.golden.model.quantized_model import QuantizedModel
 
 
 def content(value):

@@ -7,11 +7,14 @@ import pytest
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
+from mubinn.golden.cells.constants import INPUT_FRACTION
+from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.lstm_cell import LstmCellParams, lstm_cell
+from mubinn.golden.cells.lstm_layer import QuantizedLstm
+from mubinn.golden.cells.recurrent_layer import with_offset
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import signed_width
 from mubinn.golden.model.bit_true import run_layer
-from mubinn.golden.model.quantized_model import INPUT_FRACTION, Formats, QuantizedLstm, with_offset
 
 CASES = [(1, 1), (3, 3), (2, 4), (5, 5)]
 

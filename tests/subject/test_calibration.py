@@ -15,7 +15,7 @@ from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model.float_model import FloatLstm, FloatModel, Preprocessing
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 from mubinn.train.data.eeg import EegSet, prepare, synthetic_eeg
 from mubinn.train.graphs.graph import Graph
 from mubinn.train.recipes.gains import gains

@@ -8,7 +8,7 @@ from mubinn.cli.shared.recordings import calibrated
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import signed_width
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 from mubinn.golden.units.merged_dot import merged_sum, step_constant
 from mubinn.hw.units.sum_of_words import SumOfWords
 from mubinn.sim.runner.evaluate import evaluate_unit

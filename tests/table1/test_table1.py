@@ -7,8 +7,7 @@ from mubinn.cli.shared.recordings import calibrated
 from mubinn.golden.binarize.levels import level_name
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.hw.cells import figure3_state as figure3_tail
-from mubinn.hw.cells import gate_stage, gate_sums
+from mubinn.hw.cells import figure3_state, gate_stage, gate_sums
 from mubinn.hw.cells.lstm_cell import LstmCell
 from mubinn.synth import builtin_library
 from mubinn.synth.flow.flow import to_verilog
@@ -121,7 +120,7 @@ def test_table_survives_json(table):
 def test_units_are_those_of_the_cell_in_hardware(random_float, monkeypatch):
     params = cell_params(calibrated(random_float()), 2, 3)
     found = {}
-    parts = (gate_sums, figure3_tail, gate_stage)
+    parts = (gate_sums, figure3_state, gate_stage)
 
     def record(m, name, unit, **fields):
         found[name] = (type(unit).__name__, asdict(unit.params))

@@ -8,7 +8,7 @@ from mubinn.cli.shared.recordings import calibrated
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.lstm_cell import LstmCellParams
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 from mubinn.synth import builtin_library
 from mubinn.synth.flow.result import UNITS, Metric, SynthResult
 from mubinn.synth.table1 import table1, variants

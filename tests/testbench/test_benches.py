@@ -22,7 +22,6 @@ SIZES: dict[str, tuple[Any, ...]] = {
     "bias_add": (3, 24, 10, 28),
     "code_table": ((3, -2, 7, 0),),
     "float_activation": ("sigmoid",),
-    "fixed_to_float": (40, 20),
     "float_to_fixed": (16, 8),
     "level_table": (2,),
     "mac": (3, 8, 12, 24),

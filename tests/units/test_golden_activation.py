@@ -84,10 +84,17 @@ def test_exact_functions_do_not_overflow():
     assert exact("sigmoid", small) == pytest.approx(1 / (1 + np.exp(-small)), abs=1e-15)
 
 
-@pytest.mark.parametrize("sizes", [{"segment_bits": 0}, {"segment_bits": 13}, {"out_fraction": 0}])
-def test_bad_formats_are_refused(sizes):
-    with pytest.raises(ValueError, match="bad formats"):
-        ActivationParams("tanh", **sizes)
+@pytest.mark.parametrize(
+    ("name", "size", "wanted"),
+    [
+        ("segment_bits", 0, "1 to 12"),
+        ("segment_bits", 13, "1 to 12"),
+        ("out_fraction", 0, "at least 1"),
+    ],
+)
+def test_bad_formats_are_refused(name, size, wanted):
+    with pytest.raises(ValueError, match=f"ActivationParams.{name} is {size}: give {wanted}"):
+        ActivationParams("tanh", **{name: size})
 
 
 def test_unknown_kind_is_refused():

@@ -38,7 +38,11 @@ def test_wrapping_in_between_leaves_a_fitting_sum_right():
     assert acc == sum(map(sum, terms)) - 20
 
 
-@pytest.mark.parametrize("sizes", [(0, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, 0)])
-def test_bad_sizes_are_refused(sizes):
-    with pytest.raises(ValueError, match="bad sizes"):
-        BiasAddParams(*sizes)
+SIZES = ("levels", "product_width", "scale_width", "sum_width")
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_bad_sizes_are_refused(name):
+    sizes = dict.fromkeys(SIZES, 1) | {name: 0}
+    with pytest.raises(ValueError, match=f"BiasAddParams.{name} is 0: give at least 1"):
+        BiasAddParams(**sizes)

@@ -24,7 +24,11 @@ def test_scales_per_element():
     assert mac(params, [3, 1], [10, -10], 4, [[2, 1], [5, 3]]).tolist() == [70, -60]
 
 
-@pytest.mark.parametrize("sizes", [(0, 1, 1, 1), (1, 0, 1, 1), (1, 1, 0, 1), (1, 1, 1, 0)])
-def test_bad_sizes_are_refused(sizes):
-    with pytest.raises(ValueError, match="bad sizes"):
-        MacParams(*sizes)
+SIZES = ("levels", "scale_width", "tanh_width", "sum_width")
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_bad_sizes_are_refused(name):
+    sizes = dict.fromkeys(SIZES, 1) | {name: 0}
+    with pytest.raises(ValueError, match=f"MacParams.{name} is 0: give at least 1"):
+        MacParams(**sizes)

@@ -31,7 +31,15 @@ def test_encoding_once_more_may_give_another_code():
     assert encode(mlb_decoder(MlbDecoderParams(3, 0, 2, 4), 1, 0, [3, 2, 2]), 0, [3, 2, 2]) != 1
 
 
-@pytest.mark.parametrize("sizes", [(0, 0, 1, 1), (1, -1, 1, 1), (1, 0, 0, 1), (1, 0, 1, 0)])
-def test_bad_sizes_are_refused(sizes):
-    with pytest.raises(ValueError, match="bad sizes"):
+@pytest.mark.parametrize(
+    ("sizes", "fault"),
+    [
+        ((0, 0, 1, 1), "levels is 0: give at least 1"),
+        ((1, -1, 1, 1), "offset_width is -1: give at least 0"),
+        ((1, 0, 0, 1), "scale_width is 0: give at least 1"),
+        ((1, 0, 1, 0), "value_width is 0: give at least 1"),
+    ],
+)
+def test_bad_sizes_are_refused(sizes, fault):
+    with pytest.raises(ValueError, match=f"MlbDecoderParams.{fault}"):
         MlbDecoderParams(*sizes)

@@ -51,7 +51,15 @@ def test_other_count_of_scales_is_refused():
         mlb_encoder(MlbEncoderParams(2, 8, 0, 6), 0, 0, [1, 2, 3])
 
 
-@pytest.mark.parametrize("sizes", [(0, 1, 0, 1), (1, 0, 0, 1), (1, 1, -1, 1), (1, 1, 0, 0)])
-def test_bad_sizes_are_refused(sizes):
-    with pytest.raises(ValueError, match="bad sizes"):
+@pytest.mark.parametrize(
+    ("sizes", "fault"),
+    [
+        ((0, 1, 0, 1), "levels is 0: give at least 1"),
+        ((1, 0, 0, 1), "value_width is 0: give at least 1"),
+        ((1, 1, -1, 1), "offset_width is -1: give at least 0"),
+        ((1, 1, 0, 0), "scale_width is 0: give at least 1"),
+    ],
+)
+def test_bad_sizes_are_refused(sizes, fault):
+    with pytest.raises(ValueError, match=f"MlbEncoderParams.{fault}"):
         MlbEncoderParams(*sizes)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mubinn.golden.binarize.scales import Quantizer
-from mubinn.golden.model.quantized_model import with_offset
+from mubinn.golden.cells.recurrent_layer import with_offset
 from mubinn.golden.units.pointwise import PointwiseParams, extended_signs, pointwise
 
 
@@ -45,9 +45,12 @@ def test_offset_stands_first():
     assert extended_signs([2], 2, False).tolist() == [[-1, 1]]
 
 
-@pytest.mark.parametrize("broken", [0, 1, 2, 3])
-def test_bad_sizes_are_refused(broken):
-    levels = [1, 1, 1, 1]
-    levels[broken] = 0
-    with pytest.raises(ValueError, match="bad sizes"):
-        PointwiseParams(*levels, False, False, False, False, 4, 4)
+SIZES = ("f_levels", "c_levels", "i_levels", "g_levels", "gamma_width", "sum_width")
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_bad_sizes_are_refused(name):
+    offsets = dict.fromkeys(("f_offset", "c_offset", "i_offset", "g_offset"), False)
+    sizes = dict.fromkeys(SIZES, 1) | {name: 0}
+    with pytest.raises(ValueError, match=f"PointwiseParams.{name} is 0: give at least 1"):
+        PointwiseParams(**sizes, **offsets)

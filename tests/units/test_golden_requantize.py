@@ -25,7 +25,15 @@ def test_saturation_at_both_ends_only():
     assert requantize(params, values).tolist() == [-8, -8, -8, -7, 0, 7, 7, 7]
 
 
-@pytest.mark.parametrize("formats", [(0, 0, 1, 0), (1, -1, 1, 0), (1, 0, 0, 0), (1, 0, 1, -1)])
-def test_bad_formats_are_refused(formats):
-    with pytest.raises(ValueError, match="bad formats"):
+@pytest.mark.parametrize(
+    ("formats", "fault"),
+    [
+        ((0, 0, 1, 0), "in_width is 0: give at least 1"),
+        ((1, -1, 1, 0), "in_fraction is -1: give at least 0"),
+        ((1, 0, 0, 0), "out_width is 0: give at least 1"),
+        ((1, 0, 1, -1), "out_fraction is -1: give at least 0"),
+    ],
+)
+def test_bad_formats_are_refused(formats, fault):
+    with pytest.raises(ValueError, match=f"RequantizeParams.{fault}"):
         RequantizeParams(*formats)

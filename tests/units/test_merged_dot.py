@@ -9,7 +9,7 @@ from amaranth.sim import Simulator
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.lstm_cell import lstm_cell
-from mubinn.golden.quantization.layers import quantize
+from mubinn.golden.quantize import quantize
 from mubinn.golden.units.merged_dot import (
     DotPart,
     MergedDotParams,
@@ -37,11 +37,11 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("target", ["asic", "xc7-plain"])
+@pytest.mark.parametrize("network", ["asic", "xc7-plain"])
 @pytest.mark.parametrize("params", CASES, ids=str)
-def test_hardware_equals_golden(params, target):
+def test_hardware_equals_golden(params, network):
     fields = bench.stimulus(params, np.random.default_rng(1), 80)
-    got = evaluate_unit(MergedDot(params, target=target), fields)
+    got = evaluate_unit(MergedDot(params, network=network), fields)
     np.testing.assert_array_equal(got["sum"], bench.golden(params, fields)["sum"])
 
 
@@ -123,7 +123,7 @@ def test_free_scales_do_not_merge(random_model):
 def test_slices_take_fewer_luts_than_level_pairs(tmp_path):
     """The whole of (3, 3) at 132 lanes, by instances: a third less than nine popcounts of 178."""
     params = MergedDotParams((DotPart("x", 132, (2, 1, 0), (2, 1, 0)),))
-    text = to_verilog(MergedDot(params, target="xc7"), "top")
+    text = to_verilog(MergedDot(params, network="xc7"), "top")
     assert len(re.findall(r"\bLUT6(_2)? ", text)) < 1000
 
 
@@ -138,6 +138,6 @@ def test_bad_arguments_are_refused():
         MergedDotParams(CASES[0].parts, -1)
     m = Module()
     Simulator(m)
-    for target, message in (("fpga", "unknown target 'fpga'"), ("xc7", "holds nothing")):
+    for network, message in (("fpga", "unknown network 'fpga'"), ("xc7", "holds nothing")):
         with pytest.raises(ValueError, match=message):
-            match_heap(m, 0, target=target)
+            match_heap(m, 0, network=network)

@@ -11,12 +11,12 @@ from mubinn.sim.units.tb_xnor_multiplier import stimulus
 from mubinn.synth.flow.flow import SynthJob, synthesize, to_verilog
 
 
-@pytest.mark.parametrize("target", ["asic", "xc7-plain"])
+@pytest.mark.parametrize("network", ["asic", "xc7-plain"])
 @pytest.mark.parametrize("lanes", [1, 2, 13, 36, 64])
-def test_counts_what_agrees(lanes, target):
+def test_counts_what_agrees(lanes, network):
     params = XnorMultiplierParams(lanes)
     fields = stimulus(params, np.random.default_rng(1), 60)
-    got = evaluate_unit(Popcount(params, target=target), fields)
+    got = evaluate_unit(Popcount(params, network=network), fields)
     want = (xnor_multiplier(params, **fields) + lanes) // 2
     np.testing.assert_array_equal(got["count"], want)
 

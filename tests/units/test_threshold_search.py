@@ -29,11 +29,10 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("steps", [False, True])
-def test_hardware_equals_golden(name, steps):
+def test_hardware_equals_golden(name):
     params = CASES[name]
     fields = bench.stimulus(params, np.random.default_rng(5), 300)
-    got = evaluate_unit(ThresholdSearch(params, steps=steps), fields)
+    got = evaluate_unit(ThresholdSearch(params), fields)
     np.testing.assert_array_equal(got["code"], bench.golden(params, fields)["code"])
 
 

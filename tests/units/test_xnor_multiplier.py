@@ -34,7 +34,7 @@ def test_bench_on_verilator():
 def test_the_form_for_slices_gives_the_same(lanes):
     params = XnorMultiplierParams(lanes)
     fields = bench.stimulus(params, np.random.default_rng(2), 60)
-    got = evaluate_unit(XnorMultiplier(params, target="xc7-plain"), fields)
+    got = evaluate_unit(XnorMultiplier(params, network="xc7-plain"), fields)
     np.testing.assert_array_equal(got["dot"], bench.golden(params, fields)["dot"])
 
 

@@ -17,9 +17,9 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
+from mubinn.golden.cells.constants import GATES, Datapath
 from mubinn.golden.cells.exact_activation import first_reaching
-from mubinn.golden.model.float_model import GATES
-from mubinn.golden.model.quantized_model import Datapath, Formats
+from mubinn.golden.cells.formats import Formats
 from mubinn.golden.units.activation import Kind, activation
 from mubinn.train.graphs.binarize import fraction_of
 

@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from mubinn.golden.model.float_model import GATES
+from mubinn.golden.cells.constants import GATES
 from mubinn.train.graphs import binarize as levels_of
 from mubinn.train.graphs.binarize import Planes
 from mubinn.train.graphs.projection import weight_gradient

@@ -15,8 +15,8 @@ import optax
 from jax import Array
 from numpy.typing import NDArray
 
+from mubinn.golden.cells.constants import Datapath
 from mubinn.golden.model.float_model import Cell, FloatModel, Readout
-from mubinn.golden.model.quantized_model import Datapath
 from mubinn.train.graphs import float_lstm, gru, quantized_lstm
 from mubinn.train.graphs.float_lstm import Params
 from mubinn.train.recipes.first_scales import first_scales, folded

@@ -1,7 +1,7 @@
 """The GRU classifier in JAX, float or binarized: parameters, recurrence, forward graph.
 
 Parameters have the shape of an LSTM's: a cell has the rows z, r, nh and nx, as in
-`mubinn.golden.cells.gru_model`, with weights of 0 where a row leaves x or h out. Gradients are
+`mubinn.golden.cells.gru_layer`, with weights of 0 where a row leaves x or h out. Gradients are
 automatic, so a step takes longer than an LSTM's.
 """
 
@@ -15,9 +15,9 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from mubinn.golden.cells.gru_model import GRU_ROWS
-from mubinn.golden.model.float_model import GRU_GATES, FloatGru, FloatModel, Preprocessing, Readout
-from mubinn.golden.model.quantized_model import Datapath
+from mubinn.golden.cells.constants import GRU_GATES, Datapath
+from mubinn.golden.cells.gru_layer import GRU_ROWS
+from mubinn.golden.model.float_model import FloatGru, FloatModel, Preprocessing, Readout
 from mubinn.golden.quantization.gru import row_weights
 from mubinn.train.graphs import binarize as levels_of
 from mubinn.train.graphs.float_lstm import Params

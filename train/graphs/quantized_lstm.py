@@ -8,8 +8,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from mubinn.golden.model.float_model import GATES, Readout
-from mubinn.golden.model.quantized_model import INPUT_FRACTION, Datapath
+from mubinn.golden.cells.constants import GATES, INPUT_FRACTION, Datapath
+from mubinn.golden.model.float_model import Readout
 from mubinn.train.graphs import activations
 from mubinn.train.graphs import binarize as levels_of
 from mubinn.train.graphs.activations import FORMATS

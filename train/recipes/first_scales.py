@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from mubinn.golden.binarize.mlb import fit_scales, mlb, mlb_value
 from mubinn.golden.binarize.scale_form import fit_form
+from mubinn.golden.cells.constants import GATES, GRU_GATES
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model import reference
-from mubinn.golden.model.float_model import GATES, GRU_GATES, FloatLayer, FloatLstm, FloatModel
+from mubinn.golden.model.float_model import FloatLayer, FloatLstm, FloatModel
 from mubinn.golden.quantization.gru import row_weights
 from mubinn.train.recipes.method import Method
 

@@ -12,9 +12,9 @@ from typing import Any, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from mubinn.golden.cells.constants import Datapath, check_datapath
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import CELLS, READOUTS, Cell, Readout
-from mubinn.golden.model.quantized_model import Datapath, check_datapath
 from mubinn.train.data.recordings import EegSet, Normalise
 from mubinn.train.recipes.method import Method
 from mubinn.train.subject.calibration import Centre, grouped

@@ -15,16 +15,14 @@ import numpy as np
 
 from mubinn.golden.binarize.mlb import mlb
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
-from mubinn.golden.cells.gru_model import GRU_ROWS, QuantizedGru
+from mubinn.golden.cells.cell import QuantizedLayer
+from mubinn.golden.cells.constants import GATES, GRU_GATES
+from mubinn.golden.cells.gru_layer import GRU_ROWS, QuantizedGru
+from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, Ints
-from mubinn.golden.model.float_model import GATES, GRU_GATES, Cell, Preprocessing, Readout
-from mubinn.golden.model.quantized_model import (
-    QuantizedDense,
-    QuantizedLayer,
-    QuantizedLstm,
-    QuantizedModel,
-)
+from mubinn.golden.model.float_model import Cell, Preprocessing, Readout
+from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedModel
 from mubinn.train.graphs.activations import FORMATS
 from mubinn.train.graphs.binarize import fraction_of
 from mubinn.train.graphs.float_lstm import Params

@@ -6,7 +6,7 @@ Two forms (effective-quantization, Eq. 10-13), which differ in what the reset ga
   level bits just as in an LSTM. Update gate, reset gate and the two sums of the candidate are four
   rows of a cell, as f, i, g and o are, and pass through the same XNOR multipliers: a row that
   leaves x or h out has scales 0 for it. ``r (U_n h + b_hn)`` is the MAC of Eq. (6).
-- before the product, `mubinn.golden.cells.gru_before_model`.
+- before the product, `mubinn.golden.cells.gru_before_layer`.
 
 In both ``h' = (1 - z) h + z n`` (Eq. 13) is the pointwise XNOR multiplier of Eq. (5): the level
 bits of 1 - z are those of z inverted.
@@ -16,23 +16,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-import numpy as np
-
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
-from mubinn.golden.cells.formats import Formats
-from mubinn.golden.cells.gru_thresholds import GruThresholds
-from mubinn.golden.cells.limits import check_gru
-from mubinn.golden.cells.recurrent_layer import RecurrentLayer
-from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.ground.fixed import Ints
-from mubinn.golden.model.float_model import GRU_GATES
-from mubinn.golden.model.quantized_model import (
+from mubinn.golden.cells.constants import (
+    GRU_GATES,
     INPUT_FRACTION,
     Datapath,
+    check_bounds,
     check_datapath,
-    with_offset,
 )
+from mubinn.golden.cells.formats import Formats
+from mubinn.golden.cells.recurrent_layer import RecurrentLayer, pair_products
+from mubinn.golden.cells.thresholds import GruThresholds, SumFormat
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.fixed import Ints
 
 GRU_ROWS = ("z", "r", "nh", "nx")
 """Rows of a cell in order: update, reset, the candidate's sums over h and over x."""
@@ -82,6 +79,18 @@ class GruLayer(RecurrentLayer):
             b=self.b.levels,
         )
 
+    @property
+    def h_raw_fraction(self) -> int:
+        """Fraction bits of (1 - z) h + z n."""
+        raise NotImplementedError
+
+    @property
+    def h_limit(self) -> float:
+        """Bound of (1 - z) h + z n and the steps of its encoder; checks the level counts."""
+        _ = self.levels
+        h, z, n = self.h.largest, self.gates["z"].largest, self.gates["n"].largest
+        return 2.0**self.h_raw_fraction * ((1 + 2 * z) * (h + n) + h)
+
     @cached_property
     def inverted_z(self) -> Quantizer:
         """The quantizer of 1 - z, whose level bits are those of z inverted."""
@@ -127,7 +136,9 @@ class QuantizedGru(GruLayer):
         unused = (self.wx.row_scales[self._rows("nh")], self.wh.row_scales[self._rows("nx")])
         if any(scales.any() for scales in unused):
             raise MubinnError("a sum of the candidate mixes x and h: check the model file.")
-        check_gru(self)
+        r = self.gates["r"]
+        n_raw = self.z_limit * 2.0**r.fraction * (1 + r.largest)
+        check_bounds(n_raw=n_raw, h_raw=self.h_limit, y=self.y_limit)
 
     def _rows(self, name: str) -> slice:
         start = GRU_ROWS.index(name) * self.hidden
@@ -152,18 +163,15 @@ class QuantizedGru(GruLayer):
     @cached_property
     def thresholds(self) -> GruThresholds:
         """All numbers of the threshold datapath."""
-        return GruThresholds.of(self)
+        n_raw = SumFormat(self.n_raw_fraction, self.n_raw_bound)
+        return GruThresholds.of(self.z_format, n_raw, self.gates, self.h, self.h_raw_fraction)
 
     @cached_property
     def gamma_zh(self) -> Ints:
         """g_km of (1 - z) h, int64; an offset's row or column stands first where there is one."""
-        return self._gamma_pair(self.inverted_z, self.h)
+        return pair_products(self.inverted_z, self.h, self.h_raw_fraction)
 
     @cached_property
     def gamma_zn(self) -> Ints:
         """g_km of z n, int64; an offset's row or column stands first where there is one."""
-        return self._gamma_pair(self.gates["z"], self.gates["n"])
-
-    def _gamma_pair(self, left: Quantizer, right: Quantizer) -> Ints:
-        shift = self.h_raw_fraction - left.fraction - right.fraction
-        return np.outer(with_offset(left), with_offset(right)) << shift
+        return pair_products(self.gates["z"], self.gates["n"], self.h_raw_fraction)

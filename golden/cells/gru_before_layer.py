@@ -12,20 +12,18 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
 
-import numpy as np
-
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
+from mubinn.golden.cells.constants import Datapath, check_bounds
 from mubinn.golden.cells.formats import Formats
-from mubinn.golden.cells.gru_before_thresholds import ChoThresholds
-from mubinn.golden.cells.gru_model import GruLayer
-from mubinn.golden.cells.limits import check_cho
+from mubinn.golden.cells.gru_layer import GruLayer
+from mubinn.golden.cells.recurrent_layer import pair_products
+from mubinn.golden.cells.thresholds import GruBeforeThresholds
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
-from mubinn.golden.model.quantized_model import Datapath, with_offset
 
 
 @dataclass(frozen=True, eq=False)
-class QuantizedChoGru(GruLayer):
+class QuantizedGruBefore(GruLayer):
     """A GRU layer that resets before the product, in level bits and integer scales.
 
     Rows are gate * H + cell, gates as `mubinn.golden.model.float_model.GRU_GATES`.
@@ -69,7 +67,13 @@ class QuantizedChoGru(GruLayer):
         self.check_gru()
         if self.s.fraction > self.h_raw_fraction:
             raise MubinnError("the scales of r h are finer than the numbers they encode.")
-        check_cho(self)
+        s_raw = self.gates["r"].largest * self.h.largest + self.s.largest
+        check_bounds(
+            z=self.z_limit,
+            s_raw=2.0**self.h_raw_fraction * s_raw,
+            h_raw=self.h_limit,
+            y=self.y_limit,
+        )
 
     @property
     def states(self) -> tuple[Quantizer, ...]:
@@ -98,25 +102,23 @@ class QuantizedChoGru(GruLayer):
         return self.gates["r"].has_offset or self.inverted_z.has_offset
 
     @cached_property
-    def thresholds(self) -> ChoThresholds:
+    def thresholds(self) -> GruBeforeThresholds:
         """All numbers of the threshold datapath."""
-        return ChoThresholds.of(self)
+        return GruBeforeThresholds.of(
+            self.z_format, self.gates, self.h, self.s, self.h_raw_fraction
+        )
 
     @cached_property
     def gamma_rh(self) -> Ints:
         """g_km of r h, int64; an offset's row or column stands first where there is one."""
-        return self._gamma_pair(self.gates["r"], self.h, self.has_left_offset)
+        return pair_products(self.gates["r"], self.h, self.h_raw_fraction, self.has_left_offset)
 
     @cached_property
     def gamma_zh(self) -> Ints:
         """g_km of (1 - z) h, of the shape of `gamma_rh`."""
-        return self._gamma_pair(self.inverted_z, self.h, self.has_left_offset)
+        return pair_products(self.inverted_z, self.h, self.h_raw_fraction, self.has_left_offset)
 
     @cached_property
     def gamma_zn(self) -> Ints:
         """g_km of z n, int64; an offset's row or column stands first where there is one."""
-        return self._gamma_pair(self.gates["z"], self.gates["n"], False)
-
-    def _gamma_pair(self, left: Quantizer, right: Quantizer, row: bool) -> Ints:
-        shift = self.h_raw_fraction - left.fraction - right.fraction
-        return np.outer(with_offset(left, row), with_offset(right)) << shift
+        return pair_products(self.gates["z"], self.gates["n"], self.h_raw_fraction)

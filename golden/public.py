@@ -1,0 +1,14 @@
+"""The names of `mubinn.golden`: what programs use of it."""
+
+from mubinn.golden.binarize.levels import Levels as Levels
+from mubinn.golden.ground.errors import MubinnError as MubinnError
+from mubinn.golden.importers.any_file import import_model as import_model
+from mubinn.golden.inference.run import Inference as Inference
+from mubinn.golden.inference.run import infer as infer
+from mubinn.golden.model.bit_true import run as run
+from mubinn.golden.model.float_model import FloatModel as FloatModel
+from mubinn.golden.model.model_file import load_any as load_any
+from mubinn.golden.model.model_file import load_float as load_float
+from mubinn.golden.model.model_file import load_model as load_model
+from mubinn.golden.model.model_file import save_model as save_model
+from mubinn.golden.model.quantized_model import QuantizedModel as QuantizedModel
