@@ -40,3 +40,16 @@ from :func:`mubinn.sim.testbench.bench.load_stimulus`, start the clock with
 :func:`mubinn.sim.runner.simulate.simulate`; :func:`mubinn.sim.testbench.compare.compare_traces`
 compares what came back. Python waking at every clock edge costs most of the time: wake at transfers
 or frames.'''
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mubinn.sim.public import *  # noqa: F403
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    import mubinn.sim.public as public
+
+    return getattr(public, name)
