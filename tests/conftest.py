@@ -22,8 +22,8 @@ os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
 
 
 def pytest_configure(config):
-    """Have short simulations compiled in less time; campaigns run long enough for the compiler."""
-    if "not campaign" in config.getoption("markexpr"):
+    """Have short simulations compiled in less time; slow tests run long enough for the compiler."""
+    if "not slow" in config.getoption("markexpr"):
         os.environ.setdefault(OPTIMISATION, "-O0")
 
 
