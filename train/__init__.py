@@ -1,3 +1,5 @@
+"""EEG data, and training of the float LSTM with JAX (extra ``mubinn[train]``)."""
+
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:

@@ -66,7 +66,7 @@ def test_sum_of_words(width):
     np.testing.assert_array_equal(got, (a + b - low) % (1 << width) + low)
 
 
-@pytest.mark.campaign
+@pytest.mark.slow
 def test_bench_delay_reaches_what_it_states(tmp_path, monkeypatch):
     monkeypatch.setenv("MUBINN_CACHE", str(tmp_path))
     result = bench_delay.bench_delay()
