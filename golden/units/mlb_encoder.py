@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mubinn.golden.binarize.mlb import encode
 from mubinn.golden.ground.checks import demand
 from mubinn.golden.ground.fixed import Ints
 
@@ -66,15 +67,3 @@ def mlb_encoder(
     if np.shape(scales)[-1] != params.levels:
         raise ValueError(f"{np.shape(scales)[-1]} scales for {params.levels} levels")
     return encode(value, offset, scales)
-
-
-def encode(value: npt.ArrayLike, offset: npt.ArrayLike, scales: npt.ArrayLike) -> Ints:
-    """Return the codes of integer `value` for any widths; arguments as in `mlb_encoder`."""
-    scales = np.asarray(scales, np.int64)
-    residual = np.asarray(value, np.int64) - np.asarray(offset, np.int64)
-    code = np.zeros(residual.shape, np.int64)
-    for level in range(scales.shape[-1]):
-        bit = residual >= 0
-        residual = residual - np.where(bit, scales[..., level], -scales[..., level])
-        code = code | (bit.astype(np.int64) << level)
-    return code
