@@ -7,21 +7,27 @@ VENV := .venv
 BIN := $(VENV)/bin
 CHECKED := golden hw synth
 
-.PHONY: help check test report campaign interop docs lint clean
+.PHONY: help check test test-all report slow interop docs lint clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make test      linters, types and all tests but the campaign"
+	@echo "make test      linters, types and all tests but the slow ones"
+	@echo "make test-all  the same with coverage, the floor of which it holds: what CI runs"
 	@echo "make report    the whole line on the bundled model; writes build/report/"
-	@echo "make campaign  long measurements at full size"
+	@echo "make slow      long measurements at full size"
 	@echo "make interop   importers against the frameworks themselves: PyTorch, Keras, ONNX Runtime"
 	@echo "make docs      the site: reference, tutorial and concepts; writes build/docs/"
 	@echo "make check     says what this machine lacks; the others begin with it"
 	@echo "make lint      linters and types alone"
 	@echo "make clean     remove what the other targets wrote, but not .venv"
 
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
 test: lint
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=
+	$(PYTEST)
+
+test-all: lint
+	$(PYTEST) --cov --cov-report=
 	@for part in $(CHECKED); do \
 	  $(BIN)/python -m coverage report --include="$$part/*" --fail-under=95 \
 	    --skip-covered --precision=1 || exit 1; \
@@ -42,8 +48,8 @@ docs: $(VENV)/.docs
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs
 	@echo "Open build/docs/index.html in a browser."
 
-campaign: $(VENV)/.dev
-	$(BIN)/python -m pytest -m campaign --durations=0
+slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow --durations=0
 
 interop: $(VENV)/.interop
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m interop

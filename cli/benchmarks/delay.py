@@ -9,6 +9,7 @@ from typing import Any
 
 from mubinn.cli.benchmarks import energy as bench_energy
 from mubinn.cli.benchmarks.figures import figure, subject, subject_about
+from mubinn.cli.shared.recordings import calibrated
 from mubinn.golden.baseline.float_activation import FloatActivationParams
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.hw.baseline.float_activation import FloatSegment
@@ -18,7 +19,7 @@ from mubinn.synth.liberty.gate_timing import LibraryTiming
 from mubinn.synth.liberty.library import Library
 from mubinn.synth.netlist.pipeline import Pipelined, pipelines, smallest_register
 from mubinn.synth.netlist.sta import analyse
-from mubinn.synth.table1.cell_units import CellUnit, cell_units
+from mubinn.synth.table1.cell_units import CellUnit, Start, cell_units
 from mubinn.synth.table1.equal_area import STAGES, Datapath, best_datapath
 from mubinn.synth.table1.fixed_cell import fixed_schedule, fixed_units, shared_units
 from mubinn.synth.table1.merged_cell import (
@@ -135,10 +136,10 @@ def _integers(library: Library, load: Workload, bits: int) -> tuple[float, Datap
 
 
 def _merged(
-    library: Library, model: FloatModel, load: Workload, a: int, w: int
+    library: Library, start: Start, load: Workload, a: int, w: int
 ) -> tuple[float, Datapath]:
     """Return the serial delay of a cell and its pipelined datapath."""
-    layer = merged_layer(model, a, w)
+    layer = merged_layer(start, a, w)
     units = _Units(library, merged_units(layer), bits_units(layer))
     ways = {name: units.ways(name) for name in ("merged", "search")}
     rest = {name: units.smallest(name) for name in units.small if name not in ways}
@@ -168,7 +169,8 @@ def bench_delay(library: Library | None = None, model: FloatModel | None = None)
     load = Workload(model.features, model.layers[0].hidden)
     others = {"fp": _binary32(library, load)}
     others |= {f"int{bits}": _integers(library, load, bits) for bits in INTEGERS}
-    ours = {f"{a}_{w}": _merged(library, model, load, a, w) for a, w in CONFIGS}
+    start = calibrated(model)
+    ours = {f"{a}_{w}": _merged(library, start, load, a, w) for a, w in CONFIGS}
     values: dict[str, float] = {}
     for name, (serial, datapath) in ours.items():
         for other, (longer, larger) in others.items():

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mubinn.cli.shared.common import QUANTIZED_MODEL, bundled
-from mubinn.cli.shared.recordings import SYNTHETIC, open_eeg, prepared, spread
+from mubinn.cli.shared.recordings import SYNTHETIC, calibrated, open_eeg, prepared, spread
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.lstm_cell import lstm_cell
 from mubinn.golden.cells.lstm_layer import QuantizedLstm
@@ -230,17 +230,19 @@ def compared_values(layer: QuantizedLstm, steps: int) -> dict[str, int]:
 
 def synthesize_table(task: Task, library: Library, workers: int, show: Show) -> Table1:
     """Measure Table I and its variants."""
+    start = calibrated(task.start)
     parts = {
         "model": task.start_hash,
         "library": [library.sha256, library.dont_use, library.constraints()],
-        "sources": source_hash("golden", "hw", "synth", "train"),
+        "calibration": hashlib.sha256(start.windows.tobytes()).hexdigest(),
+        "sources": source_hash("golden", "hw", "synth"),
         "tools": tool_versions(),
     }
 
     def make() -> dict[str, Any]:
         how: Any = {"progress": show, "workers": workers, "cache_path": task.cache}
-        table = measure(library, task.start, **how)
-        return with_variants(table, library, task.start, **how).to_json()
+        table = measure(library, start, **how)
+        return with_variants(table, library, start, **how).to_json()
 
     return Table1.from_json(task.kept("table1", parts, make))
 

@@ -1,7 +1,7 @@
 """The EEG that a command works on: a given file, the shared data set, or a synthetic stand-in."""
 
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,9 @@ from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.train.data.eeg import EegSet, find_data, load_eeg, prepare, synthetic_eeg
 from mubinn.train.data.recordings import Normalise
+
+if TYPE_CHECKING:
+    from mubinn.synth.table1.cell_units import Start
 
 SYNTHETIC = "synthetic EEG"
 
@@ -62,6 +65,14 @@ def spread(count: int, pool: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return `count` window numbers, evenly spread over `pool`; all of it where it has fewer."""
     places = np.linspace(0, len(pool) - 1, min(count, len(pool)))
     return pool[places.round().astype(np.int64)]
+
+
+def calibrated(model: FloatModel, steps: int = 320) -> "Start":
+    """Return a float model with four windows of synthetic EEG, to which scales are fitted."""
+    from mubinn.synth.table1.cell_units import Start
+
+    eeg = synthetic_eeg(4, steps, model.features, seed=0, subjects=2)
+    return Start(model, prepared(model, eeg.x).astype(np.float64))
 
 
 def prepared(model: FloatModel | QuantizedModel, x: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -79,6 +79,18 @@ def test_no_room_is_crowded(room):
     assert len(list((ROOT / room).glob("*.py"))) <= MAX_FILES
 
 
+def test_every_test_lies_in_a_room():
+    rooms = {Path(room).name for room in ROOMS if not room.startswith("tests")} | {"house"}
+    found = list((ROOT / "tests").rglob("test_*.py"))
+    assert len(found) > 100
+    homeless = [
+        path.relative_to(ROOT).as_posix()
+        for path in found
+        if path.parent.parent != ROOT / "tests" or path.parent.name not in rooms
+    ]
+    assert homeless == []
+
+
 def test_the_list_of_packages_is_what_stands_on_the_disk():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     tool = project["tool"]["setuptools"]

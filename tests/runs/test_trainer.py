@@ -339,7 +339,7 @@ def test_real_eeg_is_learned_above_chance():
     assert result.test_accuracy > 0.6  # the standard error of 660 windows is 0.02
 
 
-@pytest.mark.campaign
+@pytest.mark.slow
 @pytest.mark.skipif(find_data() is None, reason="the eegmmidb windows are not here")
 def test_bundled_recipe_reaches_82_percent_on_fold_0():
     assert train(load_eeg(find_data())).test_accuracy >= 0.82
