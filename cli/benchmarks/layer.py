@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from mubinn.cli.benchmarks.figures import figure, subject_model
-from mubinn.cli.commands.simulate import input_codes
-from mubinn.cli.shared.recordings import open_eeg
+from mubinn.cli.shared.recordings import input_codes, open_eeg
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.model.float_model import FloatModel

@@ -5,9 +5,8 @@ import platform
 from importlib.metadata import version
 from typing import Any
 
-from mubinn.cli.commands.simulate import input_codes, values
 from mubinn.cli.shared.common import QUANTIZED_MODEL, bundled
-from mubinn.cli.shared.recordings import open_eeg
+from mubinn.cli.shared.recordings import input_codes, open_eeg, values
 from mubinn.golden.model.model_file import load_model
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.sim.layer.layer_check import check_layer
