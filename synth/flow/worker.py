@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.ground.process import answer_job
+from mubinn.golden.ground.process import answer_job, end_with_caller
 from mubinn.synth.flow import recipes
 from mubinn.synth.liberty.library import Library, parse_library
 from mubinn.synth.netlist import netlist, sta
@@ -216,4 +216,5 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    end_with_caller()
     sys.exit(answer_job(sys.argv[1], run_job))
