@@ -16,6 +16,7 @@ from rooms import heading, write
 from sphinx.application import Sphinx
 
 from mubinn.cli.shared.common import FLOAT_MODEL, bundled
+from mubinn.cli.shared.recordings import calibrated
 from mubinn.golden.baseline.float_activation import FloatActivationParams
 from mubinn.golden.model.model_file import load_float
 from mubinn.hw.baseline.float_activation import FloatSegment
@@ -41,8 +42,9 @@ example, a cell of the bundled model's size at (3, 3).
 def examples() -> dict[str, CellUnit]:
     """Return a unit of each class by the class's name."""
     model = load_float(bundled(FLOAT_MODEL))
-    params = cell_params(model, LEVELS, LEVELS)
-    layer = merged_layer(model, LEVELS, LEVELS)
+    start = calibrated(model)
+    params = cell_params(start, LEVELS, LEVELS)
+    layer = merged_layer(start, LEVELS, LEVELS)
     load = Workload(model.features, params.layer.hidden, 1)
     groups = [
         cell_units((LEVELS, LEVELS), params),

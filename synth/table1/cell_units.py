@@ -19,7 +19,7 @@ multiply (`decoded`). Which form is the faster depends on the level count.
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from mubinn.golden.baseline.float_activation import FloatActivationParams
@@ -66,7 +66,7 @@ class CellUnit:
     parameters : tuple of (str, value)
         Its parameters; kind and parameters together decide the design.
     make : callable
-        Returns the Amaranth component.
+        Returns the Amaranth component; picklable, for it is called in another process.
     """
 
     kind: str
@@ -78,7 +78,7 @@ class CellUnit:
         """Return `unit` with the parameter object that its constructor takes, or without any."""
         if params is None:
             return cls(unit.__name__, (), unit)
-        return cls(unit.__name__, tuple(asdict(params).items()), lambda: unit(params))
+        return cls(unit.__name__, tuple(asdict(params).items()), partial(unit, params))
 
     @property
     def text(self) -> str:

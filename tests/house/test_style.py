@@ -128,6 +128,12 @@ LAZY = {
 }
 
 
+def test_pages_that_are_named_exist():
+    for path in [*sources(*PACKAGES), ROOT / "README.md"]:
+        for named in re.findall(r"\bdocs/[\w/]+\.\w+", path.read_text()):
+            assert (ROOT / named).exists(), f"{path}: {named}"
+
+
 def test_modules_that_are_named_in_strings_exist():
     """Workers, benches and lazy commands are named: no contract of the imports sees them."""
     for path in sources(*PACKAGES):
