@@ -36,14 +36,14 @@ class GruBeforeCellParams(CellParams):
         z, n = layer.gates["z"], layer.gates["n"]
         rh, zh, zn = (np.abs(gamma) for gamma in (layer.gamma_rh, layer.gamma_zh, layer.gamma_zn))
         return PointwiseParams(
-            f_levels=z.levels,
-            c_levels=layer.h.levels,
-            i_levels=z.levels,
-            g_levels=n.levels,
-            f_offset=layer.has_left_offset,
-            c_offset=layer.h.has_offset,
-            i_offset=z.has_offset,
-            g_offset=n.has_offset,
+            a_levels=z.levels,
+            b_levels=layer.h.levels,
+            c_levels=z.levels,
+            d_levels=n.levels,
+            a_offset=layer.has_left_offset,
+            b_offset=layer.h.has_offset,
+            c_offset=z.has_offset,
+            d_offset=n.has_offset,
             gamma_width=signed_width(int(max(rh.max(), zh.max(), zn.max()))),
             sum_width=signed_width(int(max(rh.sum(), zh.sum() + zn.sum()))),
         )

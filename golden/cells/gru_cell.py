@@ -58,14 +58,14 @@ class GruCellParams(CellParams):
         gammas = max(int(np.abs(layer.gamma_zh).max()), int(np.abs(layer.gamma_zn).max()))
         bound = int(np.abs(layer.gamma_zh).sum() + np.abs(layer.gamma_zn).sum())
         return PointwiseParams(
-            f_levels=z.levels,
-            c_levels=layer.h.levels,
-            i_levels=z.levels,
-            g_levels=n.levels,
-            f_offset=rest.has_offset,
-            c_offset=layer.h.has_offset,
-            i_offset=z.has_offset,
-            g_offset=n.has_offset,
+            a_levels=z.levels,
+            b_levels=layer.h.levels,
+            c_levels=z.levels,
+            d_levels=n.levels,
+            a_offset=rest.has_offset,
+            b_offset=layer.h.has_offset,
+            c_offset=z.has_offset,
+            d_offset=n.has_offset,
             gamma_width=signed_width(gammas),
             sum_width=signed_width(bound),
         )

@@ -60,14 +60,14 @@ class LstmCellParams(CellParams):
         gammas = max(int(np.abs(layer.gamma_fc).max()), int(np.abs(layer.gamma_ig).max()))
         bound = int(np.abs(layer.gamma_fc).sum() + np.abs(layer.gamma_ig).sum())
         return PointwiseParams(
-            f_levels=f.levels,
-            c_levels=layer.c.levels,
-            i_levels=i.levels,
-            g_levels=g.levels,
-            f_offset=f.has_offset,
-            c_offset=layer.c.has_offset,
-            i_offset=i.has_offset,
-            g_offset=g.has_offset,
+            a_levels=f.levels,
+            b_levels=layer.c.levels,
+            c_levels=i.levels,
+            d_levels=g.levels,
+            a_offset=f.has_offset,
+            b_offset=layer.c.has_offset,
+            c_offset=i.has_offset,
+            d_offset=g.has_offset,
             gamma_width=signed_width(gammas),
             sum_width=signed_width(bound),
         )
