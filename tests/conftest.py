@@ -49,7 +49,7 @@ def layer_of(rng, levels, features, hidden, x=None, groups=4, offsets=True, form
     fraction = max(x.fraction + fractions[0], h.fraction + fractions[1])
     b = level_tensor(rng, (levels.b, rows), 4, fraction, top=1 << 13)
     c = quantizer(rng, levels.c, 7, 5 if offsets else 0)
-    return QuantizedLstm(x, h, c, gates, wx, wh, b, formats or Formats())
+    return QuantizedLstm(x, h, gates, wx, wh, b, formats or Formats(), c=c)
 
 
 def build(
@@ -107,7 +107,7 @@ def gru_layer_of(
     fraction = max(x.fraction + fractions[0], *(s.fraction + fractions[1] for s in states))
     b = level_tensor(rng, (levels.b, rows), count, fraction, top=1 << 13)
     if reset == "before":
-        return QuantizedGruBefore(x, *states, gates, wx, wh, b, formats or Formats())
+        return QuantizedGruBefore(x, h, gates, wx, wh, b, formats or Formats(), s=states[1])
     # Row z, r, nh, nx: nh reads h alone, nx reads x alone.
     quarter = groups // 4
     for tensor, row in ((wx, 2), (wh, 3)):

@@ -222,13 +222,12 @@ def _to_layer(reader: Reader, prefix: str, below: Quantizer | None) -> Quantized
     formats = reader.part("formats")
     sizes = {name: formats.integer(name, 0, 64) for name in names}
     datapath: Any = reader.text("datapath", "figure3")
+    shared = x, h, gates, wx, wh, b, Formats(**sizes), datapath
     if cell == "gru" and reader.choice("reset", RESETS) == "before":
-        s = quantizer("M_g", "s")
-        return QuantizedGruBefore(x, h, s, gates, wx, wh, b, Formats(**sizes), datapath)
-    if cell == "gru":
-        return QuantizedGru(x, h, gates, wx, wh, b, Formats(**sizes), datapath)
-    c = quantizer("M_g", "c")
-    return QuantizedLstm(x, h, c, gates, wx, wh, b, Formats(**sizes), datapath)
+        return QuantizedGruBefore(*shared, s=quantizer("M_g", "s"))
+    return (
+        QuantizedGru(*shared) if cell == "gru" else QuantizedLstm(*shared, c=quantizer("M_g", "c"))
+    )
 
 
 def _restore(

@@ -68,7 +68,7 @@ def gru_layer(
         StateRows(rows[size : size + layer.hidden], s, run["s_raw"]),
     ]
     sums = fit_sums((layer.wx, layer.wh, bias), x, states, options, inputs)
-    return QuantizedGruBefore(x, h, s, gates, *sums, formats)
+    return QuantizedGruBefore(x, h, gates, *sums, formats, s=s)
 
 
 def row_weights(layer: FloatGru) -> tuple[Floats, Floats, Floats]:

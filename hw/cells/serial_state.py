@@ -6,7 +6,7 @@ from amaranth.lib import data
 from mubinn.golden.cells.constants import GATES
 from mubinn.golden.cells.lstm_cell import LstmCellParams
 from mubinn.hw.arith.comparator import at_least
-from mubinn.hw.arith.decision_diagram import lookup
+from mubinn.hw.arith.decision_diagram import decision_diagram
 from mubinn.hw.cells.state_stage import StateStage, code_layout
 from mubinn.hw.cells.threshold_state import code_of_h, sum_of
 from mubinn.hw.stream.component import Memory
@@ -104,7 +104,9 @@ class SerialState(StateStage[LstmCellParams]):
             for place in range(1 << levels)
             for tree in gate.trees
         ]
-        node = lookup(m, nodes, Cat(self.i.payload.gate, path), width, name="node").as_signed()
+        node = decision_diagram(
+            m, nodes, Cat(self.i.payload.gate, path), width, name="node"
+        ).as_signed()
         value = Signal(signed(width))
         m.d.comb += value.eq(z)
         reached = Signal()
@@ -131,7 +133,7 @@ class SerialState(StateStage[LstmCellParams]):
             found: Value = port.data
             return found
         if len(index) <= MOST_LOGIC:
-            found = lookup(m, words, index, bits, name="cell")
+            found = decision_diagram(m, words, index, bits, name="cell")
         else:
             half = self.tables.fc.index_width
             fc = apply(m, "fc", CodeTable(self.tables.fc), index=index[:half]).word

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.synth.liberty.gate_reader import CellReader
+from mubinn.synth.liberty.gate_timing import CELLS_KEPT
 from mubinn.synth.liberty.library import Library
 from mubinn.synth.liberty.nldm import Table, cap_unit_ff, library_of, read_table, time_unit_ps
 from mubinn.synth.liberty.tree import Group
@@ -44,7 +44,7 @@ class CellEnergy:
     pins: dict[str, PinEnergy]
 
 
-class LibraryEnergy(CellReader[CellEnergy]):
+class LibraryEnergy:
     """Energies of a library's cells, each read when it is asked for.
 
     Groups for single states of other pins (``when``) count where a pin has no general one, all
@@ -56,7 +56,7 @@ class LibraryEnergy(CellReader[CellEnergy]):
     """
 
     def __init__(self, library: Library) -> None:
-        super().__init__(library)
+        self._library = library
         self.slew_ps = SLEW_FO4 * library.fo4_ps
 
     @cached_property
@@ -83,20 +83,32 @@ class LibraryEnergy(CellReader[CellEnergy]):
                 return float(stated)
         raise MubinnError("The library gives no voltage: add nom_voltage to it.")
 
-    def _read(self, cell: Group) -> CellEnergy:
-        if not _has_internal(library_of(cell)):
-            raise MubinnError(NO_INTERNAL)
-        pins = {}
-        for pin in cell.of("pin"):
-            found: dict[str, list[Group]] = {}
-            for power in pin.of("internal_power"):
-                for related in power.get("related_pin").split() or [""]:
-                    found.setdefault(related, []).append(power)
-            tables = {related: _tables(groups) for related, groups in found.items()}
-            kept = {related: some for related, some in tables.items() if some}
-            if kept:
-                pins[pin.arguments[0]] = PinEnergy(kept)
-        return CellEnergy(_leakage(cell), pins)
+    def cell(self, name: str) -> CellEnergy:
+        """Return what is known of a cell.
+
+        Raises
+        ------
+        MubinnError
+            If the library has no such cell, or its file no internal energies.
+        """
+        return _read(self._library.cell(name).group)
+
+
+@lru_cache(CELLS_KEPT)
+def _read(cell: Group) -> CellEnergy:
+    if not _has_internal(library_of(cell)):
+        raise MubinnError(NO_INTERNAL)
+    pins = {}
+    for pin in cell.of("pin"):
+        found: dict[str, list[Group]] = {}
+        for power in pin.of("internal_power"):
+            for related in power.get("related_pin").split() or [""]:
+                found.setdefault(related, []).append(power)
+        tables = {related: _tables(groups) for related, groups in found.items()}
+        kept = {related: some for related, some in tables.items() if some}
+        if kept:
+            pins[pin.arguments[0]] = PinEnergy(kept)
+    return CellEnergy(_leakage(cell), pins)
 
 
 @lru_cache(8)
