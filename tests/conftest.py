@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
@@ -19,6 +20,11 @@ from mubinn.train.data.eeg import find_data, load_eeg, prepare, synthetic_eeg
 
 # The trainer asks JAX for this; here a test may have started JAX before.
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
+
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("loaded", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("loaded")
 
 
 def pytest_configure(config):
