@@ -1,6 +1,6 @@
 """Bench of the LSTM cell: the beats of all cells of some steps, with pauses on both sides.
 
-Run by :func:`mubinn.sim.cells.cell_check.check_cell`, which packs the beats and the golden results.
+Run by `mubinn.sim.cells.cell_check.check_cell`, which packs the beats and the golden results.
 """
 
 import json
