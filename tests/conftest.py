@@ -22,9 +22,10 @@ os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
 
 
 def pytest_configure(config):
-    """Have short simulations compiled in less time; slow tests run long enough for the compiler."""
+    """Have what runs briefly compiled in less time; slow tests run long enough for compilers."""
     if "not slow" in config.getoption("markexpr"):
         os.environ.setdefault(OPTIMISATION, "-O0")
+        os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 
 def quantizer(rng, levels, fraction, offset=0, top=200):

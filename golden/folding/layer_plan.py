@@ -181,9 +181,9 @@ class LayerPlan:
         return sum(word.source == "x" for word in self.words)
 
     @property
-    def beats(self) -> int:
+    def issues(self) -> int:
         """Most cycles that a gate's row meets."""
-        return max(1, len(self.words)) * self.schedule.beats
+        return max(1, len(self.words)) * self.schedule.issues
 
     @property
     def interval(self) -> int:
@@ -201,13 +201,13 @@ class LayerPlan:
         return -(-self.dense.w.rows // self.engines) if self.dense else 0
 
     @property
-    def gate_beats(self) -> int:
+    def gate_issues(self) -> int:
         """Cycles of all gates of a step, those of each phase begun anew."""
         words = max(1, len(self.words))
         return words * sum(self.schedule.count(len(rows)) for rows in self.phase_rows)
 
     @property
-    def class_beats(self) -> int:
+    def class_issues(self) -> int:
         """Cycles of the classifier for one state: ``ceil(C / engines)`` rows."""
         words = max(1, len(self.words) - self.x_words)
         return words * self.schedule.count(self.dense_rounds)

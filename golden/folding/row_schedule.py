@@ -58,7 +58,7 @@ class RowSchedule:
         return cycle * self.side // self.planes if self.packed else cycle // self.cycles
 
     @cached_property
-    def beats(self) -> int:
+    def issues(self) -> int:
         """Most cycles that a row meets."""
         rows = range(self.cycles * self.side // self.planes) if self.packed else (0,)
         return max(1 + self._cycle(row, self.planes - 1) - self._cycle(row, 0) for row in rows)
@@ -148,11 +148,11 @@ class RowSchedule:
     # Where the pairs of a row have been, for who records its cycles.
 
     def places(self, row: int) -> list[tuple[int, int]]:
-        """Return cycle and multiplier of each pair of a row, its last cycle being ``beats - 1``.
+        """Return cycle and multiplier of each pair of a row, its last cycle being ``issues - 1``.
 
         Of rows apart these are all alike.
         """
-        shift = self.beats - 1 - self._cycle(row, self.planes - 1)
+        shift = self.issues - 1 - self._cycle(row, self.planes - 1)
         return [
             (self._cycle(row, pair) + shift, (row * self.packed * self.planes + pair) % self.side)
             for pair in range(self.planes)

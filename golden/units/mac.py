@@ -1,4 +1,4 @@
-"""MAC: Eq. (6), h = o tanh(c), with o as level bits and tanh(c) in fixed point."""
+"""MAC: level bits times a fixed-point number, Eq. (6) with o and tanh(c)."""
 
 from dataclasses import dataclass
 
@@ -12,56 +12,56 @@ from mubinn.golden.ground.fixed import Ints
 
 @dataclass(frozen=True)
 class MacParams:
-    """Levels of o and widths.
+    """Levels and widths.
 
     Attributes
     ----------
     levels : int
-        Levels of o.
+        Levels of the code.
     scale_width : int
-        Bits of an unsigned scale of o; its signed offset has one more.
-    tanh_width : int
-        Bits of the signed tanh(c).
+        Bits of an unsigned scale; the signed offset has one more.
+    factor_width : int
+        Bits of the signed factor.
     sum_width : int
         Bits of the signed result, which cannot overflow.
     """
 
     levels: int
     scale_width: int
-    tanh_width: int
+    factor_width: int
     sum_width: int
 
     def __post_init__(self) -> None:
         """Raise `ValueError` on sizes below 1."""
-        demand(self, 1, "levels", "scale_width", "tanh_width", "sum_width")
+        demand(self, 1, "levels", "scale_width", "factor_width", "sum_width")
 
 
 def mac(
     params: MacParams,
-    o: npt.ArrayLike,
-    tanh_c: npt.ArrayLike,
+    code: npt.ArrayLike,
+    factor: npt.ArrayLike,
     offset: npt.ArrayLike,
     scales: npt.ArrayLike,
 ) -> Ints:
-    """Return ``(offset + sum_k scales[k] o_k) * tanh_c``, exact, int64 [...].
+    """Return ``(offset + sum_k scales[k] code_k) * factor``, exact, int64 [...].
 
-    Hardware payloads: ``i {o: levels, tanh_c: signed(tanh_width), offset: signed(scale_width + 1),
-    scales: ArrayLayout(unsigned(scale_width), levels)}``, ``o {h_raw: signed(sum_width)}``.
+    Hardware payloads: ``i {code: levels, factor: signed(factor_width), offset: signed(scale_width +
+    1), scales: ArrayLayout(unsigned(scale_width), levels)}``, ``o {product: signed(sum_width)}``.
 
     Parameters
     ----------
     params : MacParams
-    o : int64 [...]
+    code : int64 [...]
         Codes; bit k - 1 is level k.
-    tanh_c : int64 [...]
+    factor : int64 [...]
     offset : int64
     scales : int64 [..., levels]
 
     Examples
     --------
-    >>> params = MacParams(levels=2, scale_width=4, tanh_width=8, sum_width=14)
-    >>> int(mac(params, o=0b01, tanh_c=-100, offset=5, scales=[4, 2]))
+    >>> params = MacParams(levels=2, scale_width=4, factor_width=8, sum_width=14)
+    >>> int(mac(params, code=0b01, factor=-100, offset=5, scales=[4, 2]))
     -700
     """
-    gate = (signs(o, params.levels) * np.asarray(scales, np.int64)).sum(axis=-1) + offset
-    return np.asarray(gate * np.asarray(tanh_c, np.int64))
+    value = (signs(code, params.levels) * np.asarray(scales, np.int64)).sum(axis=-1) + offset
+    return np.asarray(value * np.asarray(factor, np.int64))

@@ -1,4 +1,4 @@
-"""Pointwise XNOR multiplier: Eq. (5), c = f c + i g, from level bits alone.
+"""Pointwise XNOR multiplier: a b + c d from level bits alone, Eq. (5) with f c + i g.
 
 Every factor is ``offset + sum_k a_k s_k``. An offset acts as one more level whose sign is always
 +1, so that a product of two factors is a sum over level pairs of g_km times the XNOR of two signs.
@@ -20,38 +20,38 @@ class PointwiseParams:
 
     Attributes
     ----------
-    f_levels, c_levels, i_levels, g_levels : int
-    f_offset, c_offset, i_offset, g_offset : bool
+    a_levels, b_levels, c_levels, d_levels : int
+    a_offset, b_offset, c_offset, d_offset : bool
     gamma_width : int
         Bits of each signed g_km.
     sum_width : int
         Bits of the signed result, which cannot overflow.
     """
 
-    f_levels: int
+    a_levels: int
+    b_levels: int
     c_levels: int
-    i_levels: int
-    g_levels: int
-    f_offset: bool
+    d_levels: int
+    a_offset: bool
+    b_offset: bool
     c_offset: bool
-    i_offset: bool
-    g_offset: bool
+    d_offset: bool
     gamma_width: int
     sum_width: int
 
     def __post_init__(self) -> None:
         """Raise `ValueError` on sizes below 1."""
-        demand(self, 1, "f_levels", "c_levels", "i_levels", "g_levels", "gamma_width", "sum_width")
+        demand(self, 1, "a_levels", "b_levels", "c_levels", "d_levels", "gamma_width", "sum_width")
 
     @property
-    def fc_shape(self) -> tuple[int, int]:
-        """Shape of gamma_fc: levels of f and of c, each one more with an offset."""
-        return self.f_levels + self.f_offset, self.c_levels + self.c_offset
+    def ab_shape(self) -> tuple[int, int]:
+        """Shape of gamma_ab: levels of a and of b, each one more with an offset."""
+        return self.a_levels + self.a_offset, self.b_levels + self.b_offset
 
     @property
-    def ig_shape(self) -> tuple[int, int]:
-        """Shape of gamma_ig."""
-        return self.i_levels + self.i_offset, self.g_levels + self.g_offset
+    def cd_shape(self) -> tuple[int, int]:
+        """Shape of gamma_cd."""
+        return self.c_levels + self.c_offset, self.d_levels + self.d_offset
 
 
 def extended_signs(code: npt.ArrayLike, levels: int, offset: bool) -> Ints:
@@ -64,36 +64,36 @@ def extended_signs(code: npt.ArrayLike, levels: int, offset: bool) -> Ints:
 
 def pointwise(
     params: PointwiseParams,
-    f: npt.ArrayLike,
+    a: npt.ArrayLike,
+    b: npt.ArrayLike,
     c: npt.ArrayLike,
-    i: npt.ArrayLike,
-    g: npt.ArrayLike,
-    gamma_fc: npt.ArrayLike,
-    gamma_ig: npt.ArrayLike,
+    d: npt.ArrayLike,
+    gamma_ab: npt.ArrayLike,
+    gamma_cd: npt.ArrayLike,
 ) -> Ints:
-    """Return ``sum_km gamma_fc[k, m] f_k c_m + sum_km gamma_ig[k, m] i_k g_m``, int64 [...].
+    """Return ``sum_km gamma_ab[k, m] a_k b_m + sum_km gamma_cd[k, m] c_k d_m``, int64 [...].
 
-    Hardware payloads: ``i {f, c, i, g: levels, gamma_fc, gamma_ig: ArrayLayout(
-    signed(gamma_width), rows * columns)}`` in row-major order, ``o {c_raw: signed(sum_width)}``.
+    Hardware payloads: ``i {a, b, c, d: levels, gamma_ab, gamma_cd: ArrayLayout(
+    signed(gamma_width), rows * columns)}`` in row-major order, ``o {sum: signed(sum_width)}``.
 
     Parameters
     ----------
     params : PointwiseParams
-    f, c, i, g : int64 [...]
+    a, b, c, d : int64 [...]
         Codes; bit k - 1 is level k.
-    gamma_fc, gamma_ig : int64 [rows, columns]
+    gamma_ab, gamma_cd : int64 [rows, columns]
         Index 0 belongs to the offset where the factor has one.
 
     Examples
     --------
     >>> params = PointwiseParams(1, 2, 1, 1, True, False, False, False, gamma_width=6, sum_width=9)
-    >>> int(pointwise(params, f=1, c=0b01, i=1, g=0, gamma_fc=[[8, 4], [6, 3]], gamma_ig=[[20]]))
+    >>> int(pointwise(params, a=1, b=0b01, c=1, d=0, gamma_ab=[[8, 4], [6, 3]], gamma_cd=[[20]]))
     -13
     """
-    f_signs = extended_signs(f, params.f_levels, params.f_offset)
+    a_signs = extended_signs(a, params.a_levels, params.a_offset)
+    b_signs = extended_signs(b, params.b_levels, params.b_offset)
     c_signs = extended_signs(c, params.c_levels, params.c_offset)
-    i_signs = extended_signs(i, params.i_levels, params.i_offset)
-    g_signs = extended_signs(g, params.g_levels, params.g_offset)
-    fc = ((f_signs @ np.asarray(gamma_fc, np.int64)) * c_signs).sum(axis=-1)
-    ig = ((i_signs @ np.asarray(gamma_ig, np.int64)) * g_signs).sum(axis=-1)
-    return np.asarray(fc + ig)
+    d_signs = extended_signs(d, params.d_levels, params.d_offset)
+    ab = ((a_signs @ np.asarray(gamma_ab, np.int64)) * b_signs).sum(axis=-1)
+    cd = ((c_signs @ np.asarray(gamma_cd, np.int64)) * d_signs).sum(axis=-1)
+    return np.asarray(ab + cd)

@@ -89,7 +89,7 @@ class GateHeap(BitHeap):
         rows = [[*column, zero, zero][:2] for column in columns]
         return Cat(*(first for first, _ in rows)), Cat(*(second for _, second in rows))
 
-    def sum(self, name: str | None = None) -> Value:
+    def sum(self) -> Value:
         """Return the sum, unsigned, of `width` bits; the heap is used up.
 
         Columns below the first that holds two bits are passed through; the adder takes the others.
@@ -105,7 +105,7 @@ class GateHeap(BitHeap):
             self._m,
             Cat(*(first for first, _ in rows)),
             Cat(*(second for _, second in rows)),
-            name=f"{name or self.name}_add",
+            name=f"{self.name}_add",
             kind=self._kind,
         )
         return Cat(done, top[: self.width - low])

@@ -120,9 +120,17 @@ class Figure3State(StateStage[LstmCellParams]):
         """Eq. (5) and (6) and the encoders of c and h. Five stages."""
         p, const = self.params, self.constants
         kept = self._kept(s, "gates")
-        gammas = fields_of(const, "gamma_fc", "gamma_ig")
-        factors = fields_of(s, "f", "c", "i", "g")
-        c_raw = apply(m, "pointwise", Pointwise(p.pointwise), **factors, **gammas).c_raw
+        c_raw = apply(
+            m,
+            "pointwise",
+            Pointwise(p.pointwise),
+            a=s.f,
+            b=s.c,
+            c=s.i,
+            d=s.g,
+            gamma_ab=const.gamma_fc,
+            gamma_cd=const.gamma_ig,
+        ).sum
         s = pipe.cut("after_pointwise", c_raw=c_raw, o=s.o, h_offset=s.h_offset, **kept)
         scales, offset = const.c_encode_scales, const.c_encode_offset
         code = encode(m, "encode_c", p.encoder("c"), s.c_raw, scales, offset)
@@ -144,11 +152,11 @@ class Figure3State(StateStage[LstmCellParams]):
             m,
             "mac",
             Mac(p.mac),
-            o=s.o,
-            tanh_c=s.tanh_c,
+            code=s.o,
+            factor=s.tanh_c,
             offset=const.o_offset,
             scales=const.o_scales,
-        ).h_raw
+        ).product
         kept = self._kept(s, "gates", "c_raw", "c_q", "tanh_c")
         s = pipe.cut("after_mac", h_raw=h_raw, c=s.c, h_offset=s.h_offset, **kept)
         code = encode(m, "encode_h", p.encoder("h"), s.h_raw, const.h_scales, s.h_offset)

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Member, Out
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.units.scaling_mult import ScalingMultParams
 from mubinn.golden.units.xnor_multiplier import XnorMultiplierParams
-from mubinn.hw.cells.issue_layout import TAGS, beat_layout, product_trace, sum_layout, sum_trace
+from mubinn.hw.cells.issue_layout import TAGS, issue_layout, product_trace, sum_layout, sum_trace
 from mubinn.hw.cells.merged_sums import merged_latency, merged_sums
 from mubinn.hw.stream.component import Component, View, view_signal
 from mubinn.hw.stream.fields import drive, fields_of
@@ -18,9 +18,9 @@ from mubinn.hw.units.xnor_multiplier import XnorMultiplier
 
 
 class GateSums(Component):
-    """The sums z of rows, from the beats of `mubinn.golden.folding.layer_plan.LayerPlan`.
+    """The sums z of rows, from the issues of `mubinn.golden.folding.layer_plan.LayerPlan`.
 
-    One beat a cycle; z of a row leaves `latency` cycles after its last beat was taken. Rows whose
+    One issue a cycle; z of a row leaves `latency` cycles after its last issue was taken. Rows whose
     level pairs merge (`LayerPlan.merged`) go through
     `mubinn.hw.cells.merged_sums.merged_sums`.
 
@@ -32,7 +32,7 @@ class GateSums(Component):
 
     Members
     -------
-    i : In(stream.Signature(beat_layout(plan)))
+    i : In(stream.Signature(issue_layout(plan)))
     o : Out(stream.Signature(sum_layout(plan)))
     probe : Out(sum_trace(plan)), with `trace`
         Belongs to ``o.payload``.
@@ -46,7 +46,7 @@ class GateSums(Component):
         self.plan = plan
         self._trace = trace
         members: dict[str, Member] = {
-            "i": In(stream.Signature(beat_layout(plan))),
+            "i": In(stream.Signature(issue_layout(plan))),
             "o": Out(stream.Signature(sum_layout(plan))),
         }
         if trace:
@@ -75,13 +75,13 @@ class GateSums(Component):
 
     def _products(self, m: Module, pipe: Pipe) -> View:
         """XNOR multiplier and mult of every level pair, all side by side. Two stages."""
-        plan, beat = self.plan, self.i.payload
+        plan, issue = self.plan, self.i.payload
         shared = ("late", "joined") if plan.rolling else ()
         tags = ("first", "last", "bias", "bias_scales", *shared, *TAGS)
         units = [(name, unit) for name in plan.parts for unit in range(plan.side)]
         dots = {f"dot_{n}{u}": self._dot(m, n, u) for n, u in units}
-        gammas = {f"gamma_{n}{u}": getattr(beat, n).gamma[u] for n, u in units}
-        s = pipe.cut("after_xnor", **dots, **gammas, **fields_of(beat, *tags))
+        gammas = {f"gamma_{n}{u}": getattr(issue, n).gamma[u] for n, u in units}
+        s = pipe.cut("after_xnor", **dots, **gammas, **fields_of(issue, *tags))
         mult = ScalingMultParams(plan.dot_width, plan.gamma_width)
         products = {}
         for n, u in units:
@@ -108,7 +108,7 @@ class GateSums(Component):
         return dot if self.plan.whole else Cat(words.odd, dot[1:]).as_signed()
 
     def _sum(self, m: Module, pipe: Pipe, s: View) -> View:
-        """Add the bias and the products of all beats. One stage."""
+        """Add the bias and the products of all issues. One stage."""
         plan = self.plan
         acc = Signal(signed(plan.z_width))
         sums = [self._total(m, pipe, s, name) for name in plan.parts]
@@ -125,8 +125,8 @@ class GateSums(Component):
         ).sum
         traced = {}
         if self._trace:
-            layout = data.ArrayLayout(product_trace(plan), plan.beats)
-            traced["beats"] = pipe.recent(self._record(m, s), layout)
+            layout = data.ArrayLayout(product_trace(plan), plan.issues)
+            traced["issues"] = pipe.recent(self._record(m, s), layout)
         with m.If(pipe.transfer):
             m.d.sync += acc.eq(total)
         pipe.keep(s.last)
@@ -135,7 +135,7 @@ class GateSums(Component):
     def _total(self, m: Module, pipe: Pipe, s: View, part: str) -> Signal:
         """Return the sum of the products of one part, of the row that the cycle begins in.
 
-        What belongs to the row that begins in a cycle is held back for its first beat.
+        What belongs to the row that begins in a cycle is held back for its first issue.
         """
         products = [getattr(s, f"prod_{part}{unit}") for unit in range(self.plan.side)]
         total = Signal(signed(self.plan.bias_add.product_width), name=f"total_{part}")

@@ -120,13 +120,13 @@ class GruBeforeFigure3State(StateStage[GruBeforeCellParams]):
             m,
             "pointwise",
             Pointwise(p.pointwise),
-            f=Mux(s.new, ~s.z, s.code),
-            c=s.h,
-            i=s.z,
-            g=s.code,
-            gamma_fc=const.gamma_left[s.new],
-            gamma_ig=const.gamma_right[s.new],
-        ).c_raw
+            a=Mux(s.new, ~s.z, s.code),
+            b=s.h,
+            c=s.z,
+            d=s.code,
+            gamma_ab=const.gamma_left[s.new],
+            gamma_cd=const.gamma_right[s.new],
+        ).sum
         tags = fields_of(s, "z", "h", "new", "h_offset")
         s = pipe.cut("after_pointwise", raw=raw, **tags, **self._kept(s, "records"))
         offset = Mux(s.new, s.h_offset, const.s_offset)

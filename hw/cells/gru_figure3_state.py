@@ -115,13 +115,13 @@ class GruFigure3State(StateStage[GruCellParams]):
             m,
             "pointwise",
             Pointwise(p.pointwise),
-            f=~s.z,
-            c=s.c,
-            i=s.z,
-            g=s.n,
-            gamma_fc=const.gamma_zh,
-            gamma_ig=const.gamma_zn,
-        ).c_raw
+            a=~s.z,
+            b=s.c,
+            c=s.z,
+            d=s.n,
+            gamma_ab=const.gamma_zh,
+            gamma_cd=const.gamma_zn,
+        ).sum
         names = ("zr", "rnh", "n_raw", "n_q", "y", "n")
         kept = self._kept(s, *names)
         s = pipe.cut("after_pointwise", h_raw=h_raw, h_offset=s.h_offset, **kept)

@@ -15,7 +15,7 @@ from mubinn.hw.units.threshold_search import ThresholdSearch
 
 
 class GruThresholdState(StateStage[GruCellParams]):
-    """`mubinn.golden.cells.gru_cell.gru_threshold_state` in hardware, in four stages.
+    """`mubinn.golden.cells.gru_cell.gru_state` in hardware, in four stages.
 
     The rows arrive as `GRU_ROWS`. No activation is left: the codes of z, r and n are searches among
     constants, Eq. 13 is two tables, one addition and a search. The product r nh remains, of a code

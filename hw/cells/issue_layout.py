@@ -7,11 +7,11 @@ from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.hw.cells.cell_layout import CellLayouts, scale_array
 
 TAGS = ("gate", "dense", "c", "h_offset")
-"""What travels from a row's beats to its sum."""
+"""What travels from a row's issues to its sum."""
 
 
 def words_layout(plan: LayerPlan, lanes: int) -> data.StructLayout:
-    """Return one part of a beat: words of `lanes` elements, weights and g_ij by multiplier."""
+    """Return one part of an issue: words of `lanes` elements, weights and g_ij by multiplier."""
     side = plan.side
     fields: dict[str, ShapeLike] = {
         "a": data.ArrayLayout(unsigned(lanes), side),
@@ -21,14 +21,14 @@ def words_layout(plan: LayerPlan, lanes: int) -> data.StructLayout:
     return data.StructLayout(fields if plan.whole else fields | {"odd": unsigned(1)})
 
 
-def beat_layout(plan: LayerPlan) -> data.StructLayout:
+def issue_layout(plan: LayerPlan) -> data.StructLayout:
     """Return what one cycle takes in.
 
     For each part of the row the words that meet, the weights' and their g_ij. Unused lanes of a
     shorter word cancel, but for one where their count is odd: ``odd`` is the parity of the
-    elements in use. ``first, last`` mark a row's first and last beat; bias and scales are read on
+    elements in use. ``first, last`` mark a row's first and last issue; bias and scales are read on
     the first one. Where rows share cycles, ``late`` marks the multipliers whose pairs are of the
-    row that begins in a last beat, and ``joined`` a first beat that goes on with such a row.
+    row that begins in a last issue, and ``joined`` a first issue that goes on with such a row.
     ``gate`` and ``dense`` tell whose row it is, ``c, h_offset`` are the cell's.
     """
     add = plan.bias_add
@@ -57,7 +57,7 @@ def sum_layout(plan: LayerPlan) -> data.StructLayout:
 
 
 def product_trace(plan: LayerPlan) -> data.StructLayout:
-    """Return what one beat computes: dot products and products, by part and multiplier."""
+    """Return what one issue computes: dot products and products, by part and multiplier."""
     width = plan.dot_width + plan.gamma_width
     return data.StructLayout(
         {
@@ -71,9 +71,9 @@ def product_trace(plan: LayerPlan) -> data.StructLayout:
 def sum_trace(plan: LayerPlan) -> data.StructLayout:
     """Return what the sum of a gate is made of; merged rows have no products of their own.
 
-    ``beats`` are the last cycles up to the row's end, as many as a row may meet.
+    ``issues`` are the last cycles up to the row's end, as many as a row may meet.
     """
     if plan.merged:
         return data.StructLayout({"z": signed(plan.z_width)})
-    beats = data.ArrayLayout(product_trace(plan), plan.beats)
-    return data.StructLayout({"beats": beats, "z": signed(plan.z_width)})
+    issues = data.ArrayLayout(product_trace(plan), plan.issues)
+    return data.StructLayout({"issues": issues, "z": signed(plan.z_width)})

@@ -1,4 +1,4 @@
-"""The LSTM cell of Figure 3: the sums of its gates, and the tail that makes the state of them."""
+"""The LSTM cell of Figure 3: the sums of its gates, and the stage that makes the state of them."""
 
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Member, Out
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.hw.cells.cell_layout import CellLayouts
 from mubinn.hw.cells.gate_sums import GateSums
-from mubinn.hw.cells.issue_layout import beat_layout, sum_trace
+from mubinn.hw.cells.issue_layout import issue_layout, sum_trace
 from mubinn.hw.cells.state_stages import state_stage_class
 from mubinn.hw.stream.component import Component, View
 from mubinn.hw.stream.fields import drive
@@ -16,11 +16,11 @@ from mubinn.hw.stream.fields import drive
 class LstmCell(Component):
     """`mubinn.golden.cells.lstm_cell.lstm_cell` in hardware, one hidden unit at a time.
 
-    The four gates f, i, g, o of a cell arrive in this order, each as ``plan.beats`` transfers, or
+    The four gates f, i, g, o of a cell arrive in this order, each as ``plan.issues`` transfers, or
     fewer where rows share some. One transfer a cycle; the new state of a cell leaves `latency`
-    cycles after its last beat was taken, and the next cell's beats need not wait for it. Rows of
+    cycles after its last issue was taken, and the next cell's issues need not wait for it. Rows of
     the classifier pass through the same multipliers; their sums leave `GateSums.latency` cycles
-    after their last beat.
+    after their last issue.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ class LstmCell(Component):
 
     Members
     -------
-    i : In(stream.Signature(beat_layout(plan)))
+    i : In(stream.Signature(issue_layout(plan)))
     o : Out(stream.Signature(CellLayouts.output))
     score : Out(stream.Signature(signed(plan.z_width))), with a classifier
         The sums of its rows.
@@ -51,7 +51,7 @@ class LstmCell(Component):
         self.plan = plan
         self._trace = trace
         members: dict[str, Member] = {
-            "i": In(stream.Signature(beat_layout(plan))),
+            "i": In(stream.Signature(issue_layout(plan))),
             "o": Out(stream.Signature(CellLayouts(plan.cell).output)),
         }
         if plan.dense:
@@ -63,34 +63,34 @@ class LstmCell(Component):
 
     @staticmethod
     def latency(plan: LayerPlan) -> int:
-        """Return the cycles from a cell's last beat to its state: of the sums and of the tail."""
+        """Return the cycles from a cell's last issue to its state: of the sums and of the state."""
         return GateSums.latency(plan) + state_stage_class(plan.cell).latency(plan.cell)
 
     def elaborate(self, platform: object) -> Module:
         """Return the two halves, one after the other."""
         m = Module()
         m.submodules.front = front = GateSums(self.plan, trace=self._trace)
-        m.submodules.tail = tail = state_stage_class(self.plan.cell)(
+        m.submodules.state = state = state_stage_class(self.plan.cell)(
             self.plan.cell, trace=self._trace
         )
         wiring.connect(m, wiring.flipped(self.i), front.i)
-        wiring.connect(m, tail.o, wiring.flipped(self.o))
+        wiring.connect(m, state.o, wiring.flipped(self.o))
         row = front.o.payload
         m.d.comb += [
-            tail.i.valid.eq(front.o.valid & ~row.dense),
-            front.o.ready.eq(tail.i.ready),
+            state.i.valid.eq(front.o.valid & ~row.dense),
+            front.o.ready.eq(state.i.ready),
         ]
-        drive(m, tail.i.payload, z=row.z, gate=row.gate, c=row.c, h_offset=row.h_offset)
+        drive(m, state.i.payload, z=row.z, gate=row.gate, c=row.c, h_offset=row.h_offset)
         if self.plan.dense:
             m.d.comb += [
                 self.score.valid.eq(front.o.valid & row.dense),
                 self.score.payload.eq(row.z),
-                front.o.ready.eq(Mux(row.dense, self.score.ready, tail.i.ready)),
+                front.o.ready.eq(Mux(row.dense, self.score.ready, state.i.ready)),
             ]
         if self._trace:
             m.d.comb += [
-                self.summed.eq(tail.i.valid & tail.i.ready),
+                self.summed.eq(state.i.valid & state.i.ready),
                 self.sums.eq(front.probe),
-                self.probe.eq(tail.probe),
+                self.probe.eq(state.probe),
             ]
         return m

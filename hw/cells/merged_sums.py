@@ -26,17 +26,17 @@ def merged_latency(plan: LayerPlan) -> int:
     return 2 if plan.dense else 1
 
 
-def merged_sums(m: Module, pipe: Pipe, plan: LayerPlan, beat: View) -> View:
-    """Return z of a row and its tags; a row is one beat."""
+def merged_sums(m: Module, pipe: Pipe, plan: LayerPlan, issue: View) -> View:
+    """Return z of a row and its tags; a row is one issue."""
     rows = plan.merged
     assert rows
-    tags = fields_of(beat, *TAGS)
+    tags = fields_of(issue, *TAGS)
     # The bias is a two's complement number in two fields.
-    bias = Cat(beat.bias_scales[0], beat.bias).as_signed()
+    bias = Cat(issue.bias_scales[0], issue.bias).as_signed()
     if rows.constant and not plan.dense:
-        return pipe.cut("after_sum", z=_all_at_once(m, plan, rows, beat, bias), **tags)
-    counts = {part.name: _count(m, plan, part, beat) for part in rows.parts}
-    gammas = {f"gamma_{n}": getattr(beat, n).gamma[0] for n in counts if plan.scales}
+        return pipe.cut("after_sum", z=_all_at_once(m, plan, rows, issue, bias), **tags)
+    counts = {part.name: _count(m, plan, part, issue) for part in rows.parts}
+    gammas = {f"gamma_{n}": getattr(issue, n).gamma[0] for n in counts if plan.scales}
     s = pipe.cut("after_count", **counts, **gammas, bias=bias, **tags)
     tags = fields_of(s, *TAGS)
     if rows.constant:
@@ -60,22 +60,22 @@ def _fit(m: Module, plan: LayerPlan, total: Value) -> Signal:
     return z
 
 
-def _planes(plan: LayerPlan, part: DotPart, beat: View) -> dict[str, Value]:
+def _planes(plan: LayerPlan, part: DotPart, issue: View) -> dict[str, Value]:
     """Return the operands of one part: planes of x or h, and of the weights."""
-    words = getattr(beat, part.name)
+    words = getattr(issue, part.name)
     a = Cat(*(words.a[i] for i in range(len(part.shifts))))
     w = Cat(*(words.w[j * plan.left] for j in range(len(part.w_shifts))))
     return {part.name: a, f"w{part.name}": w}
 
 
-def _count(m: Module, plan: LayerPlan, part: DotPart, beat: View) -> Value:
+def _count(m: Module, plan: LayerPlan, part: DotPart, issue: View) -> Value:
     """Return the merged dot product of one part."""
     unit = MergedDot(MergedDotParams((part,)), network=plan.network)
-    count: Value = apply(m, f"merged_{part.name}", unit, **_planes(plan, part, beat)).sum
+    count: Value = apply(m, f"merged_{part.name}", unit, **_planes(plan, part, issue)).sum
     return count
 
 
-def _all_at_once(m: Module, plan: LayerPlan, rows: MergedRows, beat: View, bias: Value) -> Signal:
+def _all_at_once(m: Module, plan: LayerPlan, rows: MergedRows, issue: View, bias: Value) -> Signal:
     """Return z as one network that takes all parts and the bias."""
     parts = []
     operands: dict[str, Value] = {}
@@ -83,7 +83,7 @@ def _all_at_once(m: Module, plan: LayerPlan, rows: MergedRows, beat: View, bias:
         low = rows.shift(part.name)
         shifts = tuple(low + k for k in part.shifts)
         parts.append(DotPart(part.name, part.lanes, shifts, part.w_shifts))
-        operands |= _planes(plan, part, beat)
+        operands |= _planes(plan, part, issue)
     params = MergedDotParams(tuple(parts), addend_width=len(bias))
     unit = MergedDot(params, network=plan.network)
     return _fit(m, plan, apply(m, "merged", unit, **operands, addend=bias).sum)

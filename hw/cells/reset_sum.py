@@ -31,7 +31,7 @@ def reset_sum(m: Module, pipe: Pipe, params: GruCellParams, s: View, code: Value
     const = constants(**mac_constants("r", params.mac, reset))
     unit = Mac(params.mac)
     fields = {"offset": const.r_offset, "scales": const.r_scales}
-    product = apply(m, "mac", unit, o=r, tanh_c=s.z, **fields).h_raw
+    product = apply(m, "mac", unit, code=r, factor=s.z, **fields).product
     rnh = Signal(signed(params.mac.sum_width), name="held_rnh")
     with m.If(pipe.transfer), m.Switch(s.gate):
         with m.Case(ROW_Z):

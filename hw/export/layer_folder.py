@@ -19,7 +19,7 @@ from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.quantized_model import QuantizedModel
-from mubinn.hw.cells.issue_layout import beat_layout
+from mubinn.hw.cells.issue_layout import issue_layout
 from mubinn.hw.cells.lstm_cell import LstmCell
 from mubinn.hw.export.design_page import page
 from mubinn.hw.export.verilog_text import verilog_text
@@ -202,7 +202,7 @@ def memories(design: LstmLayer) -> list[dict[str, Any]]:
         ),
     ]
     if len(set(offset_words(plan.layer))) > 1:
-        offset = beat_layout(plan)["h_offset"].shape
+        offset = issue_layout(plan)["h_offset"].shape
         shape = data.ArrayLayout(offset, plan.engines)
         found.append(("m_h_offset", "M_s", "threshold offsets of h", plan.rounds, shape))
     return [

@@ -9,7 +9,7 @@ from amaranth.lib import data
 
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.hw.accelerator.accelerator import Accelerator
-from mubinn.hw.cells.issue_layout import beat_layout
+from mubinn.hw.cells.issue_layout import issue_layout
 from mubinn.hw.layer.layer_memory import (
     bias_layout,
     bias_words,
@@ -41,7 +41,7 @@ def constant_memories(plan: LayerPlan) -> Iterator[tuple[str, list[int]]]:
     if len(set(offsets)) > 1:
         places = plan.rounds * plan.engines
         rows = np.reshape(offsets + [0] * (places - len(offsets)), (plan.rounds, plan.engines))
-        layout = data.ArrayLayout(beat_layout(plan)["h_offset"].shape, plan.engines)
+        layout = data.ArrayLayout(issue_layout(plan)["h_offset"].shape, plan.engines)
         found.append(("m_h_offset", layout, rows.tolist()))
     for name, layout, words in found:
         if not Shape.cast(layout).width:

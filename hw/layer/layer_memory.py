@@ -11,8 +11,8 @@ from mubinn.golden.cells.cell import QuantizedLayer
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Bits, Ints
 from mubinn.hw.cells.cell_layout import CellLayouts, scale_array
-from mubinn.hw.cells.issue_layout import beat_layout
-from mubinn.hw.layer.sequencer import beat_address, cell_of, gate_of
+from mubinn.hw.cells.issue_layout import issue_layout
+from mubinn.hw.layer.sequencer import cell_of, gate_of, issue_address
 from mubinn.hw.stream.component import Component, Memory, View, WritePort
 
 Word = list[dict[str, list[int]]]
@@ -98,15 +98,15 @@ def scale_layout(plan: LayerPlan) -> data.ArrayLayout:
 def scale_words(plan: LayerPlan) -> list[Word]:
     """Return M_s by address: ``cycle``, whether the word is of h, then the row or its gate.
 
-    Packed rows with scales of their own have a word a beat.
+    Packed rows with scales of their own have a word an issue.
     """
     words: list[Word] = []
     if plan.rolling and plan.scaled_rows:
         for dense, rows in _passes(plan):
-            for beat in range(plan.schedule.count(len(rows))):
-                place = plan.schedule.row_of(beat)
+            for issue in range(plan.schedule.count(len(rows))):
+                place = plan.schedule.row_of(issue)
                 pair = rows[place], rows[min(place + 1, len(rows) - 1)]
-                words.append(_word(plan, *pair, dense, False, beat % plan.schedule.cycles))
+                words.append(_word(plan, *pair, dense, False, issue % plan.schedule.cycles))
         return words
     count = plan.schedule.cycles
     for dense, places in _passes(plan) if plan.scaled_rows else _gate_passes(plan):
@@ -189,7 +189,7 @@ def offset_words(layer: QuantizedLayer) -> list[int]:
 
 
 class LayerMemories(Component):
-    """All memories with synchronous reads: the words of a beat one cycle after its addresses.
+    """All memories with synchronous reads: the words of an issue one cycle after its addresses.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ class LayerMemories(Component):
 
     Members
     -------
-    address : In(beat_address(plan))
+    address : In(issue_address(plan))
     weights : Out(weight_layout(plan))
     scales : Out(scale_layout(plan))
     biases : Out(bias_layout(plan))
@@ -218,12 +218,12 @@ class LayerMemories(Component):
     def __init__(self, plan: LayerPlan) -> None:
         self.plan = plan
         c_bits = CellLayouts(plan.cell).c_bits
-        offset = beat_layout(plan)["h_offset"].shape
+        offset = issue_layout(plan)["h_offset"].shape
         self._codes = unsigned(c_bits * plan.engines)
         write = WritePort.Signature(addr_width=(plan.rounds - 1).bit_length(), shape=self._codes)
         super().__init__(
             {
-                "address": In(beat_address(plan)),
+                "address": In(issue_address(plan)),
                 "weights": Out(weight_layout(plan)),
                 "scales": Out(scale_layout(plan)),
                 "biases": Out(bias_layout(plan)),
@@ -259,7 +259,7 @@ class LayerMemories(Component):
     def _scale_address(self) -> Value:
         plan, at = self.plan, self.address
         if plan.rolling and plan.scaled_rows:
-            return Value.cast(at.beat)
+            return Value.cast(at.issue)
         gate = gate_of(plan, at) & ~at.dense.replicate(2)
         group = at.row if plan.scaled_rows else Cat(gate, at.dense)
         of_h = [] if plan.whole else [at.word >= plan.x_words]

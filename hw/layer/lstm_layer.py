@@ -10,7 +10,7 @@ from mubinn.hw.layer.classifier import Classifier, result_layout
 from mubinn.hw.layer.layer_memory import LayerMemories
 from mubinn.hw.layer.layer_trace import LayerTrace
 from mubinn.hw.layer.operand_select import OperandSelect
-from mubinn.hw.layer.sequencer import Sequencer, beat_address, gate_of, in_phase
+from mubinn.hw.layer.sequencer import Sequencer, gate_of, in_phase, issue_address
 from mubinn.hw.stream.component import Component, FieldValue, View, view_const, view_signal
 from mubinn.hw.stream.fields import drive
 
@@ -31,19 +31,19 @@ def cycles_per_step(plan: LayerPlan) -> int:
     B_d     cycles of a class's row: P / s where lanes >= I + H, else ceil(H / lanes) ceil(P / s)
     C, D    classes, 0 without a classifier; 1 where each step counts (readout mean), else 0:
             then the last step alone takes ceil(ceil(C / E) B_d) cycles more
-    L       cycles from a cell's last beat to its state, `LstmCell.latency`
+    L       cycles from a cell's last issue to its state, `LstmCell.latency`
     ======  ====================================================================================
 
     Of a phase's cells only the last one's state stage shows: the others run beside the products of
     the next cell.
     """
-    classes = plan.class_beats if plan.readout == "mean" else 0
-    return plan.gate_beats + classes + len(plan.layer.phases) * (LstmCell.latency(plan) + 1)
+    classes = plan.class_issues if plan.readout == "mean" else 0
+    return plan.gate_issues + classes + len(plan.layer.phases) * (LstmCell.latency(plan) + 1)
 
 
 def cycles_per_window(plan: LayerPlan, steps: int) -> int:
     """Return the cycles from the first input of a window to that of the next, with no pauses."""
-    classes = plan.class_beats if plan.readout == "last" else 0
+    classes = plan.class_issues if plan.readout == "last" else 0
     return steps * cycles_per_step(plan) + classes
 
 
@@ -52,9 +52,9 @@ class LstmLayer(Component):
 
     Steps follow each other every `cycles_per_step` cycles. The next step's input may be
     given as soon as the last gate's products are under way. A step's output is offered
-    ``gate_beats + phases (L + 1) + 1`` cycles after its input was taken; a step goes on without its
-    consumer up to the last row of the next one. With a classifier, its result is offered
-    ``class_beats + GateSums.latency(plan) + 2`` cycles after the output of its last step.
+    ``gate_issues + phases (L + 1) + 1`` cycles after its input was taken; a step goes on without
+    its consumer up to the last row of the next one. With a classifier, its result is offered
+    ``class_issues + GateSums.latency(plan) + 2`` cycles after the output of its last step.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ class LstmLayer(Component):
         m.d.comb += [select.at.eq(sequencer.at), memories.address.eq(sequencer.at)]
         frame, last = self._take(m, sequencer)
         first_step = self._store(m, cells, memories, sequencer, select, last)
-        now = view_signal(beat_address(plan), "now")
+        now = view_signal(issue_address(plan), "now")
         valid = Signal()
         m.d.sync += [valid.eq(sequencer.valid), now.eq(sequencer.at)]
         m.d.comb += [select.x.eq(frame.x), select.weights.eq(memories.weights)]
@@ -136,8 +136,8 @@ class LstmLayer(Component):
         m.d.comb += [self.i.ready.eq(~held), sequencer.ready.eq(held)]
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [frame.eq(self.i.payload), held.eq(1)]
-        last_beat = sequencer.at.end & in_phase(self.plan, sequencer.at, -1)
-        with m.If(sequencer.valid & last_beat & ~sequencer.at.dense):
+        last_issue = sequencer.at.end & in_phase(self.plan, sequencer.at, -1)
+        with m.If(sequencer.valid & last_issue & ~sequencer.at.dense):
             m.d.sync += [held.eq(0), last.eq(frame.last)]
         return frame, last
 
@@ -145,13 +145,13 @@ class LstmLayer(Component):
         self,
         m: Module,
         e: int,
-        beat: View,
+        issue: View,
         now: View,
         memories: LayerMemories,
         select: OperandSelect,
         first: Signal,
     ) -> None:
-        """Hand the words of a beat to engine `e`, one cycle after their addresses."""
+        """Hand the words of an issue to engine `e`, one cycle after their addresses."""
         plan = self.plan
         scale = memories.scales[e if plan.scaled_rows else 0]
         bias = memories.biases[e]
@@ -167,7 +167,7 @@ class LstmLayer(Component):
             parts |= {"late": select.late, "joined": now.first & (now.cycle != 0)}
         drive(
             m,
-            beat,
+            issue,
             **parts,
             c=Mux(first & in_phase(plan, now, 0), zero, memories.c[e]),
             h_offset=memories.h_offset[e],

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Member, Out
 
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.hw.layer.layer_memory import weight_layout
-from mubinn.hw.layer.sequencer import beat_address
+from mubinn.hw.layer.sequencer import issue_address
 from mubinn.hw.stream.component import Component, View
 
 
@@ -25,8 +25,8 @@ class OperandSelect(Component):
 
     Members
     -------
-    at : In(beat_address(plan))
-        The beat whose operands follow in the next cycle.
+    at : In(issue_address(plan))
+        The issue whose operands follow in the next cycle.
     x, h : In(planes)
     weights : In(weight_layout(plan))
         The word of M_w, one cycle after its address.
@@ -50,7 +50,7 @@ class OperandSelect(Component):
         self.plan = plan
         layer, words = plan.layer, data.ArrayLayout
         members: dict[str, Member] = {
-            "at": In(beat_address(plan)),
+            "at": In(issue_address(plan)),
             "x": In(words(unsigned(layer.features), layer.x.levels)),
             "h": In(words(unsigned(layer.hidden), layer.h.levels)),
             "weights": In(weight_layout(plan)),
@@ -115,7 +115,7 @@ class OperandSelect(Component):
         _pick(m, self.a_part[unit], word, chosen, len(chosen))
 
     def _selector(self, m: Module, table: list[int], name: str) -> Value:
-        """Return ``table[cycle]`` of the beat addressed a cycle before."""
+        """Return ``table[cycle]`` of the issue addressed a cycle before."""
         if len(set(table)) == 1:
             return Const(table[0])
         index = Signal(range(max(table) + 1), name=name)

@@ -1,4 +1,4 @@
-"""The order of a layer's beats: rows of gates, then, once the new state is there, of classes."""
+"""The order of a layer's issues: rows of gates, then, once the new state is there, of classes."""
 
 from itertools import accumulate
 
@@ -10,15 +10,15 @@ from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.hw.stream.component import Component, View
 
 
-def beat_address(plan: LayerPlan) -> data.StructLayout:
-    """Return what names one beat, and where the memories hold its words.
+def issue_address(plan: LayerPlan) -> data.StructLayout:
+    """Return what names one issue, and where the memories hold its words.
 
     ``weight`` is the address of M_w, ``row`` that of M_B; whose row it is `gate_of` and `cell_of`
     tell, for which a layer of several phases has ``phase``, ``gate`` and ``cell``. ``cycle`` and
-    ``word`` place the beat in its row, ``first`` and ``last`` mark the row's ends, ``end`` the last
-    beat of a phase or of all classes. Where a beat ends a row and begins another it is the last of
-    the former, and the next beat the first of the latter. ``beat`` numbers the beats of packed rows
-    with scales of their own.
+    ``word`` place the issue in its row, ``first`` and ``last`` mark the row's ends, ``end`` the
+    last issue of a phase or of all classes. Where an issue ends a row and begins another it is the
+    last of the former, and the next issue the first of the latter. ``issue`` numbers the issues of
+    packed rows with scales of their own.
     """
     counts = [len(rows) for rows in (*plan.phase_rows, plan.dense_rows)]
     words = max(1, len(plan.words))
@@ -39,7 +39,7 @@ def beat_address(plan: LayerPlan) -> data.StructLayout:
         "end": unsigned(1),
     }
     if plan.rolling and plan.scaled_rows:
-        fields["beat"] = range(plan.gate_beats + plan.class_beats)
+        fields["issue"] = range(plan.gate_issues + plan.class_issues)
     if len(plan.layer.phases) > 1:
         fields["phase"] = range(len(plan.layer.phases))
         fields |= {"gate": range(plan.layer.cell_rows), "cell": range(plan.rounds)}
@@ -47,17 +47,17 @@ def beat_address(plan: LayerPlan) -> data.StructLayout:
 
 
 def gate_of(plan: LayerPlan, at: View) -> Value:
-    """Return which row of its cell a beat of gates belongs to, two bits."""
+    """Return which row of its cell an issue of gates belongs to, two bits."""
     return at.row[:2] if len(plan.layer.phases) == 1 else Value.cast(at.gate)
 
 
 def cell_of(plan: LayerPlan, at: View) -> Value:
-    """Return which cell of its engine a beat of gates belongs to."""
+    """Return which cell of its engine an issue of gates belongs to."""
     return at.row[2:] if len(plan.layer.phases) == 1 else Value.cast(at.cell)
 
 
 def in_phase(plan: LayerPlan, at: View, phase: int) -> Value:
-    """Return whether a beat of gates, or the state waited for, belongs to `phase`."""
+    """Return whether an issue of gates, or the state waited for, belongs to `phase`."""
     count = len(plan.layer.phases)
     return Const(1, 1) if count == 1 else at.phase == phase % count
 
@@ -71,7 +71,7 @@ class State(enum.Enum, shape=2):
 
 
 class Sequencer(Component):
-    """Names all beats of one time step, one a cycle; counters and flags, nothing multiplies.
+    """Names all issues of one time step, one a cycle; counters and flags, nothing multiplies.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ class Sequencer(Component):
     Members
     -------
     ready : In(1)
-        The step's input is there: beats of gates may begin and go on.
+        The step's input is there: issues of gates may begin and go on.
     hold : In(1)
         The place of the step's output is taken: keep back the last row of the last phase.
     stored : In(1)
@@ -90,8 +90,8 @@ class Sequencer(Component):
     hold_classes : In(1)
         Keep back the classes' rows.
     valid : Out(1)
-    at : Out(beat_address(plan))
-        A beat, in the cycles in which `valid` is 1.
+    at : Out(issue_address(plan))
+        An issue, in the cycles in which `valid` is 1.
     state : Out(State)
     """
 
@@ -111,7 +111,7 @@ class Sequencer(Component):
             {
                 **{name: In(1) for name in inputs},
                 "valid": Out(1),
-                "at": Out(beat_address(plan)),
+                "at": Out(issue_address(plan)),
                 "state": Out(State),
             }
         )
@@ -160,11 +160,11 @@ class Sequencer(Component):
         return m
 
     def _restart(self, m: Module) -> None:
-        """Go back to the first beat of a step."""
+        """Go back to the first issue of a step."""
         at = self.at
         m.d.sync += [at.row.eq(0), at.weight.eq(0), at.word.eq(0)]
         if self.plan.rolling and self.plan.scaled_rows:
-            m.d.sync += at.beat.eq(0)
+            m.d.sync += at.issue.eq(0)
         if len(self.plan.layer.phases) > 1:
             m.d.sync += [at.phase.eq(0), at.gate.eq(0), at.cell.eq(0)]
 
@@ -180,7 +180,7 @@ class Sequencer(Component):
         return bits.bit_select(self.at.cycle, 1)
 
     def _count(self, m: Module, ends: Value) -> None:
-        """Step the counters by one beat."""
+        """Step the counters by one issue."""
         plan, at = self.plan, self.at
         advance = self._cycle_is(plan.schedule.advances)
         last_cycle = at.cycle == plan.schedule.cycles - 1
@@ -195,7 +195,7 @@ class Sequencer(Component):
             with m.If(at.last):
                 m.d.sync += at.word.eq(Mux(at.dense, plan.x_words, 0))
         if plan.rolling and plan.scaled_rows:
-            m.d.sync += at.beat.eq(at.beat + 1)
+            m.d.sync += at.issue.eq(at.issue + 1)
         if len(plan.layer.phases) > 1:
             with m.If(at.last):
                 self._count_rows(m)

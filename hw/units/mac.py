@@ -1,4 +1,4 @@
-"""MAC: Eq. (6), h = o tanh(c), with o as level bits and tanh(c) in fixed point."""
+"""MAC: level bits times a fixed-point number, Eq. (6) with o and tanh(c)."""
 
 from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import data
@@ -11,7 +11,9 @@ from mubinn.hw.stream.unit import StreamUnit
 
 
 class Mac(StreamUnit):
-    """``h_raw = (offset + sum_k scales[k] o_k) * tanh_c``, exact modulo 2**sum_width; latency 0.
+    """``product = (offset + sum_k scales[k] code_k) * factor``; exact modulo 2**sum_width.
+
+    Latency 0.
 
     Parameters
     ----------
@@ -19,9 +21,9 @@ class Mac(StreamUnit):
 
     Members
     -------
-    i : In(stream of {o: levels, tanh_c: signed(tanh_width), offset: signed(scale_width + 1),
+    i : In(stream of {code: levels, factor: signed(factor_width), offset: signed(scale_width + 1),
         scales: ArrayLayout(unsigned(scale_width), levels)})
-    o : Out(stream of {h_raw: signed(sum_width)})
+    o : Out(stream of {product: signed(sum_width)})
     """
 
     def __init__(self, params: MacParams) -> None:
@@ -29,26 +31,26 @@ class Mac(StreamUnit):
         super().__init__(
             data.StructLayout(
                 {
-                    "o": params.levels,
-                    "tanh_c": signed(params.tanh_width),
+                    "code": params.levels,
+                    "factor": signed(params.factor_width),
                     "offset": signed(params.scale_width + 1),
                     "scales": data.ArrayLayout(unsigned(params.scale_width), params.levels),
                 }
             ),
-            data.StructLayout({"h_raw": signed(params.sum_width)}),
+            data.StructLayout({"product": signed(params.sum_width)}),
         )
 
     def compute(self, m: Module) -> None:
-        """Add the gate's value, then the array multiplier."""
+        """Add the code's value, then the array multiplier."""
         i, levels = self.i.payload, self.params.levels
         # levels + 1 terms of scale_width bits and a sign.
         width = self.params.scale_width + 1 + levels.bit_length()
-        gate = GateHeap(m, width, name="gate")
-        gate.add(i.offset)
+        total = GateHeap(m, width, name="code")
+        total.add(i.offset)
         for k in range(levels):
-            add_scaled_sign(gate, i.scales[k], i.o[k])
-        value = Signal(signed(width), name="gate_value")
-        m.d.comb += value.eq(gate.sum())
-        heap = GateHeap(m, self.params.sum_width, name="h_raw")
-        add_product(heap, value, i.tanh_c)
-        m.d.comb += self.o.payload.h_raw.eq(heap.sum())
+            add_scaled_sign(total, i.scales[k], i.code[k])
+        value = Signal(signed(width), name="code_value")
+        m.d.comb += value.eq(total.sum())
+        heap = GateHeap(m, self.params.sum_width, name="product")
+        add_product(heap, value, i.factor)
+        m.d.comb += self.o.payload.product.eq(heap.sum())

@@ -41,9 +41,9 @@ class MlbDecoder(StreamUnit):
     def compute(self, m: Module) -> None:
         """Drive the output payload."""
         p = self.params
-        heap = GateHeap(m, p.value_width)
+        heap = GateHeap(m, p.value_width, name="value")
         for level in range(p.levels):
             add_scaled_sign(heap, self.i.payload.scales[level], self.i.payload.code[level])
         if p.offset_width:
             heap.add(self.i.payload.offset)
-        m.d.comb += self.o.payload.value.eq(heap.sum("value"))
+        m.d.comb += self.o.payload.value.eq(heap.sum())

@@ -1,4 +1,4 @@
-"""Pointwise XNOR multiplier: Eq. (5), c = f c + i g, from level bits alone."""
+"""Pointwise XNOR multiplier: a b + c d from level bits alone, Eq. (5) with f c + i g."""
 
 from amaranth.hdl import Cat, Const, Module, Value, signed
 from amaranth.lib import data
@@ -11,7 +11,7 @@ from mubinn.hw.stream.unit import StreamUnit
 
 
 class Pointwise(StreamUnit):
-    """``c_raw = sum_km gamma_fc[k, m] f_k c_m + sum_km gamma_ig[k, m] i_k g_m``, exact; latency 0.
+    """``sum = sum_km gamma_ab[k, m] a_k b_m + sum_km gamma_cd[k, m] c_k d_m``, exact; latency 0.
 
     Each pair is one XNOR that negates its gamma; all pairs meet in one carry-save heap.
 
@@ -21,10 +21,10 @@ class Pointwise(StreamUnit):
 
     Members
     -------
-    i : In(stream of {f, c, i, g: levels, gamma_fc, gamma_ig: ArrayLayout(signed(gamma_width),
+    i : In(stream of {a, b, c, d: levels, gamma_ab, gamma_cd: ArrayLayout(signed(gamma_width),
         rows * columns)})
         Row-major; index 0 belongs to the offset where a factor has one.
-    o : Out(stream of {c_raw: signed(sum_width)})
+    o : Out(stream of {sum: signed(sum_width)})
     """
 
     def __init__(self, params: PointwiseParams) -> None:
@@ -33,24 +33,24 @@ class Pointwise(StreamUnit):
         super().__init__(
             data.StructLayout(
                 {
-                    "f": params.f_levels,
+                    "a": params.a_levels,
+                    "b": params.b_levels,
                     "c": params.c_levels,
-                    "i": params.i_levels,
-                    "g": params.g_levels,
-                    "gamma_fc": data.ArrayLayout(gamma, params.fc_shape[0] * params.fc_shape[1]),
-                    "gamma_ig": data.ArrayLayout(gamma, params.ig_shape[0] * params.ig_shape[1]),
+                    "d": params.d_levels,
+                    "gamma_ab": data.ArrayLayout(gamma, params.ab_shape[0] * params.ab_shape[1]),
+                    "gamma_cd": data.ArrayLayout(gamma, params.cd_shape[0] * params.cd_shape[1]),
                 }
             ),
-            data.StructLayout({"c_raw": signed(params.sum_width)}),
+            data.StructLayout({"sum": signed(params.sum_width)}),
         )
 
     def compute(self, m: Module) -> None:
         """Add the heap of all level pairs."""
         p, i = self.params, self.i.payload
-        heap = GateHeap(m, p.sum_width, name="c_raw")
-        _add_pairs(heap, i.gamma_fc, _extend(i.f, p.f_offset), _extend(i.c, p.c_offset))
-        _add_pairs(heap, i.gamma_ig, _extend(i.i, p.i_offset), _extend(i.g, p.g_offset))
-        m.d.comb += self.o.payload.c_raw.eq(heap.sum())
+        heap = GateHeap(m, p.sum_width, name="sum")
+        _add_pairs(heap, i.gamma_ab, _extend(i.a, p.a_offset), _extend(i.b, p.b_offset))
+        _add_pairs(heap, i.gamma_cd, _extend(i.c, p.c_offset), _extend(i.d, p.d_offset))
+        m.d.comb += self.o.payload.sum.eq(heap.sum())
 
 
 def _extend(code: Value, offset: bool) -> Value:

@@ -13,7 +13,7 @@ from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Ints
 from mubinn.hw.cells.cell_layout import CellLayouts
-from mubinn.hw.cells.issue_layout import beat_layout, sum_trace
+from mubinn.hw.cells.issue_layout import issue_layout, sum_trace
 from mubinn.hw.cells.lstm_cell import LstmCell
 from mubinn.hw.cells.state_stages import state_stage_class
 from mubinn.sim.runner.simulate import SimResult, simulate
@@ -23,10 +23,10 @@ BENCH = "mubinn.sim.cells.tb_lstm_cell"
 Fields = dict[str, Any]
 
 
-def beat_fields(plan: LayerPlan, x: Ints, h: Ints, c: Ints) -> Fields:
-    """Return the words of every beat of one step, cells outermost, then gates, then beats.
+def issue_fields(plan: LayerPlan, x: Ints, h: Ints, c: Ints) -> Fields:
+    """Return the words of every issue of one step, cells outermost, then gates, then issues.
 
-    Written beat by beat from the model, as a check of how the memories are laid out.
+    Written issue by issue from the model, as a check of how the memories are laid out.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def _order(plan: LayerPlan) -> Iterator[tuple[int, int]]:
 
 
 def _row(plan: LayerPlan, x: Ints, h: Ints, cell: int, gate: int) -> Iterator[tuple[str, Any]]:
-    """Yield the words of x and of h, the weights and their g_ij, of one row by beat and unit."""
+    """Yield the words of x and of h, the weights and their g_ij, of one row by issue and unit."""
     layer, row = plan.layer, gate * plan.layer.hidden + cell
     for name, codes, quantizer, weights in (
         ("x", x, layer.x, layer.wx),
@@ -89,9 +89,9 @@ def sum_fields(plan: LayerPlan, t: Trace, given: Fields) -> Fields:
         # All pairs have a dot product, also those whose g is 0.
         signs, weights = (2 * np.asarray(given[f"{name}.{k}"], np.int64) - 1 for k in "aw")
         dot = (signs * weights).sum(-1).reshape(rows, plan.schedule.cycles, plan.side)
-        fields[f"beats.dot_{name}"] = dot
+        fields[f"issues.dot_{name}"] = dot
         gamma = given[f"{name}.gamma"].reshape(dot.shape)
-        fields[f"beats.prod_{name}"] = dot * gamma
+        fields[f"issues.prod_{name}"] = dot * gamma
     return fields | {"z": _by_cell(plan, t["z"]).ravel()}
 
 
@@ -146,15 +146,15 @@ def check_cell(
     packed: dict[str, list[Any]] = {name: [] for name in ("inputs", "outputs", "sums", "probes")}
     for now in np.asarray(x, np.int64):
         golden = lstm_cell(layer, now, h, c)
-        words = beat_fields(plan, now, h, c)
+        words = issue_fields(plan, now, h, c)
         h, c = golden["h"], golden["c"]
-        packed["inputs"].append(_packed(beat_layout(plan), words))
+        packed["inputs"].append(_packed(issue_layout(plan), words))
         packed["outputs"].append(_packed(CellLayouts(plan.cell).output, {"c": c, "h": h}))
         packed["sums"].append(_packed(sum_trace(plan), sum_fields(plan, golden, words)))
         packed["probes"].append(_packed(probe, cell_fields(plan, golden)))
     job = {
         "latency": LstmCell.latency(plan),
-        "beats_per_cell": len(GATES) * plan.beats,
+        "issues_per_cell": len(GATES) * plan.issues,
         "pause": pause,
         "seed": seed,
         "layouts": {

@@ -1,6 +1,6 @@
-"""Bench of the LSTM cell: the beats of all cells of some steps, with pauses on both sides.
+"""Bench of the LSTM cell: the issues of all cells of some steps, with pauses on both sides.
 
-Run by `mubinn.sim.cells.cell_check.check_cell`, which packs the beats and the golden results.
+Run by `mubinn.sim.cells.cell_check.check_cell`, which packs issues and golden results.
 """
 
 import json
@@ -24,10 +24,10 @@ from mubinn.sim.testbench.streams import Driver, Monitor
 
 @dataclass(frozen=True)
 class Job:
-    """Packed beats, packed golden results, and the cell's contract."""
+    """Packed issues, packed golden results, and the cell's contract."""
 
     latency: int
-    beats_per_cell: int
+    issues_per_cell: int
     pause: float
     seed: int
     layouts: dict[str, tuple[list[Field], int]]
@@ -94,10 +94,10 @@ async def run(dut: Any, pause: float) -> tuple[Job, Driver, Monitor]:
 
 @cocotb.test
 async def full_speed(dut: Any) -> None:
-    """No pause: values, latency from a cell's last beat, one beat a cycle."""
+    """No pause: values, latency from a cell's last issue, one issue a cycle."""
     job, driver, monitor = await run(dut, 0.0)
-    last_beats = driver.cycles[job.beats_per_cell - 1 :: job.beats_per_cell]
-    for cell, (given, taken) in enumerate(zip(last_beats, monitor.cycles, strict=True)):
+    last_issues = driver.cycles[job.issues_per_cell - 1 :: job.issues_per_cell]
+    for cell, (given, taken) in enumerate(zip(last_issues, monitor.cycles, strict=True)):
         if taken - given != job.latency:
             raise SimulationMismatch(
                 f"cell {cell}: latency expected {job.latency} cycles, got {taken - given}."

@@ -177,7 +177,7 @@ async def full_speed(dut: Any) -> None:
         job.compare(number, golden, record)
         check_outputs(number, taken, job.outputs(golden))
         if job.plan.dense:
-            for _ in range(job.plan.class_beats + 6):
+            for _ in range(job.plan.class_issues + 6):
                 await FallingEdge(dut.clk)
             if len(decided) != number + 1:
                 raise SimulationMismatch(f"window {number}: {len(decided)} results so far.")
@@ -199,7 +199,7 @@ def check_cycles(job: Job, found: Any) -> None:
     for index, cycles in enumerate(np.rint(found).astype(int).tolist()):
         # The classes of a window's last step come before the next window's first.
         late = job.plan.readout == "last" and (index + 1) % steps == 0
-        want = job.cycles_per_step + (job.plan.class_beats if late else 0)
+        want = job.cycles_per_step + (job.plan.class_issues if late else 0)
         if cycles != want:
             raise SimulationMismatch(
                 f"window {(index + 1) // steps}, step {(index + 1) % steps}: took {cycles} "

@@ -13,12 +13,12 @@ __all__ = ["full_speed", "golden", "pins", "stalled", "stimulus"]
 
 def stimulus(params: MacParams, random: np.random.Generator, count: int) -> dict[str, Any]:
     return {
-        "o": draw(random, count, params.levels),
-        "tanh_c": draw(random, count, params.tanh_width, signed=True),
+        "code": draw(random, count, params.levels),
+        "factor": draw(random, count, params.factor_width, signed=True),
         "offset": draw(random, count, params.scale_width + 1, signed=True),
         "scales": draw(random, (count, params.levels), params.scale_width),
     }
 
 
 def golden(params: MacParams, fields: dict[str, Any]) -> dict[str, Any]:
-    return {"h_raw": mac(params, **fields)}
+    return {"product": mac(params, **fields)}

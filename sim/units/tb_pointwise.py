@@ -10,13 +10,12 @@ from mubinn.sim.testbench.tb_unit import full_speed, pins, stalled
 
 __all__ = ["full_speed", "golden", "pins", "stalled", "stimulus"]
 
+FACTORS = ("a", "b", "c", "d")
+
 
 def stimulus(params: PointwiseParams, random: np.random.Generator, count: int) -> dict[str, Any]:
-    fields = {
-        name: draw(random, count, getattr(params, f"{name}_levels"))
-        for name in ("f", "c", "i", "g")
-    }
-    for name, (rows, columns) in (("gamma_fc", params.fc_shape), ("gamma_ig", params.ig_shape)):
+    fields = {name: draw(random, count, getattr(params, f"{name}_levels")) for name in FACTORS}
+    for name, (rows, columns) in (("gamma_ab", params.ab_shape), ("gamma_cd", params.cd_shape)):
         fields[name] = draw(random, (count, rows * columns), params.gamma_width, signed=True)
     return fields
 
@@ -25,9 +24,9 @@ def golden(params: PointwiseParams, fields: dict[str, Any]) -> dict[str, Any]:
     def one(row: int) -> Any:
         gammas = {
             name: fields[name][row].reshape(shape)
-            for name, shape in (("gamma_fc", params.fc_shape), ("gamma_ig", params.ig_shape))
+            for name, shape in (("gamma_ab", params.ab_shape), ("gamma_cd", params.cd_shape))
         }
-        codes = {name: fields[name][row] for name in ("f", "c", "i", "g")}
+        codes = {name: fields[name][row] for name in FACTORS}
         return pointwise(params, **codes, **gammas)
 
-    return {"c_raw": np.array([one(row) for row in range(len(fields["f"]))])}
+    return {"sum": np.array([one(row) for row in range(len(fields["a"]))])}

@@ -120,9 +120,9 @@ def _add_library(request: dict[str, Any], files: dict[str, str], library: Librar
     usable = {c.name for c in library.usable()}
     request.update(
         libraries=names,
-        dont_use=[c.name for c in library.cells if c.name not in usable],
-        areas={c.name: c.area_um2 for c in library.cells},
-        flipflops=[c.name for c in library.cells if c.has_state],
+        dont_use=[c.name for c in library.gates if c.name not in usable],
+        areas={c.name: c.area_um2 for c in library.gates},
+        flipflops=[c.name for c in library.gates if c.has_state],
     )
     if "small" in request["kinds"] and (adders := adder_map(library)):
         files["adder_cell.v"], files["adders.v"] = adders

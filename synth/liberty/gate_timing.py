@@ -1,4 +1,4 @@
-"""The timing arcs of library cells: delay and slew tables, clock to Q, setup."""
+"""The timing arcs of library gates: delay and slew tables, clock to Q, setup."""
 
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,13 +13,13 @@ EDGES = ("rise", "fall")
 CLOCKED = ("rising_edge", "falling_edge")
 LOGIC = ("", "combinational")
 SETUP = ("setup_rising", "setup_falling")
-CELLS_KEPT = 1024
+GATES_KEPT = 1024
 """Cells of all libraries whose tables are kept."""
 
 
 @dataclass(frozen=True)
 class Arc:
-    """A path through a cell from one pin to another.
+    """A path through a gate from one pin to another.
 
     Attributes
     ----------
@@ -44,8 +44,8 @@ class Arc:
 
 
 @dataclass(frozen=True)
-class CellTiming:
-    """What static timing needs of a cell; ps and fF.
+class GateTiming:
+    """What static timing needs of a gate; ps and fF.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class CellTiming:
 
 
 class LibraryTiming:
-    """Arcs of a library's cells, each read when it is asked for.
+    """Arcs of a library's gates, each read when it is asked for.
 
     Parameters
     ----------
@@ -82,22 +82,22 @@ class LibraryTiming:
     def __init__(self, library: Library) -> None:
         self._library = library
 
-    def cell(self, name: str) -> CellTiming:
-        """Return what is known of a cell.
+    def gate(self, name: str) -> GateTiming:
+        """Return what is known of a gate.
 
         Raises
         ------
         MubinnError
-            If the library has no such cell, or a table of it cannot be read.
+            If the library has no such gate, or a table of it cannot be read.
         """
-        return _read(self._library.cell(name).group)
+        return _read(self._library.gate(name).group)
 
 
-@lru_cache(CELLS_KEPT)
-def _read(cell: Group) -> CellTiming:
-    farads = cap_unit_ff(library_of(cell))
-    found = CellTiming({}, {}, set(), {}, {}, {})
-    for pin in cell.of("pin"):
+@lru_cache(GATES_KEPT)
+def _read(gate: Group) -> GateTiming:
+    farads = cap_unit_ff(library_of(gate))
+    found = GateTiming({}, {}, set(), {}, {}, {})
+    for pin in gate.of("pin"):
         name = pin.arguments[0]
         if pin.get("direction") == "input":
             found.loads[name] = float(pin.get("capacitance", "0")) * farads

@@ -23,7 +23,7 @@ def rtl_heap(width, terms, constants, cases, rows):
         assert len(row0) == len(row1) == width
         m.d.comb += out.eq(row0 + row1)
     else:
-        total = heap.sum("s")
+        total = heap.sum()
         assert len(total) == width
         m.d.comb += out.eq(total)
     got = []

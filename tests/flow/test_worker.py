@@ -38,8 +38,8 @@ def job(tmp_path, monkeypatch):
         "top": "top",
         "libraries": ["l.lib"],
         "dont_use": ["INV_X8"],
-        "areas": {c.name: c.area_um2 for c in TECH65.cells},
-        "flipflops": [c.name for c in TECH65.cells if c.has_state],
+        "areas": {c.name: c.area_um2 for c in TECH65.gates},
+        "flipflops": [c.name for c in TECH65.gates if c.has_state],
     }
 
 

@@ -22,8 +22,8 @@ def met(schedule, rows):
     windows = schedule.windows(rows) if schedule.packed else None
     found, ends = [[] for _ in range(rows + 1)], []
     row = word = 0
-    for beat in range(schedule.count(rows)):
-        cycle = beat % schedule.cycles
+    for issue in range(schedule.count(rows)):
+        cycle = issue % schedule.cycles
         if windows is None:
             first = schedule.first_planes[cycle] + row * schedule.weights
         else:
@@ -34,9 +34,9 @@ def met(schedule, rows):
                 plane = first + schedule.slot[cycle][unit] - (row + late) * schedule.weights
                 assert schedule.slot[cycle][unit] < schedule.slots
                 found[row + late].append((*pair, plane))
-        assert schedule.row_of(beat) == row
+        assert schedule.row_of(issue) == row
         if schedule.ends[cycle]:
-            ends.append(beat)
+            ends.append(issue)
             row += 1
         word += schedule.advances[cycle]
     assert row == rows
@@ -50,9 +50,9 @@ def test_each_row_meets_all_its_pairs_in_order(case):
     found, ends = met(schedule, ROWS)
     assert found == [pairs] * ROWS
     assert min(b - a for a, b in pairwise(ends)) == schedule.interval
-    begins = [schedule.begins[beat % schedule.cycles] for beat in range(schedule.count(ROWS))]
+    begins = [schedule.begins[issue % schedule.cycles] for issue in range(schedule.count(ROWS))]
     starts = [0, *(end + 1 for end in ends[:-1])]
-    assert [beat for beat, begin in enumerate(begins) if begin] == starts
+    assert [issue for issue, begin in enumerate(begins) if begin] == starts
     least = -(-ROWS * schedule.planes // schedule.side)
     assert schedule.count(ROWS) == (least if schedule.packed else ROWS * schedule.cycles)
 
@@ -63,10 +63,10 @@ def test_places_tell_where_a_rows_pairs_have_been(case):
     _, ends = met(schedule, ROWS)
     for row, end in enumerate(ends):
         places = schedule.places(row)
-        assert places[-1][0] == schedule.beats - 1
-        assert all(0 <= cycle < schedule.beats for cycle, _ in places)
+        assert places[-1][0] == schedule.issues - 1
+        assert all(0 <= cycle < schedule.issues for cycle, _ in places)
         for number, (cycle, unit) in enumerate(places):
-            beat = (end - schedule.beats + 1 + cycle) % schedule.cycles
+            issue = (end - schedule.issues + 1 + cycle) % schedule.cycles
             pair = (number % schedule.left, number // schedule.left)
-            assert schedule.pairs[beat][unit] == pair
+            assert schedule.pairs[issue][unit] == pair
     assert any(schedule.places(row)[0][0] == 0 for row in range(schedule.cycles))

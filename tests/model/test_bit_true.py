@@ -147,7 +147,7 @@ def test_derived_widths_hold_every_intermediate(random_model, levels, offsets):
         "y": layer.formats.activation("f").out_width,
         "c_raw": params.pointwise.sum_width,
         "c_q": layer.formats.z_width,
-        "tanh_c": params.mac.tanh_width,
+        "tanh_c": params.mac.factor_width,
         "h_raw": params.mac.sum_width,
     }
     for x, h, c in extremes(layer):

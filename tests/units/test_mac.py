@@ -29,7 +29,7 @@ def test_scales_per_element():
     assert mac(params, [3, 1], [10, -10], 4, [[2, 1], [5, 3]]).tolist() == [70, -60]
 
 
-SIZES = ("levels", "scale_width", "tanh_width", "sum_width")
+SIZES = ("levels", "scale_width", "factor_width", "sum_width")
 
 
 @pytest.mark.parametrize("name", SIZES)

@@ -23,7 +23,7 @@ def value(quantizer, code):
 
 @pytest.mark.parametrize("offsets", [(0, 0, 0, 0), (128, 0, 128, 0), (100, -7, 90, 11)])
 @pytest.mark.parametrize("levels", [(1, 1, 1, 1), (3, 3, 3, 3), (2, 5, 4, 1)])
-def test_is_fc_plus_ig(levels, offsets):
+def test_is_the_sum_of_two_products(levels, offsets):
     rng = np.random.default_rng(sum(levels))
     fractions = (8, 6, 8, 7)
     f, c, i, g = (
@@ -32,12 +32,12 @@ def test_is_fc_plus_ig(levels, offsets):
     )
     params = PointwiseParams(*levels, *(o != 0 for o in offsets), 32, 40)
     fraction = 15
-    gamma_fc = np.outer(with_offset(f), with_offset(c)) << (fraction - 14)
-    gamma_ig = np.outer(with_offset(i), with_offset(g))
-    assert gamma_fc.shape == params.fc_shape
-    assert gamma_ig.shape == params.ig_shape
+    gamma_ab = np.outer(with_offset(f), with_offset(c)) << (fraction - 14)
+    gamma_cd = np.outer(with_offset(i), with_offset(g))
+    assert gamma_ab.shape == params.ab_shape
+    assert gamma_cd.shape == params.cd_shape
     codes = [rng.integers(0, 2**n, 40) for n in levels]
-    result = pointwise(params, *codes, gamma_fc, gamma_ig)
+    result = pointwise(params, *codes, gamma_ab, gamma_cd)
     for index, quad in enumerate(zip(*codes, strict=True)):
         factors = [value(q, int(code)) for q, code in zip((f, c, i, g), quad, strict=True)]
         exact = factors[0] * factors[1] + factors[2] * factors[3]
@@ -49,12 +49,12 @@ def test_offset_stands_first():
     assert extended_signs([2], 2, False).tolist() == [[-1, 1]]
 
 
-SIZES = ("f_levels", "c_levels", "i_levels", "g_levels", "gamma_width", "sum_width")
+SIZES = ("a_levels", "b_levels", "c_levels", "d_levels", "gamma_width", "sum_width")
 
 
 @pytest.mark.parametrize("name", SIZES)
 def test_bad_sizes_are_refused(name):
-    offsets = dict.fromkeys(("f_offset", "c_offset", "i_offset", "g_offset"), False)
+    offsets = dict.fromkeys(("a_offset", "b_offset", "c_offset", "d_offset"), False)
     sizes = dict.fromkeys(SIZES, 1) | {name: 0}
     with pytest.raises(ValueError, match=f"PointwiseParams.{name} is 0: give at least 1"):
         PointwiseParams(**sizes, **offsets)
