@@ -46,8 +46,7 @@ napoleon_custom_sections = [("Members", "params_style")]
 myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3
 
-nb_execution_mode = "cache"
-nb_execution_cache_path = str(HERE.parent / "build" / "docs-notebooks")
+nb_execution_mode = "force"  # a cache would know the cells, not the code they call
 nb_execution_timeout = 900
 nb_execution_in_temp = True
 nb_execution_raise_on_error = True

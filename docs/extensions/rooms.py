@@ -1,5 +1,6 @@
 """Pages of the reference: one for each room of each floor, from what stands on the disk."""
 
+import re
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from sphinx.environment import BuildEnvironment
 from sphinx.roles import XRefRole
 from sphinx.util import logging
 
+IDENTIFIER = re.compile(r"[A-Za-z_][\w.]*")
 LOGGER = logging.getLogger(__name__)
 
 FLOORS = ("golden", "hw", "sim", "synth", "train", "reports", "cli")
@@ -73,17 +75,35 @@ def write_pages(app: Sphinx) -> None:
         write(target / f"{stem}.rst", text)
 
 
-def name(role: str, rawtext: str, text: str, *more: Any) -> tuple[list[Any], list[Any]]:
-    """Role of single backticks: a reference where the full name is given, and code elsewhere."""
+def name(
+    role: str, rawtext: str, text: str, lineno: int, inliner: Any, *more: Any
+) -> tuple[list[Any], list[Any]]:
+    """Role of single backticks: full names and those of the module are references where known."""
+    module = inliner.document.settings.env.ref_context.get("py:module")
     if text.startswith("mubinn."):
-        return XRefRole()("py:obj", rawtext, text, *more)
-    return [nodes.literal(rawtext, text)], []
+        target = text
+    elif module and IDENTIFIER.fullmatch(text):
+        target = f"{text} <{module}.{text}>"
+    else:
+        return [nodes.literal(rawtext, text)], []
+    return XRefRole()("py:obj", rawtext, target, lineno, inliner, *more)
+
+
+def join_members(_: Sphinx, __: str, ___: str, ____: Any, _____: Any, lines: list[str]) -> None:
+    """Put each of the members of a component on one line, as napoleon has it, its shape whole."""
+    k = lines.index("Members") if "Members" in lines else len(lines)
+    while k + 1 < len(lines):
+        if lines[k].count("(") > lines[k].count(")"):
+            lines[k] += f" {lines.pop(k + 1).strip()}"
+        else:
+            k += 1
 
 
 def complain(_: Sphinx, __: BuildEnvironment, node: pending_xref, ___: nodes.Element) -> None:
     """Warn of full names in prose that lead nowhere; those in signatures may be aliases."""
     target = str(node["reftarget"])
-    if node["reftype"] != "class" and target.startswith("mubinn."):
+    prose = not node.get("refexplicit", True)
+    if prose and target.startswith("mubinn."):
         LOGGER.warning("no such name: %s", target, location=node)
 
 
@@ -91,5 +111,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.add_role("name", name)
     app.connect("missing-reference", complain)
+    app.connect("autodoc-process-docstring", join_members, priority=100)  # before napoleon
     app.connect("builder-inited", write_pages)
     return {"parallel_read_safe": True}

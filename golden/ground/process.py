@@ -39,7 +39,7 @@ def run_process(
 
     Whatever it prints goes to `log`. Where the caller is interrupted, `cancel` is set or the time
     is up, the whole session is killed; a caller that is itself killed leaves it to
-    :func:`end_with_caller`.
+    `end_with_caller`.
 
     Raises
     ------

@@ -21,7 +21,7 @@ class GruThresholdState(StateStage[GruCellParams]):
     constants, Eq. 13 is two tables, one addition and a search. The product r nh remains, of a code
     of constants and a sum. A cell's state ``c`` is its h.
 
-    Parameters and members are those of :class:`mubinn.hw.cells.state_stage.StateStage`.
+    Parameters and members are those of `mubinn.hw.cells.state_stage.StateStage`.
     """
 
     @classmethod

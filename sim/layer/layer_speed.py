@@ -42,7 +42,7 @@ def simulate_outputs(
     design : LstmLayer, optional
         Another design with the same ports, such as a broken one.
     options
-        For :func:`mubinn.sim.runner.simulate.simulate`.
+        For `mubinn.sim.runner.simulate.simulate`.
 
     Raises
     ------

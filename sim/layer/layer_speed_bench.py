@@ -1,7 +1,7 @@
 """Bench of the LSTM layer without its trace: whole windows, the outputs of every step.
 
 Python wakes once a step, so that the time is the simulator's; the outputs come with the stimulus.
-Run by :func:`mubinn.sim.layer.layer_speed.simulate_outputs`.
+Run by `mubinn.sim.layer.layer_speed.simulate_outputs`.
 """
 
 from typing import Any

@@ -2,7 +2,7 @@
 
 The golden trace is computed here, window by window, so that only the input travels. Python wakes
 once a step and reads the layer's trace memories; run by
-:func:`mubinn.sim.layer.layer_check.check_layer`.
+`mubinn.sim.layer.layer_check.check_layer`.
 """
 
 import json

@@ -22,7 +22,7 @@ FAULTS = (
 
 
 def load_stimulus() -> dict[str, NDArray[Any]]:
-    """Return the arrays that were given to :func:`mubinn.sim.runner.simulate.simulate`."""
+    """Return the arrays that were given to `mubinn.sim.runner.simulate.simulate`."""
     with np.load(os.environ[STIMULUS_VARIABLE], allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
 

@@ -1,6 +1,6 @@
 """Named fields of a stream's payload: their places, and packing between NumPy and bits.
 
-A payload is one packed vector in Verilog. A :class:`Field` says where a named leaf of its layout
+A payload is one packed vector in Verilog. A `Field` says where a named leaf of its layout
 lies; nested structures are named ``a.b``, and the elements of an array layout are further axes of
 the field's array. The description is plain JSON, since the bench runs in another process.
 """
@@ -104,7 +104,7 @@ def fields_to_json(fields: Sequence[Field]) -> list[dict[str, Any]]:
 
 
 def fields_from_json(values: Iterable[Mapping[str, Any]]) -> list[Field]:
-    """Return the description that :func:`fields_to_json` wrote."""
+    """Return the description that `fields_to_json` wrote."""
     return [
         Field(**{**value, "lengths": tuple(value["lengths"]), "strides": tuple(value["strides"])})
         for value in values

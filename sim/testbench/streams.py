@@ -1,9 +1,9 @@
 """Driver and monitor of Amaranth stream ports, pin by pin, with random pauses on both sides.
 
 They run in the simulator. A stream port ``i`` is ``i__payload``, ``i__valid`` and ``i__ready`` in
-Verilog; a structured payload is one packed vector (:mod:`mubinn.sim.testbench.payload` packs it).
+Verilog; a structured payload is one packed vector (`mubinn.sim.testbench.payload` packs it).
 Both wake Python at every clock edge, which limits a bench to tens of thousands of cycles a second:
-long batches belong to the player of :mod:`mubinn.sim.runner.harness`.
+long batches belong to the player of `mubinn.sim.runner.harness`.
 """
 
 from collections.abc import Sequence
@@ -89,7 +89,7 @@ class Driver(_Port):
     clock : str
         Name of the clock.
     watchdog : int
-        Cycles without a transfer after which :exc:`SimulationMismatch` is raised.
+        Cycles without a transfer after which `SimulationMismatch` is raised.
     """
 
     def __init__(
@@ -136,7 +136,7 @@ class Monitor(_Port):
     Parameters
     ----------
     dut, name, seed, clock, watchdog
-        As for :class:`Driver`.
+        As for `Driver`.
     pause : float
         Probability of holding ready low in a cycle.
     """

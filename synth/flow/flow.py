@@ -3,7 +3,7 @@
 Two kinds of run make a result. The generic run maps to two-input gates for the least depth and does
 not depend on a library; the mapped run maps to a Liberty library for the least delay, with
 buffering and sizing, each input driven by an inverter and each output loaded by four. Both try
-every recipe of :mod:`mubinn.synth.flow.recipes` and keep the best. Runs of one design share a
+every recipe of `mubinn.synth.flow.recipes` and keep the best. Runs of one design share a
 process and what they have in common; each gives the same figures as it does alone.
 """
 
@@ -148,7 +148,7 @@ def synthesize(
     generic : bool
         Measure the depth in two-input gates.
     cache_path : path, optional
-        Folder of the cache; see :func:`mubinn.golden.ground.files.cache_root`.
+        Folder of the cache; see `mubinn.golden.ground.files.cache_root`.
     cancel : threading.Event, optional
         Ends the run when set.
 
@@ -188,7 +188,7 @@ def map_netlists(
     """Return a design's mapped netlists by recipe, as Yosys writes them in JSON.
 
     Those of the recipes for least delay, or with `small` of those that map for area, which use the
-    library's full-adder cell as well. Other parameters and errors as of :func:`synthesize`.
+    library's full-adder cell as well. Other parameters and errors as of `synthesize`.
     """
     kind = "small" if small else "mapped"
     answers = _run([kind], design, library, cache_path, cancel, netlists=True)
@@ -213,7 +213,7 @@ def synthesize_many(
     jobs : mapping of str to SynthJob
         Designs by name; equal designs run once.
     library, generic
-        As of :func:`synthesize`.
+        As of `synthesize`.
     progress : callable, optional
         Called from this thread as ``progress(name, done, total)`` after each design.
     cancel : threading.Event, optional

@@ -25,7 +25,7 @@ def packed(data: bytes) -> str:
 
 
 def unpacked(text: str) -> bytes:
-    """Return the bytes that :func:`packed` took."""
+    """Return the bytes that `packed` took."""
     return zlib.decompress(base64.b64decode(text))
 
 

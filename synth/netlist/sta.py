@@ -265,7 +265,7 @@ def arc_delays(
     """Return, for every cell of logic, the ps of each path through it.
 
     With the slews and loads of the whole netlist; parameters and errors as of
-    :func:`analyse`. Cells stand in an order in which each comes after those that drive it.
+    `analyse`. Cells stand in an order in which each comes after those that drive it.
     """
     timer = _Timer(module, library, timing or LibraryTiming(library))
     timer.begin()

@@ -1,7 +1,7 @@
 """Which units a cell of configuration (A, W) really has, with their real widths.
 
 Binarized cells: a float model is quantized at (A, W), and the units of Figure 3 get the widths that
-its scales ask for, as :class:`mubinn.hw.cells.lstm_cell.LstmCell` builds them.
+its scales ask for, as `mubinn.hw.cells.lstm_cell.LstmCell` builds them.
 
 ========  =======================================================================================
 (A, W)    the units of Figure 3; words of x and of h go through XNOR multipliers side by side

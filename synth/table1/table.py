@@ -1,6 +1,6 @@
 """The entries of Table I: measured units put together by the schedule.
 
-Delay of an entry: the schedule of :mod:`mubinn.synth.table1.schedule` with the delays of its own
+Delay of an entry: the schedule of `mubinn.synth.table1.schedule` with the delays of its own
 units. Depth: the sum of the depths of its units in series, each once (of units side by side the
 deeper). A mixed entry has the faster of its two forms, level by level or decoded. Area: the sum of
 the areas of its units, each as often as the cell has it, without registers, memories and control.
@@ -93,7 +93,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class VariantEntry:
-    """One binarized entry with a datapath of our own; see :mod:`mubinn.synth.table1.variants`.
+    """One binarized entry with a datapath of our own; see `mubinn.synth.table1.variants`.
 
     Attributes
     ----------
@@ -180,7 +180,7 @@ class Table1:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Table1":
-        """Return the table that :meth:`to_json` gave."""
+        """Return the table that `to_json` gave."""
         units = tuple(
             UnitRow(**{**u, "roles": tuple(u["roles"]), "entries": tuple(u["entries"])})
             for u in data["units"]

@@ -95,7 +95,7 @@ def with_variants(
     ----------
     table : Table1
     library, start, progress, workers, cache_path, cancel
-        As of :func:`mubinn.synth.table1.table1.measure`; errors too.
+        As of `mubinn.synth.table1.table1.measure`; errors too.
     """
     cells = variant_cells(start, progress)
     units = {
