@@ -14,6 +14,7 @@ from mubinn.golden.quantization.tensors import (
     StateRows,
     before,
     fit_activation,
+    fit_gates,
     fit_sums,
 )
 
@@ -27,20 +28,7 @@ def gru_layer(
     h_offset: Floats | float,
     options: FitOptions,
 ) -> QuantizedGru | QuantizedGruBefore:
-    """Return the layer in level bits, in the form of its reset.
-
-    Parameters
-    ----------
-    rng : Generator
-        Of the samples that activation scales are fitted to.
-    layer : FloatGru
-    x : Quantizer
-        Of the layer's input.
-    inputs : float64 [windows, T, I]
-    run : dict of float64 arrays
-        Intermediates of the float layer on `inputs`.
-    h_offset : float
-    options : FitOptions
+    """Return the layer in level bits, in the form of its reset; parameters as of `lstm_layer`.
 
     Raises
     ------
@@ -50,10 +38,7 @@ def gru_layer(
     if np.ndim(h_offset):
         raise MubinnError("a GRU takes one offset of h for all cells: give one number.")
     levels, formats = options.levels, options.formats
-    gates = {}
-    for name, y in zip(GRU_GATES, np.split(run["y"], 3, axis=-1), strict=True):
-        offset = 0.0 if name == "n" else options.gate_offset
-        gates[name] = fit_activation(rng, y, levels.count("gate"), offset, formats.y_fraction)
+    gates = fit_gates(rng, GRU_GATES, run["y"], options)
     most = INPUT_FRACTION
     h = fit_activation(rng, run["h"], levels.count("h"), h_offset, most, form=options.form)
     rows, size = np.arange(4 * layer.hidden), 2 * layer.hidden

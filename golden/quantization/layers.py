@@ -14,6 +14,7 @@ from mubinn.golden.quantization.tensors import (
     StateRows,
     before,
     fit_activation,
+    fit_gates,
     fit_sums,
     fit_weights,
 )
@@ -28,12 +29,23 @@ def lstm_layer(
     h_offset: Floats | float,
     options: FitOptions,
 ) -> QuantizedLstm:
-    """Return the layer; `inputs` [windows, T, I] and `run` are its float calibration run."""
+    """Return the layer in level bits.
+
+    Parameters
+    ----------
+    rng : Generator
+        Of the samples that activation scales are fitted to.
+    layer : FloatLstm
+    x : Quantizer
+        Of the layer's input.
+    inputs : float64 [windows, T, I]
+    run : dict of float64 arrays
+        Intermediates of the float layer on `inputs`.
+    h_offset : float, or float64 [H]
+    options : FitOptions
+    """
     levels, formats = options.levels, options.formats
-    gates = {}
-    for name, y in zip(GATES, np.split(run["y"], 4, axis=-1), strict=True):
-        offset = 0.0 if name == "g" else options.gate_offset
-        gates[name] = fit_activation(rng, y, levels.count("gate"), offset, formats.y_fraction)
+    gates = fit_gates(rng, GATES, run["y"], options)
     clip = np.inf if layer.c_clip is None else layer.c_clip
     c = fit_activation(rng, np.clip(run["c_raw"], -clip, clip), levels.count("c"), clip=clip)
     _check_clip(c, clip)

@@ -72,6 +72,18 @@ def fit_activation(
     return Quantizer(stored, fraction, to_fixed(np.asarray(offset), fraction))
 
 
+def fit_gates(
+    rng: np.random.Generator, names: Sequence[str], y: Floats, options: FitOptions
+) -> dict[str, Quantizer]:
+    """Return the quantizers of gates `names`, whose y [windows, T, H] stand side by side in `y`."""
+    gates = {}
+    for name, own in zip(names, np.split(y, len(names), axis=-1), strict=True):
+        offset = 0.0 if options.formats.activation(name).kind == "tanh" else options.gate_offset
+        most = options.formats.y_fraction
+        gates[name] = fit_activation(rng, own, options.levels.count("gate"), offset, most)
+    return gates
+
+
 def _weight_scales(
     values: Floats,
     levels: int,
