@@ -153,12 +153,7 @@ def _is_output(config: Layer) -> bool:
 
 
 class Weights:
-    """The variables of layers that are asked for in the order of the model.
-
-    Parameters
-    ----------
-    data : bytes
-        ``model.weights.h5``.
+    """The variables in ``model.weights.h5`` of layers asked for in the order of the model.
 
     Raises
     ------

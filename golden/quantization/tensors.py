@@ -44,19 +44,10 @@ def fit_activation(
     clip: float = np.inf,
     form: ScaleForm = "free",
 ) -> Quantizer:
-    """Return the quantizer fitted to a sample of the values [...] of an activation tensor.
+    """Return the quantizer fitted to a sample of the values [..., n] of an activation tensor.
 
-    Parameters
-    ----------
-    rng : Generator
-    values : float64 [..., n]
-    levels : int
-    offset : float64 [] or [n]
-    most : int
-        Fraction bits at most.
-    clip : float
-        The values are clipped to this magnitude.
-    form : ScaleForm
+    It has one `offset`, or n, and at most `most` fraction bits; the values are clipped to the
+    magnitude `clip`.
     """
     centred = (values - np.asarray(offset)).ravel()
     if not np.isfinite(centred).all():
