@@ -45,17 +45,10 @@ def mac(
 ) -> Ints:
     """Return ``(offset + sum_k scales[k] o_k) * tanh_c``, exact, int64 [...].
 
+    Codes `o` have level k in bit k - 1; the last axis of `scales` is that of the levels.
+
     Hardware payloads: ``i {o: levels, tanh_c: signed(tanh_width), offset: signed(scale_width + 1),
     scales: ArrayLayout(unsigned(scale_width), levels)}``, ``o {h_raw: signed(sum_width)}``.
-
-    Parameters
-    ----------
-    params : MacParams
-    o : int64 [...]
-        Codes; bit k - 1 is level k.
-    tanh_c : int64 [...]
-    offset : int64
-    scales : int64 [..., levels]
 
     Examples
     --------
