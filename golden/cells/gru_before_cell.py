@@ -25,13 +25,7 @@ class GruBeforeCellParams(GruStateParams):
 def gru_before_cell(layer: QuantizedGruBefore, x: npt.ArrayLike, h: npt.ArrayLike) -> Trace:
     """Return every intermediate of one time step (effective-quantization, Eq. 10-13) in integers.
 
-    Parameters
-    ----------
-    layer : QuantizedGruBefore
-    x : int64 [..., I]
-        Codes of the input.
-    h : int64 [..., H]
-        Codes of the state before the step.
+    Parameters are those of `gru_cell`.
 
     Returns
     -------

@@ -100,12 +100,7 @@ def dots(codes: Ints, quantizer: Quantizer, weights: LevelTensor) -> Ints:
 def gate_sums(layer: RecurrentLayer, x: npt.ArrayLike, h: npt.ArrayLike) -> Trace:
     """Return the sums of a layer's R rows, and what they are made of.
 
-    Parameters
-    ----------
-    layer : RecurrentLayer
-    x : int64 [..., I]
-    h : int64 [..., H]
-        Codes of the input, and of the state before the step.
+    Codes `x` [..., I] and `h` [..., H] are those of the input and of the state before the step.
 
     Returns
     -------

@@ -36,6 +36,12 @@ def save_outputs(**arrays: Any) -> None:
     np.savez(path, allow_pickle=False, **arrays)
 
 
+def offer(dut: Any, frame: int | None) -> None:
+    """Offer an input at the stream ``i``, or none."""
+    dut.i__valid.value = frame is not None
+    dut.i__payload.value = frame or 0
+
+
 async def start_clock(dut: Any, clk: str = "clk", rst: str = "rst") -> None:
     """Start the clock outside Python, and hold reset for two cycles if the design has one.
 

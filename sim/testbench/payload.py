@@ -137,11 +137,9 @@ def _to_bits(field: Field, values: ArrayLike) -> Bits:
             "bits."
         )
     if field.is_wide or array.dtype.kind == "O":
-        size = -(-field.width // 8)
         mask = (1 << field.width) - 1
-        raw = b"".join((int(v) & mask).to_bytes(size, "little") for v in array.flat)
-        rows = np.frombuffer(raw, np.uint8).reshape(*array.shape, size)
-        return np.unpackbits(rows, axis=-1, count=field.width, bitorder="little")
+        rows = ints_to_bits((int(v) & mask for v in array.flat), field.width)
+        return rows.reshape(*array.shape, field.width)
     words = array.astype(np.int64 if array.dtype.kind != "u" else np.uint64)
     shifts = np.arange(field.width, dtype=words.dtype)
     return ((words[..., None] >> shifts) & words.dtype.type(1)).astype(np.uint8)
@@ -210,7 +208,7 @@ def unpack_bits(fields: Sequence[Field], bits: Bits) -> Fields:
 
 def bits_to_int(bits: Bits) -> int:
     """Return the integer whose bit k is element k of the flattened array."""
-    return int.from_bytes(np.packbits(bits.reshape(-1), bitorder="little").tobytes(), "little")
+    return bits_to_ints(bits.reshape(1, -1))[0]
 
 
 def bits_to_ints(bits: Bits) -> list[int]:
@@ -223,8 +221,7 @@ def bits_to_ints(bits: Bits) -> list[int]:
 
 def int_to_bits(value: int, width: int) -> Bits:
     """Return the lowest `width` bits of a non-negative integer, least significant first."""
-    raw = np.frombuffer(value.to_bytes(-(-width // 8), "little"), np.uint8)
-    return np.unpackbits(raw, count=width, bitorder="little")
+    return ints_to_bits([value], width)[0]
 
 
 def ints_to_bits(values: Iterable[int], width: int) -> Bits:
