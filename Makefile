@@ -5,22 +5,29 @@ WORKERS ?= 2
 
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 CHECKED := golden hw synth
 
-.PHONY: help test report campaign interop lint clean
+.PHONY: help check test test-all report slow interop docs lint clean
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make test      linters, types and all tests but the campaign"
+	@echo "make test      linters, types and all tests but the slow ones"
+	@echo "make test-all  the same with coverage, the floor of which it holds: what CI runs"
 	@echo "make report    the whole line on the bundled model; writes build/report/"
-	@echo "make campaign  long measurements at full size"
+	@echo "make slow      long measurements at full size"
 	@echo "make interop   importers against the frameworks themselves: PyTorch, Keras, ONNX Runtime"
+	@echo "make docs      the site: reference, tutorial and concepts; writes build/docs/"
+	@echo "make check     says what this machine lacks; the others begin with it"
 	@echo "make lint      linters and types alone"
 	@echo "make clean     remove what the other targets wrote, but not .venv"
 
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
 test: lint
-	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=
+	$(PYTEST)
+
+test-all: lint
+	$(PYTEST) --cov --cov-report=
 	@for part in $(CHECKED); do \
 	  $(BIN)/python -m coverage report --include="$$part/*" --fail-under=95 \
 	    --skip-covered --precision=1 || exit 1; \
@@ -37,8 +44,12 @@ report: $(VENV)/.run
 	$(BIN)/mubinn report -o build/report
 	@echo "Open build/report/index.html in a browser; Table I as data is build/report/table1.csv."
 
-campaign: $(VENV)/.dev
-	$(BIN)/python -m pytest -m campaign --durations=0
+docs: $(VENV)/.docs
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs build/docs
+	@echo "Open build/docs/index.html in a browser."
+
+slow: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slow --durations=0
 
 interop: $(VENV)/.interop
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m interop
@@ -47,26 +58,36 @@ clean:
 	rm -rf build *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find $(CHECKED) sim reports train cli tests -name __pycache__ -type d -exec rm -rf {} +
 
+# pip speaks only where it fails.
+install = $(BIN)/python -m pip install --editable $(1) >$(VENV)/pip.log 2>&1 || \
+  { cat $(VENV)/pip.log >&2; exit 2; }
+
 $(VENV)/.run: pyproject.toml | $(BIN)/python
 	@echo "Installing mubinn into $(VENV) ..."
-	$(PIP) install --editable .
+	@$(call install,.)
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml $(VENV)/.run
 	@echo "Installing the tools for tests into $(VENV) ..."
-	$(PIP) install --editable '.[dev]'
+	@$(call install,'.[dev]')
+	@touch $@
+
+$(VENV)/.docs: pyproject.toml $(VENV)/.run
+	@echo "Installing Sphinx into $(VENV) ..."
+	@$(call install,'.[docs]')
 	@touch $@
 
 $(VENV)/.interop: pyproject.toml $(VENV)/.dev
 	@echo "Installing PyTorch and Keras into $(VENV) ..."
-	$(PIP) install --editable '.[interop]' --extra-index-url https://download.pytorch.org/whl/cpu
+	@$(call install,'.[interop]' --extra-index-url https://download.pytorch.org/whl/cpu)
 	@touch $@
+
+check:
+	@.ci/prerequisites $(PYTHON)
 
 # Debian's python3 lacks ensurepip unless python3-venv is there; virtualenv or a pip will do as well.
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "make: $(PYTHON) is missing or older than 3.11; give another one: make PYTHON=..." >&2; \
-	    exit 2; }
+	@.ci/prerequisites $(PYTHON)
 	@$(PYTHON) -m venv $(VENV) >/dev/null 2>&1 || \
 	  { rm -rf $(VENV); $(PYTHON) -m virtualenv --quiet $(VENV) >/dev/null 2>&1; } || \
 	  { rm -rf $(VENV); $(PYTHON) -m venv --without-pip $(VENV) >/dev/null 2>&1 && \

@@ -1,12 +1,11 @@
 """A report as a folder: written beside its place, then moved there whole."""
 
 import json
-import secrets
-import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.files import write_folder
 from mubinn.reports import figures, tables
 from mubinn.reports.content import ReportContent
 from mubinn.reports.page import page
@@ -94,23 +93,6 @@ def write_report(
 
 def write_files(files: Mapping[str, bytes], target: Path) -> tuple[str, ...]:
     """Write `files`, as `listed` returns them, as the folder `target`; see `write_report`."""
-    target = target.absolute()
     check_target(target)
-    stem = f".{target.name}.{secrets.token_hex(4)}"
-    fresh, old = target.with_name(f"{stem}.new"), target.with_name(f"{stem}.old")
-    try:
-        for name, data in files.items():
-            (fresh / name).parent.mkdir(parents=True, exist_ok=True)
-            (fresh / name).write_bytes(data)
-        if target.exists():
-            target.rename(old)
-        fresh.rename(target)
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise MubinnError(f"{target} cannot be written ({why}): give another path.") from error
-    finally:
-        if old.exists() and not target.exists():
-            old.rename(target)
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+    write_folder(target, files)
     return tuple(files)

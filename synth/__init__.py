@@ -1,23 +1,14 @@
 """Hardware turned into numbers: logic depth, delay and area from Yosys and ABC."""
 
-from mubinn.synth.flow.flow import SynthJob, synthesize, synthesize_many, to_verilog, tool_versions
-from mubinn.synth.flow.process import Cancelled
-from mubinn.synth.flow.result import Metric, SynthResult
-from mubinn.synth.liberty.library import DEFAULT_DONT_USE, Library, builtin_library, load_library
-from mubinn.synth.liberty.tech65 import tech65_liberty
+from typing import TYPE_CHECKING, Any
 
-__all__ = [
-    "DEFAULT_DONT_USE",
-    "Cancelled",
-    "Library",
-    "Metric",
-    "SynthJob",
-    "SynthResult",
-    "builtin_library",
-    "load_library",
-    "synthesize",
-    "synthesize_many",
-    "tech65_liberty",
-    "to_verilog",
-    "tool_versions",
-]
+if TYPE_CHECKING:
+    from mubinn.synth.public import *  # noqa: F403
+
+
+def __getattr__(name: str) -> Any:
+    if name.startswith("__"):
+        raise AttributeError(name)
+    import mubinn.synth.public as public
+
+    return getattr(public, name)

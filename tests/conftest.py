@@ -9,7 +9,7 @@ from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
 from mubinn.golden.cells.constants import GATES, GRU_GATES
 from mubinn.golden.cells.formats import Formats
-from mubinn.golden.cells.gru_before_layer import QuantizedChoGru
+from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
 from mubinn.golden.cells.gru_layer import QuantizedGru
 from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.model.float_model import FloatGru, FloatLstm, FloatModel
@@ -22,8 +22,8 @@ os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
 
 
 def pytest_configure(config):
-    """Have short simulations compiled in less time; campaigns run long enough for the compiler."""
-    if "not campaign" in config.getoption("markexpr"):
+    """Have short simulations compiled in less time; slow tests run long enough for the compiler."""
+    if "not slow" in config.getoption("markexpr"):
         os.environ.setdefault(OPTIMISATION, "-O0")
 
 
@@ -48,7 +48,7 @@ def layer_of(rng, levels, features, hidden, x=None, groups=4, offsets=True, form
     fraction = max(x.fraction + fractions[0], h.fraction + fractions[1])
     b = level_tensor(rng, (levels.b, rows), 4, fraction, top=1 << 13)
     c = quantizer(rng, levels.c, 7, 5 if offsets else 0)
-    return QuantizedLstm(x, h, c, gates, wx, wh, b, formats or Formats())
+    return QuantizedLstm(x, h, gates, wx, wh, b, formats or Formats(), c=c)
 
 
 def build(
@@ -106,7 +106,7 @@ def gru_layer_of(
     fraction = max(x.fraction + fractions[0], *(s.fraction + fractions[1] for s in states))
     b = level_tensor(rng, (levels.b, rows), count, fraction, top=1 << 13)
     if reset == "before":
-        return QuantizedChoGru(x, *states, gates, wx, wh, b, formats or Formats())
+        return QuantizedGruBefore(x, h, gates, wx, wh, b, formats or Formats(), s=states[1])
     # Row z, r, nh, nx: nh reads h alone, nx reads x alone.
     quarter = groups // 4
     for tensor, row in ((wx, 2), (wh, 3)):

@@ -3,6 +3,8 @@
 import math
 from fractions import Fraction
 
+import numpy as np
+
 HALF = Fraction(1, 2)
 
 
@@ -64,3 +66,8 @@ def pwl(kind, z, formats):
 
     rise = node(left + step) - node(left)
     return node(left) + round_to(rise * (z - left) / step, formats.y_fraction)
+
+
+def plane_codes(bits):
+    """The codes [...] of level planes uint8 [N, ...]."""
+    return np.tensordot(1 << np.arange(len(bits)), bits.astype(np.int64), axes=1)

@@ -1,27 +1,7 @@
 """``mubinn bench delay``: other cells over the merged binarized cell, serial and at equal area.
 
-All figures come from one run with one library; I, H of the bundled float model.
-
-serial
-    The schedule of Table I: one unit after the other, nothing pipelined. (FP, FP) as there
-    (`mubinn.synth.table1.schedule`); (A, W) with merged level pairs and thresholds
-    (`mubinn.synth.table1.merged_cell`); 8- and 16-bit integers with the architecture of (FP, FP)
-    (`mubinn.synth.table1.fixed_cell`). Every unit is the fastest of the flow's recipes.
-equal area
-    Cells a second of the pipelined (A, W) datapath over those of the pipelined other one, the
-    smaller replicated to the area of the larger. All are mapped for area times delay by the same
-    recipes, pipelined by the same tool at their own best clock (`mubinn.synth.table1.equal_area`),
-    and counted with their registers, without memories and control. Binary32: a multiplier and an
-    adder that start an operation each cycle, accumulators interleaved over rows, biases loaded into
-    them; the table of tanh beside them, whose slopes and bases pass through both, ``sigmoid(z) =
-    1/2 + tanh(z / 2) / 2`` too; ``4 (I + H) + 3 + 11`` cycles a cell. Integers: a
-    multiply-accumulate; one table for both activations beside it, whose shifts halve, and one
-    rounding; ``4 (I + H) + 3 + 5``. Binarized: the sum of a row, of products of bits, and a gate's
-    search start each cycle; 4 cycles a cell; tables and search of Eq. (5) and (6) beside them
-    within these 4, and so the sum over the activations of a step.
-energy
-    That of an inference, with the memories and of the logic alone, as `mubinn bench energy` has it;
-    left out where the library says nothing of energy.
+All figures come from one run with one library; I, H of the bundled float model. What is counted
+stands in docs/concepts/table1.md and, of energies, in docs/concepts/energy.md.
 """
 
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +9,7 @@ from typing import Any
 
 from mubinn.cli.benchmarks import energy as bench_energy
 from mubinn.cli.benchmarks.figures import figure, subject, subject_about
+from mubinn.cli.shared.recordings import calibrated
 from mubinn.golden.baseline.float_activation import FloatActivationParams
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.hw.baseline.float_activation import FloatSegment
@@ -38,7 +19,7 @@ from mubinn.synth.liberty.gate_timing import LibraryTiming
 from mubinn.synth.liberty.library import Library
 from mubinn.synth.netlist.pipeline import Pipelined, pipelines, smallest_register
 from mubinn.synth.netlist.sta import analyse
-from mubinn.synth.table1.cell_units import CellUnit, cell_units
+from mubinn.synth.table1.cell_units import CellUnit, Start, cell_units
 from mubinn.synth.table1.equal_area import STAGES, Datapath, best_datapath
 from mubinn.synth.table1.fixed_cell import fixed_schedule, fixed_units, shared_units
 from mubinn.synth.table1.merged_cell import (
@@ -155,10 +136,10 @@ def _integers(library: Library, load: Workload, bits: int) -> tuple[float, Datap
 
 
 def _merged(
-    library: Library, model: FloatModel, load: Workload, a: int, w: int
+    library: Library, start: Start, load: Workload, a: int, w: int
 ) -> tuple[float, Datapath]:
     """Return the serial delay of a cell and its pipelined datapath."""
-    layer = merged_layer(model, a, w)
+    layer = merged_layer(start, a, w)
     units = _Units(library, merged_units(layer), bits_units(layer))
     ways = {name: units.ways(name) for name in ("merged", "search")}
     rest = {name: units.smallest(name) for name in units.small if name not in ways}
@@ -188,7 +169,8 @@ def bench_delay(library: Library | None = None, model: FloatModel | None = None)
     load = Workload(model.features, model.layers[0].hidden)
     others = {"fp": _binary32(library, load)}
     others |= {f"int{bits}": _integers(library, load, bits) for bits in INTEGERS}
-    ours = {f"{a}_{w}": _merged(library, model, load, a, w) for a, w in CONFIGS}
+    start = calibrated(model)
+    ours = {f"{a}_{w}": _merged(library, start, load, a, w) for a, w in CONFIGS}
     values: dict[str, float] = {}
     for name, (serial, datapath) in ours.items():
         for other, (longer, larger) in others.items():

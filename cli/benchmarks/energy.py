@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mubinn.cli.benchmarks.figures import figure, subject, subject_about
-from mubinn.cli.shared.recordings import open_eeg, prepared, spread
+from mubinn.cli.shared.recordings import calibrated, open_eeg, prepared, spread
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.reports.energy import COLUMNS, EnergyRow, energy_files, energy_rows
 from mubinn.synth.energy.energy import EnergyLibrary
@@ -60,12 +60,12 @@ class Energies:
         """Measure (FP, FP) and `configs`, on shared EEG where it is there, else synthetic."""
         eeg, name = open_eeg(None, features=model.features)
         x: Windows = prepared(model, eeg.x[spread(WINDOWS, np.arange(eeg.windows))])
-        cells = EnergyLibrary.of(library)
+        cells, start = EnergyLibrary.of(library), calibrated(model)
         operations = {FULL: float_operation(cells, model, x)}
         for a, w in configs:
             assert a is not None
             assert w is not None
-            operations[a, w] = merged_operation(cells, model, a, w, x)
+            operations[a, w] = merged_operation(cells, start, a, w, x)
         return cls(operations, model.lstm_layers[0].hidden, x.shape[1], name)
 
     def figures(self) -> list[dict[str, Any]]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mubinn.cli.benchmarks.figures import figure, subject
+from mubinn.cli.shared.recordings import calibrated
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.units.xnor_multiplier import XnorMultiplierParams
@@ -49,7 +50,7 @@ def bench_libraries(
     load = Workload(model.features, model.layers[0].hidden)
     units = {
         **cell_units((None, None), None),
-        **merged_units(merged_layer(model, *LEVELS)),
+        **merged_units(merged_layer(calibrated(model), *LEVELS)),
         "popcount": CellUnit.of(Popcount, XnorMultiplierParams(load.features + load.hidden)),
     }
     jobs = {name: SynthJob(to_verilog(u.make(), u.kind), u.kind) for name, u in units.items()}

@@ -9,6 +9,7 @@ from time import perf_counter
 from typing import Any
 
 from mubinn.cli.benchmarks.figures import figure, subject, subject_about
+from mubinn.cli.shared.recordings import calibrated
 from mubinn.reports.tables import views
 from mubinn.synth.flow.flow import tool_versions
 from mubinn.synth.liberty.library import Library
@@ -31,12 +32,13 @@ def bench_table1(library: Library | None = None) -> dict[str, Any]:
         By default the built-in one.
     """
     library, model = subject(library, None)
+    origin = calibrated(model)
     with tempfile.TemporaryDirectory(prefix="mubinn-bench-") as empty:
         start = perf_counter()
-        table = measure(library, model, workers=WORKERS, cache_path=empty)
+        table = measure(library, origin, workers=WORKERS, cache_path=empty)
         seconds = perf_counter() - start
         start = perf_counter()
-        table = with_variants(table, library, model, workers=WORKERS, cache_path=empty)
+        table = with_variants(table, library, origin, workers=WORKERS, cache_path=empty)
         more = perf_counter() - start
     goal = f"the paper: {DELAY_S[None, None] / DELAY_S[3, 3]:.1f}"
     return {

@@ -1,6 +1,6 @@
 """``mubinn bench threshold``: the threshold datapath beside that of Figure 3, after the sums z.
 
-Both tails are those of one model, its scales or thresholds constants in the logic, registers
+Both state stages are those of one model, its scales or thresholds constants in the logic, registers
 included, through the same synthesis for the least delay. `delay_ratio` compares the worst paths
 between registers, and so the clocks; `latency_ratio` the time from the sum of the last gate to the
 new state, which takes fewer of the shorter cycles. The difference in accuracy is that of models
@@ -14,16 +14,15 @@ from typing import Any
 import numpy as np
 
 from mubinn.cli.benchmarks.figures import figure
-from mubinn.cli.commands.quantize import held_out
 from mubinn.cli.shared.common import QUANTIZED_MODEL, bundled
-from mubinn.cli.shared.recordings import SYNTHETIC, open_eeg, prepared
+from mubinn.cli.shared.recordings import held_out, open_eeg, prepared
 from mubinn.golden.cells.constants import DATAPATHS, Datapath
 from mubinn.golden.cells.lstm_cell import LstmCellParams
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model.model_file import load_model
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.boards.device import find_device
-from mubinn.hw.cells.state_stage import make_tail, tail_class
+from mubinn.hw.cells.state_stages import state_stage_class
 from mubinn.reports.accuracy import datapath_difference, measured
 from mubinn.synth.flow.flow import SynthJob, synthesize, to_verilog, tool_versions
 from mubinn.synth.fpga.place_and_route import measure
@@ -47,12 +46,12 @@ def bench_threshold(
     """
     model = model or load_model(bundled(QUANTIZED_MODEL))
     library = library or builtin_library()
-    tails = {datapath: _tail(model, datapath, library) for datapath in DATAPATHS}
+    stages = {datapath: _state_stage(model, datapath, library) for datapath in DATAPATHS}
     accuracy, about = _accuracy(model)
     trained = datapath_difference(measured("datapaths"))
 
     def ratio(name: str) -> float:
-        return float(tails["figure3"][name]) / float(tails["threshold"][name])
+        return float(stages["figure3"][name]) / float(stages["threshold"][name])
 
     return {
         "figures": [
@@ -76,7 +75,7 @@ def bench_threshold(
             "hidden": model.layers[0].hidden,
             "library": library.name,
             "luts_of": FPGA,
-            **{f"{name}_{d}": value for d in DATAPATHS for name, value in tails[d].items()},
+            **{f"{name}_{d}": value for d in DATAPATHS for name, value in stages[d].items()},
             "trained_pairs": trained.pairs,
             **{f"accuracy_{datapath}": accuracy[datapath] for datapath in DATAPATHS},
             **about,
@@ -84,12 +83,12 @@ def bench_threshold(
     }
 
 
-def _tail(model: QuantizedModel, datapath: Datapath, library: Library) -> dict[str, float]:
-    """Return what the first layer's tail takes in cells and on the FPGA."""
+def _state_stage(model: QuantizedModel, datapath: Datapath, library: Library) -> dict[str, float]:
+    """Return what the first layer's state stage takes in cells and on the FPGA."""
     params = LstmCellParams(model.with_datapath(datapath).lstm_layers[0])
-    job = SynthJob(to_verilog(make_tail(params), TOP), TOP)
+    job = SynthJob(to_verilog(state_stage_class(params)(params), TOP), TOP)
     found = synthesize(job, library=library)
-    device, stages = find_device(FPGA), tail_class(params).latency(params)
+    device, stages = find_device(FPGA), state_stage_class(params).latency(params)
     used = device.estimate(measure(job, (device.command(TOP),)).cells)
     return {
         "area_um2": found.area_um2,
@@ -107,7 +106,7 @@ def _tail(model: QuantizedModel, datapath: Datapath, library: Library) -> dict[s
 def _accuracy(model: QuantizedModel) -> tuple[dict[str, float], dict[str, Any]]:
     """Return the accuracy of each datapath, and on what it was measured."""
     eeg, name = open_eeg(None, features=model.features)
-    fold = held_out(model, eeg if name != SYNTHETIC else None, False)
+    fold = held_out(model, eeg, name)
     test = np.flatnonzero(eeg.fold == fold) if fold is not None else np.arange(len(eeg.x))
     x, y = prepared(model, eeg.x[test]), eeg.y[test]
     classes = {d: infer(model.with_datapath(d), x).classes for d in DATAPATHS}

@@ -62,7 +62,7 @@ def describe(model: FloatModel | QuantizedModel) -> dict[str, Any]:
 
 
 def _layer(layer: FloatLayer | QuantizedLayer) -> dict[str, Any]:
-    from mubinn.golden.cells.gru_before_layer import QuantizedChoGru
+    from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
     from mubinn.golden.cells.lstm_layer import QuantizedLstm
     from mubinn.golden.model.float_model import FloatGru, FloatLstm
 
@@ -75,7 +75,7 @@ def _layer(layer: FloatLayer | QuantizedLayer) -> dict[str, Any]:
     scales = {name: len(part.scales) for name, part in stored.items()}
     cell = {"cell": "lstm"}
     if not isinstance(layer, QuantizedLstm):
-        reset = "before" if isinstance(layer, QuantizedChoGru) else "after"
+        reset = "before" if isinstance(layer, QuantizedGruBefore) else "after"
         cell = {"cell": "gru", "reset": reset}
     return {
         **cell,

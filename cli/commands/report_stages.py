@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mubinn.cli.shared.common import QUANTIZED_MODEL, bundled
-from mubinn.cli.shared.recordings import SYNTHETIC, open_eeg, prepared, spread
+from mubinn.cli.shared.recordings import calibrated, held_out, open_eeg, prepared, spread
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.lstm_cell import lstm_cell
 from mubinn.golden.cells.lstm_layer import QuantizedLstm
@@ -86,15 +85,7 @@ class Task:
     @property
     def fold(self) -> int | None:
         """The fold that training held out; None where the EEG is synthetic or lacks it."""
-        if self.source == SYNTHETIC:
-            return None
-        try:
-            fold = json.loads(self.start.meta.get("recipe", "{}"))["fold"]
-        except (ValueError, KeyError, TypeError):
-            return None
-        outside = self.eeg.fold != fold
-        usable = isinstance(fold, int) and outside.any() and not outside.all()
-        return fold if usable else None
+        return held_out(self.start, self.eeg, self.source)
 
     def windows(self, count: int, held_out: bool) -> NDArray[np.float32]:
         """Return prepared windows, evenly spread over the held-out fold or over all others."""
@@ -230,17 +221,19 @@ def compared_values(layer: QuantizedLstm, steps: int) -> dict[str, int]:
 
 def synthesize_table(task: Task, library: Library, workers: int, show: Show) -> Table1:
     """Measure Table I and its variants."""
+    start = calibrated(task.start)
     parts = {
         "model": task.start_hash,
         "library": [library.sha256, library.dont_use, library.constraints()],
-        "sources": source_hash("golden", "hw", "synth", "train"),
+        "calibration": hashlib.sha256(start.windows.tobytes()).hexdigest(),
+        "sources": source_hash("golden", "hw", "synth"),
         "tools": tool_versions(),
     }
 
     def make() -> dict[str, Any]:
         how: Any = {"progress": show, "workers": workers, "cache_path": task.cache}
-        table = measure(library, task.start, **how)
-        return with_variants(table, library, task.start, **how).to_json()
+        table = measure(library, start, **how)
+        return with_variants(table, library, start, **how).to_json()
 
     return Table1.from_json(task.kept("table1", parts, make))
 

@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import secrets
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -13,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from mubinn.golden.ground import files
 from mubinn.golden.ground.errors import MubinnError
 
 if TYPE_CHECKING:
@@ -174,37 +173,13 @@ def check_folder(target: Path, mark: str) -> None:
         )
 
 
-def write_folder(target: Path, files: Mapping[str, str | bytes], mark: str) -> None:
+def write_folder(target: Path, contents: Mapping[str, str | bytes], mark: str) -> None:
     """Write files, text or bytes, as the folder `target`, all of them or none.
-
-    They are written into a folder beside it, which then takes its place.
 
     Raises
     ------
     MubinnError
         As `check_folder` does, or where the files cannot be written.
     """
-    target = target.absolute()
     check_folder(target, mark)
-    stem = f".{target.name}.{secrets.token_hex(4)}"
-    fresh, old = target.with_name(f"{stem}.tmp"), target.with_name(f"{stem}.old")
-    try:
-        try:
-            fresh.mkdir()
-            for name, content in files.items():
-                path = fresh / name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(content.encode() if isinstance(content, str) else content)
-            if target.exists():
-                target.rename(old)
-            fresh.rename(target)
-        except BaseException:
-            if old.exists() and not target.exists():
-                old.rename(target)
-            raise
-        finally:
-            shutil.rmtree(fresh, ignore_errors=True)
-            shutil.rmtree(old, ignore_errors=True)
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
-        raise MubinnError(f"{target} cannot be written: {why}; give another path.") from None
+    files.write_folder(target, contents)

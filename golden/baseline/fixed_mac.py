@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mubinn.golden.ground.checks import demand
+
 
 @dataclass(frozen=True)
 class FixedMacParams:
@@ -27,8 +29,9 @@ class FixedMacParams:
 
     def __post_init__(self) -> None:
         """Raise `ValueError` on sizes that make no format."""
-        if self.width < 2 or not 0 <= self.fraction <= self.width or self.guard < 0:
-            raise ValueError(f"bad sizes {self}")
+        demand(self, 2, "width")
+        demand(self, 0, "fraction", most=self.width)
+        demand(self, 0, "guard")
 
     @property
     def sum_width(self) -> int:
@@ -61,6 +64,11 @@ def fixed_mac(
     Returns
     -------
     object array
+
+    Examples
+    --------
+    >>> int(fixed_mac(FixedMacParams(width=8, fraction=4), a=-128, b=127, acc=100))
+    -16156
     """
     half = 1 << (params.sum_width - 1)
     exact = np.asarray(a, object) * np.asarray(b, object) + np.asarray(acc, object)

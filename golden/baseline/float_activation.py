@@ -9,6 +9,7 @@ import numpy.typing as npt
 from mubinn.golden.baseline.binary32 import CANONICAL_NAN, INFINITY, SIGN, Words, to_bits
 from mubinn.golden.baseline.float_add import float_add
 from mubinn.golden.baseline.float_mult import float_mult
+from mubinn.golden.ground.checks import demand
 from mubinn.golden.ground.fixed import Floats, Ints, frozen
 from mubinn.golden.units.activation import Kind, exact
 
@@ -37,10 +38,9 @@ class FloatActivationParams:
         """Raise `ValueError` on a kind or size that makes no table."""
         if self.kind not in ("sigmoid", "tanh"):
             raise ValueError(f"unknown activation {self.kind!r}")
-        if not -20 <= self.first_exponent < self.last_exponent <= 10 or not (
-            0 <= self.octave_bits <= 8
-        ):
-            raise ValueError(f"bad sizes {self}")
+        demand(self, -20, "first_exponent", most=9)
+        demand(self, self.first_exponent + 1, "last_exponent", most=10)
+        demand(self, 0, "octave_bits", most=8)
 
     @property
     def first_key(self) -> int:
@@ -106,6 +106,13 @@ def float_activation(params: FloatActivationParams, value: npt.ArrayLike) -> Wor
     ----------
     params : FloatActivationParams
     value : uint32 array
+
+    Examples
+    --------
+    >>> from mubinn.golden.baseline.binary32 import to_bits
+    >>> x = to_bits([0.0, 1.0, -99.0])
+    >>> [hex(y) for y in float_activation(FloatActivationParams("tanh"), x)]
+    ['0x0', '0x3f431e38', '0xbf800000']
     """
     x = np.asarray(value, np.uint32)
     segment = params.segment(x)

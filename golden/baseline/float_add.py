@@ -19,6 +19,11 @@ def float_add(a: npt.ArrayLike, b: npt.ArrayLike) -> Words:
     Returns
     -------
     uint32 array
+
+    Examples
+    --------
+    >>> hex(float_add(0x3F800000, 0x33800001))  # 1 and a little more than half its last place
+    '0x3f800001'
     """
     with np.errstate(over="ignore", invalid="ignore"):
         return canonical(from_bits(a) + from_bits(b))

@@ -19,6 +19,11 @@ def float_mult(a: npt.ArrayLike, b: npt.ArrayLike) -> Words:
     Returns
     -------
     uint32 array
+
+    Examples
+    --------
+    >>> hex(float_mult(0x3FC00000, 0xC0200000))  # 1.5 times -2.5
+    '0xc0700000'
     """
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         return canonical(from_bits(a) * from_bits(b))

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.baseline.binary32 import from_bits
+from mubinn.golden.ground.checks import demand
 from mubinn.golden.ground.fixed import Ints, saturate
 
 
@@ -26,8 +27,8 @@ class FloatToFixedParams:
 
     def __post_init__(self) -> None:
         """Raise `ValueError` on sizes out of range."""
-        if not (2 <= self.width <= 48 and 0 <= self.fraction <= 64):
-            raise ValueError(f"bad sizes {self}")
+        demand(self, 2, "width", most=48)
+        demand(self, 0, "fraction", most=64)
 
 
 def float_to_fixed(params: FloatToFixedParams, value: npt.ArrayLike) -> Ints:
@@ -41,6 +42,13 @@ def float_to_fixed(params: FloatToFixedParams, value: npt.ArrayLike) -> Ints:
     ----------
     params : FloatToFixedParams
     value : uint32 array
+
+    Examples
+    --------
+    >>> from mubinn.golden.baseline.binary32 import to_bits
+    >>> params = FloatToFixedParams(width=8, fraction=2)
+    >>> float_to_fixed(params, to_bits([0.375, -0.375, 1e9])).tolist()
+    [2, -1, 127]
     """
     x = from_bits(value)
     bound = 2.0 ** (params.width - params.fraction)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mubinn.golden.binarize.mlb import encode
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Bits, Floats, Ints, frozen, to_fixed, to_float
-from mubinn.golden.units.mlb_encoder import encode
 
 SCALE_BITS = 8
 """The scales of one tensor sum to less than 2**SCALE_BITS."""
@@ -138,12 +138,6 @@ def signs(code: npt.ArrayLike, levels: int) -> Ints:
     """Return the signs -1 and +1 of `code` as int64 [..., levels]; level k stands in bit k - 1."""
     wide = np.asarray(code, np.int64)
     return 2 * ((wide[..., None] >> np.arange(levels)) & 1) - 1
-
-
-def code_of(bits: Bits) -> Ints:
-    """Return the codes [...] of level planes uint8 [N, ...]."""
-    weights = np.left_shift(1, np.arange(len(bits), dtype=np.int64))
-    return np.tensordot(weights, bits.astype(np.int64), axes=1)
 
 
 @dataclass(frozen=True, eq=False)

@@ -64,6 +64,10 @@ class CellParams:
         width = formats.activation("f").out_width
         return encoder_params(tuple(self.layer.gates.values()), formats.y_fraction, width)
 
+    def encoder(self, name: str) -> MlbEncoderParams:
+        """Return the parameters of an encoder: ``gate``, shared by all gates, or of a state."""
+        raise NotImplementedError
+
 
 def encoder_params(quantizers: Sequence[Quantizer], fraction: int, width: int) -> MlbEncoderParams:
     """Return the parameters of one encoder for all `quantizers`, which have one level count.

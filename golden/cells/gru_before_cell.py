@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.cells.cell_params import CellParams, encoder_params
-from mubinn.golden.cells.gru_before_layer import QuantizedChoGru
+from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
 from mubinn.golden.cells.gru_cell import inverted
 from mubinn.golden.cells.lstm_cell import Trace, gate_sums
 from mubinn.golden.ground.fixed import Ints, signed_width
@@ -19,15 +19,15 @@ from mubinn.golden.units.threshold_search import threshold_search
 
 
 @dataclass(frozen=True, eq=False)
-class ChoCellParams(CellParams):
+class GruBeforeCellParams(CellParams):
     """Parameters of the units that make s and the new state of the sums of a cell's rows.
 
     Attributes
     ----------
-    layer : QuantizedChoGru
+    layer : QuantizedGruBefore
     """
 
-    layer: QuantizedChoGru
+    layer: QuantizedGruBefore
 
     @property
     def pointwise(self) -> PointwiseParams:
@@ -56,12 +56,12 @@ class ChoCellParams(CellParams):
         return encoder_params(layer.states, layer.h_raw_fraction, self.pointwise.sum_width)
 
 
-def cho_cell(layer: QuantizedChoGru, x: npt.ArrayLike, h: npt.ArrayLike) -> Trace:
+def gru_before_cell(layer: QuantizedGruBefore, x: npt.ArrayLike, h: npt.ArrayLike) -> Trace:
     """Return every intermediate of one time step (effective-quantization, Eq. 10-13) in integers.
 
     Parameters
     ----------
-    layer : QuantizedChoGru
+    layer : QuantizedGruBefore
     x : int64 [..., I]
         Codes of the input.
     h : int64 [..., H]
@@ -71,15 +71,15 @@ def cho_cell(layer: QuantizedChoGru, x: npt.ArrayLike, h: npt.ArrayLike) -> Trac
     -------
     dict of int64 arrays
         ``dot_x, prod_x [..., 3H, A W]``, ``dot_h, prod_h [..., 3H, W_h W]``, where the rows of n
-        meet s, ``z [..., 3H]``, the sums of the rows, and what `cho_reset` and `cho_state` add;
-        what both have stands side by side.
+        meet s, ``z [..., 3H]``, the sums of the rows, and what `gru_before_reset` and
+        `gru_before_state` add; what both have stands side by side.
     """
     state, update = np.asarray(h, np.int64), 2 * layer.hidden
     first = gate_sums(layer, x, state)
-    t = cho_reset(layer, first["z"][..., :update], state)
+    t = gru_before_reset(layer, first["z"][..., :update], state)
     second = gate_sums(layer, x, t["s"])
     z = t["gate"][..., : layer.hidden]
-    new = cho_state(layer, second["z"][..., update:], z, state)
+    new = gru_before_state(layer, second["z"][..., update:], z, state)
     for name, values in first.items():
         axis = -1 if name == "z" else -2
         halves = np.split(values, [update], axis)[0], np.split(second[name], [update], axis)[1]
@@ -89,12 +89,12 @@ def cho_cell(layer: QuantizedChoGru, x: npt.ArrayLike, h: npt.ArrayLike) -> Trac
     return t
 
 
-def cho_reset(layer: QuantizedChoGru, z: Ints, h: Ints) -> Trace:
+def gru_before_reset(layer: QuantizedGruBefore, z: Ints, h: Ints) -> Trace:
     """Return what the layer's datapath makes of the sums of z and r: the gates, and s = r h.
 
     Parameters
     ----------
-    layer : QuantizedChoGru
+    layer : QuantizedGruBefore
     z : int64 [..., 2H]
     h : int64 [..., H]
         Codes of the state before the step.
@@ -103,23 +103,23 @@ def cho_reset(layer: QuantizedChoGru, z: Ints, h: Ints) -> Trace:
     -------
     dict of int64 arrays
         ``gate [..., 2H]`` and ``s [..., H]``, codes; on the units of Figure 3 also ``z_q, y [...,
-        2H]`` and ``s_raw [..., H]``, in the fraction `QuantizedChoGru.h_raw_fraction`.
+        2H]`` and ``s_raw [..., H]``, in the fraction `QuantizedGruBefore.h_raw_fraction`.
     """
     t = _gates(layer, z, "zr")
     r = t["gate"][..., layer.hidden :]
     if layer.datapath == "threshold":
         return t | {"s": code_table(layer.thresholds.s, r | h << layer.levels.count("gate"))}
     none = np.zeros_like(layer.gamma_zn)
-    t["s_raw"] = pointwise(ChoCellParams(layer).pointwise, r, h, r, r, layer.gamma_rh, none)
+    t["s_raw"] = pointwise(GruBeforeCellParams(layer).pointwise, r, h, r, r, layer.gamma_rh, none)
     return t | {"s": layer.s.encode(t["s_raw"], layer.h_raw_fraction)}
 
 
-def cho_state(layer: QuantizedChoGru, z: Ints, update: Ints, h: Ints) -> Trace:
+def gru_before_state(layer: QuantizedGruBefore, z: Ints, update: Ints, h: Ints) -> Trace:
     """Return what the layer's datapath makes of the sums of n: the candidate and the new state.
 
     Parameters
     ----------
-    layer : QuantizedChoGru
+    layer : QuantizedGruBefore
     z : int64 [..., H]
     update, h : int64 [..., H]
         Codes of the update gate, and of the state before the step.
@@ -128,7 +128,7 @@ def cho_state(layer: QuantizedChoGru, z: Ints, update: Ints, h: Ints) -> Trace:
     -------
     dict of int64 arrays
         ``gate [..., H]`` of n, ``h_raw, h [..., H]``; gate and h are codes. On the units of Figure
-        3 also ``z_q, y [..., H]``; h_raw of thresholds is in units of `ChoThresholds.zh`.
+        3 also ``z_q, y [..., H]``; h_raw of thresholds is in units of `GruBeforeThresholds.zh`.
     """
     t = _gates(layer, z, "n")
     n = t["gate"]
@@ -142,17 +142,17 @@ def cho_state(layer: QuantizedChoGru, z: Ints, update: Ints, h: Ints) -> Trace:
         return t | {"h": threshold_search(tables.h, t["h_raw"])}
     rest = inverted(layer, update)
     gammas = layer.gamma_zh, layer.gamma_zn
-    t["h_raw"] = pointwise(ChoCellParams(layer).pointwise, rest, h, update, n, *gammas)
+    t["h_raw"] = pointwise(GruBeforeCellParams(layer).pointwise, rest, h, update, n, *gammas)
     return t | {"h": layer.h.encode(t["h_raw"], layer.h_raw_fraction)}
 
 
-def _gates(layer: QuantizedChoGru, z: Ints, names: str) -> Trace:
+def _gates(layer: QuantizedGruBefore, z: Ints, names: str) -> Trace:
     """Return the codes of gates `names` of sums [..., len(names) H], and how they came about."""
     if layer.datapath == "threshold":
         trees = ["zrn".index(name) for name in names]
         return {"gate": threshold_search(layer.thresholds.gate, z, np.repeat(trees, layer.hidden))}
     formats = layer.formats
-    z_q = requantize(ChoCellParams(layer).z_requantize, z)
+    z_q = requantize(GruBeforeCellParams(layer).z_requantize, z)
     ys, codes = [], []
     for name, part in zip(names, np.split(z_q, len(names), axis=-1), strict=True):
         ys.append(activation(formats.activation("g" if name == "n" else "f"), part))

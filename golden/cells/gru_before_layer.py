@@ -7,53 +7,32 @@ n with s. ``s = r h`` and ``h' = (1 - z) h + z n`` (Eq. 13) are pointwise XNOR m
 form, that of Eq. (5), in one format.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
 
-from mubinn.golden.binarize.scales import LevelTensor, Quantizer
-from mubinn.golden.cells.constants import Datapath, check_bounds
-from mubinn.golden.cells.formats import Formats
+from mubinn.golden.binarize.scales import Quantizer
+from mubinn.golden.cells.constants import check_bounds
 from mubinn.golden.cells.gru_layer import GruLayer
 from mubinn.golden.cells.recurrent_layer import pair_products
-from mubinn.golden.cells.thresholds import ChoThresholds
+from mubinn.golden.cells.thresholds import GruBeforeThresholds
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
 
 
 @dataclass(frozen=True, eq=False)
-class QuantizedChoGru(GruLayer):
+class QuantizedGruBefore(GruLayer):
     """A GRU layer that resets before the product, in level bits and integer scales.
 
     Rows are gate * H + cell, gates as `mubinn.golden.model.float_model.GRU_GATES`.
 
     Attributes
     ----------
-    x, h, s : Quantizer
-        Offsets are folded into the bias; those of h and of s = r h are one number each. s has the
-        levels of h.
-    gates : mapping of gate name to Quantizer
-        z, r and n.
-    wx : LevelTensor, bits uint8 [W, 3H, I]
-    wh : LevelTensor, bits uint8 [W, 3H, H]
-        Meets h in the rows of z and r, s in those of n.
-    b : LevelTensor, bits uint8 [B, 3H]
-        The folded bias, in the fraction of the sums.
-    formats : Formats
-        Of the activation units; thresholds have none.
-    datapath : "figure3" or "threshold"
+    s : Quantizer
+        Of s = r h, which meets W_h in the rows of n; with the levels of h, and one offset.
     """
 
-    x: Quantizer
-    h: Quantizer
-    s: Quantizer
-    gates: Mapping[str, Quantizer]
-    wx: LevelTensor
-    wh: LevelTensor
-    b: LevelTensor
-    formats: Formats = field(default_factory=Formats)
-    datapath: Datapath = "figure3"
+    s: Quantizer = field(kw_only=True)
 
     phases: ClassVar[tuple[tuple[int, ...], ...]] = ((0, 1), (2,))
 
@@ -102,9 +81,11 @@ class QuantizedChoGru(GruLayer):
         return self.gates["r"].has_offset or self.inverted_z.has_offset
 
     @cached_property
-    def thresholds(self) -> ChoThresholds:
+    def thresholds(self) -> GruBeforeThresholds:
         """All numbers of the threshold datapath."""
-        return ChoThresholds.of(self.z_format, self.gates, self.h, self.s, self.h_raw_fraction)
+        return GruBeforeThresholds.of(
+            self.z_format, self.gates, self.h, self.s, self.h_raw_fraction
+        )
 
     @cached_property
     def gamma_rh(self) -> Ints:

@@ -98,20 +98,20 @@ def gru_cell(layer: QuantizedGru, x: npt.ArrayLike, h: npt.ArrayLike) -> Trace:
     -------
     dict of int64 arrays
         ``dot_x, prod_x [..., 4H, A W]``, ``dot_h, prod_h [..., 4H, W_h W]``, ``z [..., 4H]``, the
-        sums of the rows, and what `gru_tail` adds.
+        sums of the rows, and what `gru_state` adds.
     """
     t = gate_sums(layer, x, h)
-    return t | gru_tail(layer, t["z"], np.asarray(h, np.int64))
+    return t | gru_state(layer, t["z"], np.asarray(h, np.int64))
 
 
-def gru_tail(layer: QuantizedGru, z: Ints, h: Ints) -> Trace:
-    """Return what the layer's datapath makes of the sums; parameters as in `gru_figure3_tail`."""
-    tail = gru_threshold_tail if layer.datapath == "threshold" else gru_figure3_tail
-    return tail(layer, z, h)
+def gru_state(layer: QuantizedGru, z: Ints, h: Ints) -> Trace:
+    """Return what the layer's datapath makes of the sums; parameters as in `gru_figure3_state`."""
+    stage = gru_threshold_state if layer.datapath == "threshold" else gru_figure3_state
+    return stage(layer, z, h)
 
 
-def gru_threshold_tail(layer: QuantizedGru, z: Ints, h: Ints) -> Trace:
-    """Return what thresholds and tables make of the sums; parameters as in `gru_figure3_tail`.
+def gru_threshold_state(layer: QuantizedGru, z: Ints, h: Ints) -> Trace:
+    """Return what thresholds and tables make of the sums; parameters as in `gru_figure3_state`.
 
     Returns
     -------
@@ -139,7 +139,7 @@ def _reset(layer: QuantizedGru, r: Ints, nh: Ints, nx: Ints) -> Trace:
     return {"rnh": rnh, "n_raw": rnh + (nx << gate.fraction)}
 
 
-def gru_figure3_tail(layer: QuantizedGru, z: Ints, h: Ints) -> Trace:
+def gru_figure3_state(layer: QuantizedGru, z: Ints, h: Ints) -> Trace:
     """Return what the units of Figure 3 make of the sums of a GRU's rows.
 
     Parameters

@@ -12,20 +12,16 @@ In both ``h' = (1 - z) h + z n`` (Eq. 13) is the pointwise XNOR multiplier of Eq
 bits of 1 - z are those of z inverted.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
-from mubinn.golden.binarize.levels import Levels
-from mubinn.golden.binarize.scales import LevelTensor, Quantizer
+from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.constants import (
     GRU_GATES,
     INPUT_FRACTION,
-    Datapath,
     check_bounds,
     check_datapath,
 )
-from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.recurrent_layer import RecurrentLayer, pair_products
 from mubinn.golden.cells.thresholds import GruThresholds, SumFormat
 from mubinn.golden.ground.errors import MubinnError
@@ -35,15 +31,12 @@ GRU_ROWS = ("z", "r", "nh", "nx")
 """Rows of a cell in order: update, reset, the candidate's sums over h and over x."""
 
 
+@dataclass(frozen=True, eq=False)
 class GruLayer(RecurrentLayer):
     """What both forms share: the state, its levels, and the quantizer of 1 - z.
 
-    Attributes
-    ----------
-    datapath : "figure3" or "threshold"
+    Gates are z, r and n. The offset of h is one number, as h is also a factor of Eq. 13.
     """
-
-    datapath: Datapath
 
     @property
     def n_raw_fraction(self) -> int:
@@ -68,18 +61,6 @@ class GruLayer(RecurrentLayer):
         return self.h
 
     @property
-    def levels(self) -> Levels:
-        """Level counts of all tensors."""
-        return Levels(
-            x=self.x.levels,
-            w=self.wx.levels,
-            h=self.h.levels,
-            c=self.h.levels,
-            gate=self.gates["z"].levels,
-            b=self.b.levels,
-        )
-
-    @property
     def h_raw_fraction(self) -> int:
         """Fraction bits of (1 - z) h + z n."""
         raise NotImplementedError
@@ -102,33 +83,9 @@ class GruLayer(RecurrentLayer):
 class QuantizedGru(GruLayer):
     """A GRU layer that resets after the product, in level bits and integer scales.
 
-    Rows are row * H + cell, rows as `GRU_ROWS`.
-
-    Attributes
-    ----------
-    x, h : Quantizer
-        Offsets are folded into the bias; that of h is one number, as h is also a factor of Eq. 13.
-    gates : mapping of gate name to Quantizer
-        z, r and n.
-    wx : LevelTensor, bits uint8 [W, 4H, I]
-        Scales 0 in the rows nh.
-    wh : LevelTensor, bits uint8 [W, 4H, H]
-        Scales 0 in the rows nx.
-    b : LevelTensor, bits uint8 [B, 4H]
-        The folded bias, in the fraction of the sums.
-    formats : Formats
-        Of the activation units; thresholds have none.
-    datapath : "figure3" or "threshold"
+    Rows are row * H + cell, rows as `GRU_ROWS`. Scales of W_x are 0 in the rows nh, those of
+    W_h in the rows nx.
     """
-
-    x: Quantizer
-    h: Quantizer
-    gates: Mapping[str, Quantizer]
-    wx: LevelTensor
-    wh: LevelTensor
-    b: LevelTensor
-    formats: Formats = field(default_factory=Formats)
-    datapath: Datapath = "figure3"
 
     def __post_init__(self) -> None:
         """Validate that the parts fit; raise `MubinnError`."""

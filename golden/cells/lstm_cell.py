@@ -154,14 +154,14 @@ def lstm_cell(layer: QuantizedLstm, x: npt.ArrayLike, h: npt.ArrayLike, c: npt.A
     -------
     dict of int64 arrays
         ``dot_x, prod_x [..., 4H, A W]``, ``dot_h, prod_h [..., 4H, W_h W]``, ``z [..., 4H]``, and
-        what the layer's datapath adds, `figure3_tail` or `threshold_tail`.
+        what the layer's datapath adds, `figure3_state` or `threshold_state`.
     """
     t = gate_sums(layer, x, h)
-    tail = threshold_tail if layer.datapath == "threshold" else figure3_tail
-    return t | tail(layer, t["z"], np.asarray(c, np.int64))
+    stage = threshold_state if layer.datapath == "threshold" else figure3_state
+    return t | stage(layer, t["z"], np.asarray(c, np.int64))
 
 
-def figure3_tail(layer: QuantizedLstm, z: Ints, c: Ints) -> Trace:
+def figure3_state(layer: QuantizedLstm, z: Ints, c: Ints) -> Trace:
     """Return what the units of Figure 3 make of z: Eq. (1)-(4) from the activation on, (5), (6).
 
     Parameters
@@ -198,8 +198,8 @@ def figure3_tail(layer: QuantizedLstm, z: Ints, c: Ints) -> Trace:
     return t
 
 
-def threshold_tail(layer: QuantizedLstm, z: Ints, c: Ints) -> Trace:
-    """Return what thresholds and tables make of z; parameters as in `figure3_tail`.
+def threshold_state(layer: QuantizedLstm, z: Ints, c: Ints) -> Trace:
+    """Return what thresholds and tables make of z; parameters as in `figure3_state`.
 
     Returns
     -------

@@ -1,19 +1,15 @@
 """The quantized LSTM layer: what the memories hold, and every format that follows from it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from mubinn.golden.binarize.levels import Levels
-from mubinn.golden.binarize.scales import LevelTensor, Quantizer
+from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.constants import (
     GATES,
     INPUT_FRACTION,
-    Datapath,
     check_bounds,
     check_datapath,
 )
-from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.recurrent_layer import RecurrentLayer, pair_products
 from mubinn.golden.cells.thresholds import ThresholdTables
 from mubinn.golden.ground.errors import MubinnError
@@ -26,28 +22,11 @@ class QuantizedLstm(RecurrentLayer):
 
     Attributes
     ----------
-    x, h, c : Quantizer
-        Offsets of x and h (one, or one per element) are folded into the bias, so the products use
-        the signs alone; they still move the encoders' thresholds.
-    gates : mapping of gate name to Quantizer
-    wx : LevelTensor, bits uint8 [W, 4H, I]
-    wh : LevelTensor, bits uint8 [W, 4H, H]
-    b : LevelTensor, bits uint8 [B, 4H]
-        The folded bias, in the fraction of z.
-    formats : Formats
-        Of the activation units; thresholds have none.
-    datapath : "figure3" or "threshold"
+    c : Quantizer
+        Its offset is one number, as those of the gates; x and h have one, or one per element.
     """
 
-    x: Quantizer
-    h: Quantizer
-    c: Quantizer
-    gates: Mapping[str, Quantizer]
-    wx: LevelTensor
-    wh: LevelTensor
-    b: LevelTensor
-    formats: Formats = field(default_factory=Formats)
-    datapath: Datapath = "figure3"
+    c: Quantizer = field(kw_only=True)
 
     def __post_init__(self) -> None:
         """Validate that the parts fit; raise `MubinnError`."""
@@ -70,18 +49,6 @@ class QuantizedLstm(RecurrentLayer):
             c_raw=2.0**self.c_raw_fraction * c_raw,
             h_raw=2.0**self.h_raw_fraction * (self.gates["o"].largest + self.h.largest),
             y=self.y_limit,
-        )
-
-    @property
-    def levels(self) -> Levels:
-        """Level counts of all tensors."""
-        return Levels(
-            x=self.x.levels,
-            w=self.wx.levels,
-            h=self.h.levels,
-            c=self.c.levels,
-            gate=self.gates["f"].levels,
-            b=self.b.levels,
         )
 
     @property

@@ -1,6 +1,7 @@
 """What every recurrent layer in level bits shares: the sums z of Eq. (1)-(4), their formats."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import ClassVar
 
@@ -8,28 +9,34 @@ import numpy as np
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
+from mubinn.golden.cells.constants import Datapath
 from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.thresholds import SumFormat
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
 
 
+@dataclass(frozen=True, eq=False)
 class RecurrentLayer:
     """Sums z = W_x x + W_h h + b of one layer; what follows them is the subclass's own.
 
     The rows of a cell are the elements of `phases`; row k of cell m is row ``k H + m`` of the
-    tensors. A step goes over all cells once for each phase. A subclass is a frozen dataclass with
-    at least these fields.
+    tensors. A step goes over all cells once for each phase.
 
     Attributes
     ----------
     x, h : Quantizer
+        Their offsets are folded into the bias, so the products use the signs alone; they still
+        move the encoders' thresholds.
     gates : mapping of gate name to Quantizer
     wx : LevelTensor, bits uint8 [W, R, I]
         R rows, row-major by gate: gate * H + cell.
     wh : LevelTensor, bits uint8 [W, R, H]
     b : LevelTensor, bits uint8 [B, R]
+        The folded bias, in the fraction of z.
     formats : Formats
+        Of the activation units; thresholds have none.
+    datapath : "figure3" or "threshold"
     """
 
     x: Quantizer
@@ -38,7 +45,8 @@ class RecurrentLayer:
     wx: LevelTensor
     wh: LevelTensor
     b: LevelTensor
-    formats: Formats
+    formats: Formats = field(default_factory=Formats)
+    datapath: Datapath = "figure3"
 
     phases: ClassVar[tuple[tuple[int, ...], ...]] = ((0, 1, 2, 3),)
     """Rows of a cell by phase: a later one reads what the phase before made of all cells."""
@@ -50,8 +58,15 @@ class RecurrentLayer:
 
     @property
     def levels(self) -> Levels:
-        """Level counts of all tensors."""
-        raise NotImplementedError
+        """Level counts of all tensors; a layer without a cell state has those of h for it."""
+        return Levels(
+            x=self.x.levels,
+            w=self.wx.levels,
+            h=self.h.levels,
+            c=getattr(self, "c", self.h).levels,
+            gate=next(iter(self.gates.values())).levels,
+            b=self.b.levels,
+        )
 
     @property
     def kept_bits(self) -> int:

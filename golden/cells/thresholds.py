@@ -200,7 +200,7 @@ class GruThresholds:
 
 
 @dataclass(frozen=True)
-class ChoThresholds:
+class GruBeforeThresholds:
     """Parameters of the units after the sums of a GRU that resets before the product.
 
     Attributes
@@ -224,7 +224,7 @@ class ChoThresholds:
     @classmethod
     def of(
         cls, z: SumFormat, gates: Gates, h: Quantizer, s: Quantizer, h_raw_fraction: int
-    ) -> "ChoThresholds":
+    ) -> "GruBeforeThresholds":
         """Derive all numbers from the quantizers of a layer."""
         r = gates["r"]
         product = np.outer(all_values(h), all_values(r)).ravel()

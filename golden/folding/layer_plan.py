@@ -39,7 +39,7 @@ class LayerPlan:
 
     Attributes
     ----------
-    layer : QuantizedLstm, QuantizedGru or QuantizedChoGru
+    layer : QuantizedLstm, QuantizedGru or QuantizedGruBefore
     dense : QuantizedDense or None
     lanes : int or None
         Elements of a word. From I + H on (the default) x and h fill the lanes together and a row

@@ -1,1 +1,1 @@
-"""What everything stands on: the exception that users see, and fixed point."""
+"""What everything stands on: the exception that users see, fixed point, files, processes."""

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.files import reason_of
 from mubinn.golden.importers.keras import of_keras
 from mubinn.golden.importers.onnx import of_onnx
 from mubinn.golden.importers.parts import ImportOptions
 from mubinn.golden.importers.torch import of_pt, of_safetensors
 from mubinn.golden.importers.torch_pickle import DAMAGED, SAVE_WEIGHTS, read_zip
-from mubinn.golden.model.container import MAX_BYTES, METADATA, reason_of
+from mubinn.golden.model.container import MAX_BYTES, METADATA
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.model_file import load_float
 

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mubinn.golden.cells.gru_before_cell import cho_reset, cho_state
-from mubinn.golden.cells.gru_before_layer import QuantizedChoGru
-from mubinn.golden.cells.gru_cell import gru_tail
+from mubinn.golden.cells.gru_before_cell import gru_before_reset, gru_before_state
+from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
+from mubinn.golden.cells.gru_cell import gru_state
 from mubinn.golden.cells.gru_layer import GruLayer, QuantizedGru
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, Ints
@@ -80,18 +80,18 @@ def _run(layer: GruLayer, codes: Ints) -> Ints:
 def _step(layer: GruLayer) -> Callable[[Ints, Ints], Ints]:
     """Return what gives the new codes [N, H] for x's and the bias's part of the sums, and h."""
     sums = [_state_sums(layer, phase) for phase in range(len(layer.phases))]
-    if isinstance(layer, QuantizedChoGru):
-        cho, update = layer, 2 * layer.hidden
+    if isinstance(layer, QuantizedGruBefore):
+        before, update = layer, 2 * layer.hidden
 
         def two_phases(z: Ints, h: Ints) -> Ints:
-            t = cho_reset(cho, z[:, :update] + sums[0](h), h)
+            t = gru_before_reset(before, z[:, :update] + sums[0](h), h)
             candidate = z[:, update:] + sums[1](t["s"])
-            return cho_state(cho, candidate, t["gate"][:, : cho.hidden], h)["h"]
+            return gru_before_state(before, candidate, t["gate"][:, : before.hidden], h)["h"]
 
         return two_phases
     assert isinstance(layer, QuantizedGru)
     after = layer
-    return lambda z, h: gru_tail(after, z + sums[0](h), h)["h"]
+    return lambda z, h: gru_state(after, z + sums[0](h), h)["h"]
 
 
 def _state_sums(layer: GruLayer, phase: int) -> Callable[[Ints], Ints]:

@@ -14,7 +14,7 @@ from mubinn.golden.units.threshold_search import ThresholdSearchParams, threshol
 
 
 def threshold_segments(layer: QuantizedLstm, gate: str, bound: int) -> tuple[Ints, Ints]:
-    """Return first z and code of the segments of `gate` that |z| <= bound reaches."""
+    """Return first z and code of the segments of `gate` that ``|z| <= bound`` reaches."""
     params, tree = layer.thresholds.gate, GATES.index(gate)
     nodes = np.unique(np.array(params.trees[tree], np.int64))
     first = np.append(-bound, nodes[(nodes > -bound) & (nodes <= bound)])

@@ -16,7 +16,7 @@ def run_layer(layer: QuantizedLayer, x: npt.ArrayLike) -> Trace:
 
     Parameters
     ----------
-    layer : QuantizedLstm, QuantizedGru or QuantizedChoGru
+    layer : QuantizedLstm, QuantizedGru or QuantizedGruBefore
     x : int64 [..., T, I]
         Input codes.
 

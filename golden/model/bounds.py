@@ -27,7 +27,7 @@ import numpy.typing as npt
 from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.cell import QuantizedLayer
 from mubinn.golden.cells.constants import GATES
-from mubinn.golden.cells.gru_before_layer import QuantizedChoGru
+from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
 from mubinn.golden.cells.gru_layer import GruLayer
 from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.ground.fixed import Floats
@@ -68,7 +68,7 @@ def dequantize(model: QuantizedModel) -> tuple[FloatModel, list[LayerQuantizers]
                 x=_float(layer.x) if index == 0 else FloatQuantizer(),
                 h=_float(layer.h),
                 c=_float(layer.c),
-                s=_float(layer.s) if isinstance(layer, QuantizedChoGru) else FloatQuantizer(),
+                s=_float(layer.s) if isinstance(layer, QuantizedGruBefore) else FloatQuantizer(),
                 gates={name: _float(quantizer) for name, quantizer in layer.gates.items()},
             )
         )
@@ -87,7 +87,7 @@ def _float_layer(layer: QuantizedLayer) -> FloatLayer:
         bias[rows] -= wh[rows] @ np.broadcast_to(state.float_offset, layer.hidden)
     if isinstance(layer, QuantizedLstm):
         return FloatLstm(wx, wh, bias)
-    if isinstance(layer, QuantizedChoGru):
+    if isinstance(layer, QuantizedGruBefore):
         return FloatGru(wx, wh, bias, np.zeros(layer.hidden), "before")
     gates, over_h, over_x = np.split(np.arange(len(bias)), (2 * layer.hidden, 3 * layer.hidden))
     x_rows, h_rows = np.concatenate([gates, over_x]), np.concatenate([gates, over_h])

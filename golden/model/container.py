@@ -10,7 +10,6 @@ and bytes. A reader accepts the canonical form alone, so no byte of a file can c
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ import safetensors
 import safetensors.numpy
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.files import reason_of, write_file
 
 VERSION = "1"
 MAX_BYTES = 1 << 30
@@ -55,29 +55,14 @@ class Container:
 
 
 def write_container(path: str | os.PathLike[str], content: Container) -> None:
-    """Write `content` to `path`, whole or not at all: beside it first, then renamed over it.
+    """Write `content` to `path`, whole or not at all.
 
     Raises
     ------
     MubinnError
         Where the file cannot be written.
     """
-    target = Path(path)
-    data = to_bytes(content)
-    beside = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        try:
-            with beside.open("xb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(beside, target)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise MubinnError(
-            f"{target} cannot be written: {reason_of(error)}; give another path."
-        ) from None
+    write_file(Path(path), to_bytes(content))
 
 
 def read_container(path: str | os.PathLike[str]) -> Container:
@@ -105,11 +90,6 @@ def read_container(path: str | os.PathLike[str]) -> Container:
         return from_bytes(data)
     except MubinnError as error:
         raise MubinnError(f"{source} is no usable model file: {error}.") from None
-
-
-def reason_of(error: OSError) -> str:
-    """Return the operating system's few words about `error`, in lower case."""
-    return (error.strerror or str(error)).lower()
 
 
 def to_bytes(content: Container) -> bytes:

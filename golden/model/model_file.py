@@ -31,7 +31,7 @@ from mubinn.golden.binarize.scales import LevelTensor, Quantizer
 from mubinn.golden.cells.cell import QuantizedLayer
 from mubinn.golden.cells.constants import GATES, GRU_GATES, RESETS
 from mubinn.golden.cells.formats import Formats
-from mubinn.golden.cells.gru_before_layer import QuantizedChoGru
+from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
 from mubinn.golden.cells.gru_layer import QuantizedGru
 from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.ground.errors import MubinnError
@@ -147,7 +147,7 @@ def quantized_content(model: QuantizedModel) -> Container:
     for index, layer in enumerate(model.layers):
         own = {"c": layer.c} if isinstance(layer, QuantizedLstm) else {}
         form = {}
-        if isinstance(layer, QuantizedChoGru):
+        if isinstance(layer, QuantizedGruBefore):
             own, form = {"s": layer.s}, {"reset": "before"}
         quantizers = {**layer.gates, **own, "h": layer.h}
         names = {f"{index}.M_g.{name}": q for name, q in quantizers.items()}
@@ -222,13 +222,12 @@ def _to_layer(reader: Reader, prefix: str, below: Quantizer | None) -> Quantized
     formats = reader.part("formats")
     sizes = {name: formats.integer(name, 0, 64) for name in names}
     datapath: Any = reader.text("datapath", "figure3")
+    shared = x, h, gates, wx, wh, b, Formats(**sizes), datapath
     if cell == "gru" and reader.choice("reset", RESETS) == "before":
-        s = quantizer("M_g", "s")
-        return QuantizedChoGru(x, h, s, gates, wx, wh, b, Formats(**sizes), datapath)
-    if cell == "gru":
-        return QuantizedGru(x, h, gates, wx, wh, b, Formats(**sizes), datapath)
-    c = quantizer("M_g", "c")
-    return QuantizedLstm(x, h, c, gates, wx, wh, b, Formats(**sizes), datapath)
+        return QuantizedGruBefore(*shared, s=quantizer("M_g", "s"))
+    return (
+        QuantizedGru(*shared) if cell == "gru" else QuantizedLstm(*shared, c=quantizer("M_g", "c"))
+    )
 
 
 def _restore(

@@ -47,7 +47,7 @@ class QuantizedModel:
 
     Attributes
     ----------
-    layers : tuple of QuantizedLstm, of QuantizedGru or of QuantizedChoGru
+    layers : tuple of QuantizedLstm, of QuantizedGru or of QuantizedGruBefore
         The x quantizer of layer k + 1 is the h quantizer of layer k.
     dense : QuantizedDense
     readout : "last" or "mean"

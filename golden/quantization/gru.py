@@ -4,7 +4,7 @@ import numpy as np
 
 from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.constants import GRU_GATES, INPUT_FRACTION
-from mubinn.golden.cells.gru_before_layer import QuantizedChoGru
+from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
 from mubinn.golden.cells.gru_layer import QuantizedGru
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
@@ -26,7 +26,7 @@ def gru_layer(
     run: dict[str, Floats],
     h_offset: Floats | float,
     options: FitOptions,
-) -> QuantizedGru | QuantizedChoGru:
+) -> QuantizedGru | QuantizedGruBefore:
     """Return the layer in level bits, in the form of its reset.
 
     Parameters
@@ -68,7 +68,7 @@ def gru_layer(
         StateRows(rows[size : size + layer.hidden], s, run["s_raw"]),
     ]
     sums = fit_sums((layer.wx, layer.wh, bias), x, states, options, inputs)
-    return QuantizedChoGru(x, h, s, gates, *sums, formats)
+    return QuantizedGruBefore(x, h, gates, *sums, formats, s=s)
 
 
 def row_weights(layer: FloatGru) -> tuple[Floats, Floats, Floats]:

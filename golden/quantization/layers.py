@@ -42,7 +42,7 @@ def lstm_layer(
     h = fit_activation(rng, run["h"], levels.count("h"), h_offset, most, form=options.form)
     states = StateRows(np.arange(len(layer.b)), h, before(run["h"]))
     wx, wh, b = fit_sums((layer.wx, layer.wh, layer.b), x, [states], options, inputs)
-    return QuantizedLstm(x, h, c, gates, wx, wh, b, formats)
+    return QuantizedLstm(x, h, gates, wx, wh, b, formats, c=c)
 
 
 def _check_clip(c: Quantizer, clip: float) -> None:

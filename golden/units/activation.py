@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from mubinn.golden.ground.checks import demand
 from mubinn.golden.ground.fixed import Floats, Ints, round_shift, to_fixed, to_float
 
 Kind = Literal["sigmoid", "tanh"]
@@ -52,8 +53,8 @@ class ActivationParams:
         """Raise `ValueError` on a kind or size that makes no table."""
         if self.kind not in ("sigmoid", "tanh"):
             raise ValueError(f"unknown activation {self.kind!r}")
-        if not 1 <= self.segment_bits <= self.in_width or self.out_fraction < 1:
-            raise ValueError(f"bad formats {self}")
+        demand(self, 1, "segment_bits", most=self.in_width)
+        demand(self, 1, "out_fraction")
 
     @property
     def out_width(self) -> int:
@@ -88,6 +89,11 @@ def activation(params: ActivationParams, z: npt.ArrayLike) -> Ints:
     """Return y of integer `z` by piecewise-linear interpolation, int64 like `z`.
 
     Hardware payloads: ``i {z: signed(in_width)}``, ``o {y: signed(out_width)}``.
+
+    Examples
+    --------
+    >>> activation(ActivationParams("tanh"), [0, 256, -256, 2047]).tolist()
+    [0, 780, -780, 1024]
     """
     wide = np.asarray(z, np.int64)
     segment = (wide >> params.step_bits) + (1 << (params.segment_bits - 1))

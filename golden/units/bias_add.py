@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.binarize.scales import signs
+from mubinn.golden.ground.checks import demand
 from mubinn.golden.ground.fixed import Ints
 
 
@@ -32,8 +33,7 @@ class BiasAddParams:
 
     def __post_init__(self) -> None:
         """Raise `ValueError` on sizes below 1."""
-        if min(self.levels, self.product_width, self.scale_width, self.sum_width) < 1:
-            raise ValueError(f"bad sizes {self}")
+        demand(self, 1, "levels", "product_width", "scale_width", "sum_width")
 
 
 def bias_add(
@@ -58,6 +58,13 @@ def bias_add(
     acc, first, product_x, product_h, bias : int64 [...]
         `bias` is a code: bit k - 1 is level k.
     scales : int64 [..., levels]
+
+    Examples
+    --------
+    >>> params = BiasAddParams(levels=2, product_width=8, scale_width=4, sum_width=10)
+    >>> products = {"product_x": 20, "product_h": -3}
+    >>> bias_add(params, 100, first=[1, 0], **products, bias=0b01, scales=[9, 2]).tolist()
+    [24, 117]
     """
     value = (signs(bias, params.levels) * np.asarray(scales, np.int64)).sum(axis=-1)
     start = np.where(np.asarray(first) != 0, value, acc)

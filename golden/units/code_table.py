@@ -47,5 +47,10 @@ def code_table(params: CodeTableParams, index: npt.ArrayLike) -> Ints:
     """Return the words at `index`, int64 [...].
 
     Hardware payloads: ``i {index: index_width}``, ``o {word: width, signed or not}``.
+
+    Examples
+    --------
+    >>> code_table(CodeTableParams((3, -2, 7, 0)), [2, 1]).tolist()
+    [7, -2]
     """
     return np.array(params.words, np.int64)[np.asarray(index, np.int64)]

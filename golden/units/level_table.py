@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mubinn.golden.ground.checks import demand
 from mubinn.golden.ground.fixed import Ints
 
 
@@ -25,8 +26,8 @@ class LevelTableParams:
 
     def __post_init__(self) -> None:
         """Raise `ValueError` on sizes that make no table."""
-        if not 1 <= self.levels <= 8 or not 1 <= self.width <= 63:
-            raise ValueError(f"bad sizes {self}")
+        demand(self, 1, "levels", most=8)
+        demand(self, 1, "width", most=63)
 
 
 def level_table(params: LevelTableParams, code: npt.ArrayLike, words: npt.ArrayLike) -> Ints:
@@ -41,6 +42,11 @@ def level_table(params: LevelTableParams, code: npt.ArrayLike, words: npt.ArrayL
     code : int64 [...]
     words : int64 [..., 2**levels]
         Leading axes broadcast against code.
+
+    Examples
+    --------
+    >>> level_table(LevelTableParams(levels=2, width=4), [3, 0], [5, 6, 7, 8]).tolist()
+    [8, 5]
     """
     codes, table = np.asarray(code, np.int64), np.asarray(words, np.int64)
     if table.shape[-1] != 1 << params.levels:

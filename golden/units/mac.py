@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.binarize.scales import signs
+from mubinn.golden.ground.checks import demand
 from mubinn.golden.ground.fixed import Ints
 
 
@@ -32,8 +33,7 @@ class MacParams:
 
     def __post_init__(self) -> None:
         """Raise `ValueError` on sizes below 1."""
-        if min(self.levels, self.scale_width, self.tanh_width, self.sum_width) < 1:
-            raise ValueError(f"bad sizes {self}")
+        demand(self, 1, "levels", "scale_width", "tanh_width", "sum_width")
 
 
 def mac(
@@ -56,6 +56,12 @@ def mac(
     tanh_c : int64 [...]
     offset : int64
     scales : int64 [..., levels]
+
+    Examples
+    --------
+    >>> params = MacParams(levels=2, scale_width=4, tanh_width=8, sum_width=14)
+    >>> int(mac(params, o=0b01, tanh_c=-100, offset=5, scales=[4, 2]))
+    -700
     """
     gate = (signs(o, params.levels) * np.asarray(scales, np.int64)).sum(axis=-1) + offset
     return np.asarray(gate * np.asarray(tanh_c, np.int64))

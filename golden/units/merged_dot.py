@@ -88,6 +88,12 @@ def merged_dot(params: MergedDotParams, **fields: npt.ArrayLike) -> Ints:
     fields
         For each part its planes of signs, bit 1 for +1: ``x`` uint8 [..., A, lanes] and ``wx``
         uint8 [..., W, lanes]; ``addend`` int64 [...] where there is one.
+
+    Examples
+    --------
+    >>> params = MergedDotParams((DotPart("x", 3, shifts=(1, 0), w_shifts=(0,)),), addend_width=4)
+    >>> int(merged_dot(params, x=[[1, 0, 1], [0, 0, 1]], wx=[[1, 1, 1]], addend=-5))
+    -4
     """
     total = np.asarray(fields["addend"] if params.addend_width else 0, np.int64)
     for part in params.parts:

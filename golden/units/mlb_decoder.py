@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.binarize.scales import signs
+from mubinn.golden.ground.checks import demand
 from mubinn.golden.ground.fixed import Ints
 
 
@@ -32,8 +33,8 @@ class MlbDecoderParams:
 
     def __post_init__(self) -> None:
         """Raise `ValueError` on sizes that make no decoder."""
-        if min(self.levels, self.scale_width, self.value_width) < 1 or self.offset_width < 0:
-            raise ValueError(f"bad sizes {self}")
+        demand(self, 1, "levels", "scale_width", "value_width")
+        demand(self, 0, "offset_width")
 
 
 def mlb_decoder(
@@ -51,6 +52,12 @@ def mlb_decoder(
         Bit k - 1 is level k.
     offset : int64
     scales : int64 [..., N]
+
+    Examples
+    --------
+    >>> params = MlbDecoderParams(levels=2, offset_width=4, scale_width=3, value_width=5)
+    >>> mlb_decoder(params, [0b00, 0b01, 0b11], offset=1, scales=[4, 2]).tolist()
+    [-5, 3, 7]
     """
     weighted = signs(code, params.levels) * np.asarray(scales, np.int64)
     return np.asarray(weighted.sum(axis=-1) + np.asarray(offset, np.int64))

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mubinn.golden.binarize.mlb import encode
+from mubinn.golden.ground.checks import demand
 from mubinn.golden.ground.fixed import Ints
 
 
@@ -31,8 +33,8 @@ class MlbEncoderParams:
 
     def __post_init__(self) -> None:
         """Raise `ValueError` on sizes that make no encoder."""
-        if min(self.levels, self.value_width, self.scale_width) < 1 or self.offset_width < 0:
-            raise ValueError(f"bad sizes {self}")
+        demand(self, 1, "levels", "value_width", "scale_width")
+        demand(self, 0, "offset_width")
 
     @property
     def residual_width(self) -> int:
@@ -55,19 +57,13 @@ def mlb_encoder(
     value : int64 [...]
     offset : int64, broadcast against value
     scales : int64 [..., N], leading axes broadcast against value
+
+    Examples
+    --------
+    >>> params = MlbEncoderParams(levels=2, value_width=5, offset_width=4, scale_width=3)
+    >>> mlb_encoder(params, [-5, 3, 7], offset=1, scales=[4, 2]).tolist()
+    [0, 1, 3]
     """
     if np.shape(scales)[-1] != params.levels:
         raise ValueError(f"{np.shape(scales)[-1]} scales for {params.levels} levels")
     return encode(value, offset, scales)
-
-
-def encode(value: npt.ArrayLike, offset: npt.ArrayLike, scales: npt.ArrayLike) -> Ints:
-    """Return the codes of integer `value` for any widths; arguments as in `mlb_encoder`."""
-    scales = np.asarray(scales, np.int64)
-    residual = np.asarray(value, np.int64) - np.asarray(offset, np.int64)
-    code = np.zeros(residual.shape, np.int64)
-    for level in range(scales.shape[-1]):
-        bit = residual >= 0
-        residual = residual - np.where(bit, scales[..., level], -scales[..., level])
-        code = code | (bit.astype(np.int64) << level)
-    return code

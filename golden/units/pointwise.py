@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.binarize.scales import signs
+from mubinn.golden.ground.checks import demand
 from mubinn.golden.ground.fixed import Ints
 
 
@@ -40,9 +41,7 @@ class PointwiseParams:
 
     def __post_init__(self) -> None:
         """Raise `ValueError` on sizes below 1."""
-        levels = (self.f_levels, self.c_levels, self.i_levels, self.g_levels)
-        if min(*levels, self.gamma_width, self.sum_width) < 1:
-            raise ValueError(f"bad sizes {self}")
+        demand(self, 1, "f_levels", "c_levels", "i_levels", "g_levels", "gamma_width", "sum_width")
 
     @property
     def fc_shape(self) -> tuple[int, int]:
@@ -84,6 +83,12 @@ def pointwise(
         Codes; bit k - 1 is level k.
     gamma_fc, gamma_ig : int64 [rows, columns]
         Index 0 belongs to the offset where the factor has one.
+
+    Examples
+    --------
+    >>> params = PointwiseParams(1, 2, 1, 1, True, False, False, False, gamma_width=6, sum_width=9)
+    >>> int(pointwise(params, f=1, c=0b01, i=1, g=0, gamma_fc=[[8, 4], [6, 3]], gamma_ig=[[20]]))
+    -13
     """
     f_signs = extended_signs(f, params.f_levels, params.f_offset)
     c_signs = extended_signs(c, params.c_levels, params.c_offset)

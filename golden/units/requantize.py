@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy.typing as npt
 
+from mubinn.golden.ground.checks import demand
 from mubinn.golden.ground.fixed import Ints, round_shift, saturate
 
 
@@ -24,8 +25,8 @@ class RequantizeParams:
 
     def __post_init__(self) -> None:
         """Raise `ValueError` on a width below 1 or a negative fraction."""
-        if min(self.in_width, self.out_width) < 1 or min(self.in_fraction, self.out_fraction) < 0:
-            raise ValueError(f"bad formats {self}")
+        demand(self, 1, "in_width", "out_width")
+        demand(self, 0, "in_fraction", "out_fraction")
 
     @property
     def shift(self) -> int:
@@ -37,5 +38,11 @@ def requantize(params: RequantizeParams, value: npt.ArrayLike) -> Ints:
     """Return ``saturate(round_half_up(value))`` in the output format, int64 like `value`.
 
     Hardware payloads: ``i {value: signed(in_width)}``, ``o {value: signed(out_width)}``.
+
+    Examples
+    --------
+    >>> params = RequantizeParams(in_width=8, in_fraction=3, out_width=4, out_fraction=0)
+    >>> requantize(params, [11, 12, -12, 127]).tolist()
+    [1, 2, -1, 7]
     """
     return saturate(round_shift(value, params.shift), params.out_width)

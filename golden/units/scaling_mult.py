@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from mubinn.golden.ground.checks import demand
 from mubinn.golden.ground.fixed import Ints
 
 
@@ -25,8 +26,7 @@ class ScalingMultParams:
 
     def __post_init__(self) -> None:
         """Raise `ValueError` on widths below 1."""
-        if min(self.dot_width, self.scale_width) < 1:
-            raise ValueError(f"bad sizes {self}")
+        demand(self, 1, "dot_width", "scale_width")
 
     @property
     def product_width(self) -> int:
@@ -45,5 +45,10 @@ def scaling_mult(params: ScalingMultParams, dot: npt.ArrayLike, scale: npt.Array
     params : ScalingMultParams
     dot : int64 [...]
     scale : int64, broadcast against dot
+
+    Examples
+    --------
+    >>> scaling_mult(ScalingMultParams(dot_width=5, scale_width=4), [-16, 7], 15).tolist()
+    [-240, 105]
     """
     return np.asarray(np.asarray(dot, np.int64) * np.asarray(scale, np.int64))

@@ -69,6 +69,12 @@ def threshold_search(
     value : int64 [...]
     tree : int64, broadcast against value
         Which tree.
+
+    Examples
+    --------
+    >>> params = ThresholdSearchParams(width=5, trees=((0, -4, 4), (1, 1, 9)))
+    >>> threshold_search(params, [-4, 3, 4, 9], tree=[0, 0, 0, 1]).tolist()
+    [2, 1, 3, 3]
     """
     nodes = np.array(params.trees, np.int64)
     wide, tree = np.broadcast_arrays(np.asarray(value, np.int64), np.asarray(tree, np.int64))

@@ -47,6 +47,11 @@ def xnor_multiplier(params: XnorMultiplierParams, a: npt.ArrayLike, w: npt.Array
     ------
     ValueError
         If the last axis is not `lanes` long.
+
+    Examples
+    --------
+    >>> int(xnor_multiplier(XnorMultiplierParams(lanes=5), [1, 0, 1, 1, 0], [1, 1, 1, 0, 0]))
+    1
     """
     left, right = np.asarray(a, np.uint8), np.asarray(w, np.uint8)
     if left.shape[-1] != params.lanes or right.shape[-1] != params.lanes:

@@ -1,73 +1,49 @@
-"""Carry-save compression of a heap of weighted bits, in order of arrival."""
+"""A heap of weighted bits: what is put in is summed, whatever the network that does it."""
 
-from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
-from itertools import count
+from abc import ABC, abstractmethod
 
-from amaranth.hdl import Cat, Const, Module, Signal, Value, ValueLike
-
-from mubinn.hw.arith.prefix_adder import prefix_add
+from amaranth.hdl import Const, Module, Signal, Value, ValueLike
 
 
-@dataclass(frozen=True)
-class AdderDelay:
-    """Pin-to-pin delays of the two counters, in two-input gates.
+class BitHeap(ABC):
+    """A sum of weighted bits and of counted matches modulo ``2**width``.
 
-    A full adder forms ``h = a ^ b``, ``sum = h ^ c``, ``carry = (a & b) | (h & c)``: `c` is its
-    fast pin. A half adder (one input a constant) takes one gate for either output.
-    """
-
-    slow_sum: float = 2
-    slow_carry: float = 3
-    fast_sum: float = 1
-    fast_carry: float = 2
-    half_sum: float = 1
-    half_carry: float = 1
-
-
-class BitHeap:
-    """A sum of weighted bits modulo ``2**width``, reduced to two rows and then to one.
-
-    Columns are compressed from the lowest weight up; in each, the three bits that arrive first go
-    into the next full adder, the last of them on its fast pin, until two bits are left (the
-    three-greedy order, which is optimal for one column). Constants are summed at
-    elaboration, and each of their bits turns one full adder into a cheaper one.
+    Constants are summed at elaboration.
 
     Parameters
     ----------
+    m : Module
+        Receives the logic, in its combinational domain.
     width : int
         Bits of the result; heavier bits are dropped.
-    delay : AdderDelay
-        Model of the counters.
     name : str
         Prefix of the signals' names.
     """
 
-    def __init__(self, width: int, *, delay: AdderDelay | None = None, name: str = "heap") -> None:
+    def __init__(self, m: Module, width: int, *, name: str) -> None:
         if width < 1:
             raise ValueError(f"a heap of {width} bits holds nothing; give a positive width")
         self.width = width
         self.name = name
-        self.arrival: tuple[float, ...] = ()
-        self._delay = delay or AdderDelay()
+        self._m = m
         self._constant = 0
-        self._order = count()
         self._operands: list[tuple[Signal, Value]] = []
-        self._columns: list[list[tuple[float, int, Value]]] = [[] for _ in range(width)]
 
+    @abstractmethod
     def add_bit(self, weight: int, bit: ValueLike, arrival: float = 0) -> None:
         """Add ``bit << weight``, where the bit is there `arrival` gates after the inputs."""
-        value = Value.cast(bit)
-        if len(value) != 1:
-            raise ValueError(f"add_bit takes one bit, not {len(value)}; use add")
-        if isinstance(value, Const):
-            self.add_const((value.value & 1) << weight)
-        elif weight < self.width:
-            self._columns[weight].append((arrival, next(self._order), value))
+
+    @abstractmethod
+    def add_matches(self, a: Value, w: Value, weight: int = 0) -> None:
+        """Add ``popcount(xnor(a, w)) << weight``."""
+
+    @abstractmethod
+    def sum(self) -> Value:
+        """Return the sum, unsigned, of `width` bits; the heap is used up."""
 
     def add(self, value: ValueLike, weight: int = 0, arrival: float = 0) -> None:
         """Add ``value << weight``; a signed value's sign bit s counts as ``~s`` less a constant."""
-        value = self._name(Value.cast(value))
+        value = self._named(Value.cast(value))
         top = len(value) - 1
         for k in range(top + 1):
             if k == top and value.shape().signed:
@@ -76,8 +52,12 @@ class BitHeap:
             else:
                 self.add_bit(weight + k, value[k], arrival)
 
-    def _name(self, value: Value) -> Value:
-        """Return a signal that :meth:`compress` sets to `value`, unless that has a name already.
+    def add_const(self, constant: int) -> None:
+        """Add a constant, of either sign."""
+        self._constant = (self._constant + constant) % (1 << self.width)
+
+    def _named(self, value: Value) -> Value:
+        """Return a signal that will be `value`, unless that has a name already.
 
         Each bit of an operand is used by itself; without a name each would repeat the operand's
         whole expression.
@@ -88,94 +68,7 @@ class BitHeap:
         self._operands.append((signal, value))
         return signal
 
-    def add_const(self, constant: int) -> None:
-        """Add a constant, of either sign."""
-        self._constant = (self._constant + constant) % (1 << self.width)
-
-    def compress(self, m: Module) -> tuple[Value, Value]:
-        """Return two rows of `width` bits whose sum is the heap's, and set `arrival`.
-
-        The heap is used up. ``arrival[k]`` is when the later bit of column k is there.
-        """
-        columns = self._reduce(m)
-        zero = Const(0, 1)
-        rows = [[*column, zero, zero][:2] for column in columns]
-        return Cat(*(first for first, _ in rows)), Cat(*(second for _, second in rows))
-
-    def sum(self, m: Module, name: str | None = None, *, kind: str = "sklansky") -> Value:
-        """Return the heap's sum, unsigned, of `width` bits.
-
-        Columns below the first that holds two bits are passed through; :func:`prefix_add` of
-        network `kind` adds the others.
-        """
-        columns = self._reduce(m)
-        low = next((k for k, column in enumerate(columns) if len(column) > 1), self.width)
-        zero = Const(0, 1)
-        done = Cat(*(column[0] if column else zero for column in columns[:low]))
-        if low == self.width:
-            return done
-        rows = [[*column, zero, zero][:2] for column in columns[low:]]
-        top = prefix_add(
-            m,
-            Cat(*(first for first, _ in rows)),
-            Cat(*(second for _, second in rows)),
-            name=f"{name or self.name}_add",
-            kind=kind,
-        )
-        return Cat(done, top[: self.width - low])
-
-    def _reduce(self, m: Module) -> list[list[Value]]:
-        """Compress every column to at most two bits and return them."""
-        m.d.comb += [signal.eq(value) for signal, value in self._operands]
+    def _drive_operands(self) -> None:
+        """Give the signals of the operands their values, once all are there."""
+        self._m.d.comb += [signal.eq(value) for signal, value in self._operands]
         self._operands.clear()
-        arrival: list[float] = []
-        result: list[list[Value]] = []
-        columns, self._columns = self._columns, []
-        for weight, column in enumerate(columns):
-            heapify(column)
-            carries = columns[weight + 1] if weight + 1 < self.width else []
-            one = bool(self._constant >> weight & 1)
-            tag = f"{self.name}_{weight}"
-            if one and len(column) >= 2:
-                self._half(m, column, carries, f"{tag}_one")
-                one = False
-            while len(column) > 2:
-                self._full(m, column, carries, f"{tag}_{len(carries)}")
-            arrival.append(max((t for t, _, _ in column), default=0.0))
-            result.append([bit for _, _, bit in column] + [Const(1, 1)] * one)
-        self.arrival = tuple(arrival)
-        return result
-
-    def _full(
-        self,
-        m: Module,
-        column: list[tuple[float, int, Value]],
-        carries: list[tuple[float, int, Value]],
-        name: str,
-    ) -> None:
-        """Put the first three bits of `column` through a full adder."""
-        (_, _, a), (tb, _, b), (tc, _, c) = heappop(column), heappop(column), heappop(column)
-        half = Signal(name=f"{name}_h")
-        total = Signal(name=f"{name}_s")
-        carry = Signal(name=f"{name}_c")
-        m.d.comb += [half.eq(a ^ b), total.eq(half ^ c), carry.eq((a & b) | (half & c))]
-        d = self._delay
-        time = max(tb + d.slow_sum, tc + d.fast_sum)
-        heappush(column, (time, next(self._order), total))
-        time = max(tb + d.slow_carry, tc + d.fast_carry)
-        carries.append((time, next(self._order), carry))
-
-    def _half(
-        self,
-        m: Module,
-        column: list[tuple[float, int, Value]],
-        carries: list[tuple[float, int, Value]],
-        name: str,
-    ) -> None:
-        """Put the first two bits of `column` and a constant 1 through a full adder's half."""
-        (_, _, a), (time, _, b) = heappop(column), heappop(column)
-        total = Signal(name=f"{name}_s")
-        carry = Signal(name=f"{name}_c")
-        m.d.comb += [total.eq(~(a ^ b)), carry.eq(a | b)]
-        heappush(column, (time + self._delay.half_sum, next(self._order), total))
-        carries.append((time + self._delay.half_carry, next(self._order), carry))

@@ -8,7 +8,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 Bits = tuple[int, ...]
 
 
-def lookup(
+def decision_diagram(
     m: Module, words: Sequence[int], index: Value, width: int, *, name: str = "word"
 ) -> Value:
     """Return ``words[index]`` as an unsigned value of `width` bits; combinational.

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Const, Module, Value
+from amaranth.hdl import Cat, Const, Module, Value, ValueLike
 
+from mubinn.hw.arith.bit_heap import BitHeap
 from mubinn.hw.arith.slice_cells import SliceCells
 
 ROUND = 6
@@ -26,7 +27,7 @@ def _pair_carry(a: bool, w: bool, b: bool, v: bool, c: bool) -> bool:
     return _majority(a == w, b == v, c)
 
 
-class SliceHeap:
+class SliceHeap(BitHeap):
     """A sum of weighted bits and of XNOR products modulo ``2**width``, for xc7 slices.
 
     Three building blocks, n bits of one weight and what they cost:
@@ -45,41 +46,22 @@ class SliceHeap:
 
     Parameters
     ----------
-    m : Module
-    width : int
-        Bits of the result; heavier bits are dropped.
-    name : str
+    m, width, name
+        Of :class:`BitHeap`.
     primitives : bool
         Instances of the FPGA's cells; else the same network in plain logic.
     """
 
     def __init__(self, m: Module, width: int, *, name: str, primitives: bool) -> None:
-        if width < 1:
-            raise ValueError(f"a heap of {width} bits holds nothing; give a positive width")
-        self.width = width
+        super().__init__(m, width, name=name)
         self._cells = SliceCells(m, name, primitives=primitives)
         self._columns: list[list[Value]] = [[] for _ in range(width)]
         self._lanes: list[list[tuple[Value, Value]]] = [[] for _ in range(width)]
-        self._constant = 0
 
-    def add_bit(self, weight: int, bit: Value) -> None:
-        """Add ``bit << weight``."""
+    def add_bit(self, weight: int, bit: ValueLike, arrival: float = 0) -> None:
+        """Add ``bit << weight``; slices take bits in the order in which they are added."""
         if weight < self.width:
-            self._columns[weight].append(bit)
-
-    def add(self, value: Value, weight: int = 0) -> None:
-        """Add ``value << weight``; a signed value's sign bit s counts as ``~s`` less a constant."""
-        top = len(value) - 1
-        for k in range(top + 1):
-            if k == top and value.shape().signed:
-                self.add_bit(weight + k, ~value[k])
-                self.add_const(-(1 << weight + k))
-            else:
-                self.add_bit(weight + k, value[k])
-
-    def add_const(self, constant: int) -> None:
-        """Add a constant, of either sign."""
-        self._constant = (self._constant + constant) % (1 << self.width)
+            self._columns[weight].append(Value.cast(bit))
 
     def add_matches(self, a: Value, w: Value, weight: int = 0) -> None:
         """Add ``popcount(xnor(a, w)) << weight``."""
@@ -87,6 +69,7 @@ class SliceHeap:
 
     def sum(self) -> Value:
         """Return the sum, unsigned, of `width` bits; the heap is used up."""
+        self._drive_operands()
         for weight in range(self.width):
             self._fold_lanes(weight)
         for weight in range(self.width):

@@ -1,13 +1,12 @@
 """What starts, ends and counts the windows of an accelerator."""
 
-from typing import Any
-
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
-from amaranth.lib import data, wiring
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from mubinn.hw.axi.axi_lite import DATA
 from mubinn.hw.axi.register_map import CONTROL, Register
+from mubinn.hw.stream.component import Component, View
 
 BEAT = data.StructLayout({"valid": 1, "last": 1})
 COUNTERS = ("cycles", "windows", "steps")
@@ -21,7 +20,7 @@ def register_layout(register: Register) -> data.FlexibleLayout:
     return data.FlexibleLayout(DATA, fields)
 
 
-class AxiControl(wiring.Component):  # type: ignore[type-arg]
+class AxiControl(Component):
     """Decides what happens to each beat, and keeps :data:`mubinn.hw.axi.register_map.CONTROL`.
 
     Members
@@ -48,19 +47,19 @@ class AxiControl(wiring.Component):  # type: ignore[type-arg]
     cycles, windows, steps : Out(32)
     """
 
-    command: Any
-    beat: Any
-    frame: Any
-    result: Any
-    sending: Any
-    fault: Any
-    take: Any
-    discard: Any
-    clear: Any
-    status: Any
-    cycles: Any
-    windows: Any
-    steps: Any
+    command: View
+    beat: View
+    frame: View
+    result: Signal
+    sending: Signal
+    fault: Signal
+    take: Signal
+    discard: Signal
+    clear: Signal
+    status: View
+    cycles: Signal
+    windows: Signal
+    steps: Signal
 
     def __init__(self) -> None:
         super().__init__(
@@ -75,7 +74,7 @@ class AxiControl(wiring.Component):  # type: ignore[type-arg]
             }
         )
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         """Return flags and counters."""
         m = Module()
         command = self.command
@@ -107,7 +106,7 @@ class AxiControl(wiring.Component):  # type: ignore[type-arg]
         ]
         return m
 
-    def _count(self, m: Module, begins: Any) -> Any:
+    def _count(self, m: Module, begins: Value) -> Value:
         """Count; return whether a window is under way."""
         # More windows than these cannot be under way: a core holds a few frames.
         active = Signal(8)

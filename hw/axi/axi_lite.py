@@ -1,19 +1,19 @@
 """An AXI4-Lite slave for a few registers."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
 from mubinn.hw.axi.register_map import BYTES, Access, Register
+from mubinn.hw.stream.component import Component, View
 
 DATA = 8 * BYTES
 OKAY, SLVERR = 0, 2
 
 
-def lite_members(address_width: int) -> dict[str, Any]:
+def lite_members(address_width: int) -> dict[str, Member]:
     """Return the signals of a slave's AXI4-Lite port, by their names after the prefix."""
     return {
         "awaddr": In(address_width),
@@ -38,7 +38,7 @@ def lite_members(address_width: int) -> dict[str, Any]:
     }
 
 
-class AxiLite(wiring.Component):  # type: ignore[type-arg]
+class AxiLite(Component):
     """Registers behind AXI4-Lite: one access of each direction at a time.
 
     A write's response comes one cycle after both its address and data were offered, a read's one
@@ -59,10 +59,10 @@ class AxiLite(wiring.Component):  # type: ignore[type-arg]
         ``valid`` for one cycle, with the data.
     """
 
-    axi: Any
-    hold: Any
-    read: Any
-    write: Any
+    axi: View
+    hold: Signal
+    read: View
+    write: View
 
     def __init__(self, registers: Mapping[str, Register]) -> None:
         self.registers = registers
@@ -79,7 +79,7 @@ class AxiLite(wiring.Component):  # type: ignore[type-arg]
             }
         )
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         """Return both directions."""
         m = Module()
         self._writes(m)

@@ -2,24 +2,25 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, ClockDomain, Module, ResetInserter
+from amaranth.hdl import Cat, ClockDomain, Module, ResetInserter, Signal
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import Flow, In, Member, Out
 
 from mubinn.hw.axi.axi_control import COUNTERS, AxiControl
 from mubinn.hw.axi.axi_lite import DATA, AxiLite, lite_members
 from mubinn.hw.axi.register_map import CONTROL, ID, LOADING
 from mubinn.hw.layer.loadable_memory import BYTE, Loader
+from mubinn.hw.stream.component import Component
 from mubinn.hw.stream.packet import LAST, FrameReader, FrameWriter
 
 
-def stream_members(width: int, flow: Any) -> dict[str, Any]:
+def stream_members(width: int, flow: Flow) -> dict[str, Member]:
     """Return the signals of an AXI4-Stream port, by their names after the prefix."""
     back = Out if flow is In else In
     return {"tdata": flow(width), "tlast": flow(1), "tvalid": flow(1), "tready": back(1)}
 
 
-class AxiTop(wiring.Component):  # type: ignore[type-arg]
+class AxiTop(Component):
     """A core between two AXI4-Streams.
 
     One packet on ``s_axis`` is one window: its frames one after the other, each starting with a
@@ -54,8 +55,8 @@ class AxiTop(wiring.Component):  # type: ignore[type-arg]
         One packet is all contents, see :func:`mubinn.hw.layer.loadable_memory.contents`.
     """
 
-    aclk: Any
-    aresetn: Any
+    aclk: Signal
+    aresetn: Signal
 
     def __init__(
         self,
@@ -73,7 +74,7 @@ class AxiTop(wiring.Component):  # type: ignore[type-arg]
         self.loader = Loader(core.plans) if "load" in core.signature.members else None
         known = CONTROL | (LOADING if self.loader else {})
         self.lite = AxiLite(known) if registers else None
-        members: dict[str, Any] = {"aclk": In(1), "aresetn": In(1)}
+        members: dict[str, Member] = {"aclk": In(1), "aresetn": In(1)}
         ports = {"s_axis": stream_members(width, In), "m_axis": stream_members(width, Out)}
         if self.lite is not None:
             ports["s_axi"] = lite_members(self.lite.address_width)
@@ -83,9 +84,10 @@ class AxiTop(wiring.Component):  # type: ignore[type-arg]
             members |= {f"{prefix}_{name}": member for name, member in signals.items()}
         super().__init__(members)
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         """Return reader, core, writer and what watches over them."""
         m = Module()
+        # The stubs do not know the signals of a domain.
         domain: Any = ClockDomain("sync")
         m.domains.sync = domain
         m.d.comb += [domain.clk.eq(self.aclk), domain.rst.eq(~self.aresetn)]
@@ -106,8 +108,9 @@ class AxiTop(wiring.Component):  # type: ignore[type-arg]
             self._registers(m, control, self.lite)
         return m
 
-    def _port(self, name: str) -> Any:
-        return getattr(self, name)
+    def _port(self, name: str) -> Signal:
+        port: Signal = getattr(self, name)
+        return port
 
     def _streams(self, m: Module, control: AxiControl) -> None:
         """Connect the ports: beats go to the reader, are forgotten, or wait."""

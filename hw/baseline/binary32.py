@@ -1,10 +1,11 @@
 """IEEE-754 binary32 as a payload, and what every binary32 unit asks of an operand."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
+
+from mubinn.hw.stream.component import View
 
 #: The 32 bits of a binary32 number, by name.
 BINARY32 = data.StructLayout({"fraction": 23, "exponent": 8, "sign": 1})
@@ -43,7 +44,7 @@ class Operand:
         return Mux(self.normal, Cat(self.fraction, Const(1, 1)), Cat(Const(0, 1), self.fraction))
 
 
-def unpack(m: Module, number: Any, name: str) -> Operand:
+def unpack(m: Module, number: View, name: str) -> Operand:
     """Return `number`'s fields and classes; signals are prefixed with `name`."""
     fraction, exponent = Value.cast(number.fraction), Value.cast(number.exponent)
     flags = {}

@@ -4,8 +4,8 @@ from amaranth.hdl import Module, signed
 from amaranth.lib import data
 
 from mubinn.golden.baseline.fixed_mac import FixedMacParams
-from mubinn.hw.arith.bit_heap import BitHeap
 from mubinn.hw.arith.booth import add_product
+from mubinn.hw.arith.gate_heap import GateHeap
 from mubinn.hw.stream.unit import StreamUnit
 
 
@@ -36,7 +36,7 @@ class FixedMac(StreamUnit):
     def compute(self, m: Module) -> None:
         """Fill the heap and sum it."""
         i = self.i.payload
-        heap = BitHeap(self.params.sum_width, name="mac")
+        heap = GateHeap(m, self.params.sum_width, name="mac")
         add_product(m, heap, i.a, i.b, "mac")
         heap.add(i.acc)
-        m.d.comb += self.o.payload.acc.eq(heap.sum(m))
+        m.d.comb += self.o.payload.acc.eq(heap.sum())

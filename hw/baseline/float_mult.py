@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 
-from mubinn.hw.arith.bit_heap import BitHeap
 from mubinn.hw.arith.booth import add_product
+from mubinn.hw.arith.gate_heap import GateHeap
 from mubinn.hw.arith.shifter import leading_zeros, shift_right
 from mubinn.hw.baseline.binary32 import BINARY32, NAN_FRACTION, PAIR, Operand, unpack
 from mubinn.hw.stream.unit import StreamUnit
@@ -117,22 +117,22 @@ def _if(condition: Value, value: Value) -> Value:
 def _product(m: Module, x: Value, y: Value) -> tuple[tuple[Value, Value], tuple[float, ...]]:
     """Return the product of two 24-bit significands as two rows of 49 bits, with their arrival."""
     # One bit more than the product, as a recoded product is right modulo the heap's width only.
-    heap = BitHeap(49, name="product")
+    heap = GateHeap(m, 49, name="product")
     add_product(m, heap, x, y, "product")
-    return heap.compress(m), heap.arrival
+    return heap.compress(), heap.arrival
 
 
 def _rounded(
     m: Module, rows: tuple[Value, Value], arrival: tuple[float, ...], half: Value, name: str
 ) -> Value:
     """Return the product plus `half` a last place, 49 bits."""
-    heap = BitHeap(49, name=name)
+    heap = GateHeap(m, 49, name=name)
     for row in rows:
         for k, bit in enumerate(row):
             heap.add_bit(k, bit, arrival[k])
     for k, bit in enumerate(half):
         heap.add_bit(k, bit, _PLACE_ARRIVAL)
-    return heap.sum(m, name)
+    return heap.sum()
 
 
 def _find_place(m: Module, a: Operand, b: Operand) -> _Place:

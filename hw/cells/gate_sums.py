@@ -1,24 +1,23 @@
 """Eq. (1)-(4) before the activation: XNOR multipliers, mult and Add of Figure 3."""
 
-from typing import Any
-
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
-from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream
+from amaranth.lib.wiring import In, Member, Out
 
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.units.scaling_mult import ScalingMultParams
 from mubinn.golden.units.xnor_multiplier import XnorMultiplierParams
 from mubinn.hw.cells.issue_layout import TAGS, beat_layout, product_trace, sum_layout, sum_trace
 from mubinn.hw.cells.merged_sums import merged_latency, merged_sums
-from mubinn.hw.stream.fields import drive
+from mubinn.hw.stream.component import Component, View, view_signal
+from mubinn.hw.stream.fields import drive, fields_of
 from mubinn.hw.stream.pipe import Pipe, apply
 from mubinn.hw.units.bias_add import BiasAdd
 from mubinn.hw.units.scaling_mult import ScalingMult
 from mubinn.hw.units.xnor_multiplier import XnorMultiplier
 
 
-class GateSums(wiring.Component):  # type: ignore[type-arg]
+class GateSums(Component):
     """The sums z of rows, from the beats of :class:`mubinn.golden.folding.layer_plan.LayerPlan`.
 
     One beat a cycle; z of a row leaves `latency` cycles after its last beat was taken. Rows whose
@@ -39,14 +38,14 @@ class GateSums(wiring.Component):  # type: ignore[type-arg]
         Belongs to ``o.payload``.
     """
 
-    i: Any
-    o: Any
-    probe: Any
+    i: stream.Interface
+    o: stream.Interface
+    probe: View
 
     def __init__(self, plan: LayerPlan, *, trace: bool = False) -> None:
         self.plan = plan
         self._trace = trace
-        members: dict[str, Any] = {
+        members: dict[str, Member] = {
             "i": In(stream.Signature(beat_layout(plan))),
             "o": Out(stream.Signature(sum_layout(plan))),
         }
@@ -59,7 +58,7 @@ class GateSums(wiring.Component):  # type: ignore[type-arg]
         """Return 3, or what merged rows take."""
         return 3 if plan.merged is None else merged_latency(plan)
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         """Return the pipeline."""
         m = Module()
         pipe = Pipe(m, self.i)
@@ -69,20 +68,20 @@ class GateSums(wiring.Component):  # type: ignore[type-arg]
             s = merged_sums(m, pipe, self.plan, self.i.payload)
         assert pipe.stages == self.latency(self.plan)
         pipe.end(self.o)
-        drive(m, self.o.payload, **{name: getattr(s, name) for name in ("z", *TAGS)})
+        drive(m, self.o.payload, **fields_of(s, "z", *TAGS))
         if self._trace:
-            drive(m, self.probe, **{name: getattr(s, name) for name in dict(self.probe.shape())})
+            drive(m, self.probe, **fields_of(s, *sum_trace(self.plan).members))
         return m
 
-    def _products(self, m: Module, pipe: Pipe) -> Any:
+    def _products(self, m: Module, pipe: Pipe) -> View:
         """XNOR multiplier and mult of every level pair, all side by side. Two stages."""
         plan, beat = self.plan, self.i.payload
         shared = ("late", "joined") if plan.rolling else ()
-        side = ("first", "last", "bias", "bias_scales", *shared, *TAGS)
+        tags = ("first", "last", "bias", "bias_scales", *shared, *TAGS)
         units = [(name, unit) for name in plan.parts for unit in range(plan.side)]
         dots = {f"dot_{n}{u}": self._dot(m, n, u) for n, u in units}
         gammas = {f"gamma_{n}{u}": getattr(beat, n).gamma[u] for n, u in units}
-        s = pipe.cut("after_xnor", **dots, **gammas, **{n: getattr(beat, n) for n in side})
+        s = pipe.cut("after_xnor", **dots, **gammas, **fields_of(beat, *tags))
         mult = ScalingMultParams(plan.dot_width, plan.gamma_width)
         products = {}
         for n, u in units:
@@ -90,25 +89,25 @@ class GateSums(wiring.Component):  # type: ignore[type-arg]
             unit = ScalingMult(mult)
             name = self._name("mult", n, u)
             products[f"prod_{n}{u}"] = apply(m, name, unit, dot=dot, scale=gamma).product
-        kept = {name: getattr(s, name) for name in dots} if self._trace else {}
-        return pipe.cut("after_mult", **products, **{n: getattr(s, n) for n in side}, **kept)
+        kept = fields_of(s, *dots) if self._trace else {}
+        return pipe.cut("after_mult", **products, **fields_of(s, *tags), **kept)
 
     def _name(self, kind: str, part: str, unit: int) -> str:
         """Return the name of a submodule; a multiplier that stands alone has no number."""
         return f"{kind}_{part}" if self.plan.side == 1 else f"{kind}_{part}_{unit}"
 
-    def _dot(self, m: Module, part: str, unit: int) -> Any:
+    def _dot(self, m: Module, part: str, unit: int) -> Value:
         """Add one XNOR multiplier and return its dot product."""
         words = getattr(self.i.payload, part)
         xnor = XnorMultiplier(
             XnorMultiplierParams(self.plan.parts[part]), network=self.plan.network
         )
         name = self._name("xnor", part, unit)
-        dot = apply(m, name, xnor, a=words.a[unit], w=words.w[unit]).dot
+        dot: Value = apply(m, name, xnor, a=words.a[unit], w=words.w[unit]).dot
         # The lowest bit is the parity of the count of elements.
         return dot if self.plan.whole else Cat(words.odd, dot[1:]).as_signed()
 
-    def _sum(self, m: Module, pipe: Pipe, s: Any) -> Any:
+    def _sum(self, m: Module, pipe: Pipe, s: View) -> View:
         """Add the bias and the products of all beats. One stage."""
         plan = self.plan
         acc = Signal(signed(plan.z_width))
@@ -124,13 +123,16 @@ class GateSums(wiring.Component):  # type: ignore[type-arg]
             bias=s.bias,
             scales=s.bias_scales,
         ).sum
-        traced = self._beats(m, pipe, s) if self._trace else {}
+        traced = {}
+        if self._trace:
+            layout = data.ArrayLayout(product_trace(plan), plan.beats)
+            traced["beats"] = pipe.recent(self._record(m, s), layout)
         with m.If(pipe.transfer):
             m.d.sync += acc.eq(total)
         pipe.keep(s.last)
-        return pipe.cut("after_add", z=total, **{n: getattr(s, n) for n in TAGS}, **traced)
+        return pipe.cut("after_add", z=total, **fields_of(s, *TAGS), **traced)
 
-    def _total(self, m: Module, pipe: Pipe, s: Any, part: str) -> Any:
+    def _total(self, m: Module, pipe: Pipe, s: View, part: str) -> Signal:
         """Return the sum of the products of one part, of the row that the cycle begins in.
 
         What belongs to the row that begins in a cycle is held back for its first beat.
@@ -149,21 +151,13 @@ class GateSums(wiring.Component):  # type: ignore[type-arg]
             m.d.sync += held.eq(sum(Mux(late, value, 0) for late, value in pairs))
         return total
 
-    def _beats(self, m: Module, pipe: Pipe, s: Any) -> dict[str, Any]:
-        """Collect what the beats of a row computed, the last one in the highest place."""
-        plan = self.plan
-        record: Any = Signal(product_trace(plan))
+    def _record(self, m: Module, s: View) -> View:
+        """Return what one cycle computed, for the trace."""
+        record = view_signal(product_trace(self.plan), "record")
         made = {
-            f"{kind}_{name}": [getattr(s, f"{kind}_{name}{u}") for u in range(plan.side)]
-            for name in plan.parts
+            f"{kind}_{name}": [getattr(s, f"{kind}_{name}{u}") for u in range(self.plan.side)]
+            for name in self.plan.parts
             for kind in ("dot", "prod")
         }
         drive(m, record, **made)
-        layout = sum_trace(plan)["beats"].shape
-        seen: Any = Signal(layout)
-        now: Any = Signal(layout)
-        width = len(record.as_value())
-        m.d.comb += now.as_value().eq(Cat(seen.as_value(), record)[width:])
-        with m.If(pipe.transfer):
-            m.d.sync += seen.eq(now)
-        return {"beats": now}
+        return record

@@ -1,8 +1,6 @@
 """Payload layouts of the first half of a cell: what one cycle takes in, and what a row's sum is."""
 
-from typing import Any
-
-from amaranth.hdl import signed, unsigned
+from amaranth.hdl import ShapeLike, signed, unsigned
 from amaranth.lib import data
 
 from mubinn.golden.folding.layer_plan import LayerPlan
@@ -15,7 +13,7 @@ TAGS = ("gate", "dense", "c", "h_offset")
 def words_layout(plan: LayerPlan, lanes: int) -> data.StructLayout:
     """Return one part of a beat: words of `lanes` elements, weights and g_ij by multiplier."""
     side = plan.side
-    fields: dict[str, Any] = {
+    fields: dict[str, ShapeLike] = {
         "a": data.ArrayLayout(unsigned(lanes), side),
         "w": data.ArrayLayout(unsigned(lanes), side),
         "gamma": data.ArrayLayout(unsigned(plan.gamma_width), plan.scales),
@@ -48,9 +46,9 @@ def beat_layout(plan: LayerPlan) -> data.StructLayout:
     )
 
 
-def tag_fields(plan: LayerPlan) -> dict[str, Any]:
+def tag_fields(plan: LayerPlan) -> dict[str, ShapeLike]:
     """Return the shapes of `TAGS`."""
-    return {"gate": unsigned(2), "dense": unsigned(1), **CellLayouts(plan.cell).side}
+    return {"gate": unsigned(2), "dense": unsigned(1), **CellLayouts(plan.cell).tags}
 
 
 def sum_layout(plan: LayerPlan) -> data.StructLayout:

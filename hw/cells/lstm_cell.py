@@ -1,20 +1,19 @@
 """The LSTM cell of Figure 3: the sums of its gates, and the tail that makes the state of them."""
 
-from typing import Any
-
-from amaranth.hdl import Module, Mux, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.hw.cells.cell_layout import CellLayouts
 from mubinn.hw.cells.gate_sums import GateSums
 from mubinn.hw.cells.issue_layout import beat_layout, sum_trace
-from mubinn.hw.cells.state_stage import make_tail, tail_class
+from mubinn.hw.cells.state_stages import state_stage_class
+from mubinn.hw.stream.component import Component, View
 from mubinn.hw.stream.fields import drive
 
 
-class LstmCell(wiring.Component):  # type: ignore[type-arg]
+class LstmCell(Component):
     """`mubinn.golden.cells.lstm_cell.lstm_cell` in hardware, one hidden unit at a time.
 
     The four gates f, i, g, o of a cell arrive in this order, each as ``plan.beats`` transfers, or
@@ -35,43 +34,45 @@ class LstmCell(wiring.Component):  # type: ignore[type-arg]
     o : Out(stream.Signature(CellLayouts.output))
     score : Out(stream.Signature(signed(plan.z_width))), with a classifier
         The sums of its rows.
-    probe : Out(tail_class(plan.cell).trace_layout(plan.cell)), with `trace`
+    probe : Out(state_stage_class(plan.cell).trace_layout(plan.cell)), with `trace`
         Belongs to ``o.payload``.
     summed : Out(1), sums : Out(sum_trace(plan)), with `trace`
         What the sum of a gate is made of, in the cycles in which `summed` is 1.
     """
 
-    i: Any
-    o: Any
-    score: Any
-    probe: Any
-    summed: Any
-    sums: Any
+    i: stream.Interface
+    o: stream.Interface
+    score: stream.Interface
+    probe: View
+    summed: Signal
+    sums: View
 
     def __init__(self, plan: LayerPlan, *, trace: bool = False) -> None:
         self.plan = plan
         self._trace = trace
-        members: dict[str, Any] = {
+        members: dict[str, Member] = {
             "i": In(stream.Signature(beat_layout(plan))),
             "o": Out(stream.Signature(CellLayouts(plan.cell).output)),
         }
         if plan.dense:
             members["score"] = Out(stream.Signature(signed(plan.z_width)))
         if trace:
-            members["probe"] = Out(tail_class(plan.cell).trace_layout(plan.cell))
+            members["probe"] = Out(state_stage_class(plan.cell).trace_layout(plan.cell))
             members |= {"summed": Out(1), "sums": Out(sum_trace(plan))}
         super().__init__(members)
 
     @staticmethod
     def latency(plan: LayerPlan) -> int:
         """Return the cycles from a cell's last beat to its state: of the sums and of the tail."""
-        return GateSums.latency(plan) + tail_class(plan.cell).latency(plan.cell)
+        return GateSums.latency(plan) + state_stage_class(plan.cell).latency(plan.cell)
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         """Return the two halves, one after the other."""
         m = Module()
         m.submodules.front = front = GateSums(self.plan, trace=self._trace)
-        m.submodules.tail = tail = make_tail(self.plan.cell, trace=self._trace)
+        m.submodules.tail = tail = state_stage_class(self.plan.cell)(
+            self.plan.cell, trace=self._trace
+        )
         wiring.connect(m, wiring.flipped(self.i), front.i)
         wiring.connect(m, tail.o, wiring.flipped(self.o))
         row = front.o.payload

@@ -1,14 +1,14 @@
 """The sums of rows whose level pairs merge: weighted counts in place of scaled dot products."""
 
-from typing import Any
-
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.folding.merged_rows import MergedRows
 from mubinn.golden.units.merged_dot import DotPart, MergedDotParams
 from mubinn.golden.units.scaling_mult import ScalingMultParams
 from mubinn.hw.cells.issue_layout import TAGS
+from mubinn.hw.stream.component import View
+from mubinn.hw.stream.fields import fields_of
 from mubinn.hw.stream.pipe import Pipe, apply
 from mubinn.hw.units.merged_dot import MergedDot
 from mubinn.hw.units.scaling_mult import ScalingMult
@@ -26,11 +26,11 @@ def merged_latency(plan: LayerPlan) -> int:
     return 2 if plan.dense else 1
 
 
-def merged_sums(m: Module, pipe: Pipe, plan: LayerPlan, beat: Any) -> Any:
+def merged_sums(m: Module, pipe: Pipe, plan: LayerPlan, beat: View) -> View:
     """Return z of a row and its tags; a row is one beat."""
     rows = plan.merged
     assert rows
-    tags = {name: getattr(beat, name) for name in TAGS}
+    tags = fields_of(beat, *TAGS)
     # The bias is a two's complement number in two fields.
     bias = Cat(beat.bias_scales[0], beat.bias).as_signed()
     if rows.constant and not plan.dense:
@@ -38,7 +38,7 @@ def merged_sums(m: Module, pipe: Pipe, plan: LayerPlan, beat: Any) -> Any:
     counts = {part.name: _count(m, plan, part, beat) for part in rows.parts}
     gammas = {f"gamma_{n}": getattr(beat, n).gamma[0] for n in counts if plan.scales}
     s = pipe.cut("after_count", **counts, **gammas, bias=bias, **tags)
-    tags = {name: getattr(s, name) for name in TAGS}
+    tags = fields_of(s, *TAGS)
     if rows.constant:
         x = Mux(s.dense, 0, s.x << rows.shift("x"))
         h = Mux(s.dense, s.h << rows.shift("dense"), s.h << rows.shift("h"))
@@ -49,18 +49,18 @@ def merged_sums(m: Module, pipe: Pipe, plan: LayerPlan, beat: Any) -> Any:
         unit = ScalingMult(ScalingMultParams(len(count), plan.gamma_width))
         products[name] = apply(m, f"mult_{name}", unit, dot=count, scale=gamma).product
     s = pipe.cut("after_mult", **products, bias=s.bias, **tags)
-    tags = {name: getattr(s, name) for name in TAGS}
+    tags = fields_of(s, *TAGS)
     return pipe.cut("after_sum", z=_fit(m, plan, s.x + s.h + s.bias), **tags)
 
 
-def _fit(m: Module, plan: LayerPlan, total: Any) -> Any:
+def _fit(m: Module, plan: LayerPlan, total: Value) -> Signal:
     """Return `total` in the width of z, which holds it."""
     z = Signal(signed(plan.z_width), name="total")
     m.d.comb += z.eq(total)
     return z
 
 
-def _planes(plan: LayerPlan, part: DotPart, beat: Any) -> dict[str, Any]:
+def _planes(plan: LayerPlan, part: DotPart, beat: View) -> dict[str, Value]:
     """Return the operands of one part: planes of x or h, and of the weights."""
     words = getattr(beat, part.name)
     a = Cat(*(words.a[i] for i in range(len(part.shifts))))
@@ -68,16 +68,17 @@ def _planes(plan: LayerPlan, part: DotPart, beat: Any) -> dict[str, Any]:
     return {part.name: a, f"w{part.name}": w}
 
 
-def _count(m: Module, plan: LayerPlan, part: DotPart, beat: Any) -> Any:
+def _count(m: Module, plan: LayerPlan, part: DotPart, beat: View) -> Value:
     """Return the merged dot product of one part."""
     unit = MergedDot(MergedDotParams((part,)), network=plan.network)
-    return apply(m, f"merged_{part.name}", unit, **_planes(plan, part, beat)).sum
+    count: Value = apply(m, f"merged_{part.name}", unit, **_planes(plan, part, beat)).sum
+    return count
 
 
-def _all_at_once(m: Module, plan: LayerPlan, rows: MergedRows, beat: Any, bias: Any) -> Any:
+def _all_at_once(m: Module, plan: LayerPlan, rows: MergedRows, beat: View, bias: Value) -> Signal:
     """Return z as one network that takes all parts and the bias."""
     parts = []
-    operands: dict[str, Any] = {}
+    operands: dict[str, Value] = {}
     for part in rows.parts:
         low = rows.shift(part.name)
         shifts = tuple(low + k for k in part.shifts)

@@ -1,17 +1,15 @@
-"""The threshold tail with one comparator: a level of a gate's code a cycle."""
+"""The threshold state stage with one comparator: a level of a gate's code a cycle."""
 
-from typing import Any
-
-from amaranth.hdl import Cat, Module, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Module, ShapeLike, Signal, Value, signed, unsigned
 from amaranth.lib import data
-from amaranth.lib.memory import Memory
 
 from mubinn.golden.cells.constants import GATES
 from mubinn.golden.cells.lstm_cell import LstmCellParams
 from mubinn.hw.arith.comparator import at_least
-from mubinn.hw.arith.decision_diagram import lookup
-from mubinn.hw.cells.state_stage import Tail
+from mubinn.hw.arith.decision_diagram import decision_diagram
+from mubinn.hw.cells.state_stage import StateStage, code_layout
 from mubinn.hw.cells.threshold_state import code_of_h, sum_of
+from mubinn.hw.stream.component import Memory
 from mubinn.hw.stream.pipe import apply
 from mubinn.hw.units.code_table import CodeTable
 from mubinn.hw.units.threshold_search import ThresholdSearch
@@ -25,8 +23,8 @@ MOST_MEMORY = 14
 """Index bits up to which it may be a memory."""
 
 
-class SerialTail(Tail):
-    """`mubinn.hw.cells.threshold_state.ThresholdTail` in less logic, at a gate every W cycles.
+class SerialState(StateStage[LstmCellParams]):
+    """`mubinn.hw.cells.threshold_state.ThresholdState` in less logic, at a gate every W cycles.
 
     The sum waits at the input while its code is searched, one of W levels a cycle, each against the
     node that the bits before it have looked up. The new state leaves one cycle after the sum of o
@@ -34,13 +32,13 @@ class SerialTail(Tail):
     FPGA the comparison is a carry chain, and a memory holds that table up to `MOST_MEMORY` index
     bits.
 
-    Parameters and members are those of :class:`mubinn.hw.cells.state_stage.Tail`; the probe has no
-    c_raw.
+    Parameters and members are those of :class:`mubinn.hw.cells.state_stage.StateStage`; the probe
+    has no c_raw.
     """
 
     @classmethod
     def suits(cls, params: LstmCellParams) -> bool:
-        """Return whether gates come seldom enough, and it is the smaller of the two tails."""
+        """Return whether gates come seldom enough, and it is the smaller of the two."""
         levels = params.layer.levels
         index = 3 * levels.count("gate") + levels.count("c")
         seldom = params.interval >= levels.count("gate")
@@ -55,16 +53,15 @@ class SerialTail(Tail):
     def trace_layout(cls, params: LstmCellParams) -> data.StructLayout:
         """Return the layout of the intermediates, named as in `mubinn.golden.cells.lstm_cell`."""
         tables, levels = params.layer.thresholds, params.layer.levels
-        gate = data.StructLayout({"gate": unsigned(levels.count("gate"))})
-        fields: dict[str, Any] = {
-            "gates": data.ArrayLayout(gate, len(GATES)),
+        fields: dict[str, ShapeLike] = {
+            "gates": data.ArrayLayout(code_layout(params), len(GATES)),
             "c": unsigned(levels.count("c")),
         }
         if tables.h_raw is not None:
             fields["h_raw"] = signed(tables.h_raw.width)
         return data.StructLayout(fields | {"h": unsigned(levels.count("h"))})
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         """Return the search, the table of c, the table of h."""
         m = Module()
         self.tables, self.fpga = self.params.layer.thresholds, self.params.network != "asic"
@@ -107,7 +104,9 @@ class SerialTail(Tail):
             for place in range(1 << levels)
             for tree in gate.trees
         ]
-        node = lookup(m, nodes, Cat(self.i.payload.gate, path), width, name="node").as_signed()
+        node = decision_diagram(
+            m, nodes, Cat(self.i.payload.gate, path), width, name="node"
+        ).as_signed()
         value = Signal(signed(width))
         m.d.comb += value.eq(z)
         reached = Signal()
@@ -127,14 +126,14 @@ class SerialTail(Tail):
         index, words = Cat(f, self.i.payload.c, i, g), self.tables.cell_words
         bits = self.layouts.c_bits
         if len(index) > MOST_LOGIC and self.fpga and len(index) <= MOST_MEMORY:
-            memory: Any = Memory(shape=unsigned(bits), depth=len(words), init=words)
+            memory = Memory(shape=unsigned(bits), depth=len(words), init=words)
             m.submodules.cell_table = memory
             port = memory.read_port()
             m.d.comb += [port.en.eq(enable), port.addr.eq(index)]
             found: Value = port.data
             return found
         if len(index) <= MOST_LOGIC:
-            found = lookup(m, words, index, bits, name="cell")
+            found = decision_diagram(m, words, index, bits, name="cell")
         else:
             half = self.tables.fc.index_width
             fc = apply(m, "fc", CodeTable(self.tables.fc), index=index[:half]).word

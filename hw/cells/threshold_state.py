@@ -1,15 +1,13 @@
-"""The threshold tail: gates as searches of z, Eq. (5) and (6) as tables over codes."""
+"""The threshold state stage: gates as searches of z, Eq. (5) and (6) as tables over codes."""
 
-from typing import Any
-
-from amaranth.hdl import Cat, Const, Module, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, ShapeLike, Signal, Value, signed, unsigned
 from amaranth.lib import data
 
 from mubinn.golden.cells.constants import GATES
 from mubinn.golden.cells.lstm_cell import LstmCellParams
 from mubinn.hw.arith.prefix_adder import prefix_add
-from mubinn.hw.cells.state_stage import Tail
-from mubinn.hw.stream.fields import drive
+from mubinn.hw.cells.state_stage import StateStage, code_layout
+from mubinn.hw.stream.component import View
 from mubinn.hw.stream.pipe import Pipe, apply
 from mubinn.hw.units.code_table import CodeTable
 from mubinn.hw.units.threshold_search import ThresholdSearch
@@ -17,22 +15,15 @@ from mubinn.hw.units.threshold_search import ThresholdSearch
 GATE_O = 3
 
 
-class ThresholdTail(Tail):
-    """`mubinn.golden.cells.lstm_cell.threshold_tail` in hardware, in three stages or four.
+class ThresholdState(StateStage[LstmCellParams]):
+    """`mubinn.golden.cells.lstm_cell.threshold_state` in hardware, in three stages or four.
 
     No multiplier and no activation is left: the code of each gate is a search of z among constants;
     Eq. (5) is two tables, one addition and a search; Eq. (6) is one table. Where the offset of h
     differs between cells, a search follows that table in a fourth stage.
 
-    Parameters and members are those of :class:`mubinn.hw.cells.state_stage.Tail`.
+    Parameters and members are those of :class:`mubinn.hw.cells.state_stage.StateStage`.
     """
-
-    @classmethod
-    def for_cell(cls, params: Any) -> type[Tail]:
-        """Return the serial tail where gates come seldom enough and it is smaller."""
-        from mubinn.hw.cells.serial_state import SerialTail
-
-        return SerialTail if SerialTail.suits(params) else cls
 
     @classmethod
     def latency(cls, params: LstmCellParams) -> int:
@@ -43,9 +34,8 @@ class ThresholdTail(Tail):
     def trace_layout(cls, params: LstmCellParams) -> data.StructLayout:
         """Return the layout of every intermediate, named as in `mubinn.golden.cells.lstm_cell`."""
         tables, levels = params.layer.thresholds, params.layer.levels
-        gate = data.StructLayout({"gate": unsigned(levels.count("gate"))})
-        fields: dict[str, Any] = {
-            "gates": data.ArrayLayout(gate, len(GATES)),
+        fields: dict[str, ShapeLike] = {
+            "gates": data.ArrayLayout(code_layout(params), len(GATES)),
             "c_raw": signed(tables.c.width),
             "c": unsigned(levels.count("c")),
         }
@@ -53,7 +43,7 @@ class ThresholdTail(Tail):
             fields["h_raw"] = signed(tables.h_raw.width)
         return data.StructLayout(fields | {"h": unsigned(levels.count("h"))})
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         """Return the pipeline: gates, c, h."""
         m = Module()
         self.tables = self.params.layer.thresholds
@@ -63,7 +53,7 @@ class ThresholdTail(Tail):
         assert pipe.stages == self.latency(self.params)
         return m
 
-    def _addends(self, m: Module, pipe: Pipe, s: Any) -> Any:
+    def _addends(self, m: Module, pipe: Pipe, s: View) -> View:
         """Search z; while that of o is searched, look the addends of c_raw up. One stage."""
         search = ThresholdSearch(self.tables.gate)
         code = apply(m, "search_gate", search, value=s.z, tree=s.gate).code
@@ -79,7 +69,7 @@ class ThresholdTail(Tail):
         traced = {"gates": Cat(held, code)} if self._trace else {}
         return pipe.cut("addends", fc=fc, ig=ig, o=code, h_offset=s.h_offset, **traced)
 
-    def _state(self, m: Module, pipe: Pipe, s: Any) -> None:
+    def _state(self, m: Module, pipe: Pipe, s: View) -> None:
         """Eq. (5), Eq. (6) and their encoders. Two stages or three."""
         kept = self._kept(s, "gates")
         c_raw = sum_of(m, self.params, s.fc, s.ig)
@@ -92,10 +82,7 @@ class ThresholdTail(Tail):
             h, c = code_of_h(m, self.params, s.h_raw, s.h_offset), s.c
             kept = self._kept(s, "gates", "c_raw", "h_raw")
         s = pipe.cut("output", c=c, h=h, **kept)
-        pipe.end(self.o)
-        drive(m, self.o.payload, c=s.c, h=s.h)
-        if self._trace:
-            drive(m, self.probe, **{name: getattr(s, name) for name in (*kept, "c", "h")})
+        self._finish(m, pipe, s.c, s.h, **self._kept(s, *kept, "c", "h"))
 
 
 def code_of_h(m: Module, params: LstmCellParams, h_raw: Value, h_offset: Value) -> Value:

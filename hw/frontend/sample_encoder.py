@@ -1,16 +1,14 @@
 """From raw samples to the level bits of a frame, one sample at a time."""
 
-from typing import Any
-
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, ValueLike, signed, unsigned
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.ground.fixed import Ints, signed_width, unsigned_width
 from mubinn.golden.model.sample_format import SampleFormat
 from mubinn.golden.units.mlb_encoder import MlbEncoderParams
+from mubinn.hw.stream.component import Component, Memory, view_const
 from mubinn.hw.stream.pipe import apply
 from mubinn.hw.units.mlb_encoder import MlbEncoder
 
@@ -20,7 +18,7 @@ def sample_layout(width: int) -> data.StructLayout:
     return data.StructLayout({"value": signed(width), "last": unsigned(1)})
 
 
-class SampleEncoder(wiring.Component):  # type: ignore[type-arg]
+class SampleEncoder(Component):
     """`QuantizedModel.encode_input` in hardware: Algorithm 1 on one channel after the other.
 
     A frame takes ``params.features`` transfers, channel 0 first, and is offered in the cycle after
@@ -41,9 +39,9 @@ class SampleEncoder(wiring.Component):  # type: ignore[type-arg]
         The sample that is next is its frame's last.
     """
 
-    i: Any
-    o: Any
-    full: Any
+    i: stream.Interface
+    o: stream.Interface
+    full: Signal
 
     def __init__(self, params: SampleFormat) -> None:
         self.params = params
@@ -57,7 +55,7 @@ class SampleEncoder(wiring.Component):  # type: ignore[type-arg]
             }
         )
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         """Return the encoder and the shift registers of the planes."""
         m = Module()
         quantizer, features, frame = self.params.quantizer, self.params.features, self.o.payload
@@ -80,13 +78,13 @@ class SampleEncoder(wiring.Component):  # type: ignore[type-arg]
             unsigned_width(int(scales.max())),
         )
         own = {"offset": self._offset(m, offsets, largest, following)} if largest else {}
-        scale_words: Any = data.ArrayLayout(unsigned(encoder.scale_width), encoder.levels)
+        scale_words = data.ArrayLayout(unsigned(encoder.scale_width), encoder.levels)
         code = apply(
             m,
             "encode_x",
             MlbEncoder(encoder),
             value=self.i.payload.value,
-            scales=scale_words.const(scales.tolist()),
+            scales=view_const(scale_words, scales.tolist()),
             **own,
         ).code
         with m.If(self.o.ready):
@@ -98,7 +96,7 @@ class SampleEncoder(wiring.Component):  # type: ignore[type-arg]
         return m
 
     @staticmethod
-    def _awake(m: Module, offsets: Any) -> Any:
+    def _awake(m: Module, offsets: list[int] | int) -> ValueLike:
         """Return whether the offset read is that of the channel that comes next."""
         if not isinstance(offsets, list):
             return 1
@@ -106,11 +104,13 @@ class SampleEncoder(wiring.Component):  # type: ignore[type-arg]
         m.d.sync += awake.eq(1)
         return awake
 
-    def _offset(self, m: Module, offsets: Any, largest: int, following: Any) -> Any:
+    def _offset(
+        self, m: Module, offsets: list[int] | int, largest: int, following: Value
+    ) -> ValueLike:
         """Return the offset of the channel that comes next."""
         if not isinstance(offsets, list):
             return offsets
-        memory: Any = Memory(shape=signed(signed_width(largest)), depth=len(offsets), init=offsets)
+        memory = Memory(shape=signed(signed_width(largest)), depth=len(offsets), init=offsets)
         m.submodules.m_x_offset = memory
         port = memory.read_port()
         m.d.comb += port.addr.eq(following)

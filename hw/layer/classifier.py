@@ -1,12 +1,11 @@
 """The classifier's second half: logits summed over the steps, and the first of the largest."""
 
-from typing import Any
-
-from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.folding.layer_plan import LayerPlan
+from mubinn.hw.stream.component import Component, View, view_signal
 
 
 def result_layout(plan: LayerPlan) -> data.StructLayout:
@@ -17,7 +16,7 @@ def result_layout(plan: LayerPlan) -> data.StructLayout:
     return data.StructLayout({"label": range(classes), "logits": logits})
 
 
-class Classifier(wiring.Component):  # type: ignore[type-arg]
+class Classifier(Component):
     """Adds each step's class sums to the logits and decides after the last step.
 
     Logits hold the sums over `plan.step_limit` steps; those of longer windows wrap.
@@ -40,11 +39,11 @@ class Classifier(wiring.Component):  # type: ignore[type-arg]
     o : Out(stream.Signature(result_layout(plan)))
     """
 
-    valid: Any
-    z: Any
-    first: Any
-    last: Any
-    o: Any
+    valid: Signal
+    z: View
+    first: Signal
+    last: Signal
+    o: stream.Interface
 
     def __init__(self, plan: LayerPlan) -> None:
         self.plan = plan
@@ -58,13 +57,12 @@ class Classifier(wiring.Component):  # type: ignore[type-arg]
             }
         )
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         """Return the ring of logits and the search for the largest."""
         m = Module()
         plan, result = self.plan, self.o.payload
-        shape = result_layout(plan)["logits"].shape.elem_shape
         count = plan.dense_rounds * plan.engines
-        ring: Any = Signal(data.ArrayLayout(shape, count))
+        ring = view_signal(data.ArrayLayout(signed(plan.logit_width), count), "ring")
         for e in range(plan.engines):
             # After as many rounds as there are, class 0 is back in place 0.
             total = self.z[e] + Mux(self.first, 0, ring[e])
@@ -78,7 +76,7 @@ class Classifier(wiring.Component):  # type: ignore[type-arg]
         self._search(m, [ring[count - plan.engines + e] for e in range(plan.engines)])
         return m
 
-    def _search(self, m: Module, totals: list[Any]) -> None:
+    def _search(self, m: Module, totals: list[Value]) -> None:
         """Compare the classes that came in with the best of the rounds before."""
         plan, result = self.plan, self.o.payload
         rounds, engines = plan.dense_rounds, plan.engines

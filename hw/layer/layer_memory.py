@@ -1,12 +1,10 @@
 """The memories of a layer, M_w, M_B, M_g and M_s of Figure 3, in the order they are read."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import numpy as np
-from amaranth.hdl import Cat, Const, Module, unsigned
+from amaranth.hdl import Cat, Const, Module, ShapeLike, Value, unsigned
 from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory, WritePort
 from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.cells.cell import QuantizedLayer
@@ -15,9 +13,13 @@ from mubinn.golden.ground.fixed import Bits, Ints
 from mubinn.hw.cells.cell_layout import CellLayouts, scale_array
 from mubinn.hw.cells.issue_layout import beat_layout
 from mubinn.hw.layer.sequencer import beat_address, cell_of, gate_of
+from mubinn.hw.stream.component import Component, Memory, View, WritePort
+
+Word = list[dict[str, list[int]]]
+"""Contents by engine and field."""
 
 
-def weight_layout(plan: LayerPlan) -> Any:
+def weight_layout(plan: LayerPlan) -> data.ArrayLayout:
     """Return a word of M_w: for each engine and slot a plane of the parts, x in the low bits."""
     parts = data.StructLayout({name: unsigned(lanes) for name, lanes in plan.parts.items()})
     return data.ArrayLayout(data.ArrayLayout(parts, plan.schedule.slots), plan.engines)
@@ -83,22 +85,22 @@ def _integers(bits: Bits) -> list[int]:
     return [int.from_bytes(row.tobytes(), "little") for row in packed]
 
 
-def scale_layout(plan: LayerPlan) -> Any:
+def scale_layout(plan: LayerPlan) -> data.ArrayLayout:
     """Return a word of M_s: g_ij of each part and, where biases have levels, their scales."""
     gamma = data.ArrayLayout(unsigned(plan.gamma_width), plan.scales)
-    fields: dict[str, Any] = {f"gamma_{name}": gamma for name in plan.parts}
+    fields: dict[str, ShapeLike] = {f"gamma_{name}": gamma for name in plan.parts}
     if not plan.folded_bias:
         fields["bias_scales"] = scale_array(plan.bias_add.scale_width, plan.bias_add.levels)
     layout = data.StructLayout(fields)
     return data.ArrayLayout(layout, plan.engines if plan.scaled_rows else 1)
 
 
-def scale_words(plan: LayerPlan) -> list[Any]:
+def scale_words(plan: LayerPlan) -> list[Word]:
     """Return M_s by address: ``cycle``, whether the word is of h, then the row or its gate.
 
     Packed rows with scales of their own have a word a beat.
     """
-    words: list[Any] = []
+    words: list[Word] = []
     if plan.rolling and plan.scaled_rows:
         for dense, rows in _passes(plan):
             for beat in range(plan.schedule.count(len(rows))):
@@ -131,7 +133,7 @@ def _gate_passes(plan: LayerPlan) -> Iterator[tuple[bool, Ints]]:
 
 def _word(
     plan: LayerPlan, rows: Ints, following: Ints, dense: bool, of_h: bool, cycle: int
-) -> list[Any]:
+) -> Word:
     """Return a word of M_s: the scales of all engines."""
     pairs = zip(rows.tolist(), following.tolist(), strict=True)
     return [_scales(plan, row, after, dense, of_h, cycle) for row, after in pairs]
@@ -139,8 +141,8 @@ def _word(
 
 def _scales(
     plan: LayerPlan, row: int, following: int, dense: bool, of_h: bool, cycle: int
-) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
     for name in plan.parts:
         source = name if plan.whole else ("h" if of_h else "x")
         if dense:
@@ -157,30 +159,27 @@ def _bias(plan: LayerPlan, dense: bool) -> tuple[Ints, Ints]:
     return plan.bias(plan.dense.b if plan.dense and dense else plan.layer.b)
 
 
-def bias_layout(plan: LayerPlan) -> Any:
+def bias_layout(plan: LayerPlan) -> data.ArrayLayout:
     """Return a word of M_B: the level bits of a row's bias, or its sign and magnitude."""
     add = plan.bias_add
-    fields: dict[str, Any] = {"bias": unsigned(add.levels)}
+    fields: dict[str, ShapeLike] = {"bias": unsigned(add.levels)}
     if plan.folded_bias:
         fields["bias_scales"] = scale_array(add.scale_width, add.levels)
     return data.ArrayLayout(data.StructLayout(fields), plan.engines)
 
 
-def bias_words(plan: LayerPlan) -> list[Any]:
+def bias_words(plan: LayerPlan) -> list[Word]:
     """Return M_B, rows in order."""
-    words = []
+    words: list[Word] = []
+    names = ["bias", "bias_scales"] if plan.folded_bias else ["bias"]
     for dense, rows in ((False, plan.rows), (True, plan.dense_rows)):
         if not len(rows):
             continue
         codes, scales = _bias(plan, dense)
         for row in rows:
             word = [{"bias": int(codes[r]), "bias_scales": scales[r].tolist()} for r in row]
-            words.append([{name: w[name] for name in _fields(bias_layout(plan))} for w in word])
+            words.append([{name: w[name] for name in names} for w in word])
     return words
-
-
-def _fields(layout: Any) -> list[str]:
-    return [name for name, _ in layout.elem_shape]
 
 
 def offset_words(layer: QuantizedLayer) -> list[int]:
@@ -189,7 +188,7 @@ def offset_words(layer: QuantizedLayer) -> list[int]:
     return [int(v) << shift for v in np.broadcast_to(layer.h.offset, layer.hidden)]
 
 
-class LayerMemories(wiring.Component):  # type: ignore[type-arg]
+class LayerMemories(Component):
     """All memories with synchronous reads: the words of a beat one cycle after its addresses.
 
     Parameters
@@ -208,13 +207,13 @@ class LayerMemories(wiring.Component):  # type: ignore[type-arg]
         Of M_g, the codes of c by cell, all engines in one word.
     """
 
-    address: Any
-    weights: Any
-    scales: Any
-    biases: Any
-    c: Any
-    h_offset: Any
-    write: Any
+    address: View
+    weights: View
+    scales: View
+    biases: View
+    c: View
+    h_offset: View
+    write: WritePort
 
     def __init__(self, plan: LayerPlan) -> None:
         self.plan = plan
@@ -234,7 +233,7 @@ class LayerMemories(wiring.Component):  # type: ignore[type-arg]
             }
         )
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         """Return the memories."""
         m = Module()
         plan, at = self.plan, self.address
@@ -250,27 +249,29 @@ class LayerMemories(wiring.Component):  # type: ignore[type-arg]
             padded = offsets + [0] * (plan.rounds * plan.engines - len(offsets))
             words = np.reshape(padded, (plan.rounds, plan.engines)).tolist()
             self._read(m, "m_h_offset", self.h_offset, words, cell)
-        m_g: Any = Memory(shape=self._codes, depth=plan.rounds, init=[])
+        m_g = Memory(shape=self._codes, depth=plan.rounds, init=[])
         m.submodules.m_g = m_g
         wiring.connect(m, wiring.flipped(self.write), m_g.write_port())
         port = m_g.read_port()
         m.d.comb += [port.addr.eq(cell), self.c.as_value().eq(port.data)]
         return m
 
-    def _scale_address(self) -> Any:
+    def _scale_address(self) -> Value:
         plan, at = self.plan, self.address
         if plan.rolling and plan.scaled_rows:
-            return at.beat
+            return Value.cast(at.beat)
         gate = gate_of(plan, at) & ~at.dense.replicate(2)
         group = at.row if plan.scaled_rows else Cat(gate, at.dense)
         of_h = [] if plan.whole else [at.word >= plan.x_words]
         return Cat(at.cycle if plan.schedule.cycles > 1 else Const(0, 0), *of_h, group)
 
-    def _read(self, m: Module, name: str, out: Any, words: list[Any], address: Any) -> None:
+    def _read(
+        self, m: Module, name: str, out: View, words: Sequence[int | Word], address: Value
+    ) -> None:
         """Add a read-only memory `name` that drives `out`."""
         wide = isinstance(words[0], int)
         shape = unsigned(len(out.as_value())) if wide else out.shape()
-        memory: Any = Memory(shape=shape, depth=len(words), init=words)
+        memory = Memory(shape=shape, depth=len(words), init=words)
         m.submodules[name] = memory
         port = memory.read_port()
         value = port.data if wide else port.data.as_value()

@@ -1,25 +1,23 @@
 """Every intermediate of a step in memories that a bench reads once a step."""
 
-from typing import Any
-
 from amaranth.hdl import Module, Signal, unsigned
-from amaranth.lib import data, wiring
-from amaranth.lib.memory import Memory
+from amaranth.lib import data
 from amaranth.lib.wiring import In
 
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.hw.cells.issue_layout import sum_trace
-from mubinn.hw.cells.state_stage import tail_class
+from mubinn.hw.cells.state_stages import state_stage_class
+from mubinn.hw.stream.component import Component, Memory, View
 
 
-def sums_layout(plan: LayerPlan) -> Any:
+def sums_layout(plan: LayerPlan) -> data.ArrayLayout:
     """Return a word of ``trace_sums``: the sums of one row of every engine."""
     return data.ArrayLayout(sum_trace(plan), plan.engines)
 
 
-def probes_layout(plan: LayerPlan) -> Any:
-    """Return a word of ``trace_cells``: what the tails make of one cell of every engine."""
-    return data.ArrayLayout(tail_class(plan.cell).trace_layout(plan.cell), plan.engines)
+def probes_layout(plan: LayerPlan) -> data.ArrayLayout:
+    """Return a word of ``trace_cells``: what the state stages make of one cell of every engine."""
+    return data.ArrayLayout(state_stage_class(plan.cell).trace_layout(plan.cell), plan.engines)
 
 
 def trace_depths(plan: LayerPlan) -> tuple[int, int]:
@@ -27,7 +25,7 @@ def trace_depths(plan: LayerPlan) -> tuple[int, int]:
     return len(plan.rows), len(plan.layer.phases) * plan.rounds
 
 
-class LayerTrace(wiring.Component):  # type: ignore[type-arg]
+class LayerTrace(Component):
     """The memories ``trace_sums``, a word a row, and ``trace_cells``, a word a cell and phase.
 
     Both are written in order and start again with each step.
@@ -42,10 +40,10 @@ class LayerTrace(wiring.Component):  # type: ignore[type-arg]
     made : In(1), probes : In(probes_layout(plan))
     """
 
-    summed: Any
-    sums: Any
-    made: Any
-    probes: Any
+    summed: Signal
+    sums: View
+    made: Signal
+    probes: View
 
     def __init__(self, plan: LayerPlan) -> None:
         self.plan = plan
@@ -58,7 +56,7 @@ class LayerTrace(wiring.Component):  # type: ignore[type-arg]
             }
         )
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         """Return the memories and their counters."""
         m = Module()
         sums, cells = trace_depths(self.plan)
@@ -66,9 +64,9 @@ class LayerTrace(wiring.Component):  # type: ignore[type-arg]
         self._write(m, "trace_cells", self.made, self.probes, cells)
         return m
 
-    def _write(self, m: Module, name: str, enable: Any, value: Any, depth: int) -> None:
+    def _write(self, m: Module, name: str, enable: Signal, value: View, depth: int) -> None:
         word = value.as_value()
-        memory: Any = Memory(shape=unsigned(len(word)), depth=depth, init=[])
+        memory = Memory(shape=unsigned(len(word)), depth=depth, init=[])
         m.submodules[name] = memory
         port, index = memory.write_port(), Signal(range(depth), name=f"{name}_index")
         # A memory without a reader would be left out; no logic uses what it reads.

@@ -5,16 +5,16 @@ own accelerator alone: they follow four bytes that name the constants they belon
 """
 
 import re
-from typing import Any
+from collections.abc import Sequence
 
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.folding.constants_digest import DIGEST_BYTES, constants_digest
 from mubinn.golden.folding.layer_plan import LayerPlan
-from mubinn.hw.layer.layer_memory import LayerMemories, weight_layout, weight_words
+from mubinn.hw.layer.layer_memory import LayerMemories, Word, weight_layout, weight_words
+from mubinn.hw.stream.component import Component, Memory, View
 from mubinn.hw.stream.packet import transfer_layout
 
 BYTE = 8
@@ -89,12 +89,14 @@ class LoadableMemories(LayerMemories):
         self.weight_address = Signal(range(len(weight_words(plan))))
         self.weight = Signal(weight_layout(plan).as_shape().width)
 
-    def _read(self, m: Module, name: str, out: Any, words: list[Any], address: Any) -> None:
+    def _read(
+        self, m: Module, name: str, out: View, words: Sequence[int | Word], address: Value
+    ) -> None:
         """Add a memory `name` that drives `out`, and is loaded where it is M_w."""
         if name != "m_w":
             super()._read(m, name, out, words, address)
             return
-        memory: Any = Memory(shape=unsigned(len(out.as_value())), depth=len(words), init=[])
+        memory = Memory(shape=unsigned(len(out.as_value())), depth=len(words), init=[])
         m.submodules[name] = memory
         write, read = memory.write_port(), memory.read_port()
         shared = Signal.like(write.addr)
@@ -109,7 +111,7 @@ class LoadableMemories(LayerMemories):
         ]
 
 
-class Loader(wiring.Component):  # type: ignore[type-arg]
+class Loader(Component):
     """Bytes to writes: :func:`contents` in, one byte a cycle.
 
     Parameters
@@ -130,11 +132,11 @@ class Loader(wiring.Component):  # type: ignore[type-arg]
         The contents that came last are those of other constants.
     """
 
-    i: Any
-    restart: Any
-    o: Any
-    loaded: Any
-    refused: Any
+    i: stream.Interface
+    restart: Signal
+    o: View
+    loaded: Signal
+    refused: Signal
 
     def __init__(self, plans: list[LayerPlan]) -> None:
         self.plans = plans
@@ -148,7 +150,7 @@ class Loader(wiring.Component):  # type: ignore[type-arg]
             }
         )
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         """Return the counters of bytes, words and parts: the digest, then each layer."""
         m = Module()
         sizes = [DIGEST_BYTES, *(word_bytes(plan) for plan in self.plans)]

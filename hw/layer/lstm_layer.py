@@ -1,10 +1,8 @@
 """One LSTM layer: engines of the cell of Figure 3, their memories, a sequencer, a classifier."""
 
-from typing import Any
-
-from amaranth.hdl import Cat, Module, Mux, Signal, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.hw.cells.lstm_cell import LstmCell
@@ -12,7 +10,8 @@ from mubinn.hw.layer.classifier import Classifier, result_layout
 from mubinn.hw.layer.layer_memory import LayerMemories
 from mubinn.hw.layer.layer_trace import LayerTrace
 from mubinn.hw.layer.operand_select import OperandSelect
-from mubinn.hw.layer.sequencer import Sequencer, gate_of, in_phase
+from mubinn.hw.layer.sequencer import Sequencer, beat_address, gate_of, in_phase
+from mubinn.hw.stream.component import Component, FieldValue, View, view_const, view_signal
 from mubinn.hw.stream.fields import drive
 
 
@@ -35,7 +34,8 @@ def cycles_per_step(plan: LayerPlan) -> int:
     L       cycles from a cell's last beat to its state, :meth:`LstmCell.latency`
     ======  ====================================================================================
 
-    Only the tail of a phase's last cell shows: the others run beside the next cell's products.
+    Of a phase's cells only the last one's state stage shows: the others run beside the products of
+    the next cell.
     """
     classes = plan.class_beats if plan.readout == "mean" else 0
     return plan.gate_beats + classes + len(plan.layer.phases) * (LstmCell.latency(plan) + 1)
@@ -47,7 +47,7 @@ def cycles_per_window(plan: LayerPlan, steps: int) -> int:
     return steps * cycles_per_step(plan) + classes
 
 
-class LstmLayer(wiring.Component):  # type: ignore[type-arg]
+class LstmLayer(Component):
     """`golden.model.bit_true.run_layer` in hardware: a step's input in, the step's new h out.
 
     Steps follow each other every :func:`cycles_per_step` cycles. The next step's input may be
@@ -76,10 +76,10 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
         Changes level whenever the trace holds a further step.
     """
 
-    i: Any
-    o: Any
-    result: Any
-    stepped: Any
+    i: stream.Interface
+    o: stream.Interface
+    result: stream.Interface
+    stepped: Signal
 
     def __init__(
         self, plan: LayerPlan, *, memories: LayerMemories | None = None, trace: bool = False
@@ -95,7 +95,7 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
         self.state = data.StructLayout(
             {"h": planes(unsigned(layer.hidden), layer.h.levels), "last": unsigned(1)}
         )
-        members: dict[str, Any] = {
+        members: dict[str, Member] = {
             "i": In(stream.Signature(self.frame)),
             "o": Out(stream.Signature(self.state)),
         }
@@ -105,7 +105,7 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
             members["stepped"] = Out(1)
         super().__init__(members)
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         """Return the layer: sequencer, memories, engines, state."""
         m = Module()
         plan = self.plan
@@ -118,7 +118,7 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
         m.d.comb += [select.at.eq(sequencer.at), memories.address.eq(sequencer.at)]
         frame, last = self._take(m, sequencer)
         first_step = self._store(m, cells, memories, sequencer, select, last)
-        now: Any = Signal.like(sequencer.at)
+        now = view_signal(beat_address(plan), "now")
         valid = Signal()
         m.d.sync += [valid.eq(sequencer.valid), now.eq(sequencer.at)]
         m.d.comb += [select.x.eq(frame.x), select.weights.eq(memories.weights)]
@@ -129,9 +129,9 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
             self._record(m, cells, sequencer)
         return m
 
-    def _take(self, m: Module, sequencer: Any) -> tuple[Any, Any]:
+    def _take(self, m: Module, sequencer: Sequencer) -> tuple[View, Signal]:
         """Hold a step's input while its gates need it; return it and the step's `last`."""
-        frame: Any = Signal(self.frame)
+        frame = view_signal(self.frame, "frame")
         held, last = Signal(), Signal()
         m.d.comb += [self.i.ready.eq(~held), sequencer.ready.eq(held)]
         with m.If(self.i.valid & self.i.ready):
@@ -142,22 +142,27 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
         return frame, last
 
     def _feed(
-        self, m: Module, e: int, beat: Any, now: Any, memories: Any, select: Any, first: Any
+        self,
+        m: Module,
+        e: int,
+        beat: View,
+        now: View,
+        memories: LayerMemories,
+        select: OperandSelect,
+        first: Signal,
     ) -> None:
         """Hand the words of a beat to engine `e`, one cycle after their addresses."""
         plan = self.plan
         scale = memories.scales[e if plan.scaled_rows else 0]
         bias = memories.biases[e]
         zero = int(plan.layer.c.zero_code(1)[0])
-        parts: dict[str, Any] = {}
+        parts: dict[str, FieldValue] = {}
         for name in plan.parts:
             parts[name] = {
                 "a": getattr(select, f"a_{name}"),
                 "w": getattr(select, f"w_{name}")[e],
                 "gamma": getattr(scale, f"gamma_{name}"),
-            }
-            if not plan.whole:
-                parts[name]["odd"] = select.odd
+            } | ({} if plan.whole else {"odd": select.odd})
         if plan.rolling:
             parts |= {"late": select.late, "joined": now.first & (now.cycle != 0)}
         drive(
@@ -173,13 +178,19 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
         )
 
     def _store(
-        self, m: Module, cells: Any, memories: Any, sequencer: Any, select: Any, last: Any
-    ) -> Any:
+        self,
+        m: Module,
+        cells: list[LstmCell],
+        memories: LayerMemories,
+        sequencer: Sequencer,
+        select: OperandSelect,
+        last: Signal,
+    ) -> Signal:
         """Collect the new state cell by cell; return whether a step is its window's first."""
         plan, levels = self.plan, self.plan.layer.h.levels
         zero = [self._zero_plane(k) for k in range(levels)]
-        planes: Any = data.ArrayLayout(unsigned(plan.layer.hidden), levels)
-        h = Signal(planes, init=planes.const(zero))
+        planes = data.ArrayLayout(unsigned(plan.layer.hidden), levels)
+        h = view_signal(planes, "h", view_const(planes, zero))
         first_step, index = Signal(init=1), Signal(range(plan.rounds))
         valid = cells[0].o.valid
         m.d.comb += [cell.o.ready.eq(1) for cell in cells]
@@ -214,8 +225,14 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
         return first_step
 
     def _classify(
-        self, m: Module, cells: Any, sequencer: Any, done: Any, last: Any, first_step: Any
-    ) -> Any:
+        self,
+        m: Module,
+        cells: list[LstmCell],
+        sequencer: Sequencer,
+        done: Value,
+        last: Signal,
+        first_step: Signal,
+    ) -> Signal:
         """Add the classifier; return whether its rows have read the last state of a window."""
         plan = self.plan
         m.submodules.classifier = classifier = Classifier(plan)
@@ -237,7 +254,7 @@ class LstmLayer(wiring.Component):  # type: ignore[type-arg]
             m.d.comb += [cell.score.ready.eq(1), classifier.z[e].eq(cell.score.payload)]
         return ended
 
-    def _record(self, m: Module, cells: Any, sequencer: Any) -> None:
+    def _record(self, m: Module, cells: list[LstmCell], sequencer: Sequencer) -> None:
         """Add the trace."""
         m.submodules.trace = trace = LayerTrace(self.plan)
         with m.If(sequencer.stored & in_phase(self.plan, sequencer.at, -1)):

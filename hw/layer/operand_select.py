@@ -1,18 +1,18 @@
 """Which planes of x, h and the weights meet in each multiplier, one cycle after the address."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
-from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib import data
+from amaranth.lib.wiring import In, Member, Out
 
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.hw.layer.layer_memory import weight_layout
 from mubinn.hw.layer.sequencer import beat_address
+from mubinn.hw.stream.component import Component, View
 
 
-class OperandSelect(wiring.Component):  # type: ignore[type-arg]
+class OperandSelect(Component):
     """Multiplexers with selectors that are decoded a cycle ahead; wires where nothing varies.
 
     With `units` a multiple of the levels of x and h no plane of these is multiplexed, and with
@@ -38,17 +38,18 @@ class OperandSelect(wiring.Component):  # type: ignore[type-arg]
     late : Out(side), where rows share cycles
     """
 
-    at: Any
-    x: Any
-    h: Any
-    weights: Any
-    odd: Any
-    late: Any
+    at: View
+    x: View
+    h: View
+    weights: View
+    a_part: View
+    odd: Signal
+    late: View
 
     def __init__(self, plan: LayerPlan) -> None:
         self.plan = plan
         layer, words = plan.layer, data.ArrayLayout
-        members: dict[str, Any] = {
+        members: dict[str, Member] = {
             "at": In(beat_address(plan)),
             "x": In(words(unsigned(layer.features), layer.x.levels)),
             "h": In(words(unsigned(layer.hidden), layer.h.levels)),
@@ -63,7 +64,7 @@ class OperandSelect(wiring.Component):  # type: ignore[type-arg]
             members["late"] = Out(plan.side)
         super().__init__(members)
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         """Return the multiplexers."""
         m = Module()
         plan, schedule = self.plan, self.plan.schedule
@@ -91,10 +92,13 @@ class OperandSelect(wiring.Component):  # type: ignore[type-arg]
         """Pick the words of x and h of one multiplier."""
         plan = self.plan
         level = self._selector(m, planes, f"level_{unit}")
-        sides = {"x": self.x, "h": self.h}
+        sides = {
+            "x": [self.x[k] for k in range(plan.layer.x.levels)],
+            "h": [self.h[k] for k in range(plan.layer.h.levels)],
+        }
         if plan.whole:
-            for name, side in sides.items():
-                _pick(m, getattr(self, f"a_{name}")[unit], level, side, max(planes) + 1)
+            for name, words in sides.items():
+                _pick(m, getattr(self, f"a_{name}")[unit], level, words, max(planes) + 1)
             return
         word = Signal.like(self.at.word, name=f"word_{unit}")
         m.d.sync += word.eq(self.at.word)
@@ -108,7 +112,7 @@ class OperandSelect(wiring.Component):  # type: ignore[type-arg]
             ]
             _pick(m, part, level, choices, max(planes) + 1)
             chosen.append(part)
-        _pick(m, self.a_part[unit], word, chosen, len(chosen))  # type: ignore[attr-defined]
+        _pick(m, self.a_part[unit], word, chosen, len(chosen))
 
     def _selector(self, m: Module, table: list[int], name: str) -> Value:
         """Return ``table[cycle]`` of the beat addressed a cycle before."""
@@ -122,7 +126,7 @@ class OperandSelect(wiring.Component):  # type: ignore[type-arg]
         return index
 
 
-def _pick(m: Module, out: Any, index: Value, choices: Sequence[Any], count: int) -> None:
+def _pick(m: Module, out: Value, index: Value, choices: Sequence[Value | View], count: int) -> None:
     """Drive `out` with ``choices[index]``, where `index` is below `count` and has choices.
 
     A tree of two-way multiplexers, one layer a bit of `index`; a missing choice takes none.

@@ -1,13 +1,13 @@
 """The order of a layer's beats: rows of gates, then, once the new state is there, of classes."""
 
 from itertools import accumulate
-from typing import Any
 
 from amaranth.hdl import Const, Module, Mux, Signal, Value, unsigned
-from amaranth.lib import data, enum, wiring
+from amaranth.lib import data, enum
 from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.folding.layer_plan import LayerPlan
+from mubinn.hw.stream.component import Component, View
 
 
 def beat_address(plan: LayerPlan) -> data.StructLayout:
@@ -46,17 +46,17 @@ def beat_address(plan: LayerPlan) -> data.StructLayout:
     return data.StructLayout(fields)
 
 
-def gate_of(plan: LayerPlan, at: Any) -> Value:
+def gate_of(plan: LayerPlan, at: View) -> Value:
     """Return which row of its cell a beat of gates belongs to, two bits."""
     return at.row[:2] if len(plan.layer.phases) == 1 else Value.cast(at.gate)
 
 
-def cell_of(plan: LayerPlan, at: Any) -> Value:
+def cell_of(plan: LayerPlan, at: View) -> Value:
     """Return which cell of its engine a beat of gates belongs to."""
     return at.row[2:] if len(plan.layer.phases) == 1 else Value.cast(at.cell)
 
 
-def in_phase(plan: LayerPlan, at: Any, phase: int) -> Value:
+def in_phase(plan: LayerPlan, at: View, phase: int) -> Value:
     """Return whether a beat of gates, or the state waited for, belongs to `phase`."""
     count = len(plan.layer.phases)
     return Const(1, 1) if count == 1 else at.phase == phase % count
@@ -70,7 +70,7 @@ class State(enum.Enum, shape=2):
     CLASSES = 2
 
 
-class Sequencer(wiring.Component):  # type: ignore[type-arg]
+class Sequencer(Component):
     """Names all beats of one time step, one a cycle; counters and flags, nothing multiplies.
 
     Parameters
@@ -95,14 +95,14 @@ class Sequencer(wiring.Component):  # type: ignore[type-arg]
     state : Out(State)
     """
 
-    ready: Any
-    hold: Any
-    stored: Any
-    classify: Any
-    hold_classes: Any
-    valid: Any
-    at: Any
-    state: Any
+    ready: Signal
+    hold: Signal
+    stored: Signal
+    classify: Signal
+    hold_classes: Signal
+    valid: Signal
+    at: View
+    state: View
 
     def __init__(self, plan: LayerPlan) -> None:
         self.plan = plan
@@ -116,7 +116,7 @@ class Sequencer(wiring.Component):  # type: ignore[type-arg]
             }
         )
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         """Return the nested counters."""
         m = Module()
         plan, at = self.plan, self.at
@@ -174,12 +174,12 @@ class Sequencer(wiring.Component):  # type: ignore[type-arg]
         if len(self.plan.layer.phases) > 1:
             m.d.sync += self.at.phase.eq(self.at.phase + 1)
 
-    def _cycle_is(self, table: tuple[bool, ...]) -> Any:
+    def _cycle_is(self, table: tuple[bool, ...]) -> Value:
         """Return ``table[cycle]``; no process, which Icarus would not run before a change."""
         bits = Const(sum(value << cycle for cycle, value in enumerate(table)), len(table))
         return bits.bit_select(self.at.cycle, 1)
 
-    def _count(self, m: Module, ends: Any) -> None:
+    def _count(self, m: Module, ends: Value) -> None:
         """Step the counters by one beat."""
         plan, at = self.plan, self.at
         advance = self._cycle_is(plan.schedule.advances)

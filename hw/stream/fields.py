@@ -1,12 +1,15 @@
-"""Driving all fields of a structure at once."""
+"""Driving all fields of a structure at once, and structures of constants."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Module, ShapeLike, Signal, Value
 from amaranth.lib import data
 
+from mubinn.hw.stream.component import FieldValue, View, view_const
 
-def drive(m: Module, target: Any, **fields: Any) -> None:
+
+def drive(m: Module, target: View, **fields: FieldValue) -> None:
     """Drive every field of the structure `target` in one assignment.
 
     Assigned one by one, fields become drivers of parts of a net in Verilog, whose strengths an
@@ -15,7 +18,7 @@ def drive(m: Module, target: Any, **fields: Any) -> None:
     Parameters
     ----------
     m : Module
-    target : data.View
+    target : View
         Of a `data.StructLayout` without gaps.
     fields
         A value for each field; for a structure also a dict, for an array a list of values.
@@ -23,16 +26,28 @@ def drive(m: Module, target: Any, **fields: Any) -> None:
     m.d.comb += target.as_value().eq(_joined(m, "", target.shape(), fields))
 
 
-def _joined(m: Module, name: str, shape: Any, value: Any) -> Any:
+def _joined(m: Module, name: str, shape: ShapeLike, value: FieldValue) -> Value:
     """Return `value` in the width that `shape` has."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
+        assert isinstance(shape, data.StructLayout)
         layout = dict(shape)
         assert value.keys() == layout.keys(), f"{sorted(value)} are not the fields {list(layout)}"
         return Cat(_joined(m, field, layout[field].shape, value[field]) for field in layout)
-    if isinstance(value, list):
+    if isinstance(value, Sequence):
         assert isinstance(shape, data.ArrayLayout)
         assert len(value) == shape.length
         return Cat(_joined(m, f"{name}_{k}", shape.elem_shape, v) for k, v in enumerate(value))
-    part: Any = Signal(shape, name=name)
-    m.d.comb += Value.cast(part).eq(value)
+    part = Value.cast(Signal(shape, name=name))
+    m.d.comb += part.eq(value)
     return part
+
+
+def constants(**fields: tuple[ShapeLike, Any]) -> View:
+    """Return a structure of constants: for each field its shape and its content."""
+    layout = data.StructLayout({name: shape for name, (shape, _) in fields.items()})
+    return view_const(layout, {name: value for name, (_, value) in fields.items()})
+
+
+def fields_of(view: View, *names: str) -> dict[str, Value | View]:
+    """Return the fields `names` of a structure by their names."""
+    return {name: getattr(view, name) for name in names}

@@ -1,13 +1,13 @@
 """Frames as beats of an AXI4-Stream, and beats as frames."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
-from amaranth.lib import data, stream, wiring
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.hw.stream.component import Component
 
 LAST = "last"
 """The field of a frame that says, in place of bits, that it ends its packet."""
@@ -85,7 +85,7 @@ def transfer_layout(width: int) -> data.StructLayout:
     return data.StructLayout({"data": width, "last": 1})
 
 
-class FrameReader(wiring.Component):  # type: ignore[type-arg]
+class FrameReader(Component):
     """Beats to frames: `beats` transfers in, one frame out in the next cycle.
 
     One frame is held, so that the next one arrives while the first is worked on. TLAST belongs to
@@ -111,10 +111,10 @@ class FrameReader(wiring.Component):  # type: ignore[type-arg]
         This cycle's beat ends a packet in the middle of a step.
     """
 
-    i: Any
-    o: Any
-    step: Any
-    fault: Any
+    i: stream.Interface
+    o: stream.Interface
+    step: Signal
+    fault: Signal
 
     def __init__(self, layout: data.StructLayout, width: int, per_step: int = 1) -> None:
         self.layout = layout
@@ -130,7 +130,7 @@ class FrameReader(wiring.Component):  # type: ignore[type-arg]
             }
         )
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         """Return a register for each beat, written in turn."""
         m = Module()
         index = Signal(range(self.beats))
@@ -159,7 +159,7 @@ class FrameReader(wiring.Component):  # type: ignore[type-arg]
         return m
 
 
-class FrameWriter(wiring.Component):  # type: ignore[type-arg]
+class FrameWriter(Component):
     """Frames to beats: a frame in, its first beat offered in the next cycle, `beats` in all.
 
     A frame is held while it is sent, and the next one is taken after its last beat's transfer.
@@ -178,8 +178,8 @@ class FrameWriter(wiring.Component):  # type: ignore[type-arg]
     o : Out(stream of transfer_layout(width))
     """
 
-    i: Any
-    o: Any
+    i: stream.Interface
+    o: stream.Interface
 
     def __init__(self, layout: data.StructLayout, width: int) -> None:
         self.layout = layout
@@ -189,7 +189,7 @@ class FrameWriter(wiring.Component):  # type: ignore[type-arg]
             {"i": In(stream.Signature(layout)), "o": Out(stream.Signature(transfer_layout(width)))}
         )
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         """Return a register that is shifted out a beat at a time."""
         m = Module()
         held = Signal(self.beats * self.width)

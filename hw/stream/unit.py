@@ -1,14 +1,15 @@
 """The two building blocks of every datapath: a combinational unit and a pipeline register."""
 
 from abc import abstractmethod
-from typing import Any
 
-from amaranth.hdl import Module
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Module, ShapeLike
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
+from mubinn.hw.stream.component import Component
 
-class StreamUnit(wiring.Component):  # type: ignore[type-arg]
+
+class StreamUnit(Component):
     """A combinational function between two streams.
 
     Latency is 0 cycles, throughput one transfer a cycle; valid and ready pass straight through, so
@@ -25,17 +26,17 @@ class StreamUnit(wiring.Component):  # type: ignore[type-arg]
     o : Out(stream.Signature(o_shape))
     """
 
-    i: Any
-    o: Any
+    i: stream.Interface
+    o: stream.Interface
 
-    def __init__(self, i_shape: Any, o_shape: Any) -> None:
+    def __init__(self, i_shape: ShapeLike, o_shape: ShapeLike) -> None:
         super().__init__({"i": In(stream.Signature(i_shape)), "o": Out(stream.Signature(o_shape))})
 
     @abstractmethod
     def compute(self, m: Module) -> None:
         """Add to `m` the logic that drives ``o.payload`` from ``i.payload``."""
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         """Return the module: the handshake passed through, and :meth:`compute`."""
         m = Module()
         m.d.comb += [self.o.valid.eq(self.i.valid), self.i.ready.eq(self.o.ready)]
@@ -43,7 +44,7 @@ class StreamUnit(wiring.Component):  # type: ignore[type-arg]
         return m
 
 
-class Register(wiring.Component):  # type: ignore[type-arg]
+class Register(Component):
     """One pipeline stage: latency 1 cycle, one transfer a cycle, payload held until taken.
 
     Parameters
@@ -56,13 +57,13 @@ class Register(wiring.Component):  # type: ignore[type-arg]
     i, o : In, Out(stream.Signature(shape))
     """
 
-    i: Any
-    o: Any
+    i: stream.Interface
+    o: stream.Interface
 
-    def __init__(self, shape: Any) -> None:
+    def __init__(self, shape: ShapeLike) -> None:
         super().__init__({"i": In(stream.Signature(shape)), "o": Out(stream.Signature(shape))})
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         """Return the module."""
         m = Module()
         m.d.comb += self.i.ready.eq(self.o.ready | ~self.o.valid)

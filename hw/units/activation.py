@@ -5,7 +5,7 @@ from amaranth.hdl import Module, Signal, signed
 from amaranth.lib import data
 
 from mubinn.golden.units.activation import ActivationParams
-from mubinn.hw.arith.bit_heap import BitHeap
+from mubinn.hw.arith.gate_heap import GateHeap
 from mubinn.hw.arith.partial_products import add_product
 from mubinn.hw.stream.unit import StreamUnit
 
@@ -48,8 +48,8 @@ class Activation(StreamUnit):
         if not p.step_bits:
             m.d.comb += self.o.payload.y.eq(base)
             return
-        heap = BitHeap(p.out_width + p.step_bits, name="y")
+        heap = GateHeap(m, p.out_width + p.step_bits, name="y")
         heap.add(base, p.step_bits)
         add_product(heap, rise, z.as_unsigned()[: p.step_bits])
         heap.add_const(1 << p.step_bits - 1)
-        m.d.comb += self.o.payload.y.eq(heap.sum(m)[p.step_bits :])
+        m.d.comb += self.o.payload.y.eq(heap.sum()[p.step_bits :])

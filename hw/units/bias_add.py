@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Mux, signed, unsigned
 from amaranth.lib import data
 
 from mubinn.golden.units.bias_add import BiasAddParams
-from mubinn.hw.arith.bit_heap import BitHeap
+from mubinn.hw.arith.gate_heap import GateHeap
 from mubinn.hw.arith.level_sum import add_scaled_sign
 from mubinn.hw.stream.unit import StreamUnit
 
@@ -44,11 +44,11 @@ class BiasAdd(StreamUnit):
     def compute(self, m: Module) -> None:
         """Add the heap. Where `first` is 0 every level is +0, and where it is 1 acc is 0."""
         i = self.i.payload
-        heap = BitHeap(self.params.sum_width, name="sum")
+        heap = GateHeap(m, self.params.sum_width, name="sum")
         heap.add(i.product_x)
         heap.add(i.product_h)
         heap.add(Mux(i.first, 0, i.acc), arrival=1)
         for k in range(self.params.levels):
             scale = Mux(i.first, i.scales[k], 0)
             add_scaled_sign(heap, scale, i.bias[k] | ~i.first)
-        m.d.comb += self.o.payload.sum.eq(heap.sum(m))
+        m.d.comb += self.o.payload.sum.eq(heap.sum())

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, signed, unsigned
 from amaranth.lib import data
 
 from mubinn.golden.units.code_table import CodeTableParams
-from mubinn.hw.arith.decision_diagram import lookup
+from mubinn.hw.arith.decision_diagram import decision_diagram
 from mubinn.hw.stream.unit import StreamUnit
 
 
@@ -32,4 +32,6 @@ class CodeTable(StreamUnit):
     def compute(self, m: Module) -> None:
         """Add the decision diagrams."""
         p = self.params
-        m.d.comb += self.o.payload.word.eq(lookup(m, p.words, self.i.payload.index, p.width))
+        m.d.comb += self.o.payload.word.eq(
+            decision_diagram(m, p.words, self.i.payload.index, p.width)
+        )

@@ -5,7 +5,7 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data
 
 from mubinn.golden.units.activation import ActivationParams
-from mubinn.hw.arith.decision_diagram import lookup
+from mubinn.hw.arith.decision_diagram import decision_diagram
 from mubinn.hw.stream.unit import StreamUnit
 
 
@@ -65,5 +65,5 @@ class FixedSegment(StreamUnit):
             for k in numbers
         ]
         word = Signal(p.out_width + self._rise_bits, name="segment")
-        m.d.comb += word.eq(lookup(m, words, index, len(word)))
+        m.d.comb += word.eq(decision_diagram(m, words, index, len(word)))
         return word[: p.out_width].as_signed(), word[p.out_width :]

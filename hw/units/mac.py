@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Signal, signed, unsigned
 from amaranth.lib import data
 
 from mubinn.golden.units.mac import MacParams
-from mubinn.hw.arith.bit_heap import BitHeap
+from mubinn.hw.arith.gate_heap import GateHeap
 from mubinn.hw.arith.level_sum import add_scaled_sign
 from mubinn.hw.arith.partial_products import add_product
 from mubinn.hw.stream.unit import StreamUnit
@@ -43,12 +43,12 @@ class Mac(StreamUnit):
         i, levels = self.i.payload, self.params.levels
         # levels + 1 terms of scale_width bits and a sign.
         width = self.params.scale_width + 1 + levels.bit_length()
-        gate = BitHeap(width, name="gate")
+        gate = GateHeap(m, width, name="gate")
         gate.add(i.offset)
         for k in range(levels):
             add_scaled_sign(gate, i.scales[k], i.o[k])
         value = Signal(signed(width), name="gate_value")
-        m.d.comb += value.eq(gate.sum(m))
-        heap = BitHeap(self.params.sum_width, name="h_raw")
+        m.d.comb += value.eq(gate.sum())
+        heap = GateHeap(m, self.params.sum_width, name="h_raw")
         add_product(heap, value, i.tanh_c)
-        m.d.comb += self.o.payload.h_raw.eq(heap.sum(m))
+        m.d.comb += self.o.payload.h_raw.eq(heap.sum())

@@ -1,13 +1,12 @@
 """Merged dot product: all level pairs of one or more vectors in one network of weighted adders."""
 
 from collections.abc import Iterator
-from typing import Any
 
-from amaranth.hdl import Module, Signal, Value, signed, unsigned
+from amaranth.hdl import Module, ShapeLike, Signal, signed, unsigned
 from amaranth.lib import data
 
 from mubinn.golden.units.merged_dot import DotPart, MergedDotParams
-from mubinn.hw.arith.bit_heap import AdderDelay, BitHeap
+from mubinn.hw.arith.gate_heap import AdderDelay, GateHeap
 from mubinn.hw.arith.match_heap import match_heap
 from mubinn.hw.stream.unit import StreamUnit
 
@@ -56,8 +55,7 @@ class MergedDot(StreamUnit):
             addend = Signal(signed(p.addend_width))
             m.d.comb += addend.eq(i.addend)
             heap.add(addend)
-        total: Value = heap.sum()
-        m.d.comb += self.o.payload.sum.eq(total)
+        m.d.comb += self.o.payload.sum.eq(heap.sum())
 
 
 class MergedBits(StreamUnit):
@@ -90,7 +88,8 @@ class MergedBits(StreamUnit):
     def compute(self, m: Module) -> None:
         """Add the NOR gates and the network."""
         i, p = self.i.payload, self.params
-        heap = BitHeap(p.sum_width, delay=CELL_DELAY if self._cells else None, name="sum")
+        delay, kind = (CELL_DELAY, "ripple") if self._cells else (None, "sklansky")
+        heap = GateHeap(m, p.sum_width, name="sum", delay=delay, kind=kind)
         for part, x, w, weight in _level_pairs(p):
             both = Signal(part.lanes, name=f"both_{part.name}{x}{w}")
             # An AND of inverted bits: of a NOR, full adders would be found around its inverter.
@@ -103,13 +102,12 @@ class MergedBits(StreamUnit):
             constant = Signal(signed(p.sum_width), name=f"{name}_constant")
             m.d.comb += constant.eq(i[name])
             heap.add(constant)
-        kind = "ripple" if self._cells else "sklansky"
-        m.d.comb += self.o.payload.sum.eq(heap.sum(m, kind=kind))
+        m.d.comb += self.o.payload.sum.eq(heap.sum())
 
 
-def _operands(params: MergedDotParams) -> dict[str, Any]:
+def _operands(params: MergedDotParams) -> dict[str, ShapeLike]:
     """Return the planes of all parts."""
-    fields: dict[str, Any] = {}
+    fields: dict[str, ShapeLike] = {}
     for part in params.parts:
         fields[part.name] = data.ArrayLayout(unsigned(part.lanes), len(part.shifts))
         fields[f"w{part.name}"] = data.ArrayLayout(unsigned(part.lanes), len(part.w_shifts))

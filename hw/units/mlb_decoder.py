@@ -4,7 +4,7 @@ from amaranth.hdl import Module, signed, unsigned
 from amaranth.lib import data
 
 from mubinn.golden.units.mlb_decoder import MlbDecoderParams
-from mubinn.hw.arith.bit_heap import BitHeap
+from mubinn.hw.arith.gate_heap import GateHeap
 from mubinn.hw.arith.level_sum import add_scaled_sign
 from mubinn.hw.stream.unit import StreamUnit
 
@@ -41,9 +41,9 @@ class MlbDecoder(StreamUnit):
     def compute(self, m: Module) -> None:
         """Drive the output payload."""
         p = self.params
-        heap = BitHeap(p.value_width)
+        heap = GateHeap(m, p.value_width)
         for level in range(p.levels):
             add_scaled_sign(heap, self.i.payload.scales[level], self.i.payload.code[level])
         if p.offset_width:
             heap.add(self.i.payload.offset)
-        m.d.comb += self.o.payload.value.eq(heap.sum(m, "value"))
+        m.d.comb += self.o.payload.value.eq(heap.sum("value"))

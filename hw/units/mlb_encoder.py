@@ -1,8 +1,6 @@
 """MLB encoder: fixed point to level bits by Algorithm 1."""
 
-from typing import Any
-
-from amaranth.hdl import Cat, Module, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, ShapeLike, Signal, signed, unsigned
 from amaranth.lib import data
 
 from mubinn.golden.units.mlb_encoder import MlbEncoderParams
@@ -29,7 +27,7 @@ class MlbEncoder(StreamUnit):
 
     def __init__(self, params: MlbEncoderParams) -> None:
         self.params = params
-        fields: dict[str, Any] = {"value": signed(params.value_width)}
+        fields: dict[str, ShapeLike] = {"value": signed(params.value_width)}
         if params.offset_width:
             fields["offset"] = signed(params.offset_width)
         fields["scales"] = data.ArrayLayout(unsigned(params.scale_width), params.levels)

@@ -1,13 +1,12 @@
 """Pointwise XNOR multiplier: Eq. (5), c = f c + i g, from level bits alone."""
 
-from typing import Any
-
 from amaranth.hdl import Cat, Const, Module, Value, signed
 from amaranth.lib import data
 
 from mubinn.golden.units.pointwise import PointwiseParams
-from mubinn.hw.arith.bit_heap import BitHeap
+from mubinn.hw.arith.gate_heap import GateHeap
 from mubinn.hw.arith.level_sum import add_scaled_sign
+from mubinn.hw.stream.component import View
 from mubinn.hw.stream.unit import StreamUnit
 
 
@@ -48,10 +47,10 @@ class Pointwise(StreamUnit):
     def compute(self, m: Module) -> None:
         """Add the heap of all level pairs."""
         p, i = self.params, self.i.payload
-        heap = BitHeap(p.sum_width, name="c_raw")
+        heap = GateHeap(m, p.sum_width, name="c_raw")
         _add_pairs(heap, i.gamma_fc, _extend(i.f, p.f_offset), _extend(i.c, p.c_offset))
         _add_pairs(heap, i.gamma_ig, _extend(i.i, p.i_offset), _extend(i.g, p.g_offset))
-        m.d.comb += self.o.payload.c_raw.eq(heap.sum(m))
+        m.d.comb += self.o.payload.c_raw.eq(heap.sum())
 
 
 def _extend(code: Value, offset: bool) -> Value:
@@ -59,7 +58,7 @@ def _extend(code: Value, offset: bool) -> Value:
     return Cat(Const(1, 1), code) if offset else code
 
 
-def _add_pairs(heap: BitHeap, gamma: Any, rows: Value, columns: Value) -> None:
+def _add_pairs(heap: GateHeap, gamma: View, rows: Value, columns: Value) -> None:
     for k in range(len(rows)):
         for m in range(len(columns)):
             same = ~(rows[k] ^ columns[m])

@@ -1,8 +1,6 @@
 """Popcount: how many elements of two vectors of bits agree."""
 
-from typing import Any
-
-from amaranth.hdl import Module, unsigned
+from amaranth.hdl import Module, ShapeLike, unsigned
 from amaranth.lib import data
 
 from mubinn.golden.units.xnor_multiplier import XnorMultiplierParams
@@ -32,7 +30,7 @@ class Popcount(StreamUnit):
         self.params = params
         self.network = network
         self.width = params.lanes.bit_length()
-        words: dict[str, Any] = {"a": params.lanes, "w": params.lanes}
+        words: dict[str, ShapeLike] = {"a": params.lanes, "w": params.lanes}
         count = data.StructLayout({"count": unsigned(self.width)})
         super().__init__(data.StructLayout(words), count)
 

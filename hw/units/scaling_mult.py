@@ -4,7 +4,7 @@ from amaranth.hdl import Module, signed
 from amaranth.lib import data
 
 from mubinn.golden.units.scaling_mult import ScalingMultParams
-from mubinn.hw.arith.bit_heap import BitHeap
+from mubinn.hw.arith.gate_heap import GateHeap
 from mubinn.hw.arith.partial_products import add_product
 from mubinn.hw.stream.unit import StreamUnit
 
@@ -32,6 +32,6 @@ class ScalingMult(StreamUnit):
     def compute(self, m: Module) -> None:
         """Add the multiplier."""
         i = self.i.payload
-        heap = BitHeap(self.params.product_width, name="product")
+        heap = GateHeap(m, self.params.product_width, name="product")
         add_product(heap, i.dot, i.scale)
-        m.d.comb += self.o.payload.product.eq(heap.sum(m))
+        m.d.comb += self.o.payload.product.eq(heap.sum())

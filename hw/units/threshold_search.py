@@ -1,13 +1,11 @@
 """Threshold search: the code of a value by comparisons with stored numbers."""
 
-from typing import Any
-
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, ShapeLike, Signal, Value, signed, unsigned
 from amaranth.lib import data
 
 from mubinn.golden.units.threshold_search import ThresholdSearchParams
 from mubinn.hw.arith.comparator import at_least
-from mubinn.hw.arith.decision_diagram import lookup
+from mubinn.hw.arith.decision_diagram import decision_diagram
 from mubinn.hw.stream.unit import StreamUnit
 
 
@@ -29,7 +27,7 @@ class ThresholdSearch(StreamUnit):
 
     def __init__(self, params: ThresholdSearchParams) -> None:
         self.params = params
-        fields: dict[str, Any] = {"value": signed(params.width)}
+        fields: dict[str, ShapeLike] = {"value": signed(params.width)}
         if params.select_width:
             fields["tree"] = unsigned(params.select_width)
         super().__init__(data.StructLayout(fields), data.StructLayout({"code": params.levels}))
@@ -61,7 +59,7 @@ class ThresholdSearch(StreamUnit):
         nodes = [tree[place] for tree in trees]
         name = f"node_{level}_{prefix}"
         tree = self.i.payload.tree if p.select_width else Const(0, 0)
-        node = lookup(m, nodes, tree, width, name=name)
+        node = decision_diagram(m, nodes, tree, width, name=name)
         value = Signal(signed(width), name=f"{name}_value")
         m.d.comb += value.eq(self.i.payload.value)
         return at_least(m, value, node, name=f"{name}_reached")

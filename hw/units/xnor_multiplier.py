@@ -12,7 +12,7 @@ class XnorMultiplier(StreamUnit):
     """``dot = 2 popcount(xnor(a, w)) - lanes``, exact; latency 0, one transfer a cycle.
 
     The dot product has the parity of `lanes`, so that its lowest bit is a constant; the
-    others are the count less ``ceil(lanes / 2)``, a constant in the compressor network.
+    others are the count less ``ceil(lanes / 2)``, a constant in the heap.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from mubinn.golden.ground.fixed import Ints
 from mubinn.hw.cells.cell_layout import CellLayouts
 from mubinn.hw.cells.issue_layout import beat_layout, sum_trace
 from mubinn.hw.cells.lstm_cell import LstmCell
-from mubinn.hw.cells.state_stage import tail_class
+from mubinn.hw.cells.state_stages import state_stage_class
 from mubinn.sim.runner.simulate import SimResult, simulate
 from mubinn.sim.testbench.payload import fields_of, fields_to_json, pack_bits
 
@@ -98,7 +98,7 @@ def sum_fields(plan: LayerPlan, t: Trace, given: Fields) -> Fields:
 def cell_fields(plan: LayerPlan, t: Trace) -> Fields:
     """Return the golden trace of one step in the form of the probe port, one row a cell."""
     fields = {}
-    for field in fields_of(tail_class(plan.cell).trace_layout(plan.cell)):
+    for field in fields_of(state_stage_class(plan.cell).trace_layout(plan.cell)):
         name = field.name.removeprefix("gates.")
         fields[field.name] = t[name] if name == field.name else _by_cell(plan, t[name])
     return fields
@@ -141,7 +141,7 @@ def check_cell(
         On the first difference, or a wrong latency or throughput.
     """
     plan = LayerPlan(layer, units=units, folded_bias=folded_bias, packed=False)
-    probe = tail_class(plan.cell).trace_layout(plan.cell)
+    probe = state_stage_class(plan.cell).trace_layout(plan.cell)
     h, c = layer.h.zero_code(layer.hidden), layer.c.zero_code(layer.hidden)
     packed: dict[str, list[Any]] = {name: [] for name in ("inputs", "outputs", "sums", "probes")}
     for now in np.asarray(x, np.int64):

@@ -7,7 +7,7 @@ import numpy as np
 from mubinn.golden.cells.lstm_cell import Trace
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Ints
-from mubinn.hw.cells.state_stage import tail_class
+from mubinn.hw.cells.state_stages import state_stage_class
 from mubinn.sim.testbench.compare import SimulationMismatch, compare_signal
 from mubinn.sim.testbench.payload import Bits, Field, unpack_bits
 
@@ -84,7 +84,7 @@ def compare_sums(plan: LayerPlan, got: Mapping[str, Ints], golden: Trace, where:
 def compare_cells(
     plan: LayerPlan, fields: Sequence[Field], bits: Bits, golden: Trace, where: str
 ) -> None:
-    """Demand everything that the tails show: `bits` are words of ``trace_cells``."""
+    """Demand everything that the state stages show: `bits` are words of ``trace_cells``."""
     hidden, phases = plan.layer.hidden, plan.layer.phases
     for name, values in unpack_bits(fields, bits).items():
         leaf = name.rpartition(".")[2]
@@ -97,7 +97,7 @@ def compare_cells(
                 own = [made[:, p][..., list(gates)] for p, gates in enumerate(phases)]
                 got = np.concatenate(own, axis=-1)
         else:
-            got = made[:, 0 if leaf in tail_class(plan.cell).FIRST_PHASE else -1]
+            got = made[:, 0 if leaf in state_stage_class(plan.cell).FIRST_PHASE else -1]
         compare_signal(leaf, got, want, AXES, where)
 
 

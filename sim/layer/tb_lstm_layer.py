@@ -34,8 +34,6 @@ from mubinn.sim.testbench.payload import (
 )
 from mubinn.sim.testbench.streams import Driver, Monitor
 
-FIELDS = ("i", "o", "result", "sums", "cells")
-
 
 @dataclass(frozen=True, eq=False)
 class Job:

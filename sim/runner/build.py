@@ -1,59 +1,58 @@
 """Compiling a design for simulation, once for each content."""
 
+import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import cocotb_tools.config
 
+from mubinn.golden.ground import files
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.process import python_module, run_process
+from mubinn.sim.runner.toolchain import cause_of_failure
 
 TIMESCALE = ("1ns", "1ns")
 
-# Objects of Verilator's runtime: the same for every design, and most of the compilation's time.
-_RUNTIME = "verilated*.o"
+# Verilator's runtime is the same for every design: its objects are kept, and its headers, which
+# take the compiler longer to read than a small design, are precompiled.
+_OBJECTS = "verilated*.o"
+_HEADER = "mubinn_verilated.h"
+_INCLUDES = "".join(f'#include "{name}.h"\n' for name in ("verilated_dpi", "verilated_vpi"))
+_RULE = "%.gch: %\n\t$(CXX) $(OPT_FAST) $(CXXFLAGS) $(CPPFLAGS) -x c++-header -o $@ $<\n"
+_EMPTY = "module runtime(clk);\n  input clk;\nendmodule\n"
 _AHEAD_S = 86_400
 
 _MAKING = "making-"
+_PORTS = "ports.vlt"
 
 # Part of the hash: to be changed with anything here that changes what is compiled.
-_RECIPE = "only the ports of the top are public"
+_RECIPE = "only the ports of the top are public, one file of C++ after precompiled headers"
 
 
 def cache_root(cache_dir: Path | None = None) -> Path:
-    """Return the folder of compiled simulations: the argument, MUBINN_CACHE/sim or ~/.cache.
+    """Return the folder of compiled simulations, by default ``sim`` in that of all caches.
 
     Raises
     ------
     MubinnError
-        If make cannot work there.
+        If make cannot work there, or it cannot be written.
     """
-    if cache_dir is None:
-        base = os.environ.get("MUBINN_CACHE")
-        cache_dir = (Path(base) if base else Path.home() / ".cache" / "mubinn") / "sim"
-    root = Path(cache_dir).resolve()
+    root = files.cache_root(cache_dir, "sim").resolve()
     if " " in str(root):
         raise MubinnError(
             f"The folder for compiled simulations, {root}, has a space in its name, which make "
             "cannot work with; set MUBINN_CACHE to another folder."
         )
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MubinnError(
-            f"The folder for compiled simulations, {root}, cannot be written "
-            f"({error.strerror}); set MUBINN_CACHE to another folder."
-        ) from error
     return root
 
 
@@ -80,39 +79,14 @@ def run_job(
         job.write_text(
             json.dumps({"simulator": simulator, "action": action, "arguments": arguments})
         )
-        command = [sys.executable, "-P", "-m", "mubinn.sim.runner.cocotb_job", str(job)]
-        with (
-            log.open("w") as stream,
-            subprocess.Popen(
-                command,
-                env=dict(env),
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            ) as process,
-        ):
-            try:
-                return process.wait(timeout_s)
-            except subprocess.TimeoutExpired:
-                raise MubinnError(
-                    f"The {action} with {simulator} took more than {timeout_s:g} s and was ended; "
-                    f"its messages are in {log}."
-                ) from None
-            finally:
-                if process.returncode is None:
-                    # The whole session: the simulator is a child of the job.
-                    os.killpg(process.pid, signal.SIGKILL)
-
-
-def publish(made: Path, final: Path) -> None:
-    """Move a finished folder to its place; where another process was first, drop this one."""
-    try:
-        made.rename(final)
-    except OSError:
-        if not final.is_dir():
-            raise
-        shutil.rmtree(made)
+        command = [*python_module("mubinn.sim.runner.cocotb_job"), str(job)]
+        try:
+            return run_process(command, log, env, timeout_s=timeout_s)
+        except subprocess.TimeoutExpired:
+            raise MubinnError(
+                f"The {action} with {simulator} took more than {timeout_s:g} s and was ended; "
+                f"its messages are in {log}."
+            ) from None
 
 
 def _digest(*parts: str) -> str:
@@ -151,7 +125,8 @@ def public_ports(verilog: str, top: str) -> str:
 def _build_args(simulator: str, waves: bool) -> list[str]:
     if simulator == "icarus":
         return []
-    return ["-Wno-fatal", *(["--trace-fst"] if waves else [])]
+    # In one file the headers are read once.
+    return ["-Wno-fatal", "--output-split", "0", *(["--trace-fst"] if waves else [])]
 
 
 def compile_design(
@@ -202,15 +177,31 @@ def compile_design(
     folder = root / _digest(verilog, top, *shape)
     if folder.is_dir():
         return folder, True
-    runtime = root / f"runtime-{_digest(*shape)}"
+    if simulator == "verilator":
+        runtime = _runtime(root / f"runtime-{_digest(*shape)}", env, flags, waves)
+    with _making(root) as made:
+        if simulator == "verilator":
+            for part in runtime.glob(_OBJECTS):
+                shutil.copyfile(part, made / part.name)
+                # make compiles what is older than the makefile, which Verilator has yet to write.
+                os.utime(made / part.name, (time.time() + _AHEAD_S,) * 2)
+            flags += ["-CFLAGS", f"-include {runtime / _HEADER}"]
+        _compile(verilog, top, simulator, env, flags, waves, made)
+        if simulator == "verilator":
+            _keep_only(made, top, f"{top}.v", "build.log", _PORTS)
+        files.publish(made, folder)
+    return folder, False
+
+
+@contextmanager
+def _making(root: Path) -> Iterator[Path]:
+    """Give a folder beside those that are kept, and take away what is left there in the end."""
     made = Path(tempfile.mkdtemp(prefix=_MAKING, dir=root))
     try:
-        _compile(verilog, top, simulator, env, flags, waves, made, runtime)
-        publish(made, folder)
+        yield made
     finally:
         # What an interruption or a failure leaves behind.
         shutil.rmtree(made, ignore_errors=True)
-    return folder, False
 
 
 def _compile(
@@ -221,20 +212,14 @@ def _compile(
     flags: list[str],
     waves: bool,
     made: Path,
-    runtime: Path,
 ) -> None:
-    """Compile in the folder `made`, with the runtime's objects where they are kept."""
+    """Compile in the folder `made`."""
     source = made / f"{top}.v"
     source.write_text(verilog)
     if simulator == "verilator":
-        ports = made / "ports.vlt"
+        ports = made / _PORTS
         ports.write_text(public_ports(verilog, top))
         flags = [*flags, str(ports)]
-    if runtime.is_dir():
-        for part in runtime.glob(_RUNTIME):
-            shutil.copyfile(part, made / part.name)
-            # make compiles what is older than the makefile, which Verilator has yet to write.
-            os.utime(made / part.name, (time.time() + _AHEAD_S,) * 2)
     arguments: dict[str, Any] = {
         "sources": [str(source)],
         "hdl_toplevel": top,
@@ -245,21 +230,44 @@ def _compile(
         "always": True,
     }
     log = made / "build.log"
-    if run_job(simulator, "build", arguments, env, log) != 0:
-        kept = made.parent / f"failed-{top}.log"
-        log.replace(kept)
-        raise MubinnError(f"{simulator} could not compile {top}; its messages are in {kept}.")
-    if simulator == "verilator":
-        _keep_runtime(made, runtime)
-        for part in made.iterdir():
-            if part.name not in (top, source.name, log.name, "ports.vlt"):
-                part.unlink()
+    _demand(run_job(simulator, "build", arguments, env, log), simulator, top, log)
 
 
-def _keep_runtime(made: Path, runtime: Path) -> None:
-    if runtime.is_dir():
+def _demand(status: int, simulator: str, top: str, log: Path) -> None:
+    """Raise `MubinnError` where a compilation failed, and keep its log."""
+    if status == 0:
         return
-    beside = Path(tempfile.mkdtemp(prefix=_MAKING, dir=runtime.parent))
-    for part in made.glob(_RUNTIME):
-        shutil.copyfile(part, beside / part.name)
-    publish(beside, runtime)
+    kept = log.parents[1] / f"failed-{top}.log"
+    log.replace(kept)
+    why = cause_of_failure(kept.read_text(errors="replace"))
+    raise MubinnError(
+        f"{simulator} could not compile {top}{f': {why}' if why else ''}; its messages are in "
+        f"{kept}."
+    )
+
+
+def _keep_only(made: Path, *names: str) -> None:
+    for part in made.iterdir():
+        if not any(part.match(name) for name in names):
+            part.unlink()
+
+
+def _runtime(folder: Path, env: Mapping[str, str], flags: list[str], waves: bool) -> Path:
+    """Return the folder of Verilator's runtime, which is made where there is none.
+
+    It is made with an empty design, by one process while others wait: two would each take as long.
+    """
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if folder.is_dir():
+            return folder
+        with _making(folder.parent) as made:
+            _compile(_EMPTY, "runtime", "verilator", env, flags, waves, made)
+            (made / _HEADER).write_text(_INCLUDES)
+            (made / "header.mk").write_text(_RULE)
+            make = ["make", "-C", str(made), "-f", "Vtop.mk", "-f", "header.mk", f"{_HEADER}.gch"]
+            log = made / "build.log"
+            _demand(run_process(make, log, env), "g++", _HEADER, log)
+            _keep_only(made, _OBJECTS, _HEADER, f"{_HEADER}.gch")
+            files.publish(made, folder)
+    return folder

@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -10,6 +11,8 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
+from find_libpython import find_libpython
+
 from mubinn.golden.ground.errors import MubinnError
 
 SIMULATORS = ("verilator", "icarus")
@@ -17,9 +20,28 @@ SIMULATORS = ("verilator", "icarus")
 # What the compilation of a Verilator simulation calls, and the Debian package it is in.
 _COMPILE_TOOLS = {"g++": "g++", "make": "make", "perl": "perl"}
 
-# The wheel's makefile names programs of its build machine, and an empty flag for the precompiled
-# header; a make variable on the command line of Verilator does not reach it.
-_MAKEFLAGS = f"CFG_CXXFLAGS_PCH_I=-include CXX=g++ LINK=g++ AR=ar PYTHON3={sys.executable}"
+# What the log of a build says where the tool chain is at fault, and what that means.
+_CAUSES = {
+    r"Can't locate \S+\.pm|perl\S*: (not found|No such file)": (
+        "perl lacks modules of its library; install them with `apt-get install perl`"
+    ),
+    r"cannot execute .?cc1plus|fatal error: c?std\w+(\.h)?: No such file"
+    r"|g\+\+\S*: (not found|No such file)": (
+        "g++ cannot compile; install all of it with `apt-get install g++`"
+    ),
+    r"make\S*: (not found|No such file)|No such file or directory: 'make'": (
+        "make is missing; install it with `apt-get install make`"
+    ),
+    r"find libpython|libpython\S*: cannot open": (
+        "Python's shared library is missing; install it with `apt-get install python3-dev`"
+    ),
+    r"No space left on device": "the disk is full",
+    r"Killed signal terminated program|out of memory": "the compiler ran out of memory",
+}
+
+# The wheel's makefile names programs of its build machine; a make variable on the command line of
+# Verilator does not reach it.
+_MAKEFLAGS = f"CXX=g++ LINK=g++ AR=ar PYTHON3={sys.executable}"
 
 OPTIMISATION = "MUBINN_SIM_OPT"
 """Environment variable with g++'s option for compiled simulations, by default -O3.
@@ -50,6 +72,26 @@ def require(tools: dict[str, str], purpose: str) -> None:
             f"{purpose} needs {' and '.join(missing)}, which is not on PATH; install it with "
             f"`apt-get install {packages}`."
         )
+
+
+def require_libpython(purpose: str) -> None:
+    """Demand that Python is there as a shared library, which cocotb loads into the simulator.
+
+    Raises
+    ------
+    MubinnError
+        Naming the command that installs it.
+    """
+    if find_libpython() is None:
+        raise MubinnError(
+            f"{purpose} needs the shared library of {sys.executable} (libpython), which Debian "
+            "keeps apart; install it with `apt-get install python3-dev`."
+        )
+
+
+def cause_of_failure(log: str) -> str | None:
+    """Return what is wrong with the tool chain by the log of a build, None where nothing is."""
+    return next((why for sign, why in _CAUSES.items() if re.search(sign, log, re.M)), None)
 
 
 def verilator_root() -> Path:
@@ -126,6 +168,7 @@ def prepare(simulator: str, waves: bool = False) -> tuple[dict[str, str], str]:
     # Variables by which cocotb's own settings would leak into the run.
     for name in ("PYTEST_CURRENT_TEST", "WAVES", "GUI", "COCOTB_TEST_FILTER", "COCOTB_TESTCASE"):
         env.pop(name, None)
+    require_libpython("Simulation")
     cocotb = importlib.metadata.version("cocotb")
     if simulator == "icarus":
         require({"iverilog": "iverilog", "vvp": "iverilog"}, "Simulation with Icarus Verilog")

@@ -53,7 +53,7 @@ class Field:
         return self.width > _INT_WIDTH
 
     def positions(self) -> NDArray[np.int64]:
-        """Return the place in the payload of each bit, shape (*lengths, width)."""
+        """Return the place in the payload of each bit, shape ``(*lengths, width)``."""
         where = self.offset + np.arange(self.width)
         for length, stride in zip(reversed(self.lengths), reversed(self.strides), strict=True):
             steps = stride * np.arange(length)
@@ -169,7 +169,7 @@ def pack_bits(fields: Sequence[Field], width: int, values: Mapping[str, ArrayLik
     width : int
         Width of the payload, bits.
     values : mapping of str to array
-        For each field integers (transfers, *lengths), or bits (transfers, *lengths, width) with
+        For each field integers ``(transfers, *lengths)``, or bits, a further axis of `width` with
         the least significant first, which is what fields wider than 63 bits are read as.
 
     Returns

@@ -39,7 +39,7 @@ from mubinn.synth.netlist.activity_timed import activity
 from mubinn.synth.netlist.netlist import netlist_module
 from mubinn.synth.netlist.pipeline import pipelined_netlists, smallest_register
 from mubinn.synth.netlist.sta import analyse
-from mubinn.synth.table1.cell_units import CellUnit
+from mubinn.synth.table1.cell_units import CellUnit, Start
 from mubinn.synth.table1.merged_cell import GATES, bits_units, merged_model, sum_params
 
 STAGES = (1, 2, 3, 4)
@@ -252,10 +252,10 @@ def float_operation(cells: EnergyLibrary, model: FloatModel, x: Windows) -> Cell
 
 
 def merged_operation(
-    cells: EnergyLibrary, model: FloatModel, a: int, w: int, x: Windows
+    cells: EnergyLibrary, start: Start, a: int, w: int, x: Windows
 ) -> CellOperation:
     """Return the cell operation of (A, W); parameters as of `float_operation`."""
-    quantized = merged_model(model, a, w)
+    quantized = merged_model(start, a, w)
     layer = quantized.lstm_layers[0]
     params = sum_params(layer)
     fields = merged_stimulus(quantized, params, x)

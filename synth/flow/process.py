@@ -1,12 +1,8 @@
-"""Runs a worker in a process and a folder of its own, and ends it where the user does."""
+"""Runs a worker in a folder of its own, and tells what went wrong."""
 
-import contextlib
 import json
 import os
 import re
-import signal
-import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Mapping
@@ -14,20 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.process import python_module, run_process
 
-POLL_S = 0.1
 TAIL_LINES = 3
-
-
-class Cancelled(Exception):
-    """The run was ended on request."""
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End the worker and the ABC that it started: they are one process group."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+WORKER = python_module("mubinn.synth.flow.worker")
 
 
 def _tail(lines: list[str]) -> str:
@@ -60,7 +46,7 @@ def run_worker(
     job: Mapping[str, Any],
     files: Mapping[str, str],
     cancel: threading.Event | None = None,
-    command: tuple[str, ...] = (sys.executable, "-m", "mubinn.synth.flow.worker"),
+    command: tuple[str, ...] = WORKER,
 ) -> dict[str, Any]:
     """Run `job` in a new process and return its answer.
 
@@ -91,34 +77,11 @@ def run_worker(
             (folder / file).write_text(text)
         (folder / "job.json").write_text(json.dumps(job))
         log = folder / "log.txt"
-        with log.open("wb") as sink:
-            process = subprocess.Popen(
-                [*command, name],
-                stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, "TMPDIR": name},
-                start_new_session=True,
-            )
-            try:
-                _wait(process, cancel)
-            finally:
-                if process.poll() is None:
-                    _kill(process)
+        status = run_process([*command, name], log, {**os.environ, "TMPDIR": name}, cancel=cancel)
         answer = folder / "result.json"
-        if process.returncode != 0 or not answer.exists():
-            raise _fault(job["top"], process.returncode, log)
+        if status != 0 or not answer.exists():
+            raise _fault(job["top"], status, log)
         result: dict[str, Any] = json.loads(answer.read_text())
     if "error" in result:
         raise MubinnError(result["error"])
     return result
-
-
-def _wait(process: subprocess.Popen[bytes], cancel: threading.Event | None) -> None:
-    while True:
-        try:
-            process.wait(timeout=POLL_S)
-            return
-        except subprocess.TimeoutExpired:
-            if cancel is not None and cancel.is_set():
-                raise Cancelled from None

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.process import answer_job, end_with_caller
 
 _USED = re.compile(r"Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%")
 
@@ -127,19 +128,11 @@ def _critical_path(report: dict[str, Any]) -> list[dict[str, Any]]:
 STAGES = {"synth": run_synth, "route": run_route}
 
 
-def main(folder: str) -> int:
-    """Run the job in `folder`; return the exit status. Faults are told in ``result.json``."""
-    import os
-
-    os.chdir(folder)
-    job = json.loads(Path("job.json").read_text())
-    try:
-        answer = STAGES[job["kind"]](job)
-    except MubinnError as error:
-        answer = {"error": str(error)}
-    Path("result.json").write_text(json.dumps(answer))
-    return 0
+def run_job(job: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer of the stage that ``kind`` names."""
+    return STAGES[job["kind"]](job)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    end_with_caller()
+    sys.exit(answer_job(sys.argv[1], run_job))

@@ -7,7 +7,6 @@ stage's answer is kept by content, so that an interrupted run goes on behind the
 import hashlib
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.process import python_module
 from mubinn.hw.boards.device import Device, Router, Tool
 from mubinn.hw.export.device_design import Measured, constraints, logic_script
 from mubinn.synth.flow.cache import cached, content_key
@@ -24,7 +24,7 @@ from mubinn.synth.flow.flow import SynthJob, tool_versions
 from mubinn.synth.flow.process import run_worker
 from mubinn.synth.fpga.fpga_worker import unpacked
 
-WORKER = (sys.executable, "-m", "mubinn.synth.fpga.fpga_worker")
+WORKER = python_module("mubinn.synth.fpga.fpga_worker")
 SCHEMA = 2
 
 
@@ -74,7 +74,7 @@ def route_tools(router: Router) -> dict[str, dict[str, Any]]:
             found[name] = (
                 {"module": tool.module, "function": tool.function}
                 if tool.function
-                else {"program": [sys.executable, "-m", tool.module]}
+                else {"program": list(python_module(tool.module))}
             )
             found["versions"][tool.package] = version(tool.package)
             continue
@@ -178,7 +178,7 @@ def implement(
     seed : int
         Of the placement.
     cache_path : path, optional
-        Folder of the cache, by default $MUBINN_CACHE or ~/.cache/mubinn.
+        Folder of the cache; see :func:`mubinn.golden.ground.files.cache_root`.
     cancel : threading.Event, optional
         Ends the run when set.
     progress : callable, optional

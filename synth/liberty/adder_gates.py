@@ -1,10 +1,7 @@
 """The full-adder cell of a library, for netlists that name it: ABC never maps to one by itself."""
 
-import re
-
-from mubinn.synth.liberty.boolean import truth_table
+from mubinn.synth.liberty.boolean import inputs, truth_table
 from mubinn.synth.liberty.library import LibertyCell, Library
-from mubinn.synth.liberty.tree import parse_group
 
 PARITY, MAJORITY = (3, 0b10010110), (3, 0b11101000)
 
@@ -41,12 +38,12 @@ def _pins(cell: LibertyCell) -> tuple[tuple[str, str, str], str, str] | None:
     """Return inputs, carry and sum of a cell that is a full adder and nothing else."""
     if cell.has_state or len(cell.functions) != 2:
         return None
-    outputs, ins = {}, set()
-    for pin in parse_group(cell.text).of("pin"):
+    outputs, ins = {}, set[str]()
+    for pin in cell.group.of("pin"):
         function = pin.get("function")
         if function:
             outputs[truth_table(function, 3)] = pin.arguments[0]
-            ins |= set(re.findall(r"[A-Za-z_]\w*", function))
+            ins.update(inputs(function))
     if set(outputs) != {PARITY, MAJORITY} or len(ins) != 3:
         return None
     a, b, c = sorted(ins)

@@ -1,14 +1,13 @@
 """What a library says of its cells' energy: voltage, internal energy of pins, leakage."""
 
-import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.synth.liberty.gate_reader import CellReader
+from mubinn.synth.liberty.gate_timing import CELLS_KEPT
 from mubinn.synth.liberty.library import Library
-from mubinn.synth.liberty.nldm import Table, cap_unit_ff, time_unit_ps
-from mubinn.synth.liberty.tree import Group, parse_group
+from mubinn.synth.liberty.nldm import Table, cap_unit_ff, library_of, read_table, time_unit_ps
+from mubinn.synth.liberty.tree import Group
 
 SLEW_FO4 = 1.3
 """Slew at which energies are read, in FO4: 20 % to 80 % in a chain of fan-out four (tech65_cells:
@@ -16,8 +15,6 @@ SLEW_FO4 = 1.3
 
 NO_INTERNAL = "The library has no internal_power: energy needs one that has."
 EDGES = ("rise_power", "fall_power")
-_NUMBER = r"\"?([\d.eE+-]+)"
-_WATTS = {"p": 1e-3, "n": 1.0, "u": 1e3, "m": 1e6, "": 1e9}
 
 
 @dataclass(frozen=True)
@@ -47,7 +44,7 @@ class CellEnergy:
     pins: dict[str, PinEnergy]
 
 
-class LibraryEnergy(CellReader[CellEnergy]):
+class LibraryEnergy:
     """Energies of a library's cells, each read when it is asked for.
 
     Groups for single states of other pins (``when``) count where a pin has no general one, all
@@ -59,7 +56,7 @@ class LibraryEnergy(CellReader[CellEnergy]):
     """
 
     def __init__(self, library: Library) -> None:
-        super().__init__(library)
+        self._library = library
         self.slew_ps = SLEW_FO4 * library.fo4_ps
 
     @cached_property
@@ -69,9 +66,7 @@ class LibraryEnergy(CellReader[CellEnergy]):
             _ = self.voltage
         except MubinnError as error:
             return str(error)
-        if not any("internal_power" in text for text in self._library.texts):
-            return NO_INTERNAL
-        return ""
+        return "" if any(map(_has_internal, self._library.groups)) else NO_INTERNAL
 
     @cached_property
     def voltage(self) -> float:
@@ -82,78 +77,62 @@ class LibraryEnergy(CellReader[CellEnergy]):
         MubinnError
             If the library gives none.
         """
-        for name in ("nom_voltage", "voltage"):
-            for text in self._library.texts:
-                found = re.search(rf"(?<!\w){name}\s*:\s*{_NUMBER}", text)
-                if found:
-                    return float(found.group(1))
+        for library in self._library.groups:
+            conditions = (group.get("voltage") for group in library.of("operating_conditions"))
+            if stated := library.get("nom_voltage") or next(conditions, ""):
+                return float(stated)
         raise MubinnError("The library gives no voltage: add nom_voltage to it.")
 
-    def _read(self, cell: Group, source: int) -> CellEnergy:
-        text = self._library.texts[source]
-        if "internal_power" not in text:
-            raise MubinnError(NO_INTERNAL)
-        pins = {}
-        for pin in cell.of("pin"):
-            found: dict[str, list[Group]] = {}
-            for power in pin.of("internal_power"):
-                for related in power.get("related_pin").split() or [""]:
-                    found.setdefault(related, []).append(power)
-            tables = {related: self._tables(all_, text) for related, all_ in found.items()}
-            kept = {related: some for related, some in tables.items() if some}
-            if kept:
-                pins[pin.arguments[0]] = PinEnergy(kept)
-        return CellEnergy(_leakage(cell, text), pins)
+    def cell(self, name: str) -> CellEnergy:
+        """Return what is known of a cell.
 
-    def _tables(self, groups: list[Group], source: str) -> tuple[Table, ...]:
-        general = [group for group in groups if not group.get("when")] or groups
-        return tuple(
-            self._table(table, source)
-            for group in general
-            for table in group.groups
-            if table.kind in EDGES
-        )
-
-    def _table(self, table: Group, source: str) -> Table:
-        """Return a table in fJ over ps and fF."""
-        farads, ps = cap_unit_ff(source), time_unit_ps(source)
-        joules = farads * self.voltage_unit(source) ** 2
-        values = [number * joules for number in table.numbers("values")]
-        if len(values) == 1:
-            return Table((0.0,), (0.0,), ((values[0],),))
-        template = self._templates[table.arguments[0]]
-        first = table.numbers("index_1") or template.numbers("index_1")
-        second = table.numbers("index_2") or template.numbers("index_2") or (0.0,)
-        rows = [tuple(values[k : k + len(second)]) for k in range(0, len(values), len(second))]
-        if "capacitance" in template.get("variable_1"):
-            if template.get("variable_2"):
-                rows = list(zip(*rows, strict=True))
-                first, second = second, first
-            else:
-                rows, first, second = [tuple(values)], (0.0,), first
-        slews, loads = tuple(x * ps for x in first), tuple(x * farads for x in second)
-        return Table(slews, loads, tuple(rows))
-
-    @cached_property
-    def _templates(self) -> dict[str, Group]:
-        heads = [
-            parse_group(head)
-            for text in self._library.texts
-            for head in re.findall(r"power_lut_template\s*\([^)]*\)\s*\{[^}]*\}", text)
-        ]
-        return {head.arguments[0]: head for head in heads}
-
-    @staticmethod
-    def voltage_unit(source: str) -> float:
-        """Return the volts in the library's voltage unit."""
-        found = re.search(r"voltage_unit\s*:\s*\"?\s*([\d.]+)\s*(m?)V", source)
-        return float(found.group(1)) * (1e-3 if found.group(2) else 1.0) if found else 1.0
+        Raises
+        ------
+        MubinnError
+            If the library has no such cell, or its file no internal energies.
+        """
+        return _read(self._library.cell(name).group)
 
 
-def _leakage(cell: Group, source: str) -> float:
+@lru_cache(CELLS_KEPT)
+def _read(cell: Group) -> CellEnergy:
+    if not _has_internal(library_of(cell)):
+        raise MubinnError(NO_INTERNAL)
+    pins = {}
+    for pin in cell.of("pin"):
+        found: dict[str, list[Group]] = {}
+        for power in pin.of("internal_power"):
+            for related in power.get("related_pin").split() or [""]:
+                found.setdefault(related, []).append(power)
+        tables = {related: _tables(groups) for related, groups in found.items()}
+        kept = {related: some for related, some in tables.items() if some}
+        if kept:
+            pins[pin.arguments[0]] = PinEnergy(kept)
+    return CellEnergy(_leakage(cell), pins)
+
+
+@lru_cache(8)
+def _has_internal(library: Group) -> bool:
+    pins = (pin for cell in library.of("cell") for pin in cell.of("pin"))
+    return any(next(pin.of("internal_power"), None) for pin in pins)
+
+
+def _tables(groups: list[Group]) -> tuple[Table, ...]:
+    """Return tables in fJ over ps and fF."""
+    general = [group for group in groups if not group.get("when")] or groups
+    library = library_of(groups[0])
+    farads, ps = cap_unit_ff(library), time_unit_ps(library)
+    joules = farads * library.unit("voltage_unit", 0, 1.0) ** 2
+    return tuple(
+        read_table(table).scaled(ps, farads, joules)
+        for group in general
+        for table in group.of(*EDGES)
+    )
+
+
+def _leakage(cell: Group) -> float:
     """Return nW: the cell's own figure, else the mean of its states."""
-    found = re.search(r"leakage_power_unit\s*:\s*\"?\s*([\d.]+)\s*([pnum]?)W", source)
-    unit = float(found.group(1)) * _WATTS[found.group(2)] if found else 1.0
+    unit = library_of(cell).unit("leakage_power_unit", -9, 1.0)
     stated = cell.get("cell_leakage_power")
     if stated:
         return float(stated) * unit

@@ -15,6 +15,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.synth.liberty.boolean import truth_table
 from mubinn.synth.liberty.nldm import fo4_ps, pin_capacitance
 from mubinn.synth.liberty.tech65 import DEFAULT_FO4_PS, tech65_liberty
+from mubinn.synth.liberty.tree import Group, parse
 
 # Cells that are not for logic: clock gates, delay cells, level shifters and power switches of
 # low-power flows, probes, diodes and keepers. A pattern that meets no cell does nothing.
@@ -31,26 +32,21 @@ DEFAULT_DONT_USE = (
     "*antenna*",
 )
 
-_CELL = re.compile(r"(?<![\w])cell\s*\(\s*\"?([^\"\s)]+)\"?\s*\)\s*\{")
-_FUNCTION = re.compile(r"\bfunction\s*:\s*\"([^\"]*)\"")
-_AREA = re.compile(r"(?<!\w)area\s*:\s*\"?([\d.eE+-]+)")
-_STATE = re.compile(r"(?<!\w)(ff|latch|ff_bank|latch_bank|statetable)\s*\([^)]*\)\s*\{")
-_FLIPFLOP = re.compile(r"(?<!\w)ff\s*\([^)]*\)\s*\{")
-_TRISTATE = re.compile(r"(?<!\w)three_state\s*:")
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-_STRING = re.compile(r"\"[^\"]*\"")
+_LIBRARY = re.compile(r"(?<!\w)library\s*\(")
+_STATE = ("ff", "latch", "ff_bank", "latch_bank", "statetable")
 
 
 @dataclass(frozen=True)
 class LibertyCell:
-    """One cell: name, area in um^2 (None: not given), output functions, Liberty text."""
+    """One cell: name, area in um^2 (None: not given), output functions, Liberty group."""
 
     name: str
     area_um2: float | None
     functions: tuple[str, ...]
     is_flipflop: bool
     has_state: bool
-    text: str = field(repr=False)
+    group: Group = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -74,6 +70,11 @@ class Library:
     dont_use: tuple[str, ...]
     cells: tuple[LibertyCell, ...] = field(repr=False)
 
+    @property
+    def groups(self) -> tuple[Group, ...]:
+        """The library group of each file."""
+        return tuple(group for text in self.texts for group in parse(text).of("library"))
+
     @cached_property
     def sha256(self) -> str:
         """Hash over the texts."""
@@ -81,6 +82,26 @@ class Library:
         for text in self.texts:
             digest.update(hashlib.sha256(text.encode()).digest())
         return digest.hexdigest()
+
+    @cached_property
+    def _by_name(self) -> dict[str, LibertyCell]:
+        return {cell.name: cell for cell in self.cells}
+
+    @cached_property
+    def _areas(self) -> dict[str, float | None]:
+        return {cell.name: cell.area_um2 for cell in self.cells}
+
+    def cell(self, name: str) -> LibertyCell:
+        """Return the cell of that name.
+
+        Raises
+        ------
+        MubinnError
+            If the library has none.
+        """
+        if name not in self._by_name:
+            raise MubinnError(f"The library has no cell {name}: map the design to it first.")
+        return self._by_name[name]
 
     def usable(self) -> tuple[LibertyCell, ...]:
         """Return the cells that no pattern of `dont_use` excludes."""
@@ -92,12 +113,8 @@ class Library:
     def inverters(self) -> tuple[tuple[LibertyCell, float], ...]:
         """Usable inverters with their input capacitance in fF, smallest first."""
         found = [c for c in self.usable() if _is_gate(c, {(1, 0b01)})]
-        sized = [(c, pin_capacitance(self._text_of(c), c.text)) for c in found]
+        sized = [(c, pin_capacitance(c.group)) for c in found]
         return tuple(sorted(sized, key=lambda pair: (pair[1], pair[0].name)))
-
-    @cached_property
-    def _areas(self) -> dict[str, float | None]:
-        return {cell.name: cell.area_um2 for cell in self.cells}
 
     @cached_property
     def fo4_ps(self) -> float:
@@ -105,8 +122,7 @@ class Library:
 
         From the tables of the smallest inverter, each stage loaded by four of its own inputs.
         """
-        cell = self.inverters[0][0]
-        return fo4_ps(self._text_of(cell), cell.text)
+        return fo4_ps(self.inverters[0][0].group)
 
     def area_um2(self, kinds: Iterable[str]) -> float:
         """Return the area of cells, named as often as there are of them.
@@ -133,15 +149,12 @@ class Library:
         driver = min(self.inverters, key=lambda pair: abs(pair[1] - load))[0]
         return f"set_driving_cell {driver.name}\nset_load {load:.6g} [fF]\n"
 
-    def _text_of(self, cell: LibertyCell) -> str:
-        return next(t for t in self.texts if cell.text in t)
-
 
 def _is_gate(cell: LibertyCell, tables: set[tuple[int, int]]) -> bool:
     return (
         not cell.has_state
         and len(cell.functions) == 1
-        and not _TRISTATE.search(cell.text)
+        and not any(pin.get("three_state") for pin in cell.group.of("pin"))
         and truth_table(cell.functions[0]) in tables
     )
 
@@ -164,32 +177,29 @@ def _read(path: Path) -> str:
         return text
 
 
-def _parse_cells(text: str, where: str) -> list[LibertyCell]:
-    bare = _STRING.sub("", _COMMENT.sub("", text))
-    if not re.search(r"(?<!\w)library\s*\([^)]*\)\s*\{", bare):
+def _read_cells(text: str, where: str) -> list[LibertyCell]:
+    try:
+        libraries = list(parse(text).of("library"))
+    except ValueError:
+        libraries = []
+        if _LIBRARY.search(text):
+            raise MubinnError(
+                f"{where} is truncated or damaged: its braces do not balance; fetch it again."
+            ) from None
+    if not libraries:
         raise MubinnError(f"{where} is not a Liberty file: it has no library group.")
-    if bare.count("{") != bare.count("}"):
-        raise MubinnError(
-            f"{where} is truncated or damaged: its braces do not balance; fetch it again."
+    return [
+        LibertyCell(
+            name=group.arguments[0],
+            area_um2=float(group.get("area")) if group.get("area") else None,
+            functions=tuple(f for pin in group.of("pin") if (f := pin.get("function"))),
+            is_flipflop=next(group.of("ff"), None) is not None,
+            has_state=next(group.of(*_STATE), None) is not None,
+            group=group,
         )
-    plain = _COMMENT.sub("", text)
-    marks = list(_CELL.finditer(plain))
-    ends = [m.start() for m in marks[1:]] + [len(plain)]
-    cells = []
-    for mark, end in zip(marks, ends, strict=True):
-        body = plain[mark.start() : end]
-        area = _AREA.search(body)
-        cells.append(
-            LibertyCell(
-                name=mark.group(1),
-                area_um2=float(area.group(1)) if area else None,
-                functions=tuple(_FUNCTION.findall(body)),
-                is_flipflop=bool(_FLIPFLOP.search(body)),
-                has_state=bool(_STATE.search(body)),
-                text=body,
-            )
-        )
-    return cells
+        for library in libraries
+        for group in library.of("cell")
+    ]
 
 
 def parse_library(
@@ -213,7 +223,7 @@ def parse_library(
         and NOR2 are missing. A missing flip-flop is told where a design needs one.
     """
     plain = tuple(_COMMENT.sub("", t) for t in texts)
-    cells = [cell for text in plain for cell in _parse_cells(text, name)]
+    cells = [cell for text in plain for cell in _read_cells(text, name)]
     library = Library(name, plain, tuple(dont_use), tuple(cells))
     if not library.inverters:
         raise MubinnError(f"{name} has no usable inverter: add one, or relax --dont-use.")

@@ -1,19 +1,16 @@
-"""Liberty delay tables: read, interpolated, and an inverter's FO4 measured from them."""
+"""Liberty's tables: read, scaled, interpolated, and an inverter's FO4 measured from them."""
 
-import re
 from bisect import bisect_right
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mubinn.golden.ground.errors import MubinnError
-
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
-_PICOSECONDS = {"fs": 1e-3, "ps": 1.0, "ns": 1e3, "us": 1e6}
-_FEMTOFARADS = {"ff": 1.0, "pf": 1e3, "nf": 1e6}
+from mubinn.synth.liberty.tree import Group
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table over input slew and output load, in the library's own units."""
+    """A table over input slew and output load; of a constraint, over clock slew and data slew."""
 
     slews: tuple[float, ...]
     loads: tuple[float, ...]
@@ -27,6 +24,14 @@ class Table:
         k = min(j + 1, len(self.loads) - 1)
         return (1 - u) * ((1 - v) * low[j] + v * low[k]) + u * ((1 - v) * high[j] + v * high[k])
 
+    def scaled(self, slew: float, load: float, value: float) -> "Table":
+        """Return the table in other units, each given in those."""
+        return Table(
+            tuple(slew * x for x in self.slews),
+            tuple(load * x for x in self.loads),
+            tuple(tuple(value * x for x in row) for row in self.values),
+        )
+
 
 def _position(axis: tuple[float, ...], x: float) -> tuple[int, float]:
     """Return the interval that serves `x` and where in it `x` lies (0 to 1 inside)."""
@@ -36,96 +41,98 @@ def _position(axis: tuple[float, ...], x: float) -> tuple[int, float]:
     return i, (x - axis[i]) / (axis[i + 1] - axis[i])
 
 
-def time_unit_ps(text: str) -> float:
+def library_of(group: Group) -> Group:
+    """Return the library group that a group stands in."""
+    while group.kind != "library" and group.parent is not None:
+        group = group.parent
+    return group
+
+
+def time_unit_ps(library: Group) -> float:
     """Return the picoseconds in the library's time unit (Liberty's own default is 1 ns)."""
-    found = re.search(rf"\btime_unit\s*:\s*\"?\s*({_NUMBER})\s*([fpnu]s)", text)
-    return float(found.group(1)) * _PICOSECONDS[found.group(2)] if found else 1e3
+    return library.unit("time_unit", -12, 1e3)
 
 
-def cap_unit_ff(text: str) -> float:
+def cap_unit_ff(library: Group) -> float:
     """Return the femtofarads in the library's capacitance unit (Liberty's own default is 1 pF)."""
-    found = re.search(
-        rf"capacitive_load_unit\s*\(\s*\"?({_NUMBER})\"?\s*,\s*\"?([fpn]f)", text, re.I
-    )
-    return float(found.group(1)) * _FEMTOFARADS[found.group(2).lower()] if found else 1e3
+    return library.unit("capacitive_load_unit", -15, 1e3)
 
 
-def pin_capacitance(library: str, cell: str) -> float:
-    """Return the input capacitance, fF, of a `cell` with one input."""
-    for pin in re.split(r"(?<!\w)pin\s*\(", cell)[1:]:
-        found = re.search(rf"(?<!\w)capacitance\s*:\s*\"?({_NUMBER})", pin)
-        if re.search(r"direction\s*:\s*\"?input", pin) and found:
-            return float(found.group(1)) * cap_unit_ff(library)
-    raise MubinnError(f"The inverter {_name(cell)} has no input capacitance: complete the library.")
-
-
-def fo4_ps(library: str, cell: str) -> float:
-    """Return the FO4 of an inverter in ps: mean of rise and fall in an endless chain.
-
-    Each stage drives four inputs like its own. The slews are those that reproduce themselves.
-
-    Parameters
-    ----------
-    library, cell : str
-        Liberty text of the library (for units and templates) and of the inverter.
+def read_table(group: Group) -> Table:
+    """Return what a group of tables' kind holds, in the library's own units.
 
     Raises
     ------
     MubinnError
-        If the cell lacks a delay or transition table.
+        If it has not as many values as its axes, or its template's, demand.
     """
-    load = 4 * pin_capacitance(library, cell) / cap_unit_ff(library)
-    tables = {
-        kind: _table(library, cell, kind)
-        for kind in ("cell_rise", "cell_fall", "rise_transition", "fall_transition")
-    }
-    rise = fall = tables["rise_transition"].slews[0]
+    values = group.numbers("values")
+    if len(values) == 1:
+        return Table((0.0,), (0.0,), (values,))
+    kind = "power_lut_template" if "power" in group.kind else "lu_table_template"
+    template = _templates(library_of(group), kind).get(group.arguments)
+    first, second = (
+        group.numbers(key) or (template.numbers(key) if template else ()) or (0.0,)
+        for key in ("index_1", "index_2")
+    )
+    if len(values) != len(first) * len(second):
+        raise MubinnError(f"A {group.kind} table is not complete: complete the library.")
+    width = len(second)
+    rows = tuple(values[k : k + width] for k in range(0, len(values), width))
+    over = template.get("variable_1") if template else ""
+    if "capacitance" in over or over.startswith("constrained"):
+        return Table(second, first, tuple(zip(*rows, strict=True)))
+    return Table(first, second, rows)
+
+
+@lru_cache(16)
+def _templates(library: Group, kind: str) -> dict[tuple[str, ...], Group]:
+    return {template.arguments: template for template in library.of(kind)}
+
+
+def pin_capacitance(cell: Group) -> float:
+    """Return the input capacitance, fF, of a cell with one input."""
+    for pin in cell.of("pin"):
+        if pin.get("direction") == "input" and pin.get("capacitance"):
+            return float(pin.get("capacitance")) * cap_unit_ff(library_of(cell))
+    raise MubinnError(
+        f"The inverter {cell.arguments[0]} has no input capacitance: complete the library."
+    )
+
+
+def fo4_ps(cell: Group) -> float:
+    """Return the FO4 of an inverter in ps: mean of rise and fall in an endless chain.
+
+    Each stage drives four inputs like its own. The slews are those that reproduce themselves.
+
+    Raises
+    ------
+    MubinnError
+        If the cell lacks a delay or transition table, or one is too small for ABC.
+    """
+    library = library_of(cell)
+    load = 4 * pin_capacitance(cell) / cap_unit_ff(library)
+    delays = _inverter_table(cell, "cell_rise"), _inverter_table(cell, "cell_fall")
+    slews = _inverter_table(cell, "rise_transition"), _inverter_table(cell, "fall_transition")
+    rise = fall = slews[0].slews[0]
     for _ in range(100):
-        rise = tables["rise_transition"].at(fall, load)
-        fall = tables["fall_transition"].at(rise, load)
-    delay = tables["cell_rise"].at(fall, load) + tables["cell_fall"].at(rise, load)
-    return 0.5 * delay * time_unit_ps(library)
+        rise = slews[0].at(fall, load)
+        fall = slews[1].at(rise, load)
+    return 0.5 * (delays[0].at(fall, load) + delays[1].at(rise, load)) * time_unit_ps(library)
 
 
-def _name(cell: str) -> str:
-    return re.sub(r"^cell\s*\(\s*\"?([^\"\s)]+).*", r"\1", cell, flags=re.DOTALL)
-
-
-def _group(text: str, head: str) -> re.Match[str] | None:
-    return re.search(rf"(?<!\w){head}\s*\(\s*\"?([\w.]+)\"?\s*\)\s*\{{([^}}]*)\}}", text)
-
-
-def _numbers(text: str, key: str) -> tuple[float, ...]:
-    found = re.search(rf"(?<!\w){key}\s*\(([^)]*)\)", text)
-    return tuple(float(n) for n in re.findall(_NUMBER, found.group(1))) if found else ()
-
-
-def _table(library: str, cell: str, kind: str) -> Table:
-    group = _group(cell, kind)
+def _inverter_table(cell: Group, kind: str) -> Table:
+    name = cell.arguments[0]
+    arcs = (arc for pin in cell.of("pin") for arc in pin.of("timing"))
+    group = next((table for arc in arcs for table in arc.of(kind)), None)
     if group is None:
         raise MubinnError(
-            f"The inverter {_name(cell)} has no {kind} table: use a library with delay tables."
+            f"The inverter {name} has no {kind} table: use a library with delay tables."
         )
-    found = re.search(
-        rf"lu_table_template\s*\(\s*\"?{re.escape(group.group(1))}\"?\s*\)\s*\{{([^}}]*)\}}",
-        library,
-    )
-    shape = found.group(1) if found else ""
-    axes = [_numbers(group.group(2), k) or _numbers(shape, k) for k in ("index_1", "index_2")]
-    values = _numbers(group.group(2), "values")
-    if not axes[0] or not axes[1] or len(values) != len(axes[0]) * len(axes[1]):
+    table = read_table(group)
+    if len(table.slews) < 3 and len(table.loads) < 3:
         raise MubinnError(
-            f"The table {kind} of the inverter {_name(cell)} is not complete: use a library with "
-            "tables over slew and load."
-        )
-    if len(axes[0]) < 3 and len(axes[1]) < 3:
-        raise MubinnError(
-            f"The table {kind} of the inverter {_name(cell)} is 2 x 2 or smaller, which ABC cannot "
+            f"The table {kind} of the inverter {name} is 2 x 2 or smaller, which ABC cannot "
             "read: use a library with 3 x 3 tables or larger."
         )
-    width = len(axes[1])
-    rows = tuple(values[i : i + width] for i in range(0, len(values), width))
-    first = re.search(r"variable_1\s*:\s*\"?(\w+)", shape)
-    if first and "capacitance" in first.group(1):
-        return Table(axes[1], axes[0], tuple(zip(*rows, strict=True)))
-    return Table(axes[0], axes[1], rows)
+    return table

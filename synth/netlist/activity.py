@@ -20,7 +20,6 @@ import numpy.typing as npt
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.synth.liberty.boolean import evaluate, inputs
 from mubinn.synth.liberty.library import Library
-from mubinn.synth.liberty.tree import Group, parse_group
 from mubinn.synth.netlist.sta import Net
 
 WORD = 64
@@ -130,8 +129,7 @@ class Logic:
     def __init__(self, module: Mapping[str, Any], library: Library) -> None:
         self.module = module
         self.nets: dict[Net, int] = {name: row for row, name in enumerate(CONSTANTS)}
-        self._cells = {cell.name: cell for cell in library.cells}
-        self._trees: dict[str, Group] = {}
+        self._library = library
         self.groups: list[CellGroup] = []
         ports = [port for port in module["ports"].values() if port["direction"] == "input"]
         self.inputs = np.array([self._row(bit) for port in ports for bit in port["bits"]], np.int64)
@@ -164,18 +162,11 @@ class Logic:
     def _row(self, net: Net) -> int:
         return self.nets.setdefault(net, len(self.nets))
 
-    def _tree(self, kind: str) -> Group:
-        if kind not in self._trees:
-            if kind not in self._cells:
-                raise MubinnError(f"The library has no cell {kind}: map the design to it first.")
-            self._trees[kind] = parse_group(self._cells[kind].text)
-        return self._trees[kind]
-
     def _nodes(self) -> list[_Node]:
         """Return every output of every cell."""
         nodes: list[_Node] = []
         for cell in self.module["cells"].values():
-            tree = self._tree(cell["type"])
+            tree = self._library.cell(cell["type"]).group
             rows = {pin: self._row(bits[0]) for pin, bits in cell["connections"].items() if bits}
             state = next(tree.of("ff"), None)
             for pin in tree.of("pin"):

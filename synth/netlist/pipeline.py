@@ -20,7 +20,6 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.synth.liberty.boolean import truth_table
 from mubinn.synth.liberty.gate_timing import CellTiming, LibraryTiming
 from mubinn.synth.liberty.library import LibertyCell, Library
-from mubinn.synth.liberty.tree import parse_group
 from mubinn.synth.netlist.deferral import defer_cells
 from mubinn.synth.netlist.netlist import netlist_cell
 from mubinn.synth.netlist.sta import Net, analyse, arc_delays
@@ -217,7 +216,7 @@ def _as_register(cell: LibertyCell, timing: CellTiming) -> _Register | None:
         return None
     (clock,), (data,), (output,) = clocks, timing.setups, timing.launches
     tied = {}
-    for group in parse_group(cell.text).of("ff"):
+    for group in cell.group.of("ff"):
         for kind in ("clear", "preset"):
             names = [pin for pin in timing.loads if re.search(rf"\b{pin}\b", group.get(kind))]
             table = truth_table(group.get(kind), 1)

@@ -19,17 +19,17 @@ multiply (`decoded`). Which form is the faster depends on the level count.
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from mubinn.golden.baseline.float_activation import FloatActivationParams
 from mubinn.golden.baseline.float_to_fixed import FloatToFixedParams
 from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.binarize.scale_form import ScaleForm
 from mubinn.golden.cells.lstm_cell import LstmCellParams
+from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model.float_model import FloatModel
+from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.quantize import quantize
 from mubinn.golden.units.activation import ActivationParams
 from mubinn.golden.units.level_table import LevelTableParams
@@ -50,11 +50,6 @@ from mubinn.hw.units.pointwise import Pointwise
 from mubinn.hw.units.requantize import Requantize
 from mubinn.hw.units.scaling_mult import ScalingMult
 from mubinn.hw.units.xnor_multiplier import XnorMultiplier
-from mubinn.train.data.eeg import prepare, synthetic_eeg
-
-CALIBRATION_WINDOWS = 4
-CALIBRATION_STEPS = 320
-CALIBRATION_SEED = 0
 
 Config = tuple[int | None, int | None]
 """(A, W); None is full precision."""
@@ -71,7 +66,7 @@ class CellUnit:
     parameters : tuple of (str, value)
         Its parameters; kind and parameters together decide the design.
     make : callable
-        Returns the Amaranth component.
+        Returns the Amaranth component; picklable, for it is called in another process.
     """
 
     kind: str
@@ -83,7 +78,7 @@ class CellUnit:
         """Return `unit` with the parameter object that its constructor takes, or without any."""
         if params is None:
             return cls(unit.__name__, (), unit)
-        return cls(unit.__name__, tuple(asdict(params).items()), lambda: unit(params))
+        return cls(unit.__name__, tuple(asdict(params).items()), partial(unit, params))
 
     @property
     def text(self) -> str:
@@ -100,24 +95,29 @@ def _short(value: Any) -> str:
     return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
-def calibration_windows(model: FloatModel) -> npt.NDArray[np.float32]:
-    """Return a few windows of synthetic EEG, prepared as the model's input is: [windows, T, I]."""
-    how: Any = model.preprocessing
-    eeg = synthetic_eeg(
-        CALIBRATION_WINDOWS,
-        CALIBRATION_STEPS,
-        model.features,
-        seed=CALIBRATION_SEED,
-        subjects=CALIBRATION_WINDOWS // 2,
-    )
-    return prepare(eeg.x, normalise=how.normalise, decimate=how.decimate)
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What all cells are quantized from.
+
+    Attributes
+    ----------
+    model : FloatModel
+    windows : float64 [windows, T, I]
+        Prepared input, to which the scales are fitted.
+    """
+
+    model: FloatModel
+    windows: Floats
+
+    def quantized(self, a: int, w: int, scale_form: ScaleForm = "free") -> QuantizedModel:
+        """Return the model at (A, W)."""
+        return quantize(self.model, Levels.of(a, w), self.windows, scale_form=scale_form)
 
 
 @lru_cache(maxsize=32)  # Table I and its variants ask for the same
-def cell_params(model: FloatModel, a: int, w: int) -> LstmCellParams:
+def cell_params(start: Start, a: int, w: int) -> LstmCellParams:
     """Return the parameters of the first layer's cell, quantized at (A, W)."""
-    calibration = calibration_windows(model).astype(np.float64)
-    return LstmCellParams(quantize(model, Levels.of(a, w), calibration).lstm_layers[0])
+    return LstmCellParams(start.quantized(a, w).lstm_layers[0])
 
 
 def cell_units(

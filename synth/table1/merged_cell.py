@@ -8,22 +8,21 @@ its levels stand for, and with products of bits (`mubinn.hw.units.merged_dot.Mer
 weights add to it.
 """
 
+from functools import partial
+
 import numpy as np
 
-from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import signed_width
-from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
-from mubinn.golden.quantize import quantize
 from mubinn.golden.units.code_table import CodeTableParams
 from mubinn.golden.units.merged_dot import MergedDotParams, merged_sum
 from mubinn.hw.units.code_table import CodeTable
 from mubinn.hw.units.merged_dot import MergedBits, MergedDot
 from mubinn.hw.units.sum_of_words import SumOfWords
 from mubinn.hw.units.threshold_search import ThresholdSearch
-from mubinn.synth.table1.cell_units import CellUnit, calibration_windows
+from mubinn.synth.table1.cell_units import CellUnit, Start
 from mubinn.synth.table1.schedule import ENCODE, MULTIPLY, STATE, Schedule, Step
 
 GATES = 4
@@ -38,16 +37,14 @@ CODE_STEPS = (
 """What follows z on the threshold datapath."""
 
 
-def merged_model(model: FloatModel, a: int, w: int) -> QuantizedModel:
+def merged_model(start: Start, a: int, w: int) -> QuantizedModel:
     """Return the model at (A, W), with shifted scales and on the threshold datapath."""
-    calibration = calibration_windows(model).astype(np.float64)
-    made = quantize(model, Levels.of(a, w), calibration, scale_form="shift")
-    return made.with_datapath("threshold")
+    return start.quantized(a, w, "shift").with_datapath("threshold")
 
 
-def merged_layer(model: FloatModel, a: int, w: int) -> QuantizedLstm:
+def merged_layer(start: Start, a: int, w: int) -> QuantizedLstm:
     """Return the first layer of `merged_model`."""
-    layer: QuantizedLstm = merged_model(model, a, w).lstm_layers[0]
+    layer: QuantizedLstm = merged_model(start, a, w).lstm_layers[0]
     return layer
 
 
@@ -81,7 +78,7 @@ def code_units(layer: QuantizedLstm) -> dict[str, CellUnit]:
         "search": CellUnit.of(ThresholdSearch, tables.gate),
         "fc": CellUnit.of(CodeTable, tables.fc),
         "ig": CellUnit.of(CodeTable, tables.ig),
-        "sum_c": CellUnit("SumOfWords", (("width", width),), lambda: SumOfWords(width)),
+        "sum_c": CellUnit("SumOfWords", (("width", width),), partial(SumOfWords, width)),
         "search_c": CellUnit.of(ThresholdSearch, tables.c),
         "table_h": CellUnit.of(CodeTable, tables.h),
     }
@@ -104,9 +101,9 @@ def bits_units(layer: QuantizedLstm) -> dict[str, CellUnit]:
     width = params.sum_width
     name = (("params", str(params)), ("cells", True))
     return merged_units(layer) | {
-        "merged": CellUnit("MergedBits", name, lambda: MergedBits(params, cells=True)),
+        "merged": CellUnit("MergedBits", name, partial(MergedBits, params, cells=True)),
         "step_table": CellUnit.of(CodeTable, CodeTableParams(tuple(words))),
-        "step_sum": CellUnit("SumOfWords", (("width", width),), lambda: SumOfWords(width)),
+        "step_sum": CellUnit("SumOfWords", (("width", width),), partial(SumOfWords, width)),
     }
 
 

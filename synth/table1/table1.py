@@ -5,11 +5,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mubinn.golden.cells.lstm_cell import LstmCellParams
-from mubinn.golden.model.float_model import FloatModel
-from mubinn.synth.flow.elaborate import Report, elaborate, stage
 from mubinn.synth.flow.flow import synthesize_many
 from mubinn.synth.liberty.library import Library
-from mubinn.synth.table1.cell_units import CellUnit, Config, cell_params, cell_units
+from mubinn.synth.table1.cell_units import CellUnit, Config, Start, cell_params, cell_units
+from mubinn.synth.table1.elaborate import Report, elaborate, stage
 from mubinn.synth.table1.paper import CONFIGS
 from mubinn.synth.table1.schedule import PAPER, Workload
 from mubinn.synth.table1.table import Form, Table1, assemble
@@ -17,7 +16,7 @@ from mubinn.synth.table1.table import Form, Table1, assemble
 
 def measure(
     library: Library,
-    model: FloatModel,
+    start: Start,
     *,
     steps: int = PAPER.steps,
     progress: Report | None = None,
@@ -31,8 +30,8 @@ def measure(
     ----------
     library : Library
         For delays and areas, the same for all entries.
-    model : FloatModel
-        Gives the scales, hence the widths; its first layer gives I and H.
+    start : Start
+        Gives the scales, hence the widths; its model's first layer gives I and H.
     steps : int
         Time steps T.
     progress : callable, optional
@@ -48,9 +47,9 @@ def measure(
     MubinnError
         If a unit cannot be synthesized with the library, or the model cannot be quantized.
     """
-    layer = model.layers[0]
+    layer = start.model.layers[0]
     load = Workload(layer.features, layer.hidden, steps)
-    forms = all_forms(model, progress)
+    forms = all_forms(start, progress)
     jobs = elaborate(distinct_units(forms), workers, progress, cache_path)
     results = synthesize_many(
         jobs,
@@ -63,12 +62,12 @@ def measure(
     return assemble(forms, results, load, library)
 
 
-def all_forms(model: FloatModel, progress: Report | None = None) -> dict[Config, tuple[Form, ...]]:
-    """Return the forms of all 36 cells, two of a mixed one, quantizing `model` 25 times."""
+def all_forms(start: Start, progress: Report | None = None) -> dict[Config, tuple[Form, ...]]:
+    """Return the forms of all 36 cells, two of a mixed one, quantizing 25 times."""
     params: dict[Config, LstmCellParams] = {}
     binarized = [(a, w) for a, w in CONFIGS if a is not None and w is not None]
     for done, pair in enumerate(binarized, 1):
-        params[pair] = cell_params(model, *pair)
+        params[pair] = cell_params(start, *pair)
         if progress is not None:
             progress("quantize", done, len(binarized))
     forms: dict[Config, tuple[Form, ...]] = {}

@@ -18,12 +18,11 @@ from pathlib import Path
 
 from mubinn.golden.cells.lstm_cell import LstmCellParams
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.model.float_model import FloatModel
-from mubinn.synth.flow.elaborate import Report, elaborate, stage
 from mubinn.synth.flow.flow import synthesize_many
 from mubinn.synth.flow.result import SynthResult
 from mubinn.synth.liberty.library import Library
-from mubinn.synth.table1.cell_units import CellUnit, cell_params, matrix_units
+from mubinn.synth.table1.cell_units import CellUnit, Start, cell_params, matrix_units
+from mubinn.synth.table1.elaborate import Report, elaborate, stage
 from mubinn.synth.table1.merged_cell import (
     CODE_STEPS,
     GATES,
@@ -35,8 +34,7 @@ from mubinn.synth.table1.merged_cell import (
 )
 from mubinn.synth.table1.paper import CONFIGS
 from mubinn.synth.table1.schedule import ACCUMULATE, MULTIPLY, SCALE, Schedule, Step
-from mubinn.synth.table1.table import PS, Table1
-from mubinn.synth.table1.variant import Variant, VariantEntry
+from mubinn.synth.table1.table import PS, Table1, Variant, VariantEntry
 
 CELLS = tuple((a, w) for a, w in CONFIGS if a is not None and w is not None)
 """The entries (A, W) of a variant, row by row."""
@@ -63,19 +61,19 @@ def threshold_cell(params: LstmCellParams) -> Cell:
     return matrix_units(params) | code_units(layer), in_series(*sums, *CODE_STEPS)
 
 
-def merged_cell(model: FloatModel, a: int, w: int) -> Cell:
+def merged_cell(start: Start, a: int, w: int) -> Cell:
     """Return units and schedule of the cell with shifted scales and thresholds."""
-    return merged_units(merged_layer(model, a, w)), merged_schedule()
+    return merged_units(merged_layer(start, a, w)), merged_schedule()
 
 
 def variant_cells(
-    model: FloatModel, progress: Report | None = None
+    start: Start, progress: Report | None = None
 ) -> dict[str, dict[tuple[int, int], Cell]]:
     """Return the cells of each variant by (A, W); `progress` is told of stage ``quantize``."""
     found: dict[str, dict[tuple[int, int], Cell]] = {"thresholds": {}, "merged": {}}
     for done, (a, w) in enumerate(CELLS, 1):
-        found["thresholds"][a, w] = threshold_cell(cell_params(model, a, w))
-        found["merged"][a, w] = merged_cell(model, a, w)
+        found["thresholds"][a, w] = threshold_cell(cell_params(start, a, w))
+        found["merged"][a, w] = merged_cell(start, a, w)
         if progress is not None:
             progress("quantize", done, len(CELLS))
     return found
@@ -84,22 +82,22 @@ def variant_cells(
 def with_variants(
     table: Table1,
     library: Library,
-    model: FloatModel,
+    start: Start,
     *,
     progress: Report | None = None,
     workers: int = 2,
     cache_path: str | Path | None = None,
     cancel: threading.Event | None = None,
 ) -> Table1:
-    """Return a Table I with its variants, of the library and model that it was measured with.
+    """Return a Table I with its variants, of the library and start that it was measured with.
 
     Parameters
     ----------
     table : Table1
-    library, model, progress, workers, cache_path, cancel
+    library, start, progress, workers, cache_path, cancel
         As of :func:`mubinn.synth.table1.table1.measure`; errors too.
     """
-    cells = variant_cells(model, progress)
+    cells = variant_cells(start, progress)
     units = {
         unit.key: unit
         for several in cells.values()

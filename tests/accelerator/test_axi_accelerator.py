@@ -64,7 +64,7 @@ def packets_of(stimulus):
     }
 
 
-@pytest.mark.parametrize("sample_width", [None, pytest.param(WIDTH, marks=pytest.mark.campaign)])
+@pytest.mark.parametrize("sample_width", [None, pytest.param(WIDTH, marks=pytest.mark.slow)])
 def test_windows_of_a_stack_pass_whatever_happens(random_model, sample_width):
     model = random_model(features=3, hidden=2, levels=(2, 1), depth=2, readout="mean")
     design = accelerator_top(model, units=2, width=8, sample_width=sample_width)

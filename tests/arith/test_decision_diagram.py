@@ -7,7 +7,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 
 from mubinn.hw.arith.comparator import at_least
-from mubinn.hw.arith.decision_diagram import lookup
+from mubinn.hw.arith.decision_diagram import decision_diagram
 
 
 def outputs(m, inputs, out, cases):
@@ -32,14 +32,14 @@ def outputs(m, inputs, out, cases):
 def test_every_word_is_found(bits, width):
     words = np.random.default_rng(bits).integers(-64, 64, 1 << bits).tolist()
     m, index, out = Module(), Signal(bits), Signal(width)
-    m.d.comb += out.eq(lookup(m, words, index, width))
+    m.d.comb += out.eq(decision_diagram(m, words, index, width))
     got = outputs(m, [index], out, [(k,) for k in range(1 << bits)])
     assert got == [word % (1 << width) for word in words]
 
 
 def multiplexers(words, bits, width):
     m, index, out = Module(), Signal(bits, name="index"), Signal(width, name="out")
-    m.d.comb += out.eq(lookup(m, words, index, width))
+    m.d.comb += out.eq(decision_diagram(m, words, index, width))
     return len(re.findall(r" \? ", verilog.convert(m, ports=[index, out], emit_src=False)))
 
 
@@ -59,7 +59,7 @@ def test_the_order_of_variables_is_chosen():
 
 def test_words_that_do_not_fit_the_index():
     with pytest.raises(ValueError, match="3 words do not fit an index of 2 bits"):
-        lookup(None, [1, 2, 3], Signal(2), 4)
+        decision_diagram(None, [1, 2, 3], Signal(2), 4)
 
 
 @pytest.mark.parametrize("width", [1, 2, 5])

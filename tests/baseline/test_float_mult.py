@@ -21,7 +21,7 @@ def test_bench_on_verilator():
     assert result.transfers >= 10_000 > len(CORNERS) ** 2
 
 
-@pytest.mark.campaign
+@pytest.mark.slow
 def test_bench_on_verilator_at_length():
     result = check_unit(FloatMult(), bench=bench.__name__, count=300_000, seed=7)
     assert result.transfers >= 300_000

@@ -36,7 +36,7 @@ def test_each_device_gets_its_design(random_float, monkeypatch):
     assert ["huge" in text for text in designs.values()] == [False, False, True]
 
 
-@pytest.mark.campaign
+@pytest.mark.slow
 def test_the_bundled_model_reaches_every_clock():
     result = bench.bench_fpga()
     print(result)

@@ -1,4 +1,4 @@
-"""The measurement of a large model: its parts on a small one, and at full size as a campaign."""
+"""The measurement of a large model: its parts on a small one, and the whole on request."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def test_every_part_runs_in_a_process_that_is_told(tmp_path, monkeypatch):
     assert min(about["luts_0"], about["luts_1"]) > 0
 
 
-@pytest.mark.campaign
+@pytest.mark.slow
 def test_two_layers_of_512_cells():
     result = bench.bench_scale()
     print(values(result), result["parameters"])

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from exact_arithmetic import plane_codes
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +14,6 @@ from mubinn.golden.binarize.scales import (
     LevelTensor,
     Quantizer,
     choose_fraction,
-    code_of,
     signs,
 )
 from mubinn.golden.ground.errors import MubinnError
@@ -52,7 +52,7 @@ def test_codes_are_those_of_algorithm_1(offset, extra):
         quantizer.float_scales,
         quantizer.float_offset,
     )
-    assert (codes == code_of(bits)).all()
+    assert (codes == plane_codes(bits)).all()
     expected = mlb_value(bits, quantizer.float_scales, quantizer.float_offset)
     assert (np.ldexp(quantizer.decode(codes).astype(float), -6) == expected).all()
     assert np.abs(quantizer.decode(codes)).max() == quantizer.peak
@@ -77,7 +77,7 @@ def test_zero_code_spreads_over_the_elements():
 def test_signs_and_codes_are_inverse(levels, code):
     code %= 2**levels
     planes = ((signs([code], levels).T + 1) // 2).astype(np.uint8)
-    assert code_of(planes).tolist() == [code]
+    assert plane_codes(planes).tolist() == [code]
     assert [int(f"{code:08b}"[7 - k]) for k in range(levels)] == planes[:, 0].tolist()
 
 

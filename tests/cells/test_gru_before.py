@@ -10,7 +10,7 @@ from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.constants import GRU_GATES
 from mubinn.golden.cells.formats import Formats
-from mubinn.golden.cells.gru_before_cell import ChoCellParams, cho_cell
+from mubinn.golden.cells.gru_before_cell import GruBeforeCellParams, gru_before_cell
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import to_float
 from mubinn.golden.inference.run import infer
@@ -83,7 +83,7 @@ def test_every_intermediate_equals_the_scalar_cell(random_gru, case, seed):
 @pytest.mark.parametrize("offsets", [False, True])
 def test_derived_widths_hold_every_intermediate(random_gru, levels, offsets):
     layer = random_gru(6, levels, features=9, hidden=8, offsets=offsets, reset="before").layers[0]
-    params = ChoCellParams(layer)
+    params = GruBeforeCellParams(layer)
     widths = {
         "z": params.z_width,
         "s_raw": params.pointwise.sum_width,
@@ -91,7 +91,7 @@ def test_derived_widths_hold_every_intermediate(random_gru, levels, offsets):
     }
     rng = np.random.default_rng(0)
     x = rng.integers(0, 2**layer.x.levels, (60, 9))
-    trace = cho_cell(layer, x, rng.integers(0, 2**layer.h.levels, (60, 8)))
+    trace = gru_before_cell(layer, x, rng.integers(0, 2**layer.h.levels, (60, 8)))
     for name, width in widths.items():
         assert abs(trace[name]).max() < 2 ** (width - 1), name
     for gamma in (layer.gamma_rh, layer.gamma_zh, layer.gamma_zn):
@@ -111,7 +111,7 @@ def test_one_step_stays_within_the_bounds(random_gru, datapath, levels, offsets)
     rng = np.random.default_rng(0)
     x = rng.integers(0, 2**layer.x.levels, (80, 9))
     h = rng.integers(0, 2**layer.h.levels, (80, 12))
-    t = cho_cell(layer, x, h)
+    t = gru_before_cell(layer, x, h)
     ref = reference.gru_step(floats.layers[0], own, real(layer.x, x), real(layer.h, h))
     bounds = gru_bounds(layer) if datapath == "figure3" else dict.fromkeys(GRU_GATES, SLACK)
     sums, update = to_float(t["z"], layer.z_fraction), 2 * layer.hidden

@@ -5,8 +5,8 @@ import pytest
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.folding.layer_plan import LayerPlan
-from mubinn.hw.cells import figure3_state as figure3_tail
-from mubinn.hw.cells.figure3_state import Figure3Tail
+from mubinn.hw.cells import figure3_state as figure3_state
+from mubinn.hw.cells.figure3_state import Figure3State
 from mubinn.hw.cells.lstm_cell import LstmCell
 from mubinn.sim.cells.cell_check import check_cell
 from mubinn.sim.testbench.compare import SimulationMismatch
@@ -33,8 +33,8 @@ def test_cell_equals_bit_true_model_under_back_pressure(random_model, simulator,
     assert result.tests == 2
 
 
-class WithoutRounding(Figure3Tail):
-    """A tail whose requantizer truncates."""
+class WithoutRounding(Figure3State):
+    """A state stage whose requantizer truncates."""
 
     def elaborate(self, platform):
         m = super().elaborate(platform)
@@ -49,7 +49,7 @@ class WithoutRounding(Figure3Tail):
 
 def test_bench_finds_a_cell_that_truncates(random_model, monkeypatch):
     layer = random_model(seed=3, levels=(1, 1)).layers[0]
-    monkeypatch.setattr(figure3_tail, "Figure3Tail", WithoutRounding)
+    monkeypatch.setattr(figure3_state, "Figure3State", WithoutRounding)
     design = LstmCell(LayerPlan(layer, folded_bias=False), trace=True)
     simulator = "icarus" if shutil.which("iverilog") else "verilator"
     with pytest.raises(SimulationMismatch, match=r"cell \d+, signal (o|probe)"):

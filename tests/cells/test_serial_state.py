@@ -1,4 +1,4 @@
-"""The tails of the threshold datapath alone, by Amaranth's simulator, against the bit-true cell."""
+"""State stages of the threshold datapath, by Amaranth's simulator, against the bit-true cell."""
 
 import numpy as np
 import pytest
@@ -7,9 +7,9 @@ from amaranth.sim import Simulator
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.lstm_cell import LstmCellParams, lstm_cell
-from mubinn.hw.cells.serial_state import SerialTail
-from mubinn.hw.cells.state_stage import tail_class
-from mubinn.hw.cells.threshold_state import ThresholdTail
+from mubinn.hw.cells.serial_state import SerialState
+from mubinn.hw.cells.state_stages import state_stage_class
+from mubinn.hw.cells.threshold_state import ThresholdState
 from mubinn.sim.testbench.payload import fields_of, ints_to_bits, unpack_bits
 
 MIXED = Levels(x=1, w=1, h=2, c=3, gate=2, b=1)
@@ -19,10 +19,10 @@ MODELS = {
     "three levels": {"levels": (3, 3), "offsets": False},
     "mixed": {"levels": MIXED},
 }
-TAILS = {
-    "pipeline": (ThresholdTail, "asic"),
-    "serial": (SerialTail, "asic"),
-    "serial on an FPGA": (SerialTail, "xc7"),
+STAGES = {
+    "pipeline": (ThresholdState, "asic"),
+    "serial": (SerialState, "asic"),
+    "serial on an FPGA": (SerialState, "xc7"),
 }
 
 
@@ -49,8 +49,8 @@ def transfers(layer, steps):
     return gates, cells
 
 
-def play(tail, gates, count, pause):
-    """Pass `gates` through `tail`; return cells, probes, and the cycles of both transfers."""
+def play(stage, gates, count, pause):
+    """Pass `gates` through `stage`; return cells, probes, and the cycles of both transfers."""
     rng = np.random.default_rng(2)
     given, taken, outputs, probes = [], [], [], []
     clock = [0]
@@ -64,50 +64,50 @@ def play(tail, gates, count, pause):
         for fields in gates:
             while rng.random() < pause:
                 await ctx.tick()
-            ctx.set(tail.i.payload, fields)
-            ctx.set(tail.i.valid, 1)
-            await ctx.tick().until(tail.i.ready)
-            ctx.set(tail.i.valid, 0)
+            ctx.set(stage.i.payload, fields)
+            ctx.set(stage.i.valid, 1)
+            await ctx.tick().until(stage.i.ready)
+            ctx.set(stage.i.valid, 0)
             given.append(clock[0])
 
     async def receive(ctx):
         while len(outputs) < count:
-            ctx.set(tail.o.ready, rng.random() >= pause)
+            ctx.set(stage.o.ready, rng.random() >= pause)
             _, _, valid, ready, out, probe = await ctx.tick().sample(
-                tail.o.valid, tail.o.ready, tail.o.payload, tail.probe.as_value()
+                stage.o.valid, stage.o.ready, stage.o.payload, stage.probe.as_value()
             )
             if valid and ready:
                 outputs.append((out.c, out.h))
                 probes.append(probe)
                 taken.append(clock[0])
 
-    simulator = Simulator(tail)
+    simulator = Simulator(stage)
     simulator.add_clock(1e-6)
     simulator.add_process(count_cycles)
     simulator.add_testbench(send)
     simulator.add_testbench(receive)
     simulator.run_until(1e-6 * 100 * (len(gates) + 10))
-    width = len(tail.probe.as_value())
+    width = len(stage.probe.as_value())
     return (
         outputs,
-        unpack_bits(fields_of(tail.probe.shape()), ints_to_bits(probes, width)),
+        unpack_bits(fields_of(stage.probe.shape()), ints_to_bits(probes, width)),
         given,
         taken,
     )
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("name", TAILS)
+@pytest.mark.parametrize("name", STAGES)
 @pytest.mark.parametrize("pause", [0.0, 0.4])
 def test_a_tail_equals_the_bit_true_cell(random_model, name, model, pause):
     layer = (
         random_model(4, **MODELS[model], features=3, hidden=3).with_datapath("threshold").layers[0]
     )
-    kind, network = TAILS[name]
+    kind, network = STAGES[name]
     params = LstmCellParams(layer, network=network)
     gates, cells = transfers(layer, 8)
-    tail = kind(params, trace=True)
-    outputs, probes, given, taken = play(tail, gates, len(cells), pause)
+    stage = kind(params, trace=True)
+    outputs, probes, given, taken = play(stage, gates, len(cells), pause)
     assert outputs == [(cell["c"], cell["h"]) for cell in cells]
     for field, values in probes.items():
         assert values.tolist() == [cell[field] for cell in cells], field
@@ -117,29 +117,29 @@ def test_a_tail_equals_the_bit_true_cell(random_model, name, model, pause):
         # The search of one gate after the other, from the offer of o to the new state.
         cycles = 1 if name == "pipeline" else layer.levels.gate
         assert set(np.diff(given)) == {cycles}
-        latency = tail.latency(params) - (cycles - 1)
+        latency = stage.latency(params) - (cycles - 1)
         assert np.subtract(taken, given[3::4]).tolist() == [latency] * len(cells)
 
 
 def test_the_table_of_eq_5_is_a_memory_on_an_fpga(random_model):
     layer = random_model(4, (3, 3), hidden=3).with_datapath("threshold").layers[0]
     params = [LstmCellParams(layer, network=network) for network in ("asic", "lut4")]
-    texts = [verilog.convert(SerialTail(own)) for own in params]
+    texts = [verilog.convert(SerialState(own)) for own in params]
     assert ["cell_table" in text for text in texts] == [False, True]
 
 
 @pytest.mark.parametrize(
     ("levels", "interval", "network", "kind"),
     [
-        ((3, 3), 9, "asic", ThresholdTail),
-        ((3, 3), 2, "xc7", ThresholdTail),
-        ((3, 3), 3, "xc7", SerialTail),
-        ((2, 2), 1, "asic", ThresholdTail),
-        ((2, 2), 2, "asic", SerialTail),
-        ((1, 1), 1, "asic", SerialTail),
+        ((3, 3), 9, "asic", ThresholdState),
+        ((3, 3), 2, "xc7", ThresholdState),
+        ((3, 3), 3, "xc7", SerialState),
+        ((2, 2), 1, "asic", ThresholdState),
+        ((2, 2), 2, "asic", SerialState),
+        ((1, 1), 1, "asic", SerialState),
     ],
 )
 def test_the_smaller_tail_that_is_fast_enough(random_model, levels, interval, network, kind):
     layer = random_model(4, levels, features=3, hidden=2).with_datapath("threshold").layers[0]
     params = LstmCellParams(layer, interval, network)
-    assert tail_class(params) is kind
+    assert state_stage_class(params) is kind

@@ -8,7 +8,7 @@ import pytest
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.constants import GATES
-from mubinn.golden.cells.lstm_cell import LstmCellParams, lstm_cell, threshold_tail
+from mubinn.golden.cells.lstm_cell import LstmCellParams, lstm_cell, threshold_state
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model import reference
 from mubinn.golden.model.bit_true import run, run_layer
@@ -119,7 +119,7 @@ def test_every_z_around_every_threshold(random_model):
         assert sure.mean() > 0.8
         all_rows = np.zeros((len(z), 4, hidden), np.int64)
         all_rows[:, k, 0] = z
-        t = threshold_tail(layer, all_rows.reshape(len(z), -1), np.zeros((len(z), hidden), int))
+        t = threshold_state(layer, all_rows.reshape(len(z), -1), np.zeros((len(z), hidden), int))
         got = t["gate"].reshape(len(z), 4, hidden)[:, k, 0]
         assert (got == want)[sure].all()
 

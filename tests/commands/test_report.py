@@ -8,7 +8,7 @@ import pytest
 from mubinn.cli import main as program
 from mubinn.cli.commands import report_stages as stages
 from mubinn.cli.shared.common import QUANTIZED_MODEL, bundled
-from mubinn.cli.shared.recordings import prepared
+from mubinn.cli.shared.recordings import calibrated, prepared
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.lstm_cell import lstm_cell
 from mubinn.golden.ground.errors import MubinnError
@@ -64,7 +64,7 @@ def table(random_float, monkeypatch):
     """Take made-up unit figures, so that nothing is synthesized."""
     metrics = {name: Metric(7.0, unit) for name, unit in UNITS.items()}
     one = SynthResult("unit", metrics, {}, {}, "lib", "00", "11", "22", {"yosys": "0.1"})
-    forms = table1.all_forms(random_float())
+    forms = table1.all_forms(calibrated(random_float()))
     keys = table1.distinct_units(forms)
     made = assemble(forms, dict.fromkeys(keys, one), Workload(5, 4, 1300), builtin_library())
     calls = []

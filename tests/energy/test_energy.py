@@ -7,6 +7,7 @@ import subprocess
 import numpy as np
 import pytest
 
+from mubinn.cli.shared.recordings import calibrated
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.units.code_table import code_table
 from mubinn.golden.units.threshold_search import threshold_search
@@ -138,7 +139,7 @@ def test_memories_of_the_source_and_between():
 def test_stimulus_is_what_the_golden_models_compute(random_float):
     model = random_float(0, hidden=8)
     x = np.random.default_rng(4).normal(size=(8, 6, model.features)).astype(np.float32)
-    quantized = merged_model(model, 3, 2)
+    quantized = merged_model(calibrated(model), 3, 2)
     layer = quantized.lstm_layers[0]
     params = sum_params(layer)
     fields = merged_stimulus(quantized, params, x)

@@ -13,8 +13,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.process import Cancelled
 from mubinn.synth import (
-    Cancelled,
     SynthJob,
     SynthResult,
     builtin_library,

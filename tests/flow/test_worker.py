@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import sys
 import threading
 import time
@@ -11,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.process import Cancelled, answer_job
 from mubinn.synth import builtin_library
-from mubinn.synth.flow import process, worker
-from mubinn.synth.flow.cache import cache_dir, cached, content_key
-from mubinn.synth.flow.process import Cancelled, run_worker
+from mubinn.synth.flow import recipes, worker
+from mubinn.synth.flow.cache import cached, content_key
+from mubinn.synth.flow.process import run_worker
 from mubinn.synth.netlist import netlist
 
 ADDER = "module top(input [3:0] a, b, output [4:0] y); assign y = a + b; endmodule"
@@ -32,7 +34,7 @@ def job(tmp_path, monkeypatch):
     (folder / "l.lib").write_text(TECH65.texts[0])
     (folder / "constraints").write_text(TECH65.constraints())
     return {
-        "kind": "mapped",
+        "kinds": ["mapped"],
         "top": "top",
         "libraries": ["l.lib"],
         "dont_use": ["INV_X8"],
@@ -43,18 +45,46 @@ def job(tmp_path, monkeypatch):
 
 def finish(job):
     Path("job.json").write_text(json.dumps(job))
-    assert worker.main(".") == 0
+    assert answer_job(".", worker.run_job) == 0
     return json.loads(Path("result.json").read_text())
 
 
 def test_both_kinds_choose_the_best_recipe(job):
-    mapped = finish(job)
+    mapped = finish(job)["mapped"]
     assert set(mapped["tried"]) == {"plain", "syn4", "balance"}
     assert mapped["delay_ps"] == min(delay for delay, _ in mapped["tried"].values())
     assert [mapped["delay_ps"], mapped["area_um2"]] == mapped["tried"][mapped["recipe"]]
-    generic = finish({"kind": "generic", "top": "top"})
+    generic = finish({"kinds": ["generic"], "top": "top"})["generic"]
     assert [generic["depth"], generic["gates"]] == min(generic["tried"].values())
     assert generic["depth"] <= 6
+
+
+STATEFUL = """module top(input clk, input [7:0] a, b, output reg [15:0] y);
+always @(posedge clk) y <= y + a * b; endmodule"""
+
+
+@pytest.mark.parametrize("verilog", [ADDER.replace("3:0", "9:0"), STATEFUL])
+def test_runs_that_share_a_process_tell_what_each_tells_alone(job, verilog):
+    files = {"design.v": verilog, **{n: Path(n).read_text() for n in ("l.lib", "constraints")}}
+    both = run_worker({**job, "kinds": ["generic", "mapped"]}, files)
+    for kind in both:
+        assert run_worker({**job, "kinds": [kind]}, files) == {kind: both[kind]}
+    assert (both["mapped"]["flipflops"] > 0) == (verilog == STATEFUL)
+
+
+def test_other_logic_than_what_was_balanced_is_seen(job, monkeypatch):
+    logics = iter([b"a", b"b"])
+    monkeypatch.setattr(worker, "_logic", lambda: next(logics))
+    assert "gave ABC other logic" in finish({**job, "kinds": ["generic", "mapped"]})["error"]
+
+
+def test_large_designs_are_balanced_alone(job, monkeypatch):
+    kinds = {"kinds": ["generic", "mapped"]}
+    few = finish({**job, **kinds})
+    monkeypatch.setattr(recipes, "FEW_CELLS", 3)
+    many = finish({**job, **kinds})
+    for kind in few:
+        assert many[kind]["tried"] == {"balance": few[kind]["tried"]["balance"]}
 
 
 def test_cells_that_the_library_lacks_are_named(job):
@@ -136,13 +166,6 @@ def alive(pid):
         return False
 
 
-def test_killing_a_process_that_is_gone_is_no_fault():
-    gone = process.subprocess.Popen([sys.executable, "-c", ""], start_new_session=True)
-    gone.wait()
-    process._kill(gone)
-    assert gone.returncode == 0
-
-
 def gate(kind, inputs, output):
     ports = {f"I{k}": [bit] for k, bit in enumerate(inputs)}
     return {
@@ -175,14 +198,6 @@ def test_memory_bits_and_counts_of_a_hand_made_netlist():
     assert netlist.cell_counts(module) == {"$_AND_": 1}
 
 
-def test_cache_folder(tmp_path, monkeypatch):
-    monkeypatch.delenv("MUBINN_CACHE", raising=False)
-    assert cache_dir() == Path("~/.cache/mubinn").expanduser()
-    monkeypatch.setenv("MUBINN_CACHE", str(tmp_path))
-    assert cache_dir() == tmp_path
-    assert cache_dir(tmp_path / "own") == tmp_path / "own"
-
-
 def test_cache_keeps_json_and_makes_once(tmp_path):
     calls = []
 
@@ -209,7 +224,7 @@ def test_cache_used_by_two_processes(tmp_path):
         "for k in range(60):\n"
         "    assert cached(f'k{k}', lambda: {'v': k}, sys.argv[1]) == {'v': k}\n"
     )
-    runs = [process.subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(2)]
+    runs = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path)]) for _ in range(2)]
     assert [run.wait(timeout=120) for run in runs] == [0, 0]
     assert cached("k59", lambda: {"v": -1}, tmp_path) == {"v": 59}
 

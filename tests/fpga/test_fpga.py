@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.process import answer_job
 from mubinn.hw.boards.device import DEVICES, find_device
 from mubinn.synth.flow.flow import SynthJob
 from mubinn.synth.fpga import fpga_worker
@@ -43,7 +44,7 @@ def folder(tmp_path, monkeypatch):
 
 def finish(folder, job):
     (folder / "job.json").write_text(json.dumps(job))
-    assert fpga_worker.main(".") == 0
+    assert answer_job(".", fpga_worker.run_job) == 0
     return json.loads((folder / "result.json").read_text())
 
 

@@ -225,7 +225,7 @@ CASES = [
     ((2, 2), {"scale_form": "power-of-two", "granularity": "row", "h_offset": "learned"}),
     ((3, 2), {"bias": "gate", "gate_offset": 0.0}),
     ((2, 3), {"datapath": "threshold", "scale_form": "shift"}),
-    pytest.param((2, 4), {"scale_form": "power-of-two"}, marks=pytest.mark.campaign),
+    pytest.param((2, 4), {"scale_form": "power-of-two"}, marks=pytest.mark.slow),
 ]
 
 
@@ -356,7 +356,7 @@ def test_tuned_recipes_follow_the_levels():
     assert (own.method.h_offset, own.epochs, own.fold) == ("none", 3, 2)
 
 
-@pytest.mark.campaign
+@pytest.mark.slow
 @pytest.mark.skipif(find_data() is None, reason="the eegmmidb windows are not here")
 def test_real_eeg_agrees_and_keeps_its_accuracy():
     data = load_eeg(find_data())

@@ -1,6 +1,7 @@
 """What a user installs: a wheel with everything in it, and an environment that make sets up."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -98,3 +99,72 @@ def test_make_falls_back_to_virtualenv(make):
     result, venv = make(f'{script} touch "$4/bin/python"')
     assert result.returncode == 0, result.stderr
     assert (venv / "bin" / "python").exists()
+
+
+CHECK = ROOT / ".ci" / "prerequisites"
+
+
+@pytest.fixture
+def check(tmp_path):
+    """Return how to ask for what is missing where some programs are not there or do not work."""
+
+    def run(python="exit 0", **programs):
+        scripts = {"python": python, "g++": "cat >/dev/null", "make": "", "perl": "", **programs}
+        for name, script in scripts.items():
+            if script is not None:
+                (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+                (tmp_path / name).chmod(0o755)
+        (tmp_path / "cat").symlink_to(shutil.which("cat"))
+        command = ["/bin/sh", CHECK, tmp_path / "python"]
+        return subprocess.run(command, env={"PATH": tmp_path}, capture_output=True, text=True)
+
+    return run
+
+
+def test_nothing_is_missing(check):
+    result = check()
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("python", "programs", "packages"),
+    [
+        ("exit 1", {}, "python3-venv python3-dev"),
+        ('case "$*" in *ensurepip*|*virtualenv*|*pip*) exit 1;; esac', {}, "python3-venv"),
+        ('case "$*" in *ensurepip*|*virtualenv*) exit 1;; esac', {"g++": "exit 1"}, "g++"),
+        ('case "$*" in *ctypes*) exit 1;; esac', {}, "python3-dev"),
+        ("exit 0", {"g++": None, "make": None, "perl": "exit 2"}, "g++ make perl"),
+    ],
+)
+def test_one_line_says_what_is_missing(check, python, programs, packages):
+    result = check(python, **programs)
+    assert result.returncode == 2
+    [line] = result.stderr.splitlines()
+    assert line.endswith(f": apt install {packages}")
+
+
+def test_this_python_has_its_shared_library():
+    """By the rule of the check as by that of cocotb, which the other tests rely on."""
+    result = subprocess.run(["/bin/sh", CHECK, sys.executable], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_readme_names_every_package_that_the_check_names():
+    [line] = [s for s in (ROOT / "README.md").read_text().splitlines() if "apt install" in s]
+    named = re.findall(r'lacks "[^"]*" "?([^"\n]+)', CHECK.read_text())
+    assert set(line.partition("apt install ")[2].split()) == set(" ".join(named).split())
+
+
+def test_pip_speaks_where_it_fails(tmp_path):
+    venv = tmp_path / "venv"
+    (venv / "bin").mkdir(parents=True)
+    python = venv / "bin" / "python"
+    for status in (0, 1):
+        python.write_text(f"#!/bin/sh\necho WARNING: a word of pip\nexit {status}\n")
+        python.chmod(0o755)
+        command = ["make", f"VENV={venv}", f"{venv}/.run"]
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
+        result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+        assert ("a word of pip" in result.stdout + result.stderr) == bool(status)
+        assert (result.returncode == 0) == (status == 0)
+        (venv / ".run").unlink(missing_ok=True)

@@ -79,6 +79,18 @@ def test_no_room_is_crowded(room):
     assert len(list((ROOT / room).glob("*.py"))) <= MAX_FILES
 
 
+def test_every_test_lies_in_a_room():
+    rooms = {Path(room).name for room in ROOMS if not room.startswith("tests")} | {"house"}
+    found = list((ROOT / "tests").rglob("test_*.py"))
+    assert len(found) > 100
+    homeless = [
+        path.relative_to(ROOT).as_posix()
+        for path in found
+        if path.parent.parent != ROOT / "tests" or path.parent.name not in rooms
+    ]
+    assert homeless == []
+
+
 def test_the_list_of_packages_is_what_stands_on_the_disk():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     tool = project["tool"]["setuptools"]
@@ -99,7 +111,7 @@ def test_the_list_of_packages_is_what_stands_on_the_disk():
 
 def test_every_folder_of_python_is_listed():
     folders = {path.parent.relative_to(ROOT).parts[0] for path in ROOT.glob("*/*.py")}
-    assert folders - {"tests", "build"} <= set(PACKAGES)
+    assert folders - {"tests", "build", "docs"} <= set(PACKAGES)
 
 
 def module_of(path):
@@ -114,6 +126,12 @@ LAZY = {
     "sim/runner/unit_check.py",  # a bench is named by who checks a unit
     "synth/fpga/fpga_worker.py",  # programs of other packages
 }
+
+
+def test_pages_that_are_named_exist():
+    for path in [*sources(*PACKAGES), ROOT / "README.md"]:
+        for named in re.findall(r"\bdocs/[\w/]+\.\w+", path.read_text()):
+            assert (ROOT / named).exists(), f"{path}: {named}"
 
 
 def test_modules_that_are_named_in_strings_exist():

@@ -1,4 +1,4 @@
-"""The layer on both simulators against the bit-true model; real sizes are in the campaign."""
+"""The layer on both simulators against the bit-true model; real sizes are slow tests."""
 
 import numpy as np
 import pytest

@@ -12,6 +12,7 @@ from mubinn.synth import builtin_library, load_library, tech65_liberty
 from mubinn.synth.liberty.boolean import truth_table
 from mubinn.synth.liberty.library import parse_library
 from mubinn.synth.liberty.nldm import Table, cap_unit_ff, pin_capacitance, time_unit_ps
+from mubinn.synth.liberty.tree import parse
 
 SHARED = Path(os.environ.get("MUBINN_SHARED", Path(__file__).parents[3] / "shared"))
 REAL = {
@@ -158,15 +159,39 @@ def test_interpolation_is_bilinear():
 
 
 def test_units():
-    assert time_unit_ps('time_unit : "10ps";') == 10.0
-    assert time_unit_ps("") == 1000.0
-    assert cap_unit_ff("capacitive_load_unit (1,pf);") == 1000.0
-    assert cap_unit_ff('capacitive_load_unit ("0.5", "FF");') == 0.5
-    assert cap_unit_ff("") == 1000.0
-    pin = (
-        "cell (I) { pin (Y) { direction : output; } pin (A) { direction : input; capacitance : 2; }"
-    )
-    assert pin_capacitance("capacitive_load_unit (1,ff);", pin) == 2.0
+    def library(text):
+        return parse(f"library (l) {{ {text} }}").groups[0]
+
+    assert time_unit_ps(library('time_unit : "10ps";')) == 10.0
+    assert time_unit_ps(library("")) == 1000.0
+    assert cap_unit_ff(library("capacitive_load_unit (1,pf);")) == 1000.0
+    assert cap_unit_ff(library('capacitive_load_unit ("0.5", "FF");')) == 0.5
+    assert cap_unit_ff(library("")) == 1000.0
+    pins = "pin (Y) { direction : output; } pin (A) { direction : input; capacitance : 2; }"
+    [cell] = library(f"capacitive_load_unit (1,ff); cell (I) {{ {pins} }}").groups
+    assert pin_capacitance(cell) == 2.0
+
+
+def test_groups():
+    text = 'pin (A) { direction : "input"; values ("1, 2", \\\n "3"); timing () { k : a b; } }'
+    [group] = parse(text).groups
+    assert (group.kind, group.arguments, group.get("direction")) == ("pin", ("A",), "input")
+    assert group.numbers("values") == (1, 2, 3)
+    assert next(group.of("timing")).get("k") == "a b"
+    assert next(group.of("timing")).parent is group
+    assert parse(text) is parse(text)
+    with pytest.raises(ValueError, match="ends within"):
+        parse("pin (A) { direction : input;")
+    with pytest.raises(ValueError, match="closes"):
+        parse("pin (A) { } }")
+
+
+def test_semicolons_may_be_missing_and_braces_may_be_quoted():
+    text = 'cell (X) {\n area : 1.5\n pin ("Y") {\n function : "A {} B"\n k : v }\n a (1)\n b (2) }'
+    [cell] = parse(text).groups
+    assert (cell.get("area"), cell.get("a"), cell.get("b")) == ("1.5", "1", "2")
+    [pin] = cell.groups
+    assert (pin.arguments, pin.get("function"), pin.get("k")) == (("Y",), "A {} B", "v")
 
 
 def test_axes_in_either_order_and_units_give_the_same_fo4():

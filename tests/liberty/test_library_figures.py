@@ -89,7 +89,7 @@ def test_units_in_fo4_beside_each_other(monkeypatch, slow_file, random_float):
         bench.bench_libraries()
 
 
-@pytest.mark.campaign
+@pytest.mark.slow
 def test_open_libraries_agree_within_a_quarter():
     paths = sorted((SHARED / "data" / "liberty").glob("*.lib*"))
     if not paths:

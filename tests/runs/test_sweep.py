@@ -189,7 +189,7 @@ def killed_often(folder, kills, seconds, seed):
     return {path.name: bytes_of(path) for path in folder.iterdir()}
 
 
-@pytest.mark.campaign
+@pytest.mark.slow
 def test_ten_kills_change_no_bit(tmp_path):
     started = time.perf_counter()
     whole = killed_often(tmp_path / "whole", 0, 0, 0)

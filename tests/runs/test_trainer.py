@@ -17,7 +17,7 @@ from mubinn.golden.model.float_model import FloatLstm, FloatModel
 from mubinn.golden.model.model_file import load_float
 from mubinn.train.data.eeg import find_data, load_eeg, prepare, synthetic_eeg
 from mubinn.train.recipes.recipe import Recipe, batches, split
-from mubinn.train.runs.checkpoint import load_checkpoint, save_checkpoint, write_atomically
+from mubinn.train.runs.checkpoint import load_checkpoint, save_checkpoint
 from mubinn.train.runs.trainer import CHECKPOINT, train
 
 SMALL = Recipe(epochs=3, hidden=8, batch=16, validation=0.2)
@@ -250,8 +250,8 @@ def test_write_is_all_or_nothing(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.fsync", full)
-    with pytest.raises(MubinnError, match="cannot be written: No space left"):
-        write_atomically(path, b"new")
+    with pytest.raises(MubinnError, match="cannot be written: no space left"):
+        save_checkpoint(path, {"a": np.arange(4)}, {"k": 1})
     assert path.read_bytes() == before
     assert list(path.parent.iterdir()) == [path]
 
@@ -339,7 +339,7 @@ def test_real_eeg_is_learned_above_chance():
     assert result.test_accuracy > 0.6  # the standard error of 660 windows is 0.02
 
 
-@pytest.mark.campaign
+@pytest.mark.slow
 @pytest.mark.skipif(find_data() is None, reason="the eegmmidb windows are not here")
 def test_bundled_recipe_reaches_82_percent_on_fold_0():
     assert train(load_eeg(find_data())).test_accuracy >= 0.82

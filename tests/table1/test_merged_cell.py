@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from mubinn.cli.benchmarks import delay as bench_delay
+from mubinn.cli.shared.recordings import calibrated
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import signed_width
@@ -15,7 +16,7 @@ from mubinn.synth.table1.merged_cell import bits_units, merged_layer, merged_sch
 
 
 def test_units_are_those_of_the_layer(random_float):
-    layer = merged_layer(random_float(0, hidden=6), 3, 2)
+    layer = merged_layer(calibrated(random_float(0, hidden=6)), 3, 2)
     units = merged_units(layer)
     merged = dict(units["merged"].parameters)
     assert [part["name"] for part in merged["parts"]] == ["x", "h"]
@@ -31,7 +32,7 @@ def test_units_are_those_of_the_layer(random_float):
 
 @pytest.mark.parametrize("levels", [(3, 2), (2, 3), (1, 1)])
 def test_the_table_of_a_step_sums_to_its_constant(random_float, levels):
-    layer = merged_layer(random_float(0, hidden=6), *levels)
+    layer = merged_layer(calibrated(random_float(0, hidden=6)), *levels)
     table = dict(bits_units(layer)["step_table"].parameters)["words"]
     bias = signed_width(int(np.abs(layer.b.values).max()))
     sums = merged_sum(layer.gamma_x, layer.gamma_h, layer.features, 6, bias)
@@ -65,7 +66,7 @@ def test_sum_of_words(width):
     np.testing.assert_array_equal(got, (a + b - low) % (1 << width) + low)
 
 
-@pytest.mark.campaign
+@pytest.mark.slow
 def test_bench_delay_reaches_what_it_states(tmp_path, monkeypatch):
     monkeypatch.setenv("MUBINN_CACHE", str(tmp_path))
     result = bench_delay.bench_delay()

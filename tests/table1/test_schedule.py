@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from mubinn.golden.model.float_model import FloatModel
+from mubinn.cli.shared.recordings import calibrated
 from mubinn.synth.table1.cell_units import cell_params, cell_units
 from mubinn.synth.table1.paper import CONFIGS
 from mubinn.synth.table1.schedule import GROUPS, Workload, schedule
@@ -109,9 +109,9 @@ def test_workload_counts_cell_operations():
 
 
 def test_schedules_use_every_unit_of_their_cell_and_no_other(random_float):
-    model: FloatModel = random_float()
+    start = calibrated(random_float())
     for a, w in [(1, 1), (3, 2), (None, None), (None, 2), (2, None)]:
-        params = None if w is None else cell_params(model, a or w, w)
+        params = None if w is None else cell_params(start, a or w, w)
         units = set(cell_units((a, w), params))
         plan = schedule((a, w))
         assert {role for step in plan.steps for role in step.units} == units

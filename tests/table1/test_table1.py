@@ -1,21 +1,21 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
 import pytest
 
+from mubinn.cli.shared.recordings import calibrated
 from mubinn.golden.binarize.levels import level_name
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.hw.cells import figure3_state as figure3_tail
-from mubinn.hw.cells import gate_stage, gate_sums
+from mubinn.hw.cells import figure3_state, gate_stage, gate_sums
 from mubinn.hw.cells.lstm_cell import LstmCell
 from mubinn.synth import builtin_library
-from mubinn.synth.flow import elaborate
 from mubinn.synth.flow.flow import to_verilog
 from mubinn.synth.flow.result import UNITS, Metric, SynthResult
 from mubinn.synth.flow.source import source_hash
+from mubinn.synth.table1 import elaborate, table1
 from mubinn.synth.table1 import table as entry
-from mubinn.synth.table1 import table1
 from mubinn.synth.table1.cell_units import cell_params, cell_units
 from mubinn.synth.table1.paper import CONFIGS, DELAY_S, law_error, law_s
 from mubinn.synth.table1.schedule import Workload
@@ -32,7 +32,7 @@ def measured(number):
 
 @pytest.fixture(scope="module")
 def forms(random_float):
-    return table1.all_forms(random_float())
+    return table1.all_forms(calibrated(random_float()))
 
 
 @pytest.fixture(scope="module")
@@ -119,9 +119,9 @@ def test_table_survives_json(table):
 
 
 def test_units_are_those_of_the_cell_in_hardware(random_float, monkeypatch):
-    params = cell_params(random_float(), 2, 3)
+    params = cell_params(calibrated(random_float()), 2, 3)
     found = {}
-    parts = (gate_sums, figure3_tail, gate_stage)
+    parts = (gate_sums, figure3_state, gate_stage)
 
     def record(m, name, unit, **fields):
         found[name] = (type(unit).__name__, asdict(unit.params))
@@ -147,7 +147,7 @@ def test_full_precision_weights_need_no_quantized_cell():
 
 
 def test_mixed_cell_takes_the_float_sum_in_the_format_of_z(random_float):
-    params = cell_params(random_float(), 2, 2)
+    params = cell_params(calibrated(random_float()), 2, 2)
     units = cell_units((None, 2), params)
     assert dict(units["to_fixed"].parameters) == {
         "width": params.z_width,
@@ -161,12 +161,12 @@ def test_real_units_are_measured_and_kept(random_float, monkeypatch, tmp_path):
     monkeypatch.setattr(table1, "CONFIGS", ((1, 1),))
     monkeypatch.setattr(entry, "FULL", (1, 1))
     monkeypatch.setattr(entry, "HEADLINE", (1, 1))
-    model, library, seen = random_float(features=3, hidden=2), builtin_library(), []
+    start, library, seen = calibrated(random_float(features=3, hidden=2)), builtin_library(), []
 
     def measure():
         return table1.measure(
             library,
-            model,
+            start,
             steps=10,
             progress=lambda what, done, total: seen.append((what, done, total)),
             cache_path=tmp_path,
@@ -186,7 +186,7 @@ def test_real_units_are_measured_and_kept(random_float, monkeypatch, tmp_path):
         raise AssertionError("measured again")
 
     monkeypatch.setattr("mubinn.synth.flow.flow.run_worker", forbidden)
-    monkeypatch.setattr(elaborate, "to_verilog", forbidden)
+    monkeypatch.setattr(elaborate.ProcessPoolExecutor, "submit", forbidden)
     assert measure() == table
 
 
@@ -197,8 +197,9 @@ def test_fault_of_a_unit_is_told(random_float, monkeypatch, tmp_path):
         return to_verilog(component, top).replace("endmodule", "")
 
     monkeypatch.setattr(elaborate, "to_verilog", broken)
+    monkeypatch.setattr(elaborate, "ProcessPoolExecutor", lambda *_: ThreadPoolExecutor(2))
     with pytest.raises(MubinnError, match="could not synthesize"):
-        table1.measure(builtin_library(), random_float(), cache_path=tmp_path)
+        table1.measure(builtin_library(), calibrated(random_float()), cache_path=tmp_path)
 
 
 def test_source_hash_sees_every_file(monkeypatch, tmp_path):

@@ -4,14 +4,15 @@ import json
 
 import pytest
 
+from mubinn.cli.shared.recordings import calibrated
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.lstm_cell import LstmCellParams
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.quantize import quantize
 from mubinn.synth import builtin_library
 from mubinn.synth.flow.result import UNITS, Metric, SynthResult
-from mubinn.synth.table1 import cell_units, table1, variants
-from mubinn.synth.table1.cell_units import calibration_windows, cell_params
+from mubinn.synth.table1 import table1, variants
+from mubinn.synth.table1.cell_units import cell_params
 from mubinn.synth.table1.schedule import Workload
 from mubinn.synth.table1.table import Table1, assemble
 
@@ -27,15 +28,13 @@ def measured(number):
 
 
 @pytest.fixture(scope="module")
-def model(random_float):
-    return random_float()
+def start(random_float):
+    return calibrated(random_float(), steps=32)
 
 
 @pytest.fixture(scope="module")
-def cells(model):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cell_units, "CALIBRATION_STEPS", 32)
-        return variants.variant_cells(model)
+def cells(start):
+    return variants.variant_cells(start)
 
 
 @pytest.fixture(scope="module")
@@ -48,10 +47,9 @@ def numbers(cells):
 
 
 @pytest.fixture
-def table(model, cells, numbers, monkeypatch):
+def table(start, cells, numbers, monkeypatch):
     """Table I with variants, of made-up figures."""
-    monkeypatch.setattr(cell_units, "CALIBRATION_STEPS", 32)
-    forms = table1.all_forms(model)
+    forms = table1.all_forms(start)
     results = {key: measured(n) for n, key in enumerate(table1.distinct_units(forms))}
     made = assemble(forms, results, LOAD, builtin_library())
     monkeypatch.setattr(variants, "variant_cells", lambda *_: cells)
@@ -63,7 +61,7 @@ def table(model, cells, numbers, monkeypatch):
         return {key: measured(numbers[key]) for key in jobs}
 
     monkeypatch.setattr(variants, "synthesize_many", synthesize_many)
-    return variants.with_variants(made, builtin_library(), model)
+    return variants.with_variants(made, builtin_library(), start)
 
 
 def test_all_binarized_entries_are_there(table):
@@ -92,8 +90,8 @@ def test_an_entry_is_its_schedule(table, cells, numbers, name):
     assert entry.area_um2 == pytest.approx(sum(2.5 * numbers[u.key] for u in units.values()))
 
 
-def test_thresholds_follow_the_sums_of_figure_3(model, cells):
-    params = cell_params(model, 2, 3)
+def test_thresholds_follow_the_sums_of_figure_3(start, cells):
+    params = cell_params(start, 2, 3)
     own = cells["thresholds"][2, 3][0]
     figure3 = table1.cell_units((2, 3), params)
     sums = ("xnor_x", "xnor_h", "mult_x", "mult_h", "add")
@@ -104,9 +102,8 @@ def test_thresholds_follow_the_sums_of_figure_3(model, cells):
     assert "4 search" in cells["thresholds"][2, 3][1].terms()
 
 
-def test_own_offsets_of_h_are_refused(model):
-    windows = calibration_windows(model).astype(float)
-    made = quantize(model, Levels.of(2, 2), windows, h_offset=[0.1, 0.2, 0.3, 0.4])
+def test_own_offsets_of_h_are_refused(start):
+    made = quantize(start.model, Levels.of(2, 2), start.windows, h_offset=[0.1, 0.2, 0.3, 0.4])
     with pytest.raises(MubinnError, match="share the offset of h"):
         variants.threshold_cell(LstmCellParams(made.lstm_layers[0]))
 

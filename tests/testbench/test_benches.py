@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from amaranth.hdl import Module, Value
 
-import mubinn.sim.testbench.tb_unit
+import mubinn.sim
 from mubinn.golden.units.merged_dot import DotPart
 from mubinn.hw.stream.unit import StreamUnit
 from mubinn.sim.runner.toolchain import icarus_available
@@ -34,12 +34,12 @@ SIZES: dict[str, tuple[Any, ...]] = {
     "threshold_search": (8, ((0, -20, 30), (5, -7, 9))),
     "xnor_multiplier": (33,),
 }
-# Benches on disk that have a golden function, which those of sequenced designs have not.
-STEMS = sorted(
-    path.stem.removeprefix("tb_")
-    for path in Path(mubinn.sim.testbench.tb_unit.__file__).parent.glob("tb_*.py")
-    if path.stem != "tb_unit" and hasattr(import_module(f"mubinn.sim.{path.stem}"), "golden")
-)
+# Room of every bench that has a golden function, which those of sequenced designs have not.
+ROOMS = {
+    path.stem.removeprefix("tb_"): path.parent.name
+    for path in sorted(Path(mubinn.sim.__file__ or "").parent.glob("*/tb_*.py"))
+    if hasattr(import_module(f"mubinn.sim.{path.parent.name}.{path.stem}"), "golden")
+}
 
 
 class Broken(StreamUnit):
@@ -61,39 +61,43 @@ class Broken(StreamUnit):
 def make(stem: str) -> tuple[Any, Any]:
     """Return the unit and its parameters."""
     name = "".join(part.capitalize() for part in stem.split("_"))
-    unit = getattr(import_module(f"mubinn.hw.{stem}"), name)
-    kind = getattr(import_module(f"mubinn.golden.{stem}"), f"{name}Params", None)
+    place = f"{ROOMS[stem]}.{stem}"
+    unit = getattr(import_module(f"mubinn.hw.{place}"), name)
+    kind = getattr(import_module(f"mubinn.golden.{place}"), f"{name}Params", None)
     if kind is None:
         return unit(), None
     params = kind(*SIZES.get(stem, ()))
     return unit(params), params
 
 
+def bench_of(stem: str) -> str:
+    return f"mubinn.sim.{ROOMS[stem]}.tb_{stem}"
+
+
 def test_benches_are_found() -> None:
-    assert {"mac", "xnor_multiplier"} <= set(STEMS)
+    assert {"mac", "xnor_multiplier"} <= set(ROOMS)
 
 
 @pytest.mark.skipif(not icarus_available(), reason="Icarus Verilog is not installed")
-@pytest.mark.parametrize("stem", STEMS)
+@pytest.mark.parametrize("stem", ROOMS)
 def test_bench_on_icarus(stem: str) -> None:
     unit, params = make(stem)
-    result = check_unit(
-        unit, bench=f"mubinn.sim.tb_{stem}", params=params, count=300, simulator="icarus"
-    )
+    result = check_unit(unit, bench=bench_of(stem), params=params, count=300, simulator="icarus")
     assert result.simulation.tests == 3
     assert result.transfers >= 300
 
 
-@pytest.mark.parametrize("stem", STEMS)
+@pytest.mark.parametrize("stem", ROOMS)
 def test_bench_fails_on_a_broken_unit(stem: str, tmp_path: Path) -> None:
     unit, params = make(stem)
     message = r"full_speed: unit Broken, transfer \d+, field \w+: expected \S+, got \S+; inputs"
     with pytest.raises(SimulationMismatch, match=message):
         check_unit(
             Broken(unit),
-            bench=f"mubinn.sim.tb_{stem}",
+            bench=bench_of(stem),
             params=params,
             count=300,
+            batch=8,
             simulator=QUICK,
             run_dir=tmp_path,
         )

@@ -30,7 +30,11 @@ def test_bench_on_verilator():
 
 
 def test_wrong_sizes():
-    with pytest.raises(ValueError, match="bad sizes"):
-        LevelTableParams(0)
+    for levels in (0, 9):
+        with pytest.raises(ValueError, match=f"LevelTableParams.levels is {levels}: give 1 to 8"):
+            LevelTableParams(levels)
+    for width in (0, 64):
+        with pytest.raises(ValueError, match=f"LevelTableParams.width is {width}: give 1 to 63"):
+            LevelTableParams(1, width)
     with pytest.raises(ValueError, match="4 words for 3 levels"):
         level_table(LevelTableParams(3), [0], [1, 2, 3, 4])

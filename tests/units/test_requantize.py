@@ -1,11 +1,48 @@
+"""Requantization against exact fractions, and its hardware."""
+
+import math
+from fractions import Fraction
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mubinn.golden.units.requantize import RequantizeParams
+from mubinn.golden.units.requantize import RequantizeParams, requantize
 from mubinn.hw.units.requantize import Requantize
 from mubinn.sim.runner.evaluate import evaluate_unit
 from mubinn.sim.runner.unit_check import check_unit
 from mubinn.sim.units import tb_requantize as bench
+
+
+@given(st.integers(-(2**30), 2**30 - 1), st.integers(0, 16), st.integers(1, 24), st.integers(0, 16))
+def test_is_round_half_up_then_saturation(value, in_fraction, out_width, out_fraction):
+    params = RequantizeParams(31, in_fraction, out_width, out_fraction)
+    exact = math.floor(Fraction(value, 2**in_fraction) * 2**out_fraction + Fraction(1, 2))
+    expected = min(max(exact, -(2 ** (out_width - 1))), 2 ** (out_width - 1) - 1)
+    assert requantize(params, value) == expected
+    assert params.shift == in_fraction - out_fraction
+
+
+def test_saturation_at_both_ends_only():
+    params = RequantizeParams(12, 4, 4, 0)
+    values = [-2048, -137, -136, -120, 0, 119, 120, 2047]
+    assert requantize(params, values).tolist() == [-8, -8, -8, -7, 0, 7, 7, 7]
+
+
+@pytest.mark.parametrize(
+    ("formats", "fault"),
+    [
+        ((0, 0, 1, 0), "in_width is 0: give at least 1"),
+        ((1, -1, 1, 0), "in_fraction is -1: give at least 0"),
+        ((1, 0, 0, 0), "out_width is 0: give at least 1"),
+        ((1, 0, 1, -1), "out_fraction is -1: give at least 0"),
+    ],
+)
+def test_bad_formats_are_refused(formats, fault):
+    with pytest.raises(ValueError, match=f"RequantizeParams.{fault}"):
+        RequantizeParams(*formats)
+
 
 CASES = [
     *(

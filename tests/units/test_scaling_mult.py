@@ -38,6 +38,6 @@ def test_golden_is_exact_in_its_width():
 
 
 def test_bad_sizes_are_refused():
-    for sizes in ((0, 1), (1, 0)):
-        with pytest.raises(ValueError, match="bad sizes"):
+    for sizes, name in (((0, 1), "dot_width"), ((1, 0), "scale_width")):
+        with pytest.raises(ValueError, match=f"ScalingMultParams.{name} is 0: give at least 1"):
             ScalingMultParams(*sizes)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -14,24 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.files import write_file
 
 _META = "meta"
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Replace `path` by `data`: after a kill or a power cut it holds all of the old or the new."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise MubinnError(f"{path} cannot be written: {error.strerror}.") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def save_checkpoint(
@@ -41,7 +25,7 @@ def save_checkpoint(
     text = np.frombuffer(json.dumps(meta).encode(), np.uint8)
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **{_META: text, **arrays})
-    write_atomically(path, buffer.getvalue())
+    write_file(path, buffer.getvalue(), parents=True)
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
@@ -69,4 +53,5 @@ def write_log(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     The whole file is written each time, so that a resumed run's log equals that of one which was
     never interrupted, but for the times.
     """
-    write_atomically(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    write_file(path, text.encode(), parents=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.train.runs.checkpoint import write_atomically
+from mubinn.golden.ground.files import write_file
 
 KINDS = (".png", ".svg", ".pdf")
 _LOSS, _VALIDATION = "#0072B2", "#D55E00"
@@ -61,4 +61,4 @@ def write_curve(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
     dated = {"Date": None} if path.suffix == ".svg" else None
     with rc_context({"svg.hashsalt": "mubinn"}):
         figure.savefig(data, format=path.suffix[1:], dpi=150, metadata=dated)
-    write_atomically(path, data.getvalue())
+    write_file(path, data.getvalue(), parents=True)

@@ -68,7 +68,7 @@ def to_quantized(
         wx, wh = _without(wx, "nh"), _without(wh, "nx")
         made = QuantizedGru(x, h, gates, wx, wh, b, FORMATS)
     else:
-        made = QuantizedLstm(x, h, _quantizer(q, "c", 0.0), gates, wx, wh, b, FORMATS)
+        made = QuantizedLstm(x, h, gates, wx, wh, b, FORMATS, c=_quantizer(q, "c", 0.0))
     dense = QuantizedDense(_tensor(q, "wd", wide["wd"]), _bias(q, "bd", wide["bd"], method))
     return QuantizedModel((made,), dense, readout, preprocessing, dict(meta))
 

@@ -1,7 +1,7 @@
 """The accelerator at full size: real EEG, 320 steps, the classifier included.
 
 Every dot product, product, sum, gate, c, h and logit equals the bit-true model's. Without the
-recordings the windows are synthetic; each test prints which. Run by `make campaign`.
+recordings the windows are synthetic; each test prints which. Run by `make slow`.
 """
 
 import numpy as np
@@ -15,7 +15,7 @@ from mubinn.golden.quantize import quantize
 from mubinn.hw.layer.lstm_layer import cycles_per_step
 from mubinn.sim.layer.layer_check import check_layer
 
-pytestmark = pytest.mark.campaign
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize(

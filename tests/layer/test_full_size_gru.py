@@ -1,7 +1,7 @@
 """GRUs in simulation: whole windows at full size, and random configurations.
 
-The windows are real EEG where the recordings are there, else synthetic; each test prints which. Run
-by `make campaign`.
+The windows are real EEG where the recordings are there, else synthetic; each test prints which.
+Run by `make slow`.
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from mubinn.golden.quantize import quantize
 from mubinn.sim.layer.layer_check import check_layer
 from mubinn.train.data.eeg import find_data, load_eeg, prepare, synthetic_eeg
 
-pytestmark = pytest.mark.campaign
+pytestmark = pytest.mark.slow
 
 SOURCE = find_data()
 WINDOWS = 5

@@ -1,7 +1,6 @@
 """The layer at full size, in both datapaths: 32 features, 100 cells, 320 steps of real EEG.
 
-Without the recordings the windows are synthetic; each test prints which. Run by
-`make campaign`.
+Without the recordings the windows are synthetic; each test prints which. Run by `make slow`.
 """
 
 import shutil
@@ -14,7 +13,7 @@ from mubinn.golden.model.model_file import load_float
 from mubinn.golden.quantize import quantize
 from mubinn.sim.layer.layer_check import check_layer
 
-pytestmark = pytest.mark.campaign
+pytestmark = pytest.mark.slow
 
 WINDOWS = 20
 

@@ -1,0 +1,26 @@
+"""Checks of the fields of parameter objects."""
+
+
+def demand(params: object, least: int, *names: str, most: int | None = None) -> None:
+    """Raise `ValueError` where a field of `params` is below `least` or above `most`.
+
+    Parameters
+    ----------
+    params : object
+    least, most : int
+        What the fields may be; without `most` there is no upper end.
+    names : str
+        Of the fields.
+
+    Examples
+    --------
+    >>> from mubinn.golden.units.xnor_multiplier import XnorMultiplierParams
+    >>> demand(XnorMultiplierParams(3), 4, "lanes")
+    Traceback (most recent call last):
+    ValueError: XnorMultiplierParams.lanes is 3: give at least 4
+    """
+    for name in names:
+        value = getattr(params, name)
+        if value < least or (most is not None and value > most):
+            wanted = f"at least {least}" if most is None else f"{least} to {most}"
+            raise ValueError(f"{type(params).__name__}.{name} is {value}: give {wanted}")

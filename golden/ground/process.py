@@ -1,0 +1,116 @@
+"""Workers: a process and whatever it starts, ended with the caller, its messages in a log."""
+
+import contextlib
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mubinn.golden.ground.errors import MubinnError
+
+POLL_S = 0.1
+
+
+class Cancelled(Exception):
+    """The run was ended on request."""
+
+
+def python_module(name: str) -> tuple[str, ...]:
+    """Return the command that runs a module, whatever stands in the current folder."""
+    return (sys.executable, "-P", "-m", name)
+
+
+def run_process(
+    command: Sequence[str],
+    log: Path,
+    env: Mapping[str, str],
+    *,
+    timeout_s: float | None = None,
+    cancel: threading.Event | None = None,
+) -> int:
+    """Run a command in a session of its own; return its exit status.
+
+    Whatever it prints goes to `log`. Where the caller is interrupted, `cancel` is set or the time
+    is up, the whole session is killed; a caller that is itself killed leaves it to
+    :func:`end_with_caller`.
+
+    Raises
+    ------
+    Cancelled
+        If `cancel` was set.
+    subprocess.TimeoutExpired
+        If it took more than `timeout_s` seconds.
+    """
+    with log.open("wb") as sink:
+        process = subprocess.Popen(
+            command,
+            env=dict(env),
+            stdin=subprocess.PIPE,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            return _wait(process, timeout_s, cancel)
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            if process.poll() is None:
+                _kill(process)
+
+
+def _wait(
+    process: subprocess.Popen[bytes], timeout_s: float | None, cancel: threading.Event | None
+) -> int:
+    end = float("inf") if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        try:
+            return process.wait(min(POLL_S, max(0.0, end - time.monotonic())))
+        except subprocess.TimeoutExpired:
+            if cancel is not None and cancel.is_set():
+                raise Cancelled from None
+            if time.monotonic() >= end:
+                raise
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End the process and what it started: they are one process group."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def end_with_caller() -> None:
+    """Have this worker, and whatever it starts, killed as soon as its caller is gone.
+
+    The caller holds the other end of the standard input and writes nothing: it ends with the
+    caller, however that ends.
+    """
+
+    def wait() -> None:
+        os.read(0, 1)
+        os.killpg(os.getpid(), signal.SIGKILL)
+
+    if stat.S_ISFIFO(os.fstat(0).st_mode) and os.getpgrp() == os.getpid():
+        threading.Thread(target=wait, daemon=True).start()
+
+
+def answer_job(folder: str, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> int:
+    """Be a worker: answer the ``job.json`` of `folder` in its ``result.json``; return the status.
+
+    A `MubinnError` becomes the answer's ``error``.
+    """
+    os.chdir(folder)
+    try:
+        result = answer(json.loads(Path("job.json").read_text()))
+    except MubinnError as error:
+        result = {"error": str(error)}
+    Path("result.json").write_text(json.dumps(result))
+    return 0

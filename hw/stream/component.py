@@ -1,0 +1,32 @@
+"""Amaranth's generic classes as they are used here: with any signature, of any layout."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from amaranth.hdl import ShapeLike, Signal, ValueLike
+from amaranth.lib import data, memory, wiring
+
+# Amaranth's own classes take no parameters at run time.
+if TYPE_CHECKING:
+    Component = wiring.Component[wiring.Signature]
+    View = data.View[data.Layout]
+    Memory = memory.Memory[ShapeLike, Any]
+    WritePort = memory.WritePort[ShapeLike, Any]
+else:
+    Component, View = wiring.Component, data.View
+    Memory, WritePort = memory.Memory, memory.WritePort
+
+FieldValue: TypeAlias = "ValueLike | Mapping[str, FieldValue] | Sequence[FieldValue]"
+"""What drives a field: a value, by name those of a structure, or a list of those of an array."""
+
+
+def view_signal(layout: data.Layout, name: str, init: View | None = None) -> View:
+    """Return a signal seen through `layout`."""
+    # The stubs say Signal, whatever the shape, and an integer to begin with.
+    return Signal(layout, name=name, init=init)  # type: ignore[return-value, arg-type]
+
+
+def view_const(layout: data.Layout, content: Sequence[Any] | Mapping[Any, Any]) -> View:
+    """Return a constant seen through `layout`."""
+    # The stubs take data.Const, which has a view's fields, for hdl.Const.
+    return layout.const(content)  # type: ignore[return-value]
