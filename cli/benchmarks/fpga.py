@@ -18,9 +18,10 @@ from mubinn.cli.shared.recordings import open_eeg, prepared
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.quantize import quantize
-from mubinn.synth.fpga.fpga_design import FpgaDesign, fpga_design
+from mubinn.hw.boards.device import find_device
+from mubinn.hw.export.device_design import TOP, DesignOptions, DeviceDesign, device_design
+from mubinn.synth.flow.flow import SynthJob
 from mubinn.synth.fpga.place_and_route import FpgaResult, implement
-from mubinn.synth.fpga.targets import find_target
 
 WINDOWS = 64
 STEPS = 320
@@ -35,29 +36,25 @@ class Placement:
     name : str
         Of its figures.
     levels : (int, int)
-    target : str
+    device : str
     mhz : float
         What it is to reach.
-    options
-        Of `fpga_design`.
+    options : DesignOptions
+        As of ``mubinn generate`` and ``mubinn synth``.
     """
 
     name: str
     levels: tuple[int, int]
-    target: str
+    device: str
     mhz: float
-    options: dict[str, Any]
+    options: DesignOptions
 
 
 PLACEMENTS = (
-    Placement("ecp5_3_3", (3, 3), "ecp5-25k", 50, {}),
-    Placement("up5k_1_1", (1, 1), "ice40-up5k", 12, {}),
+    Placement("ecp5_3_3", (3, 3), "ecp5-25k", 50, DesignOptions(width=8, registers=False)),
+    Placement("up5k_1_1", (1, 1), "ice40-up5k", 12, DesignOptions()),
     Placement(
-        "up5k_spram_3_3",
-        (3, 3),
-        "ice40-up5k",
-        12,
-        {"lanes": 64, "loadable": True, "single_port": True},
+        *("up5k_spram_3_3", (3, 3), "ice40-up5k", 12), DesignOptions(lanes=64, loadable=True)
     ),
 )
 
@@ -98,13 +95,13 @@ def bench_fpga(
     for place in placements:
         made = quantize(model, Levels.of(*place.levels), x, scale_form="shift")
         made = made.with_datapath("threshold")
-        target = find_target(place.target)
-        design = fpga_design(made, network=target.network, **place.options)
+        device = find_device(place.device)
+        design = device_design(made, device, place.options)
 
         def show(stage: str, name: str = place.name) -> None:
             progress(f"{name}: {stage}")
 
-        found = implement(design.job, target, progress=show)
+        found = implement(SynthJob(design.verilog, TOP), device, progress=show)
         assert found.fmax_mhz
         milliseconds = design.window_cycles(STEPS) / found.fmax_mhz / 1e3
         figures += [
@@ -116,12 +113,12 @@ def bench_fpga(
     return {"figures": figures, "versions": versions, "parameters": parameters}
 
 
-def _about(name: str, design: FpgaDesign, found: FpgaResult) -> dict[str, Any]:
+def _about(name: str, design: DeviceDesign, found: FpgaResult) -> dict[str, Any]:
     """Return cycles, resources and bitstream as parameters."""
-    resources = find_target(found.target).resources
+    resources = find_device(found.device).resources
     used = {
         f"{name} {resources[key].name}": f"{count:g} of {resources[key].available}"
         for key, count in found.used.items()
     }
-    cycles = {f"{name} cycles a step": design.core.cycles_per_step}
+    cycles = {f"{name} cycles a step": design.top.core.cycles_per_step}
     return {**cycles, **used, f"{name} bitstream bytes": len(found.bitstream)}

@@ -1,11 +1,12 @@
 """``mubinn bench lut-cycles``: LUTs of the layer's logic times its cycles per step, beside a peer.
 
-The logic goes through the Yosys command by which elasticai-creator's LSTM cells for FPGAs were
-measured, memories as black boxes on both sides. That cell for 32 inputs and 100 cells at 8 bits
-takes 1,631 LUTs and 17 DSPs and 16,608 cycles a step; its version 0.67 in fixed point, for 28 and
-100, takes 491 LUTs and 7 DSPs and 25,809 cycles. The ratios are those to the better product of the
-two, in which its DSPs count nothing; ours have none. A LUT6_2 of ours is one LUT with two outputs;
-how many of the LUTs are such is told beside them.
+The Verilog is that of ``mubinn generate --device xc7 --layers --units N``, whose folder also has
+the Yosys script that counts it. The logic goes through the Yosys command by which
+elasticai-creator's LSTM cells for FPGAs were measured, memories as black boxes on both sides. That
+cell for 32 inputs and 100 cells at 8 bits takes 1,631 LUTs and 17 DSPs and 16,608 cycles a step;
+its version 0.67 in fixed point, for 28 and 100, takes 491 LUTs and 7 DSPs and 25,809 cycles. The
+ratios are those to the better product of the two, in which its DSPs count nothing; ours have none.
+A LUT6_2 of ours is one LUT with two outputs; how many of the LUTs are such is told beside them.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,17 +17,17 @@ import numpy as np
 from mubinn.cli.benchmarks.figures import figure, subject_model
 from mubinn.cli.shared.recordings import open_eeg, prepared
 from mubinn.golden.binarize.levels import Levels
-from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.quantize import quantize
-from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step
-from mubinn.synth.flow.flow import SynthJob, to_verilog, tool_versions
-from mubinn.synth.fpga import black_box
-from mubinn.synth.fpga.place_and_route import synthesize_cells
-from mubinn.synth.fpga.targets import estimate, find_target
+from mubinn.hw.boards.device import find_device
+from mubinn.hw.export.device_design import MEMORY_BOX
+from mubinn.hw.export.layer_folder import LayerDesign, layer_designs
+from mubinn.hw.layer.lstm_layer import cycles_per_step
+from mubinn.synth.flow.flow import tool_versions
+from mubinn.synth.fpga.place_and_route import measure_logic
 
-TOP = "lstm_layer"
+DEVICE = "xc7"
 UNITS = (1, 3, 9)
 GOALS = {(1, 1): 50, (3, 3): 10}
 WINDOWS = 64
@@ -65,15 +66,15 @@ def bench_lut_cycles(
         "calibration": name,
         "datapath": "threshold",
         "scale_form": "shift",
-        "command": _commands()[-1],
+        "command": find_device(DEVICE).command("lstm_layer"),
     }
     for levels, goal in GOALS.items():
         made = quantize(model, Levels.of(*levels), x, scale_form="shift")
-        layer = made.with_datapath("threshold").layers[0]
+        made = made.with_datapath("threshold")
         rows = {}
         for n in units:
             progress(f"{made.levels}, units {n}")
-            rows[n] = measure(LayerPlan(layer, units=n, network="xc7"))
+            rows[n] = measure(layer_designs(made, find_device(DEVICE), units=n)[0])
         stem = "_".join(map(str, levels))
         for n, row in rows.items():
             parameters |= {f"{key}_{stem}_units_{n}": value for key, value in row.items()}
@@ -89,15 +90,7 @@ def bench_lut_cycles(
     return {"figures": figures, "versions": dict(tool_versions()), "parameters": parameters}
 
 
-def _commands() -> tuple[str, ...]:
-    """Return the Yosys commands: memories made black boxes, then the peer's command."""
-    # Adder networks instantiate the primitives of the target.
-    primitives = "read_verilog -lib +/xilinx/cells_sim.v"
-    commands = (primitives, *black_box.COMMANDS, find_target("xc7").synth)
-    return tuple(command.format(top=TOP) for command in commands)
-
-
-def measure(plan: LayerPlan) -> dict[str, int]:
+def measure(design: LayerDesign) -> dict[str, int]:
     """Return LUTs, flip-flops, memories and cycles per step of a layer for xc7.
 
     Raises
@@ -105,9 +98,9 @@ def measure(plan: LayerPlan) -> dict[str, int]:
     MubinnError
         If the logic has DSPs, or a memory that is no black box.
     """
-    job = SynthJob(to_verilog(LstmLayer(plan), TOP), TOP)
-    cells = synthesize_cells(job, _commands(), files=black_box.FILES)["cells"]
-    used = estimate(find_target("xc7"), cells)
+    device, plan = find_device(DEVICE), design.layer.plan
+    cells = measure_logic(design.verilog, design.name, device).cells
+    used = device.estimate(cells)
     if used["DSP48E1"] or used["RAMB36"]:
         raise MubinnError(
             f"{plan.units} units took DSPs or block RAMs, which LUTs do not tell: {cells}."
@@ -116,6 +109,6 @@ def measure(plan: LayerPlan) -> dict[str, int]:
         "luts": int(used["LUT"]),
         "luts_with_two_outputs": cells.get("LUT6_2", 0),
         "flipflops": int(used["FF"]),
-        "memories": cells.get(black_box.BOX, 0),
+        "memories": cells.get(MEMORY_BOX, 0),
         "cycles": cycles_per_step(plan),
     }

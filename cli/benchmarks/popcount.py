@@ -8,11 +8,11 @@ from typing import Any
 
 from mubinn.cli.benchmarks.figures import figure
 from mubinn.golden.units.xnor_multiplier import XnorMultiplierParams
+from mubinn.hw.boards.device import find_device
 from mubinn.hw.units.popcount import Popcount
 from mubinn.synth.flow.flow import SynthJob, synthesize, to_verilog, tool_versions
 from mubinn.synth.flow.result import SynthResult
-from mubinn.synth.fpga.place_and_route import synthesize_cells
-from mubinn.synth.fpga.targets import estimate, find_target
+from mubinn.synth.fpga.place_and_route import measure
 from mubinn.synth.liberty.library import Library, builtin_library
 
 LANES = 132
@@ -80,8 +80,8 @@ def bench_popcount(lanes: int = LANES, library: Library | None = None) -> dict[s
 
 def _luts(job: SynthJob) -> float:
     """Return the LUTs of a 7-series netlist, one with two outputs counted once."""
-    target = find_target(FPGA)
-    return estimate(target, synthesize_cells(job, (target.synth.format(top=TOP),))["cells"])["LUT"]
+    device = find_device(FPGA)
+    return device.estimate(measure(job, (device.command(TOP),)).cells)["LUT"]
 
 
 def _about(name: str, result: SynthResult) -> dict[str, Any]:

@@ -17,14 +17,17 @@ from typing import Any
 import numpy as np
 
 from mubinn.cli.benchmarks.figures import figure
-from mubinn.cli.benchmarks.lut_cycles import measure
+from mubinn.cli.benchmarks.lut_cycles import DEVICE, measure
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model.float_model import FloatLstm, FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.quantize import quantize
-from mubinn.hw.export.accelerator_folder import FolderOptions, accelerator_folder
+from mubinn.hw.boards.device import find_device
+from mubinn.hw.export.accelerator_folder import accelerator_folder
+from mubinn.hw.export.device_design import DesignOptions, device_design
+from mubinn.hw.export.layer_folder import LayerDesign
 from mubinn.sim.layer.layer_check import check_layer
 from mubinn.synth.flow.flow import tool_versions
 
@@ -99,7 +102,8 @@ def random_model(features: int, hidden: int, classes: int) -> QuantizedModel:
 
 def generated(model: QuantizedModel) -> int:
     """Generate the accelerator's folder; return its bytes."""
-    files = accelerator_folder(model, FolderOptions("xc7", units=UNITS))
+    design = device_design(model, find_device(DEVICE), DesignOptions(units=UNITS))
+    files = accelerator_folder(model, design)
     return sum(map(len, files.values()))
 
 
@@ -116,7 +120,8 @@ def simulated(model: QuantizedModel, layer: int, simulator: str) -> int:
 def synthesized(model: QuantizedModel, layer: int) -> dict[str, int]:
     """Return what the logic of a layer takes on xc7, see `bench_lut_cycles.measure`."""
     dense = model.dense if layer == len(model.layers) - 1 else None
-    return measure(LayerPlan(model.layers[layer], dense, units=UNITS, network="xc7"))
+    plan = LayerPlan(model.layers[layer], dense, units=UNITS, network=find_device(DEVICE).network)
+    return measure(LayerDesign.of(plan, "layer"))
 
 
 def _apart(part: Callable[..., Any], *arguments: Any) -> dict[str, Any]:

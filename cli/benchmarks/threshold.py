@@ -21,11 +21,11 @@ from mubinn.golden.cells.lstm_cell import LstmCellParams
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model.model_file import load_model
 from mubinn.golden.model.quantized_model import QuantizedModel
+from mubinn.hw.boards.device import find_device
 from mubinn.hw.cells.state_stages import state_stage_class
 from mubinn.reports.accuracy import datapath_difference, measured
 from mubinn.synth.flow.flow import SynthJob, synthesize, to_verilog, tool_versions
-from mubinn.synth.fpga.place_and_route import synthesize_cells
-from mubinn.synth.fpga.targets import estimate, find_target
+from mubinn.synth.fpga.place_and_route import measure
 from mubinn.synth.liberty.library import Library, builtin_library
 
 TOP = "tail"
@@ -88,9 +88,8 @@ def _state_stage(model: QuantizedModel, datapath: Datapath, library: Library) ->
     params = LstmCellParams(model.with_datapath(datapath).lstm_layers[0])
     job = SynthJob(to_verilog(state_stage_class(params)(params), TOP), TOP)
     found = synthesize(job, library=library)
-    target, stages = find_target(FPGA), state_stage_class(params).latency(params)
-    commands = (target.synth.format(top=TOP),)
-    used = estimate(target, synthesize_cells(job, commands)["cells"])
+    device, stages = find_device(FPGA), state_stage_class(params).latency(params)
+    used = device.estimate(measure(job, (device.command(TOP),)).cells)
     return {
         "area_um2": found.area_um2,
         "delay_ps": found.delay_ps,

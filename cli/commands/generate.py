@@ -1,71 +1,49 @@
 """``mubinn generate``: the Verilog of a quantized model."""
 
+from __future__ import annotations
+
 import resource
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from mubinn.cli.shared.common import (
     check_folder,
-    datapath_option,
     json_option,
-    lanes_option,
     open_quantized,
     print_json,
-    units_option,
     working,
     write_folder,
 )
+from mubinn.cli.shared.device import DeviceRequest, device_options
+from mubinn.golden.ground.errors import MubinnError
+
+if TYPE_CHECKING:
+    from mubinn.golden.model.quantized_model import QuantizedModel
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path), required=False)
 @click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR")
+@device_options
 @click.option(
-    "--target",
-    metavar="NAME",
-    help="ice40, ecp5 or xc7: write the whole accelerator, with all that goes with it.",
-)
-@lanes_option
-@units_option
-@click.option(
-    "--width",
-    type=click.IntRange(min=8),
-    metavar="BITS",
-    help="With --target: TDATA of both streams.  [default: 32, ice40 8]",
+    "--layers", is_flag=True, help="With --device: the layers alone, without classifier and AXI."
 )
 @click.option(
-    "--samples",
-    type=click.IntRange(min=2),
-    metavar="BITS",
-    help="With --target: take raw samples of so many bits in place of level bits.",
+    "--measure/--no-measure",
+    default=True,
+    help="With --device: state on the page what Yosys makes of the Verilog, or save that time.  "
+    "[default: measure]",
 )
-@click.option(
-    "--load-weights",
-    "loadable",
-    is_flag=True,
-    help="With --target: weights are loaded at run time.",
-)
-@click.option(
-    "--max-steps",
-    type=click.IntRange(min=1),
-    help="With --target: steps of the longest window, for which the logits are wide enough.  "
-    "[default: 4096]",
-)
-@datapath_option
 @json_option
 def generate(
     model: Path | None,
     output: Path,
-    target: str | None,
-    lanes: int | None,
-    units: int,
-    width: int | None,
-    samples: int | None,
-    loadable: bool,
-    max_steps: int | None,
-    datapath: str | None,
+    asked: DeviceRequest,
+    layers: bool,
+    measure: bool,
     as_json: bool,
 ) -> None:
     """Write the layers of MODEL (by default the bundled EEG model at (3,3)) as Verilog.
@@ -79,27 +57,28 @@ def generate(
       mubinn generate my.mubinn -o layer --json
       mubinn generate --datapath threshold -o small
 
-    With --target DIR stands alone: all layers and the classifier behind AXI4-Stream and AXI4-Lite,
+    With --device DIR stands alone: all layers and the classifier behind AXI4-Stream and AXI4-Lite,
     a self-checking Verilog bench with golden vectors, memory contents, constraints, a FuseSoC
-    .core file, C header, Python driver, and a page on all of it.
+    .core file, C header, Python driver, and a page on all of it that states the resources which
+    Yosys counts. The Verilog is that of mubinn synth with the same options.
 
     \b
-      mubinn generate my.mubinn --lanes 132 --units 1 --target ecp5 -o accelerator
+      mubinn generate my.mubinn --lanes 132 --units 1 --device ecp5 -o accelerator
+      mubinn generate my.mubinn --units 3 --device xc7 --layers -o layer
     """
-    from mubinn.golden.folding.layer_plan import MAX_STEPS
-    from mubinn.hw.export.accelerator_folder import FolderOptions, accelerator_folder
     from mubinn.hw.export.layer_folder import PARAMETERS
-    from mubinn.hw.export.layer_folder import generate as files_of
 
     check_folder(output, PARAMETERS)
-    options = None
-    if target is not None:
-        steps = MAX_STEPS if max_steps is None else max_steps
-        options = FolderOptions(target, lanes, units, samples, loadable, width, steps)
-    loaded = open_quantized(model, datapath)
+    if layers and asked.name is None:
+        raise MubinnError("--layers is for FPGAs: give it with --device.")
+    loaded = open_quantized(model, asked.datapath)
     started = time.perf_counter()
-    with working("writing Verilog", as_json):
-        files = files_of(loaded) if options is None else accelerator_folder(loaded, options)
+    with working("writing Verilog", as_json) as show:
+        if layers or asked.name is None:
+            files = _layers(loaded, asked, measure)
+        else:
+            show("writing Verilog, mapping it to the device's cells (Yosys)")
+            files = _accelerator(loaded, asked, measure)
         write_folder(output, files, PARAMETERS)
     seconds = time.perf_counter() - started
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -116,3 +95,33 @@ def generate(
     for name, text in files.items():
         click.echo(f"{output / name}: {len(text.encode())} bytes")
     click.echo(f"{seconds:.1f} s, at most {megabytes:.0f} MB of memory.")
+
+
+def _accelerator(model: QuantizedModel, asked: DeviceRequest, measured: bool) -> dict[str, str]:
+    """Return the files of the whole accelerator."""
+    from mubinn.hw.export.accelerator_folder import accelerator_folder
+    from mubinn.hw.export.device_design import TOP
+    from mubinn.synth import SynthJob
+    from mubinn.synth.fpga.place_and_route import measure
+
+    design = asked.design(model)
+    commands = (asked.device.command(TOP),)
+    found = measure(SynthJob(design.verilog, TOP), commands) if measured else None
+    return accelerator_folder(model, design, found)
+
+
+def _layers(model: QuantizedModel, asked: DeviceRequest, measured: bool) -> dict[str, str]:
+    """Return the files of the layers, for a device or for standard cells."""
+    from mubinn.hw.export.layer_folder import generate as files_of
+    from mubinn.hw.export.layer_folder import layer_designs
+    from mubinn.synth.fpga.place_and_route import measure_logic
+
+    device = None if asked.name is None else asked.device
+    foreign = asked.options.keys() - {"lanes", "units"}
+    if foreign:
+        raise MubinnError(f"--layers has no {min(foreign)}: leave out what is of streams.")
+    designs = layer_designs(model, device, **asked.options)
+    found = []
+    if device is not None and measured:
+        found = [measure_logic(design.verilog, design.name, device) for design in designs]
+    return files_of(model, device, designs, found)

@@ -14,13 +14,13 @@ from mubinn.cli.shared.common import (
     bundled,
     fo4_option,
     json_option,
-    lanes_option,
     liberty_option,
+    open_quantized,
     print_json,
     print_table,
     progress_bar,
-    units_option,
 )
+from mubinn.cli.shared.device import DeviceRequest, device_options
 from mubinn.golden.ground.errors import MubinnError
 
 if TYPE_CHECKING:
@@ -49,37 +49,24 @@ COLUMNS = ("unit", "design", "depth", "gates", "delay/ps", "delay/FO4", "area/um
 )
 @fo4_option
 @click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True)
+@device_options
+@click.option("--clock", type=float, metavar="MHZ", help="With --device: what routing aims at.")
 @click.option(
-    "--target", metavar="NAME", help="ice40-up5k, ice40-hx8k, ecp5-25k or xc7: put MODEL on it."
-)
-@lanes_option
-@units_option
-@click.option(
-    "--load-weights",
-    "loadable",
-    is_flag=True,
-    help="With --target: weights are loaded at run time, such as into the SPRAM of an UP5K.",
-)
-@click.option(
-    "--width", default=8, show_default=True, help="With --target: bits of TDATA of both streams."
-)
-@click.option("--clock", type=float, metavar="MHZ", help="With --target: what routing aims at.")
-@click.option(
-    "--seed", type=click.IntRange(min=1), default=1, show_default=True, help="With --target."
+    "--seed", type=click.IntRange(min=1), default=1, show_default=True, help="With --device."
 )
 @click.option(
     "--steps",
     type=click.IntRange(min=1),
     default=320,
     show_default=True,
-    help="With --target: time steps of a window, for the time that it takes.",
+    help="With --device: time steps of a window, for the time that it takes.",
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
     metavar="DIR",
-    help="With --target: where to write report, Verilog and bitstream.",
+    help="With --device: where to write report, Verilog and bitstream.",
 )
 @json_option
 def synth(
@@ -89,11 +76,7 @@ def synth(
     dont_use: tuple[str, ...],
     fo4: float | None,
     workers: int,
-    target: str | None,
-    lanes: int | None,
-    units: int,
-    loadable: bool,
-    width: int,
+    asked: DeviceRequest,
     clock: float | None,
     seed: int,
     steps: int,
@@ -111,24 +94,27 @@ def synth(
       mubinn synth my.mubinn --liberty sky130hd_tt.lib.gz
       mubinn synth --unit xnor_h --unit fp_mult --fo4 20
 
-    With --target the whole MODEL goes on an FPGA, behind AXI4-Streams that are narrow enough for
-    its pins: resources, Fmax and bitstream (xc7: resources alone).
+    With --device the whole MODEL goes on an FPGA, behind AXI4-Streams that are narrow enough for
+    its pins: resources, Fmax and bitstream (xc7: resources alone). The Verilog is that of mubinn
+    generate with the same options.
 
     \b
-      mubinn synth --target ecp5-25k -o fpga
-      mubinn synth --target ice40-up5k --lanes 64 --load-weights
+      mubinn synth --device ecp5-25k -o fpga
+      mubinn synth --device ice40-up5k --lanes 64 --load-weights
     """
     from mubinn.golden.model.model_file import load_model
     from mubinn.synth import SynthJob, synthesize_many, to_verilog
 
-    if target is not None:
+    if asked.name is not None:
         if names or liberty or dont_use or fo4 is not None:
-            raise MubinnError("--target is for whole models: leave out the options of units.")
-        options = FpgaOptions(target, lanes, units, loadable, width, clock, seed, steps, output)
-        synth_fpga(load_model(model or bundled(QUANTIZED_MODEL)), options, as_json)
+            raise MubinnError("--device is for whole models: leave out the options of units.")
+        options = FpgaOptions(asked, clock, seed, steps, output)
+        synth_fpga(open_quantized(model, asked.datapath), options, as_json)
         return
     if output is not None:
-        raise MubinnError("-o is for FPGAs: give it with --target.")
+        raise MubinnError("-o is for FPGAs: give it with --device.")
+    if asked.datapath is not None:
+        raise MubinnError("--datapath is for whole models: give it with --device.")
     library = _library(liberty, dont_use, fo4)
     chosen = _chosen(units_of(load_model(model or bundled(QUANTIZED_MODEL))), names)
     jobs, texts = {}, {}

@@ -1,4 +1,4 @@
-"""``mubinn synth --target``: a model on an FPGA."""
+"""``mubinn synth --device``: a model on an FPGA."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import click
 from mubinn.cli.shared.common import check_folder, print_json, print_table, working, write_folder
 
 if TYPE_CHECKING:
+    from mubinn.cli.shared.device import DeviceRequest
     from mubinn.golden.model.quantized_model import QuantizedModel
-    from mubinn.synth.fpga.fpga_design import FpgaDesign
+    from mubinn.hw.export.device_design import DeviceDesign
     from mubinn.synth.fpga.place_and_route import FpgaResult
-    from mubinn.synth.fpga.targets import Target
 
 REPORT = "fpga.json"
 """The file by which a folder of results is known."""
@@ -24,11 +24,7 @@ REPORT = "fpga.json"
 class FpgaOptions:
     """What the command's options say of an FPGA."""
 
-    target: str
-    lanes: int | None
-    units: int
-    loadable: bool
-    width: int
+    asked: DeviceRequest
     clock: float | None
     seed: int
     steps: int
@@ -43,33 +39,25 @@ def synth_fpga(model: QuantizedModel, options: FpgaOptions, as_json: bool) -> No
     MubinnError
         If the design does not fit, a tool is missing, or the folder cannot be written.
     """
-    from mubinn.synth.fpga.fpga_design import fpga_design
+    from mubinn.hw.export.device_design import TOP
+    from mubinn.synth import SynthJob
     from mubinn.synth.fpga.place_and_route import implement, route_tools
-    from mubinn.synth.fpga.targets import find_target
 
-    target = find_target(options.target)
+    device = options.asked.device
     if options.output is not None:
         check_folder(options.output, REPORT)
-    if target.router is not None:
-        route_tools(target.router)
+    if device.router is not None:
+        route_tools(device.router)
     with working("writing Verilog", as_json) as show:
-        design = fpga_design(
-            model,
-            lanes=options.lanes,
-            units=options.units,
-            loadable=options.loadable,
-            single_port="ICESTORM_SPRAM" in target.resources,
-            width=options.width,
-            network=target.network,
-        )
+        design = options.asked.design(model)
         result = implement(
-            design.job,
-            target,
+            SynthJob(design.verilog, TOP),
+            device,
             clock_mhz=options.clock,
             seed=options.seed,
-            progress=lambda stage: show(f"{target.name}: {stage}"),
+            progress=lambda stage: show(f"{device.name}: {stage}"),
         )
-    told = _report(target, design, result, options)
+    told = _report(design, result, options)
     if options.output is not None:
         _write(options.output, told, design, result)
     if as_json:
@@ -78,22 +66,23 @@ def synth_fpga(model: QuantizedModel, options: FpgaOptions, as_json: bool) -> No
         _tell(told)
 
 
-def _report(
-    target: Target, design: FpgaDesign, result: FpgaResult, options: FpgaOptions
-) -> dict[str, Any]:
+def _report(design: DeviceDesign, result: FpgaResult, options: FpgaOptions) -> dict[str, Any]:
     """Return everything as JSON types."""
+    device, made, top = design.device, design.options, design.top
     cycles = design.window_cycles(options.steps)
     fmax = result.fmax_mhz
     return {
-        "target": target.name,
-        "device": target.device,
-        "command": target.synth.format(top=design.job.top),
-        "lanes": options.lanes,
-        "units": options.units,
-        "weights": "loaded" if options.loadable else "initialised",
-        "tdata_bits": options.width,
+        "device": device.name,
+        "part": device.part,
+        "command": device.command(result.top),
+        "lanes": made.lanes,
+        "units": made.units,
+        "sample_width": made.sample_width,
+        "weights": "loaded" if made.loadable else "initialised",
+        "tdata_bits": top.reader.width,
+        "registers": top.lite is not None,
         "seed": options.seed,
-        "cycles_per_step": design.core.cycles_per_step,
+        "cycles_per_step": top.core.cycles_per_step,
         "steps": options.steps,
         "cycles_per_window": cycles,
         "fmax_mhz": fmax,
@@ -104,7 +93,7 @@ def _report(
                 "used": result.used[key],
                 "available": resource.available,
             }
-            for key, resource in target.resources.items()
+            for key, resource in device.resources.items()
             if key in result.used
         },
         "cells": dict(result.cells),
@@ -114,16 +103,16 @@ def _report(
     }
 
 
-def _write(folder: Path, told: dict[str, Any], design: FpgaDesign, result: FpgaResult) -> None:
+def _write(folder: Path, told: dict[str, Any], design: DeviceDesign, result: FpgaResult) -> None:
     """Write report, Verilog and bitstream as a folder."""
     import json
 
     files: dict[str, str | bytes] = {
         REPORT: json.dumps(told, indent=2) + "\n",
-        f"{design.job.top}.v": design.job.verilog,
+        f"{result.top}.v": design.verilog,
     }
     if result.bitstream:
-        files[f"{design.job.top}.bit"] = result.bitstream
+        files[f"{result.top}.bit"] = result.bitstream
     write_folder(folder, files, REPORT)
 
 
@@ -132,13 +121,13 @@ def _tell(told: dict[str, Any]) -> None:
         (u["what"], f"{u['used']:g}", u["available"], f"{100 * u['used'] / u['available']:.1f}")
         for u in told["used"].values()
     ]
-    print_table(told["device"], ("resource", "used", "available", "%"), rows)
+    print_table(told["part"], ("resource", "used", "available", "%"), rows)
     click.echo(
         f"\n{told['cycles_per_step']} cycles a step, {told['cycles_per_window']} a window of "
         f"{told['steps']} steps."
     )
     if told["fmax_mhz"] is None:
-        click.echo("Synthesis alone: there is no place and route for this target.")
+        click.echo("Synthesis alone: there is no place and route for this device.")
         return
     click.echo(
         f"Fmax {told['fmax_mhz']:.1f} MHz: {told['ms_per_window']:.2f} ms a window. Bitstream: "

@@ -54,21 +54,6 @@ fo4_option = click.option(
 )
 """``--fo4``: the speed of the built-in library."""
 
-lanes_option = click.option(
-    "--lanes",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="With --target: elements of a word.  [default: all of x and h]",
-)
-units_option = click.option(
-    "--units",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="With --target: XNOR multipliers side by side.",
-)
-"""``--lanes`` and ``--units``: how wide the accelerator on an FPGA is."""
-
 
 def open_quantized(path: Path | None, datapath: str | None) -> "QuantizedModel":
     """Return the quantized model of a file, by default the bundled one, with a datapath."""

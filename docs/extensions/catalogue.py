@@ -113,9 +113,9 @@ def entry(unit: type[StreamUnit], example: CellUnit) -> str:
     function = f"{module.__name__.replace('.hw.', '.golden.')}.{stem}"
     first = (inspect.getdoc(unit) or "").split("\n\n")[0]
     lines = [heading(unit.__name__, "-"), first, ""]
-    lines += [f":Hardware: :class:`mubinn.hw.{module.__name__.split('.', 2)[2]}.{unit.__name__}`"]
+    lines += [f":Hardware: `mubinn.hw.{module.__name__.split('.', 2)[2]}.{unit.__name__}`"]
     if exists(function):
-        lines += [f":Golden: :func:`{function}`"]
+        lines += [f":Golden: `{function}`"]
     if example.parameters:
         shown = example.text if len(example.text) < 300 else f"{example.text[:300]} ..."
         lines += [f":Example: ``{shown}``"]

@@ -2,177 +2,68 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
-from mubinn.golden.folding.layer_plan import MAX_STEPS
-from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.quantized_model import QuantizedModel
-from mubinn.hw.accelerator.axi_accelerator import accelerator_top
-from mubinn.hw.axi.axi_top import AxiTop
 from mubinn.hw.export.c_header import c_header
+from mubinn.hw.export.device_design import (
+    CELLS,
+    TOP,
+    DeviceDesign,
+    Measured,
+    constraints,
+    device_cells,
+    resources,
+)
 from mubinn.hw.export.golden_vectors import commands, golden_vectors
 from mubinn.hw.export.interface import interface
 from mubinn.hw.export.layer_folder import PARAMETERS, describe
 from mubinn.hw.export.memory_files import memory_files
-from mubinn.hw.export.verilog_text import verilog_text
-from mubinn.hw.layer.loadable_memory import contents, without_contents
-
-TOP = "mubinn"
+from mubinn.hw.export.render import render
+from mubinn.hw.layer.loadable_memory import contents
 
 
-@dataclass(frozen=True)
-class Family:
-    """What files for a family of FPGAs need: constraints, and the flow of FuseSoC's Edalize.
-
-    ``width`` is TDATA's where nothing else is asked for; ``registers`` says whether the package
-    has the pins for AXI4-Lite.
-    """
-
-    name: str
-    device: str
-    suffix: str
-    kind: str
-    flow: str
-    options: tuple[str, ...]
-    mhz: int
-    width: int = 32
-    registers: bool = True
-
-
-FAMILIES = {
-    family.name: family
-    for family in (
-        Family(
-            "ice40",
-            "Lattice iCE40 UP5K, package SG48",
-            "pcf",
-            "PCF",
-            "icestorm",
-            (
-                "yosys_synth_options: [-device, u, -spram]",
-                "nextpnr_options: [--up5k, --package, sg48, --pcf-allow-unconstrained]",
-            ),
-            12,
-            width=8,
-            registers=False,
-        ),
-        Family(
-            "ecp5",
-            "Lattice ECP5 LFE5U-25F, package CABGA381",
-            "lpf",
-            "LPF",
-            "trellis",
-            ("nextpnr_options: [--25k, --package, CABGA381, --lpf-allow-unconstrained]",),
-            50,
-        ),
-        Family("xc7", "AMD Artix-7", "xdc", "xdc", "vivado", ("part: xc7a35tcsg324-1",), 100),
-    )
-}
-"""By the name that ``--target`` takes."""
-
-
-@dataclass(frozen=True)
-class FolderOptions:
-    """What is generated.
-
-    Attributes
-    ----------
-    target : str
-        One of `FAMILIES`, or the name of a device of one, such as ``ecp5-25k``.
-    lanes, units, sample_width, loadable, max_steps
-        Of `mubinn.hw.accelerator.accelerator.Accelerator`.
-    width : int or None
-        Bits of TDATA, by default the family's.
-    windows, steps : int
-        Size of the golden vectors of the bench.
-    """
-
-    target: str
-    lanes: int | None = None
-    units: int = 1
-    sample_width: int | None = None
-    loadable: bool = False
-    width: int | None = None
-    max_steps: int = MAX_STEPS
-    windows: int = 3
-    steps: int = 4
-
-    @property
-    def family(self) -> Family:
-        """The family of the target; raises `MubinnError` on an unknown one."""
-        name = self.target.partition("-")[0]
-        if name not in FAMILIES:
-            raise MubinnError(
-                f"There is no family {self.target}: choose from {', '.join(FAMILIES)}."
-            )
-        return FAMILIES[name]
-
-
-@cache
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        autoescape=False,  # no HTML
-    )
-
-
-def render(template: str, values: Mapping[str, Any]) -> str:
-    """Return a template of this package with `values` in it."""
-    return _environment().get_template(template).render(**values)
-
-
-def accelerator_folder(model: QuantizedModel, options: FolderOptions) -> dict[str, str]:
+def accelerator_folder(
+    model: QuantizedModel,
+    design: DeviceDesign,
+    measured: Measured | None = None,
+    *,
+    windows: int = 3,
+    steps: int = 4,
+) -> dict[str, str]:
     """Return the files of the folder, name to text, the same texts each time.
 
     ``mubinn.v`` (top module ``mubinn``, memories initialised), ``memories/`` (their contents, as
     ``$readmemh`` reads them), ``testbench.v`` with golden vectors, ``mubinn.h`` and ``driver.py``,
-    constraints, ``mubinn.core`` for FuseSoC, ``parameters.json`` and ``README.md``.
+    constraints, ``mubinn.core`` for FuseSoC, ``parameters.json`` and ``README.md``; ``cells.v``
+    where the design names cells of its device.
 
-    Raises
-    ------
-    MubinnError
-        On an unknown target, or a configuration that the accelerator does not have.
+    Parameters
+    ----------
+    model : QuantizedModel
+        What `design` was made from.
+    design : DeviceDesign
+    measured : Measured, optional
+        What Yosys made of its Verilog, for the page.
+    windows, steps : int
+        Size of the golden vectors of the bench.
     """
-    family = options.family
-    top = accelerator_top(
-        model,
-        width=options.width or family.width,
-        registers=family.registers,
-        lanes=options.lanes,
-        units=options.units,
-        sample_width=options.sample_width,
-        loadable=options.loadable,
-        max_steps=options.max_steps,
-    )
-    text = verilog_text(top, TOP)
-    files = {
-        f"{TOP}.v": without_contents(text, single_port=family.name == "ice40")
-        if options.loadable
-        else text
-    }
-    about = _about(top, model, options)
+    top, options = design.top, design.options
+    files = {f"{TOP}.v": design.verilog}
+    about = _about(model, design, measured)
     files |= memory_files(top.core)
-    files |= golden_vectors(
-        top, about["interface"], options.windows, min(options.steps, options.max_steps)
-    )
+    files |= golden_vectors(top, about["interface"], windows, min(steps, options.max_steps))
     loaded = contents(top.core.plans) if options.loadable else b""
     if loaded:
         files["load.hex"] = "".join(f"{byte:02x}\n" for byte in loaded)
-    if family.registers:
+    if top.lite is not None:
         files["writes.hex"] = commands(loaded)
-    values = _values(top, about, files, family)
+    values = _values(design, about, files)
     files["testbench.v"] = render("testbench.v", values)
-    files[f"{TOP}.{family.suffix}"] = render(f"constraints.{family.suffix}", values)
+    files |= device_cells(design.device)
+    files |= constraints(design.device, {name: width for name, _, width in values["ports"]})
     files[f"{TOP}.core"] = render("fusesoc.core", values)
     files[f"{TOP}.h"] = c_header(about["interface"])
     files["driver.py"] = Path(__file__).with_name("driver.py").read_text()
@@ -181,21 +72,25 @@ def accelerator_folder(model: QuantizedModel, options: FolderOptions) -> dict[st
     return files
 
 
-def _about(top: AxiTop, model: QuantizedModel, options: FolderOptions) -> dict[str, Any]:
+def _about(
+    model: QuantizedModel, design: DeviceDesign, measured: Measured | None
+) -> dict[str, Any]:
     """Return what a user has to know, as JSON types."""
-    core = top.core
+    core, options, device = design.top.core, design.options, design.device
     layers = [describe(layer) for layer in core.layers]
     return {
         "module": TOP,
-        "target": options.family.name,
+        "device": device.name,
+        "part": device.part,
         "lanes": options.lanes,
         "units": options.units,
         "sample_width": options.sample_width,
         "weights": "loaded" if options.loadable else "initialised",
         "cycles_per_step": core.cycles_per_step,
         "cycles_per_window": {str(n): core.cycles_per_window(n) for n in (1, 320)},
-        "interface": interface(top),
+        "interface": interface(design.top),
         "layers": layers,
+        "resources": resources(device, f"{TOP}.v", device.command(TOP), measured),
         "classes": model.classes,
         "readout": model.readout,
         "preprocessing": {
@@ -208,9 +103,10 @@ def _about(top: AxiTop, model: QuantizedModel, options: FolderOptions) -> dict[s
 
 
 def _values(
-    top: AxiTop, about: Mapping[str, Any], files: Mapping[str, str], family: Family
+    design: DeviceDesign, about: Mapping[str, Any], files: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return what the templates name."""
+    top, device = design.top, design.device
     inputs, outputs = (len(files[f"{n}.hex"].splitlines()) for n in ("input", "result"))
     loads = len(files.get("load.hex", "").splitlines())
     ports = [
@@ -236,13 +132,6 @@ def _values(
         "writes": len(files.get("writes.hex", "").splitlines()),
         "version": about["versions"]["mubinn"],
         "description": f"Binarized {len(about['layers'])}-layer network with classifier",
-        "device": family.device,
-        "mhz": family.mhz,
-        "constraints": {
-            "file": f"{TOP}.{family.suffix}",
-            "kind": family.kind,
-            "target": family.name,
-            "flow": family.flow,
-            "options": family.options,
-        },
+        "device": device,
+        "cells": CELLS if device.library else "",
     }

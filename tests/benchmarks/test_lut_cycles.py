@@ -8,11 +8,11 @@ from click.testing import CliRunner
 from mubinn.cli.benchmarks import lut_cycles as bench
 from mubinn.cli.benchmarks.table import BENCHMARKS
 from mubinn.cli.commands.bench import bench as bench_command
-from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.synth.flow.flow import SynthJob
-from mubinn.synth.fpga import black_box
-from mubinn.synth.fpga.place_and_route import synthesize_cells
+from mubinn.hw.boards.device import find_device
+from mubinn.hw.export.device_design import MEMORY_BOX, Measured
+from mubinn.hw.export.layer_folder import layer_designs
+from mubinn.synth.fpga.place_and_route import measure_logic
 
 DESIGN = """
 module top(input clk, we, input [9:0] a, w, input [15:0] d, output reg [15:0] y);
@@ -24,7 +24,6 @@ module top(input clk, we, input [9:0] a, w, input [15:0] d, output reg [15:0] y)
   end
 endmodule
 """
-MAP = "synth_xilinx -family xc7 -noiopad -flatten -top top"
 
 
 @pytest.fixture
@@ -33,28 +32,26 @@ def cache(tmp_path, monkeypatch):
 
 
 def test_memories_are_boxes_with_their_read_registers(cache):
-    commands = tuple(command.format(top="top") for command in black_box.COMMANDS)
-    found = synthesize_cells(SynthJob(DESIGN, "top"), (*commands, MAP), files=black_box.FILES)
-    cells = found["cells"]
-    assert cells[black_box.BOX] == 2
+    cells = measure_logic(DESIGN, "top", find_device("xc7")).cells
+    assert cells[MEMORY_BOX] == 2
     assert cells["FDRE"] == 16
     assert cells["LUT2"] == 16
     assert not any(cell.startswith("RAM") for cell in cells)
 
 
 def counted(luts, **more):
-    return {"cells": {"LUT6": luts, "FDRE": 5, black_box.BOX: 4, **more}, "netlist": ""}
+    return Measured({"LUT6": luts, "FDRE": 5, MEMORY_BOX: 4, **more}, {})
 
 
 def test_the_best_units_count(random_float, monkeypatch):
     luts = {1: 500, 3: 900, 9: 9000}
     asked = []
 
-    def synthesized(job, commands, files):
-        assert commands[-1] == "synth_xilinx -family xc7 -noiopad -flatten -top lstm_layer"
+    def measured(verilog, top, device):
+        assert device.command(top) == "synth_xilinx -family xc7 -noiopad -flatten -top lstm_layer"
         return counted(luts[asked[-1]] - luts[asked[-1]] // 10, LUT6_2=luts[asked[-1]] // 10)
 
-    monkeypatch.setattr(bench, "synthesize_cells", synthesized)
+    monkeypatch.setattr(bench, "measure_logic", measured)
     model = random_float(features=3, hidden=2)
     result = bench.bench_lut_cycles(
         model, progress=lambda name: asked.append(int(name.split()[-1]))
@@ -75,9 +72,10 @@ def test_the_best_units_count(random_float, monkeypatch):
 
 
 def test_dsps_are_not_hidden(random_model, monkeypatch):
-    monkeypatch.setattr(bench, "synthesize_cells", lambda *_, **__: counted(5, DSP48E1=1))
+    monkeypatch.setattr(bench, "measure_logic", lambda *_: counted(5, DSP48E1=1))
+    (design,) = layer_designs(random_model(features=3, hidden=2), find_device("xc7"))
     with pytest.raises(MubinnError, match="took DSPs or block RAMs"):
-        bench.measure(LayerPlan(random_model(features=3, hidden=2).layers[0], network="xc7"))
+        bench.measure(design)
 
 
 def test_the_command_tells_each_design_as_it_begins(monkeypatch):

@@ -16,26 +16,38 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.model_file import save_model
 from mubinn.hw.accelerator.accelerator import plans
 from mubinn.hw.axi.register_map import CONTROL
-from mubinn.hw.export.accelerator_folder import FAMILIES, FolderOptions, accelerator_folder
+from mubinn.hw.boards.device import DEVICES, find_device
+from mubinn.hw.export.accelerator_folder import accelerator_folder
+from mubinn.hw.export.device_design import (
+    DesignOptions,
+    Measured,
+    device_design,
+    logic_script,
+    resources,
+)
 from mubinn.hw.export.driver import Driver
 from mubinn.hw.export.golden_vectors import golden_vectors
 
 CASES = {
     "ecp5": (
         {"levels": (2, 2), "depth": 2},
-        FolderOptions("ecp5-25k", units=2),
+        ("ecp5-25k", DesignOptions(units=2)),
     ),
     "ice40": (
         {"levels": (1, 2), "readout": "last"},
-        FolderOptions("ice40", lanes=3, sample_width=20, loadable=True),
+        ("ice40", DesignOptions(lanes=3, sample_width=20, loadable=True)),
     ),
     "xc7": (
         {"levels": (1, 1), "offsets": False},
-        FolderOptions("xc7", units=2, width=64, loadable=True),
+        ("xc7", DesignOptions(units=2, width=64, loadable=True)),
     ),
     "gru": (
         {"cell": "gru", "reset": "before", "levels": (1, 2), "depth": 2},
-        FolderOptions("ecp5", units=3, loadable=True),
+        ("ecp5", DesignOptions(units=3, loadable=True)),
+    ),
+    "gowin": (
+        {"levels": (1, 1)},
+        ("gowin", DesignOptions(units=3, max_steps=5)),
     ),
 }
 WORD = re.compile(r"^\s+(m_\w+)\[\d+\] = \d+'h([0-9a-fx]+);", re.M)
@@ -44,8 +56,8 @@ MODULE = re.compile(r"^module \\mubinn\.core\.layer_(\d)\.memories\b.*?^endmodul
 
 @pytest.fixture(scope="module", params=CASES)
 def made(request, random_of, tmp_path_factory):
-    about, options = CASES[request.param]
-    files = accelerator_folder(random_of(features=4, hidden=3, **about), options)
+    about, asked = CASES[request.param]
+    files = folder_of(random_of(features=4, hidden=3, **about), *asked)
     folder = tmp_path_factory.mktemp("folder")
     for name, text in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
@@ -53,11 +65,18 @@ def made(request, random_of, tmp_path_factory):
     return request.param, folder, files, json.loads(files["parameters.json"])
 
 
+def folder_of(model, device, options=None):
+    return accelerator_folder(model, device_design(model, find_device(device), options))
+
+
 needs_icarus = pytest.mark.skipif(shutil.which("iverilog") is None, reason="needs Icarus Verilog")
 
 
 def simulated(folder, *arguments, standard="-g2005"):
-    command = ["iverilog", standard, "-o", "testbench", "testbench.v", "mubinn.v"]
+    sources = [name for name in ("testbench.v", "mubinn.v", "cells.v") if (folder / name).exists()]
+    command = ["iverilog", standard, "-o", "testbench", *sources]
+    told = f"iverilog -g2005 -o testbench {' '.join(sources)} && vvp testbench"
+    assert f"    {told}\n" in (folder / "README.md").read_text()
     subprocess.run(command, cwd=folder, check=True)
     run = subprocess.run(
         ["vvp", "-n", "testbench", *arguments],
@@ -86,8 +105,8 @@ def test_the_bench_finds_wrong_weights(made, tmp_path):
     _, folder, files, _ = made
     wrong = re.sub(r"(m_w\[\d+\] = )(\d+'h[0-9a-f]+)", r"\1~\2", files["mubinn.v"])
     loads = "writes.hex" if "writes.hex" in files else "load.hex"
-    for name in ("testbench.v", *(name for name in files if name.endswith(".hex"))):
-        if "/" not in name:
+    for name in files:
+        if "/" not in name and name != "mubinn.v":
             shutil.copy(folder / name, tmp_path)
     (tmp_path / "mubinn.v").write_text(wrong)
     if "load.hex" in files:
@@ -130,7 +149,7 @@ def test_memories_are_those_of_the_verilog(made):
 
 def test_the_page_states_ports_packets_and_registers(made):
     _, _, files, parameters = made
-    target = parameters["target"]
+    device = DEVICES[parameters["device"]]
     page = files["README.md"]
     ports = re.findall(
         r"^  (input|output) (?:reg )?(?:\[(\d+):0\] )?(\w+);", files["mubinn.v"], re.M
@@ -138,12 +157,14 @@ def test_the_page_states_ports_packets_and_registers(made):
     for direction, top, name in ports:
         if name.startswith(("s_axi", "m_axi", "ac", "ar")):
             assert f"| `{name}` | {direction} | {int(top or 0) + 1} |" in page
-    for name, register in CONTROL.items() if FAMILIES[target].registers else ():
+    for name, register in CONTROL.items() if device.registers else ():
         assert f"| {register.offset:#04x} | {name} | {register.access} |" in page
     assert f"**{parameters['cycles_per_step']}** cycles" in page
-    family = FAMILIES[target]
-    assert f"{family.mhz}" in files[f"mubinn.{family.suffix}"] or target == "xc7"
-    assert f"mubinn.{family.suffix}: {{file_type: {family.kind}}}" in files["mubinn.core"]
+    suffix, kind = device.constraints
+    assert f"{device.clock_mhz:g}" in files[f"mubinn.{suffix}"] or device.family == "xc7"
+    assert f"mubinn.{suffix}: {{file_type: {kind}}}" in files["mubinn.core"]
+    assert device.part in page
+    assert f"| `mubinn.{suffix}` | clock constraint{', pins' * bool(device.pins)} |" in page
 
 
 def test_the_driver_that_comes_along_works_by_itself(made):
@@ -171,7 +192,7 @@ def test_the_folder_is_made_for_windows_of_some_length(random_model):
     model = random_model(features=3, hidden=2, levels=(1, 1))
     widths = []
     for steps in (4096, 5):
-        files = accelerator_folder(model, FolderOptions("ecp5", max_steps=steps))
+        files = folder_of(model, "ecp5", DesignOptions(max_steps=steps))
         about = json.loads(files["parameters.json"])["interface"]
         assert about["max_steps"] == steps
         assert f"| longest window | {steps} steps; the logits" in files["README.md"]
@@ -182,14 +203,62 @@ def test_the_folder_is_made_for_windows_of_some_length(random_model):
         golden_vectors(SimpleNamespace(core=core), {}, 1, 6)
 
 
-def test_unknown_families_are_told():
-    with pytest.raises(MubinnError, match="no family max10: choose from ice40, ecp5, xc7"):
-        _ = FolderOptions("max10").family
+def test_a_board_that_needs_pins_gets_them(random_model):
+    model = random_model(features=4, hidden=3, levels=(1, 1))
+    for name, device in DEVICES.items():
+        if not device.pins:
+            continue
+        # Loaded weights need the most ports.
+        files = folder_of(model, name, DesignOptions(loadable=True))
+        found = re.findall(r'^IO_LOC "(\S+)" (\S+);', files["mubinn.cst"], re.M)
+        page = files["README.md"]
+        bits = sum(
+            int(n) for n in re.findall(r"^\| `[a-z_]+` \| (?:in|out)put \| (\d+) \|", page, re.M)
+        )
+        assert bits == len(found) == len({pin for _, pin in found}) == 35
+        assert found[0] == ("aclk", device.pins[0])
+        assert {"s_load_tdata[7]", "m_axis_tlast"} < {port for port, _ in found}
+
+
+def test_the_page_states_what_was_measured():
+    device = find_device("ecp5")
+    found = Measured({"LUT4": 24280, "CCU2C": 5, "DP16KD": 3}, {"yosys": "0.70 (built here)"})
+    rows = resources(device, "mubinn.v", device.command("mubinn"), found)
+    assert rows["command"] == 'yosys -p "read_verilog -sv mubinn.v; synth_ecp5 -top mubinn; stat"'
+    assert rows["used"]["TRELLIS_COMB"] == {
+        "what": "4-input LUTs",
+        "used": 24290,
+        "available": 24288,
+        "counted": "LUT4 + 2 CCU2C",
+    }
+    # Of the pins a netlist tells nothing.
+    assert list(rows["used"]) == ["TRELLIS_COMB", "TRELLIS_FF", "DP16KD", "MULT18X18D"]
+
+
+def test_the_page_states_resources_or_that_they_are_not_measured(random_model):
+    model = random_model(features=3, hidden=2, levels=(1, 1))
+    design = device_design(model, find_device("ice40"))
+    command = 'yosys -p "read_verilog -sv mubinn.v; synth_ice40 -device u -spram -top mubinn; stat"'
+    found = Measured({"SB_LUT4": 5281, "SB_DFF": 7}, {"yosys": "0.70 (built here)"})
+    pages = [accelerator_folder(model, design, m)["README.md"] for m in (None, found)]
+    assert all(f"\n\n    {command}\n\n## Latency" in page for page in pages)
+    assert "Not measured yet" in pages[0]
+    assert "What Yosys 0.70 makes of `mubinn.v` for Lattice iCE40 UP5K" in pages[1]
+    assert "| logic cells | 5281 | 5280, too few | SB_LUT4 |" in pages[1]
+    assert "| flip-flops | 7 | 5280 | SB_DFF |" in pages[1]
+
+
+def test_a_script_for_logic_alone_reads_the_cells_of_the_device():
+    assert "read_verilog -lib +/xilinx/cells_sim.v\n" in logic_script(find_device("xc7"), "top")
+    script = logic_script(find_device("ecp5"), "top")
+    assert "xilinx" not in script
+    assert script.endswith("\nsynth_ecp5 -top top\n")
 
 
 def test_the_command_writes_the_folder_and_tells_its_cost(random_model, tmp_path):
     save_model(tmp_path / "m.mubinn", random_model(features=3, hidden=2, levels=(1, 1)))
     command = [str(tmp_path / "m.mubinn"), "--target", "ecp5", "--samples", "30", "--json"]
+    command.append("--no-measure")
     result = CliRunner().invoke(generate, [*command, "-o", str(tmp_path / "out")])
     assert result.exception is None
     told = json.loads(result.stdout)

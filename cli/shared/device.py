@@ -1,0 +1,145 @@
+"""``--device`` and what goes with it: the same options, defaults and design for each command."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mubinn.cli.shared.common import datapath_option
+from mubinn.golden.ground.errors import MubinnError
+
+if TYPE_CHECKING:
+    from mubinn.golden.model.quantized_model import QuantizedModel
+    from mubinn.hw.boards.device import Device
+    from mubinn.hw.export.device_design import DeviceDesign
+
+
+class AliasedOption(click.Option):
+    """An option of which help shows the first name alone; the others are those it once had."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return name and help."""
+        names, self.opts = self.opts, self.opts[:1]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = names
+
+
+_OPTIONS = (
+    click.option(
+        "--device",
+        "--target",
+        "device",
+        cls=AliasedOption,
+        metavar="NAME",
+        help="An FPGA: ice40-up5k, ice40-hx8k, ecp5-25k, xc7a35t, gw1nr-9c, gw2ar-18c, or the "
+        "first of ice40, ecp5, xc7, gowin.",
+    ),
+    click.option(
+        "--lanes",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="With --device: elements of a word.  [default: all of x and h]",
+    ),
+    click.option(
+        "--units",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="With --device: XNOR multipliers side by side.  [default: 1]",
+    ),
+    click.option(
+        "--width",
+        type=click.IntRange(min=8),
+        metavar="BITS",
+        help="With --device: TDATA of both streams.  [default: the device's, 32, or 8 where pins "
+        "are few]",
+    ),
+    click.option(
+        "--registers/--no-registers",
+        default=None,
+        help="With --device: with or without AXI4-Lite.  [default: where the pins suffice]",
+    ),
+    click.option(
+        "--samples",
+        "sample_width",
+        type=click.IntRange(min=2),
+        metavar="BITS",
+        help="With --device: take raw samples of so many bits in place of level bits.",
+    ),
+    click.option(
+        "--load-weights",
+        "loadable",
+        is_flag=True,
+        default=None,
+        help="With --device: weights are loaded at run time, on an UP5K into its SPRAM.",
+    ),
+    click.option(
+        "--max-steps",
+        type=click.IntRange(min=1),
+        help="With --device: steps of the longest window, for which the logits are wide enough.  "
+        "[default: 4096]",
+    ),
+    datapath_option,
+)
+_DESIGN = ("lanes", "units", "width", "registers", "sample_width", "loadable", "max_steps")
+
+
+@dataclass(frozen=True)
+class DeviceRequest:
+    """What the options say.
+
+    Attributes
+    ----------
+    name : str or None
+        The device.
+    datapath : str or None
+        Another one than the model's.
+    options : dict
+        Those of `mubinn.hw.export.device_design.DesignOptions` that are given.
+    """
+
+    name: str | None
+    datapath: str | None
+    options: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        """Raise `MubinnError` on options of a device without one."""
+        if self.name is None and self.options:
+            given = {"sample_width": "samples", "loadable": "load-weights"}
+            name = next(iter(self.options))
+            raise MubinnError(
+                f"--{given.get(name, name.replace('_', '-'))} is for FPGAs: give it with --device."
+            )
+
+    @property
+    def device(self) -> Device:
+        """The device that is named; raises `MubinnError` on an unknown one."""
+        from mubinn.hw.boards.device import find_device
+
+        assert self.name is not None
+        return find_device(self.name)
+
+    def design(self, model: QuantizedModel) -> DeviceDesign:
+        """Return the accelerator of a model."""
+        from mubinn.hw.export.device_design import DesignOptions, device_design
+
+        return device_design(model, self.device, DesignOptions(**self.options))
+
+
+def device_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options to a command, which gets them as a `DeviceRequest` named ``asked``."""
+
+    @functools.wraps(command)
+    def collected(device: str | None, datapath: str | None, **values: Any) -> None:
+        given = {name: values.pop(name) for name in _DESIGN}
+        options = {name: value for name, value in given.items() if value is not None}
+        command(asked=DeviceRequest(device, datapath, options), **values)
+
+    for option in reversed(_OPTIONS):
+        collected = option(collected)
+    return collected

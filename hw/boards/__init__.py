@@ -1,0 +1,1 @@
+"""The FPGAs that accelerators are made for."""

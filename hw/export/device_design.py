@@ -1,0 +1,165 @@
+"""What is put on a device: a model's accelerator behind AXI, its Verilog, and what it takes.
+
+Folders, synthesis and the benchmarks all take their Verilog from here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mubinn.golden.folding.layer_plan import MAX_STEPS
+from mubinn.golden.model.quantized_model import QuantizedModel
+from mubinn.hw.accelerator.axi_accelerator import accelerator_top
+from mubinn.hw.axi.axi_top import AxiTop
+from mubinn.hw.boards.device import Device
+from mubinn.hw.export.render import render
+from mubinn.hw.export.verilog_text import verilog_text
+from mubinn.hw.layer.loadable_memory import without_contents
+
+TOP = "mubinn"
+MEMORY_BOX = "memory_box"
+"""The cell that stands for a memory where logic alone is counted."""
+CELLS = "cells.v"
+"""Models of the device's own cells, for simulation."""
+
+
+@dataclass(frozen=True)
+class DesignOptions:
+    """What is asked of the accelerator; None is the device's own or the whole.
+
+    Attributes
+    ----------
+    lanes, units, sample_width, loadable, max_steps
+        Of `mubinn.hw.accelerator.accelerator.Accelerator`.
+    width : int or None
+        Bits of TDATA.
+    registers : bool or None
+        Add AXI4-Lite.
+    """
+
+    lanes: int | None = None
+    units: int = 1
+    sample_width: int | None = None
+    loadable: bool = False
+    width: int | None = None
+    registers: bool | None = None
+    max_steps: int = MAX_STEPS
+
+
+@dataclass(frozen=True)
+class DeviceDesign:
+    """A design and what it was made from.
+
+    Attributes
+    ----------
+    device : Device
+    options : DesignOptions
+    top : AxiTop
+        Its ``core`` is the `mubinn.hw.accelerator.accelerator.Accelerator`.
+    verilog : str
+        Top module `TOP`.
+    """
+
+    device: Device
+    options: DesignOptions
+    top: AxiTop
+    verilog: str
+
+    def window_cycles(self, steps: int) -> int:
+        """Return the cycles from a window's begin to the next one's, input running ahead."""
+        beats: int = self.top.reader.beats * self.top.reader.per_step
+        return max(int(self.top.core.cycles_per_window(steps)), steps * beats)
+
+
+def device_design(
+    model: QuantizedModel, device: Device, options: DesignOptions | None = None
+) -> DeviceDesign:
+    """Return a model's accelerator for a device.
+
+    Raises
+    ------
+    MubinnError
+        On a configuration that the accelerator does not have.
+    """
+    options = options or DesignOptions()
+    top = accelerator_top(
+        model,
+        width=options.width or device.width,
+        registers=device.registers if options.registers is None else options.registers,
+        lanes=options.lanes,
+        units=options.units,
+        sample_width=options.sample_width,
+        loadable=options.loadable,
+        max_steps=options.max_steps,
+        network=device.network,
+    )
+    text = verilog_text(top, TOP)
+    if options.loadable:
+        text = without_contents(text, single_port=device.single_port)
+    return DeviceDesign(device, options, top, text)
+
+
+def constraints(device: Device, ports: Mapping[str, int], top: str = TOP) -> dict[str, str]:
+    """Return the file of constraints by name: the clock, and pins where all ports need one."""
+    suffix, _ = device.constraints
+    values = {"device": device, "pins": device.locations(ports.items())}
+    return {f"{top}.{suffix}": render(f"constraints.{suffix}", values)}
+
+
+def device_cells(device: Device) -> dict[str, str]:
+    """Return `CELLS` where the device's adder networks name cells of their own."""
+    return {CELLS: render(f"{device.network}_cells.v", {})} if device.library else {}
+
+
+def logic_script(device: Device, top: str) -> str:
+    """Return a Yosys script that counts a design's logic alone, its memories being black boxes."""
+    values = {"device": device, "command": device.command(top), "top": top, "box": MEMORY_BOX}
+    return render("logic.ys", values)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What Yosys made of a design.
+
+    Attributes
+    ----------
+    cells : mapping of str to int
+        Of the netlist, by type.
+    versions : mapping of str to str
+        Of the tools.
+    """
+
+    cells: Mapping[str, int]
+    versions: Mapping[str, str]
+
+
+def resources(
+    device: Device, file: str, commands: str, measured: Measured | None
+) -> dict[str, Any]:
+    """Return what a design takes of a device, as JSON types.
+
+    Parameters
+    ----------
+    file : str
+        The Verilog.
+    commands : str
+        Of Yosys, after reading it.
+    measured : Measured or None
+        None: the command is told alone, by which anyone can measure.
+    """
+    cells = measured.cells if measured else {}
+    return {
+        "command": f'yosys -p "read_verilog -sv {file}; {commands}; stat"',
+        "versions": dict(measured.versions) if measured else {},
+        "cells": dict(sorted(cells.items())),
+        "used": {
+            key: {
+                "what": resource.name,
+                "used": resource.count(cells),
+                "available": resource.available,
+                "counted": resource.formula(cells),
+            }
+            for key, resource in device.resources.items()
+            if measured and resource.cells
+        },
+    }
