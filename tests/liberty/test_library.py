@@ -187,11 +187,11 @@ def test_groups():
 
 
 def test_semicolons_may_be_missing_and_braces_may_be_quoted():
-    text = 'cell (X) {\n area : 1.5\n pin ("Y") {\n function : "A {} B"\n k : v }\n a (1)\n b (2) }'
+    text = 'cell (X) {\n area : 1.5\n pin ("Y") {\n function : "A } B"\n k : v }\n a (1)\n b (2) }'
     [cell] = parse(text).groups
     assert (cell.get("area"), cell.get("a"), cell.get("b")) == ("1.5", "1", "2")
     [pin] = cell.groups
-    assert (pin.arguments, pin.get("function"), pin.get("k")) == (("Y",), "A {} B", "v")
+    assert (pin.arguments, pin.get("function"), pin.get("k")) == (("Y",), "A } B", "v")
 
 
 def test_axes_in_either_order_and_units_give_the_same_fo4():
