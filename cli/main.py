@@ -11,7 +11,7 @@ from mubinn.cli.shared.group import LazyGroup, Terminated
 COMMANDS = {
     "train": "Train a float LSTM on EEG.",
     "quantize": "Turn a float model into level bits and scales.",
-    "wearer": "Centre a model's decisions on one person's recording.",
+    "calibrate": "Centre a model's decisions on one person's recording.",
     "info": "Show what a model file holds.",
     "generate": "Write the Verilog of a quantized model.",
     "simulate": "Hold the hardware to the bit-true model in simulation.",
@@ -29,6 +29,7 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
 
 @click.group(
     cls=LazyGroup,
+    aliases={"wearer": "calibrate"},
     modules={name: (f"mubinn.cli.commands.{name}", text) for name, text in COMMANDS.items()},
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

@@ -160,7 +160,7 @@ def train(ctx: click.Context, /, data: Path | None, as_json: bool, **options: An
           --datapath threshold -o small.mubinn
     Your own recording, resumed where it was stopped:
       mubinn train x.npy --labels y.npy --checkpoint-dir run -o my.safetensors
-    For wearers of whom an unlabelled recording with about as much of each class can be had:
+    For subjects of whom an unlabelled recording with about as much of each class can be had:
       mubinn train my.npz --normalise referenced-window --centre trained -o my.safetensors
     All folds, two seeds, three level pairs, then tables and pictures of them:
       mubinn train my.npz --method mubinn2 --levels 1,1 --levels 2,2 --levels 3,3 \\

@@ -31,11 +31,20 @@ class LazyGroup(click.Group):
     modules : mapping of str to (str, str)
         For each command the module that holds it, as a variable of the command's name, and its
         one line of help.
+    aliases : mapping of str to str
+        Former names of commands, which no help shows.
     """
 
-    def __init__(self, *args: Any, modules: Mapping[str, tuple[str, str]], **extra: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        modules: Mapping[str, tuple[str, str]],
+        aliases: Mapping[str, str],
+        **extra: Any,
+    ) -> None:
         super().__init__(*args, **extra)
         self.modules = dict(modules)
+        self.aliases = dict(aliases)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order they were given, the order of the work."""
@@ -43,9 +52,10 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return a command."""
-        if cmd_name not in self.modules:
+        name = self.aliases.get(cmd_name, cmd_name)
+        if name not in self.modules:
             return None
-        found: click.Command = getattr(import_module(self.modules[cmd_name][0]), cmd_name)
+        found: click.Command = getattr(import_module(self.modules[name][0]), name)
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

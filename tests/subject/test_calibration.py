@@ -25,7 +25,7 @@ from mubinn.train.recipes.tuned import tuned
 from mubinn.train.runs.run import Run
 from mubinn.train.runs.trainer import train
 from mubinn.train.subject.calibration import centred, centred_groups, grouped
-from mubinn.train.subject.personal import for_wearer
+from mubinn.train.subject.personal import for_subject
 
 # Recipes of equal method and pace share a compilation, which takes most of the time here.
 PLAIN = Recipe(epochs=2, hidden=6, batch=16, group=4, learning_rate=2e-2)
@@ -176,11 +176,11 @@ def small_model(readout, classes):
 
 @pytest.mark.parametrize("readout", ["mean", "last"])
 @pytest.mark.parametrize("classes", [2, 3])
-def test_the_biases_of_a_wearer_decide_by_centred_scores(readout, classes):
+def test_the_biases_of_a_subject_decide_by_centred_scores(readout, classes):
     x = np.random.default_rng(4).normal(0, 1, (200, 16, 3)).astype(np.float32)
     model = small_model(readout, classes)
     scores = infer(model, x).scores
-    made = for_wearer(model, scores, 16)
+    made = for_subject(model, scores, 16)
     lead = centred(scores, np.zeros(200))
     unit = classes * (16 if readout == "mean" else 1)
     best = np.sort(lead, axis=1)
@@ -191,7 +191,7 @@ def test_the_biases_of_a_wearer_decide_by_centred_scores(readout, classes):
     assert (decided != scores.argmax(axis=1)).any()
     assert made.layers is model.layers
     assert made.dense.w is model.dense.w
-    again = for_wearer(made, infer(made, x).scores, 16)
+    again = for_subject(made, infer(made, x).scores, 16)
     moved = np.ptp(again.dense.b.values - made.dense.b.values)
     assert moved <= 1 or classes > 2  # of two classes' medians nothing is left to take off
 

@@ -1,4 +1,4 @@
-"""Centring the scores of one subject: biases of the classifier for a wearer, without labels."""
+"""Centring the scores of one subject: biases of the classifier for that subject, without labels."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def centred(scores: NDArray[Any], subject: NDArray[Any]) -> NDArray[Any]:
     People differ in how strong a rhythm is more than a state changes it. Where a recording spends
     about the same time in each class, the median of a class's lead over the mean of all classes
     says how the subject differs: in hardware it goes into the biases of the classifier, M_B
-    (`mubinn.train.subject.personal.for_wearer`).
+    (`mubinn.train.subject.personal.for_subject`).
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""A model for one wearer: biases of the classifier that centre the scores. NumPy only."""
+"""A model for one subject: biases of the classifier that centre the scores. NumPy only."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from mubinn.train.subject.calibration import medians
 from mubinn.train.subject.row_bias import row_bias
 
 
-def for_wearer(model: QuantizedModel, scores: Ints, steps: int) -> QuantizedModel:
+def for_subject(model: QuantizedModel, scores: Ints, steps: int) -> QuantizedModel:
     """Return `model` with the M_B of its classifier changed so that it decides by centred scores.
 
-    All else, weights and levels, stays: a memory of C words is what one wearer differs in from
+    All else, weights and levels, stays: a memory of C words is what one subject differs in from
     another. The shift of each class is rounded to the unit of M_B (half up), which is `steps`
     units of a score with the mean readout: only windows whose lead is that close to the median
     can be decided otherwise than by `mubinn.train.subject.calibration.centred`.
@@ -24,7 +24,7 @@ def for_wearer(model: QuantizedModel, scores: Ints, steps: int) -> QuantizedMode
     ----------
     model : QuantizedModel
     scores : int [N, C]
-        Of the windows of the wearer's unlabelled recording, by `mubinn.golden.inference.run.infer`.
+        Of an unlabelled recording of the subject, by `mubinn.golden.inference.run.infer`.
     steps : int
         Steps of a window as the model reads it.
     """

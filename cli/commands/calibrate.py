@@ -1,4 +1,4 @@
-"""``mubinn wearer``: a model for one person, from a recording without labels."""
+"""``mubinn calibrate``: a model for one person, from a recording without labels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ LEAST = 10
     "-o", "--output", type=click.Path(path_type=Path), required=True, help="File of the new model."
 )
 @json_option
-def wearer(model: Path, recording: Path, subject: int | None, output: Path, as_json: bool) -> None:
+def calibrate(
+    model: Path, recording: Path, subject: int | None, output: Path, as_json: bool
+) -> None:
     """Centre the decisions of MODEL, a .mubinn file, on one person's RECORDING (npz, npy).
 
     The recording needs no labels, but about as much of each class: the median of each class's
@@ -33,15 +35,15 @@ def wearer(model: Path, recording: Path, subject: int | None, output: Path, as_j
     the hardware stays as it is. Made for models of `mubinn train --centre subject` or `trained`.
 
     \b
-      mubinn wearer model.mubinn anna.npz -o anna.mubinn
-      mubinn wearer model.mubinn everyone.npz --subject 17 -o 17.mubinn
+      mubinn calibrate model.mubinn anna.npz -o anna.mubinn
+      mubinn calibrate model.mubinn everyone.npz --subject 17 -o 17.mubinn
     """
     from mubinn.cli.shared.recordings import prepared
     from mubinn.golden.ground.errors import MubinnError
     from mubinn.golden.inference.run import infer
     from mubinn.golden.model.model_file import load_model, save_model
     from mubinn.train.data.files import load_windows
-    from mubinn.train.subject.personal import for_wearer
+    from mubinn.train.subject.personal import for_subject
 
     found = load_model(model)
     x, subjects = load_windows(recording)
@@ -59,11 +61,11 @@ def wearer(model: Path, recording: Path, subject: int | None, output: Path, as_j
     with working("classifying the recording", as_json):
         windows = prepared(found, own)
         before = infer(found, windows)
-        made = for_wearer(found, before.scores, windows.shape[1])
+        made = for_subject(found, before.scores, windows.shape[1])
         after = infer(made, windows)
     note = f"{len(own)} windows of {recording.name}"
     note += f", subject {subject}" if subject is not None else ""
-    save_model(output, replace(made, meta={**made.meta, "wearer": note}))
+    save_model(output, replace(made, meta={**made.meta, "calibrated_on": note}))
     changed = int((before.classes != after.classes).sum())
     if as_json:
         print_json({"model": str(output), "windows": len(own), "decided_otherwise": changed})
@@ -74,7 +76,7 @@ def wearer(model: Path, recording: Path, subject: int | None, output: Path, as_j
 
 
 def _chosen(recording: Path, subjects: NDArray[Any], subject: int | None) -> NDArray[Any]:
-    """Return which windows are the wearer's."""
+    """Return which windows are the subject's."""
     import numpy as np
 
     from mubinn.golden.ground.errors import MubinnError

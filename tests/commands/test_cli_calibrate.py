@@ -1,12 +1,14 @@
-"""``mubinn wearer``: the classifier's biases for one person, and faults in one sentence."""
+"""``mubinn calibrate``: the classifier's biases for one person, and faults in one sentence."""
 
 import json
 
 import numpy as np
 import pytest
+from click import Context
 from click.testing import CliRunner
 
-from mubinn.cli.commands.wearer import wearer
+from mubinn.cli.commands.calibrate import calibrate
+from mubinn.cli.main import mubinn
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model.model_file import load_model, save_model
@@ -29,7 +31,7 @@ def folder(tmp_path, random_of, monkeypatch):
 
 
 def run(*arguments):
-    return CliRunner().invoke(wearer, arguments, catch_exceptions=False)
+    return CliRunner().invoke(calibrate, arguments, catch_exceptions=False)
 
 
 @pytest.mark.parametrize("subject", [3, 8])
@@ -48,7 +50,7 @@ def test_decisions_are_those_of_centred_scores(folder, subject):
     assert abs(after.classes.mean() - 0.5) <= 0.05
     changed = int((before.classes != after.classes).sum())
     assert json.loads(result.output)["decided_otherwise"] == changed
-    assert made.meta["wearer"] == f"40 windows of all.npz, subject {subject}"
+    assert made.meta["calibrated_on"] == f"40 windows of all.npz, subject {subject}"
     for own, other in zip(made.layers, model.layers, strict=True):
         assert (own.wh.bits == other.wh.bits).all()
     assert (made.dense.w.bits == model.dense.w.bits).all()
@@ -82,3 +84,10 @@ def test_faults_leave_nothing_behind(folder, arguments, words):
     with pytest.raises(MubinnError, match=words):
         run("model.mubinn", *arguments, "-o", "own.mubinn")
     assert not (folder / "own.mubinn").exists()
+
+
+def test_the_old_name_is_a_hidden_alias():
+    assert mubinn.get_command(Context(mubinn), "wearer") is calibrate
+    shown = CliRunner().invoke(mubinn, ["--help"]).output
+    assert "calibrate" in shown
+    assert "wearer" not in shown
