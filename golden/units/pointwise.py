@@ -73,16 +73,11 @@ def pointwise(
 ) -> Ints:
     """Return ``sum_km gamma_fc[k, m] f_k c_m + sum_km gamma_ig[k, m] i_k g_m``, int64 [...].
 
+    Codes f, c, i and g have level k in bit k - 1. The shapes of `gamma_fc` and `gamma_ig` are those
+    of the parameters; index 0 belongs to the offset where the factor has one.
+
     Hardware payloads: ``i {f, c, i, g: levels, gamma_fc, gamma_ig: ArrayLayout(
     signed(gamma_width), rows * columns)}`` in row-major order, ``o {c_raw: signed(sum_width)}``.
-
-    Parameters
-    ----------
-    params : PointwiseParams
-    f, c, i, g : int64 [...]
-        Codes; bit k - 1 is level k.
-    gamma_fc, gamma_ig : int64 [rows, columns]
-        Index 0 belongs to the offset where the factor has one.
 
     Examples
     --------
