@@ -119,21 +119,10 @@ def check_cell(
     design: Any = None,
     **options: Any,
 ) -> SimResult:
-    """Simulate all cells of the steps `x`, at full speed and with pauses on both sides.
+    """Simulate all cells of the steps `x` [T, I], at full speed and with pauses on both sides.
 
-    Parameters
-    ----------
-    layer : QuantizedLstm
-    x : int64 [T, I]
-        Input codes.
-    units, folded_bias
-        See `LayerPlan`; `units` up to one engine's.
-    pause : float
-        Probability with which a side pauses in a cycle.
-    design : LstmCell, optional
-        Another design with the same ports, such as a broken one.
-    options
-        For :func:`mubinn.sim.runner.simulate.simulate`.
+    There are `units` up to one engine's; `pause` is the probability with which a side pauses in a
+    cycle. The others are those of :func:`mubinn.sim.layer.layer_check.check_layer`.
 
     Raises
     ------

@@ -139,31 +139,12 @@ def compile_design(
     waves: bool = False,
     cache_dir: Path | None = None,
 ) -> tuple[Path, bool]:
-    """Compile a design, or find it compiled.
+    """Compile a design, or find it compiled; return its folder and whether it was found.
 
     The compilation is kept under a hash of the Verilog, the top, the simulator, the versions and
     the flags. It is made in a folder beside its place and moved there when complete, so that an
-    interrupted or a simultaneous compilation never leaves a broken one.
-
-    Parameters
-    ----------
-    verilog, top : str
-        Design and name of its top module.
-    simulator : str
-        ``verilator`` or ``icarus``.
-    env, versions
-        From :func:`mubinn.sim.runner.toolchain.prepare`.
-    waves : bool
-        Compile with waveforms.
-    cache_dir : Path, optional
-        See :func:`cache_root`.
-
-    Returns
-    -------
-    folder : Path
-        The compiled simulation.
-    reused : bool
-        True where it was found.
+    interrupted or a simultaneous compilation never leaves a broken one. `env` and `versions` are
+    those of :func:`mubinn.sim.runner.toolchain.prepare`, `cache_dir` is that of :func:`cache_root`.
 
     Raises
     ------

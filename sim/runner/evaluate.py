@@ -20,12 +20,7 @@ from mubinn.sim.testbench.payload import (
 def evaluate_unit(unit: Any, fields: Mapping[str, ArrayLike]) -> Fields:
     """Return a latency-0 unit's output payloads, by field name, for input payloads `fields`.
 
-    Parameters
-    ----------
-    unit : wiring.Component
-        Streams ``i`` and ``o``.
-    fields : mapping of str to array
-        As for :func:`mubinn.sim.runner.unit_check.check_unit`.
+    Both are as for :func:`mubinn.sim.runner.unit_check.check_unit`.
 
     Raises
     ------
