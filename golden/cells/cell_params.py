@@ -74,11 +74,7 @@ class CellParams:
 def encoder_params(quantizers: Sequence[Quantizer], fraction: int, width: int) -> MlbEncoderParams:
     """Return the parameters of one encoder for all `quantizers`, which have one level count.
 
-    Parameters
-    ----------
-    quantizers : sequence of Quantizer
-    fraction, width : int
-        Format of the signed value.
+    The signed value has `width` bits, `fraction` of them behind the point.
     """
     shifts = [fraction - q.fraction for q in quantizers]
     pairs = list(zip(quantizers, shifts, strict=True))

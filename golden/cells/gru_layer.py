@@ -45,7 +45,6 @@ class GruLayer(RecurrentLayer):
             state.offset.ndim for state in self.states
         ):
             raise MubinnError("the offset of x or h has more numbers than a GRU can take.")
-        self.check_gates()
         if self.x.fraction > INPUT_FRACTION:
             raise MubinnError("the scales of x are finer than the numbers they encode.")
 
@@ -61,8 +60,7 @@ class GruLayer(RecurrentLayer):
 
     @property
     def h_limit(self) -> float:
-        """Bound of (1 - z) h + z n and the steps of its encoder; checks the level counts."""
-        _ = self.levels
+        """Bound of (1 - z) h + z n and the steps of its encoder."""
         h, z, n = self.h.largest, self.gates["z"].largest, self.gates["n"].largest
         return 2.0**self.h_raw_fraction * ((1 + 2 * z) * (h + n) + h)
 

@@ -29,10 +29,8 @@ class QuantizedLstm(RecurrentLayer):
         for name, size in (("x", self.features), ("h", self.hidden), ("c", 1)):
             if getattr(self, name).offset.shape not in ((), (size,)):
                 raise MubinnError(f"the offset of {name} is neither one number nor {size}.")
-        self.check_gates()
         if self.h.fraction > self.h_raw_fraction or self.x.fraction > INPUT_FRACTION:
             raise MubinnError("the scales of x or h are finer than the numbers they encode.")
-        _ = self.levels
         c_raw = (
             self.gates["f"].largest * self.c.largest
             + self.gates["i"].largest * self.gates["g"].largest

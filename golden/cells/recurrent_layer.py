@@ -84,7 +84,10 @@ class RecurrentLayer:
         return rows[list(self.phases[phase])].ravel()
 
     def check_parts(self, gates: tuple[str, ...]) -> None:
-        """Raise `MubinnError` on a datapath, weights, bias, or `gates` in this order, unfit."""
+        """Raise `MubinnError` where the datapath is unknown or the parts do not fit each other.
+
+        The gates are `gates`, in this order; the activation's output must hold their scales.
+        """
         check_datapath(self.datapath)
         rows, own = self.wx.rows, self.cell_rows
         if rows % own or self.wx.bits.ndim != 3 or self.wh.bits.shape[1:] != (rows, rows // own):
@@ -100,14 +103,12 @@ class RecurrentLayer:
             )
         if tuple(self.gates) != gates or len({q.levels for q in self.gates.values()}) != 1:
             raise MubinnError(f"the gates are not {', '.join(gates)} with one level count.")
-
-    def check_gates(self) -> None:
-        """Raise `MubinnError` where the activation's output cannot hold the gates' scales."""
         for name, quantizer in self.gates.items():
             if quantizer.offset.ndim or quantizer.fraction > self.formats.y_fraction:
                 raise MubinnError(
                     f"the scales of gate {name} are finer than the activation's output."
                 )
+        _ = self.levels  # checks the counts
 
     @property
     def features(self) -> int:

@@ -18,23 +18,12 @@ MAX_COMPARISONS = 1 << 18
 
 
 def shorten(left: Ints, right: Ints, thresholds: Ints) -> tuple[Ints, Ints, Ints]:
-    """Return smaller integers whose sums reach thresholds exactly where the given ones do.
+    """Return smaller integers, of the same shapes, whose sums reach thresholds where the given do.
 
     For every a, b and n, ``left'[a] + right'[b] >= thresholds'[n]`` if and only if ``left[a] +
     right[b] >= thresholds[n]``; and ``thresholds'[0]`` is 0, which only takes a sign to compare
     with. Both addends are divided by a common unit and rounded down from a phase; the largest unit
     tried at which no comparison changes is taken.
-
-    Parameters
-    ----------
-    left : int64 [A]
-    right : int64 [B]
-    thresholds : int64 [N]
-
-    Returns
-    -------
-    left, right, thresholds : int64
-        Shapes as given.
     """
     found = left, right, thresholds
     order = np.argsort(right, kind="stable")

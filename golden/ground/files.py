@@ -97,12 +97,7 @@ def publish(made: Path, final: Path) -> None:
 def cache_root(path: str | Path | None = None, room: str = "") -> Path:
     """Return the folder of what is kept from run to run, which is made where it is missing.
 
-    Parameters
-    ----------
-    path : str or Path, optional
-        The folder itself; by default `room` in $MUBINN_CACHE, or in ``mubinn`` among the user's
-        caches.
-    room : str
+    That is `path`, or by default `room` in $MUBINN_CACHE, or in ``mubinn`` among the user's caches.
 
     Raises
     ------

@@ -35,13 +35,8 @@ def import_model(path: str | os.PathLike[str], options: ImportOptions | None = N
 
     Taken are float models of `mubinn.golden.model.model_file`, PyTorch state dictionaries
     (safetensors, or ``.pt``, of which nothing is executed), Keras 3 ``.keras`` files and ONNX
-    graphs. Models of other programs read their input as it is: no preprocessing.
-
-    Parameters
-    ----------
-    path : path
-    options : ImportOptions or None
-        What a file of another program leaves open; a file of ours leaves nothing open.
+    graphs. Models of other programs read their input as it is: no preprocessing. `options` are what
+    such a file leaves open; a file of ours leaves nothing open.
 
     Raises
     ------

@@ -145,17 +145,10 @@ def assemble(
     options: ImportOptions,
     source: str,
 ) -> FloatModel:
-    """Return the model.
+    """Return the model of `layers`, from the bottom up, and its head (wd, bd).
 
-    Parameters
-    ----------
-    layers, head
-        From the bottom up, and (wd, bd).
-    found : "last" or "mean" or None
-        Which h the file says that the classifier reads; None where it does not say.
-    options : ImportOptions
-    source : str
-        Where the model comes from, a note in its file.
+    `found` is the readout that the file tells of, None where it does not say; `source` says where
+    the model comes from, a note in its file.
 
     Raises
     ------

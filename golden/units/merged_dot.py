@@ -128,12 +128,7 @@ def _weighted(shifts: tuple[int, ...], planes: npt.ArrayLike) -> Ints:
 
 
 def level_shifts(gamma: Ints) -> tuple[tuple[int, ...], tuple[int, ...], Ints] | None:
-    """Return how the level pairs of `gamma` merge, None where they do not.
-
-    Parameters
-    ----------
-    gamma : int64 [R, A, W]
-        g_ij of every row.
+    """Return how the level pairs of `gamma`, g_ij [R, A, W] of every row, merge; None if not.
 
     Returns
     -------
@@ -157,14 +152,8 @@ def merged_sum(
 ) -> MergedDotParams | None:
     """Return the one sum that forms z of every row, None where a multiplication is left.
 
-    Parameters
-    ----------
-    gamma_x : int64 [R, A, W]
-    gamma_h : int64 [R, W_h, W]
-    features, hidden : int
-        Lanes of the parts x and h.
-    addend_width : int
-        Bits of the bias in the fraction of g_ij.
+    The g_ij are those of `level_shifts`, for the parts x and h of `features` and `hidden`
+    lanes; the bias, in their fraction, has `addend_width` bits.
     """
     parts = []
     for name, gamma, lanes in (("x", gamma_x, features), ("h", gamma_h, hidden)):

@@ -61,14 +61,9 @@ def threshold_search(
 ) -> Ints:
     """Return the codes of integer `value`, int64 [...]; bit k - 1 of a code is level k.
 
-    Hardware payloads: ``i {value: signed(width), tree: select_width}``, ``o {code: levels}``.
+    `tree` says which one of them decides, and broadcasts against `value`.
 
-    Parameters
-    ----------
-    params : ThresholdSearchParams
-    value : int64 [...]
-    tree : int64, broadcast against value
-        Which tree.
+    Hardware payloads: ``i {value: signed(width), tree: select_width}``, ``o {code: levels}``.
 
     Examples
     --------

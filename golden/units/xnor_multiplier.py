@@ -34,14 +34,8 @@ class XnorMultiplierParams:
 def xnor_multiplier(params: XnorMultiplierParams, a: npt.ArrayLike, w: npt.ArrayLike) -> Ints:
     """Return ``2 popcount(xnor(a, w)) - n``, int64 [...]: the sum of the products of the signs.
 
-    Bit 1 stands for +1 and bit 0 for -1. Hardware payloads: ``i {a: lanes, w: lanes}``,
-    ``o {dot: signed(dot_width)}``.
-
-    Parameters
-    ----------
-    params : XnorMultiplierParams
-    a, w : uint8 [..., lanes]
-        Bits 0 and 1; leading axes broadcast.
+    Bit 1 of the vectors [..., lanes] stands for +1 and bit 0 for -1; leading axes broadcast.
+    Hardware payloads: ``i {a: lanes, w: lanes}``, ``o {dot: signed(dot_width)}``.
 
     Raises
     ------

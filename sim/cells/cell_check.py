@@ -119,7 +119,7 @@ def check_cell(
     design: Any = None,
     **options: Any,
 ) -> SimResult:
-    """Simulate all cells of the steps `x`, at full speed and with pauses on both sides.
+    """Simulate all cells of the steps `x` [T, I], at full speed and with pauses on both sides.
 
     Parameters
     ----------

@@ -27,12 +27,7 @@ def bits_of(words: Sequence[str], where: str) -> Bits:
 def sums_by_cell(plan: LayerPlan, fields: Sequence[Field], bits: Bits) -> dict[str, Ints]:
     """Return ``dot_x, prod_x, dot_h, prod_h [T, H, G, pairs]`` and ``z [T, H, G]`` of G rows.
 
-    Parameters
-    ----------
-    plan : LayerPlan
-    fields : sequence of Field
-        Layout of a word of ``trace_sums``.
-    bits : uint8 [T * G * rounds, width]
+    `bits` are words of ``trace_sums``, uint8 [T * G * rounds, width], and `fields` their layout.
     """
     found = {}
     # Where the rows of all cells lie, [H, G]: phase after phase, in each the cells in order.

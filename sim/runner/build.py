@@ -139,7 +139,7 @@ def compile_design(
     waves: bool = False,
     cache_dir: Path | None = None,
 ) -> tuple[Path, bool]:
-    """Compile a design, or find it compiled.
+    """Compile a design, or find it compiled; return its folder and whether it was found.
 
     The compilation is kept under a hash of the Verilog, the top, the simulator, the versions and
     the flags. It is made in a folder beside its place and moved there when complete, so that an

@@ -16,7 +16,12 @@ from numpy.typing import NDArray
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.sim.runner.build import TIMESCALE, compile_design, run_job
 from mubinn.sim.runner.toolchain import prepare
-from mubinn.sim.testbench.bench import CLOCK_NS, OUTPUTS_VARIABLE, STIMULUS_VARIABLE
+from mubinn.sim.testbench.bench import (
+    CLOCK_NS,
+    OUTPUTS_VARIABLE,
+    STIMULUS_VARIABLE,
+    read_arrays,
+)
 from mubinn.sim.testbench.compare import SimulationMismatch
 
 
@@ -139,9 +144,9 @@ def simulate(
     status = run_job(simulator, "test", arguments, env, log, timeout_s)
     wall = time.perf_counter() - started
     tests, cycles, seconds = _read_results(results, bench, status, log)
-    outputs = _read_outputs(folder / "outputs.npz")
     if waves and not fst.is_file():
         raise MubinnError(f"{simulator} wrote no waveforms for {top}; its messages are in {log}.")
+    outputs = read_arrays(folder / "outputs.npz")
     temporary = run_dir is None
     if temporary and not waves:
         shutil.rmtree(folder)
@@ -218,10 +223,3 @@ def _read_results(results: Path, bench: str, status: int, log: Path) -> tuple[in
             f"its messages are in {log}."
         )
     return tests, round(nanoseconds / CLOCK_NS), seconds
-
-
-def _read_outputs(path: Path) -> dict[str, NDArray[Any]]:
-    if not path.is_file():
-        return {}
-    with np.load(path, allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}

@@ -51,14 +51,9 @@ OPTIMISATION = "MUBINN_SIM_OPT"
 
 
 def require(tools: dict[str, str], purpose: str) -> None:
-    """Demand that programs are on PATH.
+    """Demand that programs are on PATH: `tools`, with the Debian packages that bring them.
 
-    Parameters
-    ----------
-    tools : dict of str to str
-        Program, and the Debian package that brings it.
-    purpose : str
-        What needs them, for the message.
+    `purpose` is what needs them, for the message.
 
     Raises
     ------
@@ -148,14 +143,9 @@ def fst_headers_available() -> bool:
 
 
 def prepare(simulator: str, waves: bool = False) -> tuple[dict[str, str], str]:
-    """Check the tools of a simulator and return how to call them.
+    """Check the tools of ``verilator`` or ``icarus`` and return how to call them.
 
-    Parameters
-    ----------
-    simulator : str
-        ``verilator`` or ``icarus``.
-    waves : bool
-        Whether waveforms will be asked for.
+    `waves` says whether waveforms will be asked for.
 
     Returns
     -------

@@ -107,7 +107,7 @@ def check_unit(
             fields = module.stimulus(params, np.random.default_rng(seed), count)
         if expected is None:
             expected = module.golden(params, fields)
-    i_fields, o_fields = _layout(unit, "i"), _layout(unit, "o")
+    i_fields, o_fields = (fields_of(port.payload.shape()) for port in (unit.i, unit.o))
     i_width, o_width = len(Value.cast(unit.i.payload)), len(Value.cast(unit.o.payload))
     inputs = pack_bits(i_fields, i_width, fields)
     golden = pack_bits(o_fields, o_width, expected)
@@ -147,7 +147,3 @@ def check_unit(
         outputs=unpack_bits(o_fields, results),
         simulation=run,
     )
-
-
-def _layout(unit: Any, port: str) -> Any:
-    return fields_of(getattr(unit, port).payload.shape())

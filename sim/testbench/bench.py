@@ -21,19 +21,23 @@ FAULTS = (
 )
 
 
+def read_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an npz file by name, none where there is no file."""
+    if not os.path.exists(path):
+        return {}
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
+
+
 def load_stimulus() -> dict[str, NDArray[Any]]:
     """Return the arrays that were given to `mubinn.sim.runner.simulate.simulate`."""
-    with np.load(os.environ[STIMULUS_VARIABLE], allow_pickle=False) as stored:
-        return {name: stored[name] for name in stored.files}
+    return read_arrays(os.environ[STIMULUS_VARIABLE])
 
 
 def save_outputs(**arrays: Any) -> None:
     """Hand arrays back; each call adds to, or replaces, what earlier calls saved."""
     path = os.environ[OUTPUTS_VARIABLE]
-    if os.path.exists(path):
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in stored.files} | arrays
-    np.savez(path, allow_pickle=False, **arrays)
+    np.savez(path, allow_pickle=False, **read_arrays(path) | arrays)
 
 
 def offer(dut: Any, frame: int | None) -> None:

@@ -46,18 +46,10 @@ def compare_signal(
     axes: Sequence[str] = AXES,
     context: str = "",
 ) -> None:
-    """Demand that two arrays are equal, element for element.
+    """Demand that two arrays of integers or bits are equal, element for element.
 
-    Parameters
-    ----------
-    name : str
-        Signal name, for the message.
-    got, expected : ndarray of integers or bits
-        Hardware and golden values, the same shape; dtypes may differ, values may not.
-    axes : sequence of str
-        Names of the axes, outermost first.
-    context : str
-        Prefix of the message, such as the name of the design.
+    Their dtypes may differ. For the message there are the signal's `name`, the names of its `axes`,
+    outermost first, and a prefix `context`, such as the name of the design.
 
     Raises
     ------
@@ -84,7 +76,7 @@ def compare_signal(
 def compare_traces(
     got: Trace, expected: Trace, axes: Sequence[str] = AXES, context: str = ""
 ) -> int:
-    """Demand that every golden signal is in the hardware trace and equal to it.
+    """Demand that every golden signal is in the hardware trace and equal; return how many values.
 
     Where several signals differ, the message names the one that differs at the earliest index of
     the first axis (the step), and among those the first in the order of `expected`: list the
