@@ -1,9 +1,9 @@
 """The names of `mubinn.synth`: what programs use of it."""
 
+from mubinn.hw.export.verilog_text import verilog_text as verilog_text
 from mubinn.synth.flow.flow import SynthJob as SynthJob
 from mubinn.synth.flow.flow import synthesize as synthesize
 from mubinn.synth.flow.flow import synthesize_many as synthesize_many
-from mubinn.synth.flow.flow import to_verilog as to_verilog
 from mubinn.synth.flow.flow import tool_versions as tool_versions
 from mubinn.synth.flow.result import Metric as Metric
 from mubinn.synth.flow.result import SynthResult as SynthResult

@@ -13,7 +13,8 @@ from mubinn.cli.shared.recordings import calibrated
 from mubinn.golden.baseline.float_activation import FloatActivationParams
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.hw.baseline.float_activation import FloatSegment
-from mubinn.synth.flow.flow import SynthJob, map_netlists, synthesize, to_verilog, tool_versions
+from mubinn.hw.export.verilog_text import verilog_text
+from mubinn.synth.flow.flow import SynthJob, map_netlists, synthesize, tool_versions
 from mubinn.synth.liberty.gate_energy import LibraryEnergy
 from mubinn.synth.liberty.gate_timing import LibraryTiming
 from mubinn.synth.liberty.library import Library
@@ -110,7 +111,7 @@ class _Units:
 
 
 def _job(unit: CellUnit) -> SynthJob:
-    return SynthJob(to_verilog(unit.make(), unit.kind), unit.kind)
+    return SynthJob(verilog_text(unit.make(), unit.kind), unit.kind)
 
 
 def _binary32(library: Library, load: Workload) -> tuple[float, Datapath]:

@@ -15,8 +15,9 @@ from mubinn.cli.shared.recordings import calibrated
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.units.xnor_multiplier import XnorMultiplierParams
+from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.hw.units.popcount import Popcount
-from mubinn.synth.flow.flow import SynthJob, synthesize_many, to_verilog, tool_versions
+from mubinn.synth.flow.flow import SynthJob, synthesize_many, tool_versions
 from mubinn.synth.liberty.library import Library
 from mubinn.synth.liberty.library_figures import gate_figures
 from mubinn.synth.table1.cell_units import CellUnit, cell_units
@@ -53,7 +54,7 @@ def bench_libraries(
         **merged_units(merged_layer(calibrated(model), *LEVELS)),
         "popcount": CellUnit.of(Popcount, XnorMultiplierParams(load.features + load.hidden)),
     }
-    jobs = {name: SynthJob(to_verilog(u.make(), u.kind), u.kind) for name, u in units.items()}
+    jobs = {name: SynthJob(verilog_text(u.make(), u.kind), u.kind) for name, u in units.items()}
     fo4 = {lib.name: _delays(jobs, lib, load) for lib in (builtin, *libraries)}
     figures = [
         figure(f"{name}_{library.name}", fo4[library.name][name] / usual, "ratio", GOAL)

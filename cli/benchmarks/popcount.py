@@ -9,8 +9,9 @@ from typing import Any
 from mubinn.cli.benchmarks.figures import figure
 from mubinn.golden.units.xnor_multiplier import XnorMultiplierParams
 from mubinn.hw.boards.device import find_device
+from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.hw.units.popcount import Popcount
-from mubinn.synth.flow.flow import SynthJob, synthesize, to_verilog, tool_versions
+from mubinn.synth.flow.flow import SynthJob, synthesize, tool_versions
 from mubinn.synth.flow.result import SynthResult
 from mubinn.synth.fpga.place_and_route import measure
 from mubinn.synth.liberty.library import Library, builtin_library
@@ -48,11 +49,11 @@ def bench_popcount(lanes: int = LANES, library: Library | None = None) -> dict[s
     library = library or builtin_library()
     params = XnorMultiplierParams(lanes)
     gates = {
-        "ours": SynthJob(to_verilog(Popcount(params), TOP), TOP),
+        "ours": SynthJob(verilog_text(Popcount(params), TOP), TOP),
         "baseline": _baseline(lanes),
     }
     slices = {
-        "ours": SynthJob(to_verilog(Popcount(params, network=FPGA), TOP), TOP),
+        "ours": SynthJob(verilog_text(Popcount(params, network=FPGA), TOP), TOP),
         "baseline": _baseline(lanes),
     }
     made = {name: synthesize(job, library=library) for name, job in gates.items()}

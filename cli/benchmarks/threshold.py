@@ -23,8 +23,9 @@ from mubinn.golden.model.model_file import load_model
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.boards.device import find_device
 from mubinn.hw.cells.state_stages import state_stage_class
+from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.reports.accuracy import datapath_difference, measured
-from mubinn.synth.flow.flow import SynthJob, synthesize, to_verilog, tool_versions
+from mubinn.synth.flow.flow import SynthJob, synthesize, tool_versions
 from mubinn.synth.fpga.place_and_route import measure
 from mubinn.synth.liberty.library import Library, builtin_library
 
@@ -86,7 +87,7 @@ def bench_threshold(
 def _state_stage(model: QuantizedModel, datapath: Datapath, library: Library) -> dict[str, float]:
     """Return what the first layer's state stage takes in cells and on the FPGA."""
     params = LstmCellParams(model.with_datapath(datapath).lstm_layers[0])
-    job = SynthJob(to_verilog(state_stage_class(params)(params), TOP), TOP)
+    job = SynthJob(verilog_text(state_stage_class(params)(params), TOP), TOP)
     found = synthesize(job, library=library)
     device, stages = find_device(FPGA), state_stage_class(params).latency(params)
     used = device.estimate(measure(job, (device.command(TOP),)).cells)

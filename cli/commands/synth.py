@@ -25,6 +25,7 @@ from mubinn.golden.ground.errors import MubinnError
 
 if TYPE_CHECKING:
     from mubinn.golden.model.quantized_model import QuantizedModel
+    from mubinn.hw.export.verilog_text import verilog_text
     from mubinn.synth import Library, SynthResult
     from mubinn.synth.table1.cell_units import CellUnit
 
@@ -103,7 +104,7 @@ def synth(
       mubinn synth --device ice40-up5k --lanes 64 --load-weights
     """
     from mubinn.golden.model.model_file import load_model
-    from mubinn.synth import SynthJob, synthesize_many, to_verilog
+    from mubinn.synth import SynthJob, synthesize_many
 
     if asked.name is not None:
         if names or liberty or dont_use or fo4 is not None:
@@ -121,7 +122,7 @@ def synth(
     with progress_bar("synthesizing", as_json) as show:
         for name, unit in chosen.items():
             if unit.key not in texts:
-                texts[unit.key] = to_verilog(unit.make(), unit.kind)
+                texts[unit.key] = verilog_text(unit.make(), unit.kind)
             jobs[name] = SynthJob(texts[unit.key], unit.kind)
         results = synthesize_many(jobs, library=library, workers=workers, progress=show)
     _tell(chosen, results, library, as_json)

@@ -302,6 +302,8 @@ def _gowin(
         f"{synth} -top {{top}}",
         {
             "LUT4": Resource("4-input LUTs", luts, _GOWIN_LUTS, LOGIC_ADVICE),
+            # In place of a LUT each; nextpnr counts them apart.
+            "ALU": Resource("carry cells", flipflops, {"ALU": 1}, LOGIC_ADVICE),
             "DFF": Resource("flip-flops", flipflops, dict.fromkeys(_GOWIN_FF, 1), LOGIC_ADVICE),
             "BSRAM": Resource("18-kbit block RAMs", rams, _GOWIN_RAMS, RAM_ADVICE),
             "MULT18X18": Resource("multipliers", multipliers, {"MULT18X18": 1}, LOGIC_ADVICE),

@@ -10,10 +10,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
-from amaranth.back import verilog
 from numpy.typing import NDArray
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.sim.runner.build import TIMESCALE, compile_design, run_job
 from mubinn.sim.runner.toolchain import prepare
 from mubinn.sim.testbench.bench import (
@@ -116,7 +116,7 @@ def simulate(
         ran.
     """
     # First of all: Amaranth warns of components that were made and never converted.
-    text = str(verilog.convert(component, name=top, emit_src=False))
+    text = verilog_text(component, top)
     env, versions = prepare(simulator, waves)
     build, reused = compile_design(
         text, top, simulator, env, versions, waves=waves, cache_dir=cache_dir

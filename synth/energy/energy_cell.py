@@ -29,11 +29,12 @@ from mubinn.golden.units.activation import Kind
 from mubinn.hw.baseline.float_activation import FloatSegment
 from mubinn.hw.baseline.float_add import FloatAdd
 from mubinn.hw.baseline.float_mult import FloatMult
+from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.sim.testbench.payload import fields_of, pack_bits
 from mubinn.synth.energy.energy import Energy, EnergyLibrary, netlist_energy
 from mubinn.synth.energy.energy_memory import float_memories, memories_fj, merged_memories
 from mubinn.synth.energy.energy_stimulus import Fields, float_stimulus, merged_stimulus
-from mubinn.synth.flow.flow import SynthJob, map_netlists, to_verilog
+from mubinn.synth.flow.flow import SynthJob, map_netlists
 from mubinn.synth.netlist.activity import WORD
 from mubinn.synth.netlist.activity_timed import activity
 from mubinn.synth.netlist.netlist import netlist_module
@@ -160,7 +161,7 @@ class UnitMeter:
         layout = fields_of(shape)
         width = max(int(field.positions().max()) for field in layout) + 1
         bits = pack_bits(layout, width, fields)
-        job = SynthJob(to_verilog(made, unit.kind), unit.kind)
+        job = SynthJob(verilog_text(made, unit.kind), unit.kind)
         netlists = map_netlists(job, self.cells.library, small=True)
         return self.choose(netlists, bits, uses, STAGES if piped else ())
 

@@ -35,14 +35,6 @@ class SynthJob:
     top: str
 
 
-def to_verilog(component: Any, top: str) -> str:
-    """Return an Amaranth component as Verilog text, the same text each time."""
-    from amaranth.back import verilog
-
-    text: str = verilog.convert(component, name=top, emit_src=False)
-    return text
-
-
 @cache
 def tool_versions() -> dict[str, str]:
     """Return the versions of the tools that decide the result.

@@ -7,8 +7,9 @@ from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.synth.flow.cache import cached, content_key
-from mubinn.synth.flow.flow import SynthJob, to_verilog, tool_versions
+from mubinn.synth.flow.flow import SynthJob, tool_versions
 from mubinn.synth.flow.source import source_hash
 from mubinn.synth.table1.cell_units import CellUnit
 
@@ -30,7 +31,7 @@ def _begin() -> None:
 
 
 def _verilog(unit: CellUnit) -> dict[str, str]:
-    return {"verilog": to_verilog(unit.make(), unit.kind)}
+    return {"verilog": verilog_text(unit.make(), unit.kind)}
 
 
 def elaborate(

@@ -11,8 +11,8 @@ import pytest
 
 from mubinn.golden.units.merged_dot import DotPart, MergedDotParams
 from mubinn.hw.arith.slice_cells import truth_table
+from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.hw.units.merged_dot import MergedDot
-from mubinn.synth.flow.flow import to_verilog
 
 MODELS = Path(find_spec("pyosys").origin).parent / "share" / "xilinx" / "cells_sim.v"
 PROVE = """
@@ -49,8 +49,8 @@ def prove(tmp_path, gold, gate):
 def test_instances_are_the_plain_network(tmp_path):
     # Six bits of one weight and more, so that counters, full adders and the last chain occur.
     params = MergedDotParams((DotPart("x", 15, (1, 0), (0,)),), 3)
-    plain = to_verilog(MergedDot(params, network="xc7-plain"), "gold")
-    cells = to_verilog(MergedDot(params, network="xc7"), "gate")
+    plain = verilog_text(MergedDot(params, network="xc7-plain"), "gold")
+    cells = verilog_text(MergedDot(params, network="xc7"), "gate")
     for cell in ("LUT6_2", "LUT6", "CARRY4"):
         assert re.search(rf"\b{cell} ", cells)
     equal, log = prove(tmp_path, plain, cells)

@@ -14,6 +14,7 @@ from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.process import Cancelled
+from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.synth import (
     SynthJob,
     SynthResult,
@@ -21,7 +22,6 @@ from mubinn.synth import (
     load_library,
     synthesize,
     synthesize_many,
-    to_verilog,
     tool_versions,
 )
 from mubinn.synth.flow import flow, recipes
@@ -157,8 +157,8 @@ def test_amaranth_component():
             m.d.sync += self.o.eq(self.i * self.i)
             return m
 
-    text = to_verilog(Square(), "square")
-    assert text == to_verilog(Square(), "square")
+    text = verilog_text(Square(), "square")
+    assert text == verilog_text(Square(), "square")
     assert "module square" in text
     assert "src" not in text
     result = synthesize(SynthJob(text, "square"), library=TECH65)

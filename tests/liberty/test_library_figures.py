@@ -75,7 +75,7 @@ def test_units_in_fo4_beside_each_other(monkeypatch, slow_file, random_float):
         return {name: SimpleNamespace(delay_fo4=fo4[library.name]) for name in jobs}
 
     monkeypatch.setattr(bench, "synthesize_many", measured)
-    monkeypatch.setattr(bench, "to_verilog", lambda unit, top: Fragment.get(unit, None) and top)
+    monkeypatch.setattr(bench, "verilog_text", lambda unit, top: Fragment.get(unit, None) and top)
     result = bench.bench_libraries([load_library(slow_file)], random_float(0, hidden=6))
     values = {figure["name"]: figure["value"] for figure in result["figures"]}
     assert {"float_mult_slow", "merged_slow", "popcount_slow", "serial_fp_slow"} <= set(values)

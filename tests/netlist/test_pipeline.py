@@ -7,8 +7,9 @@ import pytest
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.units.xnor_multiplier import XnorMultiplierParams
+from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.hw.units.xnor_multiplier import XnorMultiplier
-from mubinn.synth.flow.flow import SynthJob, map_netlists, to_verilog
+from mubinn.synth.flow.flow import SynthJob, map_netlists
 from mubinn.synth.liberty.boolean import truth_table
 from mubinn.synth.liberty.gate_timing import LibraryTiming
 from mubinn.synth.liberty.library import builtin_library, parse_library
@@ -31,7 +32,7 @@ LANES = 20
 @pytest.fixture(scope="module")
 def netlist(tmp_path_factory):
     unit = XnorMultiplier(XnorMultiplierParams(LANES))
-    job = SynthJob(to_verilog(unit, "top"), "top")
+    job = SynthJob(verilog_text(unit, "top"), "top")
     folder = tmp_path_factory.mktemp("cache")
     return map_netlists(job, LIBRARY, small=True, cache_path=folder)["adders"]
 

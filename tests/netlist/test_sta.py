@@ -10,9 +10,10 @@ import pytest
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.units.xnor_multiplier import XnorMultiplierParams
+from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.hw.units.bias_add import BiasAdd, BiasAddParams
 from mubinn.hw.units.xnor_multiplier import XnorMultiplier
-from mubinn.synth.flow.flow import SynthJob, map_netlists, synthesize, to_verilog
+from mubinn.synth.flow.flow import SynthJob, map_netlists, synthesize
 from mubinn.synth.liberty.gate_timing import LibraryTiming
 from mubinn.synth.liberty.library import builtin_library, load_library
 from mubinn.synth.netlist.sta import analyse
@@ -129,7 +130,7 @@ def test_an_inverter_by_hand():
     "unit", [XnorMultiplier(XnorMultiplierParams(40)), BiasAdd(BiasAddParams(2, 8, 6, 12))]
 )
 def test_agrees_with_abc(unit, tmp_path):
-    job = SynthJob(to_verilog(unit, "top"), "top")
+    job = SynthJob(verilog_text(unit, "top"), "top")
     netlists = map_netlists(job, LIBRARY, cache_path=tmp_path)
     abc = synthesize(job, library=LIBRARY, generic=False, cache_path=tmp_path).delay_ps
     ours = min(analyse(netlist, LIBRARY).delay_ps for netlist in netlists.values())
@@ -139,7 +140,7 @@ def test_agrees_with_abc(unit, tmp_path):
 @needs_opensta
 def test_agrees_with_opensta(tmp_path):
     unit = XnorMultiplier(XnorMultiplierParams(24))
-    job = SynthJob(to_verilog(unit, "top"), "top")
+    job = SynthJob(verilog_text(unit, "top"), "top")
     mapped = map_netlists(job, LIBRARY, small=True, cache_path=tmp_path)
     kinds = {cell["type"] for cell in mapped["adders"]["cells"].values()}
     assert any(kind.startswith("FA_") for kind in kinds)

@@ -10,8 +10,8 @@ from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.hw.cells import figure3_state, gate_stage, gate_sums
 from mubinn.hw.cells.lstm_cell import LstmCell
+from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.synth import builtin_library
-from mubinn.synth.flow.flow import to_verilog
 from mubinn.synth.flow.result import UNITS, Metric, SynthResult
 from mubinn.synth.flow.source import source_hash
 from mubinn.synth.table1 import elaborate, table1
@@ -130,7 +130,7 @@ def test_units_are_those_of_the_cell_in_hardware(random_float, monkeypatch):
     apply = gate_sums.apply
     for part in parts:
         monkeypatch.setattr(part, "apply", record)
-    to_verilog(LstmCell(LayerPlan(params.layer, folded_bias=False)), "cell")
+    verilog_text(LstmCell(LayerPlan(params.layer, folded_bias=False)), "cell")
     units = cell_units((2, 3), params)
     assert {role: (u.kind, dict(u.parameters)) for role, u in units.items()} == found
 
@@ -194,9 +194,9 @@ def test_fault_of_a_unit_is_told(random_float, monkeypatch, tmp_path):
     monkeypatch.setattr(table1, "CONFIGS", ((1, 1),))
 
     def broken(component, top):
-        return to_verilog(component, top).replace("endmodule", "")
+        return verilog_text(component, top).replace("endmodule", "")
 
-    monkeypatch.setattr(elaborate, "to_verilog", broken)
+    monkeypatch.setattr(elaborate, "verilog_text", broken)
     monkeypatch.setattr(elaborate, "ProcessPoolExecutor", lambda *_: ThreadPoolExecutor(2))
     with pytest.raises(MubinnError, match="could not synthesize"):
         table1.measure(builtin_library(), calibrated(random_float()), cache_path=tmp_path)

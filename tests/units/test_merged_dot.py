@@ -20,11 +20,11 @@ from mubinn.golden.units.merged_dot import (
     step_constant,
 )
 from mubinn.hw.arith.match_heap import match_heap
+from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.hw.units.merged_dot import MergedBits, MergedDot
 from mubinn.sim.runner.evaluate import evaluate_unit
 from mubinn.sim.runner.unit_check import check_unit
 from mubinn.sim.units import tb_merged_dot as bench
-from mubinn.synth.flow.flow import to_verilog
 
 SMALL = MergedDotParams((DotPart("x", 5, (1, 0), (1, 0)),))
 TWO = MergedDotParams((DotPart("x", 7, (4, 3, 2), (1, 0)), DotPart("h", 30, (0,), (0, 0))), 9)
@@ -123,7 +123,7 @@ def test_free_scales_do_not_merge(random_model):
 def test_slices_take_fewer_luts_than_level_pairs(tmp_path):
     """The whole of (3, 3) at 132 lanes, by instances: a third less than nine popcounts of 178."""
     params = MergedDotParams((DotPart("x", 132, (2, 1, 0), (2, 1, 0)),))
-    text = to_verilog(MergedDot(params, network="xc7"), "top")
+    text = verilog_text(MergedDot(params, network="xc7"), "top")
     assert len(re.findall(r"\bLUT6(_2)? ", text)) < 1000
 
 

@@ -5,10 +5,11 @@ import pytest
 
 from mubinn.cli.benchmarks import popcount as bench
 from mubinn.golden.units.xnor_multiplier import XnorMultiplierParams, xnor_multiplier
+from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.hw.units.popcount import Popcount
 from mubinn.sim.runner.evaluate import evaluate_unit
 from mubinn.sim.units.tb_xnor_multiplier import stimulus
-from mubinn.synth.flow.flow import SynthJob, synthesize, to_verilog
+from mubinn.synth.flow.flow import SynthJob, synthesize
 
 
 @pytest.mark.parametrize("network", ["asic", "xc7-plain"])
@@ -22,7 +23,7 @@ def test_counts_what_agrees(lanes, network):
 
 
 def test_132_lanes_are_at_most_25_gates_deep(tmp_path):
-    design = SynthJob(to_verilog(Popcount(XnorMultiplierParams(132)), "top"), "top")
+    design = SynthJob(verilog_text(Popcount(XnorMultiplierParams(132)), "top"), "top")
     assert synthesize(design, library=None, cache_path=tmp_path).depth <= 25
 
 
