@@ -55,7 +55,7 @@ interop: $(VENV)/.interop
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m interop
 
 clean:
-	rm -rf build *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf build docs/reference docs/units.rst *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find $(CHECKED) sim reports train cli tests -name __pycache__ -type d -exec rm -rf {} +
 
 # pip speaks only where it fails.

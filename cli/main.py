@@ -1,4 +1,4 @@
-"""``mubinn``: from a trained LSTM to Verilog, a proof by simulation, and figures of synthesis."""
+"""``mubinn``: from a trained LSTM to Verilog, checked bit for bit, and figures of synthesis."""
 
 import signal
 from importlib.metadata import version

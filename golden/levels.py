@@ -1,3 +1,3 @@
-"""Level counts, under the name that programs know; see :mod:`mubinn.golden.binarize.levels`."""
+"""Level counts, under the name that programs know; see `mubinn.golden.binarize.levels`."""
 
 from mubinn.golden.binarize.levels import Levels as Levels

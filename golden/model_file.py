@@ -1,4 +1,4 @@
-"""Model files, under the name that programs know; see :mod:`mubinn.golden.model.model_file`."""
+"""Model files, under the name that programs know; see `mubinn.golden.model.model_file`."""
 
 from mubinn.golden.model.model_file import load_any as load_any
 from mubinn.golden.model.model_file import load_float as load_float

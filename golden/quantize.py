@@ -68,8 +68,7 @@ def quantize(
     from mubinn.golden.model import reference
     from mubinn.golden.model.float_model import FloatGru
     from mubinn.golden.model.quantized_model import QuantizedModel
-    from mubinn.golden.quantization.gru import gru_layer
-    from mubinn.golden.quantization.layers import dense_layer, lstm_layer
+    from mubinn.golden.quantization.layers import dense_layer, gru_layer, lstm_layer
     from mubinn.golden.quantization.tensors import FitOptions, fit_activation
 
     counts = {name: getattr(levels, name) for name in ("x", "w", "h", "c", "gate", "b")}

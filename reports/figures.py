@@ -12,8 +12,7 @@ from matplotlib.figure import Figure
 
 from mubinn.reports import text
 from mubinn.synth.table1.schedule import GROUPS
-from mubinn.synth.table1.table import Entry, Table1
-from mubinn.synth.table1.variant import Variant
+from mubinn.synth.table1.table import Entry, Table1, Variant
 
 
 @dataclass(frozen=True)

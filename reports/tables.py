@@ -9,8 +9,7 @@ from tabulate import tabulate
 
 from mubinn.reports import text
 from mubinn.synth.table1.paper import LAW
-from mubinn.synth.table1.table import Entry, Table1
-from mubinn.synth.table1.variant import VariantEntry
+from mubinn.synth.table1.table import Entry, Table1, VariantEntry
 
 TABLE_COLUMNS = ("x_levels", "w_levels", "delay_s", "paper_delay_s", "depth", "area_um2")
 UNIT_COLUMNS = (

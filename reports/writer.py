@@ -86,7 +86,7 @@ def write_report(
     Raises
     ------
     MubinnError
-        As :func:`check_target` does, or if the folder cannot be written.
+        As `check_target` does, or if the folder cannot be written.
     """
     return write_files(render_report(content, attached or {}), target)
 

@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
@@ -21,10 +22,16 @@ from mubinn.train.data.eeg import find_data, load_eeg, prepare, synthetic_eeg
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
 
 
+# How long an example takes depends on what else the machine does.
+settings.register_profile("loaded", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("loaded")
+
+
 def pytest_configure(config):
-    """Have short simulations compiled in less time; slow tests run long enough for the compiler."""
+    """Have what runs briefly compiled in less time; slow tests run long enough for compilers."""
     if "not slow" in config.getoption("markexpr"):
         os.environ.setdefault(OPTIMISATION, "-O0")
+        os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 
 def quantizer(rng, levels, fraction, offset=0, top=200):

@@ -1,27 +1,7 @@
 """``mubinn bench delay``: other cells over the merged binarized cell, serial and at equal area.
 
-All figures come from one run with one library; I, H of the bundled float model.
-
-serial
-    The schedule of Table I: one unit after the other, nothing pipelined. (FP, FP) as there
-    (`mubinn.synth.table1.schedule`); (A, W) with merged level pairs and thresholds
-    (`mubinn.synth.table1.merged_cell`); 8- and 16-bit integers with the architecture of (FP, FP)
-    (`mubinn.synth.table1.fixed_cell`). Every unit is the fastest of the flow's recipes.
-equal area
-    Cells a second of the pipelined (A, W) datapath over those of the pipelined other one, the
-    smaller replicated to the area of the larger. All are mapped for area times delay by the same
-    recipes, pipelined by the same tool at their own best clock (`mubinn.synth.table1.equal_area`),
-    and counted with their registers, without memories and control. Binary32: a multiplier and an
-    adder that start an operation each cycle, accumulators interleaved over rows, biases loaded into
-    them; the table of tanh beside them, whose slopes and bases pass through both, ``sigmoid(z) =
-    1/2 + tanh(z / 2) / 2`` too; ``4 (I + H) + 3 + 11`` cycles a cell. Integers: a
-    multiply-accumulate; one table for both activations beside it, whose shifts halve, and one
-    rounding; ``4 (I + H) + 3 + 5``. Binarized: the sum of a row, of products of bits, and a gate's
-    search start each cycle; 4 cycles a cell; tables and search of Eq. (5) and (6) beside them
-    within these 4, and so the sum over the activations of a step.
-energy
-    That of an inference, with the memories and of the logic alone, as `mubinn bench energy` has it;
-    left out where the library says nothing of energy.
+All figures come from one run with one library; I, H of the bundled float model. What is counted
+stands in docs/concepts/table1.md and, of energies, in docs/concepts/energy.md.
 """
 
 from concurrent.futures import ThreadPoolExecutor

@@ -1,5 +1,10 @@
 """What measurements by synthesis share: what they are of, and the form of their figures."""
 
+import math
+import platform
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from time import perf_counter
 from typing import Any
 
 from mubinn.cli.shared.common import FLOAT_MODEL, bundled
@@ -31,3 +36,20 @@ def subject_about(library: Library, model: FloatModel) -> dict[str, Any]:
 def figure(name: str, value: float, unit: str, goal: str = "") -> dict[str, Any]:
     """Return a figure of a measurement."""
     return {"name": name, "value": value, "unit": unit, "goal": goal}
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Return the versions of Python and of packages."""
+    return {"python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def best_seconds(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
+    """Return the best time of each; the runs alternate, so that all see the same machine."""
+    best = dict.fromkeys(runs, math.inf)
+    for index in range(rounds + 1):
+        for name, run in runs.items():
+            start = perf_counter()
+            run()
+            if index:  # the first round warms up, or compiles
+                best[name] = min(best[name], perf_counter() - start)
+    return best

@@ -7,17 +7,15 @@ more time beside other work than ours do, and the ratio then flatters us.
 """
 
 import os
-import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from importlib import import_module
-from importlib.metadata import version
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 
-from mubinn.cli.shared.common import FLOAT_MODEL, bundled
+from mubinn.cli.benchmarks.figures import best_seconds, figure, subject_model, versions
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.bits import words_of
@@ -26,7 +24,6 @@ from mubinn.golden.inference.input import Array
 from mubinn.golden.inference.loops import WORD
 from mubinn.golden.inference.run import CompiledModel
 from mubinn.golden.model.float_model import FloatLstm
-from mubinn.golden.model.model_file import load_float
 from mubinn.golden.quantize import quantize
 from mubinn.train.data.eeg import find_data, load_eeg, prepare, synthetic_eeg
 
@@ -55,23 +52,23 @@ def bench_inference(windows: int = WINDOWS, rounds: int = ROUNDS) -> dict[str, A
     if rounds < 1 or windows < 32:
         raise MubinnError("the measurement takes at least 1 round and 32 windows.")
     x, source = _windows(windows)
-    model = load_float(bundled(FLOAT_MODEL))
+    model = subject_model(None)
     floats = float_lstms(model.lstm_layers[0], x)
     runs: dict[str, Run] = {name: run for name, (run, _) in floats.items()}
     compiled = {}
     for levels in GOALS:
         compiled[levels] = CompiledModel(quantize(model, Levels.of(*levels), x[:32].astype(float)))
         runs[_name(levels)] = partial(compiled[levels].infer, x, threads=THREADS)
-    seconds = _best(runs, rounds)
+    seconds = best_seconds(runs, rounds)
     fastest = min(floats, key=lambda name: seconds[name])
     return {
         "figures": [
-            {
-                "name": f"ratio_{a}_{w}",
-                "value": seconds[_name((a, w))] / seconds[fastest],
-                "unit": "1",
-                "goal": f"{'<' if goal == 1 else '<='} {goal:g}",
-            }
+            figure(
+                f"ratio_{a}_{w}",
+                seconds[_name((a, w))] / seconds[fastest],
+                "1",
+                f"{'<' if goal == 1 else '<='} {goal:g}",
+            )
             for (a, w), goal in GOALS.items()
         ],
         "versions": _versions(floats),
@@ -112,18 +109,6 @@ def _windows(count: int) -> tuple[Array, str]:
     path = find_data()
     eeg = load_eeg(path) if path else synthetic_eeg(count, STEPS, FEATURES)
     return prepare(eeg.x[:count], decimate=DECIMATE), path.name if path else "synthetic"
-
-
-def _best(runs: dict[str, Run], rounds: int) -> dict[str, float]:
-    """Return the best time of each; the runs alternate, so that all see the same machine."""
-    best = dict.fromkeys(runs, np.inf)
-    for index in range(rounds + 1):
-        for name, run in runs.items():
-            start = perf_counter()
-            run()
-            if index:  # the first round warms up
-                best[name] = min(best[name], perf_counter() - start)
-    return best
 
 
 def float_lstms(layer: FloatLstm, x: Array) -> dict[str, tuple[Run, int]]:
@@ -230,6 +215,5 @@ def _onnxruntime(layer: FloatLstm) -> Callable[[Array], Array]:
     return step
 
 
-def _versions(floats: dict[str, Any]) -> dict[str, str]:
-    names = ["mubinn", "numpy", *floats, *(["numba"] if available() else [])]
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}
+def _versions(floats: Iterable[str]) -> dict[str, str]:
+    return versions("mubinn", "numpy", *floats, *(["numba"] if available() else []))

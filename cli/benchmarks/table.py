@@ -6,30 +6,36 @@ from typing import Any
 
 Benchmark = Callable[..., dict[str, Any]]
 
+ABOUT = {
+    "inference": "whole-set bit-true inference beside float32 LSTMs",
+    "table1": "Table I and its variants, the headline ratios, and the time they take",
+    "popcount": "the 132-lane XNOR popcount beside what synthesis makes of a sum",
+    "delay": "other cells over the merged binarized cell, serial and at equal area",
+    "threshold": "the threshold datapath beside that of Figure 3, after the sums z",
+    "train-step": "one binarized training step beside float ones, on this machine",
+    "lut-cycles": "LUTs of the layer's logic times its cycles per step, beside a peer",
+    "fpga": "the bundled model placed and routed on small FPGAs",
+    "scale": "two layers of 512 cells and 128 inputs at (2,2), from generation to LUTs",
+    "layer": "cycles per step with the classifier, and the speed of the simulation",
+    "simulate": "cycles per second of the (3,3) layer with every value compared",
+    "energy": "the energy of an inference in binary32 and binarized, and its parts",
+    "libraries": "the units of the cells in FO4, library beside library",
+}
+"""What each measures. NAME is ``bench_NAME`` of the module NAME, with ``_`` for ``-``."""
 
-def _lazy(module: str, function: str) -> Benchmark:
+
+def _lazy(name: str) -> Benchmark:
+    stem = name.replace("-", "_")
+
     def run(**options: Any) -> dict[str, Any]:
-        found: dict[str, Any] = getattr(import_module(module), function)(**options)
+        module = import_module(f"mubinn.cli.benchmarks.{stem}")
+        found: dict[str, Any] = getattr(module, f"bench_{stem}")(**options)
         return found
 
     return run
 
 
-BENCHMARKS: dict[str, Benchmark] = {
-    "inference": _lazy("mubinn.cli.benchmarks.inference", "bench_inference"),
-    "table1": _lazy("mubinn.cli.benchmarks.table1", "bench_table1"),
-    "popcount": _lazy("mubinn.cli.benchmarks.popcount", "bench_popcount"),
-    "delay": _lazy("mubinn.cli.benchmarks.delay", "bench_delay"),
-    "threshold": _lazy("mubinn.cli.benchmarks.threshold", "bench_threshold"),
-    "train-step": _lazy("mubinn.cli.benchmarks.train_step", "bench_train_step"),
-    "lut-cycles": _lazy("mubinn.cli.benchmarks.lut_cycles", "bench_lut_cycles"),
-    "fpga": _lazy("mubinn.cli.benchmarks.fpga", "bench_fpga"),
-    "scale": _lazy("mubinn.cli.benchmarks.scale", "bench_scale"),
-    "layer": _lazy("mubinn.cli.benchmarks.layer", "bench_layer"),
-    "simulate": _lazy("mubinn.cli.benchmarks.simulate", "bench_simulate"),
-    "energy": _lazy("mubinn.cli.benchmarks.energy", "bench_energy"),
-    "libraries": _lazy("mubinn.cli.benchmarks.libraries", "bench_libraries"),
-}
+BENCHMARKS = {name: _lazy(name) for name in ABOUT}
 """Name to function; a function returns ``{"figures": [...], "versions": {}, "parameters": {}}``,
 perhaps with ``tables``, by title ``{"columns": [...], "rows": [...]}``, and ``files`` by name."""
 

@@ -14,9 +14,8 @@ from typing import Any
 import numpy as np
 
 from mubinn.cli.benchmarks.figures import figure
-from mubinn.cli.commands.quantize import held_out
 from mubinn.cli.shared.common import QUANTIZED_MODEL, bundled
-from mubinn.cli.shared.recordings import SYNTHETIC, open_eeg, prepared
+from mubinn.cli.shared.recordings import held_out, open_eeg, prepared
 from mubinn.golden.cells.constants import DATAPATHS, Datapath
 from mubinn.golden.cells.lstm_cell import LstmCellParams
 from mubinn.golden.inference.run import infer
@@ -108,7 +107,7 @@ def _state_stage(model: QuantizedModel, datapath: Datapath, library: Library) ->
 def _accuracy(model: QuantizedModel) -> tuple[dict[str, float], dict[str, Any]]:
     """Return the accuracy of each datapath, and on what it was measured."""
     eeg, name = open_eeg(None, features=model.features)
-    fold = held_out(model, eeg if name != SYNTHETIC else None, False)
+    fold = held_out(model, eeg, name)
     test = np.flatnonzero(eeg.fold == fold) if fold is not None else np.arange(len(eeg.x))
     x, y = prepared(model, eeg.x[test]), eeg.y[test]
     classes = {d: infer(model.with_datapath(d), x).classes for d in DATAPATHS}

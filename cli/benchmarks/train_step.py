@@ -8,16 +8,14 @@ framework chooses. Measure on an idle machine.
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
-from importlib.metadata import version
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 
+from mubinn.cli.benchmarks.figures import best_seconds, figure, versions
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.ground.errors import MubinnError
 
@@ -49,17 +47,16 @@ def bench_train_step(rounds: int = ROUNDS, steps: int = STEPS) -> dict[str, Any]
         "mubinn2": _jax(Levels.of(*LEVELS), x, y),
         "torch": _torch(x),
     }
-    seconds = _best(runs, rounds)
+    seconds = best_seconds(runs, rounds)
     ratios = {
         "ratio_float": seconds["mubinn2"] / seconds["float"],
         "ratio_torch": seconds["mubinn2"] / seconds["torch"],
     }
     return {
         "figures": [
-            {"name": name, "value": value, "unit": "1", "goal": f"<= {GOALS[name]:g}"}
-            for name, value in ratios.items()
+            figure(name, value, "1", f"<= {GOALS[name]:g}") for name, value in ratios.items()
         ],
-        "versions": _versions(),
+        "versions": versions("mubinn", "jax", "jaxlib", "optax", "numpy", "torch"),
         "parameters": {
             "batch": BATCH,
             "steps": steps,
@@ -71,18 +68,6 @@ def bench_train_step(rounds: int = ROUNDS, steps: int = STEPS) -> dict[str, Any]
             "seconds": seconds,
         },
     }
-
-
-def _best(runs: dict[str, Run], rounds: int) -> dict[str, float]:
-    """Return the best time of each; the runs alternate, so that all see the same machine."""
-    best = dict.fromkeys(runs, np.inf)
-    for index in range(rounds + 1):
-        for name, run in runs.items():
-            start = perf_counter()
-            run()
-            if index:  # the first round compiles
-                best[name] = min(best[name], perf_counter() - start)
-    return best
 
 
 def _jax(levels: Levels | None, x: Any, y: Any) -> Run:
@@ -131,8 +116,3 @@ def _torch(x: Any) -> Run:
 def _torch_step(lstm: Any, x: Any) -> None:
     lstm.zero_grad()
     lstm(x)[0].mean().backward()
-
-
-def _versions() -> dict[str, str]:
-    names = ("mubinn", "jax", "jaxlib", "optax", "numpy", "torch")
-    return {"python": platform.python_version(), **{name: version(name) for name in names}}

@@ -11,7 +11,7 @@ from mubinn.golden.ground.errors import MubinnError
 
 @click.command()
 @click.argument("name", required=False)
-@click.option("--list", "as_list", is_flag=True, help="List the names.")
+@click.option("--list", "as_list", is_flag=True, help="List the names and what each measures.")
 @liberty_option
 @click.option(
     "-o",
@@ -40,10 +40,14 @@ def bench(
       mubinn bench energy -o energy
       mubinn bench libraries --liberty sky130hd_tt.lib.gz --liberty sg13g2.lib
     """
-    from mubinn.cli.benchmarks.table import BENCHMARKS, WITH_PROGRESS
+    from mubinn.cli.benchmarks.table import ABOUT, BENCHMARKS, WITH_PROGRESS
 
     if as_list:
-        print_json(list(BENCHMARKS)) if as_json else click.echo("\n".join(BENCHMARKS))
+        if as_json:
+            print_json(list(BENCHMARKS))
+        else:
+            width = max(map(len, ABOUT))
+            click.echo("\n".join(f"{name:<{width}}  {about}" for name, about in ABOUT.items()))
         return
     if name is None:
         raise click.UsageError(f"Give a name: {', '.join(BENCHMARKS)}.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,9 +42,23 @@ def info(model: Path | None, as_json: bool) -> None:
         ("classes", about["classes"]),
         ("readout", about["readout"]),
         ("preprocessing", f"normalise {how['normalise']}, decimate {how['decimate']}"),
-        *about["notes"].items(),
+        *((name, _lines(note)) for name, note in about["notes"].items()),
     ]
-    print_table(str(path), ("property", "value"), rows)
+    print_table(str(path), ("property", "value"), rows, wrap=True)
+
+
+def _lines(note: str) -> str:
+    """Return a note as lines, one for each field where it is JSON with fields, as a recipe is."""
+    try:
+        fields = json.loads(note)
+    except ValueError:
+        return note
+    if not isinstance(fields, dict):
+        return note
+    return "\n".join(
+        f"{name} {value if isinstance(value, str) else json.dumps(value)}"
+        for name, value in fields.items()
+    )
 
 
 def describe(model: FloatModel | QuantizedModel) -> dict[str, Any]:

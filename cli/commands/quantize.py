@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,7 +122,7 @@ def quantize(
     A PyTorch model whose classifier reads the last step:
       mubinn quantize my.pt --readout last --levels 3,3 --data my.npz -o my.mubinn
     """
-    from mubinn.cli.shared.recordings import SYNTHETIC, open_eeg
+    from mubinn.cli.shared.recordings import held_out, open_eeg
     from mubinn.golden.binarize.levels import parse_levels
     from mubinn.golden.model.model_file import save_model
 
@@ -139,7 +137,12 @@ def quantize(
     if data is None:
         check_prepared(start, imported["normalise"])
     eeg, name = open_eeg(data, labels=labels, features=start.features)
-    fold = held_out(start, eeg if name != SYNTHETIC else None, measure)
+    fold = held_out(start, eeg, name)
+    if measure and fold is None:
+        raise MubinnError(
+            "The model names no held-out fold that the data have: leave out --measure, or give "
+            "the data it was trained on."
+        )
     with working(f"quantizing at {counts}", as_json):
         how: dict[str, Any] = {
             "granularity": granularity,
@@ -162,23 +165,6 @@ def quantize(
         notes |= _measure(start, made, eeg, fold, as_json)
     save_model(output, _noted(made, notes))
     _tell(output, counts, notes, as_json)
-
-
-def held_out(model: FloatModel | QuantizedModel, eeg: EegSet | None, measure: bool) -> int | None:
-    """Return the fold that training held out, None where the model names none that `eeg` has."""
-    fold: object = None
-    with contextlib.suppress(ValueError, KeyError, TypeError):
-        fold = json.loads(model.meta.get("recipe", "{}"))["fold"]
-    if eeg is not None and isinstance(fold, int):
-        outside = eeg.fold != fold
-        if outside.any() and not outside.all():
-            return fold
-    if measure:
-        raise MubinnError(
-            "The model names no held-out fold that the data have: leave out --measure, or give "
-            "the data it was trained on."
-        )
-    return None
 
 
 def _quantize(

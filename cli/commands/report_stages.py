@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -17,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mubinn.cli.shared.common import QUANTIZED_MODEL, bundled
-from mubinn.cli.shared.recordings import SYNTHETIC, calibrated, open_eeg, prepared, spread
+from mubinn.cli.shared.recordings import calibrated, held_out, open_eeg, prepared, spread
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.lstm_cell import lstm_cell
 from mubinn.golden.cells.lstm_layer import QuantizedLstm
@@ -86,15 +85,7 @@ class Task:
     @property
     def fold(self) -> int | None:
         """The fold that training held out; None where the EEG is synthetic or lacks it."""
-        if self.source == SYNTHETIC:
-            return None
-        try:
-            fold = json.loads(self.start.meta.get("recipe", "{}"))["fold"]
-        except (ValueError, KeyError, TypeError):
-            return None
-        outside = self.eeg.fold != fold
-        usable = isinstance(fold, int) and outside.any() and not outside.all()
-        return fold if usable else None
+        return held_out(self.start, self.eeg, self.source)
 
     def windows(self, count: int, held_out: bool) -> NDArray[np.float32]:
         """Return prepared windows, evenly spread over the held-out fold or over all others."""

@@ -25,7 +25,6 @@ from mubinn.cli.shared.common import (
 from mubinn.golden.ground.errors import MubinnError
 
 if TYPE_CHECKING:
-    from mubinn.golden.cells.cell import QuantizedLayer
     from mubinn.golden.ground.fixed import Ints
     from mubinn.golden.model.quantized_model import QuantizedModel
 
@@ -108,7 +107,7 @@ def simulate(
       mubinn simulate --steps 10 --simulator icarus --waves layer.fst
       mubinn simulate --datapath threshold
     """
-    from mubinn.cli.shared.recordings import open_eeg
+    from mubinn.cli.shared.recordings import input_codes, open_eeg
 
     if waves is not None:
         check_file(waves)
@@ -125,20 +124,6 @@ def simulate(
     _tell(reports, name, codes[0], simulator, waves, as_json)
 
 
-def input_codes(model: QuantizedModel, x: Any, windows: int, steps: int | None) -> list[Ints]:
-    """Return the input codes of every layer, int64 [windows, T, I], from raw windows."""
-    import numpy as np
-
-    from mubinn.cli.shared.recordings import prepared, spread
-    from mubinn.golden.model.bit_true import run_layer
-
-    chosen = x[spread(windows, np.arange(len(x)))]
-    codes = [model.encode_input(prepared(model, chosen))[:, :steps]]
-    for layer in model.layers[:-1]:
-        codes.append(np.moveaxis(run_layer(layer, codes[-1])["h"], 0, -2))
-    return codes
-
-
 @contextmanager
 def _wave_folder(waves: Path | None) -> Iterator[dict[str, Any]]:
     """Yield the options for waveforms; move them into place where all went well."""
@@ -152,6 +137,7 @@ def _wave_folder(waves: Path | None) -> Iterator[dict[str, Any]]:
 
 
 def _check(model: QuantizedModel, index: int, codes: Ints, **options: Any) -> LayerReport:
+    from mubinn.cli.shared.recordings import values
     from mubinn.sim.layer.layer_check import check_layer
 
     start = time.perf_counter()
@@ -165,14 +151,6 @@ def _check(model: QuantizedModel, index: int, codes: Ints, **options: Any) -> La
         result.seconds,
         time.perf_counter() - start,
     )
-
-
-def values(layer: QuantizedLayer, codes: Ints) -> dict[str, int]:
-    """Return how many values each signal of the golden trace has in one window of `codes`."""
-    from mubinn.golden.model.bit_true import run_layer
-
-    step = run_layer(layer, codes[:1, :1])
-    return {name: array.size * codes.shape[1] for name, array in step.items()}
 
 
 def _tell(

@@ -38,7 +38,7 @@ COLUMNS = ("unit", "design", "depth", "gates", "delay/ps", "delay/FO4", "area/um
     "names",
     multiple=True,
     metavar="NAME",
-    help="Only this unit; may be repeated. Units of full precision begin with fp_.",
+    help="Only this unit; may be repeated. Of full precision are fp_mult, fp_add and others.",
 )
 @liberty_option
 @click.option(

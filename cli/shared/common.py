@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -86,13 +87,22 @@ def bundled(name: str) -> Path:
     return Path(spec.origin).parent / "models" / name
 
 
+LEAST_WIDTH = 20
+"""Of a column that is wrapped."""
+
+
 def print_json(value: Any) -> None:
     """Print one JSON document."""
     click.echo(json.dumps(value, indent=2, allow_nan=False))
 
 
-def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """Print a table; columns of numbers stand to the right."""
+def print_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]], *, wrap: bool = False
+) -> None:
+    """Print a table; columns of numbers stand to the right.
+
+    With `wrap` the lines of the last column are broken where the terminal ends.
+    """
     from tabulate import tabulate
 
     texts = [[str(cell) for cell in row] for row in rows]
@@ -102,8 +112,17 @@ def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]
     ]
     click.echo(f"{title}\n")
     # Numbers stay as they were written: 27.0 does not become 27.
+    widths: list[int | None] = [None] * len(columns)
+    if wrap:
+        before = sum(max(map(len, column)) + 2 for column in [*zip(*texts, strict=True)][:-1])
+        widths[-1] = max(shutil.get_terminal_size().columns - before, LEAST_WIDTH)
     table = tabulate(
-        texts, headers=columns, tablefmt="simple", disable_numparse=True, colalign=sides
+        texts,
+        headers=columns,
+        tablefmt="simple",
+        disable_numparse=True,
+        colalign=sides,
+        maxcolwidths=widths,
     )
     click.echo(table)
 

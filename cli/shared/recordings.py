@@ -1,12 +1,16 @@
 """The EEG that a command works on: a given file, the shared data set, or a synthetic stand-in."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mubinn.golden.cells.cell import QuantizedLayer
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.fixed import Ints
+from mubinn.golden.model.bit_true import run_layer
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.train.data.eeg import EegSet, find_data, load_eeg, prepare, synthetic_eeg
@@ -73,6 +77,37 @@ def calibrated(model: FloatModel, steps: int = 320) -> "Start":
 
     eeg = synthetic_eeg(4, steps, model.features, seed=0, subjects=2)
     return Start(model, prepared(model, eeg.x).astype(np.float64))
+
+
+def held_out(model: FloatModel | QuantizedModel, eeg: EegSet, name: str) -> int | None:
+    """Return the fold that training held out.
+
+    None where the EEG, `name`, is synthetic, or the model names no fold that it has.
+    """
+    try:
+        fold = json.loads(model.meta.get("recipe", "{}"))["fold"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    outside = eeg.fold != fold
+    usable = name != SYNTHETIC and isinstance(fold, int) and outside.any() and not outside.all()
+    return fold if usable else None
+
+
+def input_codes(
+    model: QuantizedModel, x: NDArray[np.generic], windows: int, steps: int | None
+) -> list[Ints]:
+    """Return the input codes of every layer, int64 [windows, T, I], from raw windows."""
+    chosen = x[spread(windows, np.arange(len(x)))]
+    codes = [model.encode_input(prepared(model, chosen))[:, :steps]]
+    for layer in model.layers[:-1]:
+        codes.append(np.moveaxis(run_layer(layer, codes[-1])["h"], 0, -2))
+    return codes
+
+
+def values(layer: QuantizedLayer, codes: Ints) -> dict[str, int]:
+    """Return how many values each signal of the golden trace has in one window of `codes`."""
+    step = run_layer(layer, codes[:1, :1])
+    return {name: array.size * codes.shape[1] for name, array in step.items()}
 
 
 def prepared(model: FloatModel | QuantizedModel, x: NDArray[np.generic]) -> NDArray[np.float32]:

@@ -23,5 +23,5 @@ def from_bits(bits: npt.ArrayLike) -> npt.NDArray[np.float32]:
 
 
 def canonical(value: npt.NDArray[np.float32]) -> Words:
-    """Return the bit patterns of `value` with every NaN as :data:`CANONICAL_NAN`."""
+    """Return the bit patterns of `value` with every NaN as `CANONICAL_NAN`."""
     return np.where(np.isnan(value), np.uint32(CANONICAL_NAN), to_bits(value)).astype(np.uint32)

@@ -50,20 +50,11 @@ def fixed_mac(
     """Return ``acc + a * b``, wrapped to the accumulator's width, as an array of Python integers.
 
     Exact as long as the accumulator does not overflow. Integers stand for themselves times
-    ``2**-fraction`` (`a`, `b`) and ``2**-(2 * fraction)`` (`acc`, the result).
+    ``2**-fraction`` (`a`, `b`) and ``2**-(2 * fraction)`` (`acc`, the result); where 64 bits do not
+    hold `acc`, it is an array of Python integers too.
 
     Hardware payloads: ``i {a, b: signed(width), acc: signed(sum_width)}``,
     ``o {acc: signed(sum_width)}``.
-
-    Parameters
-    ----------
-    params : FixedMacParams
-    a, b : integer array
-    acc : integer array, of Python integers where 64 bits do not hold it
-
-    Returns
-    -------
-    object array
 
     Examples
     --------

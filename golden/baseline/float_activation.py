@@ -100,12 +100,7 @@ def float_activation(params: FloatActivationParams, value: npt.ArrayLike) -> Wor
     base; two roundings. In the last segment, to which infinity belongs, `x` counts as +0, so that
     the result is its base: 1, and 0 or -1 for negative `x`. NaN gives 0x7fc00000.
 
-    Hardware payloads: ``i``, ``o`` binary32.
-
-    Parameters
-    ----------
-    params : FloatActivationParams
-    value : uint32 array
+    Hardware payloads: ``i``, ``o`` binary32, here uint32.
 
     Examples
     --------

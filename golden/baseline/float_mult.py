@@ -7,18 +7,10 @@ from mubinn.golden.baseline.binary32 import Words, canonical, from_bits
 
 
 def float_mult(a: npt.ArrayLike, b: npt.ArrayLike) -> Words:
-    """Return ``a * b`` of binary32 bit patterns.
+    """Return ``a * b`` of binary32 bit patterns, broadcast.
 
     Rounded once, to nearest, ties to even; subnormal numbers in and out (no flush to zero);
     infinities and signed zeros as in the standard; every NaN is 0x7fc00000.
-
-    Parameters
-    ----------
-    a, b : uint32 array, broadcast against each other
-
-    Returns
-    -------
-    uint32 array
 
     Examples
     --------

@@ -36,12 +36,7 @@ def float_to_fixed(params: FloatToFixedParams, value: npt.ArrayLike) -> Ints:
 
     Infinities saturate; NaN gives 0.
 
-    Hardware payloads: ``i`` binary32, ``o {value: signed(width)}``.
-
-    Parameters
-    ----------
-    params : FloatToFixedParams
-    value : uint32 array
+    Hardware payloads: ``i`` binary32, here uint32, ``o {value: signed(width)}``.
 
     Examples
     --------

@@ -35,13 +35,7 @@ class Levels:
         """Raise `MubinnError` on a count that is neither 1..MAX_LEVELS nor ``None``."""
         for field in fields(self):
             count = getattr(self, field.name)
-            if count is None:
-                continue
-            if (
-                isinstance(count, bool)
-                or not isinstance(count, int)
-                or not 1 <= count <= MAX_LEVELS
-            ):
+            if count is not None and (type(count) is not int or not 1 <= count <= MAX_LEVELS):
                 raise MubinnError(
                     f"unknown level count {count!r} for {field.name}: "
                     f"give 1 to {MAX_LEVELS}, or FP."
@@ -87,9 +81,7 @@ def parse_level(text: str) -> int | None:
     try:
         count = int(text)
     except ValueError:
-        raise MubinnError(
-            f"unknown level {text!r}: give a number from 1 to {MAX_LEVELS}, or FP."
-        ) from None
+        count = 0
     if not 1 <= count <= MAX_LEVELS:
         raise MubinnError(f"unknown level {text!r}: give a number from 1 to {MAX_LEVELS}, or FP.")
     return count

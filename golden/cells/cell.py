@@ -23,12 +23,7 @@ def cell_params(layer: QuantizedLayer) -> AnyCellParams:
 def cell_step(layer: QuantizedLayer, x: Ints, h: Ints, c: Ints) -> Trace:
     """Return every intermediate of one time step, as `lstm_cell` and the functions of GRUs do.
 
-    Parameters
-    ----------
-    layer : QuantizedLstm, QuantizedGru or QuantizedGruBefore
-    x : int64 [..., I]
-    h, c : int64 [..., H]
-        Codes of the state before the step; a GRU has no c of its own.
+    Parameters are those of `lstm_cell`; a GRU has no c of its own.
     """
     if isinstance(layer, QuantizedGruBefore):
         return gru_before_cell(layer, x, h)

@@ -26,19 +26,11 @@ CENTRE = {"sigmoid": Fraction(1, 2), "tanh": Fraction(0)}
 
 @lru_cache(maxsize=4096)
 def bracket(kind: Kind, z: Fraction, digits: int) -> tuple[Fraction, Fraction]:
-    """Return two rational numbers with the exact function of `z` strictly between them.
+    """Return two rational numbers with the exact function of `z`, not 0, strictly between them.
 
     ``decimal`` rounds e^x correctly; x itself, where it has too many digits, errs by a unit in its
     last place. Both functions rise with E = e^x: sigmoid is E / (E + 1) at x = z and tanh is
-    (E - 1) / (E + 1) at x = 2 z.
-
-    Parameters
-    ----------
-    kind : "sigmoid" or "tanh"
-    z : Fraction
-        Not 0.
-    digits : int
-        Decimal digits to compute with.
+    (E - 1) / (E + 1) at x = 2 z. Computed with so many decimal `digits`.
     """
     x = z if kind == "sigmoid" else 2 * z
     near = min(max(x, Fraction(-FAR)), Fraction(FAR))
@@ -80,16 +72,8 @@ def reaches(kind: Kind, z: Fraction, target: Fraction) -> bool:
 def first_reaching(kind: Kind, target: Fraction, fraction: int, bound: int) -> int:
     """Return the smallest integer z in [-bound, bound] whose function reaches `target`.
 
-    ``-bound`` where every z does, ``bound + 1`` where none does. A guess from the inverse function
-    is held against the function itself from both sides.
-
-    Parameters
-    ----------
-    kind : "sigmoid" or "tanh"
-    target : Fraction
-    fraction : int
-        Fraction bits of z.
-    bound : int
+    It stands for ``z * 2**-fraction``. ``-bound`` where every z does, ``bound + 1`` where none
+    does. A guess from the inverse function is held against the function itself from both sides.
     """
 
     def reached(z: int) -> bool:

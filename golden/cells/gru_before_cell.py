@@ -5,67 +5,27 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mubinn.golden.cells.cell_params import CellParams, encoder_params
 from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
-from mubinn.golden.cells.gru_cell import inverted
-from mubinn.golden.cells.lstm_cell import Trace, gate_sums
-from mubinn.golden.ground.fixed import Ints, signed_width
-from mubinn.golden.units.activation import activation
+from mubinn.golden.cells.gru_cell import GruStateParams, new_h
+from mubinn.golden.cells.lstm_cell import Trace, encoded_gates, gate_sums
+from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.units.code_table import code_table
-from mubinn.golden.units.mlb_encoder import MlbEncoderParams
-from mubinn.golden.units.pointwise import PointwiseParams, pointwise
+from mubinn.golden.units.pointwise import pointwise
 from mubinn.golden.units.requantize import requantize
 from mubinn.golden.units.threshold_search import threshold_search
 
 
 @dataclass(frozen=True, eq=False)
-class GruBeforeCellParams(CellParams):
-    """Parameters of the units that make s and the new state of the sums of a cell's rows.
-
-    Attributes
-    ----------
-    layer : QuantizedGruBefore
-    """
+class GruBeforeCellParams(GruStateParams):
+    """Parameters of the units that make s and the new state of the sums of a cell's rows."""
 
     layer: QuantizedGruBefore
-
-    @property
-    def pointwise(self) -> PointwiseParams:
-        """Parameters of r h, and of (1 - z) h + z n: one unit in the form of Eq. (5)."""
-        layer = self.layer
-        z, n = layer.gates["z"], layer.gates["n"]
-        rh, zh, zn = (np.abs(gamma) for gamma in (layer.gamma_rh, layer.gamma_zh, layer.gamma_zn))
-        return PointwiseParams(
-            a_levels=z.levels,
-            b_levels=layer.h.levels,
-            c_levels=z.levels,
-            d_levels=n.levels,
-            a_offset=layer.has_left_offset,
-            b_offset=layer.h.has_offset,
-            c_offset=z.has_offset,
-            d_offset=n.has_offset,
-            gamma_width=signed_width(int(max(rh.max(), zh.max(), zn.max()))),
-            sum_width=signed_width(int(max(rh.sum(), zh.sum() + zn.sum()))),
-        )
-
-    def encoder(self, name: str) -> MlbEncoderParams:
-        """Return the parameters of the encoder ``gate`` (of z, r, n) or ``h`` (of s and h)."""
-        layer = self.layer
-        if name == "gate":
-            return self.gate_encoder
-        return encoder_params(layer.states, layer.h_raw_fraction, self.pointwise.sum_width)
 
 
 def gru_before_cell(layer: QuantizedGruBefore, x: npt.ArrayLike, h: npt.ArrayLike) -> Trace:
     """Return every intermediate of one time step (effective-quantization, Eq. 10-13) in integers.
 
-    Parameters
-    ----------
-    layer : QuantizedGruBefore
-    x : int64 [..., I]
-        Codes of the input.
-    h : int64 [..., H]
-        Codes of the state before the step.
+    Parameters are those of `gru_cell`.
 
     Returns
     -------
@@ -131,19 +91,7 @@ def gru_before_state(layer: QuantizedGruBefore, z: Ints, update: Ints, h: Ints) 
         3 also ``z_q, y [..., H]``; h_raw of thresholds is in units of `GruBeforeThresholds.zh`.
     """
     t = _gates(layer, z, "n")
-    n = t["gate"]
-    if layer.datapath == "threshold":
-        tables, bits = layer.thresholds, layer.levels.count("gate")
-        over_h, over_n = (
-            code_table(table, update | code << bits)
-            for table, code in ((tables.zh, h), (tables.zn, n))
-        )
-        t["h_raw"] = over_h + over_n
-        return t | {"h": threshold_search(tables.h, t["h_raw"])}
-    rest = inverted(layer, update)
-    gammas = layer.gamma_zh, layer.gamma_zn
-    t["h_raw"] = pointwise(GruBeforeCellParams(layer).pointwise, rest, h, update, n, *gammas)
-    return t | {"h": layer.h.encode(t["h_raw"], layer.h_raw_fraction)}
+    return t | new_h(GruBeforeCellParams(layer), update, t["gate"], h)
 
 
 def _gates(layer: QuantizedGruBefore, z: Ints, names: str) -> Trace:
@@ -151,10 +99,4 @@ def _gates(layer: QuantizedGruBefore, z: Ints, names: str) -> Trace:
     if layer.datapath == "threshold":
         trees = ["zrn".index(name) for name in names]
         return {"gate": threshold_search(layer.thresholds.gate, z, np.repeat(trees, layer.hidden))}
-    formats = layer.formats
-    z_q = requantize(GruBeforeCellParams(layer).z_requantize, z)
-    ys, codes = [], []
-    for name, part in zip(names, np.split(z_q, len(names), axis=-1), strict=True):
-        ys.append(activation(formats.activation("g" if name == "n" else "f"), part))
-        codes.append(layer.gates[name].encode(ys[-1], formats.y_fraction))
-    return {"z_q": z_q, "y": np.concatenate(ys, axis=-1), "gate": np.concatenate(codes, axis=-1)}
+    return encoded_gates(layer, names, requantize(GruBeforeCellParams(layer).z_requantize, z))

@@ -78,7 +78,7 @@ class QuantizedGruBefore(GruLayer):
     @property
     def has_left_offset(self) -> bool:
         """Whether r or 1 - z has an offset; the pointwise multiplier then has a row for it."""
-        return self.gates["r"].has_offset or self.inverted_z.has_offset
+        return self.gates["r"].has_offset or super().has_left_offset
 
     @cached_property
     def thresholds(self) -> GruBeforeThresholds:
@@ -91,13 +91,3 @@ class QuantizedGruBefore(GruLayer):
     def gamma_rh(self) -> Ints:
         """g_km of r h, int64; an offset's row or column stands first where there is one."""
         return pair_products(self.gates["r"], self.h, self.h_raw_fraction, self.has_left_offset)
-
-    @cached_property
-    def gamma_zh(self) -> Ints:
-        """g_km of (1 - z) h, of the shape of `gamma_rh`."""
-        return pair_products(self.inverted_z, self.h, self.h_raw_fraction, self.has_left_offset)
-
-    @cached_property
-    def gamma_zn(self) -> Ints:
-        """g_km of z n, int64; an offset's row or column stands first where there is one."""
-        return pair_products(self.gates["z"], self.gates["n"], self.h_raw_fraction)

@@ -5,11 +5,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mubinn.golden.cells.cell_params import CellParams, encoder_params
-from mubinn.golden.cells.gru_layer import GruLayer, QuantizedGru
-from mubinn.golden.cells.lstm_cell import Trace, gate_sums
-from mubinn.golden.ground.fixed import Ints, signed_width, unsigned_width
-from mubinn.golden.units.activation import activation
+from mubinn.golden.cells.cell_params import (
+    CellParams,
+    encoder_params,
+    mac_params,
+    pointwise_params,
+)
+from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
+from mubinn.golden.cells.gru_layer import QuantizedGru
+from mubinn.golden.cells.lstm_cell import Trace, encoded_gates, gate_sums
+from mubinn.golden.ground.fixed import Ints, signed_width
 from mubinn.golden.units.code_table import code_table
 from mubinn.golden.units.mac import MacParams, mac
 from mubinn.golden.units.mlb_encoder import MlbEncoderParams
@@ -19,13 +24,28 @@ from mubinn.golden.units.threshold_search import threshold_search
 
 
 @dataclass(frozen=True, eq=False)
-class GruCellParams(CellParams):
-    """Parameters of the units that make a GRU's new state of the sums of its rows.
+class GruStateParams(CellParams):
+    """Parameters of the units that both forms of a GRU have."""
 
-    Attributes
-    ----------
-    layer : QuantizedGru
-    """
+    layer: QuantizedGru | QuantizedGruBefore
+
+    @property
+    def pointwise(self) -> PointwiseParams:
+        """Parameters of (1 - z) h + z n, in the form of Eq. (5); and of r h where h meets r."""
+        layer = self.layer
+        factors = layer.inverted_z, layer.h, layer.gates["z"], layer.gates["n"]
+        first = [(layer.gamma_rh,)] if isinstance(layer, QuantizedGruBefore) else []
+        return pointwise_params(factors, *first, (layer.gamma_zh, layer.gamma_zn))
+
+    def state_encoder(self, name: str) -> MlbEncoderParams:
+        """Return the parameters of the encoder ``h``, of all states that meet W_h."""
+        layer = self.layer
+        return encoder_params(layer.states, layer.h_raw_fraction, self.pointwise.sum_width)
+
+
+@dataclass(frozen=True, eq=False)
+class GruCellParams(GruStateParams):
+    """Parameters of the units that make a GRU's new state of the sums of its rows."""
 
     layer: QuantizedGru
 
@@ -45,42 +65,7 @@ class GruCellParams(CellParams):
     @property
     def mac(self) -> MacParams:
         """Parameters of r nh, the MAC of Eq. (6) with a sum in the place of tanh(c)."""
-        r = self.layer.gates["r"]
-        width = unsigned_width(int(max(r.scales.max(), np.abs(r.offset).max())))
-        bound = r.peak * self.layer.z_bound
-        return MacParams(r.levels, width, self.z_width, signed_width(bound))
-
-    @property
-    def pointwise(self) -> PointwiseParams:
-        """Parameters of (1 - z) h + z n, in the form of Eq. (5)."""
-        layer = self.layer
-        z, n, rest = layer.gates["z"], layer.gates["n"], layer.inverted_z
-        gammas = max(int(np.abs(layer.gamma_zh).max()), int(np.abs(layer.gamma_zn).max()))
-        bound = int(np.abs(layer.gamma_zh).sum() + np.abs(layer.gamma_zn).sum())
-        return PointwiseParams(
-            a_levels=z.levels,
-            b_levels=layer.h.levels,
-            c_levels=z.levels,
-            d_levels=n.levels,
-            a_offset=rest.has_offset,
-            b_offset=layer.h.has_offset,
-            c_offset=z.has_offset,
-            d_offset=n.has_offset,
-            gamma_width=signed_width(gammas),
-            sum_width=signed_width(bound),
-        )
-
-    def encoder(self, name: str) -> MlbEncoderParams:
-        """Return the parameters of the encoder ``gate`` (shared by z, r, n) or ``h``."""
-        layer = self.layer
-        if name == "gate":
-            return self.gate_encoder
-        return encoder_params((layer.h,), layer.h_raw_fraction, self.pointwise.sum_width)
-
-
-def inverted(layer: GruLayer, code: Ints) -> Ints:
-    """Return the codes of 1 - z, whose level bits are those of z inverted."""
-    return code ^ ((1 << layer.gates["z"].levels) - 1)
+        return mac_params(self.layer.gates["r"], self.z_width, self.layer.z_bound)
 
 
 def gru_cell(layer: QuantizedGru, x: npt.ArrayLike, h: npt.ArrayLike) -> Trace:
@@ -105,42 +90,7 @@ def gru_cell(layer: QuantizedGru, x: npt.ArrayLike, h: npt.ArrayLike) -> Trace:
 
 
 def gru_state(layer: QuantizedGru, z: Ints, h: Ints) -> Trace:
-    """Return what the layer's datapath makes of the sums; parameters as in `gru_figure3_state`."""
-    stage = gru_threshold_state if layer.datapath == "threshold" else gru_figure3_state
-    return stage(layer, z, h)
-
-
-def gru_threshold_state(layer: QuantizedGru, z: Ints, h: Ints) -> Trace:
-    """Return what thresholds and tables make of the sums; parameters as in `gru_figure3_state`.
-
-    Returns
-    -------
-    dict of int64 arrays
-        ``gate [..., 3H]``, ``rnh, n_raw, h_raw, h [..., H]``. h_raw is in units of
-        `GruThresholds.zh`.
-    """
-    tables, bits = layer.thresholds, layer.levels.count("gate")
-    sums, (nh, nx) = z[..., : 2 * layer.hidden], np.split(z, 4, axis=-1)[2:]
-    gates = threshold_search(tables.gate, sums, np.repeat(np.arange(2), layer.hidden))
-    update, r = np.split(gates, 2, axis=-1)
-    t = _reset(layer, r, nh, nx)
-    n = threshold_search(tables.n, t["n_raw"])
-    t["gate"] = np.concatenate([gates, n], axis=-1)
-    zh, zn = code_table(tables.zh, update | h << bits), code_table(tables.zn, update | n << bits)
-    t["h_raw"] = zh + zn
-    t["h"] = threshold_search(tables.h, t["h_raw"])
-    return t
-
-
-def _reset(layer: QuantizedGru, r: Ints, nh: Ints, nx: Ints) -> Trace:
-    """Return ``rnh`` and ``n_raw``."""
-    gate = layer.gates["r"]
-    rnh = mac(GruCellParams(layer).mac, r, nh, gate.offset, gate.scales)
-    return {"rnh": rnh, "n_raw": rnh + (nx << gate.fraction)}
-
-
-def gru_figure3_state(layer: QuantizedGru, z: Ints, h: Ints) -> Trace:
-    """Return what the units of Figure 3 make of the sums of a GRU's rows.
+    """Return what the layer's datapath makes of the sums of a GRU's rows.
 
     Parameters
     ----------
@@ -152,22 +102,37 @@ def gru_figure3_state(layer: QuantizedGru, z: Ints, h: Ints) -> Trace:
     Returns
     -------
     dict of int64 arrays
-        ``z_q, y, gate [..., 3H]`` of z, r and n; ``rnh, n_raw, h_raw, h [..., H]``; gate and h are
-        codes.
+        ``gate [..., 3H]`` of z, r and n, ``rnh, n_raw, h_raw, h [..., H]``; gate and h are codes.
+        On the units of Figure 3 also ``z_q, y [..., 3H]``; h_raw of thresholds is in units of
+        `GruThresholds.zh`.
     """
-    params, formats, quantizers = GruCellParams(layer), layer.formats, layer.gates
-    update, r, nh, nx = np.split(z, 4, axis=-1)
-    z_q = [requantize(params.z_requantize, value) for value in (update, r)]
-    ys = [activation(formats.activation("f"), value) for value in z_q]
-    gates = [quantizers[n].encode(y, formats.y_fraction) for n, y in zip("zr", ys, strict=True)]
-    t = _reset(layer, gates[1], nh, nx)
-    z_q.append(requantize(params.n_requantize, t["n_raw"]))
-    ys.append(activation(formats.activation("g"), z_q[2]))
-    gates.append(quantizers["n"].encode(ys[2], formats.y_fraction))
-    t["z_q"] = np.concatenate(z_q, axis=-1)
-    t["y"] = np.concatenate(ys, axis=-1)
-    t["gate"] = np.concatenate(gates, axis=-1)
-    rest, gammas = inverted(layer, gates[0]), (layer.gamma_zh, layer.gamma_zn)
-    t["h_raw"] = pointwise(params.pointwise, rest, h, gates[0], gates[2], *gammas)
-    t["h"] = layer.h.encode(t["h_raw"], layer.h_raw_fraction)
-    return t
+    params, quantizer = GruCellParams(layer), layer.gates["r"]
+    sums, (nh, nx) = z[..., : 2 * layer.hidden], np.split(z, 4, axis=-1)[2:]
+    if layer.datapath == "threshold":
+        trees = np.repeat(np.arange(2), layer.hidden)
+        gates = {"gate": threshold_search(layer.thresholds.gate, sums, trees)}
+    else:
+        gates = encoded_gates(layer, "zr", requantize(params.z_requantize, sums))
+    update, r = np.split(gates["gate"], 2, axis=-1)
+    rnh = mac(params.mac, r, nh, quantizer.offset, quantizer.scales)
+    n_raw = rnh + (nx << quantizer.fraction)
+    if layer.datapath == "threshold":
+        n = {"gate": threshold_search(layer.thresholds.n, n_raw)}
+    else:
+        n = encoded_gates(layer, "n", requantize(params.n_requantize, n_raw))
+    t = {name: np.concatenate([gates[name], n[name]], axis=-1) for name in gates}
+    return t | {"rnh": rnh, "n_raw": n_raw} | new_h(params, update, n["gate"], h)
+
+
+def new_h(params: GruStateParams, update: Ints, n: Ints, h: Ints) -> Trace:
+    """Return ``h_raw, h [..., H]``, Eq. 13 and its encoder on codes of z, n and h."""
+    layer = params.layer
+    if layer.datapath == "threshold":
+        tables, bits = layer.thresholds, layer.levels.count("gate")
+        over_h, over_n = (update | code << bits for code in (h, n))
+        h_raw = code_table(tables.zh, over_h) + code_table(tables.zn, over_n)
+        return {"h_raw": h_raw, "h": threshold_search(tables.h, h_raw)}
+    # The level bits of 1 - z are those of z inverted.
+    rest = update ^ ((1 << layer.gates["z"].levels) - 1)
+    h_raw = pointwise(params.pointwise, rest, h, update, n, layer.gamma_zh, layer.gamma_zn)
+    return {"h_raw": h_raw, "h": layer.h.encode(h_raw, layer.h_raw_fraction)}

@@ -16,12 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mubinn.golden.binarize.scales import Quantizer
-from mubinn.golden.cells.constants import (
-    GRU_GATES,
-    INPUT_FRACTION,
-    check_bounds,
-    check_datapath,
-)
+from mubinn.golden.cells.constants import GRU_GATES, INPUT_FRACTION, check_bounds
 from mubinn.golden.cells.recurrent_layer import RecurrentLayer, pair_products
 from mubinn.golden.cells.thresholds import GruThresholds, SumFormat
 from mubinn.golden.ground.errors import MubinnError
@@ -45,7 +40,6 @@ class GruLayer(RecurrentLayer):
 
     def check_gru(self) -> None:
         """Raise `MubinnError` where parts do not fit, or an intermediate may be too large."""
-        check_datapath(self.datapath)
         self.check_parts(GRU_GATES)
         if self.x.offset.shape not in ((), (self.features,)) or any(
             state.offset.ndim for state in self.states
@@ -77,6 +71,21 @@ class GruLayer(RecurrentLayer):
         """The quantizer of 1 - z, whose level bits are those of z inverted."""
         z = self.gates["z"]
         return Quantizer(z.scales, z.fraction, (1 << z.fraction) - z.offset)
+
+    @property
+    def has_left_offset(self) -> bool:
+        """Whether the pointwise multiplier has a row for the offset of its first factor."""
+        return self.inverted_z.has_offset
+
+    @cached_property
+    def gamma_zh(self) -> Ints:
+        """g_km of (1 - z) h, int64; an offset's row or column stands first where there is one."""
+        return pair_products(self.inverted_z, self.h, self.h_raw_fraction, self.has_left_offset)
+
+    @cached_property
+    def gamma_zn(self) -> Ints:
+        """g_km of z n, int64; an offset's row or column stands first where there is one."""
+        return pair_products(self.gates["z"], self.gates["n"], self.h_raw_fraction)
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,13 +131,3 @@ class QuantizedGru(GruLayer):
         """All numbers of the threshold datapath."""
         n_raw = SumFormat(self.n_raw_fraction, self.n_raw_bound)
         return GruThresholds.of(self.z_format, n_raw, self.gates, self.h, self.h_raw_fraction)
-
-    @cached_property
-    def gamma_zh(self) -> Ints:
-        """g_km of (1 - z) h, int64; an offset's row or column stands first where there is one."""
-        return pair_products(self.inverted_z, self.h, self.h_raw_fraction)
-
-    @cached_property
-    def gamma_zn(self) -> Ints:
-        """g_km of z n, int64; an offset's row or column stands first where there is one."""
-        return pair_products(self.gates["z"], self.gates["n"], self.h_raw_fraction)

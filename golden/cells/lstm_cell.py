@@ -4,13 +4,14 @@ What forms z is common to both datapaths; what follows are the units of Figure 3
 tables over codes.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer, signs
-from mubinn.golden.cells.cell_params import CellParams, encoder_params
+from mubinn.golden.cells.cell_params import CellParams, encoder_params, mac_params, pointwise_params
 from mubinn.golden.cells.constants import GATES
 from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.cells.recurrent_layer import RecurrentLayer
@@ -33,7 +34,6 @@ class LstmCellParams(CellParams):
 
     Attributes
     ----------
-    layer : QuantizedLstm
     interval : int
         Least cycles from the sum of one gate to that of the next.
     network : str
@@ -55,37 +55,19 @@ class LstmCellParams(CellParams):
     @property
     def pointwise(self) -> PointwiseParams:
         """Parameters of Eq. (5)."""
-        layer = self.layer
-        f, i, g = (layer.gates[name] for name in "fig")
-        gammas = max(int(np.abs(layer.gamma_fc).max()), int(np.abs(layer.gamma_ig).max()))
-        bound = int(np.abs(layer.gamma_fc).sum() + np.abs(layer.gamma_ig).sum())
-        return PointwiseParams(
-            a_levels=f.levels,
-            b_levels=layer.c.levels,
-            c_levels=i.levels,
-            d_levels=g.levels,
-            a_offset=f.has_offset,
-            b_offset=layer.c.has_offset,
-            c_offset=i.has_offset,
-            d_offset=g.has_offset,
-            gamma_width=signed_width(gammas),
-            sum_width=signed_width(bound),
-        )
+        f, i, g = (self.layer.gates[name] for name in "fig")
+        return pointwise_params((f, self.layer.c, i, g), (self.layer.gamma_fc, self.layer.gamma_ig))
 
     @property
     def mac(self) -> MacParams:
         """Parameters of Eq. (6)."""
-        o = self.layer.gates["o"]
-        width = unsigned_width(int(max(o.scales.max(), np.abs(o.offset).max())))
-        y_width = self.layer.formats.activation("c").out_width
-        bound = o.peak << self.layer.formats.y_fraction
-        return MacParams(o.levels, width, y_width, signed_width(bound))
+        formats = self.layer.formats
+        y_width = formats.activation("c").out_width
+        return mac_params(self.layer.gates["o"], y_width, 1 << formats.y_fraction)
 
-    def encoder(self, name: str) -> MlbEncoderParams:
-        """Return the parameters of the encoder ``gate`` (shared by f, i, g, o), ``c`` or ``h``."""
+    def state_encoder(self, name: str) -> MlbEncoderParams:
+        """Return the parameters of the encoder ``c`` or ``h``."""
         layer = self.layer
-        if name == "gate":
-            return self.gate_encoder
         if name == "c":
             return encoder_params((layer.c,), layer.c_raw_fraction, self.pointwise.sum_width)
         return encoder_params((layer.h,), layer.h_raw_fraction, self.mac.sum_width)
@@ -118,12 +100,7 @@ def dots(codes: Ints, quantizer: Quantizer, weights: LevelTensor) -> Ints:
 def gate_sums(layer: RecurrentLayer, x: npt.ArrayLike, h: npt.ArrayLike) -> Trace:
     """Return the sums of a layer's R rows, and what they are made of.
 
-    Parameters
-    ----------
-    layer : RecurrentLayer
-    x : int64 [..., I]
-    h : int64 [..., H]
-        Codes of the input, and of the state before the step.
+    Codes `x` [..., I] and `h` [..., H] are those of the input and of the state before the step.
 
     Returns
     -------
@@ -137,6 +114,21 @@ def gate_sums(layer: RecurrentLayer, x: npt.ArrayLike, h: npt.ArrayLike) -> Trac
     t["prod_h"] = t["dot_h"] * layer.gamma_h.reshape(layer.wx.rows, -1)
     t["z"] = t["prod_x"].sum(axis=-1) + t["prod_h"].sum(axis=-1) + layer.b.values
     return t
+
+
+def encoded_gates(layer: RecurrentLayer, names: Sequence[str], z_q: Ints) -> Trace:
+    """Return what activations and the encoder make of the inputs `z_q` of gates `names`.
+
+    Returns
+    -------
+    dict of int64 arrays
+        ``z_q, y, gate [..., len(names) H]``; gate is a code.
+    """
+    ys, codes = [], []
+    for name, own in zip(names, np.split(z_q, len(names), axis=-1), strict=True):
+        ys.append(activation(layer.formats.activation(name), own))
+        codes.append(layer.gates[name].encode(ys[-1], layer.formats.y_fraction))
+    return {"z_q": z_q, "y": np.concatenate(ys, axis=-1), "gate": np.concatenate(codes, axis=-1)}
 
 
 def lstm_cell(layer: QuantizedLstm, x: npt.ArrayLike, h: npt.ArrayLike, c: npt.ArrayLike) -> Trace:
@@ -178,16 +170,8 @@ def figure3_state(layer: QuantizedLstm, z: Ints, c: Ints) -> Trace:
         codes.
     """
     params = LstmCellParams(layer)
-    t: Trace = {"z_q": requantize(params.z_requantize, z)}
-    per_gate = np.split(t["z_q"], 4, axis=-1)
-    ys = [activation(layer.formats.activation(g), z) for g, z in zip(GATES, per_gate, strict=True)]
-    codes = {
-        g: layer.gates[g].encode(y, layer.formats.y_fraction)
-        for g, y in zip(GATES, ys, strict=True)
-    }
-    t["y"] = np.concatenate(ys, axis=-1)
-    t["gate"] = np.concatenate(list(codes.values()), axis=-1)
-    f, i, g, o = codes.values()
+    t = encoded_gates(layer, GATES, requantize(params.z_requantize, z))
+    f, i, g, o = np.split(t["gate"], 4, axis=-1)
     t["c_raw"] = pointwise(params.pointwise, f, c, i, g, layer.gamma_fc, layer.gamma_ig)
     t["c"] = layer.c.encode(t["c_raw"], layer.c_raw_fraction)
     t["c_q"] = requantize(params.c_requantize, layer.c.decode(t["c"]))

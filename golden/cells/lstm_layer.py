@@ -4,12 +4,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from mubinn.golden.binarize.scales import Quantizer
-from mubinn.golden.cells.constants import (
-    GATES,
-    INPUT_FRACTION,
-    check_bounds,
-    check_datapath,
-)
+from mubinn.golden.cells.constants import GATES, INPUT_FRACTION, check_bounds
 from mubinn.golden.cells.recurrent_layer import RecurrentLayer, pair_products
 from mubinn.golden.cells.thresholds import ThresholdTables
 from mubinn.golden.ground.errors import MubinnError
@@ -30,7 +25,6 @@ class QuantizedLstm(RecurrentLayer):
 
     def __post_init__(self) -> None:
         """Validate that the parts fit; raise `MubinnError`."""
-        check_datapath(self.datapath)
         self.check_parts(GATES)
         for name, size in (("x", self.features), ("h", self.hidden), ("c", 1)):
             if getattr(self, name).offset.shape not in ((), (size,)):

@@ -9,7 +9,7 @@ import numpy as np
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
-from mubinn.golden.cells.constants import Datapath
+from mubinn.golden.cells.constants import Datapath, check_datapath
 from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.thresholds import SumFormat
 from mubinn.golden.ground.errors import MubinnError
@@ -84,7 +84,8 @@ class RecurrentLayer:
         return rows[list(self.phases[phase])].ravel()
 
     def check_parts(self, gates: tuple[str, ...]) -> None:
-        """Raise `MubinnError` where weights, bias and `gates`, in this order, do not fit."""
+        """Raise `MubinnError` on a datapath, weights, bias, or `gates` in this order, unfit."""
+        check_datapath(self.datapath)
         rows, own = self.wx.rows, self.cell_rows
         if rows % own or self.wx.bits.ndim != 3 or self.wh.bits.shape[1:] != (rows, rows // own):
             raise MubinnError(

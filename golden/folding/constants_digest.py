@@ -15,12 +15,8 @@ def constants_digest(plans: list[LayerPlan]) -> int:
 
     It is a part of the SHA-256 of everything that becomes constants of a design with loadable
     weights (all scales, offsets, biases, formats and shapes, of which tables and thresholds are
-    made) and of the order in which the weights are read.
-
-    Parameters
-    ----------
-    plans : list of LayerPlan
-        Of all layers; the last one has the classifier.
+    made) and of the order in which the weights are read. The last of `plans`, one a layer, has the
+    classifier.
     """
     top = plans[-1]
     assert top.dense

@@ -243,10 +243,7 @@ class LayerPlan:
         """How a row's level pairs merge to one weighted count, where all of them meet at once."""
         if not (self.whole and self.schedule.cycles == 1 and self.folded_bias):
             return None
-        gammas = {"x": self.layer.gamma_x, "h": self.layer.gamma_h}
-        if self.dense:
-            gammas["dense"] = self.dense.gamma(self.layer.h)
-        found = merged_rows(gammas, {"x": self.layer.features, "h": self.layer.hidden})
+        found = merged_rows(self._own_gammas, {"x": self.layer.features, "h": self.layer.hidden})
         # A single pair with a unit of its own is what the multiplier does anyway.
         return found if found and (self.planes > 1 or found.constant) else None
 
@@ -287,15 +284,18 @@ class LayerPlan:
     @cached_property
     def gammas(self) -> dict[str, Ints]:
         """g_ij by source, int64 [rows, left, weights]; 0 for pairs that a product has not."""
-        found = {"x": self.layer.gamma_x, "h": self.layer.gamma_h}
-        if self.dense:
-            found["dense"] = self.dense.gamma(self.layer.h)
         return {
             name: np.pad(
                 gamma, ((0, 0), (0, self.left - gamma.shape[1]), (0, self.weights - gamma.shape[2]))
             )
-            for name, gamma in found.items()
+            for name, gamma in self._own_gammas.items()
         }
+
+    @property
+    def _own_gammas(self) -> dict[str, Ints]:
+        """g_ij by source, int64 [rows, levels, W] of each."""
+        dense = {"dense": self.dense.gamma(self.layer.h)} if self.dense else {}
+        return {"x": self.layer.gamma_x, "h": self.layer.gamma_h} | dense
 
     @property
     def gamma_width(self) -> int:
@@ -371,7 +371,5 @@ class LayerPlan:
         if self.folded_bias:
             return (tensor.values >= 0).astype(np.int64), np.abs(tensor.values)[:, None]
         levels = self.bias_add.levels
-        codes = np.zeros(tensor.rows, np.int64)
-        for level, plane in enumerate(tensor.bits):
-            codes |= plane.astype(np.int64) << level
+        codes = (1 << np.arange(tensor.levels)) @ tensor.bits.astype(np.int64)
         return codes, np.pad(tensor.row_scales, ((0, 0), (0, levels - tensor.levels)))

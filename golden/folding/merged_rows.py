@@ -42,12 +42,8 @@ class MergedRows:
 def merged_rows(gammas: Mapping[str, Ints], lanes: Mapping[str, int]) -> MergedRows | None:
     """Return how rows merge, None where they do not.
 
-    Parameters
-    ----------
-    gammas : mapping of str to int64 [R, levels, W]
-        g_ij of ``x``, ``h`` and, with a classifier, ``dense``, whose shifts must be those of h.
-    lanes : mapping of str to int
-        Elements of ``x`` and of ``h``.
+    `gammas` are the g_ij [R, levels, W] of ``x``, ``h`` and, with a classifier, ``dense``, whose
+    shifts must be those of h; `lanes` the elements of ``x`` and of ``h``.
     """
     shifts: dict[str, Shifts] = {}
     units: dict[str, Ints] = {}

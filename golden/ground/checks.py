@@ -2,15 +2,7 @@
 
 
 def demand(params: object, least: int, *names: str, most: int | None = None) -> None:
-    """Raise `ValueError` where a field of `params` is below `least` or above `most`.
-
-    Parameters
-    ----------
-    params : object
-    least, most : int
-        What the fields may be; without `most` there is no upper end.
-    names : str
-        Of the fields.
+    """Raise `ValueError` where a field of `names` is below `least`, or above `most` if given.
 
     Examples
     --------

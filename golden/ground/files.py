@@ -58,12 +58,7 @@ def write_file(target: Path, data: bytes, *, parents: bool = False) -> None:
 def write_folder(target: Path, files: Mapping[str, str | bytes]) -> None:
     """Make `target` a folder of `files` and nothing else, or leave what stands there.
 
-    Parameters
-    ----------
-    target : Path
-        Absent, or a folder, which is replaced.
-    files : mapping of str to str or bytes
-        Contents by relative path.
+    A folder that stands there is replaced; `files` are contents by relative path.
 
     Raises
     ------

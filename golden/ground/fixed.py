@@ -16,14 +16,7 @@ Floats = npt.NDArray[np.float64]
 
 
 def round_shift(value: npt.ArrayLike, shift: int) -> Ints:
-    """Return ``floor(value * 2**-shift + 1/2)``; a negative shift multiplies exactly.
-
-    Parameters
-    ----------
-    value : int64 array
-    shift : int
-        How many low bits to drop.
-    """
+    """Return ``floor(value * 2**-shift + 1/2)``, int64; a negative shift multiplies exactly."""
     wide = np.asarray(value, dtype=np.int64)
     if shift <= 0:
         return wide << -shift

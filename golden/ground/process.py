@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import threading
@@ -37,7 +38,8 @@ def run_process(
     """Run a command in a session of its own; return its exit status.
 
     Whatever it prints goes to `log`. Where the caller is interrupted, `cancel` is set or the time
-    is up, the whole session is killed.
+    is up, the whole session is killed; a caller that is itself killed leaves it to
+    `end_with_caller`.
 
     Raises
     ------
@@ -50,7 +52,7 @@ def run_process(
         process = subprocess.Popen(
             command,
             env=dict(env),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=sink,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -58,6 +60,8 @@ def run_process(
         try:
             return _wait(process, timeout_s, cancel)
         finally:
+            assert process.stdin is not None
+            process.stdin.close()
             if process.poll() is None:
                 _kill(process)
 
@@ -81,6 +85,21 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+def end_with_caller() -> None:
+    """Have this worker, and whatever it starts, killed as soon as its caller is gone.
+
+    The caller holds the other end of the standard input and writes nothing: it ends with the
+    caller, however that ends.
+    """
+
+    def wait() -> None:
+        os.read(0, 1)
+        os.killpg(os.getpid(), signal.SIGKILL)
+
+    if stat.S_ISFIFO(os.fstat(0).st_mode) and os.getpgrp() == os.getpid():
+        threading.Thread(target=wait, daemon=True).start()
 
 
 def answer_job(folder: str, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> int:

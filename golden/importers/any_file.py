@@ -7,13 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.ground.files import reason_of
 from mubinn.golden.importers.keras import of_keras
 from mubinn.golden.importers.onnx import of_onnx
 from mubinn.golden.importers.parts import ImportOptions
 from mubinn.golden.importers.torch import of_pt, of_safetensors
 from mubinn.golden.importers.torch_pickle import DAMAGED, SAVE_WEIGHTS, read_zip
-from mubinn.golden.model.container import MAX_BYTES, METADATA
+from mubinn.golden.model.container import METADATA, read_bytes
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.model_file import load_float
 
@@ -51,8 +50,8 @@ def import_model(path: str | os.PathLike[str], options: ImportOptions | None = N
         LSTM or GRU layers and a classifier, and where an option is needed or does not fit.
     """
     source, options = Path(path), options or ImportOptions()
-    data = _read(source)
-    if data is None or _is_ours(data):
+    data = read_bytes(source)
+    if _is_ours(data):
         if options != ImportOptions():
             raise MubinnError(
                 f"{source} is a model of this program, which says all by itself: leave out "
@@ -70,33 +69,16 @@ def import_model(path: str | os.PathLike[str], options: ImportOptions | None = N
     raise MubinnError(f"{source} cannot be imported: {text.rstrip('.')}.")
 
 
-def _read(source: Path) -> bytes | None:
-    """Return the bytes of a file; None where `load_float` is to say what is wrong with it."""
-    try:
-        if not source.is_file() or source.stat().st_size > MAX_BYTES:
-            return None
-        return source.read_bytes()
-    except OSError as error:
-        raise MubinnError(
-            f"{source} cannot be read: {reason_of(error)}; give another path."
-        ) from None
-
-
-def _safetensors_header(data: bytes) -> dict[str, object] | None:
-    """Return the header of a safetensors file, None for other files."""
+def _is_ours(data: bytes) -> bool:
+    """Return whether the bytes are a safetensors file with this program's metadata."""
     length = int.from_bytes(data[:8], "little")
     if data[8:9] != b"{" or length > len(data) - 8:
-        return None
+        return False
     try:
         header = json.loads(data[8 : 8 + length])
     except (ValueError, RecursionError):
-        return None
-    return header if isinstance(header, dict) else None
-
-
-def _is_ours(data: bytes) -> bool:
-    header = _safetensors_header(data)
-    metadata = (header or {}).get("__metadata__")
+        return False
+    metadata = header.get("__metadata__") if isinstance(header, dict) else None
     return isinstance(metadata, dict) and set(metadata) == METADATA
 
 

@@ -16,17 +16,7 @@ import numpy as np
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
-from mubinn.golden.importers.parts import (
-    MAX_SIZE,
-    ImportOptions,
-    assemble,
-    check_shapes,
-    checked,
-    classifier,
-    gru_layer,
-    lstm_layer,
-    no_head,
-)
+from mubinn.golden.importers import parts
 from mubinn.golden.importers.torch_pickle import DAMAGED, member
 from mubinn.golden.model.float_model import FloatLayer, FloatModel, Readout
 
@@ -52,7 +42,7 @@ OUTPUTS = ("linear", "softmax", "sigmoid")
 Layer = Mapping[str, Any]
 
 
-def of_keras(archive: zipfile.ZipFile, options: ImportOptions) -> FloatModel:
+def of_keras(archive: zipfile.ZipFile, options: parts.ImportOptions) -> FloatModel:
     """Return the model of a ``.keras`` archive.
 
     Raises
@@ -89,8 +79,8 @@ def of_keras(archive: zipfile.ZipFile, options: ImportOptions) -> FloatModel:
     if not recurrent:
         raise MubinnError("it has no LSTM or GRU layer: give a model with one.")
     if head is None:
-        raise no_head(recurrent[-1].hidden)
-    return assemble(recurrent, head, readout, options, "a Keras model")
+        raise parts.no_head(recurrent[-1].hidden)
+    return parts.assemble(recurrent, head, readout, options, "a Keras model")
 
 
 def _config(data: bytes) -> Layer:
@@ -153,12 +143,7 @@ def _is_output(config: Layer) -> bool:
 
 
 class Weights:
-    """The variables of layers that are asked for in the order of the model.
-
-    Parameters
-    ----------
-    data : bytes
-        ``model.weights.h5``.
+    """The variables in ``model.weights.h5`` of layers asked for in the order of the model.
 
     Raises
     ------
@@ -205,9 +190,9 @@ class Weights:
                 node = node[part]
             if not isinstance(node, self._h5.Dataset) or node.external or node.is_virtual:
                 raise MubinnError(f"its weights {path} are no plain numbers: save the model again.")
-            if node.nbytes > MAX_SIZE:
+            if node.nbytes > parts.MAX_SIZE:
                 raise MubinnError(f"its weights {path} are larger than any model's.")
-            return checked(path, np.asarray(node[()]))
+            return parts.checked(path, np.asarray(node[()]))
         except (OSError, KeyError, ValueError, RuntimeError):
             raise MubinnError(DAMAGED) from None
 
@@ -223,11 +208,11 @@ def _recurrent(kind: str, name: str, config: Layer, variables: list[Floats]) -> 
     b = variables[2] if biased else np.zeros((2, len(wx)) if after else len(wx))
     if b.ndim != 1 + after or (after and len(b) != 2):
         raise MubinnError(f"its layer {name} has biases of shape {b.shape}: save the model again.")
-    check_shapes(name, gates, wx, wh, *(b if after else [b]))
+    parts.check_shapes(name, gates, wx, wh, *(b if after else [b]))
     if kind == "LSTM":
-        return lstm_layer(wx, wh, b, RECURRENT[kind])
+        return parts.lstm_layer(wx, wh, b, RECURRENT[kind])
     bx, bh = b if after else (b, np.zeros_like(b))
-    return gru_layer(wx, wh, bx, bh, RECURRENT[kind], "after" if after else "before")
+    return parts.gru_layer(wx, wh, bx, bh, RECURRENT[kind], "after" if after else "before")
 
 
 def _dense(name: str, config: Layer, variables: list[Floats]) -> tuple[Floats, Floats]:
@@ -239,4 +224,4 @@ def _dense(name: str, config: Layer, variables: list[Floats]) -> tuple[Floats, F
             f"its layer {name} has the activation {config['activation']!r}: the classifier is to "
             "end in linear, softmax or sigmoid."
         )
-    return classifier(name, variables[0].T, variables[1] if biased else None)
+    return parts.classifier(name, variables[0].T, variables[1] if biased else None)

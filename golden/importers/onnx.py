@@ -13,18 +13,8 @@ import numpy as np
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
+from mubinn.golden.importers import parts
 from mubinn.golden.importers.onnx_graph import Graph, named
-from mubinn.golden.importers.parts import (
-    ImportOptions,
-    assemble,
-    check_shapes,
-    check_stack,
-    checked,
-    classifier,
-    gru_layer,
-    lstm_layer,
-    no_head,
-)
 from mubinn.golden.model import reference
 from mubinn.golden.model.float_model import FloatLayer, FloatModel, Readout
 
@@ -69,7 +59,7 @@ TOLERANCE = 1e-3
 """Most relative difference of logits: far more than float32 rounds, far less than a wrong gate."""
 
 
-def of_onnx(data: bytes, options: ImportOptions) -> FloatModel:
+def of_onnx(data: bytes, options: parts.ImportOptions) -> FloatModel:
     """Return the model of an ONNX file.
 
     Raises
@@ -89,11 +79,11 @@ def of_onnx(data: bytes, options: ImportOptions) -> FloatModel:
                 f"it has a node {node.op_type}, which is no part of a stack of LSTM or GRU layers "
                 "and a classifier: export such a model alone."
             )
-    check_stack(layers)
+    parts.check_stack(layers)
     output, head = _head(graph, layers[-1].hidden)
     found = _readouts(graph, layers, head, output)
     readout = options.readout if options.readout in found else found[0]
-    return assemble(layers, head, readout, options, "an ONNX graph")
+    return parts.assemble(layers, head, readout, options, "an ONNX graph")
 
 
 def _recurrent(graph: Graph, node: Any) -> FloatLayer:
@@ -103,11 +93,11 @@ def _recurrent(graph: Graph, node: Any) -> FloatLayer:
     wx, wh = graph.weights(node, 1), graph.weights(node, 2)
     both = graph.weights(node, 3, np.zeros(2 * len(wx)))
     bx, bh = np.split(both, 2) if both.size % 2 == 0 else (both, both)
-    check_shapes(name, gates, wx, wh, bx, bh)
+    parts.check_shapes(name, gates, wx, wh, bx, bh)
     if kind == "LSTM":
-        return lstm_layer(wx, wh, bx + bh, ORDERS[kind])
+        return parts.lstm_layer(wx, wh, bx + bh, ORDERS[kind])
     after = bool(attributes.get("linear_before_reset", 0))
-    return gru_layer(wx, wh, bx, bh, ORDERS[kind], "after" if after else "before")
+    return parts.gru_layer(wx, wh, bx, bh, ORDERS[kind], "after" if after else "before")
 
 
 def _check_node(kind: str, name: str, node: Any, attributes: dict[str, Any]) -> None:
@@ -140,7 +130,7 @@ def _head(graph: Graph, hidden: int) -> tuple[str, tuple[Floats, Floats]]:
     start = max(k for k, node in enumerate(graph.nodes) if node.op_type in ORDERS)
     dense = [node for node in graph.nodes[start:] if _dense_weight(graph, node, hidden) is not None]
     if not dense:
-        raise no_head(hidden)
+        raise parts.no_head(hidden)
     node, bias = dense[0], None
     weight = _dense_weight(graph, node, hidden)
     assert weight is not None
@@ -148,15 +138,15 @@ def _head(graph: Graph, hidden: int) -> tuple[str, tuple[Floats, Floats]]:
     if node.op_type == "Gemm" and len(node.input) > 2:
         bias = graph.constant(node.input[2])
         beta = graph.attributes(node).get("beta", 1.0)
-        bias = None if bias is None else checked(node.input[2], bias) * beta
+        bias = None if bias is None else parts.checked(node.input[2], bias) * beta
     for after in graph.nodes[start:]:
         if after.op_type == "Add" and output in after.input:
             other = [graph.constant(name) for name in after.input if name != output]
             if bias is None and len(other) == 1 and other[0] is not None:
-                bias, output = checked(named(after), other[0]), after.output[0]
+                bias, output = parts.checked(named(after), other[0]), after.output[0]
     _check_end(graph, output)
     wide = None if bias is None else np.broadcast_to(bias.ravel(), len(weight))
-    return output, classifier(named(node), weight, wide)
+    return output, parts.classifier(named(node), weight, wide)
 
 
 def _dense_weight(graph: Graph, node: Any, hidden: int) -> Floats | None:
@@ -167,7 +157,7 @@ def _dense_weight(graph: Graph, node: Any, hidden: int) -> Floats | None:
     if weight is None or weight.ndim != 2:
         return None
     attributes = graph.attributes(node)
-    wide = checked(node.input[1], weight) * attributes.get("alpha", 1.0)
+    wide = parts.checked(node.input[1], weight) * attributes.get("alpha", 1.0)
     rows = wide if attributes.get("transB") else wide.T
     return rows if rows.shape[1] == hidden else None
 
@@ -219,7 +209,7 @@ def _readouts(
 
 def _candidates(layers: list[FloatLayer], head: tuple[Floats, Floats]) -> Iterator[FloatModel]:
     for readout in get_args(Readout):
-        yield assemble(layers, head, readout, ImportOptions(), "")
+        yield parts.assemble(layers, head, readout, parts.ImportOptions(), "")
 
 
 def _same(wanted: Floats | None, model: FloatModel, x: Floats) -> bool:

@@ -11,18 +11,7 @@ import safetensors
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
-from mubinn.golden.importers.parts import (
-    ImportOptions,
-    Tensors,
-    assemble,
-    check_shapes,
-    check_stack,
-    checked,
-    classifier,
-    gru_layer,
-    lstm_layer,
-    no_head,
-)
+from mubinn.golden.importers import parts
 from mubinn.golden.importers.torch_pickle import SAVE_WEIGHTS, bf16, read_pt
 from mubinn.golden.model.float_model import FloatLayer, FloatModel
 
@@ -36,7 +25,7 @@ LAYER = re.compile(r"(?P<prefix>(?:.*\.)?)weight_ih_l(?P<index>\d+)")
 PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
-def of_pt(archive: zipfile.ZipFile, options: ImportOptions) -> FloatModel:
+def of_pt(archive: zipfile.ZipFile, options: parts.ImportOptions) -> FloatModel:
     """Return the model of a ``.pt`` file; raise `MubinnError`."""
     found = read_pt(archive)
     for name in NESTED:
@@ -48,16 +37,16 @@ def of_pt(archive: zipfile.ZipFile, options: ImportOptions) -> FloatModel:
     return of_state(tensors, options)
 
 
-def of_safetensors(data: bytes, options: ImportOptions) -> FloatModel:
+def of_safetensors(data: bytes, options: parts.ImportOptions) -> FloatModel:
     """Return the model of a safetensors file; raise `MubinnError`."""
     try:
         read: Any = safetensors.deserialize
-        parts = read(data)
+        stored = read(data)
     except safetensors.SafetensorError:
         raise MubinnError("it is truncated or damaged: copy or export it again") from None
     dtypes = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1"}
     tensors: dict[str, npt.NDArray[Any]] = {}
-    for name, part in parts:
+    for name, part in stored:
         raw, dtype = bytes(part["data"]), part["dtype"]
         if dtype != "BF16" and dtype not in dtypes:
             raise MubinnError(f"the tensor {name} has the type {dtype}: store it as float32.")
@@ -66,7 +55,7 @@ def of_safetensors(data: bytes, options: ImportOptions) -> FloatModel:
     return of_state(tensors, options)
 
 
-def of_state(state: Mapping[str, npt.NDArray[Any]], options: ImportOptions) -> FloatModel:
+def of_state(state: Mapping[str, npt.NDArray[Any]], options: parts.ImportOptions) -> FloatModel:
     """Return the model of a state dictionary.
 
     Raises
@@ -76,18 +65,18 @@ def of_state(state: Mapping[str, npt.NDArray[Any]], options: ImportOptions) -> F
         projections, another cell, a wrong shape, NaN; without a classifier, with several, or with
         weights that have no place in the model.
     """
-    tensors = {name: checked(name, array) for name, array in state.items() if array.ndim}
+    tensors = {name: parts.checked(name, array) for name, array in state.items() if array.ndim}
     used: set[str] = set()
     layers: list[FloatLayer] = []
     for prefix in _prefixes(tensors, options):
         layers += _stack(tensors, prefix, used)
-    check_stack(layers)
+    parts.check_stack(layers)
     rest = {name: tensors[name] for name in tensors if name not in used}
     head = _head(rest, layers[-1].hidden, options)
-    return assemble(layers, head, None, options, "a PyTorch state dictionary")
+    return parts.assemble(layers, head, None, options, "a PyTorch state dictionary")
 
 
-def _prefixes(tensors: Tensors, options: ImportOptions) -> list[str]:
+def _prefixes(tensors: parts.Tensors, options: parts.ImportOptions) -> list[str]:
     """Return what the names of the recurrent modules' weights begin with, bottom up."""
     matches = [match for match in map(LAYER.fullmatch, tensors) if match]
     found = sorted({match["prefix"] for match in matches})
@@ -110,7 +99,7 @@ def _prefixes(tensors: Tensors, options: ImportOptions) -> list[str]:
     return wanted
 
 
-def _stack(tensors: Tensors, prefix: str, used: set[str]) -> list[FloatLayer]:
+def _stack(tensors: parts.Tensors, prefix: str, used: set[str]) -> list[FloatLayer]:
     """Return the layers of one module; `used` takes the names of their tensors."""
     own = {name.removeprefix(prefix) for name in tensors if name.startswith(prefix)}
     name = prefix.rstrip(".") or "the module"
@@ -121,17 +110,17 @@ def _stack(tensors: Tensors, prefix: str, used: set[str]) -> list[FloatLayer]:
     layers: list[FloatLayer] = []
     while f"weight_ih_l{len(layers)}" in own:
         index = len(layers)
-        parts: list[Floats] = []
+        found: list[Floats] = []
         for part in PARTS:
             full = f"{prefix}{part}_l{index}"
             if full in tensors:
-                parts.append(tensors[full])
+                found.append(tensors[full])
                 used.add(full)
             elif part.startswith("bias") and f"bias_ih_l{index}" not in own:
-                parts.append(np.zeros(len(parts[0])))
+                found.append(np.zeros(len(found[0])))
             else:
                 raise MubinnError(f"the tensor {full} is missing: export the model again.")
-        layers.append(_layer(f"layer {index} of {name}", *parts))
+        layers.append(_layer(f"layer {index} of {name}", *found))
     return layers
 
 
@@ -142,13 +131,13 @@ def _layer(name: str, wx: Floats, wh: Floats, bx: Floats, bh: Floats) -> FloatLa
             f"{name} has recurrent weights of shape {wh.shape}, neither an LSTM's (4H, H) nor a "
             "GRU's (3H, H): give a model of nn.LSTM or nn.GRU."
         )
-    check_shapes(name, gates, wx, wh, bx, bh)
+    parts.check_shapes(name, gates, wx, wh, bx, bh)
     if gates == 4:
-        return lstm_layer(wx, wh, bx + bh, ORDERS[4])
-    return gru_layer(wx, wh, bx, bh, ORDERS[3])
+        return parts.lstm_layer(wx, wh, bx + bh, ORDERS[4])
+    return parts.gru_layer(wx, wh, bx, bh, ORDERS[3])
 
 
-def _head(rest: Tensors, hidden: int, options: ImportOptions) -> tuple[Floats, Floats]:
+def _head(rest: parts.Tensors, hidden: int, options: parts.ImportOptions) -> tuple[Floats, Floats]:
     """Return the classifier among the tensors `rest` that no recurrent layer has used."""
     fitting = [
         name.removesuffix("weight").rstrip(".")
@@ -156,7 +145,7 @@ def _head(rest: Tensors, hidden: int, options: ImportOptions) -> tuple[Floats, F
         if re.fullmatch(r"(.*\.)?weight", name) and array.ndim == 2 and array.shape[1] == hidden
     ]
     if not fitting:
-        raise no_head(hidden)
+        raise parts.no_head(hidden)
     head = options.head
     if head is None and len(fitting) > 1:
         raise MubinnError(
@@ -176,4 +165,4 @@ def _head(rest: Tensors, hidden: int, options: ImportOptions) -> tuple[Floats, F
             f"the weights {left[0]} have no place in a stack of recurrent layers and one "
             f"classifier: if the model works without them, give --head {name}."
         )
-    return classifier(name or "at the top", rest[f"{stem}weight"], rest.get(f"{stem}bias"))
+    return parts.classifier(name or "at the top", rest[f"{stem}weight"], rest.get(f"{stem}bias"))

@@ -11,6 +11,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -95,13 +96,7 @@ def read_pt(archive: zipfile.ZipFile) -> Any:
 
 
 class Machine:
-    """The opcodes of a state dictionary.
-
-    Parameters
-    ----------
-    storage : callable
-        Returns the bytes of the storage with a key.
-    """
+    """The opcodes of a state dictionary; `storage` returns the bytes of the storage with a key."""
 
     def __init__(self, storage: Callable[[str], bytes]) -> None:
         self._storage = storage
@@ -200,9 +195,7 @@ def tensor(
     """Return the view of `storage` that a tensor is, checked to lie inside it."""
     if min((offset, *shape, *strides)) < 0 or len(shape) != len(strides):
         raise ValueError
-    count = 1
-    for size in shape:
-        count *= size
+    count = prod(shape)
     last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
     if count and (last >= storage.size or count > storage.size):
         raise ValueError

@@ -98,7 +98,7 @@ class Product:
         z is only compared with multiples of `common` [4H], a power of two that divides the rows,
         so the constant may be rounded down to it. All partial sums, in whatever order a BLAS adds,
         then are multiples of it between the sums of the negative and of the positive terms. As
-        |z| < 2**52 in every model, float64 is always enough.
+        ``|z| < 2**52`` in every model, float64 is always enough.
         """
         constant = (self.constant & -common) + added
         above = np.maximum(self.matrix, 0) @ self.peak + np.maximum(constant, 0)
@@ -109,7 +109,7 @@ class Product:
 
 
 def _segments(layer: QuantizedLstm, gate: str, bound: int) -> tuple[Ints, Ints, Ints]:
-    """Return first z, first z_q and code of the segments of `gate` that |z| <= bound reaches.
+    """Return first z, first z_q and code of the segments of `gate` that ``|z| <= bound`` reaches.
 
     The threshold datapath has no z_q, and is never indexed by it.
     """

@@ -12,37 +12,19 @@ from mubinn.golden.cells.gru_before_cell import gru_before_reset, gru_before_sta
 from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
 from mubinn.golden.cells.gru_cell import gru_state
 from mubinn.golden.cells.gru_layer import GruLayer, QuantizedGru
-from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, Ints
-from mubinn.golden.inference.input import Array
+from mubinn.golden.inference.input import Array, check_windows
 from mubinn.golden.model.quantized_model import QuantizedModel
 
 
 def gru_scores(
     model: QuantizedModel, x: Array, batch: int, progress: Callable[[int], None] | None = None
 ) -> Ints:
-    """Return the scores of prepared windows, int64 [N, C], as `bit_true.run` does.
+    """Return the scores of prepared windows of a GRU, int64 [N, C], as `bit_true.run` does.
 
-    Parameters
-    ----------
-    model : QuantizedModel
-        A GRU.
-    x : float32 [N, T, I]
-    batch : int
-        Most windows computed at once.
-    progress : callable or None
-        Called with the count of windows just finished.
-
-    Raises
-    ------
-    MubinnError
-        On a wrong shape, another count of features, or NaN.
+    Parameters and faults are those of `CompiledModel.infer`.
     """
-    if x.ndim != 3 or not x.shape[1]:
-        raise MubinnError(
-            f"data of shape {x.shape} are not (windows, steps, channels): "
-            "prepare them as the model's input is."
-        )
+    check_windows(x)
     scores = np.zeros((len(x), model.classes), np.int64)
     for begin in range(0, len(x), batch):
         part = slice(begin, begin + batch)

@@ -26,6 +26,15 @@ SCALE_LIMIT = 1 << 20
 """Most that the scales of one encoder may sum to; `Quantizer.of` stays below 2**8."""
 
 
+def check_windows(x: Array) -> None:
+    """Raise `MubinnError` unless `x` has the axes of windows, N, T and I, and a step or more."""
+    if x.ndim != 3 or not x.shape[1]:
+        raise MubinnError(
+            f"data of shape {x.shape} are not (windows, steps, channels): "
+            "prepare them as the model's input is."
+        )
+
+
 def unit(quantizer: Quantizer) -> int:
     """Return u, the greatest common divisor of the scales, or 1."""
     return max(1, int(np.gcd.reduce(quantizer.scales)))

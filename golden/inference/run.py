@@ -28,7 +28,7 @@ from mubinn.golden.inference.bits import BitTables, depth, read_bits, words_of
 from mubinn.golden.inference.compiled import available, kernels
 from mubinn.golden.inference.gates import COMPARE_LIMIT
 from mubinn.golden.inference.gru import gru_scores
-from mubinn.golden.inference.input import Array, InputTables, peak, unit
+from mubinn.golden.inference.input import Array, InputTables, check_windows, peak, unit
 from mubinn.golden.inference.step import FusedRun, LayerRun
 from mubinn.golden.inference.tables import TABLE_LIMIT, LayerTables
 from mubinn.golden.model.quantized_model import QuantizedModel
@@ -186,11 +186,7 @@ class CompiledModel:
         return Inference(scores, scores.argmax(axis=-1))
 
     def _check(self, x: Array, batch: int, threads: int) -> None:
-        if x.ndim != 3 or not x.shape[1]:
-            raise MubinnError(
-                f"data of shape {x.shape} are not (windows, steps, channels): "
-                "prepare them as the model's input is."
-            )
+        check_windows(x)
         if min(batch, threads) < 1:
             raise MubinnError(f"batch {batch} and threads {threads} must both be at least 1.")
         if x.shape[2] != self.model.features:

@@ -11,11 +11,11 @@ The tables come from calling the golden units on all their inputs. Codes of h an
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.constants import GATES
 from mubinn.golden.cells.lstm_cell import LstmCellParams
 from mubinn.golden.cells.lstm_layer import QuantizedLstm
@@ -50,10 +50,8 @@ class LayerTables:
         Otherwise the next c is ``c_bucket[(fc + ig) >> c_shift]``, clipped.
     c_shift : int
     c_bucket : uint8 [n]
-    h_table : float [o c] or None
-        m of the next h; None where the offset of h differs between cells.
     h_raw : int64 [o c]
-        Otherwise it is ``h_bucket[h_raw - h_offset]``, clipped.
+        m of the next h is ``h_bucket[h_raw - h_offset]``, clipped.
     h_offset : int64 [H, 1]
     h_bucket : float [n]
     h_codes : int64 [n]
@@ -74,7 +72,6 @@ class LayerTables:
     ig: Ints
     c_shift: int
     c_bucket: Array
-    h_table: Array | None
     h_raw: Ints
     h_offset: Ints
     h_bucket: Array
@@ -112,6 +109,12 @@ class LayerTables:
             c_zero=int(layer.c.zero_code(1)[0]),
         )
 
+    @cached_property
+    def h_table(self) -> Array | None:
+        """m of the next h, float [o c]; None where the offset of h differs between cells."""
+        alike = (self.h_offset == self.h_offset[0]).all()
+        return np.take(self.h_bucket, self.h_raw - self.h_offset[0], mode="clip") if alike else None
+
     def of_cells(self, buckets: Array) -> Array:
         """Return every cell's table [H, o c] of `buckets`, which are `h_bucket` or `h_codes`."""
         return np.take(buckets, self.h_raw - self.h_offset, mode="clip")
@@ -147,15 +150,8 @@ def _h_tables(layer: QuantizedLstm, o: Ints, kind: np.dtype[Any]) -> dict[str, A
     tanh_c = activation(layer.formats.activation("c"), c_q)
     raw = mac(params.mac, o[:, None], tanh_c, gate.offset, gate.scales)
     bucket, code = buckets(layer.h, layer.h_raw_fraction)
-    shared = bool((layer.h.offset == layer.h.offset.flat[0]).all())
-    table = None
-    if shared:
-        offset = int(layer.h.offset.flat[0])
-        one = Quantizer(layer.h.scales, layer.h.fraction, np.asarray(offset))
-        table = positive(layer.h, one.encode(raw, layer.h_raw_fraction)).astype(kind).ravel()
     shift = layer.h_raw_fraction - layer.h.fraction
     return {
-        "h_table": table,
         "h_raw": (raw >> shift).ravel() - int(bucket[0]),
         "h_offset": np.broadcast_to(layer.h.offset, layer.hidden)[:, None],
         "h_bucket": positive(layer.h, code).astype(kind),

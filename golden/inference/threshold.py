@@ -14,7 +14,7 @@ from mubinn.golden.units.threshold_search import ThresholdSearchParams, threshol
 
 
 def threshold_segments(layer: QuantizedLstm, gate: str, bound: int) -> tuple[Ints, Ints]:
-    """Return first z and code of the segments of `gate` that |z| <= bound reaches."""
+    """Return first z and code of the segments of `gate` that ``|z| <= bound`` reaches."""
     params, tree = layer.thresholds.gate, GATES.index(gate)
     nodes = np.unique(np.array(params.trees[tree], np.int64))
     first = np.append(-bound, nodes[(nodes > -bound) & (nodes <= bound)])
@@ -65,11 +65,9 @@ def threshold_h(layer: QuantizedLstm, o: Ints, kind: np.dtype[Any]) -> dict[str,
     else:
         low = int(words.min() - offset.max())
         code = _buckets(tables.h_raw, low, int(words.max() - offset.min()))
-    bucket = positive(layer.h, code).astype(kind)
     return {
-        "h_table": bucket[words] if tables.h_raw is None else None,
         "h_raw": words - low,
         "h_offset": offset,
-        "h_bucket": bucket,
+        "h_bucket": positive(layer.h, code).astype(kind),
         "h_codes": code,
     }

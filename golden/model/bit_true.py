@@ -10,20 +10,10 @@ from mubinn.golden.model.quantized_model import QuantizedModel
 
 
 def run_layer(layer: QuantizedLayer, x: npt.ArrayLike) -> Trace:
-    """Return the intermediates of `cell_step` over whole sequences.
+    """Return the intermediates of `cell_step` over whole sequences of input codes `x` [..., T, I].
 
-    The state before the first step is the code of 0.
-
-    Parameters
-    ----------
-    layer : QuantizedLstm, QuantizedGru or QuantizedGruBefore
-    x : int64 [..., T, I]
-        Input codes.
-
-    Returns
-    -------
-    dict of int64 arrays [T, ..., n]
-        As the cell's, with a leading time axis.
+    The state before the first step is the code of 0. The arrays [T, ..., n] are the cell's with a
+    leading time axis.
     """
     codes = np.moveaxis(np.asarray(x, np.int64), -2, 0)
     shape = (*codes.shape[1:-1], layer.hidden)

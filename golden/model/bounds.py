@@ -116,11 +116,7 @@ def rounding_bound(params: ActivationParams, fraction: int) -> float:
 def activation_bound(params: ActivationParams, fraction: int) -> float:
     """Return a bound on the distance between the unit's y and the exact function of z.
 
-    Parameters
-    ----------
-    params : ActivationParams
-    fraction : int
-        Fraction bits of z before it is requantized to the unit's input.
+    z has `fraction` bits before it is requantized to the unit's input.
     """
     return rounding_bound(params, fraction) + params.error_bound + FLOAT_SLACK
 
@@ -166,16 +162,8 @@ def gru_bounds(layer: GruLayer) -> Mapping[str, float]:
 def margin(value: npt.ArrayLike, quantizer: FloatQuantizer) -> Floats:
     """Return how far `value` may move before its code changes: the smallest abs(residual).
 
-    Parameters
-    ----------
-    value : float64 [...]
-    quantizer : FloatQuantizer
-        With scales.
-
-    Returns
-    -------
-    float64 [...]
-        min over k of abs(r_k), with r_k the residual that level k of Algorithm 1 compares with 0.
+    That is, float64 like `value`, the min over k of abs(r_k), with r_k the residual that level k of
+    Algorithm 1 compares with 0. The quantizer has scales.
     """
     residual = np.asarray(value, np.float64) - np.asarray(quantizer.offset, np.float64)
     smallest = np.full(residual.shape, np.inf)

@@ -75,21 +75,32 @@ def read_container(path: str | os.PathLike[str]) -> Container:
         MuBiNN file, or of another version.
     """
     source = Path(path)
+    data = read_bytes(source)
+    try:
+        return from_bytes(data)
+    except MubinnError as error:
+        raise MubinnError(f"{source} is no usable model file: {error}.") from None
+
+
+def read_bytes(source: Path) -> bytes:
+    """Return the bytes of a file that may hold a model.
+
+    Raises
+    ------
+    MubinnError
+        For a file that is missing, unreadable or too large.
+    """
     try:
         if not source.is_file():
             what = "is not a regular file" if source.exists() else "does not exist"
             raise MubinnError(f"{source} {what}: give the path of a model file.")
         if source.stat().st_size > MAX_BYTES:
             raise MubinnError(f"{source} is larger than any model file: give another path.")
-        data = source.read_bytes()
+        return source.read_bytes()
     except OSError as error:
         raise MubinnError(
             f"{source} cannot be read: {reason_of(error)}; give another path."
         ) from None
-    try:
-        return from_bytes(data)
-    except MubinnError as error:
-        raise MubinnError(f"{source} is no usable model file: {error}.") from None
 
 
 def to_bytes(content: Container) -> bytes:

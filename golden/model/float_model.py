@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -25,7 +25,41 @@ def check_array(name: str, array: Floats, shape: tuple[int, ...]) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class FloatLstm:
+class _GateRows:
+    """What an LSTM's layer and a GRU's share: weights and biases, H rows a gate."""
+
+    wx: Floats
+    wh: Floats
+    b: Floats
+
+    gates: ClassVar[int]
+
+    def __post_init__(self) -> None:
+        """Validate shapes and values; raise `MubinnError`."""
+        for name in ("wx", "wh", "b"):
+            object.__setattr__(self, name, frozen(getattr(self, name), np.float64))
+        rows = len(self.wx)
+        if self.wx.ndim != 2 or rows % self.gates or not self.wx.size:
+            raise MubinnError(
+                f"wx has shape {self.wx.shape}, expected ({self.gates}H, I): check the model file."
+            )
+        check_array("wx", self.wx, (rows, self.features))
+        check_array("wh", self.wh, (rows, self.hidden))
+        check_array("b", self.b, (rows,))
+
+    @property
+    def features(self) -> int:
+        """Inputs I of one time step."""
+        return int(self.wx.shape[1])
+
+    @property
+    def hidden(self) -> int:
+        """Cells H."""
+        return int(self.wx.shape[0]) // self.gates
+
+
+@dataclass(frozen=True, eq=False)
+class FloatLstm(_GateRows):
     """One LSTM layer, Eq. (1)-(6), gates stacked in the order of `GATES`.
 
     Attributes
@@ -38,38 +72,19 @@ class FloatLstm:
         c is clipped hard to [-c_clip, c_clip] after Eq. (5); ``None`` is the paper's literal form.
     """
 
-    wx: Floats
-    wh: Floats
-    b: Floats
     c_clip: float | None = None
+
+    gates: ClassVar[int] = 4
 
     def __post_init__(self) -> None:
         """Validate shapes and values; raise `MubinnError`."""
-        for name in ("wx", "wh", "b"):
-            object.__setattr__(self, name, frozen(getattr(self, name), np.float64))
-        if self.wx.ndim != 2 or self.wx.shape[0] % 4 or not self.wx.size:
-            raise MubinnError(
-                f"wx has shape {self.wx.shape}, expected (4H, I): check the model file."
-            )
-        check_array("wx", self.wx, (4 * self.hidden, self.features))
-        check_array("wh", self.wh, (4 * self.hidden, self.hidden))
-        check_array("b", self.b, (4 * self.hidden,))
+        super().__post_init__()
         if self.c_clip is not None and not self.c_clip > 0:
             raise MubinnError(f"c_clip is {self.c_clip}, expected a positive number or none.")
 
-    @property
-    def features(self) -> int:
-        """Inputs I of one time step."""
-        return int(self.wx.shape[1])
-
-    @property
-    def hidden(self) -> int:
-        """Cells H."""
-        return int(self.wx.shape[0]) // 4
-
 
 @dataclass(frozen=True, eq=False)
-class FloatGru:
+class FloatGru(_GateRows):
     """One GRU layer (effective-quantization, Eq. 10-13), gates stacked in the order of `GRU_GATES`.
 
     ``z = sigmoid(W_z x + U_z h + b_z)``, ``r = sigmoid(W_r x + U_r h + b_r)``,
@@ -92,36 +107,18 @@ class FloatGru:
     reset : "after" or "before"
     """
 
-    wx: Floats
-    wh: Floats
-    b: Floats
     bn: Floats
     reset: Reset = "after"
 
+    gates: ClassVar[int] = 3
+
     def __post_init__(self) -> None:
         """Validate shapes and values; raise `MubinnError`."""
-        for name in ("wx", "wh", "b", "bn"):
-            object.__setattr__(self, name, frozen(getattr(self, name), np.float64))
-        if self.wx.ndim != 2 or self.wx.shape[0] % 3 or not self.wx.size:
-            raise MubinnError(
-                f"wx has shape {self.wx.shape}, expected (3H, I): check the model file."
-            )
-        check_array("wx", self.wx, (3 * self.hidden, self.features))
-        check_array("wh", self.wh, (3 * self.hidden, self.hidden))
-        check_array("b", self.b, (3 * self.hidden,))
+        super().__post_init__()
+        object.__setattr__(self, "bn", frozen(self.bn, np.float64))
         check_array("bn", self.bn, (self.hidden,))
         if self.reset not in RESETS:
             raise MubinnError(f"unknown reset {self.reset!r}: give after or before.")
-
-    @property
-    def features(self) -> int:
-        """Inputs I of one time step."""
-        return int(self.wx.shape[1])
-
-    @property
-    def hidden(self) -> int:
-        """Cells H."""
-        return int(self.wx.shape[0]) // 3
 
 
 FloatLayer = FloatLstm | FloatGru
@@ -181,9 +178,8 @@ class FloatModel:
         for below, above in zip(self.layers, self.layers[1:], strict=False):
             if above.features != below.hidden:
                 raise MubinnError(
-                    f"a layer expects {above.features} inputs, the one below has "
-                    f"{below.hidden} cells: "
-                    "check the order of the layers."
+                    f"a layer expects {above.features} inputs, the one below has {below.hidden} "
+                    "cells: check the order of the layers."
                 )
         if self.wd.ndim != 2 or self.wd.shape[0] < 2:
             raise MubinnError(

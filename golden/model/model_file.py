@@ -21,7 +21,8 @@ bits, formats, datapath, readout, preprocessing and notes stand in the structure
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -218,9 +219,8 @@ def _to_layer(reader: Reader, prefix: str, below: Quantizer | None) -> Quantized
     gates = {name: quantizer("M_g", name) for name in (GATES if cell == "lstm" else GRU_GATES)}
     h = quantizer("M_g", "h")
     wx, wh, b = _restore(reader.part("stored"), prefix, LAYER_TENSORS)
-    names = ("z_width", "z_fraction", "y_fraction", "segment_bits")
     formats = reader.part("formats")
-    sizes = {name: formats.integer(name, 0, 64) for name in names}
+    sizes = {field.name: formats.integer(field.name, 0, 64) for field in fields(Formats)}
     datapath: Any = reader.text("datapath", "figure3")
     shared = x, h, gates, wx, wh, b, Formats(**sizes), datapath
     if cell == "gru" and reader.choice("reset", RESETS) == "before":
@@ -245,9 +245,7 @@ def _restore(
 
 def _unpack(name: str, packed: npt.NDArray[Any], shape: list[int]) -> Bits:
     """Return the level bits [N, ...]; the sizes are held against the bytes before any is used."""
-    count = 1
-    for size in shape:
-        count *= size
+    count = prod(shape)
     if packed.ndim != 1 or min(shape, default=0) < 1 or len(packed) != (count + 7) // 8:
         raise MubinnError(
             f"{packed.size} bytes of {name} are not level bits of shape {shape}: make it anew."

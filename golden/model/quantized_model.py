@@ -122,11 +122,7 @@ class QuantizedModel:
         return self.dense.w.rows
 
     def encode_input(self, x: np.ndarray) -> Ints:
-        """Return the x codes of prepared samples: rounded to `INPUT_FRACTION` bits, then encoded.
-
-        Parameters
-        ----------
-        x : float [..., I]
+        """Return the codes of prepared samples `x` [..., I]: rounded to `INPUT_FRACTION`, encoded.
 
         Raises
         ------

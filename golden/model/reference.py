@@ -98,14 +98,7 @@ def gru_step(
 ) -> dict[str, Floats]:
     """Return every intermediate of one time step of a GRU (effective-quantization, Eq. 10-13).
 
-    Parameters
-    ----------
-    layer : FloatGru
-    quantizers : LayerQuantizers
-    x : float64 [..., I]
-        Already quantized.
-    h : float64 [..., H]
-        The state before the step, already quantized.
+    Parameters are those of `step`.
 
     Returns
     -------
@@ -143,15 +136,10 @@ def gru_step(
 
 
 def run_layer(layer: FloatLayer, quantizers: LayerQuantizers, x: Floats) -> dict[str, Floats]:
-    """Return the intermediates of `step` or `gru_step` over whole sequences.
+    """Return the intermediates of `step` or `gru_step` over whole sequences `x` [..., T, I].
 
-    The time axis stands before the last. The state before the first step is the quantized 0, as in
-    hardware.
-
-    Parameters
-    ----------
-    x : float64 [..., T, I]
-        Not yet quantized.
+    x is not yet quantized; the time axis stands before the last. The state before the first step is
+    the quantized 0, as in hardware.
     """
     x = quantizers.x(x)
     zeros = np.zeros((*x.shape[:-2], layer.hidden))

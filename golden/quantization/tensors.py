@@ -44,19 +44,10 @@ def fit_activation(
     clip: float = np.inf,
     form: ScaleForm = "free",
 ) -> Quantizer:
-    """Return the quantizer fitted to a sample of the values [...] of an activation tensor.
+    """Return the quantizer fitted to a sample of the values [..., n] of an activation tensor.
 
-    Parameters
-    ----------
-    rng : Generator
-    values : float64 [..., n]
-    levels : int
-    offset : float64 [] or [n]
-    most : int
-        Fraction bits at most.
-    clip : float
-        The values are clipped to this magnitude.
-    form : ScaleForm
+    It has one `offset`, or n, and at most `most` fraction bits; the values are clipped to the
+    magnitude `clip`.
     """
     centred = (values - np.asarray(offset)).ravel()
     if not np.isfinite(centred).all():
@@ -70,6 +61,18 @@ def fit_activation(
     peak = float(np.abs(offset).max())
     (stored,), fraction = fixed_form(scales[None], form, offset=peak, most=most)
     return Quantizer(stored, fraction, to_fixed(np.asarray(offset), fraction))
+
+
+def fit_gates(
+    rng: np.random.Generator, names: Sequence[str], y: Floats, options: FitOptions
+) -> dict[str, Quantizer]:
+    """Return the quantizers of gates `names`, whose y [windows, T, H] stand side by side in `y`."""
+    gates = {}
+    for name, own in zip(names, np.split(y, len(names), axis=-1), strict=True):
+        offset = 0.0 if options.formats.activation(name).kind == "tanh" else options.gate_offset
+        most = options.formats.y_fraction
+        gates[name] = fit_activation(rng, own, options.levels.count("gate"), offset, most)
+    return gates
 
 
 def _weight_scales(

@@ -47,17 +47,11 @@ def bias_add(
 ) -> Ints:
     """Return ``(bias value if first else acc) + product_x + product_h``, wrapped to sum_width.
 
-    The bias is itself multi-level binarized: signs from M_B, scales from M_s.
+    The bias is itself multi-level binarized: signs from M_B, a code with level k in bit k - 1, and
+    scales from M_s, [..., levels].
     Hardware payloads: ``i {acc: signed(sum_width), first: 1, product_x, product_h:
     signed(product_width), bias: levels, scales: ArrayLayout(unsigned(scale_width), levels)}``,
     ``o {sum: signed(sum_width)}``.
-
-    Parameters
-    ----------
-    params : BiasAddParams
-    acc, first, product_x, product_h, bias : int64 [...]
-        `bias` is a code: bit k - 1 is level k.
-    scales : int64 [..., levels]
 
     Examples
     --------

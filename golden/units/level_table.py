@@ -31,17 +31,10 @@ class LevelTableParams:
 
 
 def level_table(params: LevelTableParams, code: npt.ArrayLike, words: npt.ArrayLike) -> Ints:
-    """Return ``words[code]``, int64 like `code`.
+    """Return ``words[code]``, int64 like `code`; leading axes of `words` broadcast against it.
 
     Hardware payloads: ``i {code: levels, words: ArrayLayout(unsigned(width), 2**levels)}``,
     ``o {word: width}``.
-
-    Parameters
-    ----------
-    params : LevelTableParams
-    code : int64 [...]
-    words : int64 [..., 2**levels]
-        Leading axes broadcast against code.
 
     Examples
     --------

@@ -110,13 +110,8 @@ def row_constant(part: DotPart, planes: npt.ArrayLike) -> Ints:
 
     For signs s = 2 x - 1 and t = 2 w - 1, ``s t = 4 (1 - x) (1 - w) - 1 + s + t``. Weighted and
     summed over level pairs and lanes, the last term belongs to the row, which this is, and the one
-    before it to the step (:func:`step_constant`); the third from last is ``-part.peak``.
-
-    Parameters
-    ----------
-    part : DotPart
-    planes : uint8 [..., W, lanes]
-        Signs of the weights, bit 1 for +1.
+    before it to the step (`step_constant`); the third from last is ``-part.peak``. `planes`,
+    uint8 [..., W, lanes], are the signs of the weights, bit 1 for +1.
     """
     return _weighted(part.w_shifts, planes) * sum(1 << k for k in part.shifts)
 

@@ -42,16 +42,10 @@ def mlb_decoder(
 ) -> Ints:
     """Return ``offset + sum_k scales[k] (2 bit_k - 1)``, exact, int64 like `code`.
 
+    Bit k - 1 of a code is level k; the last axis of `scales` is that of the levels.
+
     Hardware payloads: ``i {code: levels, offset: signed(offset_width), scales: ArrayLayout(
     unsigned(scale_width), levels)}``, ``o {value: signed(value_width)}``.
-
-    Parameters
-    ----------
-    params : MlbDecoderParams
-    code : int64 [...]
-        Bit k - 1 is level k.
-    offset : int64
-    scales : int64 [..., N]
 
     Examples
     --------

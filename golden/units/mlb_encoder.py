@@ -46,17 +46,10 @@ class MlbEncoderParams:
 def mlb_encoder(
     params: MlbEncoderParams, value: npt.ArrayLike, offset: npt.ArrayLike, scales: npt.ArrayLike
 ) -> Ints:
-    """Return the codes of integer `value`: bit k - 1 of a code is level k (Algorithm 1).
+    """Return the codes of integer `value` (Algorithm 1), shapes as in `mubinn.golden.binarize.mlb`.
 
     Hardware payloads: ``i {value: signed(value_width), offset: signed(offset_width), scales:
     ArrayLayout(unsigned(scale_width), levels)}``, ``o {code: levels}``.
-
-    Parameters
-    ----------
-    params : MlbEncoderParams
-    value : int64 [...]
-    offset : int64, broadcast against value
-    scales : int64 [..., N], leading axes broadcast against value
 
     Examples
     --------

@@ -35,16 +35,10 @@ class ScalingMultParams:
 
 
 def scaling_mult(params: ScalingMultParams, dot: npt.ArrayLike, scale: npt.ArrayLike) -> Ints:
-    """Return ``dot * scale``, exact, int64 [...].
+    """Return ``dot * scale``, exact, int64 [...]; the two broadcast.
 
     Hardware payloads: ``i {dot: signed(dot_width), scale: scale_width}``,
     ``o {product: signed(product_width)}``.
-
-    Parameters
-    ----------
-    params : ScalingMultParams
-    dot : int64 [...]
-    scale : int64, broadcast against dot
 
     Examples
     --------

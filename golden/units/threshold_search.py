@@ -86,14 +86,7 @@ def threshold_search(
 
 
 def encoder_nodes(quantizer: Quantizer, offset: int | None = None) -> list[int]:
-    """Return the tree of an encoder, in units of its own fraction.
-
-    Parameters
-    ----------
-    quantizer : Quantizer
-    offset : int or None
-        Instead of the quantizer's one offset.
-    """
+    """Return an encoder's tree in its own fraction, with `offset` in place of its one offset."""
     start = int(quantizer.offset.reshape(-1)[0]) if offset is None else offset
     nodes: list[int] = []
     for level in range(quantizer.levels):

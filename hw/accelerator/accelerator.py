@@ -45,12 +45,12 @@ class Accelerator(wiring.Component):  # type: ignore[type-arg]
     ----------
     model : QuantizedModel
     lanes, units, folded_bias, network
-        Of every layer, see :class:`mubinn.golden.folding.layer_plan.LayerPlan`.
+        Of every layer, see `mubinn.golden.folding.layer_plan.LayerPlan`.
     sample_width : int or None
         Bits of raw input samples, which are encoded on chip, see
-        :class:`mubinn.golden.model.sample_format.SampleFormat`; without it the input is level bits.
+        `mubinn.golden.model.sample_format.SampleFormat`; without it the input is level bits.
     loadable : bool
-        Weights are loaded at run time, see :mod:`mubinn.hw.layer.loadable_memory`.
+        Weights are loaded at run time, see `mubinn.hw.layer.loadable_memory`.
     max_steps : int
         Steps of the longest window; the logits of longer ones wrap.
 

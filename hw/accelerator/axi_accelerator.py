@@ -11,7 +11,7 @@ from mubinn.hw.stream.packet import check_width
 def accelerator_top(
     model: QuantizedModel, *, width: int = 32, registers: bool = True, **options: Any
 ) -> AxiTop:
-    """Return a model's accelerator behind AXI; its ``core`` is the :class:`Accelerator`.
+    """Return a model's accelerator behind AXI; its ``core`` is the `Accelerator`.
 
     A time step is one frame of level bits, or, with raw samples, one frame for each of them.
 
@@ -19,9 +19,9 @@ def accelerator_top(
     ----------
     model : QuantizedModel
     width, registers
-        Of :class:`mubinn.hw.axi.axi_top.AxiTop`.
+        Of `mubinn.hw.axi.axi_top.AxiTop`.
     options
-        Of :class:`mubinn.hw.accelerator.accelerator.Accelerator`: ``lanes``, ``units``,
+        Of `mubinn.hw.accelerator.accelerator.Accelerator`: ``lanes``, ``units``,
         ``sample_width``...
     """
     check_width(width)

@@ -37,11 +37,11 @@ class GateHeap(BitHeap):
     Parameters
     ----------
     m, width, name
-        Of :class:`BitHeap`.
+        Of `BitHeap`.
     delay : AdderDelay
         Model of the counters.
     kind : str
-        Of :func:`mubinn.hw.arith.prefix_adder.prefix_add`, which adds the last two rows.
+        Of `mubinn.hw.arith.prefix_adder.prefix_add`, which adds the last two rows.
     """
 
     def __init__(

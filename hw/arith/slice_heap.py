@@ -47,7 +47,7 @@ class SliceHeap(BitHeap):
     Parameters
     ----------
     m, width, name
-        Of :class:`BitHeap`.
+        Of `BitHeap`.
     primitives : bool
         Instances of the FPGA's cells; else the same network in plain logic.
     """

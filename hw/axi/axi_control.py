@@ -21,7 +21,7 @@ def register_layout(register: Register) -> data.FlexibleLayout:
 
 
 class AxiControl(Component):
-    """Decides what happens to each beat, and keeps :data:`mubinn.hw.axi.register_map.CONTROL`.
+    """Decides what happens to each beat, and keeps `mubinn.hw.axi.register_map.CONTROL`.
 
     Members
     -------

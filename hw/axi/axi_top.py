@@ -25,7 +25,7 @@ class AxiTop(Component):
 
     One packet on ``s_axis`` is one window: its frames one after the other, each starting with a
     new beat, TLAST on the last beat of all. One packet on ``m_axis`` is one result. How elements
-    lie in a packet is told by :func:`mubinn.hw.stream.packet.slots`.
+    lie in a packet is told by `mubinn.hw.stream.packet.slots`.
 
     Without registers input is taken at once, or as soon as the weights are loaded, and only
     ``aresetn`` ends a window early.
@@ -43,7 +43,7 @@ class AxiTop(Component):
     max_steps : int or None
         Steps of the longest window, for the description of the interface.
     registers : bool
-        Add ``s_axi``, an AXI4-Lite port with :data:`mubinn.hw.axi.register_map.CONTROL`.
+        Add ``s_axi``, an AXI4-Lite port with `mubinn.hw.axi.register_map.CONTROL`.
 
     Members
     -------
@@ -52,7 +52,7 @@ class AxiTop(Component):
     s_axis_*, m_axis_* : AXI4-Stream in and out
     s_axi_* : AXI4-Lite, with `registers`
     s_load_* : AXI4-Stream of 8 bits, without `registers` where weights are loaded
-        One packet is all contents, see :func:`mubinn.hw.layer.loadable_memory.contents`.
+        One packet is all contents, see `mubinn.hw.layer.loadable_memory.contents`.
     """
 
     aclk: Signal

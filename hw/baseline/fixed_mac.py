@@ -9,7 +9,7 @@ from mubinn.hw.stream.unit import StreamUnit
 
 
 class FixedMac(StreamUnit):
-    """``o.acc = i.acc + a * b`` as :func:`mubinn.golden.baseline.fixed_mac.fixed_mac` defines it.
+    """``o.acc = i.acc + a * b`` as `mubinn.golden.baseline.fixed_mac.fixed_mac` defines it.
 
     Exact modulo ``2**sum_width``. Latency 0 cycles, one transfer a cycle. The rows of a radix-4
     Booth recoding and the accumulator are one heap, so a sum costs a single carry chain.

@@ -11,7 +11,7 @@ from mubinn.hw.stream.unit import StreamUnit
 
 
 class FloatActivation(StreamUnit):
-    """``o`` as :func:`mubinn.golden.baseline.float_activation.float_activation` defines it.
+    """``o`` as `mubinn.golden.baseline.float_activation.float_activation` defines it.
 
     Latency 0 cycles, one transfer a cycle: a table of logic, a multiplier and an adder. The table's
     word is chosen by the leading bits of the number's magnitude alone.
@@ -75,7 +75,7 @@ class FloatActivation(StreamUnit):
 
 
 class FloatSegment(FloatActivation):
-    """What :class:`FloatActivation` looks up, for a multiplier and an adder that stand elsewhere.
+    """What `FloatActivation` looks up, for a multiplier and an adder that stand elsewhere.
 
     The function of x is ``slope * factor + base``, each step rounded. Latency 0 cycles.
 

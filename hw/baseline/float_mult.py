@@ -26,7 +26,7 @@ class _Place:
 
 
 class FloatMult(StreamUnit):
-    """``o = a * b`` in binary32, as :func:`mubinn.golden.baseline.float_mult` defines it.
+    """``o = a * b`` in binary32, as `mubinn.golden.baseline.float_mult` defines it.
 
     Rounded once, to nearest, ties to even; subnormal numbers, infinities, signed zeros; every NaN
     is 0x7fc00000. Latency 0 cycles, one transfer a cycle.

@@ -10,7 +10,7 @@ from mubinn.hw.stream.unit import StreamUnit
 
 
 class FloatToFixed(StreamUnit):
-    """``o.value`` as :func:`mubinn.golden.baseline.float_to_fixed.float_to_fixed` defines it.
+    """``o.value`` as `mubinn.golden.baseline.float_to_fixed.float_to_fixed` defines it.
 
     Rounded once, half up, and saturated; NaN gives 0. Latency 0 cycles, one transfer a cycle.
 

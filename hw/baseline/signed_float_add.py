@@ -12,7 +12,7 @@ class SignedFloatAdd(StreamUnit):
     """``o = acc + term`` where `bit` is 1, ``acc - term`` where it is 0; latency 0.
 
     A level of a binarized tensor times a binary32 number is that number with its sign bit under an
-    XNOR, so that their dot product needs no multiplier. Rounds as :class:`FloatAdd` does.
+    XNOR, so that their dot product needs no multiplier. Rounds as `FloatAdd` does.
 
     Members
     -------

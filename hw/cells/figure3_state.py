@@ -32,7 +32,7 @@ GATE_G, GATE_O = 2, 3
 class Figure3State(PipelinedState[LstmCellParams]):
     """The units of Figure 3 after the Add unit, in seven stages.
 
-    Parameters and members are those of :class:`mubinn.hw.cells.state_stage.StateStage`.
+    Parameters and members are those of `mubinn.hw.cells.state_stage.StateStage`.
     """
 
     @classmethod

@@ -18,11 +18,11 @@ from mubinn.hw.units.xnor_multiplier import XnorMultiplier
 
 
 class GateSums(Component):
-    """The sums z of rows, from the issues of :class:`mubinn.golden.folding.layer_plan.LayerPlan`.
+    """The sums z of rows, from the issues of `mubinn.golden.folding.layer_plan.LayerPlan`.
 
     One issue a cycle; z of a row leaves `latency` cycles after its last issue was taken. Rows whose
     level pairs merge (`LayerPlan.merged`) go through
-    :func:`mubinn.hw.cells.merged_sums.merged_sums`.
+    `mubinn.hw.cells.merged_sums.merged_sums`.
 
     Parameters
     ----------

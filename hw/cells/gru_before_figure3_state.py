@@ -32,7 +32,7 @@ class GruBeforeFigure3State(PipelinedState[GruBeforeCellParams]):
     multiplier. A cell's state ``c`` is its h with the code of z above it, which M_g keeps from the
     first phase to the second.
 
-    Parameters and members are those of :class:`mubinn.hw.cells.state_stage.StateStage`.
+    Parameters and members are those of `mubinn.hw.cells.state_stage.StateStage`.
     """
 
     FIRST_PHASE = ("s_raw", "s")

@@ -19,10 +19,10 @@ class GruBeforeThresholdState(PipelinedState[GruBeforeCellParams]):
     """Hardware of `gru_before_reset` and `gru_before_state` of thresholds, in four stages.
 
     The phases, and a cell's state ``c``, are those of
-    :class:`mubinn.hw.cells.gru_before_figure3_state.GruBeforeFigure3State`. Nothing multiplies: s
+    `mubinn.hw.cells.gru_before_figure3_state.GruBeforeFigure3State`. Nothing multiplies: s
     is a table over the codes of r and h, the new state two tables and a search.
 
-    Parameters and members are those of :class:`mubinn.hw.cells.state_stage.StateStage`.
+    Parameters and members are those of `mubinn.hw.cells.state_stage.StateStage`.
     """
 
     FIRST_PHASE = ("s",)

@@ -30,7 +30,7 @@ class GruFigure3State(PipelinedState[GruCellParams]):
     The rows arrive as `GRU_ROWS`. The codes of z and r and the product r nh wait for the last row,
     which starts the four stages of the candidate and the new state. A cell's state ``c`` is its h.
 
-    Parameters and members are those of :class:`mubinn.hw.cells.state_stage.StateStage`.
+    Parameters and members are those of `mubinn.hw.cells.state_stage.StateStage`.
     """
 
     @classmethod

@@ -15,13 +15,13 @@ from mubinn.hw.units.threshold_search import ThresholdSearch
 
 
 class GruThresholdState(PipelinedState[GruCellParams]):
-    """`mubinn.golden.cells.gru_cell.gru_threshold_state` in hardware, in four stages.
+    """`mubinn.golden.cells.gru_cell.gru_state` in hardware, in four stages.
 
     The rows arrive as `GRU_ROWS`. No activation is left: the codes of z, r and n are searches among
     constants, Eq. 13 is two tables, one addition and a search. The product r nh remains, of a code
     of constants and a sum. A cell's state ``c`` is its h.
 
-    Parameters and members are those of :class:`mubinn.hw.cells.state_stage.StateStage`.
+    Parameters and members are those of `mubinn.hw.cells.state_stage.StateStage`.
     """
 
     @classmethod

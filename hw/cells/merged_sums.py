@@ -15,7 +15,7 @@ from mubinn.hw.units.scaling_mult import ScalingMult
 
 
 def merged_latency(plan: LayerPlan) -> int:
-    """Return the stages of :func:`merged_sums`.
+    """Return the stages of `merged_sums`.
 
     One where units are constant and all rows alike; two where the classifier's rows have a unit of
     their own; three where units are multiplied.

@@ -32,7 +32,7 @@ class SerialState(StateStage[LstmCellParams]):
     FPGA the comparison is a carry chain, and a memory holds that table up to `MOST_MEMORY` index
     bits.
 
-    Parameters and members are those of :class:`mubinn.hw.cells.state_stage.StateStage`; the probe
+    Parameters and members are those of `mubinn.hw.cells.state_stage.StateStage`; the probe
     has no c_raw.
     """
 

@@ -22,7 +22,7 @@ class ThresholdState(PipelinedState[LstmCellParams]):
     Eq. (5) is two tables, one addition and a search; Eq. (6) is one table. Where the offset of h
     differs between cells, a search follows that table in a fourth stage.
 
-    Parameters and members are those of :class:`mubinn.hw.cells.state_stage.StateStage`.
+    Parameters and members are those of `mubinn.hw.cells.state_stage.StateStage`.
     """
 
     @classmethod

@@ -86,7 +86,7 @@ class FolderOptions:
     target : str
         One of `FAMILIES`, or the name of a device of one, such as ``ecp5-25k``.
     lanes, units, sample_width, loadable, max_steps
-        Of :class:`mubinn.hw.accelerator.accelerator.Accelerator`.
+        Of `mubinn.hw.accelerator.accelerator.Accelerator`.
     width : int or None
         Bits of TDATA, by default the family's.
     windows, steps : int

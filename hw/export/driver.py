@@ -114,7 +114,7 @@ class Driver:
             raise AcceleratorError(f"{len(contents)} bytes are not all contents.")
 
     def run(self, window: Iterable[Sequence[int]]) -> dict[str, Any]:
-        """Send a window and return its result; see :meth:`pack` and :meth:`unpack`."""
+        """Send a window and return its result; see `pack` and `unpack`."""
         self.port.send(self.pack(window))
         return self.unpack(self.port.receive())
 
@@ -159,7 +159,7 @@ class Driver:
         return b"".join(b"".join(frame).ljust(self.input["bytes"], b"\0") for frame in frames)
 
     def pack_result(self, result: Mapping[str, Any]) -> bytes:
-        """Return the packet that :meth:`unpack` makes `result` of."""
+        """Return the packet that `unpack` makes `result` of."""
         packet = bytearray(self.result["bytes"])
         for name, field in self.result["fields"].items():
             numbers = result[name] if field["count"] > 1 else [result[name]]

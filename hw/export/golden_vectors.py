@@ -39,9 +39,9 @@ def golden_vectors(
     Parameters
     ----------
     top : AxiTop
-        Around an :class:`mubinn.hw.accelerator.accelerator.Accelerator`.
+        Around an `mubinn.hw.accelerator.accelerator.Accelerator`.
     about : mapping
-        Its :func:`mubinn.hw.export.interface.interface`.
+        Its `mubinn.hw.export.interface.interface`.
 
     Raises
     ------

@@ -112,7 +112,7 @@ class LoadableMemories(LayerMemories):
 
 
 class Loader(Component):
-    """Bytes to writes: :func:`contents` in, one byte a cycle.
+    """Bytes to writes: `contents` in, one byte a cycle.
 
     Parameters
     ----------

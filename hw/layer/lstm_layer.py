@@ -31,7 +31,7 @@ def cycles_per_step(plan: LayerPlan) -> int:
     B_d     cycles of a class's row: P / s where lanes >= I + H, else ceil(H / lanes) ceil(P / s)
     C, D    classes, 0 without a classifier; 1 where each step counts (readout mean), else 0:
             then the last step alone takes ceil(ceil(C / E) B_d) cycles more
-    L       cycles from a cell's last issue to its state, :meth:`LstmCell.latency`
+    L       cycles from a cell's last issue to its state, `LstmCell.latency`
     ======  ====================================================================================
 
     Of a phase's cells only the last one's state stage shows: the others run beside the products of
@@ -50,7 +50,7 @@ def cycles_per_window(plan: LayerPlan, steps: int) -> int:
 class LstmLayer(Component):
     """`golden.model.bit_true.run_layer` in hardware: a step's input in, the step's new h out.
 
-    Steps follow each other every :func:`cycles_per_step` cycles. The next step's input may be
+    Steps follow each other every `cycles_per_step` cycles. The next step's input may be
     given as soon as the last gate's products are under way. A step's output is offered
     ``gate_issues + phases (L + 1) + 1`` cycles after its input was taken; a step goes on without
     its consumer up to the last row of the next one. With a classifier, its result is offered
@@ -62,7 +62,7 @@ class LstmLayer(Component):
     memories : LayerMemories, optional
         In place of those with contents.
     trace : bool
-        Record every intermediate of each cell, see :class:`mubinn.hw.layer.layer_trace.LayerTrace`.
+        Record every intermediate of each cell, see `mubinn.hw.layer.layer_trace.LayerTrace`.
 
     Members
     -------

@@ -17,7 +17,7 @@ class StreamUnit(Component):
     """A combinational function between two streams.
 
     Latency is 0 cycles, throughput one transfer a cycle; valid and ready pass straight through, so
-    that a chain of units is one path of logic and a :class:`Register` decides where it is cut.
+    that a chain of units is one path of logic and a `Register` decides where it is cut.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class StreamUnit(Component):
         """Add to `m` the logic that drives ``o.payload`` from ``i.payload``."""
 
     def elaborate(self, platform: object) -> Module:
-        """Return the module: the handshake passed through, and :meth:`compute`."""
+        """Return the module: the handshake passed through, and `compute`."""
         m = Module()
         m.d.comb += [self.o.valid.eq(self.i.valid), self.i.ready.eq(self.o.ready)]
         self.compute(m)

@@ -9,7 +9,7 @@ from mubinn.hw.stream.unit import StreamUnit
 
 
 class FixedSegment(StreamUnit):
-    """What :class:`mubinn.hw.units.activation.Activation` looks up, for tanh and sigmoid alike.
+    """What `mubinn.hw.units.activation.Activation` looks up, for tanh and sigmoid alike.
 
     Latency 0 cycles. With ``half = 2**-(out_fraction + 1)``, tanh(z) is ``half (base + step rise
     2**-step_bits)``, exactly what `mubinn.golden.units.activation.activation` rounds; with

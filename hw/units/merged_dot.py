@@ -25,7 +25,7 @@ class MergedDot(StreamUnit):
     ----------
     params : MergedDotParams
     network : str
-        See :func:`mubinn.hw.arith.match_heap.match_heap`.
+        See `mubinn.hw.arith.match_heap.match_heap`.
 
     Members
     -------
@@ -59,7 +59,7 @@ class MergedDot(StreamUnit):
 
 
 class MergedBits(StreamUnit):
-    """The sum of :class:`MergedDot` of products of bits, a NOR gate each; exact, latency 0.
+    """The sum of `MergedDot` of products of bits, a NOR gate each; exact, latency 0.
 
     ``sum = row + step + sum_parts (4 sum_ij 2**(i + j) popcount(~(x_i | w_j)) - peak)``, where
     `row` is the addend and `mubinn.golden.units.merged_dot.row_constant` of every part, known with

@@ -11,14 +11,14 @@ from mubinn.hw.stream.unit import StreamUnit
 class Popcount(StreamUnit):
     """``count = popcount(xnor(a, w))``, exact; latency 0.
 
-    What :class:`mubinn.hw.units.xnor_multiplier.XnorMultiplier` does before the constant of a
+    What `mubinn.hw.units.xnor_multiplier.XnorMultiplier` does before the constant of a
     product of signs.
 
     Parameters
     ----------
     params : XnorMultiplierParams
     network : str
-        See :func:`mubinn.hw.arith.match_heap.match_heap`.
+        See `mubinn.hw.arith.match_heap.match_heap`.
 
     Members
     -------

@@ -17,7 +17,7 @@ class XnorMultiplier(StreamUnit):
     ----------
     params : XnorMultiplierParams
     network : str
-        See :func:`mubinn.hw.arith.match_heap.match_heap`.
+        See `mubinn.hw.arith.match_heap.match_heap`.
 
     Members
     -------

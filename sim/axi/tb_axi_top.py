@@ -55,11 +55,20 @@ class Shell:
     async def check(self, first: int, count: int) -> None:
         """Send packets and compare what comes back."""
         for packet in self.inputs[first : first + count]:
-            self.source.send_nowait(AxiStreamFrame(packet))
+            self.send(packet)
         for index in range(first, first + count):
             frame = await self.sink.recv()
             assert bytes(frame.tdata) == self.outputs[index], f"packet {index}"
         assert self.sink.empty()
+
+    def send(self, packet: bytes) -> None:
+        """Send a packet, in the background."""
+        self.source.send_nowait(AxiStreamFrame(packet))
+
+    async def result(self) -> None:
+        """Wait until the status register tells of a result."""
+        while "result" not in await self.flags():
+            await ClockCycles(self.dut.aclk, 5)
 
     async def part(self, index: int, beats: int) -> None:
         """Send the first beats of a packet, without TLAST."""
@@ -101,7 +110,7 @@ async def at_speed(dut: Any) -> None:
     shell = await started(dut)
     assert await shell.read("id") == ID
     for _ in range(2):
-        shell.source.send_nowait(AxiStreamFrame(shell.inputs[0]))
+        shell.send(shell.inputs[0])
         await RisingEdge(dut.s_axis_tvalid)
         driven = get_sim_time("ns")
         await RisingEdge(dut.m_axis_tvalid)
@@ -151,7 +160,7 @@ async def aborted(dut: Any) -> None:
         await shell.part(0, stop)
         await shell.command("abort")
         assert await shell.flags() == {"started", "discarding"}
-        shell.source.send_nowait(AxiStreamFrame(data[stop * shell.beat :]))
+        shell.send(data[stop * shell.beat :])
         await shell.check(1, 2)
     await shell.command("abort")
     assert await shell.flags() == {"started"}
@@ -164,9 +173,8 @@ async def outlives(dut: Any) -> None:
     shell = await started(dut)
     for name in ("abort", "reset"):
         shell.sink.pause = True
-        shell.source.send_nowait(AxiStreamFrame(shell.inputs[0]))
-        while "result" not in await shell.flags():
-            await ClockCycles(dut.aclk, 5)
+        shell.send(shell.inputs[0])
+        await shell.result()
         await shell.command(name)
         assert "result" in await shell.flags()
         shell.sink.pause = False
@@ -180,7 +188,7 @@ async def cut_short(dut: Any) -> None:
     """TLAST within a frame is told, and the next window is whole."""
     shell = await started(dut)
     for beats in range(1, shell.frame):
-        shell.source.send_nowait(AxiStreamFrame(shell.inputs[0][: beats * shell.beat]))
+        shell.send(shell.inputs[0][: beats * shell.beat])
         await shell.check(1, 1)
         assert await shell.flags() == {"started", "fault"}
     await shell.command("abort")
@@ -191,13 +199,12 @@ async def cut_short(dut: Any) -> None:
 async def waits_for_start(dut: Any) -> None:
     """No beat is taken before the start; the state is told."""
     shell = Shell(await reset_ports(dut))
-    shell.source.send_nowait(AxiStreamFrame(shell.inputs[0]))
+    shell.send(shell.inputs[0])
     await ClockCycles(dut.aclk, 50)
     assert await shell.flags() == set()
     shell.sink.pause = True
     await shell.command("start")
-    while "result" not in await shell.flags():
-        await ClockCycles(dut.aclk, 5)
+    await shell.result()
     shell.sink.pause = False
     assert bytes((await shell.sink.recv()).tdata) == shell.outputs[0]
 

@@ -36,7 +36,7 @@ def split(bits: ArrayLike, name: str = "") -> Fields:
 
 
 def join(fields: Mapping[str, ArrayLike], name: str = "") -> Words:
-    """Return the bit patterns of the fields that :func:`split` gives."""
+    """Return the bit patterns of the fields that `split` gives."""
     prefix = f"{name}." if name else ""
     fraction, exponent, sign = (
         np.asarray(fields[prefix + part], np.int64) for part in ("fraction", "exponent", "sign")

@@ -133,7 +133,7 @@ def check_cell(
     design : LstmCell, optional
         Another design with the same ports, such as a broken one.
     options
-        For :func:`mubinn.sim.runner.simulate.simulate`.
+        For `mubinn.sim.runner.simulate.simulate`.
 
     Raises
     ------

@@ -1,6 +1,6 @@
 """Bench of the LSTM cell: the issues of all cells of some steps, with pauses on both sides.
 
-Run by :func:`mubinn.sim.cells.cell_check.check_cell`, which packs issues and golden results.
+Run by `mubinn.sim.cells.cell_check.check_cell`, which packs issues and golden results.
 """
 
 import json

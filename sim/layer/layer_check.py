@@ -70,7 +70,7 @@ def check_layer(
     design : LstmLayer, optional
         Another design with the same ports, such as a broken one.
     options
-        For :func:`mubinn.sim.runner.simulate.simulate`: simulator, waves, run_dir, cache_dir.
+        For `mubinn.sim.runner.simulate.simulate`: simulator, waves, run_dir, cache_dir.
 
     Raises
     ------

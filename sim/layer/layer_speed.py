@@ -31,18 +31,7 @@ def simulate_outputs(
 
     The golden outputs are made before the simulation, so that its seconds are its own.
 
-    Parameters
-    ----------
-    model : QuantizedModel
-    windows : int64 [windows, T, I]
-        Input codes of that layer.
-    layer : int
-    lanes, units
-        See `LayerPlan`.
-    design : LstmLayer, optional
-        Another design with the same ports, such as a broken one.
-    options
-        For :func:`mubinn.sim.runner.simulate.simulate`.
+    Parameters are those of `mubinn.sim.layer.layer_check.check_layer`.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """Bench of the LSTM layer without its trace: whole windows, the outputs of every step.
 
 Python wakes once a step, so that the time is the simulator's; the outputs come with the stimulus.
-Run by :func:`mubinn.sim.layer.layer_speed.simulate_outputs`.
+Run by `mubinn.sim.layer.layer_speed.simulate_outputs`.
 """
 
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import cocotb
 from cocotb.triggers import FallingEdge, RisingEdge
 
-from mubinn.sim.testbench.bench import load_stimulus, save_outputs, start_clock
+from mubinn.sim.testbench.bench import load_stimulus, offer, save_outputs, start_clock
 from mubinn.sim.testbench.compare import SimulationMismatch
 from mubinn.sim.testbench.payload import bits_to_ints
 
@@ -20,8 +20,7 @@ async def outputs(dut: Any) -> None:
     arrays = load_stimulus()
     frames: list[int | None] = [*bits_to_ints(arrays["frames"])]
     wanted = bits_to_ints(arrays["outputs"])
-    dut.i__valid.value = 1
-    dut.i__payload.value = frames[0] or 0
+    offer(dut, frames[0])
     dut.o__ready.value = 1
     await start_clock(dut)
     await FallingEdge(dut.clk)
@@ -36,9 +35,3 @@ async def outputs(dut: Any) -> None:
             raise SimulationMismatch(f"step {step}, signal o: expected {want:#x}, got {got}.")
         offer(dut, frames[step + 1] if step + 1 < len(frames) else None)
     save_outputs(steps=len(wanted))
-
-
-def offer(dut: Any, frame: int | None) -> None:
-    """Offer an input, or none."""
-    dut.i__valid.value = frame is not None
-    dut.i__payload.value = frame or 0

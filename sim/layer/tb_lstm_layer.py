@@ -2,12 +2,12 @@
 
 The golden trace is computed here, window by window, so that only the input travels. Python wakes
 once a step and reads the layer's trace memories; run by
-:func:`mubinn.sim.layer.layer_check.check_layer`.
+`mubinn.sim.layer.layer_check.check_layer`.
 """
 
 import json
-from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import cocotb
@@ -22,10 +22,9 @@ from mubinn.golden.model.bit_true import run_layer
 from mubinn.golden.model.model_file import load_model
 from mubinn.hw.layer.layer_trace import trace_depths
 from mubinn.sim.layer.layer_record import bits_of, compare_cells, compare_sums, sums_by_cell
-from mubinn.sim.testbench.bench import CLOCK_NS, load_stimulus, save_outputs, start_clock
+from mubinn.sim.testbench.bench import CLOCK_NS, load_stimulus, offer, save_outputs, start_clock
 from mubinn.sim.testbench.compare import SimulationMismatch, compare_signal
 from mubinn.sim.testbench.payload import (
-    Bits,
     Field,
     bits_to_ints,
     fields_from_json,
@@ -33,8 +32,6 @@ from mubinn.sim.testbench.payload import (
     unpack_bits,
 )
 from mubinn.sim.testbench.streams import Driver, Monitor
-
-FIELDS = ("i", "o", "result", "sums", "cells")
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,16 +59,17 @@ class Job:
 
     def frames(self, window: Any) -> list[int]:
         """Return the packed inputs of one window, int64 codes [T, I]."""
-        planes = level_planes(window, self.plan.layer.x.levels)
-        fields = {"x": planes, "last": np.arange(len(window)) == len(window) - 1}
-        return bits_to_ints(pack_bits(self.fields["i"], self.widths["i"], fields))
+        return self._packed("i", "x", window, self.plan.layer.x.levels)
 
     def outputs(self, golden: Trace) -> list[int]:
         """Return the packed outputs that the golden trace of one window asks for."""
-        h = golden["h"]
-        planes = level_planes(h, self.plan.layer.h.levels)
-        fields = {"h": planes, "last": np.arange(len(h)) == len(h) - 1}
-        return bits_to_ints(pack_bits(self.fields["o"], self.widths["o"], fields))
+        return self._packed("o", "h", golden["h"], self.plan.layer.h.levels)
+
+    def _packed(self, port: str, name: str, codes: Any, levels: int) -> list[int]:
+        """Return the packed payloads of a window's codes [T, n], their level bits by level."""
+        planes = np.asarray(codes[:, None, :] >> np.arange(levels)[:, None] & 1, np.uint8)
+        fields = {name: planes, "last": np.arange(len(codes)) == len(codes) - 1}
+        return bits_to_ints(pack_bits(self.fields[port], self.widths[port], fields))
 
     def scores(self, h: Ints) -> Ints:
         """Return the logits [C] of a window's states [T, H]."""
@@ -99,17 +97,12 @@ class Job:
         compare_signal("label", found["label"], want.argmax().reshape(1), ("window",), where)
 
 
-def level_planes(codes: Any, levels: int) -> Bits:
-    """Return the level bits of codes [T, n] as uint8 [T, levels, n]."""
-    return np.asarray(codes[:, None, :] >> np.arange(levels)[:, None] & 1, np.uint8)
-
-
 @dataclass
 class Record:
     """What the trace memories held after the steps of a window, words as binary numbers."""
 
-    sums: list[str]
-    cells: list[str]
+    sums: list[str] = field(default_factory=list)
+    cells: list[str] = field(default_factory=list)
 
 
 class Tracer:
@@ -125,8 +118,8 @@ class Tracer:
         depths = trace_depths(plan)
         self.words = [[m[k] for k in range(n)] for m, n in zip(memories, depths, strict=True)]
 
-    async def steps(self, count: int) -> AsyncIterator[Record]:
-        """Yield the record of each of the next `count` steps, just after the step."""
+    async def steps(self, count: int, record: Record) -> AsyncIterator[None]:
+        """Add each of the next `count` steps to `record`; yield just after the step."""
         for done in range(count):
             try:
                 await with_timeout(self.change, self.patience * CLOCK_NS, "ns")
@@ -136,8 +129,9 @@ class Tracer:
                 ) from None
             # Trace and outputs change at one edge, in an order that is the simulator's own.
             await self.settled
-            sums, cells = ([str(word.value) for word in words] for words in self.words)
-            yield Record(sums, cells)
+            for held, words in zip((record.sums, record.cells), self.words, strict=True):
+                held += [str(word.value) for word in words]
+            yield
 
 
 async def results(dut: Any, taken: list[str]) -> None:
@@ -153,8 +147,7 @@ async def full_speed(dut: Any) -> None:
     """Every window without a pause: every intermediate, outputs, results, cycles per step."""
     job = Job.load()
     following = iter([frame for window in job.windows for frame in job.frames(window)])
-    dut.i__valid.value = 1
-    dut.i__payload.value = next(following)
+    offer(dut, next(following))
     dut.o__ready.value = 1
     decided: list[str] = []
     if job.plan.dense:
@@ -163,17 +156,15 @@ async def full_speed(dut: Any) -> None:
     await start_clock(dut)
     await FallingEdge(dut.clk)
     # The first input is held by now; the next one is taken as soon as the gates are done.
-    offer(dut, following)
+    offer(dut, next(following, None))
     tracer = Tracer(dut, job, 2 * job.cycles_per_step + 100)
     ends: list[float] = []
     for number, window in enumerate(job.windows):
         golden = run_layer(job.plan.layer, window)
-        record, taken = Record([], []), []
-        async for step in tracer.steps(len(window)):
-            offer(dut, following)
+        record, taken = Record(), []
+        async for _ in tracer.steps(len(window), record):
+            offer(dut, next(following, None))
             ends.append(get_sim_time("ns") / CLOCK_NS)
-            record.sums += step.sums
-            record.cells += step.cells
             valid = str(dut.o__valid.value) == "1"
             taken.append(str(dut.o__payload.value) if valid else "")
         job.compare(number, golden, record)
@@ -186,13 +177,6 @@ async def full_speed(dut: Any) -> None:
             job.check_result(number, decided[number], golden)
     check_cycles(job, np.diff(ends))
     save_outputs(cycles_per_step=job.cycles_per_step, windows=len(job.windows))
-
-
-def offer(dut: Any, following: Iterator[int]) -> None:
-    """Offer the next input, if there is one."""
-    frame = next(following, None)
-    dut.i__valid.value = frame is not None
-    dut.i__payload.value = frame or 0
 
 
 def check_cycles(job: Job, found: Any) -> None:
@@ -242,10 +226,9 @@ async def stalled(dut: Any) -> None:
     outputs = cocotb.start_soon(monitor.receive(len(frames)))
     goldens = [run_layer(job.plan.layer, window) for window in windows]
     for number, golden in enumerate(goldens):
-        record = Record([], [])
-        async for step in tracer.steps(len(golden["h"])):
-            record.sums += step.sums
-            record.cells += step.cells
+        record = Record()
+        async for _ in tracer.steps(len(golden["h"]), record):
+            pass
         job.compare(number, golden, record)
     taken = await outputs
     count = job.windows.shape[1]

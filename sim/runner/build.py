@@ -152,11 +152,11 @@ def compile_design(
     simulator : str
         ``verilator`` or ``icarus``.
     env, versions
-        From :func:`mubinn.sim.runner.toolchain.prepare`.
+        From `mubinn.sim.runner.toolchain.prepare`.
     waves : bool
         Compile with waveforms.
     cache_dir : Path, optional
-        See :func:`cache_root`.
+        See `cache_root`.
 
     Returns
     -------

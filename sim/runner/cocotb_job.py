@@ -14,6 +14,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from mubinn.golden.ground.process import end_with_caller
+
 
 def only_ports_public(runner: Any) -> None:
     """Take back the runner's demand that Verilator makes every signal public.
@@ -46,4 +48,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    end_with_caller()
     main()

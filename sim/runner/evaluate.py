@@ -25,7 +25,7 @@ def evaluate_unit(unit: Any, fields: Mapping[str, ArrayLike]) -> Fields:
     unit : wiring.Component
         Streams ``i`` and ``o``.
     fields : mapping of str to array
-        As for :func:`mubinn.sim.runner.unit_check.check_unit`.
+        As for `mubinn.sim.runner.unit_check.check_unit`.
 
     Raises
     ------

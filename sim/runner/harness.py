@@ -52,7 +52,7 @@ class Harness(wiring.Component):  # type: ignore[type-arg]
         Cycles from the first input transfer to the first output transfer, and from the first to
         the last output transfer (count - 1 at full throughput).
     fault : Out(3)
-        Protocol faults seen since reset, see :data:`mubinn.sim.testbench.bench.FAULTS`.
+        Protocol faults seen since reset, see `mubinn.sim.testbench.bench.FAULTS`.
     """
 
     i: stream.Interface

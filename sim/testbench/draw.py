@@ -27,7 +27,7 @@ def draw(
 def draw_bits(
     random: np.random.Generator, shape: int | tuple[int, ...], width: int
 ) -> NDArray[np.uint8]:
-    """Return bits uint8 (*shape, width): rows of zeros, of ones, then of random density."""
+    """Return bits uint8 ``(*shape, width)``: rows of zeros, of ones, then of random density."""
     lead = (shape,) if isinstance(shape, int) else shape
     density = random.random((*lead, 1))
     bits = (random.random((*lead, width)) < density).astype(np.uint8)

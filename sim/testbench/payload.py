@@ -1,6 +1,6 @@
 """Named fields of a stream's payload: their places, and packing between NumPy and bits.
 
-A payload is one packed vector in Verilog. A :class:`Field` says where a named leaf of its layout
+A payload is one packed vector in Verilog. A `Field` says where a named leaf of its layout
 lies; nested structures are named ``a.b``, and the elements of an array layout are further axes of
 the field's array. The description is plain JSON, since the bench runs in another process.
 """
@@ -53,7 +53,7 @@ class Field:
         return self.width > _INT_WIDTH
 
     def positions(self) -> NDArray[np.int64]:
-        """Return the place in the payload of each bit, shape (*lengths, width)."""
+        """Return the place in the payload of each bit, shape ``(*lengths, width)``."""
         where = self.offset + np.arange(self.width)
         for length, stride in zip(reversed(self.lengths), reversed(self.strides), strict=True):
             steps = stride * np.arange(length)
@@ -104,7 +104,7 @@ def fields_to_json(fields: Sequence[Field]) -> list[dict[str, Any]]:
 
 
 def fields_from_json(values: Iterable[Mapping[str, Any]]) -> list[Field]:
-    """Return the description that :func:`fields_to_json` wrote."""
+    """Return the description that `fields_to_json` wrote."""
     return [
         Field(**{**value, "lengths": tuple(value["lengths"]), "strides": tuple(value["strides"])})
         for value in values
@@ -137,11 +137,9 @@ def _to_bits(field: Field, values: ArrayLike) -> Bits:
             "bits."
         )
     if field.is_wide or array.dtype.kind == "O":
-        size = -(-field.width // 8)
         mask = (1 << field.width) - 1
-        raw = b"".join((int(v) & mask).to_bytes(size, "little") for v in array.flat)
-        rows = np.frombuffer(raw, np.uint8).reshape(*array.shape, size)
-        return np.unpackbits(rows, axis=-1, count=field.width, bitorder="little")
+        rows = ints_to_bits((int(v) & mask for v in array.flat), field.width)
+        return rows.reshape(*array.shape, field.width)
     words = array.astype(np.int64 if array.dtype.kind != "u" else np.uint64)
     shifts = np.arange(field.width, dtype=words.dtype)
     return ((words[..., None] >> shifts) & words.dtype.type(1)).astype(np.uint8)
@@ -169,7 +167,7 @@ def pack_bits(fields: Sequence[Field], width: int, values: Mapping[str, ArrayLik
     width : int
         Width of the payload, bits.
     values : mapping of str to array
-        For each field integers (transfers, *lengths), or bits (transfers, *lengths, width) with
+        For each field integers ``(transfers, *lengths)``, or bits, a further axis of `width` with
         the least significant first, which is what fields wider than 63 bits are read as.
 
     Returns
@@ -210,7 +208,7 @@ def unpack_bits(fields: Sequence[Field], bits: Bits) -> Fields:
 
 def bits_to_int(bits: Bits) -> int:
     """Return the integer whose bit k is element k of the flattened array."""
-    return int.from_bytes(np.packbits(bits.reshape(-1), bitorder="little").tobytes(), "little")
+    return bits_to_ints(bits.reshape(1, -1))[0]
 
 
 def bits_to_ints(bits: Bits) -> list[int]:
@@ -223,8 +221,7 @@ def bits_to_ints(bits: Bits) -> list[int]:
 
 def int_to_bits(value: int, width: int) -> Bits:
     """Return the lowest `width` bits of a non-negative integer, least significant first."""
-    raw = np.frombuffer(value.to_bytes(-(-width // 8), "little"), np.uint8)
-    return np.unpackbits(raw, count=width, bitorder="little")
+    return ints_to_bits([value], width)[0]
 
 
 def ints_to_bits(values: Iterable[int], width: int) -> Bits:

@@ -1,9 +1,9 @@
 """Driver and monitor of Amaranth stream ports, pin by pin, with random pauses on both sides.
 
 They run in the simulator. A stream port ``i`` is ``i__payload``, ``i__valid`` and ``i__ready`` in
-Verilog; a structured payload is one packed vector (:mod:`mubinn.sim.testbench.payload` packs it).
+Verilog; a structured payload is one packed vector (`mubinn.sim.testbench.payload` packs it).
 Both wake Python at every clock edge, which limits a bench to tens of thousands of cycles a second:
-long batches belong to the player of :mod:`mubinn.sim.runner.harness`.
+long batches belong to the player of `mubinn.sim.runner.harness`.
 """
 
 from collections.abc import Sequence
@@ -21,10 +21,33 @@ WATCHDOG = 10_000
 
 
 class _Port:
-    """The three signals of a stream, and the rules of when to pause."""
+    """The three signals of a stream, and the rules of when to pause.
+
+    Parameters
+    ----------
+    dut : handle
+        The design.
+    name : str
+        Of the port.
+    pause : float
+        Probability of pausing in a cycle in which this side could go on.
+    seed : int
+        Of the pauses.
+    clock : str
+        Name of the clock.
+    watchdog : int
+        Cycles without a transfer after which :exc:`SimulationMismatch` is raised.
+    """
 
     def __init__(
-        self, dut: Any, name: str, pause: float, seed: int, clock: str, watchdog: int
+        self,
+        dut: Any,
+        name: str,
+        *,
+        pause: float = 0.0,
+        seed: int,
+        clock: str = "clk",
+        watchdog: int = WATCHDOG,
     ) -> None:
         if not 0 <= pause < 1:
             raise ValueError(f"pause is a probability below 1, not {pause}")
@@ -75,34 +98,10 @@ class Driver(_Port):
 
     valid rises after the payload's pause and stays, with the payload, until the transfer. The
     payload is inverted while valid is low, so that a unit that looks at it then is found out.
-
-    Parameters
-    ----------
-    dut : handle
-        The design.
-    name : str
-        Of the port.
-    pause : float
-        Probability of pausing in a cycle in which a payload could be offered.
-    seed : int
-        Of the pauses.
-    clock : str
-        Name of the clock.
-    watchdog : int
-        Cycles without a transfer after which :exc:`SimulationMismatch` is raised.
     """
 
-    def __init__(
-        self,
-        dut: Any,
-        name: str = "i",
-        *,
-        pause: float = 0.0,
-        seed: int = 0,
-        clock: str = "clk",
-        watchdog: int = WATCHDOG,
-    ) -> None:
-        super().__init__(dut, name, pause, seed, clock, watchdog)
+    def __init__(self, dut: Any, name: str = "i", *, seed: int = 0, **options: Any) -> None:
+        super().__init__(dut, name, seed=seed, **options)
         self.valid.value = 0
         self.payload.value = 0
         self._mask = (1 << len(self.payload)) - 1
@@ -131,27 +130,11 @@ class Driver(_Port):
 class Monitor(_Port):
     """Takes payloads from an output stream and holds it to the protocol.
 
-    The output's valid must stay, with the same payload, until the transfer.
-
-    Parameters
-    ----------
-    dut, name, seed, clock, watchdog
-        As for :class:`Driver`.
-    pause : float
-        Probability of holding ready low in a cycle.
+    Its valid must stay, with the same payload, until the transfer; ready is low in a pause.
     """
 
-    def __init__(
-        self,
-        dut: Any,
-        name: str = "o",
-        *,
-        pause: float = 0.0,
-        seed: int = 1,
-        clock: str = "clk",
-        watchdog: int = WATCHDOG,
-    ) -> None:
-        super().__init__(dut, name, pause, seed, clock, watchdog)
+    def __init__(self, dut: Any, name: str = "o", *, seed: int = 1, **options: Any) -> None:
+        super().__init__(dut, name, seed=seed, **options)
         self.ready.value = 0
 
     async def receive(self, count: int) -> list[int]:

@@ -1,7 +1,7 @@
 """The cocotb tests that every unit with one input and one output stream has to pass.
 
-They run on a unit within :class:`mubinn.sim.runner.harness.Harness`, with stimulus and golden
-results from :func:`mubinn.sim.runner.unit_check.check_unit`, and name the first wrong field of the
+They run on a unit within `mubinn.sim.runner.harness.Harness`, with stimulus and golden
+results from `mubinn.sim.runner.unit_check.check_unit`, and name the first wrong field of the
 first wrong transfer, with the inputs of that transfer.
 """
 

@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from mubinn.synth.liberty.gate_energy import CellEnergy, LibraryEnergy
-from mubinn.synth.liberty.gate_timing import CellTiming, LibraryTiming
+from mubinn.synth.liberty.gate_energy import GateEnergy, LibraryEnergy
+from mubinn.synth.liberty.gate_timing import GateTiming, LibraryTiming
 from mubinn.synth.liberty.library import Library
 from mubinn.synth.netlist.sta import Net
 
@@ -102,7 +102,7 @@ def netlist_energy(
     loads = _loads(module, cells)
     total = Energy(inputs=_inputs(module, loads, activity) * cells.half_v2)
     for cell in module["cells"].values():
-        timing, energy = cells.timing.cell(cell["type"]), cells.energy.cell(cell["type"])
+        timing, energy = cells.timing.gate(cell["type"]), cells.energy.gate(cell["type"])
         nets = {pin: bits[0] for pin, bits in cell["connections"].items() if bits}
         clocks = {arc.pin for arcs in timing.launches.values() for arc in arcs}
         rates = {
@@ -127,7 +127,7 @@ def _loads(module: Mapping[str, Any], cells: EnergyLibrary) -> dict[Net, float]:
     """Return what each net drives, fF."""
     loads: dict[Net, float] = defaultdict(float)
     for cell in module["cells"].values():
-        for pin, load in cells.timing.cell(cell["type"]).loads.items():
+        for pin, load in cells.timing.gate(cell["type"]).loads.items():
             for net in cell["connections"].get(pin, ())[:1]:
                 loads[net] += load
     output = OUTPUT_FANOUT * cells.library.inverters[0][1]
@@ -148,7 +148,7 @@ def _inputs(
 
 
 def _internal(
-    energy: CellEnergy,
+    energy: GateEnergy,
     pin: str,
     rates: Mapping[str, float],
     outputs: Mapping[str, float],
@@ -166,7 +166,7 @@ def _internal(
     return rates[pin] * mean
 
 
-def _clock(timing: CellTiming, energy: CellEnergy, pin: str, cells: EnergyLibrary) -> float:
+def _clock(timing: GateTiming, energy: GateEnergy, pin: str, cells: EnergyLibrary) -> float:
     """Return the energy of a clock pin in a period."""
     own = energy.pins[pin].of("", cells.energy.slew_ps, 0.0) if pin in energy.pins else 0.0
     return CLOCK_EDGES * (timing.loads[pin] * cells.half_v2 + own)

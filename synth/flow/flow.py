@@ -1,15 +1,16 @@
 """From Verilog to depth, delay and area.
 
-Two runs make a result. The generic run maps to two-input gates for the least depth and does not
-depend on a library; the mapped run maps to a Liberty library for the least delay, with buffering
-and sizing, each input driven by an inverter and each output loaded by four. Both try every recipe
-of :mod:`mubinn.synth.flow.recipes` and keep the best.
+Two kinds of run make a result. The generic run maps to two-input gates for the least depth and does
+not depend on a library; the mapped run maps to a Liberty library for the least delay, with
+buffering and sizing, each input driven by an inverter and each output loaded by four. Both try
+every recipe of `mubinn.synth.flow.recipes` and keep the best. Runs of one design share a
+process and what they have in common; each gives the same figures as it does alone.
 """
 
 import hashlib
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +20,7 @@ from typing import Any
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.synth.flow import recipes
-from mubinn.synth.flow.cache import cached, content_key
+from mubinn.synth.flow.cache import cached_all, content_key
 from mubinn.synth.flow.process import run_worker
 from mubinn.synth.flow.result import UNITS, Metric, SynthResult
 from mubinn.synth.liberty.adder_gates import adder_map
@@ -73,42 +74,59 @@ def _sha256(text: str) -> str:
 
 
 def _run(
-    kind: str,
+    kinds: Sequence[str],
     job: SynthJob,
     library: Library | None,
     cache_path: str | Path | None,
     cancel: threading.Event | None,
     **options: bool,
-) -> dict[str, Any]:
-    """Return the answer of the generic or mapped run, from the cache where it is there."""
-    request: dict[str, Any] = {"kind": kind, "top": job.top, **options}
-    files = {"design.v": job.verilog}
-    key = {
-        **request,
-        "design": _sha256(job.verilog),
-        "script": recipes.script_hash(kind),
-        "tools": tool_versions(),
-    }
+) -> dict[str, dict[str, Any]]:
+    """Return the answers of a design's runs by kind, from the cache where they are there."""
+    common = {"top": job.top, **options}
+    key: dict[str, Any] = {**common, "design": _sha256(job.verilog), "tools": tool_versions()}
+    own: dict[str, Any] = {}
     if library is not None:
-        names = [f"library{i}.lib" for i in range(len(library.texts))]
-        files.update(zip(names, library.texts, strict=True))
-        files["constraints"] = library.constraints()
-        usable = {c.name for c in library.usable()}
-        key.update(
-            library=library.sha256,
-            dont_use=library.dont_use,
-            constraints=files["constraints"],
+        own = {
+            "library": library.sha256,
+            "dont_use": library.dont_use,
+            "constraints": library.constraints(),
+        }
+    keys = {
+        kind: content_key(
+            {
+                **key,
+                "kind": kind,
+                "script": recipes.script_hash(kind),
+                **({} if kind == "generic" else own),
+            }
         )
-        request.update(
-            libraries=names,
-            dont_use=[c.name for c in library.cells if c.name not in usable],
-            areas={c.name: c.area_um2 for c in library.cells},
-            flipflops=[c.name for c in library.cells if c.has_state],
-        )
-        if kind == "small" and (adders := adder_map(library)):
-            files["adder_cell.v"], files["adders.v"] = adders
-            request["adders"] = True
-    return cached(content_key(key), lambda: run_worker(request, files, cancel), cache_path)
+        for kind in kinds
+    }
+
+    def make(missing: list[str]) -> dict[str, dict[str, Any]]:
+        request, files = {"kinds": missing, **common}, {"design.v": job.verilog}
+        if library is not None and missing != ["generic"]:
+            _add_library(request, files, library)
+        return run_worker(request, files, cancel)
+
+    return cached_all(keys, make, cache_path)
+
+
+def _add_library(request: dict[str, Any], files: dict[str, str], library: Library) -> None:
+    """Put the library into a worker's request and its files."""
+    names = [f"library{i}.lib" for i in range(len(library.texts))]
+    files.update(zip(names, library.texts, strict=True))
+    files["constraints"] = library.constraints()
+    usable = {c.name for c in library.usable()}
+    request.update(
+        libraries=names,
+        dont_use=[c.name for c in library.gates if c.name not in usable],
+        areas={c.name: c.area_um2 for c in library.gates},
+        flipflops=[c.name for c in library.gates if c.has_state],
+    )
+    if "small" in request["kinds"] and (adders := adder_map(library)):
+        files["adder_cell.v"], files["adders.v"] = adders
+        request["adders"] = True
 
 
 def synthesize(
@@ -130,7 +148,7 @@ def synthesize(
     generic : bool
         Measure the depth in two-input gates.
     cache_path : path, optional
-        Folder of the cache; see :func:`mubinn.golden.ground.files.cache_root`.
+        Folder of the cache; see `mubinn.golden.ground.files.cache_root`.
     cancel : threading.Event, optional
         Ends the run when set.
 
@@ -139,11 +157,8 @@ def synthesize(
     MubinnError
         If Yosys refuses the design, or the library lacks a cell that it needs.
     """
-    answers: dict[str, dict[str, Any]] = {}
-    if generic:
-        answers["generic"] = _run("generic", design, None, cache_path, cancel)
-    if library is not None:
-        answers["mapped"] = _run("mapped", design, library, cache_path, cancel)
+    kinds = [*(["generic"] if generic else []), *(["mapped"] if library else [])]
+    answers = _run(kinds, design, library, cache_path, cancel)
     figures: dict[str, float] = {}
     for answer in answers.values():
         figures.update({name: answer[name] for name in UNITS if name in answer})
@@ -173,12 +188,11 @@ def map_netlists(
     """Return a design's mapped netlists by recipe, as Yosys writes them in JSON.
 
     Those of the recipes for least delay, or with `small` of those that map for area, which use the
-    library's full-adder cell as well. Other parameters and errors as of :func:`synthesize`.
+    library's full-adder cell as well. Other parameters and errors as of `synthesize`.
     """
     kind = "small" if small else "mapped"
-    found: dict[str, dict[str, Any]] = _run(
-        kind, design, library, cache_path, cancel, netlists=True
-    )["netlists"]
+    answers = _run([kind], design, library, cache_path, cancel, netlists=True)
+    found: dict[str, dict[str, Any]] = answers[kind]["netlists"]
     return found
 
 
@@ -199,7 +213,7 @@ def synthesize_many(
     jobs : mapping of str to SynthJob
         Designs by name; equal designs run once.
     library, generic
-        As of :func:`synthesize`.
+        As of `synthesize`.
     progress : callable, optional
         Called from this thread as ``progress(name, done, total)`` after each design.
     cancel : threading.Event, optional

@@ -56,7 +56,7 @@ def run_worker(
     Parameters
     ----------
     job : mapping
-        As :func:`mubinn.synth.flow.worker.run_job` takes it.
+        As `mubinn.synth.flow.worker.run_job` takes it.
     files : mapping of str to str
         Text files for the folder, by name.
     cancel : threading.Event, optional

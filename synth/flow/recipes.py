@@ -31,12 +31,21 @@ FRONT = (
 
 _SOP = "dch; if -g -K 6 -C 16; strash"  # sum-of-products balancing
 
+LOGIC = "logic.aig"
+"""Where the recipe "balance" leaves the logic that ABC was given."""
+
+BALANCED = "netlist.aig"
+"""Where the logic lies after sum-of-products balancing, the costliest step of all: the first of a
+design's runs writes it, others on the same `LOGIC` read it. ABC names the design after the file."""
+WRITE_LOGIC = f"strash; write_aiger -s {LOGIC}"
+READ_BALANCED = f"read_aiger {BALANCED}"
+
 # Logic restructuring before mapping; "plain" keeps the structure as written. Each one is the best
 # on some of: carry-save and adder-tree popcounts, multipliers and adders, integer and binary32.
 PREPARE = {
     "plain": "strash",
     "syn4": "strash; &get -n; &syn4; &b -d; &put; dch -f",
-    "balance": f"strash; {_SOP}; {_SOP}; dch",
+    "balance": f"{WRITE_LOGIC}; {_SOP}; {_SOP}; write_aiger -s {BALANCED}; {READ_BALANCED}; dch",
     "exact": "strash; if -x -K 6; strash; dch; if -x -K 6; strash; dch",
 }
 PREPARE["choices"] = "strash; dch"
@@ -45,6 +54,10 @@ TRIED = {
     "mapped": ("plain", "syn4", "balance"),
     "small": ("plain", "choices", "balance", "adders"),
 }
+
+FEW_CELLS = 2500
+"""Cells before ABC up to which all recipes are tried for the least delay; with more it is "balance"
+that wins, at a third of the time."""
 
 # Before ABC, in the recipe "adders": full adders are found in the gates and become cells of the
 # library, which ABC leaves alone.
@@ -68,18 +81,32 @@ MAP_GENERIC = "map -D 1; topo"
 # inverters are left only where an input or output itself is inverted; they count as gates.
 GENERIC_GATES = "AND,NAND,OR,NOR,XOR,XNOR,ANDNOT,ORNOT"
 
-SCHEMA = 1
+# Once more before ABC, where `FRONT` or the library's flip-flops left something to simplify.
+LAST = "opt -fast"
+
+SCHEMA = 2
 
 
-def scripts(kind: str) -> dict[str, str]:
-    """Return the ABC scripts by name for `kind`: ``generic``, ``mapped`` or ``small``."""
+def tried(kind: str, cells: int = 0) -> tuple[str, ...]:
+    """Return the recipes of a run, ``generic``, ``mapped`` or ``small``, on a design of `cells`."""
+    return TRIED[kind] if cells <= FEW_CELLS or kind == "small" else ("balance",)
+
+
+def script(kind: str, name: str, *, balanced: bool = False) -> str:
+    """Return the ABC script of a recipe.
+
+    With `balanced` the recipe "balance" goes on with what a run on the same logic has written.
+    """
     tail = {"generic": MAP_GENERIC, "mapped": MAP_LIBERTY, "small": MAP_SMALL}[kind]
-    return {name: f"{PREPARE[name]}; {tail}" for name in TRIED[kind]}
+    if balanced and name == "balance":
+        return f"{WRITE_LOGIC}; {READ_BALANCED}; dch; {tail}"
+    return f"{PREPARE[name]}; {tail}"
 
 
 def script_hash(kind: str) -> str:
     """Return the SHA-256 of all that this module asks of Yosys and ABC for `kind`."""
-    text = json.dumps(
-        [SCHEMA, FRONT, scripts(kind), GENERIC_GATES, *([ADDERS] * (kind == "small"))]
-    )
-    return hashlib.sha256(text.encode()).hexdigest()
+    asked = [
+        *(SCHEMA, FRONT, LAST, [script(kind, name) for name in tried(kind)], FEW_CELLS),
+        *(GENERIC_GATES, *([ADDERS] * (kind == "small"))),
+    ]
+    return hashlib.sha256(json.dumps(asked).encode()).hexdigest()

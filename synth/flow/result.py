@@ -116,6 +116,6 @@ class SynthResult:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "SynthResult":
-        """Return the result that :meth:`to_json` gave."""
+        """Return the result that `to_json` gave."""
         metrics = {name: Metric(**m) for name, m in data["metrics"].items()}
         return cls(**{**data, "metrics": metrics})

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.ground.process import answer_job
+from mubinn.golden.ground.process import answer_job, end_with_caller
 from mubinn.synth.flow import recipes
 from mubinn.synth.liberty.library import Library, parse_library
 from mubinn.synth.netlist import netlist, sta
@@ -63,10 +63,33 @@ def _cells(job: dict[str, Any]) -> Library:
     return _read_cells(tuple(job["libraries"]))
 
 
-def _front(run: Callable[[str], None], job: dict[str, Any]) -> None:
+def _count(run: Callable[[str], None], selection: str) -> int:
+    """Return how many cells Yosys selects.
+
+    A netlist would tell as well, but writing one sorts the design, and ABC then sees it otherwise.
+    """
+    run(f"tee -o count.log select -count {selection}")
+    return int(Path("count.log").read_text().split()[0])
+
+
+def _front(run: Callable[[str], None], job: dict[str, Any]) -> bool:
+    """Bring the design to gates, saved as ``logic`` and with flip-flops as ``library``.
+
+    Returns whether it has flip-flops; without, ``logic`` is all that there is.
+    """
     run("read_verilog -sv design.v")
     for command in recipes.FRONT:
         run(command.format(top=job["top"]))
+    stateful = _count(run, "t:*FF* t:$_DLATCH* t:$_SR_*") > 0
+    if stateful and "libraries" in job:
+        run("design -save front")
+        run(f"dfflibmap {_library(job)}")
+        run(recipes.LAST)
+        run("design -save library")
+        run("design -load front")
+    run(recipes.LAST)
+    run("design -save logic")
+    return stateful
 
 
 def _generic(run: Callable[[str], None], name: str, top: str) -> dict[str, Any]:
@@ -85,7 +108,9 @@ def _generic(run: Callable[[str], None], name: str, top: str) -> dict[str, Any]:
     }
 
 
-def _mapped(run: Callable[[str], None], name: str, job: dict[str, Any]) -> dict[str, Any]:
+def _mapped(
+    run: Callable[[str], None], name: str, kind: str, job: dict[str, Any]
+) -> dict[str, Any]:
     run(f"tee -o {name}.log abc {_library(job)} -constr constraints -script {name}.abc")
     run("opt_clean")
     run(f"write_json {name}.json")
@@ -103,7 +128,7 @@ def _mapped(run: Callable[[str], None], name: str, job: dict[str, Any]) -> dict[
     log = Path(f"{name}.log").read_text()
     # Without a single gate there is nothing to map and no delay; that is seen, not assumed.
     logic = sum(n for cell, n in cells.items() if cell not in job["flipflops"])
-    if job["kind"] == "small":
+    if kind == "small":
         # ABC sees no path through full adders.
         delay = sta.analyse(netlist.without_notes(module), _cells(job)).delay_ps
     else:
@@ -118,47 +143,31 @@ def _mapped(run: Callable[[str], None], name: str, job: dict[str, Any]) -> dict[
     }
 
 
-def run_job(job: dict[str, Any]) -> dict[str, Any]:
-    """Run `job` in the current folder and return the best recipe's figures.
+def _logic() -> bytes:
+    """Return the logic that ABC was given last, without the comment that tells the time."""
+    path = Path(recipes.LOGIC)
+    return path.read_bytes().rpartition(b"\nc\n")[0] if path.exists() else b""
 
-    Parameters
-    ----------
-    job : dict
-        ``kind`` (``generic``, ``mapped`` or ``small``), ``top``; for a mapped run ``libraries``
-        (files), ``dont_use`` (cells), ``areas`` (um^2 by cell), ``flipflops`` (cell names) and,
-        where they are asked for, ``netlists`` (true) and ``adders`` (true: a map stands beside).
 
-    Returns
-    -------
-    dict
-        The figures, ``recipe`` (the winner's name), ``tried`` (the deciding figure by recipe) and
-        all ``netlists`` by recipe where they are asked for.
-    """
-    run = _yosys()
-    _front(run, job)
-    if job["kind"] != "generic":
-        run(f"dfflibmap {_library(job)}")
-        run("opt -fast")
-    run("design -save front")
-    outcomes: dict[str, dict[str, Any]] = {}
-    for name, script in recipes.scripts(job["kind"]).items():
-        if name == "adders" and not job.get("adders"):
-            continue
-        Path(f"{name}.abc").write_text(script.replace("; ", "\n") + "\n")
-        run("design -load front")
-        if name == "adders":
-            run("read_verilog adder_cell.v")
-            for command in recipes.ADDERS:
-                run(command)
-        if job["kind"] == "generic":
-            outcomes[name] = _generic(run, name, job["top"])
-        else:
-            outcomes[name] = _mapped(run, name, job)
-    first, second = ("depth", "gates") if job["kind"] == "generic" else ("delay_ps", "area_um2")
+def _recipe(
+    run: Callable[[str], None], name: str, script: str, kind: str, job: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what one recipe makes of the current design."""
+    Path(f"{name}.abc").write_text(script.replace("; ", "\n") + "\n")
+    if name == "adders":
+        run("read_verilog adder_cell.v")
+        for command in recipes.ADDERS:
+            run(command)
+    return _generic(run, name, job["top"]) if kind == "generic" else _mapped(run, name, kind, job)
+
+
+def _best(outcomes: dict[str, dict[str, Any]], kind: str) -> dict[str, Any]:
+    """Return the figures of the recipe that counts, and what decided."""
+    first, second = ("depth", "gates") if kind == "generic" else ("delay_ps", "area_um2")
 
     def rank(name: str) -> tuple[float, float]:
         main, other = float(outcomes[name][first]), float(outcomes[name][second])
-        return (main * other, main) if job["kind"] == "small" else (main, other)
+        return (main * other, main) if kind == "small" else (main, other)
 
     best = min(outcomes, key=rank)
     tried = {name: [o[first], o[second]] for name, o in outcomes.items()}
@@ -167,5 +176,45 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     return {**outcomes[best], "recipe": best, "tried": tried, **kept}
 
 
+def run_job(job: dict[str, Any]) -> dict[str, Any]:
+    """Run `job` in the current folder and return the best recipe's figures for each kind of run.
+
+    Parameters
+    ----------
+    job : dict
+        ``kinds`` (of ``generic``, ``mapped`` and ``small``), ``top``; for all but the generic run
+        ``libraries`` (files), ``dont_use`` (cells), ``areas`` (um^2 by cell), ``flipflops`` (cell
+        names) and, where they are asked for, ``netlists`` (true) and ``adders`` (true: a map
+        stands beside).
+
+    Returns
+    -------
+    dict
+        By kind: the figures, ``recipe`` (the winner's name), ``tried`` (the deciding figure by
+        recipe) and all ``netlists`` by recipe where they are asked for.
+    """
+    run = _yosys()
+    stateful = _front(run, job)
+    cells = _count(run, "c:*")
+    answer: dict[str, Any] = {}
+    logic = b""
+    for kind in job["kinds"]:
+        # Where flip-flops do not differ, each kind of run begins with the same logic.
+        balanced = bool(answer) and not stateful
+        outcomes: dict[str, dict[str, Any]] = {}
+        for name in recipes.tried(kind, cells):
+            if name == "adders" and not job.get("adders"):
+                continue
+            run("design -load " + ("library" if stateful and kind != "generic" else "logic"))
+            script = recipes.script(kind, name, balanced=balanced)
+            outcomes[name] = _recipe(run, name, script, kind, job)
+        if balanced and _logic() != logic:
+            raise MubinnError(f"Yosys gave ABC other logic for the {kind} run: run them apart.")
+        logic = _logic()
+        answer[kind] = _best(outcomes, kind)
+    return answer
+
+
 if __name__ == "__main__":
+    end_with_caller()
     sys.exit(answer_job(sys.argv[1], run_job))

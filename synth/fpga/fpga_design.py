@@ -50,7 +50,7 @@ def fpga_design(
     single_port : bool
         Put weights that are loaded into the large single-port RAMs of an iCE40 UP5K.
     options
-        Of :class:`mubinn.hw.accelerator.accelerator.Accelerator`, such as ``lanes``, ``units``,
+        Of `mubinn.hw.accelerator.accelerator.Accelerator`, such as ``lanes``, ``units``,
         ``loadable``.
     """
     top = accelerator_top(model, width=width, registers=False, **options)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.ground.process import answer_job
+from mubinn.golden.ground.process import answer_job, end_with_caller
 
 _USED = re.compile(r"Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%")
 
@@ -25,7 +25,7 @@ def packed(data: bytes) -> str:
 
 
 def unpacked(text: str) -> bytes:
-    """Return the bytes that :func:`packed` took."""
+    """Return the bytes that `packed` took."""
     return zlib.decompress(base64.b64decode(text))
 
 
@@ -128,4 +128,5 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    end_with_caller()
     sys.exit(answer_job(sys.argv[1], run_job))

@@ -153,7 +153,7 @@ def implement(
     seed : int
         Of the placement.
     cache_path : path, optional
-        Folder of the cache; see :func:`mubinn.golden.ground.files.cache_root`.
+        Folder of the cache; see `mubinn.golden.ground.files.cache_root`.
     cancel : threading.Event, optional
         Ends the run when set.
     progress : callable, optional

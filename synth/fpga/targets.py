@@ -63,7 +63,7 @@ class Target:
         None: synthesis only.
     network : str
         What the hardware's adder networks are made for, the ``network`` of
-        :class:`mubinn.golden.folding.layer_plan.LayerPlan`.
+        `mubinn.golden.folding.layer_plan.LayerPlan`.
     clock_mhz : float
         What place and route aim at.
     """

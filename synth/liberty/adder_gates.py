@@ -1,7 +1,7 @@
 """The full-adder cell of a library, for netlists that name it: ABC never maps to one by itself."""
 
 from mubinn.synth.liberty.boolean import inputs, truth_table
-from mubinn.synth.liberty.library import LibertyCell, Library
+from mubinn.synth.liberty.library import Library, LibraryGate
 
 PARITY, MAJORITY = (3, 0b10010110), (3, 0b11101000)
 
@@ -34,12 +34,12 @@ def adder_map(library: Library) -> tuple[str, str] | None:
     return box + "endmodule\n", rest.lstrip()
 
 
-def _pins(cell: LibertyCell) -> tuple[tuple[str, str, str], str, str] | None:
-    """Return inputs, carry and sum of a cell that is a full adder and nothing else."""
-    if cell.has_state or len(cell.functions) != 2:
+def _pins(gate: LibraryGate) -> tuple[tuple[str, str, str], str, str] | None:
+    """Return inputs, carry and sum of a gate that is a full adder and nothing else."""
+    if gate.has_state or len(gate.functions) != 2:
         return None
     outputs, ins = {}, set[str]()
-    for pin in cell.group.of("pin"):
+    for pin in gate.group.of("pin"):
         function = pin.get("function")
         if function:
             outputs[truth_table(function, 3)] = pin.arguments[0]

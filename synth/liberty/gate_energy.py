@@ -1,10 +1,10 @@
-"""What a library says of its cells' energy: voltage, internal energy of pins, leakage."""
+"""What a library says of its gates' energy: voltage, internal energy of pins, leakage."""
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.synth.liberty.gate_reader import CellReader
+from mubinn.synth.liberty.gate_timing import GATES_KEPT
 from mubinn.synth.liberty.library import Library
 from mubinn.synth.liberty.nldm import Table, cap_unit_ff, library_of, read_table, time_unit_ps
 from mubinn.synth.liberty.tree import Group
@@ -37,15 +37,15 @@ class PinEnergy:
 
 
 @dataclass(frozen=True)
-class CellEnergy:
+class GateEnergy:
     """Leakage in nW, and the internal energy of pins by name."""
 
     leakage_nw: float
     pins: dict[str, PinEnergy]
 
 
-class LibraryEnergy(CellReader[CellEnergy]):
-    """Energies of a library's cells, each read when it is asked for.
+class LibraryEnergy:
+    """Energies of a library's gates, each read when it is asked for.
 
     Groups for single states of other pins (``when``) count where a pin has no general one, all
     alike; so do leakages by state.
@@ -56,7 +56,7 @@ class LibraryEnergy(CellReader[CellEnergy]):
     """
 
     def __init__(self, library: Library) -> None:
-        super().__init__(library)
+        self._library = library
         self.slew_ps = SLEW_FO4 * library.fo4_ps
 
     @cached_property
@@ -83,25 +83,37 @@ class LibraryEnergy(CellReader[CellEnergy]):
                 return float(stated)
         raise MubinnError("The library gives no voltage: add nom_voltage to it.")
 
-    def _read(self, cell: Group) -> CellEnergy:
-        if not _has_internal(library_of(cell)):
-            raise MubinnError(NO_INTERNAL)
-        pins = {}
-        for pin in cell.of("pin"):
-            found: dict[str, list[Group]] = {}
-            for power in pin.of("internal_power"):
-                for related in power.get("related_pin").split() or [""]:
-                    found.setdefault(related, []).append(power)
-            tables = {related: _tables(groups) for related, groups in found.items()}
-            kept = {related: some for related, some in tables.items() if some}
-            if kept:
-                pins[pin.arguments[0]] = PinEnergy(kept)
-        return CellEnergy(_leakage(cell), pins)
+    def gate(self, name: str) -> GateEnergy:
+        """Return what is known of a gate.
+
+        Raises
+        ------
+        MubinnError
+            If the library has no such gate, or its file no internal energies.
+        """
+        return _read(self._library.gate(name).group)
+
+
+@lru_cache(GATES_KEPT)
+def _read(gate: Group) -> GateEnergy:
+    if not _has_internal(library_of(gate)):
+        raise MubinnError(NO_INTERNAL)
+    pins = {}
+    for pin in gate.of("pin"):
+        found: dict[str, list[Group]] = {}
+        for power in pin.of("internal_power"):
+            for related in power.get("related_pin").split() or [""]:
+                found.setdefault(related, []).append(power)
+        tables = {related: _tables(groups) for related, groups in found.items()}
+        kept = {related: some for related, some in tables.items() if some}
+        if kept:
+            pins[pin.arguments[0]] = PinEnergy(kept)
+    return GateEnergy(_leakage(gate), pins)
 
 
 @lru_cache(8)
 def _has_internal(library: Group) -> bool:
-    pins = (pin for cell in library.of("cell") for pin in cell.of("pin"))
+    pins = (pin for gate in library.of("cell") for pin in gate.of("pin"))
     return any(next(pin.of("internal_power"), None) for pin in pins)
 
 
@@ -118,11 +130,11 @@ def _tables(groups: list[Group]) -> tuple[Table, ...]:
     )
 
 
-def _leakage(cell: Group) -> float:
-    """Return nW: the cell's own figure, else the mean of its states."""
-    unit = library_of(cell).unit("leakage_power_unit", -9, 1.0)
-    stated = cell.get("cell_leakage_power")
+def _leakage(gate: Group) -> float:
+    """Return nW: the gate's own figure, else the mean of its states."""
+    unit = library_of(gate).unit("leakage_power_unit", -9, 1.0)
+    stated = gate.get("cell_leakage_power")
     if stated:
         return float(stated) * unit
-    states = [float(group.get("value", "0")) for group in cell.of("leakage_power")]
+    states = [float(group.get("value", "0")) for group in gate.of("leakage_power")]
     return unit * sum(states) / len(states) if states else 0.0

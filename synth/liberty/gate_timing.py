@@ -1,9 +1,10 @@
-"""The timing arcs of library cells: delay and slew tables, clock to Q, setup."""
+"""The timing arcs of library gates: delay and slew tables, clock to Q, setup."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.synth.liberty.gate_reader import CellReader
+from mubinn.synth.liberty.library import Library
 from mubinn.synth.liberty.nldm import Table, cap_unit_ff, library_of, read_table, time_unit_ps
 from mubinn.synth.liberty.tree import Group
 
@@ -12,11 +13,13 @@ EDGES = ("rise", "fall")
 CLOCKED = ("rising_edge", "falling_edge")
 LOGIC = ("", "combinational")
 SETUP = ("setup_rising", "setup_falling")
+GATES_KEPT = 1024
+"""Cells of all libraries whose tables are kept."""
 
 
 @dataclass(frozen=True)
 class Arc:
-    """A path through a cell from one pin to another.
+    """A path through a gate from one pin to another.
 
     Attributes
     ----------
@@ -41,8 +44,8 @@ class Arc:
 
 
 @dataclass(frozen=True)
-class CellTiming:
-    """What static timing needs of a cell; ps and fF.
+class GateTiming:
+    """What static timing needs of a gate; ps and fF.
 
     Attributes
     ----------
@@ -68,36 +71,49 @@ class CellTiming:
     setups: dict[str, tuple[Table, Table]]
 
 
-class LibraryTiming(CellReader[CellTiming]):
-    """Arcs of a library's cells, each read when it is asked for.
+class LibraryTiming:
+    """Arcs of a library's gates, each read when it is asked for.
 
     Parameters
     ----------
     library : Library
     """
 
-    def _read(self, cell: Group) -> CellTiming:
-        farads = cap_unit_ff(library_of(cell))
-        found = CellTiming({}, {}, set(), {}, {}, {})
-        for pin in cell.of("pin"):
-            name = pin.arguments[0]
-            if pin.get("direction") == "input":
-                found.loads[name] = float(pin.get("capacitance", "0")) * farads
-                found.edge_loads[name] = (
-                    _edge_load(pin, RISE) * farads,
-                    _edge_load(pin, FALL) * farads,
-                )
-            elif pin.get("direction") == "output":
-                found.outputs.add(name)
-            for kinds, into in ((LOGIC, found.arcs), (CLOCKED, found.launches)):
-                arcs = tuple(_arc(t) for t in pin.of("timing") if _kind(t) in kinds)
-                if arcs:
-                    into[name] = arcs
-            for timing in pin.of("timing"):
-                if _kind(timing) in SETUP:
-                    rise, fall = (_table(timing, f"{edge}_constraint") for edge in EDGES)
-                    found.setups[name] = rise, fall
-        return found
+    def __init__(self, library: Library) -> None:
+        self._library = library
+
+    def gate(self, name: str) -> GateTiming:
+        """Return what is known of a gate.
+
+        Raises
+        ------
+        MubinnError
+            If the library has no such gate, or a table of it cannot be read.
+        """
+        return _read(self._library.gate(name).group)
+
+
+@lru_cache(GATES_KEPT)
+def _read(gate: Group) -> GateTiming:
+    farads = cap_unit_ff(library_of(gate))
+    found = GateTiming({}, {}, set(), {}, {}, {})
+    for pin in gate.of("pin"):
+        name = pin.arguments[0]
+        if pin.get("direction") == "input":
+            found.loads[name] = float(pin.get("capacitance", "0")) * farads
+            rise, fall = (_edge_load(pin, edge) * farads for edge in (RISE, FALL))
+            found.edge_loads[name] = rise, fall
+        elif pin.get("direction") == "output":
+            found.outputs.add(name)
+        for kinds, into in ((LOGIC, found.arcs), (CLOCKED, found.launches)):
+            arcs = tuple(_arc(t) for t in pin.of("timing") if t.get("timing_type") in kinds)
+            if arcs:
+                into[name] = arcs
+        for timing in pin.of("timing"):
+            if timing.get("timing_type") in SETUP:
+                late = (_table(timing, f"{edge}_constraint") for edge in EDGES)
+                found.setups[name] = next(late), next(late)
+    return found
 
 
 def _arc(timing: Group) -> Arc:
@@ -126,7 +142,3 @@ def _edge_load(pin: Group, edge: int) -> float:
     key = f"{EDGES[edge]}_capacitance"
     ends = pin.numbers(f"{key}_range")
     return max(ends) if ends else float(pin.get(key) or pin.get("capacitance", "0"))
-
-
-def _kind(timing: Group) -> str:
-    return timing.get("timing_type")

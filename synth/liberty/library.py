@@ -38,8 +38,8 @@ _STATE = ("ff", "latch", "ff_bank", "latch_bank", "statetable")
 
 
 @dataclass(frozen=True)
-class LibertyCell:
-    """One cell: name, area in um^2 (None: not given), output functions, Liberty group."""
+class LibraryGate:
+    """One gate: name, area in um^2 (None: not given), output functions, Liberty group `cell`."""
 
     name: str
     area_um2: float | None
@@ -60,15 +60,15 @@ class Library:
     texts : tuple of str
         Liberty text of each file.
     dont_use : tuple of str
-        Patterns, as in a shell, of cells that synthesis avoids.
-    cells : tuple of LibertyCell
-        All cells, those to avoid included.
+        Patterns, as in a shell, of gates that synthesis avoids.
+    gates : tuple of LibraryGate
+        All gates, those to avoid included.
     """
 
     name: str
     texts: tuple[str, ...] = field(repr=False)
     dont_use: tuple[str, ...]
-    cells: tuple[LibertyCell, ...] = field(repr=False)
+    gates: tuple[LibraryGate, ...] = field(repr=False)
 
     @property
     def groups(self) -> tuple[Group, ...]:
@@ -84,15 +84,15 @@ class Library:
         return digest.hexdigest()
 
     @cached_property
-    def _by_name(self) -> dict[str, LibertyCell]:
-        return {cell.name: cell for cell in self.cells}
+    def _by_name(self) -> dict[str, LibraryGate]:
+        return {gate.name: gate for gate in self.gates}
 
     @cached_property
     def _areas(self) -> dict[str, float | None]:
-        return {cell.name: cell.area_um2 for cell in self.cells}
+        return {gate.name: gate.area_um2 for gate in self.gates}
 
-    def cell(self, name: str) -> LibertyCell:
-        """Return the cell of that name.
+    def gate(self, name: str) -> LibraryGate:
+        """Return the gate of that name.
 
         Raises
         ------
@@ -103,14 +103,14 @@ class Library:
             raise MubinnError(f"The library has no cell {name}: map the design to it first.")
         return self._by_name[name]
 
-    def usable(self) -> tuple[LibertyCell, ...]:
-        """Return the cells that no pattern of `dont_use` excludes."""
+    def usable(self) -> tuple[LibraryGate, ...]:
+        """Return the gates that no pattern of `dont_use` excludes."""
         return tuple(
-            c for c in self.cells if not any(fnmatchcase(c.name, p) for p in self.dont_use)
+            c for c in self.gates if not any(fnmatchcase(c.name, p) for p in self.dont_use)
         )
 
     @cached_property
-    def inverters(self) -> tuple[tuple[LibertyCell, float], ...]:
+    def inverters(self) -> tuple[tuple[LibraryGate, float], ...]:
         """Usable inverters with their input capacitance in fF, smallest first."""
         found = [c for c in self.usable() if _is_gate(c, {(1, 0b01)})]
         sized = [(c, pin_capacitance(c.group)) for c in found]
@@ -125,7 +125,7 @@ class Library:
         return fo4_ps(self.inverters[0][0].group)
 
     def area_um2(self, kinds: Iterable[str]) -> float:
-        """Return the area of cells, named as often as there are of them.
+        """Return the area of gates, named as often as there are of them.
 
         Raises
         ------
@@ -150,12 +150,12 @@ class Library:
         return f"set_driving_cell {driver.name}\nset_load {load:.6g} [fF]\n"
 
 
-def _is_gate(cell: LibertyCell, tables: set[tuple[int, int]]) -> bool:
+def _is_gate(gate: LibraryGate, tables: set[tuple[int, int]]) -> bool:
     return (
-        not cell.has_state
-        and len(cell.functions) == 1
-        and not any(pin.get("three_state") for pin in cell.group.of("pin"))
-        and truth_table(cell.functions[0]) in tables
+        not gate.has_state
+        and len(gate.functions) == 1
+        and not any(pin.get("three_state") for pin in gate.group.of("pin"))
+        and truth_table(gate.functions[0]) in tables
     )
 
 
@@ -177,7 +177,7 @@ def _read(path: Path) -> str:
         return text
 
 
-def _read_cells(text: str, where: str) -> list[LibertyCell]:
+def _read_gates(text: str, where: str) -> list[LibraryGate]:
     try:
         libraries = list(parse(text).of("library"))
     except ValueError:
@@ -189,7 +189,7 @@ def _read_cells(text: str, where: str) -> list[LibertyCell]:
     if not libraries:
         raise MubinnError(f"{where} is not a Liberty file: it has no library group.")
     return [
-        LibertyCell(
+        LibraryGate(
             name=group.arguments[0],
             area_um2=float(group.get("area")) if group.get("area") else None,
             functions=tuple(f for pin in group.of("pin") if (f := pin.get("function"))),
@@ -214,7 +214,7 @@ def parse_library(
     name : str
         Name for reports and error messages.
     dont_use : sequence of str
-        Patterns of cells to avoid.
+        Patterns of gates to avoid.
 
     Raises
     ------
@@ -223,8 +223,8 @@ def parse_library(
         and NOR2 are missing. A missing flip-flop is told where a design needs one.
     """
     plain = tuple(_COMMENT.sub("", t) for t in texts)
-    cells = [cell for text in plain for cell in _read_cells(text, name)]
-    library = Library(name, plain, tuple(dont_use), tuple(cells))
+    gates = [gate for text in plain for gate in _read_gates(text, name)]
+    library = Library(name, plain, tuple(dont_use), tuple(gates))
     if not library.inverters:
         raise MubinnError(f"{name} has no usable inverter: add one, or relax --dont-use.")
     if not any(_is_gate(c, {(1, 0b10)}) for c in library.usable()):
@@ -245,7 +245,7 @@ def load_library(
     Raises
     ------
     MubinnError
-        If a file is unreadable, truncated or no Liberty, or a needed cell is missing.
+        If a file is unreadable, truncated or no Liberty, or a needed gate is missing.
     """
     paths = [Path(path)] if isinstance(path, str | Path) else [Path(p) for p in path]
     name = paths[0].name.removesuffix(".gz").removesuffix(".lib")

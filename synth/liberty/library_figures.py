@@ -1,8 +1,8 @@
-"""What tells libraries apart: the delays of their smallest cells, in their own FO4."""
+"""What tells libraries apart: the delays of their smallest gates, in their own FO4."""
 
 from mubinn.synth.liberty.adder_gates import MAJORITY, PARITY
 from mubinn.synth.liberty.boolean import truth_table
-from mubinn.synth.liberty.gate_timing import CellTiming, LibraryTiming
+from mubinn.synth.liberty.gate_timing import GateTiming, LibraryTiming
 from mubinn.synth.liberty.library import Library
 
 FUNCTIONS: dict[str, tuple[set[tuple[int, int]], ...]] = {
@@ -11,7 +11,7 @@ FUNCTIONS: dict[str, tuple[set[tuple[int, int]], ...]] = {
     "xor2": ({(2, 0b0110)}, {(2, 0b1001)}),
     "full_adder": ({PARITY, MAJORITY},),
 }
-"""The truth tables that the outputs of a cell have together: the alternatives of each kind."""
+"""The truth tables that the outputs of a gate have together: the alternatives of each kind."""
 
 MOST_INPUTS = 3
 FLIPFLOP = "flipflop"
@@ -19,14 +19,14 @@ FAN_OUT = 4
 
 
 def gate_figures(library: Library) -> dict[str, float | None]:
-    """Return the delay in FO4 of the smallest cell of each kind, None where there is none.
+    """Return the delay in FO4 of the smallest gate of each kind, None where there is none.
 
     The slowest arc to an output that drives four of the smallest inverters, from inputs with the
     slew of an inverter that does so. Of the smallest flip-flop: clock to Q and setup together.
     """
     timing = LibraryTiming(library)
     inverter, pin = library.inverters[0]
-    ((_, (arc, *_)),) = timing.cell(inverter.name).arcs.items()
+    ((_, (arc, *_)),) = timing.gate(inverter.name).arcs.items()
     load = FAN_OUT * pin
     slew = max(table.at(0.0, load) for table in arc.slew)
     gates = [
@@ -35,29 +35,29 @@ def gate_figures(library: Library) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
     for kind, alternatives in FUNCTIONS.items():
         fits = [(area, name) for area, name, made in gates if area and made in alternatives]
-        known = timing.cell(min(fits)[1]) if fits else None
+        known = timing.gate(min(fits)[1]) if fits else None
         found[kind] = _slowest(known, slew, load) / library.fo4_ps if known else None
     flipflops = [(c.area_um2, c.name) for c in library.usable() if c.is_flipflop and c.area_um2]
-    known = timing.cell(min(flipflops)[1]) if flipflops else None
+    known = timing.gate(min(flipflops)[1]) if flipflops else None
     found[FLIPFLOP] = _clocked(known, slew, load) / library.fo4_ps if known else None
     return found
 
 
 def _tables(functions: tuple[str, ...]) -> set[tuple[int, int]]:
-    """Return the truth tables of a cell's outputs."""
+    """Return the truth tables of a gate's outputs."""
     tables = {truth_table(function, MOST_INPUTS) for function in functions}
     return {table for table in tables if table is not None}
 
 
-def _slowest(cell: CellTiming, slew: float, load: float) -> float:
-    """Return the delay of a cell's slowest arc, ps."""
-    arcs = (arc for several in cell.arcs.values() for arc in several)
+def _slowest(gate: GateTiming, slew: float, load: float) -> float:
+    """Return the delay of a gate's slowest arc, ps."""
+    arcs = (arc for several in gate.arcs.values() for arc in several)
     return max(table.at(slew, load) for arc in arcs for table in arc.delay)
 
 
-def _clocked(cell: CellTiming, slew: float, load: float) -> float:
+def _clocked(gate: GateTiming, slew: float, load: float) -> float:
     """Return clock to output and setup of a flip-flop, ps; the clock has no slew."""
-    arcs = (arc for several in cell.launches.values() for arc in several)
-    setups = (table for pair in cell.setups.values() for table in pair)
+    arcs = (arc for several in gate.launches.values() for arc in several)
+    setups = (table for pair in gate.setups.values() for table in pair)
     launch = max(table.at(0.0, load) for arc in arcs for table in arc.delay)
     return launch + max(table.at(0.0, slew) for table in setups)

@@ -90,17 +90,17 @@ def _templates(library: Group, kind: str) -> dict[tuple[str, ...], Group]:
     return {template.arguments: template for template in library.of(kind)}
 
 
-def pin_capacitance(cell: Group) -> float:
-    """Return the input capacitance, fF, of a cell with one input."""
-    for pin in cell.of("pin"):
+def pin_capacitance(gate: Group) -> float:
+    """Return the input capacitance, fF, of a gate with one input."""
+    for pin in gate.of("pin"):
         if pin.get("direction") == "input" and pin.get("capacitance"):
-            return float(pin.get("capacitance")) * cap_unit_ff(library_of(cell))
+            return float(pin.get("capacitance")) * cap_unit_ff(library_of(gate))
     raise MubinnError(
-        f"The inverter {cell.arguments[0]} has no input capacitance: complete the library."
+        f"The inverter {gate.arguments[0]} has no input capacitance: complete the library."
     )
 
 
-def fo4_ps(cell: Group) -> float:
+def fo4_ps(gate: Group) -> float:
     """Return the FO4 of an inverter in ps: mean of rise and fall in an endless chain.
 
     Each stage drives four inputs like its own. The slews are those that reproduce themselves.
@@ -108,12 +108,12 @@ def fo4_ps(cell: Group) -> float:
     Raises
     ------
     MubinnError
-        If the cell lacks a delay or transition table, or one is too small for ABC.
+        If the gate lacks a delay or transition table, or one is too small for ABC.
     """
-    library = library_of(cell)
-    load = 4 * pin_capacitance(cell) / cap_unit_ff(library)
-    delays = _inverter_table(cell, "cell_rise"), _inverter_table(cell, "cell_fall")
-    slews = _inverter_table(cell, "rise_transition"), _inverter_table(cell, "fall_transition")
+    library = library_of(gate)
+    load = 4 * pin_capacitance(gate) / cap_unit_ff(library)
+    delays = _inverter_table(gate, "cell_rise"), _inverter_table(gate, "cell_fall")
+    slews = _inverter_table(gate, "rise_transition"), _inverter_table(gate, "fall_transition")
     rise = fall = slews[0].slews[0]
     for _ in range(100):
         rise = slews[0].at(fall, load)
@@ -121,9 +121,9 @@ def fo4_ps(cell: Group) -> float:
     return 0.5 * (delays[0].at(fall, load) + delays[1].at(rise, load)) * time_unit_ps(library)
 
 
-def _inverter_table(cell: Group, kind: str) -> Table:
-    name = cell.arguments[0]
-    arcs = (arc for pin in cell.of("pin") for arc in pin.of("timing"))
+def _inverter_table(gate: Group, kind: str) -> Table:
+    name = gate.arguments[0]
+    arcs = (arc for pin in gate.of("pin") for arc in pin.of("timing"))
     group = next((table for arc in arcs for table in arc.of(kind)), None)
     if group is None:
         raise MubinnError(

@@ -1,25 +1,21 @@
 """The cells of the built-in 65-nm-class library: logical-effort parameters and their sources.
 
-No open 65 nm library exists, so this one is computed. Every arc follows one linear model,
+The model of an arc is that of docs/concepts/library.md. Sources:
 
-    delay = p0 + r * h + K_SLEW * input_slew        (ps; h = load / input capacitance of INV_X1)
-    output_slew = S1 * (r / r_INV) * h + s0         (ps, 20 % to 80 %)
-
-whose parameters come from ngspice runs of the public PTM 65 nm bulk card (2006; 1.2 V, 25 C,
-schematics without wires, n 210 nm, p 270 nm) and are then scaled in time so that the inverter's
-fan-out-of-four delay is the one asked for. A linear model makes 3 x 3 tables exact.
-
-Sources
--------
-[M] simulated with ngspice and the PTM card: all ``Arc`` numbers unless marked.
-[S] widths of the ICsprout 55 nm open PDK (Apache-2.0, a 65 nm layout shrunk by 0.9) times a
-    9-track height of 1.8 um; the resulting NAND2_X1, 1.44 um^2, is that of a public report of a
-    65 nm 9-track library.
-[K] general knowledge of such libraries: flip-flop timing in FO4 (clock to Q 3.3 to 4.3, setup 1 to
-    2), leakage. FO4 of a typical low-power corner: 25 ps, within 18 (PTM) to 32.
-[L] internal energy as the public libraries of SkyWater (sky130_fd_sc_hd, 1.8 V) and IHP (sg13g2,
+M
+    simulated with ngspice and the public PTM 65 nm bulk card (2006; 1.2 V, 25 C, schematics without
+    wires, n 210 nm, p 270 nm): all `Arc` numbers unless marked
+S
+    widths of the ICsprout 55 nm open PDK (Apache-2.0, a 65 nm layout shrunk by 0.9) times a 9-track
+    height of 1.8 um; the resulting NAND2_X1, 1.44 um^2, is that of a public report of a 65 nm
+    9-track library
+K
+    general knowledge of such libraries: flip-flop timing in FO4 (clock to Q 3.3 to 4.3, setup 1 to
+    2), leakage; FO4 of a typical low-power corner: 25 ps, within 18 (PTM) to 32
+L
+    internal energy as the public libraries of SkyWater (sky130_fd_sc_hd, 1.8 V) and IHP (sg13g2,
     1.2 V) have it, in units of ``C_INV V**2``: an inverter's output edge 0.34 and 0.41, that of an
-    XOR 1.05 and 1.57, of a MUX's data 1.25 and 2.1, an edge at a flip-flop's clock pin 2.7 and 2.6.
+    XOR 1.05 and 1.57, of a MUX's data 1.25 and 2.1, an edge at a flip-flop's clock pin 2.7 and 2.6
 """
 
 from dataclasses import dataclass, replace

@@ -166,7 +166,7 @@ class Logic:
         """Return every output of every cell."""
         nodes: list[_Node] = []
         for cell in self.module["cells"].values():
-            tree = self._library.cell(cell["type"]).group
+            tree = self._library.gate(cell["type"]).group
             rows = {pin: self._row(bits[0]) for pin, bits in cell["connections"].items() if bits}
             state = next(tree.of("ff"), None)
             for pin in tree.of("pin"):

@@ -18,8 +18,8 @@ from typing import Any
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.synth.liberty.boolean import truth_table
-from mubinn.synth.liberty.gate_timing import CellTiming, LibraryTiming
-from mubinn.synth.liberty.library import LibertyCell, Library
+from mubinn.synth.liberty.gate_timing import GateTiming, LibraryTiming
+from mubinn.synth.liberty.library import Library, LibraryGate
 from mubinn.synth.netlist.deferral import defer_cells
 from mubinn.synth.netlist.netlist import netlist_cell
 from mubinn.synth.netlist.sta import Net, analyse, arc_delays
@@ -72,7 +72,7 @@ class _Netlist:
             if port["direction"] == "input":
                 self.born.update(dict.fromkeys(port["bits"], 0.0))
         for name, cell in sorted(module["cells"].items(), key=self._arrival_of):
-            known = timing.cell(cell["type"])
+            known = timing.gate(cell["type"])
             if known.launches:
                 raise MubinnError("A netlist that has registers already is not pipelined again.")
             nets = cell["connections"]
@@ -93,7 +93,7 @@ class _Netlist:
 
     def _arrival_of(self, item: tuple[str, Any]) -> float:
         """Return when the first output of a cell is there, which is after all its drivers'."""
-        known = self.timing.cell(item[1]["type"])
+        known = self.timing.gate(item[1]["type"])
         nets = (bits[0] for pin, bits in item[1]["connections"].items() if pin in known.outputs)
         return min((self.arrival.get(net, 0.0) for net in nets), default=0.0)
 
@@ -209,7 +209,7 @@ class _Register:
         return netlist_cell(self.cell, **dict(self.tied), **pins)
 
 
-def _as_register(cell: LibertyCell, timing: CellTiming) -> _Register | None:
+def _as_register(cell: LibraryGate, timing: GateTiming) -> _Register | None:
     """Return a cell as a register if it is a plain one, with clear or preset at most."""
     clocks = {arc.pin for arcs in timing.launches.values() for arc in arcs}
     if len(clocks) != 1 or len(timing.setups) != 1 or len(timing.launches) != 1:
@@ -232,7 +232,7 @@ def smallest_register(library: Library, timing: LibraryTiming) -> _Register:
     found = []
     for cell in library.usable():
         if cell.is_flipflop and cell.area_um2 is not None:
-            register = _as_register(cell, timing.cell(cell.name))
+            register = _as_register(cell, timing.gate(cell.name))
             if register is not None:
                 found.append((cell.area_um2, cell.name, register))
     if not found:

@@ -85,7 +85,7 @@ class _Timer:
 
     def _connect(self) -> None:
         for name, cell in self.cells.items():
-            timing = self.timing.cell(cell["type"])
+            timing = self.timing.gate(cell["type"])
             for pin, bits in cell["connections"].items():
                 if not bits:
                     continue
@@ -106,7 +106,7 @@ class _Timer:
 
     def begin(self) -> None:
         """Set the arrivals of inputs, constants and flip-flops."""
-        ((_, arcs),) = self.timing.cell(self.driver).arcs.items()
+        ((_, arcs),) = self.timing.gate(self.driver).arcs.items()
         for port in self.module["ports"].values():
             if port["direction"] == "input":
                 for bit in port["bits"]:
@@ -116,7 +116,7 @@ class _Timer:
                         for e in (0, 1)
                     ]
         for name, cell in self.cells.items():
-            for pin, launches in self.timing.cell(cell["type"]).launches.items():
+            for pin, launches in self.timing.gate(cell["type"]).launches.items():
                 if cell["connections"].get(pin):
                     for arc in launches:
                         self._pass(name, pin, arc, [[0.0, 0.0], [0.0, 0.0]])
@@ -141,7 +141,7 @@ class _Timer:
         """Time every cell after all that drive it."""
         waits, ready = {}, []
         for name, cell in self.cells.items():
-            arcs = self.timing.cell(cell["type"]).arcs
+            arcs = self.timing.gate(cell["type"]).arcs
             pins = {arc.pin for one in arcs.values() for arc in one}
             waits[name] = sum(1 for pin in pins if self._waits_for_logic(self.net(name, pin)))
             if arcs and not waits[name]:
@@ -150,7 +150,7 @@ class _Timer:
             name = ready.pop()
             self.order.append(name)
             cell = self.cells[name]
-            for pin, several in self.timing.cell(cell["type"]).arcs.items():
+            for pin, several in self.timing.gate(cell["type"]).arcs.items():
                 if not cell["connections"].get(pin):
                     continue
                 for arc in several:
@@ -159,14 +159,14 @@ class _Timer:
                         self._pass(name, pin, arc, source)
                 ready += self._release(self.net(name, pin), waits)
         if len(self.order) != sum(
-            1 for c in self.cells.values() if self.timing.cell(c["type"]).arcs
+            1 for c in self.cells.values() if self.timing.gate(c["type"]).arcs
         ):
             raise MubinnError("The design has a combinational loop: put a register into it.")
 
     def delays(self, name: str) -> dict[Path, float]:
         """Return the delay of each path through a cell, after all are timed."""
         found: dict[Path, float] = {}
-        for pin, several in self.timing.cell(self.cells[name]["type"]).arcs.items():
+        for pin, several in self.timing.gate(self.cells[name]["type"]).arcs.items():
             if not self.cells[name]["connections"].get(pin):
                 continue
             target = self.net(name, pin)
@@ -184,13 +184,13 @@ class _Timer:
         driver = self.drives.get(net)
         if driver is None:
             return False
-        return driver[1] in self.timing.cell(self.cells[driver[0]]["type"]).arcs
+        return driver[1] in self.timing.gate(self.cells[driver[0]]["type"]).arcs
 
     def _release(self, net: Net, waits: dict[str, int]) -> list[str]:
         """Return the users of a net that wait for nothing else."""
         free = []
         for user, pin in self.uses[net]:
-            arcs = self.timing.cell(self.cells[user]["type"]).arcs.values()
+            arcs = self.timing.gate(self.cells[user]["type"]).arcs.values()
             if any(arc.pin == pin for several in arcs for arc in several):
                 waits[user] -= 1
                 if not waits[user]:
@@ -208,7 +208,7 @@ class _Timer:
         """Return the longest arrival at a flip-flop with its setup, its net and edge."""
         ends: list[tuple[float, Net, int]] = []
         for name, cell in self.cells.items():
-            for pin, tables in self.timing.cell(cell["type"]).setups.items():
+            for pin, tables in self.timing.gate(cell["type"]).setups.items():
                 net = self.net(name, pin)
                 for edge, (at, slew) in enumerate(self.times.get(net, [])):
                     if at >= 0:
@@ -224,7 +224,7 @@ class _Timer:
             kind = self.cells[cell]["type"]
             at = self.times[net][edge][0]
             steps.append(Step(cell, kind, pin, output, at, EDGES[edge]))
-            if output in self.timing.cell(kind).launches:
+            if output in self.timing.gate(kind).launches:
                 break
             net, edge = before, cause
         return tuple(reversed(steps))
@@ -265,7 +265,7 @@ def arc_delays(
     """Return, for every cell of logic, the ps of each path through it.
 
     With the slews and loads of the whole netlist; parameters and errors as of
-    :func:`analyse`. Cells stand in an order in which each comes after those that drive it.
+    `analyse`. Cells stand in an order in which each comes after those that drive it.
     """
     timer = _Timer(module, library, timing or LibraryTiming(library))
     timer.begin()

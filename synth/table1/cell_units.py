@@ -1,7 +1,7 @@
 """Which units a cell of configuration (A, W) really has, with their real widths.
 
 Binarized cells: a float model is quantized at (A, W), and the units of Figure 3 get the widths that
-its scales ask for, as :class:`mubinn.hw.cells.lstm_cell.LstmCell` builds them.
+its scales ask for, as `mubinn.hw.cells.lstm_cell.LstmCell` builds them.
 
 ========  =======================================================================================
 (A, W)    the units of Figure 3; words of x and of h go through XNOR multipliers side by side
@@ -19,7 +19,7 @@ multiply (`decoded`). Which form is the faster depends on the level count.
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from mubinn.golden.baseline.float_activation import FloatActivationParams
@@ -66,7 +66,7 @@ class CellUnit:
     parameters : tuple of (str, value)
         Its parameters; kind and parameters together decide the design.
     make : callable
-        Returns the Amaranth component.
+        Returns the Amaranth component; picklable, for it is called in another process.
     """
 
     kind: str
@@ -78,7 +78,7 @@ class CellUnit:
         """Return `unit` with the parameter object that its constructor takes, or without any."""
         if params is None:
             return cls(unit.__name__, (), unit)
-        return cls(unit.__name__, tuple(asdict(params).items()), lambda: unit(params))
+        return cls(unit.__name__, tuple(asdict(params).items()), partial(unit, params))
 
     @property
     def text(self) -> str:

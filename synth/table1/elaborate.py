@@ -1,7 +1,10 @@
 """Units as Verilog, ready to be synthesized; what the hardware's sources gave once is kept."""
 
+import gc
+import signal
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from mubinn.synth.flow.cache import cached, content_key
@@ -20,26 +23,42 @@ def stage(progress: Report | None, name: str) -> Report | None:
     return lambda _, done, total: progress(name, done, total)
 
 
+def _begin() -> None:
+    """Prepare a process: interrupts are its parent's; looking for garbage takes a fifth of it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.set_threshold(1_000_000)
+
+
+def _verilog(unit: CellUnit) -> dict[str, str]:
+    return {"verilog": to_verilog(unit.make(), unit.kind)}
+
+
 def elaborate(
     units: Mapping[str, CellUnit],
     workers: int,
     progress: Report | None,
     cache_path: str | Path | None,
 ) -> dict[str, SynthJob]:
-    """Return the units by key as jobs, those of the longest runs first."""
+    """Return the units by key as jobs, those of the longest runs first.
+
+    Processes elaborate: threads of Python would take turns.
+    """
     common = {"sources": source_hash("golden", "hw"), "tools": tool_versions()}
-
-    def verilog(key: str) -> str:
-        made = cached(
-            content_key({"unit": key, **common}),
-            lambda: {"verilog": to_verilog(units[key].make(), units[key].kind)},
-            cache_path,
-        )
-        return str(made["verilog"])
-
     jobs = {}
-    with ThreadPoolExecutor(workers) as pool:
-        for done, (key, text) in enumerate(zip(units, pool.map(verilog, units), strict=True), 1):
+    with (
+        ProcessPoolExecutor(workers, get_context("spawn"), _begin) as processes,
+        ThreadPoolExecutor(workers) as threads,
+    ):
+
+        def verilog(key: str) -> str:
+            made = cached(
+                content_key({"unit": key, **common}),
+                lambda: processes.submit(_verilog, units[key]).result(),
+                cache_path,
+            )
+            return str(made["verilog"])
+
+        for done, (key, text) in enumerate(zip(units, threads.map(verilog, units), strict=True), 1):
             jobs[key] = SynthJob(text, units[key].kind)
             if progress is not None:
                 progress("elaborate", done, len(units))

@@ -8,6 +8,8 @@ its levels stand for, and with products of bits (`mubinn.hw.units.merged_dot.Mer
 weights add to it.
 """
 
+from functools import partial
+
 import numpy as np
 
 from mubinn.golden.cells.lstm_layer import QuantizedLstm
@@ -76,7 +78,7 @@ def code_units(layer: QuantizedLstm) -> dict[str, CellUnit]:
         "search": CellUnit.of(ThresholdSearch, tables.gate),
         "fc": CellUnit.of(CodeTable, tables.fc),
         "ig": CellUnit.of(CodeTable, tables.ig),
-        "sum_c": CellUnit("SumOfWords", (("width", width),), lambda: SumOfWords(width)),
+        "sum_c": CellUnit("SumOfWords", (("width", width),), partial(SumOfWords, width)),
         "search_c": CellUnit.of(ThresholdSearch, tables.c),
         "table_h": CellUnit.of(CodeTable, tables.h),
     }
@@ -99,9 +101,9 @@ def bits_units(layer: QuantizedLstm) -> dict[str, CellUnit]:
     width = params.sum_width
     name = (("params", str(params)), ("cells", True))
     return merged_units(layer) | {
-        "merged": CellUnit("MergedBits", name, lambda: MergedBits(params, cells=True)),
+        "merged": CellUnit("MergedBits", name, partial(MergedBits, params, cells=True)),
         "step_table": CellUnit.of(CodeTable, CodeTableParams(tuple(words))),
-        "step_sum": CellUnit("SumOfWords", (("width", width),), lambda: SumOfWords(width)),
+        "step_sum": CellUnit("SumOfWords", (("width", width),), partial(SumOfWords, width)),
     }
 
 

@@ -1,23 +1,6 @@
 """The serial schedule that turns unit delays into the delay of a cell, as data.
 
-Like the paper's: one unit after the other, nothing pipelined, nothing overlapped except words of x
-and of h, which pass through multipliers side by side. One pass of the XNOR multiplier takes one
-level pair over all lanes, so that a gate takes ``P = max(A W, W W)`` passes. Per cell and step:
-
-========  =========================================================================================
-(A, W)    4 (P (t_xnor + t_mult + t_add) + t_round + t_lut + t_encode) + t_pointwise + t_encode_c
-          + t_decode_c + t_round_c + t_tanh + t_mac + t_encode_h
-(FP, FP)  4 ((I + H) (t_mul + t_fadd) + t_fadd + t_act) + 2 t_mul + t_fadd + t_act + t_mul
-(FP, W)   4 (W (I t_fadd + t_mul + t_fadd) + t_convert) + the rest of (W, W)
-(A, FP)   4 (A (I t_fadd + t_mul + t_fadd) + H (t_mul + t_fadd) + t_fadd + t_act) + 2 t_mul
-          + t_fadd + t_act + t_mul
-========  =========================================================================================
-
-A mixed cell that decodes its level bits to binary32 spends 4 I (t_decode + t_mul + t_fadd) on
-x W_x instead of the sums of its levels; an entry has the faster of the two forms.
-
-All with t_lut and t_act of sigmoid in three gates and of tanh in one. All H cells of all T steps
-follow one another: the delay of an entry is that of a cell times H T.
+docs/concepts/table1.md has its formulas, of all forms of a cell.
 """
 
 from collections.abc import Iterable, Mapping

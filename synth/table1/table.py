@@ -1,6 +1,6 @@
 """The entries of Table I: measured units put together by the schedule.
 
-Delay of an entry: the schedule of :mod:`mubinn.synth.table1.schedule` with the delays of its own
+Delay of an entry: the schedule of `mubinn.synth.table1.schedule` with the delays of its own
 units. Depth: the sum of the depths of its units in series, each once (of units side by side the
 deeper). A mixed entry has the faster of its two forms, level by level or decoded. Area: the sum of
 the areas of its units, each as often as the cell has it, without registers, memories and control.
@@ -17,7 +17,6 @@ from mubinn.synth.liberty.library import Library
 from mubinn.synth.table1.cell_units import CellUnit, Config
 from mubinn.synth.table1.paper import DELAY_S, law_error, law_s
 from mubinn.synth.table1.schedule import Schedule, Workload, schedule
-from mubinn.synth.table1.variant import Variant
 
 PS = 1e-12
 FULL: Config = (None, None)
@@ -93,6 +92,55 @@ class Entry:
 
 
 @dataclass(frozen=True)
+class VariantEntry:
+    """One binarized entry with a datapath of our own; see `mubinn.synth.table1.variants`.
+
+    Attributes
+    ----------
+    x_levels, w_levels : str
+    delay_s : float
+        As in Table I: of the cells of all steps, seconds.
+    cell_ns : float
+        Of one cell in one step.
+    ratio, over_figure3 : float
+        The delay of (FP, FP), and of this entry in Table I, over it.
+    area_um2 : float
+        Of the units, each once.
+    schedule : str
+        The sum that gives the delay of a cell.
+    delays_ps : dict of str to float
+        By unit.
+    """
+
+    x_levels: str
+    w_levels: str
+    delay_s: float
+    cell_ns: float
+    ratio: float
+    over_figure3: float
+    area_um2: float
+    schedule: str
+    delays_ps: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A datapath, ``thresholds`` or ``merged``, and its entries row by row."""
+
+    name: str
+    entries: tuple[VariantEntry, ...]
+
+    def entry(self, x_levels: str, w_levels: str) -> VariantEntry:
+        """Return one entry, such as ``("3", "1")``."""
+        return next(e for e in self.entries if (e.x_levels, e.w_levels) == (x_levels, w_levels))
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Variant":
+        """Return the variant of which `data` are the fields."""
+        return cls(data["name"], tuple(VariantEntry(**entry) for entry in data["entries"]))
+
+
+@dataclass(frozen=True)
 class Table1:
     """All 36 entries, row by row, and the units behind them.
 
@@ -132,7 +180,7 @@ class Table1:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Table1":
-        """Return the table that :meth:`to_json` gave."""
+        """Return the table that `to_json` gave."""
         units = tuple(
             UnitRow(**{**u, "roles": tuple(u["roles"]), "entries": tuple(u["entries"])})
             for u in data["units"]

@@ -34,8 +34,7 @@ from mubinn.synth.table1.merged_cell import (
 )
 from mubinn.synth.table1.paper import CONFIGS
 from mubinn.synth.table1.schedule import ACCUMULATE, MULTIPLY, SCALE, Schedule, Step
-from mubinn.synth.table1.table import PS, Table1
-from mubinn.synth.table1.variant import Variant, VariantEntry
+from mubinn.synth.table1.table import PS, Table1, Variant, VariantEntry
 
 CELLS = tuple((a, w) for a, w in CONFIGS if a is not None and w is not None)
 """The entries (A, W) of a variant, row by row."""
@@ -96,7 +95,7 @@ def with_variants(
     ----------
     table : Table1
     library, start, progress, workers, cache_path, cancel
-        As of :func:`mubinn.synth.table1.table1.measure`; errors too.
+        As of `mubinn.synth.table1.table1.measure`; errors too.
     """
     cells = variant_cells(start, progress)
     units = {

@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 
+from mubinn.cli.benchmarks import figures
 from mubinn.cli.benchmarks import inference as bench
 from mubinn.cli.benchmarks.table import BENCHMARKS
 from mubinn.golden.ground.errors import MubinnError
@@ -89,10 +90,10 @@ def test_too_little_to_measure():
 
 def test_the_best_of_alternating_rounds_counts(monkeypatch):
     clock = iter([0, 9, 10, 19, 20, 25, 30, 37, 40, 42, 50, 58])
-    monkeypatch.setattr(bench, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(figures, "perf_counter", lambda: next(clock))
     order = []
     runs = {name: (lambda name=name: order.append(name)) for name in "ab"}
-    assert bench._best(runs, 2) == {"a": 7, "b": 2}
+    assert figures.best_seconds(runs, 2) == {"a": 7, "b": 2}
     assert order == list("ababab")
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -159,6 +160,11 @@ def test_info_of_both_kinds(model_file, float_file):
     assert about["kind"] == "quantized"
     assert about["layers"][0]["levels"]["x"] == 2
     assert "5 inputs, 4 cells, levels x 2" in run("info", model_file).stdout
+    whole = run("info").stdout
+    assert max(map(len, whole.splitlines()[1:])) <= 80
+    assert {"recipe", "fold 0", "scale_rate 0.002"} <= {
+        part for line in whole.splitlines() for part in re.split(r"\s{2,}", line.strip())
+    }
     layer = run_json("info", float_file)["layers"][0]
     assert layer == {"cell": "lstm", "features": 5, "hidden": 4, "c_clip": 1.0}
     assert "5 inputs, 4 cells, c clipped at 1.0" in run("info", float_file).stdout
@@ -298,7 +304,9 @@ def test_the_command_of_the_bundled_model_is_accepted(
 
 def test_bench_lists_and_prints(monkeypatch):
     assert {"inference", "simulate", "table1", "train-step"} <= set(BENCHMARKS)
-    assert run("bench", "--list").stdout.split() == list(BENCHMARKS)
+    listed = [line.split(maxsplit=1) for line in run("bench", "--list").stdout.splitlines()]
+    assert [name for name, _ in listed] == list(BENCHMARKS)
+    assert all(len(about.split()) > 4 for _, about in listed)
     assert run_json("bench", "--list") == list(BENCHMARKS)
     figure = {"name": "cycles_per_s", "value": 2.0, "unit": "cycles/s", "goal": ""}
     made = {"figures": [figure], "versions": {"numpy": "2"}, "parameters": {"steps": 3}}

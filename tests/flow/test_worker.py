@@ -14,7 +14,7 @@ import pytest
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.process import Cancelled, answer_job
 from mubinn.synth import builtin_library
-from mubinn.synth.flow import worker
+from mubinn.synth.flow import recipes, worker
 from mubinn.synth.flow.cache import cached, content_key
 from mubinn.synth.flow.process import run_worker
 from mubinn.synth.netlist import netlist
@@ -34,12 +34,12 @@ def job(tmp_path, monkeypatch):
     (folder / "l.lib").write_text(TECH65.texts[0])
     (folder / "constraints").write_text(TECH65.constraints())
     return {
-        "kind": "mapped",
+        "kinds": ["mapped"],
         "top": "top",
         "libraries": ["l.lib"],
         "dont_use": ["INV_X8"],
-        "areas": {c.name: c.area_um2 for c in TECH65.cells},
-        "flipflops": [c.name for c in TECH65.cells if c.has_state],
+        "areas": {c.name: c.area_um2 for c in TECH65.gates},
+        "flipflops": [c.name for c in TECH65.gates if c.has_state],
     }
 
 
@@ -50,13 +50,41 @@ def finish(job):
 
 
 def test_both_kinds_choose_the_best_recipe(job):
-    mapped = finish(job)
+    mapped = finish(job)["mapped"]
     assert set(mapped["tried"]) == {"plain", "syn4", "balance"}
     assert mapped["delay_ps"] == min(delay for delay, _ in mapped["tried"].values())
     assert [mapped["delay_ps"], mapped["area_um2"]] == mapped["tried"][mapped["recipe"]]
-    generic = finish({"kind": "generic", "top": "top"})
+    generic = finish({"kinds": ["generic"], "top": "top"})["generic"]
     assert [generic["depth"], generic["gates"]] == min(generic["tried"].values())
     assert generic["depth"] <= 6
+
+
+STATEFUL = """module top(input clk, input [7:0] a, b, output reg [15:0] y);
+always @(posedge clk) y <= y + a * b; endmodule"""
+
+
+@pytest.mark.parametrize("verilog", [ADDER.replace("3:0", "9:0"), STATEFUL])
+def test_runs_that_share_a_process_tell_what_each_tells_alone(job, verilog):
+    files = {"design.v": verilog, **{n: Path(n).read_text() for n in ("l.lib", "constraints")}}
+    both = run_worker({**job, "kinds": ["generic", "mapped"]}, files)
+    for kind in both:
+        assert run_worker({**job, "kinds": [kind]}, files) == {kind: both[kind]}
+    assert (both["mapped"]["flipflops"] > 0) == (verilog == STATEFUL)
+
+
+def test_other_logic_than_what_was_balanced_is_seen(job, monkeypatch):
+    logics = iter([b"a", b"b"])
+    monkeypatch.setattr(worker, "_logic", lambda: next(logics))
+    assert "gave ABC other logic" in finish({**job, "kinds": ["generic", "mapped"]})["error"]
+
+
+def test_large_designs_are_balanced_alone(job, monkeypatch):
+    kinds = {"kinds": ["generic", "mapped"]}
+    few = finish({**job, **kinds})
+    monkeypatch.setattr(recipes, "FEW_CELLS", 3)
+    many = finish({**job, **kinds})
+    for kind in few:
+        assert many[kind]["tried"] == {"balance": few[kind]["tried"]["balance"]}
 
 
 def test_cells_that_the_library_lacks_are_named(job):

@@ -281,7 +281,7 @@ def test_scales_are_learned_by_mubinn2_alone(data, start):
     for method in (Method("mubinn2", Levels.of(2, 2)), Method("mubinn1", Levels.of(2, 2))):
         graph = Graph(method, 1.0, "mean")
         params = graph.start(start, x)
-        gradient = jax.grad(graph.loss)(params, jnp.asarray(x), y)
+        gradient = jax.jit(jax.grad(graph.loss))(params, jnp.asarray(x), y)
         moves = [np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradient["scales"])]
         assert all(moves) if method.learns_scales else not any(moves)
         assert np.abs(gradient["layers"][0]["wx"]).max() > 0

@@ -92,7 +92,7 @@ def test_gradients_reach_every_scale(start, data):
     graph = Graph(method, np.inf, "mean", "gru")
     x, y = prepare(data.x)[:32], data.y[:32].astype(np.int32)
     params = graph.start(start.model, x)
-    slope = jax.grad(graph.loss)(params, x, y)
+    slope = jax.jit(jax.grad(graph.loss))(params, x, y)
     for name in ("x", "wx", "wh", "h", "gate", "wd"):
         assert np.asarray(slope["scales"][name]).any(), name
     assert "c" not in slope["scales"]

@@ -29,11 +29,36 @@ def test_time_that_is_up_ends_the_child_too(tmp_path):
     )
     with pytest.raises(subprocess.TimeoutExpired):
         run_process([sys.executable, "-c", code], tmp_path / "log", os.environ, timeout_s=3)
-    pid = child.read_text()
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline and _alive(pid):
+    _wait_for(lambda: not _alive(child.read_text()))
+
+
+def test_a_killed_caller_takes_the_worker_and_its_child_with_it(tmp_path):
+    worker = (
+        "import os, subprocess, sys, time\n"
+        "from mubinn.golden.ground.process import end_with_caller\nend_with_caller()\n"
+        "sleep = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
+        "with open('pids.new', 'w') as file: file.write(f'{os.getpid()} {sleep.pid}')\n"
+        "os.rename('pids.new', 'pids'); time.sleep(600)"
+    )
+    code = (
+        "import os, sys\nfrom pathlib import Path\n"
+        "from mubinn.golden.ground.process import run_process\n"
+        f"run_process([sys.executable, '-c', {worker!r}], Path('log'), os.environ)"
+    )
+    caller = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path)
+    pids = tmp_path / "pids"
+    _wait_for(pids.exists, 60)
+    assert all(map(_alive, pids.read_text().split()))
+    caller.kill()
+    caller.wait()
+    _wait_for(lambda: not any(map(_alive, pids.read_text().split())))
+
+
+def _wait_for(condition, seconds=10):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not condition():
         time.sleep(0.02)
-    assert not _alive(pid)
+    assert condition()
 
 
 def _alive(pid):

@@ -111,7 +111,7 @@ def test_the_list_of_packages_is_what_stands_on_the_disk():
 
 def test_every_folder_of_python_is_listed():
     folders = {path.parent.relative_to(ROOT).parts[0] for path in ROOT.glob("*/*.py")}
-    assert folders - {"tests", "build"} <= set(PACKAGES)
+    assert folders - {"tests", "build", "docs"} <= set(PACKAGES)
 
 
 def module_of(path):
@@ -126,6 +126,12 @@ LAZY = {
     "sim/runner/unit_check.py",  # a bench is named by who checks a unit
     "synth/fpga/fpga_worker.py",  # programs of other packages
 }
+
+
+def test_pages_that_are_named_exist():
+    for path in [*sources(*PACKAGES), ROOT / "README.md"]:
+        for named in re.findall(r"\bdocs/[\w/]+\.\w+", path.read_text()):
+            assert (ROOT / named).exists(), f"{path}: {named}"
 
 
 def test_modules_that_are_named_in_strings_exist():

@@ -47,18 +47,18 @@ def test_plain_gzip_and_several_files_are_equal(tmp_path):
     plain, packed, rest = tmp_path / "a.lib", tmp_path / "a.lib.gz", tmp_path / "b.lib"
     plain.write_text(text)
     packed.write_bytes(gzip.compress(text.encode()))
-    assert load_library(plain).cells == load_library(packed).cells == builtin_library().cells
+    assert load_library(plain).gates == load_library(packed).gates == builtin_library().gates
     assert load_library(plain).sha256 == load_library(packed).sha256
     plain.write_text(only("INV", "BUF"))
     rest.write_text(only("NAND2", "DFF"))
     both = load_library([plain, rest])
-    assert {c.name.split("_")[0] for c in both.cells} == {"INV", "BUF", "NAND2", "DFF"}
+    assert {c.name.split("_")[0] for c in both.gates} == {"INV", "BUF", "NAND2", "DFF"}
     assert both.fo4_ps == pytest.approx(25.0, rel=1e-4)
 
 
 def test_areas_add_up_and_a_cell_without_one_is_told():
     library = builtin_library()
-    area = {cell.name: cell.area_um2 for cell in library.cells}
+    area = {cell.name: cell.area_um2 for cell in library.gates}
     both = ["INV_X1", "DFF_X1", "INV_X1"]
     assert library.area_um2(both) == pytest.approx(2 * area["INV_X1"] + area["DFF_X1"])
     bare = re.sub(r"(cell \(INV_X1\) \{\s*)area[^;]*;", r"\1", tech65_liberty())
@@ -121,7 +121,7 @@ def test_unreadable_files(tmp_path):
         load_library(noise)
     latin = tmp_path / "latin.lib"
     latin.write_bytes(b"/* caf\xe9 */" + tech65_liberty().encode())
-    assert load_library(latin).cells == builtin_library().cells
+    assert load_library(latin).gates == builtin_library().gates
 
 
 @pytest.mark.parametrize(

@@ -31,9 +31,9 @@ def slow_file(tmp_path):
 
 def test_cells_are_measured_in_fo4(slow_file):
     timing, load = LibraryTiming(LIBRARY), 4 * LIBRARY.inverters[0][1]
-    slew = max(table.at(0, load) for table in timing.cell("INV_X1").arcs["Y"][0].slew)
+    slew = max(table.at(0, load) for table in timing.gate("INV_X1").arcs["Y"][0].slew)
     found = gate_figures(LIBRARY)
-    arcs = timing.cell("NAND2_X1").arcs["Y"]
+    arcs = timing.gate("NAND2_X1").arcs["Y"]
     assert found["nand2"] == max(t.at(slew, load) for a in arcs for t in a.delay) / LIBRARY.fo4_ps
     assert 1 < found["nand2"] < found["nor2"] < found["xor2"] < found["full_adder"]
     # Clock to Q at its own fan-out, and setup, as the library states them.

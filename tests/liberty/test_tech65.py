@@ -26,7 +26,7 @@ def cell_text(text, name):
 
 def rise(text, name):
     """The first table of a cell's rising delay, in the library's units."""
-    pins = parse_library([text], "t").cell(name).group.of("pin")
+    pins = parse_library([text], "t").gate(name).group.of("pin")
     arcs = (arc for pin in pins for arc in pin.of("timing"))
     return read_table(next(table for arc in arcs for table in arc.of("cell_rise")))
 
@@ -72,7 +72,7 @@ def test_fo4_by_abc(fo4, tmp_path):
 
 
 def test_areas_are_those_of_the_nine_track_table():
-    area = {c.name: c.area_um2 for c in builtin_library().cells}
+    area = {c.name: c.area_um2 for c in builtin_library().gates}
     stated = {
         "INV_X1": 1.08, "INV_X2": 1.44, "INV_X4": 2.52, "INV_X8": 4.68, "BUF_X1": 1.44,
         "NAND2_X1": 1.44, "NOR2_X1": 1.44, "NAND3_X1": 1.80, "NOR3_X1": 1.80, "NAND4_X1": 2.52,
@@ -84,7 +84,7 @@ def test_areas_are_those_of_the_nine_track_table():
 
 
 def test_functions():
-    cells = {c.name: c for c in builtin_library().cells}
+    cells = {c.name: c for c in builtin_library().gates}
     assert truth_table(cells["NAND2_X1"].functions[0]) == (2, 0b0111)
     assert truth_table(cells["OR2_X4"].functions[0]) == (2, 0b1110)
     assert truth_table(cells["AOI21_X1"].functions[0], 3) == (3, 0b00000111)

@@ -40,7 +40,7 @@ def simulate(module, inputs):
     """Clock a netlist over `inputs`, bits by port; return the outputs before each edge."""
     functions = {
         (cell.name, pin.arguments[0]): (pin.get("function"), truth_table(pin.get("function"), 4))
-        for cell in LIBRARY.cells
+        for cell in LIBRARY.gates
         if not cell.has_state
         for pin in cell.group.of("pin")
         if pin.get("function") not in ("", "0", "1")
@@ -168,7 +168,7 @@ def test_deferral_never_takes_more_registers(netlist):
 def test_period_and_area_are_those_of_the_staged_netlist(netlist):
     one, four = pipelines(netlist, LIBRARY, (1, 4))
     alone = analyse(netlist, LIBRARY).delay_ps
-    register = next(c.area_um2 for c in LIBRARY.cells if c.name == "DFF_X1")
+    register = next(c.area_um2 for c in LIBRARY.gates if c.name == "DFF_X1")
     assert one.stages == 1
     assert one.period_ps > alone
     assert four.stages >= 4

@@ -112,8 +112,8 @@ FLIPFLOPS = netlist(
 def test_an_inverter_by_hand():
     module = netlist(["a"], ["y"], u=("INV_X1", {"A": "a", "Y": "y"}))
     timing = LibraryTiming(LIBRARY)
-    driver, inverter = (timing.cell(name).arcs["Y"][0] for name in ("INV_X4", "INV_X1"))
-    pin = timing.cell("INV_X1").loads["A"]
+    driver, inverter = (timing.gate(name).arcs["Y"][0] for name in ("INV_X4", "INV_X1"))
+    pin = timing.gate("INV_X1").loads["A"]
     worst = 0.0
     for edge in (0, 1):
         start = driver.delay[1 - edge].at(0, pin) - driver.delay[1 - edge].at(0, 0)
@@ -176,7 +176,7 @@ def test_edges_load_by_the_top_of_their_range(tmp_path):
     ranged = "rise_capacitance_range (0.5, 1.5); fall_capacitance : 0.7;"
     assert pin in LIBRARY.texts[0]
     (tmp_path / "ranges.lib").write_text(LIBRARY.texts[0].replace(pin, f"{pin} {ranged}"))
-    inverter = LibraryTiming(load_library(tmp_path / "ranges.lib")).cell("INV_X1")
+    inverter = LibraryTiming(load_library(tmp_path / "ranges.lib")).gate("INV_X1")
     assert (inverter.loads["A"], inverter.edge_loads["A"]) == (0.81, (1.5, 0.7))
 
 
@@ -185,7 +185,7 @@ def test_paths_pass_full_adders_and_begin_and_end_at_flipflops():
     assert kinds == ["FA_X1", "HA_X1", "FA_X2", "NAND2_X1"] or kinds[-2:] == ["FA_X2", "NAND2_X1"]
     report = analyse(FLIPFLOPS, LIBRARY)
     assert [step.kind for step in report.path] == ["DFF_X2", "XOR2_X1", "INV_X1"]
-    setup = LibraryTiming(LIBRARY).cell("DFF_X2").setups["D"][0].at(0, 0)
+    setup = LibraryTiming(LIBRARY).gate("DFF_X2").setups["D"][0].at(0, 0)
     assert report.period_ps == pytest.approx(report.path[-1].arrival_ps + setup)
     assert report.delay_ps < report.period_ps
 

@@ -25,8 +25,7 @@ from mubinn.synth import builtin_library
 from mubinn.synth.flow.result import UNITS, Metric, SynthResult
 from mubinn.synth.table1 import table1
 from mubinn.synth.table1.schedule import Workload
-from mubinn.synth.table1.table import assemble
-from mubinn.synth.table1.variant import Variant, VariantEntry
+from mubinn.synth.table1.table import Variant, VariantEntry, assemble
 
 
 def measured(number):

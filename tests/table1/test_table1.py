@@ -1,4 +1,5 @@
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
 import pytest
@@ -185,7 +186,7 @@ def test_real_units_are_measured_and_kept(random_float, monkeypatch, tmp_path):
         raise AssertionError("measured again")
 
     monkeypatch.setattr("mubinn.synth.flow.flow.run_worker", forbidden)
-    monkeypatch.setattr(elaborate, "to_verilog", forbidden)
+    monkeypatch.setattr(elaborate.ProcessPoolExecutor, "submit", forbidden)
     assert measure() == table
 
 
@@ -196,6 +197,7 @@ def test_fault_of_a_unit_is_told(random_float, monkeypatch, tmp_path):
         return to_verilog(component, top).replace("endmodule", "")
 
     monkeypatch.setattr(elaborate, "to_verilog", broken)
+    monkeypatch.setattr(elaborate, "ProcessPoolExecutor", lambda *_: ThreadPoolExecutor(2))
     with pytest.raises(MubinnError, match="could not synthesize"):
         table1.measure(builtin_library(), calibrated(random_float()), cache_path=tmp_path)
 

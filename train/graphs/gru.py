@@ -18,7 +18,7 @@ from jax import Array
 from mubinn.golden.cells.constants import GRU_GATES, Datapath
 from mubinn.golden.cells.gru_layer import GRU_ROWS
 from mubinn.golden.model.float_model import FloatGru, FloatModel, Preprocessing, Readout
-from mubinn.golden.quantization.gru import row_weights
+from mubinn.golden.quantization.layers import row_weights
 from mubinn.train.graphs import binarize as levels_of
 from mubinn.train.graphs.float_lstm import Params
 from mubinn.train.graphs.projection import project

@@ -49,9 +49,10 @@ def quantizers(params: Params, method: Method, gates: tuple[str, ...] = GATES) -
 
     A tensor in full precision is absent. The gate at place `TANH` has no offset.
     """
-    counts, logs, found = method.counts, params["scales"], Quantizers()
+    counts, logs = method.counts, params["scales"]
     if not method.learns_scales:
         logs = jax.lax.stop_gradient(logs)
+    found = _gate_quantizers(logs, method, gates)
 
     def add(name: str, most: int = 15, offset: Any = 0.0) -> None:
         count = counts[name]
@@ -61,25 +62,30 @@ def quantizers(params: Params, method: Method, gates: tuple[str, ...] = GATES) -
 
     offset = params.get("offsets", {})
     add("x", INPUT_FRACTION, offset.get("x", 0.0))
-    if counts["gate"] is not None:
-        for k, gate in enumerate(gates):
-            shift = 0.0 if gate == gates[TANH] else method.gate_offset
-            own = logs["gate"][:, k : k + 1]
-            found[gate] = scales_of(own, counts["gate"], most=FORMATS.y_fraction, offset=shift)
     for name in ("c", "wx", "wh", "wd"):
         if name in logs:
             add(name)
-    if counts["h"] is not None:
-        add("h", INPUT_FRACTION, offset.get("h", 0.0))
-    for name in ("x", "h"):
-        if name in offset and name in found:
-            learned = getattr(method, f"{name}_offset") == "learned"
-            value = offset[name] if learned else jax.lax.stop_gradient(offset[name])
-            found[f"{name}_offset"] = levels_of.round_to(value, found[name].unit)
+    add("h", INPUT_FRACTION, offset.get("h", 0.0))
+    for name in sorted(offset.keys() & found.keys()):
+        learned = getattr(method, f"{name}_offset") == "learned"
+        value = offset[name] if learned else jax.lax.stop_gradient(offset[name])
+        found[f"{name}_offset"] = levels_of.round_to(value, found[name].unit)
     for name, unit in _bias_units(found):
         found[f"{name}_unit"] = unit
         if counts[name] is not None:
             found[name] = Scales(levels_of.round_to(jnp.exp(logs[name]), unit), unit)
+    return found
+
+
+def _gate_quantizers(logs: Any, method: Method, gates: tuple[str, ...]) -> Quantizers:
+    """Return the scales of each gate; none where gates stay in full precision."""
+    count, found = method.counts["gate"], Quantizers()
+    if count is None:
+        return found
+    for k, gate in enumerate(gates):
+        offset = 0.0 if gate == gates[TANH] else method.gate_offset
+        own = logs["gate"][:, k : k + 1]
+        found[gate] = scales_of(own, count, most=FORMATS.y_fraction, offset=offset)
     return found
 
 

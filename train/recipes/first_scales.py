@@ -15,7 +15,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model import reference
 from mubinn.golden.model.float_model import FloatLayer, FloatLstm, FloatModel
-from mubinn.golden.quantization.gru import row_weights
+from mubinn.golden.quantization.layers import row_weights
 from mubinn.train.recipes.method import Method
 
 SAMPLE = 100_000

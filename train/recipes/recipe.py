@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, get_args
 
@@ -18,6 +18,19 @@ from mubinn.golden.model.float_model import CELLS, READOUTS, Cell, Readout
 from mubinn.train.data.recordings import EegSet, Normalise
 from mubinn.train.recipes.method import Method
 from mubinn.train.subject.calibration import Centre, grouped
+
+_RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
+    (("epochs", "hidden", "batch", "decimate", "group"), lambda v: v >= 1, "at least 1"),
+    (("fold", "seed", "patience"), lambda v: v >= 0, "0 or more"),
+    (
+        ("learning_rate", "scale_rate", "grad_norm", "c_clip"),
+        lambda v: 0 < v < math.inf,
+        "a positive number",
+    ),
+    (("gain_spread",), lambda v: 0 <= v <= 1, "in [0, 1]"),
+    (("warmup", "validation"), lambda v: 0 <= v < 1, "in [0, 1)"),
+)
+"""Fields of a recipe, whether a value fits, and the range in words; None is no number."""
 
 
 @dataclass(frozen=True)
@@ -100,44 +113,37 @@ class Recipe:
     datapath: Datapath = "figure3"
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "hidden", "batch", "decimate", "group"):
-            if getattr(self, name) < 1:
-                raise MubinnError(f"{name} is {getattr(self, name)}; it must be at least 1.")
-        for name in ("fold", "seed", "patience"):
-            if getattr(self, name) < 0:
-                raise MubinnError(f"{name} is {getattr(self, name)}; it must not be negative.")
-        for name in ("learning_rate", "scale_rate", "grad_norm", "c_clip"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise MubinnError(f"{name} is {value}; it must be a positive number.")
-        if not 0 <= self.gain_spread <= 1:
-            raise MubinnError(f"gain_spread is {self.gain_spread}; it must be in [0, 1].")
-        for name in ("warmup", "validation"):
-            if not 0 <= getattr(self, name) < 1:
-                raise MubinnError(f"{name} is {getattr(self, name)}; it must be in [0, 1).")
+        self._check_ranges()
+        self._check_choices()
         if self.patience and not self.validation:
             raise MubinnError("patience needs validation subjects: give validation as well.")
-        if self.centre not in get_args(Centre):
-            raise MubinnError(
-                f"centre {self.centre!r} is unknown; use 'none', 'subject' or 'trained'."
-            )
         if self.centre == "trained" and self.batch % self.group:
             raise MubinnError(
                 f"A batch of {self.batch} is no multiple of the {self.group} windows that are "
                 "centred together: change batch or group."
             )
-        check_datapath(self.datapath)
         if self.datapath == "threshold" and not self.method.exports:
             raise MubinnError(
                 f"Method {self.method.name} leaves gates in full precision, which have no "
                 "thresholds: leave --datapath out, or train with mubinn2."
             )
-        if self.cell not in CELLS:
-            raise MubinnError(f"cell {self.cell!r} is unknown; use 'lstm' or 'gru'.")
         if self.cell == "gru" and self.method.h_offset != "none":
             raise MubinnError("The cells of a GRU share one offset of h: leave --h-offset out.")
-        if self.readout not in READOUTS:
-            raise MubinnError(f"Readout {self.readout!r} is unknown; use 'mean' or 'last'.")
+
+    def _check_ranges(self) -> None:
+        for names, fits, words in _RANGES:
+            for name in names:
+                value = getattr(self, name)
+                if value is not None and not fits(value):
+                    raise MubinnError(f"{name} is {value}; it must be {words}.")
+
+    def _check_choices(self) -> None:
+        check_datapath(self.datapath)
+        for name, words in (("centre", get_args(Centre)), ("cell", CELLS), ("readout", READOUTS)):
+            if getattr(self, name) not in words:
+                *most, last = map(repr, words)
+                known = f"{', '.join(most)} or {last}"
+                raise MubinnError(f"{name} {getattr(self, name)!r} is unknown; use {known}.")
 
     def fingerprint(self, data: EegSet, weights: Iterable[NDArray[Any]] = ()) -> str:
         """SHA-256 of recipe, data and first weights: equal for runs that must end alike."""
