@@ -1,7 +1,6 @@
 """Fixed-point multiply-accumulate: product and accumulator in one carry-save structure."""
 
 from amaranth.hdl import Module, signed
-from amaranth.lib import data
 
 from mubinn.golden.baseline.fixed_mac import FixedMacParams
 from mubinn.hw.arith.booth import add_product
@@ -29,8 +28,8 @@ class FixedMac(StreamUnit):
         self.params = params
         operand, total = signed(params.width), signed(params.sum_width)
         super().__init__(
-            data.StructLayout({"a": operand, "b": operand, "acc": total}),
-            data.StructLayout({"acc": total}),
+            {"a": operand, "b": operand, "acc": total},
+            {"acc": total},
         )
 
     def compute(self, m: Module) -> None:

@@ -1,7 +1,6 @@
 """Conversion from binary32 to signed fixed point."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
-from amaranth.lib import data
 
 from mubinn.golden.baseline.float_to_fixed import FloatToFixedParams
 from mubinn.hw.arith.compound_adder import compound_add
@@ -30,7 +29,7 @@ class FloatToFixed(StreamUnit):
 
     def __init__(self, params: FloatToFixedParams) -> None:
         self.params = params
-        super().__init__(BINARY32, data.StructLayout({"value": signed(params.width)}))
+        super().__init__(BINARY32, {"value": signed(params.width)})
 
     def compute(self, m: Module) -> None:
         """Shift, then negate and round, then saturate."""

@@ -1,7 +1,6 @@
 """Binary32 addition of a term whose sign a level bit decides."""
 
 from amaranth.hdl import Cat, Module
-from amaranth.lib import data
 
 from mubinn.hw.baseline.binary32 import BINARY32
 from mubinn.hw.baseline.float_add import FloatAdd
@@ -22,7 +21,7 @@ class SignedFloatAdd(StreamUnit):
     """
 
     def __init__(self) -> None:
-        super().__init__(data.StructLayout({"acc": BINARY32, "term": BINARY32, "bit": 1}), BINARY32)
+        super().__init__({"acc": BINARY32, "term": BINARY32, "bit": 1}, BINARY32)
 
     def compute(self, m: Module) -> None:
         """Put the XNOR before an adder."""

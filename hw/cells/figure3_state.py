@@ -16,7 +16,7 @@ from mubinn.hw.cells.gate_stage import (
     mac_constants,
     scales_of,
 )
-from mubinn.hw.cells.state_stage import StateStage
+from mubinn.hw.cells.state_stage import PipelinedState
 from mubinn.hw.stream.component import View, view_signal
 from mubinn.hw.stream.fields import constants, fields_of
 from mubinn.hw.stream.pipe import Pipe, apply
@@ -29,7 +29,7 @@ from mubinn.hw.units.requantize import Requantize
 GATE_G, GATE_O = 2, 3
 
 
-class Figure3State(StateStage[LstmCellParams]):
+class Figure3State(PipelinedState[LstmCellParams]):
     """The units of Figure 3 after the Add unit, in seven stages.
 
     Parameters and members are those of `mubinn.hw.cells.state_stage.StateStage`.
@@ -82,15 +82,11 @@ class Figure3State(StateStage[LstmCellParams]):
             ),
         )
 
-    def elaborate(self, platform: object) -> Module:
-        """Return the pipeline: gates, then the state."""
-        m = Module()
+    def _build(self, m: Module, pipe: Pipe) -> None:
+        """Add gates, then the state."""
         self.constants = self._constants()
-        pipe = Pipe(m, self.i)
         codes = self._gate(m, pipe, self.i.payload)
         self._state(m, pipe, codes)
-        assert pipe.stages == self.latency(self.params)
-        return m
 
     def _gate(self, m: Module, pipe: Pipe, s: View) -> View:
         """LUT and encoder of one gate. Two stages, the second shared by the four gates."""

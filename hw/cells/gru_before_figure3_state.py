@@ -15,7 +15,7 @@ from mubinn.hw.cells.gate_stage import (
     gate_record,
     scales_of,
 )
-from mubinn.hw.cells.state_stage import StateStage
+from mubinn.hw.cells.state_stage import PipelinedState
 from mubinn.hw.stream.component import FieldValue, View
 from mubinn.hw.stream.fields import constants, fields_of
 from mubinn.hw.stream.pipe import Pipe, apply
@@ -24,7 +24,7 @@ from mubinn.hw.units.pointwise import Pointwise
 GATE_Z, GATE_R, GATE_N = range(len(GRU_GATES))
 
 
-class GruBeforeFigure3State(StateStage[GruBeforeCellParams]):
+class GruBeforeFigure3State(PipelinedState[GruBeforeCellParams]):
     """Hardware of `gru_before_reset` and `gru_before_state`, in four stages.
 
     In the first phase the sums of z and r of a cell arrive and s leaves, in the second the sum of n
@@ -78,15 +78,11 @@ class GruBeforeFigure3State(StateStage[GruBeforeCellParams]):
             s_offset=(signed(max(1, state.offset_width)), offset),
         )
 
-    def elaborate(self, platform: object) -> Module:
-        """Return the pipeline: gates, then s or the new state."""
-        m = Module()
+    def _build(self, m: Module, pipe: Pipe) -> None:
+        """Add gates, then s or the new state."""
         self.constants = self._constants()
-        pipe = Pipe(m, self.i)
         s = self._gate(m, pipe, self.i.payload)
         self._state(m, pipe, s)
-        assert pipe.stages == self.latency(self.params)
-        return m
 
     def _gate(self, m: Module, pipe: Pipe, s: View) -> View:
         """LUT and encoder of one gate; the code of z waits for that of r. Two stages."""

@@ -5,7 +5,7 @@ from amaranth.lib import data
 
 from mubinn.golden.cells.constants import GRU_GATES
 from mubinn.golden.cells.gru_before_cell import GruBeforeCellParams
-from mubinn.hw.cells.state_stage import StateStage, code_layout
+from mubinn.hw.cells.state_stage import PipelinedState, code_layout
 from mubinn.hw.stream.component import FieldValue, View
 from mubinn.hw.stream.fields import fields_of
 from mubinn.hw.stream.pipe import Pipe, apply
@@ -15,7 +15,7 @@ from mubinn.hw.units.threshold_search import ThresholdSearch
 GATE_Z, GATE_R, GATE_N = range(len(GRU_GATES))
 
 
-class GruBeforeThresholdState(StateStage[GruBeforeCellParams]):
+class GruBeforeThresholdState(PipelinedState[GruBeforeCellParams]):
     """Hardware of `gru_before_reset` and `gru_before_state` of thresholds, in four stages.
 
     The phases, and a cell's state ``c``, are those of
@@ -48,15 +48,11 @@ class GruBeforeThresholdState(StateStage[GruBeforeCellParams]):
             }
         )
 
-    def elaborate(self, platform: object) -> Module:
-        """Return the pipeline: gates, then s or the new state."""
-        m = Module()
+    def _build(self, m: Module, pipe: Pipe) -> None:
+        """Add gates, then s or the new state."""
         self.tables = self.params.layer.thresholds
-        pipe = Pipe(m, self.i)
         s = self._gate(m, pipe, self.i.payload)
         self._state(m, pipe, s)
-        assert pipe.stages == self.latency(self.params)
-        return m
 
     def _gate(self, m: Module, pipe: Pipe, s: View) -> View:
         """Search one gate; the code of z waits for that of r. One stage."""

@@ -15,7 +15,7 @@ from mubinn.hw.cells.gate_stage import (
     scales_of,
 )
 from mubinn.hw.cells.reset_sum import ROW_NX, ROW_R, ROW_Z, reset_sum
-from mubinn.hw.cells.state_stage import StateStage
+from mubinn.hw.cells.state_stage import PipelinedState
 from mubinn.hw.stream.component import FieldValue, View
 from mubinn.hw.stream.fields import constants, fields_of
 from mubinn.hw.stream.pipe import Pipe, apply
@@ -24,7 +24,7 @@ from mubinn.hw.units.pointwise import Pointwise
 from mubinn.hw.units.requantize import Requantize
 
 
-class GruFigure3State(StateStage[GruCellParams]):
+class GruFigure3State(PipelinedState[GruCellParams]):
     """`mubinn.golden.cells.gru_cell.gru_state` in hardware, in six stages.
 
     The rows arrive as `GRU_ROWS`. The codes of z and r and the product r nh wait for the last row,
@@ -64,16 +64,12 @@ class GruFigure3State(StateStage[GruCellParams]):
             h_scales=(scales, scales_of(layer.h, layer.h_raw_fraction)),
         )
 
-    def elaborate(self, platform: object) -> Module:
-        """Return the pipeline: gates, candidate, state."""
-        m = Module()
+    def _build(self, m: Module, pipe: Pipe) -> None:
+        """Add gates, candidate, state."""
         self.constants = self._constants()
-        pipe = Pipe(m, self.i)
         s = self._gates(m, pipe, self.i.payload)
         s = self._candidate(m, pipe, s)
         self._state(m, pipe, s)
-        assert pipe.stages == self.latency(self.params)
-        return m
 
     def _gates(self, m: Module, pipe: Pipe, s: View) -> View:
         """Gates z and r, the product r nh, and the sum of the candidate. Two stages."""

@@ -6,7 +6,7 @@ from amaranth.lib import data
 from mubinn.golden.cells.constants import GRU_GATES
 from mubinn.golden.cells.gru_cell import GruCellParams
 from mubinn.hw.cells.reset_sum import ROW_NX, reset_sum
-from mubinn.hw.cells.state_stage import StateStage, code_layout
+from mubinn.hw.cells.state_stage import PipelinedState, code_layout
 from mubinn.hw.stream.component import FieldValue, View
 from mubinn.hw.stream.fields import fields_of
 from mubinn.hw.stream.pipe import Pipe, apply
@@ -14,7 +14,7 @@ from mubinn.hw.units.code_table import CodeTable
 from mubinn.hw.units.threshold_search import ThresholdSearch
 
 
-class GruThresholdState(StateStage[GruCellParams]):
+class GruThresholdState(PipelinedState[GruCellParams]):
     """`mubinn.golden.cells.gru_cell.gru_state` in hardware, in four stages.
 
     The rows arrive as `GRU_ROWS`. No activation is left: the codes of z, r and n are searches among
@@ -43,15 +43,11 @@ class GruThresholdState(StateStage[GruCellParams]):
             }
         )
 
-    def elaborate(self, platform: object) -> Module:
-        """Return the pipeline: gates, candidate, state."""
-        m = Module()
+    def _build(self, m: Module, pipe: Pipe) -> None:
+        """Add gates, candidate, state."""
         self.tables = self.params.layer.thresholds
-        pipe = Pipe(m, self.i)
         s = self._gates(m, pipe, self.i.payload)
         self._state(m, pipe, s)
-        assert pipe.stages == self.latency(self.params)
-        return m
 
     def _gates(self, m: Module, pipe: Pipe, s: View) -> View:
         """Search z and r, form r nh, and add nx to it. One stage."""

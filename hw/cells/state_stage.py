@@ -59,17 +59,6 @@ class StateStage(Component, Generic[Params]):
             members["probe"] = Out(self.trace_layout(params))
         super().__init__(members)
 
-    def _kept(self, s: View, *names: str, **new: Value | View) -> dict[str, Value | View]:
-        """Return what a stage carries on for the trace: fields `names` of `s`, and new ones."""
-        return fields_of(s, *names) | new if self._trace else {}
-
-    def _finish(self, m: Module, pipe: Pipe, c: Value, h: Value, /, **traced: FieldValue) -> None:
-        """Hand the new state over, and with a trace what else the probe shows."""
-        pipe.end(self.o)
-        drive(m, self.o.payload, c=c, h=h)
-        if self._trace:
-            drive(m, self.probe, **traced)
-
     @classmethod
     def suits(cls, params: Params) -> bool:
         """Return whether this form of the stage can be built for a cell, and is worth it."""
@@ -87,6 +76,33 @@ class StateStage(Component, Generic[Params]):
 
         What each gate has stands in ``gates``, an array of structures.
         """
+
+
+class PipelinedState(StateStage[Params], Generic[Params]):
+    """A state stage of `latency` registers, one after the other."""
+
+    def _kept(self, s: View, *names: str, **new: Value | View) -> dict[str, Value | View]:
+        """Return what a stage carries on for the trace: fields `names` of `s`, and new ones."""
+        return fields_of(s, *names) | new if self._trace else {}
+
+    def elaborate(self, platform: object) -> Module:
+        """Return the pipeline."""
+        m = Module()
+        pipe = Pipe(m, self.i)
+        self._build(m, pipe)
+        assert pipe.stages == self.latency(self.params)
+        return m
+
+    @abstractmethod
+    def _build(self, m: Module, pipe: Pipe) -> None:
+        """Add the stages, from the streams' input to their output."""
+
+    def _finish(self, m: Module, pipe: Pipe, c: Value, h: Value, /, **traced: FieldValue) -> None:
+        """Hand the new state over, and with a trace what else the probe shows."""
+        pipe.end(self.o)
+        drive(m, self.o.payload, c=c, h=h)
+        if self._trace:
+            drive(m, self.probe, **traced)
 
 
 def code_layout(params: CellParams) -> data.StructLayout:

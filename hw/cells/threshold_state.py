@@ -6,7 +6,7 @@ from amaranth.lib import data
 from mubinn.golden.cells.constants import GATES
 from mubinn.golden.cells.lstm_cell import LstmCellParams
 from mubinn.hw.arith.prefix_adder import prefix_add
-from mubinn.hw.cells.state_stage import StateStage, code_layout
+from mubinn.hw.cells.state_stage import PipelinedState, code_layout
 from mubinn.hw.stream.component import View
 from mubinn.hw.stream.pipe import Pipe, apply
 from mubinn.hw.units.code_table import CodeTable
@@ -15,7 +15,7 @@ from mubinn.hw.units.threshold_search import ThresholdSearch
 GATE_O = 3
 
 
-class ThresholdState(StateStage[LstmCellParams]):
+class ThresholdState(PipelinedState[LstmCellParams]):
     """`mubinn.golden.cells.lstm_cell.threshold_state` in hardware, in three stages or four.
 
     No multiplier and no activation is left: the code of each gate is a search of z among constants;
@@ -43,15 +43,11 @@ class ThresholdState(StateStage[LstmCellParams]):
             fields["h_raw"] = signed(tables.h_raw.width)
         return data.StructLayout(fields | {"h": unsigned(levels.count("h"))})
 
-    def elaborate(self, platform: object) -> Module:
-        """Return the pipeline: gates, c, h."""
-        m = Module()
+    def _build(self, m: Module, pipe: Pipe) -> None:
+        """Add gates, c, h."""
         self.tables = self.params.layer.thresholds
-        pipe = Pipe(m, self.i)
         s = self._addends(m, pipe, self.i.payload)
         self._state(m, pipe, s)
-        assert pipe.stages == self.latency(self.params)
-        return m
 
     def _addends(self, m: Module, pipe: Pipe, s: View) -> View:
         """Search z; while that of o is searched, look the addends of c_raw up. One stage."""

@@ -1,12 +1,16 @@
 """The two building blocks of every datapath: a combinational unit and a pipeline register."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TypeAlias
 
 from amaranth.hdl import Module, ShapeLike
-from amaranth.lib import stream
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from mubinn.hw.stream.component import Component
+
+Payload: TypeAlias = "ShapeLike | Mapping[str, ShapeLike]"
 
 
 class StreamUnit(Component):
@@ -17,8 +21,8 @@ class StreamUnit(Component):
 
     Parameters
     ----------
-    i_shape, o_shape : ShapeLike
-        Payload shapes.
+    i_shape, o_shape : ShapeLike or mapping of str to ShapeLike
+        Payload shapes; a mapping is that of a structure's fields.
 
     Members
     -------
@@ -29,8 +33,12 @@ class StreamUnit(Component):
     i: stream.Interface
     o: stream.Interface
 
-    def __init__(self, i_shape: ShapeLike, o_shape: ShapeLike) -> None:
-        super().__init__({"i": In(stream.Signature(i_shape)), "o": Out(stream.Signature(o_shape))})
+    def __init__(self, i_shape: Payload, o_shape: Payload) -> None:
+        i, o = (
+            data.StructLayout(shape) if isinstance(shape, Mapping) else shape
+            for shape in (i_shape, o_shape)
+        )
+        super().__init__({"i": In(stream.Signature(i)), "o": Out(stream.Signature(o))})
 
     @abstractmethod
     def compute(self, m: Module) -> None:

@@ -2,7 +2,6 @@
 
 import numpy as np
 from amaranth.hdl import Module, Signal, signed
-from amaranth.lib import data
 
 from mubinn.golden.units.activation import ActivationParams
 from mubinn.hw.arith.gate_heap import GateHeap
@@ -30,8 +29,8 @@ class Activation(StreamUnit):
     def __init__(self, params: ActivationParams) -> None:
         self.params = params
         super().__init__(
-            data.StructLayout({"z": signed(params.in_width)}),
-            data.StructLayout({"y": signed(params.out_width)}),
+            {"z": signed(params.in_width)},
+            {"y": signed(params.out_width)},
         )
 
     def compute(self, m: Module) -> None:

@@ -28,17 +28,15 @@ class BiasAdd(StreamUnit):
     def __init__(self, params: BiasAddParams) -> None:
         self.params = params
         super().__init__(
-            data.StructLayout(
-                {
-                    "acc": signed(params.sum_width),
-                    "first": 1,
-                    "product_x": signed(params.product_width),
-                    "product_h": signed(params.product_width),
-                    "bias": params.levels,
-                    "scales": data.ArrayLayout(unsigned(params.scale_width), params.levels),
-                }
-            ),
-            data.StructLayout({"sum": signed(params.sum_width)}),
+            {
+                "acc": signed(params.sum_width),
+                "first": 1,
+                "product_x": signed(params.product_width),
+                "product_h": signed(params.product_width),
+                "bias": params.levels,
+                "scales": data.ArrayLayout(unsigned(params.scale_width), params.levels),
+            },
+            {"sum": signed(params.sum_width)},
         )
 
     def compute(self, m: Module) -> None:

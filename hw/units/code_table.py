@@ -1,7 +1,6 @@
 """Code table: a stored number for every combination of codes, as logic."""
 
 from amaranth.hdl import Module, signed, unsigned
-from amaranth.lib import data
 
 from mubinn.golden.units.code_table import CodeTableParams
 from mubinn.hw.arith.decision_diagram import decision_diagram
@@ -25,8 +24,8 @@ class CodeTable(StreamUnit):
         self.params = params
         word = signed(params.width) if params.signed else unsigned(params.width)
         super().__init__(
-            data.StructLayout({"index": unsigned(params.index_width)}),
-            data.StructLayout({"word": word}),
+            {"index": unsigned(params.index_width)},
+            {"word": word},
         )
 
     def compute(self, m: Module) -> None:

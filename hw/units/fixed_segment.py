@@ -2,7 +2,6 @@
 
 import numpy as np
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
-from amaranth.lib import data
 
 from mubinn.golden.units.activation import ActivationParams
 from mubinn.hw.arith.decision_diagram import decision_diagram
@@ -34,14 +33,12 @@ class FixedSegment(StreamUnit):
         self.params = params
         self._rise_bits = int(np.diff(params.nodes).max()).bit_length()
         super().__init__(
-            data.StructLayout({"z": signed(params.in_width), "sigmoid": 1}),
-            data.StructLayout(
-                {
-                    "step": params.step_bits,
-                    "rise": self._rise_bits + 1,
-                    "base": signed(params.out_width + 1),
-                }
-            ),
+            {"z": signed(params.in_width), "sigmoid": 1},
+            {
+                "step": params.step_bits,
+                "rise": self._rise_bits + 1,
+                "base": signed(params.out_width + 1),
+            },
         )
 
     def compute(self, m: Module) -> None:

@@ -23,13 +23,11 @@ class LevelTable(StreamUnit):
     def __init__(self, params: LevelTableParams) -> None:
         self.params = params
         super().__init__(
-            data.StructLayout(
-                {
-                    "code": params.levels,
-                    "words": data.ArrayLayout(unsigned(params.width), 1 << params.levels),
-                }
-            ),
-            data.StructLayout({"word": params.width}),
+            {
+                "code": params.levels,
+                "words": data.ArrayLayout(unsigned(params.width), 1 << params.levels),
+            },
+            {"word": params.width},
         )
 
     def compute(self, m: Module) -> None:

@@ -29,15 +29,13 @@ class Mac(StreamUnit):
     def __init__(self, params: MacParams) -> None:
         self.params = params
         super().__init__(
-            data.StructLayout(
-                {
-                    "code": params.levels,
-                    "factor": signed(params.factor_width),
-                    "offset": signed(params.scale_width + 1),
-                    "scales": data.ArrayLayout(unsigned(params.scale_width), params.levels),
-                }
-            ),
-            data.StructLayout({"product": signed(params.sum_width)}),
+            {
+                "code": params.levels,
+                "factor": signed(params.factor_width),
+                "offset": signed(params.scale_width + 1),
+                "scales": data.ArrayLayout(unsigned(params.scale_width), params.levels),
+            },
+            {"product": signed(params.sum_width)},
         )
 
     def compute(self, m: Module) -> None:

@@ -41,7 +41,7 @@ class MergedDot(StreamUnit):
         fields = _operands(params)
         if params.addend_width:
             fields["addend"] = signed(params.addend_width)
-        super().__init__(data.StructLayout(fields), _sum(params))
+        super().__init__(fields, _sum(params))
 
     def compute(self, m: Module) -> None:
         """Add the XNOR gates and the network."""

@@ -34,9 +34,7 @@ class MlbDecoder(StreamUnit):
         }
         if params.offset_width:
             fields["offset"] = signed(params.offset_width)
-        super().__init__(
-            data.StructLayout(fields), data.StructLayout({"value": signed(params.value_width)})
-        )
+        super().__init__(fields, {"value": signed(params.value_width)})
 
     def compute(self, m: Module) -> None:
         """Drive the output payload."""

@@ -31,7 +31,7 @@ class MlbEncoder(StreamUnit):
         if params.offset_width:
             fields["offset"] = signed(params.offset_width)
         fields["scales"] = data.ArrayLayout(unsigned(params.scale_width), params.levels)
-        super().__init__(data.StructLayout(fields), data.StructLayout({"code": params.levels}))
+        super().__init__(fields, {"code": params.levels})
 
     def compute(self, m: Module) -> None:
         """Add the chain of residuals."""

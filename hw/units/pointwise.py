@@ -31,17 +31,15 @@ class Pointwise(StreamUnit):
         self.params = params
         gamma = signed(params.gamma_width)
         super().__init__(
-            data.StructLayout(
-                {
-                    "a": params.a_levels,
-                    "b": params.b_levels,
-                    "c": params.c_levels,
-                    "d": params.d_levels,
-                    "gamma_ab": data.ArrayLayout(gamma, params.ab_shape[0] * params.ab_shape[1]),
-                    "gamma_cd": data.ArrayLayout(gamma, params.cd_shape[0] * params.cd_shape[1]),
-                }
-            ),
-            data.StructLayout({"sum": signed(params.sum_width)}),
+            {
+                "a": params.a_levels,
+                "b": params.b_levels,
+                "c": params.c_levels,
+                "d": params.d_levels,
+                "gamma_ab": data.ArrayLayout(gamma, params.ab_shape[0] * params.ab_shape[1]),
+                "gamma_cd": data.ArrayLayout(gamma, params.cd_shape[0] * params.cd_shape[1]),
+            },
+            {"sum": signed(params.sum_width)},
         )
 
     def compute(self, m: Module) -> None:

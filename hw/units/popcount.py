@@ -32,7 +32,7 @@ class Popcount(StreamUnit):
         self.width = params.lanes.bit_length()
         words: dict[str, ShapeLike] = {"a": params.lanes, "w": params.lanes}
         count = data.StructLayout({"count": unsigned(self.width)})
-        super().__init__(data.StructLayout(words), count)
+        super().__init__(words, count)
 
     def compute(self, m: Module) -> None:
         """Add the XNOR gates and the count."""

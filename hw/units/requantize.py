@@ -1,7 +1,6 @@
 """Requantize: fewer fraction bits, rounded half up, saturated to a narrower format."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import data
 
 from mubinn.golden.units.requantize import RequantizeParams
 from mubinn.hw.arith.prefix_adder import prefix_add
@@ -24,8 +23,8 @@ class Requantize(StreamUnit):
     def __init__(self, params: RequantizeParams) -> None:
         self.params = params
         super().__init__(
-            data.StructLayout({"value": signed(params.in_width)}),
-            data.StructLayout({"value": signed(params.out_width)}),
+            {"value": signed(params.in_width)},
+            {"value": signed(params.out_width)},
         )
 
     def compute(self, m: Module) -> None:

@@ -1,7 +1,6 @@
 """Scaling multiplier: the unit mult of Figure 3, a dot product times g_ij (Eq. 9)."""
 
 from amaranth.hdl import Module, signed
-from amaranth.lib import data
 
 from mubinn.golden.units.scaling_mult import ScalingMultParams
 from mubinn.hw.arith.gate_heap import GateHeap
@@ -25,8 +24,8 @@ class ScalingMult(StreamUnit):
     def __init__(self, params: ScalingMultParams) -> None:
         self.params = params
         super().__init__(
-            data.StructLayout({"dot": signed(params.dot_width), "scale": params.scale_width}),
-            data.StructLayout({"product": signed(params.product_width)}),
+            {"dot": signed(params.dot_width), "scale": params.scale_width},
+            {"product": signed(params.product_width)},
         )
 
     def compute(self, m: Module) -> None:

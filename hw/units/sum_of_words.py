@@ -1,7 +1,6 @@
 """Sum of two signed words, the addition of Eq. (5) on the threshold datapath."""
 
 from amaranth.hdl import Module, signed
-from amaranth.lib import data
 
 from mubinn.hw.arith.prefix_adder import prefix_add
 from mubinn.hw.stream.unit import StreamUnit
@@ -24,9 +23,7 @@ class SumOfWords(StreamUnit):
     def __init__(self, width: int) -> None:
         self.width = width
         word = signed(width)
-        super().__init__(
-            data.StructLayout({"a": word, "b": word}), data.StructLayout({"sum": word})
-        )
+        super().__init__({"a": word, "b": word}, {"sum": word})
 
     def compute(self, m: Module) -> None:
         """Add the prefix adder."""

@@ -1,7 +1,6 @@
 """Threshold search: the code of a value by comparisons with stored numbers."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, ShapeLike, Signal, Value, signed, unsigned
-from amaranth.lib import data
 
 from mubinn.golden.units.threshold_search import ThresholdSearchParams
 from mubinn.hw.arith.comparator import at_least
@@ -30,7 +29,7 @@ class ThresholdSearch(StreamUnit):
         fields: dict[str, ShapeLike] = {"value": signed(params.width)}
         if params.select_width:
             fields["tree"] = unsigned(params.select_width)
-        super().__init__(data.StructLayout(fields), data.StructLayout({"code": params.levels}))
+        super().__init__(fields, {"code": params.levels})
 
     def compute(self, m: Module) -> None:
         """Add the comparisons, level by level."""

@@ -1,7 +1,6 @@
 """XNOR multiplier: the dot product of two vectors of signs (the paper's Fig. 2 and Eq. 8)."""
 
 from amaranth.hdl import Cat, Const, Module, signed
-from amaranth.lib import data
 
 from mubinn.golden.units.xnor_multiplier import XnorMultiplierParams
 from mubinn.hw.arith.match_heap import match_heap
@@ -31,8 +30,8 @@ class XnorMultiplier(StreamUnit):
         self.params = params
         self.network = network
         super().__init__(
-            data.StructLayout({"a": params.lanes, "w": params.lanes}),
-            data.StructLayout({"dot": signed(params.dot_width)}),
+            {"a": params.lanes, "w": params.lanes},
+            {"dot": signed(params.dot_width)},
         )
 
     def compute(self, m: Module) -> None:
