@@ -81,7 +81,7 @@ MAP_GENERIC = "map -D 1; topo"
 # inverters are left only where an input or output itself is inverted; they count as gates.
 GENERIC_GATES = "AND,NAND,OR,NOR,XOR,XNOR,ANDNOT,ORNOT"
 
-# Once more before ABC, where `FRONT` or the library's flip-flops left something to simplify.
+# Once more for a library, where `FRONT` or the library's flip-flops left something to simplify.
 LAST = "opt -fast"
 
 SCHEMA = 2

@@ -72,24 +72,24 @@ def _count(run: Callable[[str], None], selection: str) -> int:
     return int(Path("count.log").read_text().split()[0])
 
 
-def _front(run: Callable[[str], None], job: dict[str, Any]) -> bool:
-    """Bring the design to gates, saved as ``logic`` and with flip-flops as ``library``.
+def _front(run: Callable[[str], None], job: dict[str, Any]) -> tuple[int, bool]:
+    """Bring the design to gates, saved as ``generic`` and for a library as ``mapped``.
 
-    Returns whether it has flip-flops; without, ``logic`` is all that there is.
+    Returns the count of cells, and whether both have so many and no flip-flops.
     """
     run("read_verilog -sv design.v")
     for command in recipes.FRONT:
         run(command.format(top=job["top"]))
+    run("design -save generic")
+    cells = _count(run, "c:*")
+    if "libraries" not in job:
+        return cells, False
     stateful = _count(run, "t:*FF* t:$_DLATCH* t:$_SR_*") > 0
-    if stateful and "libraries" in job:
-        run("design -save front")
+    if stateful:
         run(f"dfflibmap {_library(job)}")
-        run(recipes.LAST)
-        run("design -save library")
-        run("design -load front")
     run(recipes.LAST)
-    run("design -save logic")
-    return stateful
+    run("design -save mapped")
+    return cells, not stateful and _count(run, "c:*") == cells
 
 
 def _generic(run: Callable[[str], None], name: str, top: str) -> dict[str, Any]:
@@ -194,22 +194,20 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
         recipe) and all ``netlists`` by recipe where they are asked for.
     """
     run = _yosys()
-    stateful = _front(run, job)
-    cells = _count(run, "c:*")
+    cells, alike = _front(run, job)
     answer: dict[str, Any] = {}
     logic = b""
     for kind in job["kinds"]:
-        # Where flip-flops do not differ, each kind of run begins with the same logic.
-        balanced = bool(answer) and not stateful
         outcomes: dict[str, dict[str, Any]] = {}
         for name in recipes.tried(kind, cells):
             if name == "adders" and not job.get("adders"):
                 continue
-            run("design -load " + ("library" if stateful and kind != "generic" else "logic"))
-            script = recipes.script(kind, name, balanced=balanced)
-            outcomes[name] = _recipe(run, name, script, kind, job)
-        if balanced and _logic() != logic:
-            raise MubinnError(f"Yosys gave ABC other logic for the {kind} run: run them apart.")
+            for balanced in (True, False) if answer and alike and name == "balance" else (False,):
+                run(f"design -load {'generic' if kind == 'generic' else 'mapped'}")
+                script = recipes.script(kind, name, balanced=balanced)
+                outcomes[name] = _recipe(run, name, script, kind, job)
+                if balanced and _logic() == logic:
+                    break
         logic = _logic()
         answer[kind] = _best(outcomes, kind)
     return answer

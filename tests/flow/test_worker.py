@@ -72,10 +72,17 @@ def test_runs_that_share_a_process_tell_what_each_tells_alone(job, verilog):
     assert (both["mapped"]["flipflops"] > 0) == (verilog == STATEFUL)
 
 
-def test_other_logic_than_what_was_balanced_is_seen(job, monkeypatch):
-    logics = iter([b"a", b"b"])
+def test_other_logic_than_what_was_balanced_is_balanced_anew(job, monkeypatch):
+    scripts = []
+    recipe = worker._recipe
+    monkeypatch.setattr(worker, "_recipe", lambda *args: scripts.append(args[2]) or recipe(*args))
+    whole = finish({**job, "kinds": ["generic", "mapped"]})
+    assert scripts[-1] == recipes.script("mapped", "balance", balanced=True)
+    logics = iter([b"a", b"b", b"b"])
     monkeypatch.setattr(worker, "_logic", lambda: next(logics))
-    assert "gave ABC other logic" in finish({**job, "kinds": ["generic", "mapped"]})["error"]
+    assert finish({**job, "kinds": ["generic", "mapped"]})["mapped"] == whole["mapped"]
+    assert scripts[-2] == recipes.script("mapped", "balance", balanced=True)
+    assert scripts[-1] == recipes.script("mapped", "balance")
 
 
 def test_large_designs_are_balanced_alone(job, monkeypatch):
