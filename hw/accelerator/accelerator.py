@@ -1,6 +1,7 @@
 """A whole model in hardware: stacked layers, the classifier on the last, class and logits out."""
 
-from typing import Any
+from itertools import repeat
+from typing import Any, TypeAlias
 
 from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import stream, wiring
@@ -13,7 +14,10 @@ from mubinn.hw.frontend.sample_encoder import SampleEncoder, sample_layout
 from mubinn.hw.layer.classifier import result_layout
 from mubinn.hw.layer.loadable_memory import LoadableMemories, load_layout
 from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step, cycles_per_window
+from mubinn.hw.stream.component import Component, View
 from mubinn.hw.stream.unit import Register
+
+Source: TypeAlias = "stream.Interface | wiring.FlippedInterface[Any, stream.Interface]"
 
 
 def plans(
@@ -35,7 +39,7 @@ def plans(
     ]
 
 
-class Accelerator(wiring.Component):  # type: ignore[type-arg]
+class Accelerator(Component):
     """`golden.model.bit_true.run` in hardware: windows in, one class and its logits each out.
 
     Every layer has hardware of its own, and works on a step while the next layer works on the one
@@ -70,11 +74,11 @@ class Accelerator(wiring.Component):  # type: ignore[type-arg]
         A window has begun and its result is not taken yet.
     """
 
-    i: Any
-    o: Any
-    load: Any
-    abort: Any
-    busy: Any
+    i: stream.Interface
+    o: stream.Interface
+    load: View
+    abort: Signal
+    busy: Signal
 
     def __init__(
         self,
@@ -89,15 +93,16 @@ class Accelerator(wiring.Component):  # type: ignore[type-arg]
         max_steps: int = MAX_STEPS,
     ) -> None:
         self.model = model
-        how: dict[str, Any] = {"folded_bias": folded_bias, "network": network}
-        self.plans = plans(model, lanes, units, max_steps=max_steps, **how)
+        self.plans = plans(
+            model, lanes, units, max_steps=max_steps, folded_bias=folded_bias, network=network
+        )
         self.memories = [LoadableMemories(plan) for plan in self.plans] if loadable else []
-        stored: list[Any] = [*self.memories] or [None] * len(self.plans)
+        stored = self.memories or repeat(None, len(self.plans))
         self.layers = [
             LstmLayer(plan, memories=own) for plan, own in zip(self.plans, stored, strict=True)
         ]
         self.encoder: SampleEncoder | None = None
-        shape: Any = self.layers[0].frame
+        shape = self.layers[0].frame
         if sample_width is not None:
             self.encoder = SampleEncoder(SampleFormat.of(model, sample_width))
             shape = sample_layout(sample_width)
@@ -123,10 +128,10 @@ class Accelerator(wiring.Component):  # type: ignore[type-arg]
         samples = [steps * self.model.features] if self.encoder else []
         return max([cycles_per_window(plan, steps) for plan in self.plans] + samples)
 
-    def elaborate(self, platform: Any) -> Module:
+    def elaborate(self, platform: object) -> Module:
         """Return the chain."""
         m = Module()
-        source: Any = wiring.flipped(self.i)
+        source: Source = wiring.flipped(self.i)
         if self.encoder is not None:
             m.submodules.encoder = ResetInserter(self.abort)(self.encoder)
             wiring.connect(m, source, self.encoder.i)
@@ -150,7 +155,7 @@ class Accelerator(wiring.Component):  # type: ignore[type-arg]
         return m
 
     @staticmethod
-    def _link(m: Module, source: Any, sink: Any) -> None:
+    def _link(m: Module, source: Source, sink: stream.Interface) -> None:
         """Connect streams whose payloads differ in their fields' names alone."""
         m.d.comb += [
             sink.valid.eq(source.valid),

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.export.c_header import c_header
@@ -21,7 +20,7 @@ from mubinn.hw.export.golden_vectors import commands, golden_vectors
 from mubinn.hw.export.interface import interface
 from mubinn.hw.export.layer_folder import PARAMETERS, describe
 from mubinn.hw.export.memory_files import memory_files
-from mubinn.hw.export.render import render
+from mubinn.hw.export.render import Json, render
 from mubinn.hw.layer.loadable_memory import contents
 
 
@@ -72,9 +71,7 @@ def accelerator_folder(
     return files
 
 
-def _about(
-    model: QuantizedModel, design: DeviceDesign, measured: Measured | None
-) -> dict[str, Any]:
+def _about(model: QuantizedModel, design: DeviceDesign, measured: Measured | None) -> Json:
     """Return what a user has to know, as JSON types."""
     core, options, device = design.top.core, design.options, design.device
     layers = [describe(layer) for layer in core.layers]
@@ -102,9 +99,7 @@ def _about(
     }
 
 
-def _values(
-    design: DeviceDesign, about: Mapping[str, Any], files: Mapping[str, str]
-) -> dict[str, Any]:
+def _values(design: DeviceDesign, about: Json, files: Mapping[str, str]) -> Json:
     """Return what the templates name."""
     top, device = design.top, design.device
     inputs, outputs = (len(files[f"{n}.hex"].splitlines()) for n in ("input", "result"))

@@ -1,12 +1,13 @@
 """The C header of an accelerator's ports."""
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
+
+from mubinn.hw.export.render import Json
 
 GUARD = "MUBINN_H"
 
 
-def c_header(about: Mapping[str, Any]) -> str:
+def c_header(about: Json) -> str:
     """Return offsets, masks and packet places as macros, from `hw.export.interface.interface`."""
     lines = [
         "/* Registers and packets of the accelerator; offsets and sizes in bytes. */",
@@ -22,7 +23,7 @@ def c_header(about: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "", f"#endif /* {GUARD} */"]) + "\n"
 
 
-def _packet(name: str, meaning: str, packet: Mapping[str, Any]) -> Iterator[str]:
+def _packet(name: str, meaning: str, packet: Json) -> Iterator[str]:
     yield f"\n/* {meaning} */"
     yield f"#define MUBINN_{name}_BYTES {packet['bytes']}"
     for field, place in packet["fields"].items():
@@ -33,7 +34,7 @@ def _packet(name: str, meaning: str, packet: Mapping[str, Any]) -> Iterator[str]
         yield f"#define {stem}_COUNT {place['count']}"
 
 
-def _register(name: str, register: Mapping[str, Any]) -> Iterator[str]:
+def _register(name: str, register: Json) -> Iterator[str]:
     yield f"\n/* {register['access']}: {register['meaning']} */"
     yield f"#define MUBINN_{name} {register['offset']:#04x}"
     for field, bits in register["fields"].items():

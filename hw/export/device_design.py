@@ -5,14 +5,13 @@ Folders, synthesis and the benchmarks all take their Verilog from here.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from mubinn.golden.folding.layer_plan import MAX_STEPS
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.accelerator.axi_accelerator import accelerator_top
 from mubinn.hw.axi.axi_top import AxiTop
 from mubinn.hw.boards.device import Device
-from mubinn.hw.export.render import render
+from mubinn.hw.export.render import Json, render
 from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.hw.layer.loadable_memory import without_contents
 
@@ -133,9 +132,7 @@ class Measured:
     versions: Mapping[str, str]
 
 
-def resources(
-    device: Device, file: str, commands: str, measured: Measured | None
-) -> dict[str, Any]:
+def resources(device: Device, file: str, commands: str, measured: Measured | None) -> Json:
     """Return what a design takes of a device, as JSON types.
 
     Parameters

@@ -1,8 +1,5 @@
 """Windows and their results as beats, for a bench that has nothing but files."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
 from mubinn.golden.cells.constants import INPUT_FRACTION
@@ -13,6 +10,7 @@ from mubinn.golden.model.sample_format import SampleFormat
 from mubinn.hw.axi.axi_top import AxiTop
 from mubinn.hw.axi.register_map import CONTROL, LOADING
 from mubinn.hw.export.driver import Driver
+from mubinn.hw.export.render import Json
 
 
 class _NoPort:
@@ -31,9 +29,7 @@ class _NoPort:
         raise NotImplementedError
 
 
-def golden_vectors(
-    top: AxiTop, about: Mapping[str, Any], windows: int, steps: int
-) -> dict[str, str]:
+def golden_vectors(top: AxiTop, about: Json, windows: int, steps: int) -> dict[str, str]:
     """Return random windows and what the bit-true model makes of them.
 
     Parameters

@@ -1,16 +1,16 @@
 """What a user of an accelerator's ports has to know, as JSON types: one source for all files."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from amaranth.lib import data
 
 from mubinn.hw.axi.axi_top import AxiTop
 from mubinn.hw.axi.register_map import BYTES, Register
+from mubinn.hw.export.render import Json
 from mubinn.hw.stream.packet import LAST, Slot, beats, slots
 
 
-def interface(top: AxiTop) -> dict[str, Any]:
+def interface(top: AxiTop) -> Json:
     """Return streams and registers of an accelerator: where every element and bit is.
 
     ``max_steps`` are the steps of the longest window, None where nothing limits them.
@@ -24,13 +24,13 @@ def interface(top: AxiTop) -> dict[str, Any]:
     }
 
 
-def packet(layout: data.StructLayout, width: int, per_step: int = 1) -> dict[str, Any]:
+def packet(layout: data.StructLayout, width: int, per_step: int = 1) -> Json:
     """Return how a frame travels: bytes, beats, and its fields, and how many make a time step.
 
     A field of an array has ``count`` elements, ``step`` bytes apart; ``bits`` are those in use,
     the rest of an element is its sign or zero.
     """
-    fields: dict[str, dict[str, Any]] = {}
+    fields: dict[str, Json] = {}
     for slot in slots(layout):
         name = slot.name.partition("[")[0]
         if name in fields:
@@ -47,7 +47,7 @@ def packet(layout: data.StructLayout, width: int, per_step: int = 1) -> dict[str
     }
 
 
-def _field(slot: Slot) -> dict[str, Any]:
+def _field(slot: Slot) -> Json:
     return {
         "byte": slot.start // 8,
         "step": slot.size // 8,
@@ -57,7 +57,7 @@ def _field(slot: Slot) -> dict[str, Any]:
     }
 
 
-def registers(known: Mapping[str, Register]) -> dict[str, Any]:
+def registers(known: Mapping[str, Register]) -> Json:
     """Return offset, access, meaning and fields of each register."""
     return {
         name: {

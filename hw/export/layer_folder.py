@@ -29,7 +29,7 @@ from mubinn.hw.export.device_design import (
     logic_script,
     resources,
 )
-from mubinn.hw.export.render import render
+from mubinn.hw.export.render import Json, render
 from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.hw.layer.layer_memory import (
     bias_layout,
@@ -125,7 +125,7 @@ def generate(
     for design in designs or layer_designs(model, device):
         name, text = design.name, design.verilog
         files[f"{name}.v"] = text
-        about: dict[str, Any] = {"module": name, "file": f"{name}.v", "sha256": _sha256(text)}
+        about: Json = {"module": name, "file": f"{name}.v", "sha256": _sha256(text)}
         about |= describe(design.layer)
         if device is not None:
             files[f"{name}.ys"] = logic_script(device, name)
@@ -133,7 +133,7 @@ def generate(
                 device, f"{name}.v", f"script {name}.ys", next(counts, None)
             )
         layers.append(about)
-    parameters: dict[str, Any] = {
+    parameters: Json = {
         "layers": layers,
         "classes": model.classes,
         "readout": model.readout,
@@ -153,7 +153,7 @@ def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def describe(design: LstmLayer) -> dict[str, Any]:
+def describe(design: LstmLayer) -> Json:
     """Return what a user of a layer has to know, as JSON types."""
     plan = design.plan
     layer = plan.layer
@@ -205,7 +205,7 @@ def _formula(plan: LayerPlan) -> str:
     return f"{rows} H P + {'L + 1' if phases == 1 else f'{phases} (L + 1)'}"
 
 
-def _quantizer(quantizer: Quantizer) -> dict[str, Any]:
+def _quantizer(quantizer: Quantizer) -> Json:
     offset: Ints = quantizer.offset
     return {
         "scales": quantizer.scales.tolist(),
@@ -214,9 +214,9 @@ def _quantizer(quantizer: Quantizer) -> dict[str, Any]:
     }
 
 
-def ports(design: LstmLayer) -> list[dict[str, Any]]:
+def ports(design: LstmLayer) -> list[Json]:
     """Return name, direction, width and fields of every port, clock and reset first."""
-    found: list[dict[str, Any]] = [
+    found: list[Json] = [
         {"name": "clk", "direction": "input", "width": 1, "fields": []},
         {"name": "rst", "direction": "input", "width": 1, "fields": []},
     ]
@@ -236,7 +236,7 @@ def ports(design: LstmLayer) -> list[dict[str, Any]]:
     return found
 
 
-def _fields(layout: Any) -> Iterator[dict[str, Any]]:
+def _fields(layout: Any) -> Iterator[Json]:
     """Yield the fields of a payload; an array's elements are fields of their own."""
     for name, field in layout:
         shape = field.shape
@@ -248,12 +248,12 @@ def _fields(layout: Any) -> Iterator[dict[str, Any]]:
             yield _field(name, field.offset, field.width, name, 0)
 
 
-def _field(label: str, offset: int, width: int, name: str, index: Any) -> dict[str, Any]:
+def _field(label: str, offset: int, width: int, name: str, index: Any) -> Json:
     meaning = MEANINGS[name].format(index=index)
     return {"name": label, "lowest_bit": offset, "width": width, "meaning": meaning}
 
 
-def memories(design: LstmLayer) -> list[dict[str, Any]]:
+def memories(design: LstmLayer) -> list[Json]:
     """Return name, purpose, words and width of every memory of a layer."""
     plan = design.plan
     state = "c" if isinstance(plan.layer, QuantizedLstm) else "h"

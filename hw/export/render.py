@@ -1,11 +1,13 @@
 """The pages and files that are written from templates."""
 
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import jinja2
+
+Json: TypeAlias = dict[str, Any]
+"""What JSON and the templates take."""
 
 
 @cache
@@ -20,6 +22,6 @@ def _environment() -> jinja2.Environment:
     )
 
 
-def render(template: str, values: Mapping[str, Any]) -> str:
+def render(template: str, values: Json) -> str:
     """Return a template of this package with `values` in it."""
     return _environment().get_template(template).render(**values)
