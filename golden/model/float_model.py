@@ -131,7 +131,7 @@ CELLS = ("lstm", "gru")
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a raw recording becomes the model's input; applied by `mubinn.train.data.eeg.prepare`.
+    """How a raw recording becomes the model's input; applied by `mubinn.train.data.recordings.prepare`.
 
     Attributes
     ----------
