@@ -37,7 +37,7 @@ def open_eeg(
         A file, or the name of one in the shared data; without it the shared data set is taken
         where it is there and has `features` channels, else synthetic EEG.
     labels, subjects : Path or None
-        See `mubinn.train.data.eeg.load_eeg`.
+        See `mubinn.train.data.files.load_eeg`.
     features : int or None
         Channels that a model asks for.
 

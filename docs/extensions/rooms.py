@@ -102,7 +102,7 @@ def join_members(_: Sphinx, __: str, ___: str, ____: Any, _____: Any, lines: lis
 def complain(_: Sphinx, __: BuildEnvironment, node: pending_xref, ___: nodes.Element) -> None:
     """Warn of full names in prose that lead nowhere; those in signatures may be aliases."""
     target = str(node["reftarget"])
-    prose = not node.get("refexplicit", True)
+    prose = node["reftype"] != "class" and not node.get("refexplicit", True)
     if prose and target.startswith("mubinn."):
         LOGGER.warning("no such name: %s", target, location=node)
 

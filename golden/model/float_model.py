@@ -128,7 +128,7 @@ CELLS = ("lstm", "gru")
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """How a raw recording becomes the model's input; applied by `mubinn.train.data.eeg.prepare`.
+    """How a recording becomes the input, by `mubinn.train.data.recordings.prepare`.
 
     Attributes
     ----------

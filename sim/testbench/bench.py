@@ -13,12 +13,12 @@ CLOCK_NS = 10
 STIMULUS_VARIABLE = "MUBINN_SIM_STIMULUS"
 OUTPUTS_VARIABLE = "MUBINN_SIM_OUTPUTS"
 
-# Bits of the harness's `fault`, lowest first.
 FAULTS = (
     "o.valid fell before the payload was taken",
     "o.payload changed before it was taken",
     "o offered a payload for which no input had been taken",
 )
+"""Bits of the harness's `fault`, lowest first."""
 
 
 def read_arrays(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:

@@ -40,7 +40,7 @@ def measure(
     workers : int
         Synthesis runs side by side.
     cache_path, cancel
-        As for `mubinn.synth.synthesize_many`; an interrupted measurement resumes.
+        As for `mubinn.synth.flow.flow.synthesize_many`; an interrupted measurement resumes.
 
     Raises
     ------

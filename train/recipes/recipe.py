@@ -82,7 +82,7 @@ class Recipe:
         What follows the sums of the gates in the trained model's hardware. Training takes its
         decisions: the activation tables of one, or the exact functions of the other.
     normalise, decimate
-        Handed to `mubinn.train.data.eeg.prepare`.
+        Handed to `mubinn.train.data.recordings.prepare`.
 
     Raises
     ------
