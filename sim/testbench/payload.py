@@ -221,7 +221,8 @@ def bits_to_ints(bits: Bits) -> list[int]:
 
 def int_to_bits(value: int, width: int) -> Bits:
     """Return the lowest `width` bits of a non-negative integer, least significant first."""
-    return ints_to_bits([value], width)[0]
+    bits: Bits = ints_to_bits([value], width)[0]
+    return bits
 
 
 def ints_to_bits(values: Iterable[int], width: int) -> Bits:
