@@ -24,7 +24,7 @@ from mubinn.golden.ground.fixed import Ints
 class QuantizedGruBefore(GruLayer):
     """A GRU layer that resets before the product, in level bits and integer scales.
 
-    Rows are gate * H + cell, gates as `mubinn.golden.model.float_model.GRU_GATES`.
+    Rows are gate * H + cell, gates as `mubinn.golden.cells.constants.GRU_GATES`.
 
     Attributes
     ----------

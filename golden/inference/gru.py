@@ -1,7 +1,7 @@
 """Bit-true inference of GRUs over whole data sets: `bit_true.run` without its trace.
 
 Level bits and scales are taken together, so that a step's sums are two products of matrices of
-integers, exact in float64 within the limits of `mubinn.golden.cells.limits`.
+integers, exact in float64 within the limits of `mubinn.golden.cells.constants`.
 """
 
 from collections.abc import Callable
