@@ -78,6 +78,12 @@ def _table(words: Ints) -> CodeTableParams:
     return CodeTableParams(tuple(words.tolist()))
 
 
+def _products(left: Quantizer, right: Quantizer, fraction: int) -> Ints:
+    """Return the products of all values in `fraction` bits, the code of `left` in the low bits."""
+    values = np.outer(all_values(right), all_values(left)).ravel()
+    return values << fraction - left.fraction - right.fraction
+
+
 def _encoded_sum(
     left: Ints, right: Ints, quantizer: Quantizer, fraction: int
 ) -> tuple[CodeTableParams, CodeTableParams, ThresholdSearchParams]:
@@ -121,12 +127,8 @@ class ThresholdTables:
     ) -> "ThresholdTables":
         """Derive all numbers from the quantizers of a layer."""
         f, i, g, o = gates.values()
-
-        def products(left: Quantizer, right: Quantizer) -> Ints:
-            shift = c_raw_fraction - left.fraction - right.fraction
-            return np.outer(all_values(right), all_values(left)).ravel() << shift
-
-        new_c = _encoded_sum(products(f, c), products(i, g), c, c_raw_fraction)
+        fc, ig = _products(f, c, c_raw_fraction), _products(i, g, c_raw_fraction)
+        new_c = _encoded_sum(fc, ig, c, c_raw_fraction)
         return cls(z.search(*kinds(gates, "g")), *new_c, *_hidden_state(o, c, h))
 
     @property
@@ -157,13 +159,11 @@ def _new_h(
     gates: Gates, h: Quantizer, h_raw_fraction: int
 ) -> tuple[CodeTableParams, CodeTableParams, ThresholdSearchParams]:
     """Return the tables of Eq. 13 and the search that encodes h."""
-    z, n = gates["z"], gates["n"]
-    update = all_values(z)
-    rest = (1 << z.fraction) - update
-    shift = h_raw_fraction - z.fraction
-    over_h = np.outer(all_values(h), rest).ravel() << shift - h.fraction
-    over_n = np.outer(all_values(n), update).ravel() << shift - n.fraction
-    return _encoded_sum(over_h, over_n, h, h_raw_fraction)
+    z = gates["z"]
+    # (1 - z) h is what z h leaves of h.
+    whole = np.repeat(all_values(h) << h_raw_fraction - h.fraction, 1 << z.levels)
+    over_h = whole - _products(z, h, h_raw_fraction)
+    return _encoded_sum(over_h, _products(z, gates["n"], h_raw_fraction), h, h_raw_fraction)
 
 
 @dataclass(frozen=True)
@@ -226,8 +226,6 @@ class GruBeforeThresholds:
         cls, z: SumFormat, gates: Gates, h: Quantizer, s: Quantizer, h_raw_fraction: int
     ) -> "GruBeforeThresholds":
         """Derive all numbers from the quantizers of a layer."""
-        r = gates["r"]
-        product = np.outer(all_values(h), all_values(r)).ravel()
-        codes = s.encode(product << h_raw_fraction - h.fraction - r.fraction, h_raw_fraction)
+        codes = s.encode(_products(gates["r"], h, h_raw_fraction), h_raw_fraction)
         state = _new_h(gates, h, h_raw_fraction)
         return cls(z.search(*kinds(gates, "n")), _table(codes), *state)

@@ -26,7 +26,7 @@ LIMIT = 1 << 30
 
 @dataclass(frozen=True, eq=False)
 class BitTables:
-    """One layer, ready for `inference_loops.run_layer`, whose `rows` and `cell` it holds.
+    """One layer, ready for `run_layer` of the loops, whose `rows` and `cell` it holds.
 
     Attributes
     ----------

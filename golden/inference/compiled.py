@@ -43,8 +43,8 @@ def available() -> bool:
 def kernels() -> Kernels:
     """Import numba and declare the functions to it; each is compiled at its first call.
 
-    numba keeps the machine code beside `inference_loops`, or in a folder of the user where that is
-    read-only.
+    numba keeps the machine code beside `mubinn.golden.inference.loops`, or in a folder of the user
+    where that is read-only.
     """
     numba: Any = import_module("numba")
     extending: Any = import_module("numba.extending")
