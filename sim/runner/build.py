@@ -23,8 +23,8 @@ from mubinn.sim.runner.toolchain import cause_of_failure
 
 TIMESCALE = ("1ns", "1ns")
 
-# Verilator's runtime is the same for every design: its objects are kept, and its headers, which
-# take the compiler longer to read than a small design, are precompiled.
+# Verilator's runtime is the same for every design: its objects are kept. Where nothing is optimised
+# its headers, which take the compiler longer to read than a small design, are precompiled.
 _OBJECTS = "verilated*.o"
 _HEADER = "mubinn_verilated.h"
 _INCLUDES = "".join(f'#include "{name}.h"\n' for name in ("verilated_dpi", "verilated_vpi"))
@@ -36,7 +36,7 @@ _MAKING = "making-"
 _PORTS = "ports.vlt"
 
 # Part of the hash: to be changed with anything here that changes what is compiled.
-_RECIPE = "only the ports of the top are public, one file of C++ after precompiled headers"
+_RECIPE = "only the ports of the top are public, one file of C++ where nothing is optimised"
 
 
 def cache_root(cache_dir: Path | None = None) -> Path:
@@ -122,11 +122,17 @@ def public_ports(verilog: str, top: str) -> str:
     return "\n".join(["`verilator_config", *lines, ""])
 
 
-def _build_args(simulator: str, waves: bool) -> list[str]:
+def _is_brief(env: Mapping[str, str]) -> bool:
+    """Return whether the compiler optimises nothing, so that reading takes most of its time."""
+    return "OPT_FAST=-O0" in env.get("MAKEFLAGS", "").split()
+
+
+def _build_args(simulator: str, waves: bool, env: Mapping[str, str]) -> list[str]:
     if simulator == "icarus":
         return []
-    # In one file the headers are read once.
-    return ["-Wno-fatal", "--output-split", "0", *(["--trace-fst"] if waves else [])]
+    # In one file the headers are read once; in several, two compilers optimise side by side.
+    whole = ["--output-split", "0"] if _is_brief(env) else []
+    return ["-Wno-fatal", *whole, *(["--trace-fst"] if waves else [])]
 
 
 def compile_design(
@@ -171,7 +177,7 @@ def compile_design(
         If the compilation fails; the message names its log.
     """
     root = cache_root(cache_dir)
-    flags = _build_args(simulator, waves)
+    flags = _build_args(simulator, waves, env)
     shape = [simulator, versions, env.get("MAKEFLAGS", ""), str(cocotb_tools.config.libs_dir)]
     shape += [*flags, *TIMESCALE, f"waves {waves}", _RECIPE]
     folder = root / _digest(verilog, top, *shape)
@@ -185,7 +191,8 @@ def compile_design(
                 shutil.copyfile(part, made / part.name)
                 # make compiles what is older than the makefile, which Verilator has yet to write.
                 os.utime(made / part.name, (time.time() + _AHEAD_S,) * 2)
-            flags += ["-CFLAGS", f"-include {runtime / _HEADER}"]
+            if _is_brief(env):
+                flags += ["-CFLAGS", f"-include {runtime / _HEADER}"]
         _compile(verilog, top, simulator, env, flags, waves, made)
         if simulator == "verilator":
             _keep_only(made, top, f"{top}.v", "build.log", _PORTS)
@@ -263,11 +270,17 @@ def _runtime(folder: Path, env: Mapping[str, str], flags: list[str], waves: bool
             return folder
         with _making(folder.parent) as made:
             _compile(_EMPTY, "runtime", "verilator", env, flags, waves, made)
-            (made / _HEADER).write_text(_INCLUDES)
-            (made / "header.mk").write_text(_RULE)
-            make = ["make", "-C", str(made), "-f", "Vtop.mk", "-f", "header.mk", f"{_HEADER}.gch"]
-            log = made / "build.log"
-            _demand(run_process(make, log, env), "g++", _HEADER, log)
+            if _is_brief(env):
+                _precompile(made, env)
             _keep_only(made, _OBJECTS, _HEADER, f"{_HEADER}.gch")
             files.publish(made, folder)
     return folder
+
+
+def _precompile(made: Path, env: Mapping[str, str]) -> None:
+    """Precompile the runtime's headers with the options of the makefile that stands in `made`."""
+    (made / _HEADER).write_text(_INCLUDES)
+    (made / "header.mk").write_text(_RULE)
+    make = ["make", "-C", str(made), "-f", "Vtop.mk", "-f", "header.mk", f"{_HEADER}.gch"]
+    log = made / "build.log"
+    _demand(run_process(make, log, env), "g++", _HEADER, log)

