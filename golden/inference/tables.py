@@ -131,8 +131,7 @@ def _c_tables(layer: QuantizedLstm, codes: dict[str, Ints], limit: int) -> dict[
     shift = fraction - layer.c.fraction
     table = None
     if fc.size * ig.size <= limit:
-        raw = pointwise(params, f, c, i, g, layer.gamma_fc, layer.gamma_ig)
-        table = layer.c.encode(raw, fraction).astype(np.uint8).ravel()
+        table = layer.c.encode(fc + ig, fraction).astype(np.uint8).ravel()
     start = (int(layer.c.offset.sum()) + int(bucket[0])) << shift
     return {
         "c_table": table,
