@@ -1,4 +1,4 @@
-"""What ``mubinn train`` does: one run, or a campaign of many."""
+"""What ``mubinn train`` does: one run, or a sweep of many."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def many(
     """Train every recipe on every fold and seed; tell each run as it is done."""
     import numpy as np
 
-    from mubinn.train.runs.sweep import campaign
+    from mubinn.train.runs.sweep import sweep
 
     for name in ("float_model", "from_scratch", "checkpoint_dir", "log", "curve"):
         if options[name] not in (None, False):
@@ -140,7 +140,7 @@ def many(
             show: Callable[[Progress], None] | None = stack.enter_context(display(as_json))
             return show
 
-        for outcome in campaign(
+        for outcome in sweep(
             eeg, recipes, base, folds, seeds, options["runs"], notes=notes, watch=watch
         ):
             stack.close()

@@ -20,7 +20,7 @@ from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe
 from mubinn.train.runs.checkpoint import load_checkpoint
 from mubinn.train.runs.curve import write_curve
-from mubinn.train.runs.sweep import LOG, campaign, is_finished, one_run, run_name
+from mubinn.train.runs.sweep import LOG, is_finished, one_run, run_name, sweep
 from mubinn.train.runs.trainer import CHECKPOINT, train
 
 SMALL = Recipe(epochs=2, hidden=6, batch=16)
@@ -40,9 +40,9 @@ class Killed(Exception):
     pass
 
 
-def test_campaign_trains_each_run_once(data, tmp_path):
+def test_a_sweep_trains_each_run_once(data, tmp_path):
     def go():
-        return list(campaign(data, [TWO], SMALL, [0, 1], [0], tmp_path, notes=notes))
+        return list(sweep(data, [TWO], SMALL, [0, 1], [0], tmp_path, notes=notes))
 
     notes = {"data": "synthetic"}
     first = go()
@@ -165,14 +165,14 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from mubinn.golden.binarize.levels import Levels
-from mubinn.train.runs.sweep import campaign
+from mubinn.train.runs.sweep import sweep
 from mubinn.train.data.eeg import synthetic_eeg
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe
 small = Recipe(epochs=4, hidden=6, batch=16)
 two = replace(small, method=Method("mubinn2", Levels.of(2, 1), h_offset="learned"))
 data = synthetic_eeg(120, steps=32, channels=3, seed=2)
-for outcome in campaign(data, [two], small, [0], [0], Path(sys.argv[1])):
+for outcome in sweep(data, [two], small, [0], [0], Path(sys.argv[1])):
     print(outcome.name, flush=True)
 """
 

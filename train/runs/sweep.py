@@ -57,7 +57,7 @@ def run_name(recipe: Recipe) -> str:
     return f"{method.name}{levels}-fold{recipe.fold}-seed{recipe.seed}-{short}"
 
 
-def campaign(
+def sweep(
     data: EegSet,
     recipes: Sequence[Recipe],
     float_recipe: Recipe,
