@@ -1,9 +1,10 @@
 """Pages of the reference: one for each room of each floor, from what stands on the disk."""
 
 import re
+import sys
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from docutils import nodes
 from sphinx.addnodes import pending_xref
@@ -102,6 +103,9 @@ def join_members(_: Sphinx, __: str, ___: str, ____: Any, _____: Any, lines: lis
 def complain(_: Sphinx, __: BuildEnvironment, node: pending_xref, ___: nodes.Element) -> None:
     """Warn of full names in prose that lead nowhere; those in signatures may be aliases."""
     target = str(node["reftarget"])
+    module, _, name = target.rpartition(".")
+    if isinstance(getattr(sys.modules.get(module), name, None), TypeVar):
+        return
     prose = node["reftype"] != "class" and not node.get("refexplicit", True)
     if prose and target.startswith("mubinn."):
         LOGGER.warning("no such name: %s", target, location=node)
