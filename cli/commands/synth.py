@@ -25,7 +25,6 @@ from mubinn.golden.ground.errors import MubinnError
 
 if TYPE_CHECKING:
     from mubinn.golden.model.quantized_model import QuantizedModel
-    from mubinn.hw.export.verilog_text import verilog_text
     from mubinn.synth import Library, SynthResult
     from mubinn.synth.table1.cell_units import CellUnit
 
@@ -104,6 +103,7 @@ def synth(
       mubinn synth --device ice40-up5k --lanes 64 --load-weights
     """
     from mubinn.golden.model.model_file import load_model
+    from mubinn.hw.export.verilog_text import verilog_text
     from mubinn.synth import SynthJob, synthesize_many
 
     if asked.name is not None:
