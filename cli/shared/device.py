@@ -11,6 +11,7 @@ import click
 
 from mubinn.cli.shared.common import datapath_option
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.hw.boards.device import NAMES
 
 if TYPE_CHECKING:
     from mubinn.golden.model.quantized_model import QuantizedModel
@@ -37,8 +38,7 @@ _OPTIONS = (
         "device",
         cls=AliasedOption,
         metavar="NAME",
-        help="An FPGA: ice40-up5k, ice40-hx8k, ecp5-25k, xc7a35t, gw1nr-9c, gw2ar-18c, or the "
-        "first of ice40, ecp5, xc7, gowin.",
+        help=f"An FPGA: {NAMES}.",
     ),
     click.option(
         "--lanes",

@@ -399,16 +399,16 @@ DEVICES: dict[str, Device] = {
 }
 """All devices by name."""
 
+FAMILIES: dict[str, Device] = {device.family: device for device in reversed(DEVICES.values())}
+"""The first device of each family."""
+
+NAMES = f"{', '.join(DEVICES)}, or the first one of {', '.join(reversed(FAMILIES))}"
+"""What there is to choose from, for readers."""
+
 
 def find_device(name: str) -> Device:
     """Return a device by its name or its family's; raise `MubinnError` on an unknown one."""
-    families: dict[str, Device] = {}
-    for device in DEVICES.values():
-        families.setdefault(device.family, device)
-    found = DEVICES.get(name) or families.get(name)
+    found = DEVICES.get(name) or FAMILIES.get(name)
     if found is None:
-        raise MubinnError(
-            f"There is no device {name}: choose from {', '.join(DEVICES)}, or the first one of "
-            f"{', '.join(families)}."
-        )
+        raise MubinnError(f"There is no device {name}: choose from {NAMES}.")
     return found
