@@ -21,6 +21,8 @@ from mubinn.cli.shared.common import (
     liberty_option,
     print_json,
     progress_bar,
+    simulator_option,
+    workers_option,
 )
 from mubinn.cli.shared.group import command_line
 
@@ -60,19 +62,8 @@ MODEL_FILE = "design/model.mubinn"
     show_default=True,
     help="Windows that are simulated.",
 )
-@click.option(
-    "--simulator",
-    type=click.Choice(["verilator", "icarus"]),
-    default="verilator",
-    show_default=True,
-)
-@click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    default=2,
-    show_default=True,
-    help="Synthesis runs side by side.",
-)
+@simulator_option
+@workers_option
 @click.option("--accuracy", is_flag=True, help="Report accuracies over (A, W) instead.")
 @click.option(
     "--logs",

@@ -20,6 +20,7 @@ from mubinn.cli.shared.common import (
     open_quantized,
     print_json,
     print_table,
+    simulator_option,
     working,
 )
 from mubinn.golden.ground.errors import MubinnError
@@ -65,12 +66,7 @@ class LayerReport:
     help="Windows, evenly spread over the data.",
 )
 @click.option("--steps", type=click.IntRange(min=1), help="First steps of a window; default all.")
-@click.option(
-    "--simulator",
-    type=click.Choice(["verilator", "icarus"]),
-    default="verilator",
-    show_default=True,
-)
+@simulator_option
 @click.option(
     "--pause",
     type=click.FloatRange(0, 1, max_open=True),

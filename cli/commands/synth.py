@@ -19,6 +19,7 @@ from mubinn.cli.shared.common import (
     print_json,
     print_table,
     progress_bar,
+    workers_option,
 )
 from mubinn.cli.shared.device import DeviceRequest, device_options
 from mubinn.golden.ground.errors import MubinnError
@@ -48,7 +49,7 @@ COLUMNS = ("unit", "design", "depth", "gates", "delay/ps", "delay/FO4", "area/um
     help="Cells of FILE to avoid, such as '*clkgate*', in place of those avoided by default.",
 )
 @fo4_option
-@click.option("--workers", type=click.IntRange(min=1), default=2, show_default=True)
+@workers_option
 @device_options
 @click.option("--clock", type=float, metavar="MHZ", help="With --device: what routing aims at.")
 @click.option(

@@ -28,6 +28,21 @@ DATAPATH = click.Choice(["figure3", "threshold"])
 SCALE_FORM = click.Choice(["free", "power-of-two", "shift"])
 """Spelled out, so that ``--help`` imports no model."""
 
+simulator_option = click.option(
+    "--simulator",
+    type=click.Choice(["verilator", "icarus"]),
+    default="verilator",
+    show_default=True,
+)
+
+workers_option = click.option(
+    "--workers",
+    type=click.IntRange(min=1),
+    default=2,
+    show_default=True,
+    help="Synthesis runs side by side.",
+)
+
 datapath_option = click.option(
     "--datapath",
     type=DATAPATH,
