@@ -45,7 +45,7 @@ def bench_simulate(
             "windows": codes.shape[0],
             "steps": codes.shape[1],
             "cores": os.cpu_count(),
-            "values_compared": sum(values(layer, codes).values()) * codes.shape[0],
+            "values_compared": sum(values(layer, codes.shape[0] * codes.shape[1]).values()),
             "cycles": traced.cycles,
             "seconds": traced.seconds,
             "cycles_per_s_without_trace": plain.cycles / plain.seconds,

@@ -16,10 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mubinn.cli.shared.common import QUANTIZED_MODEL, bundled
-from mubinn.cli.shared.recordings import calibrated, held_out, open_eeg, prepared, spread
+from mubinn.cli.shared.recordings import (
+    calibrated,
+    held_out,
+    open_eeg,
+    prepared,
+    spread,
+    values,
+)
 from mubinn.golden.binarize.levels import Levels
-from mubinn.golden.cells.lstm_cell import lstm_cell
-from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model import reference
@@ -197,6 +202,7 @@ def verify(task: Task, built: Built, count: int, simulator: str) -> Verification
     }
     done = task.kept("simulate", parts, make)
     where = task.source if task.fold is None else f"{task.source}, held-out fold {task.fold}"
+    signals = values(layer, len(codes) * codes.shape[1])
     return Verification(
         levels=str(layer.levels),
         features=layer.features,
@@ -205,18 +211,10 @@ def verify(task: Task, built: Built, count: int, simulator: str) -> Verification
         steps=codes.shape[1],
         stimulus=where,
         simulator=tools,
-        compared=compared_values(layer, len(codes) * codes.shape[1]),
+        compared={**signals, "all": sum(signals.values())},
         cycles_per_s=done["cycles"] / done["seconds"],
         **done,
     )
-
-
-def compared_values(layer: QuantizedLstm, steps: int) -> dict[str, int]:
-    """Return how many values of each intermediate `steps` time steps have, and of all."""
-    zero = np.zeros(layer.features, np.int64), np.zeros(layer.hidden, np.int64)
-    trace = lstm_cell(layer, zero[0], zero[1], zero[1])
-    counts = {name: values.size * steps for name, values in trace.items()}
-    return {**counts, "all": sum(counts.values())}
 
 
 def synthesize_table(task: Task, library: Library, workers: int, show: Show) -> Table1:

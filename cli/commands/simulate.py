@@ -139,9 +139,10 @@ def _check(model: QuantizedModel, index: int, codes: Ints, **options: Any) -> La
     start = time.perf_counter()
     result = check_layer(model, codes, layer=index, **options)
     runs = len(codes) + (min(2, len(codes)) if options["pause"] else 0)
+    signals = values(model.layers[index], runs * codes.shape[1])
     return LayerReport(
         index,
-        {name: runs * count for name, count in values(model.layers[index], codes).items()},
+        signals,
         result.cycles,
         int(result.outputs["cycles_per_step"]),
         result.seconds,

@@ -104,10 +104,10 @@ def input_codes(
     return codes
 
 
-def values(layer: QuantizedLayer, codes: Ints) -> dict[str, int]:
-    """Return how many values each signal of the golden trace has in one window of `codes`."""
-    step = run_layer(layer, codes[:1, :1])
-    return {name: array.size * codes.shape[1] for name, array in step.items()}
+def values(layer: QuantizedLayer, steps: int) -> dict[str, int]:
+    """Return how many values each signal of the golden trace has in so many steps."""
+    step = run_layer(layer, np.zeros((1, layer.features), np.int64))
+    return {name: array.size * steps for name, array in step.items()}
 
 
 def prepared(model: FloatModel | QuantizedModel, x: NDArray[np.generic]) -> NDArray[np.float32]:
