@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--measure/--no-measure",
-    default=True,
+    default=None,
     help="With --device: state on the page what Yosys makes of the Verilog, or save that time.  "
     "[default: measure]",
 )
@@ -43,7 +43,7 @@ def generate(
     output: Path,
     asked: DeviceRequest,
     layers: bool,
-    measure: bool,
+    measure: bool | None,
     as_json: bool,
 ) -> None:
     """Write the layers of MODEL (by default the bundled EEG model at (3,3)) as Verilog.
@@ -69,16 +69,18 @@ def generate(
     from mubinn.hw.export.layer_folder import PARAMETERS
 
     check_folder(output, PARAMETERS)
-    if layers and asked.name is None:
-        raise MubinnError("--layers is for FPGAs: give it with --device.")
+    for option, given in (("--layers", layers), ("--[no-]measure", measure is not None)):
+        if given and asked.name is None:
+            raise MubinnError(f"{option} is for FPGAs: give it with --device.")
+    measured = measure is not False
     loaded = open_quantized(model, asked.datapath)
     started = time.perf_counter()
     with working("writing Verilog", as_json) as show:
         if layers or asked.name is None:
-            files = _layers(loaded, asked, measure)
+            files = _layers(loaded, asked, measured)
         else:
             show("writing Verilog, mapping it to the device's cells (Yosys)")
-            files = _accelerator(loaded, asked, measure)
+            files = _accelerator(loaded, asked, measured)
         write_folder(output, files, PARAMETERS)
     seconds = time.perf_counter() - started
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -52,15 +52,11 @@ COLUMNS = ("unit", "design", "depth", "gates", "delay/ps", "delay/FO4", "area/um
 @workers_option
 @device_options
 @click.option("--clock", type=float, metavar="MHZ", help="With --device: what routing aims at.")
-@click.option(
-    "--seed", type=click.IntRange(min=1), default=1, show_default=True, help="With --device."
-)
+@click.option("--seed", type=click.IntRange(min=1), help="With --device.  [default: 1]")
 @click.option(
     "--steps",
     type=click.IntRange(min=1),
-    default=320,
-    show_default=True,
-    help="With --device: time steps of a window, for the time that it takes.",
+    help="With --device: time steps of a window, for the time that it takes.  [default: 320]",
 )
 @click.option(
     "-o",
@@ -79,8 +75,8 @@ def synth(
     workers: int,
     asked: DeviceRequest,
     clock: float | None,
-    seed: int,
-    steps: int,
+    seed: int | None,
+    steps: int | None,
     output: Path | None,
     as_json: bool,
 ) -> None:
@@ -110,11 +106,13 @@ def synth(
     if asked.name is not None:
         if names or liberty or dont_use or fo4 is not None:
             raise MubinnError("--device is for whole models: leave out the options of units.")
-        options = FpgaOptions(asked, clock, seed, steps, output)
+        options = FpgaOptions(asked, clock, seed or 1, steps or 320, output)
         synth_fpga(open_quantized(model, asked.datapath), options, as_json)
         return
-    if output is not None:
-        raise MubinnError("-o is for FPGAs: give it with --device.")
+    routing = {"-o": output, "--clock": clock, "--seed": seed, "--steps": steps}
+    for option, value in routing.items():
+        if value is not None:
+            raise MubinnError(f"{option} is for FPGAs: give it with --device.")
     if asked.datapath is not None:
         raise MubinnError("--datapath is for whole models: give it with --device.")
     library = _library(liberty, dont_use, fo4)

@@ -11,11 +11,10 @@ import click
 
 from mubinn.cli.shared.common import datapath_option
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.hw.boards.device import NAMES
+from mubinn.hw.boards.device import NAMES, Device, find_device
 
 if TYPE_CHECKING:
     from mubinn.golden.model.quantized_model import QuantizedModel
-    from mubinn.hw.boards.device import Device
     from mubinn.hw.export.device_design import DeviceDesign
 
 
@@ -119,8 +118,6 @@ class DeviceRequest:
     @property
     def device(self) -> Device:
         """The device that is named; raises `MubinnError` on an unknown one."""
-        from mubinn.hw.boards.device import find_device
-
         assert self.name is not None
         return find_device(self.name)
 
