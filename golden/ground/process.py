@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import stat
 import subprocess
 import sys
 import threading
@@ -13,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mubinn.golden.ground import leash
 from mubinn.golden.ground.errors import MubinnError
 
 POLL_S = 0.1
@@ -27,19 +27,28 @@ def python_module(name: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", name)
 
 
+def leashed(command: Sequence[str]) -> tuple[str, ...]:
+    """Return the command that runs `command` and has it killed when the caller is gone.
+
+    For programs that are not ours; ours call `mubinn.golden.ground.leash.end_with_caller`.
+    """
+    return (sys.executable, "-I", "-S", leash.__file__, *command)
+
+
 def run_process(
     command: Sequence[str],
     log: Path,
     env: Mapping[str, str],
     *,
+    cwd: Path | None = None,
     timeout_s: float | None = None,
     cancel: threading.Event | None = None,
 ) -> int:
     """Run a command in a session of its own; return its exit status.
 
-    Whatever it prints goes to `log`. Where the caller is interrupted, `cancel` is set or the time
-    is up, the whole session is killed; a caller that is itself killed leaves it to
-    `end_with_caller`.
+    Whatever it prints is added to `log`. Where the caller is interrupted, `cancel` is set or the
+    time is up, the whole session is killed; a caller that is itself killed leaves it to
+    `mubinn.golden.ground.leash`.
 
     Raises
     ------
@@ -48,10 +57,11 @@ def run_process(
     subprocess.TimeoutExpired
         If it took more than `timeout_s` seconds.
     """
-    with log.open("wb") as sink:
+    with log.open("ab") as sink:
         process = subprocess.Popen(
             command,
             env=dict(env),
+            cwd=cwd,
             stdin=subprocess.PIPE,
             stdout=sink,
             stderr=subprocess.STDOUT,
@@ -85,21 +95,6 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def end_with_caller() -> None:
-    """Have this worker, and whatever it starts, killed as soon as its caller is gone.
-
-    The caller holds the other end of the standard input and writes nothing: it ends with the
-    caller, however that ends.
-    """
-
-    def wait() -> None:
-        os.read(0, 1)
-        os.killpg(os.getpid(), signal.SIGKILL)
-
-    if stat.S_ISFIFO(os.fstat(0).st_mode) and os.getpgrp() == os.getpid():
-        threading.Thread(target=wait, daemon=True).start()
 
 
 def answer_job(folder: str, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> int:

@@ -3,6 +3,18 @@
 import re
 from typing import Any
 
+from mubinn.hw.export.yosys import run_yosys
+
+# Processes stay as Amaranth has them, as it does itself in `amaranth.back.verilog`.
+_SCRIPT = """\
+read_rtlil <<rtlil
+{logic}
+rtlil
+proc -nomux -norom
+memory_collect
+write_verilog -norename
+"""
+
 _MODULE = re.compile(r"^module .*?^endmodule$", re.M | re.S)
 _STARTER = re.compile(r"^ *reg (\\\$auto\$verilog_backend\S+ ) = 0;\n", re.M)
 _LONE = re.compile(r"^( *)always @\*\n( *)(.*;)$", re.M)
@@ -24,9 +36,10 @@ def verilog_text(design: Any, name: str) -> str:
     constants, or on registers that have not changed yet, would stay X. So all blocks here read a
     register that an assignment sets once they wait, in either language.
     """
-    from amaranth.back import verilog
+    from amaranth.back import rtlil  # type: ignore[attr-defined]  # not in the stubs
 
-    return _MODULE.sub(_started, str(verilog.convert(design, name=name, emit_src=False)))
+    logic = rtlil.convert(design, name=name, emit_src=False)
+    return _MODULE.sub(_started, run_yosys(_SCRIPT.format(logic=logic)))
 
 
 def _started(module: re.Match[str]) -> str:

@@ -2,26 +2,24 @@
 
 import fcntl
 import hashlib
-import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import cocotb_tools.config
 
 from mubinn.golden.ground import files
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.ground.process import python_module, run_process
+from mubinn.golden.ground.process import leashed, run_process
+from mubinn.sim.runner.commands import TIMESCALE, compile_commands
 from mubinn.sim.runner.toolchain import cause_of_failure
-
-TIMESCALE = ("1ns", "1ns")
 
 # Verilator's runtime is the same for every design: its objects are kept. Where nothing is optimised
 # its headers, which take the compiler longer to read than a small design, are precompiled.
@@ -56,37 +54,37 @@ def cache_root(cache_dir: Path | None = None) -> Path:
     return root
 
 
-def run_job(
-    simulator: str,
-    action: str,
-    arguments: dict[str, Any],
+def run_commands(
+    commands: Sequence[Sequence[str]],
+    folder: Path,
     env: Mapping[str, str],
     log: Path,
     timeout_s: float = 3600,
 ) -> int:
-    """Run one job of cocotb's runner in a process of its own; return its exit status.
+    """Run commands in `folder` in turn; return the exit status of the first that fails, or 0.
 
-    Everything it prints goes to `log`. The simulator is ended with the job where that takes more
-    than `timeout_s` seconds or the caller is interrupted.
+    They and all they print go to `log`. What runs is ended where a command takes more than
+    `timeout_s` seconds or the caller is gone.
 
     Raises
     ------
     MubinnError
         If the time is up.
     """
-    with tempfile.TemporaryDirectory() as folder:
-        job = Path(folder) / "job.json"
-        job.write_text(
-            json.dumps({"simulator": simulator, "action": action, "arguments": arguments})
-        )
-        command = [*python_module("mubinn.sim.runner.cocotb_job"), str(job)]
+    status = 0
+    for command in commands:
+        with log.open("a") as text:
+            text.write(f"{shlex.join(command)}\n")
         try:
-            return run_process(command, log, env, timeout_s=timeout_s)
+            status = run_process(leashed(command), log, env, cwd=folder, timeout_s=timeout_s)
         except subprocess.TimeoutExpired:
             raise MubinnError(
-                f"The {action} with {simulator} took more than {timeout_s:g} s and was ended; "
-                f"its messages are in {log}."
+                f"{Path(command[0]).name} took more than {timeout_s:g} s and was ended; its "
+                f"messages are in {log}."
             ) from None
+        if status:
+            break
+    return status
 
 
 def _digest(*parts: str) -> str:
@@ -127,12 +125,11 @@ def _is_brief(env: Mapping[str, str]) -> bool:
     return "OPT_FAST=-O0" in env.get("MAKEFLAGS", "").split()
 
 
-def _build_args(simulator: str, waves: bool, env: Mapping[str, str]) -> list[str]:
+def _flags(simulator: str, env: Mapping[str, str]) -> list[str]:
     if simulator == "icarus":
         return []
     # In one file the headers are read once; in several, two compilers optimise side by side.
-    whole = ["--output-split", "0"] if _is_brief(env) else []
-    return ["-Wno-fatal", *whole, *(["--trace-fst"] if waves else [])]
+    return ["-Wno-fatal", *(["--output-split", "0"] if _is_brief(env) else [])]
 
 
 def compile_design(
@@ -177,9 +174,9 @@ def compile_design(
         If the compilation fails; the message names its log.
     """
     root = cache_root(cache_dir)
-    flags = _build_args(simulator, waves, env)
+    flags = _flags(simulator, env)
     shape = [simulator, versions, env.get("MAKEFLAGS", ""), str(cocotb_tools.config.libs_dir)]
-    shape += [*flags, *TIMESCALE, f"waves {waves}", _RECIPE]
+    shape += [*flags, TIMESCALE, f"waves {waves}", _RECIPE]
     folder = root / _digest(verilog, top, *shape)
     if folder.is_dir():
         return folder, True
@@ -221,23 +218,13 @@ def _compile(
     made: Path,
 ) -> None:
     """Compile in the folder `made`."""
-    source = made / f"{top}.v"
-    source.write_text(verilog)
+    (made / f"{top}.v").write_text(verilog)
     if simulator == "verilator":
-        ports = made / _PORTS
-        ports.write_text(public_ports(verilog, top))
-        flags = [*flags, str(ports)]
-    arguments: dict[str, Any] = {
-        "sources": [str(source)],
-        "hdl_toplevel": top,
-        "build_args": flags,
-        "build_dir": str(made),
-        "timescale": TIMESCALE,
-        "waves": waves,
-        "always": True,
-    }
+        (made / _PORTS).write_text(public_ports(verilog, top))
+        flags = [*flags, _PORTS]
     log = made / "build.log"
-    _demand(run_job(simulator, "build", arguments, env, log), simulator, top, log)
+    commands = compile_commands(simulator, made, top, flags, waves)
+    _demand(run_commands(commands, made, env, log), simulator, top, log)
 
 
 def _demand(status: int, simulator: str, top: str, log: Path) -> None:
@@ -281,6 +268,6 @@ def _precompile(made: Path, env: Mapping[str, str]) -> None:
     """Precompile the runtime's headers with the options of the makefile that stands in `made`."""
     (made / _HEADER).write_text(_INCLUDES)
     (made / "header.mk").write_text(_RULE)
-    make = ["make", "-C", str(made), "-f", "Vtop.mk", "-f", "header.mk", f"{_HEADER}.gch"]
+    make = ["make", "-f", "Vtop.mk", "-f", "header.mk", f"{_HEADER}.gch"]
     log = made / "build.log"
-    _demand(run_process(make, log, env), "g++", _HEADER, log)
+    _demand(run_commands([make], made, env, log), "g++", _HEADER, log)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.hw.export.verilog_text import verilog_text
-from mubinn.sim.runner.build import TIMESCALE, compile_design, run_job
+from mubinn.sim.runner.build import compile_design, run_commands
+from mubinn.sim.runner.commands import bench_variables, run_command
 from mubinn.sim.runner.toolchain import prepare
 from mubinn.sim.testbench.bench import (
     CLOCK_NS,
@@ -64,7 +65,6 @@ def simulate(
     stimulus: Mapping[str, NDArray[Any]],
     simulator: str = "verilator",
     waves: bool = False,
-    testcase: str | None = None,
     run_dir: Path | None = None,
     cache_dir: Path | None = None,
     python_path: Sequence[Path] = (),
@@ -89,8 +89,6 @@ def simulate(
         ``verilator`` or ``icarus``.
     waves : bool
         Write ``<top>.fst`` into `run_dir`.
-    testcase : str, optional
-        The one test of the bench to run; all of them by default.
     run_dir : Path, optional
         Where stimulus, log, results and waves stay; a temporary folder by default, which is kept
         only where the run fails (the error names the log) or waves were asked for.
@@ -124,24 +122,14 @@ def simulate(
     folder = Path(tempfile.mkdtemp(prefix="mubinn-sim-")) if run_dir is None else Path(run_dir)
     folder.mkdir(parents=True, exist_ok=True)
     folder = folder.resolve()
-    env |= _bench_environment(folder, stimulus, python_path, env) | dict(extra_env or {})
     results, log, fst = folder / "results.xml", folder / "simulation.log", folder / f"{top}.fst"
-    for stale in (results, fst, folder / "outputs.npz"):
+    for stale in (results, log, fst, folder / "outputs.npz"):
         stale.unlink(missing_ok=True)
-    arguments: dict[str, Any] = {
-        "test_module": bench,
-        "hdl_toplevel": top,
-        "hdl_toplevel_lang": "verilog",
-        "build_dir": str(build),
-        "test_dir": str(folder),
-        "results_xml": str(results),
-        "timescale": TIMESCALE,
-        "testcase": testcase,
-        "waves": waves,
-        "plusargs": [*plusargs, *_wave_arguments(simulator, waves, fst)],
-    }
+    env |= bench_variables(simulator, top, bench, results)
+    env |= _bench_environment(folder, stimulus, python_path, env) | dict(extra_env or {})
+    command = run_command(simulator, build, top, plusargs, fst if waves else None)
     started = time.perf_counter()
-    status = run_job(simulator, "test", arguments, env, log, timeout_s)
+    status = run_commands([command], folder, env, log, timeout_s)
     wall = time.perf_counter() - started
     tests, cycles, seconds = _read_results(results, bench, status, log)
     if waves and not fst.is_file():
@@ -177,20 +165,9 @@ def _bench_environment(
         STIMULUS_VARIABLE: str(path),
         OUTPUTS_VARIABLE: str(folder / "outputs.npz"),
         "PYTHONPATH": ":".join(search),
-        "COCOTB_LOG_LEVEL": "WARNING",
         # In a bench a deprecated call is an error as it is under pytest.
         "PYTHONWARNINGS": "error::DeprecationWarning",
-        # Recent Pythons give an unset seed at random; a bench draws from its stimulus alone.
-        "COCOTB_RANDOM_SEED": "1",
     }
-
-
-def _wave_arguments(simulator: str, waves: bool, fst: Path) -> list[str]:
-    if not waves:
-        return []
-    if simulator == "icarus":
-        return [f"+dumpfile_path={fst}"]
-    return ["--trace-file", str(fst)]
 
 
 def _read_results(results: Path, bench: str, status: int, log: Path) -> tuple[int, int, float]:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.ground.process import answer_job, end_with_caller
+from mubinn.golden.ground.leash import end_with_caller
+from mubinn.golden.ground.process import answer_job
 from mubinn.synth.flow import recipes
 from mubinn.synth.liberty.library import Library, parse_library
 from mubinn.synth.netlist import netlist, sta

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.ground.process import answer_job, end_with_caller
+from mubinn.golden.ground.leash import end_with_caller
+from mubinn.golden.ground.process import answer_job
 
 _USED = re.compile(r"Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%")
 

@@ -10,7 +10,7 @@ import pytest
 
 from mubinn.golden.ground import process
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.ground.process import answer_job, python_module, run_process
+from mubinn.golden.ground.process import answer_job, leashed, python_module, run_process
 
 
 def test_status_and_log(tmp_path):
@@ -32,18 +32,22 @@ def test_time_that_is_up_ends_the_child_too(tmp_path):
     _wait_for(lambda: not _alive(child.read_text()))
 
 
-def test_a_killed_caller_takes_the_worker_and_its_child_with_it(tmp_path):
+OWN = "from mubinn.golden.ground.leash import end_with_caller\nend_with_caller()\n"
+
+
+@pytest.mark.parametrize(("own", "hold"), [(OWN, ""), ("", "leashed")], ids=["ours", "leashed"])
+def test_a_killed_caller_takes_the_worker_and_its_child_with_it(own, hold, tmp_path):
     worker = (
-        "import os, subprocess, sys, time\n"
-        "from mubinn.golden.ground.process import end_with_caller\nend_with_caller()\n"
+        f"import os, subprocess, sys, time\n{own}"
         "sleep = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(600)'])\n"
         "with open('pids.new', 'w') as file: file.write(f'{os.getpid()} {sleep.pid}')\n"
         "os.rename('pids.new', 'pids'); time.sleep(600)"
     )
     code = (
         "import os, sys\nfrom pathlib import Path\n"
-        "from mubinn.golden.ground.process import run_process\n"
-        f"run_process([sys.executable, '-c', {worker!r}], Path('log'), os.environ)"
+        "from mubinn.golden.ground.process import leashed, run_process\n"
+        f"command = {hold}([sys.executable, '-c', {worker!r}])\n"
+        "run_process(command, Path('log'), os.environ)"
     )
     caller = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path)
     pids = tmp_path / "pids"
@@ -67,6 +71,18 @@ def _alive(pid):
             return stat.read().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+def test_a_leashed_program_gives_its_status(tmp_path):
+    log = tmp_path / "log"
+
+    def status(*command):
+        return run_process(leashed(command), log, os.environ)
+
+    assert status(sys.executable, "-c", "raise SystemExit(7)") == 7
+    assert status("sh", "-c", "kill -9 $$") == 128 + 9
+    assert status("no-such-program") == 127
+    assert log.read_text() == "no-such-program: not found\n"
 
 
 def test_killing_a_process_that_is_gone_is_no_fault():

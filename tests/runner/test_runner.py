@@ -409,11 +409,11 @@ def test_a_broken_tool_chain_is_told_by_its_cause(
     log: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*arguments: Any, **_: Any) -> int:
-        arguments[4].write_text(f"some words before\n{log}")
+        arguments[3].write_text(f"some words before\n{log}")
         return 1
 
     env, versions = toolchain.prepare(QUICK)
-    monkeypatch.setattr(build, "run_job", broken)
+    monkeypatch.setattr(build, "run_commands", broken)
     with pytest.raises(MubinnError, match=rf"could not compile \w+: .*{words}.*; its messages"):
         build.compile_design(BAD, "bad", QUICK, env, versions, cache_dir=tmp_path)
 
