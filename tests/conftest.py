@@ -1,5 +1,6 @@
 """Random models for the tests, built straight from integers: no fitting stands between."""
 
+import gc
 import os
 
 import numpy as np
@@ -29,6 +30,8 @@ settings.load_profile("loaded")
 
 def pytest_configure(config):
     """Have what runs briefly compiled in less time; slow tests run long enough for compilers."""
+    # A fifth of an elaboration goes into looking for garbage among objects that all live on.
+    gc.set_threshold(100_000, 50, 50)
     if "not slow" in config.getoption("markexpr"):
         os.environ.setdefault(OPTIMISATION, "-O0")
         os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
