@@ -1,6 +1,7 @@
 """Pictures of Table I: heat maps of delay and ratio beside the paper's, and where the time goes."""
 
 import io
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -82,8 +83,8 @@ def variant_maps(table: Table1, theme: Theme) -> Figure:
 
 
 def _each(table: Table1 | Variant, name: str) -> Callable[[str, str], float]:
-    """Return what gives the value `name` of the entry (A, W)."""
-    return lambda a, w: float(getattr(table.entry(a, w), name))
+    """Return what gives the value `name` of the entry (A, W), NaN where it was not measured."""
+    return lambda a, w: float(getattr(table.find(a, w), name, math.nan))
 
 
 def _maps(
@@ -95,10 +96,11 @@ def _maps(
 ) -> Figure:
     figure = Figure(figsize=(4.6 * len(sides), 4.1), layout="constrained", facecolor=theme.paper)
     grids = [[[side.of(a, w) for w in levels] for a in levels] for side in sides]
-    values = [value for rows in grids for row in rows for value in row]
+    values = [value for rows in grids for row in rows for value in row if not math.isnan(value)]
     norm = LogNorm(min(values), max(values))
     axes = figure.subplots(1, len(sides), squeeze=False)[0]
     for axis, side, rows in zip(axes, sides, grids, strict=True):
+        axis.set_facecolor(theme.paper)
         image = axis.pcolormesh(
             rows, norm=norm, cmap=colours, edgecolors=theme.paper, linewidth=1.5
         )
@@ -116,6 +118,8 @@ def _maps(
         axis.spines[:].set_visible(False)
         for i, row in enumerate(rows):
             for j, value in enumerate(row):
+                if math.isnan(value):
+                    continue
                 ink = _readable_on(image.cmap(norm(value)))
                 axis.text(
                     j + 0.5,
@@ -208,6 +212,16 @@ PICTURES: dict[str, tuple[Draw, str]] = {
 def render(name: str, table: Table1, kind: str, theme: Theme = LIGHT) -> bytes:
     """Return picture `name` as ``png`` or ``svg``, the same bytes each time."""
     return drawn(lambda: PICTURES[name][0](table, theme), name, kind)
+
+
+def pictures(table: Table1) -> dict[str, bytes]:
+    """Return all pictures by file name: each as ``svg`` and ``png``, and as ``-dark.svg``."""
+    forms = ((".svg", "svg", LIGHT), (".png", "png", LIGHT), ("-dark.svg", "svg", DARK))
+    return {
+        f"{name}{end}": render(name, table, kind, theme)
+        for name in PICTURES
+        for end, kind, theme in forms
+    }
 
 
 def drawn(make: Callable[[], Figure], name: str, kind: str) -> bytes:

@@ -1,6 +1,7 @@
 """The report as one self-contained HTML page."""
 
 import base64
+from collections.abc import Mapping
 from typing import Any
 
 import jinja2
@@ -8,15 +9,13 @@ import jinja2
 from mubinn.reports import figures, tables, text
 from mubinn.reports.content import ReportContent
 from mubinn.synth.table1.paper import LAW
-from mubinn.synth.table1.table import Table1
 
 SHOWN = (("3", "3"), ("FP", "FP"))
 """Entries whose schedule and units stand open on the page; all others are in a fold."""
 
 
-def _picture(name: str, table: Table1, theme: figures.Theme) -> str:
-    svg = base64.b64encode(figures.render(name, table, "svg", theme)).decode()
-    return f"data:image/svg+xml;base64,{svg}"
+def _embedded(svg: bytes) -> str:
+    return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
 
 
 def _environment() -> jinja2.Environment:
@@ -38,8 +37,11 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def page(content: ReportContent) -> str:
-    """Return ``index.html``: no script, no resource from outside, the same text each time."""
+def page(content: ReportContent, pictures: Mapping[str, bytes]) -> str:
+    """Return ``index.html``: no script, no resource from outside, the same text each time.
+
+    `pictures` are those of `mubinn.reports.figures.pictures`.
+    """
     table = content.table1
     values: dict[str, Any] = {
         "content": content,
@@ -54,8 +56,8 @@ def page(content: ReportContent) -> str:
         "full": table.entry(*SHOWN[1]),
         "pictures": {
             name: {
-                "light": _picture(name, table, figures.LIGHT),
-                "dark": _picture(name, table, figures.DARK),
+                "light": _embedded(pictures[f"{name}.svg"]),
+                "dark": _embedded(pictures[f"{name}-dark.svg"]),
                 "alt": alt,
             }
             for name, (_, alt) in figures.PICTURES.items()

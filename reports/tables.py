@@ -159,7 +159,8 @@ def views(table: Table1) -> list[View]:
         title = f"{text.VARIANT_TEXT[variant.name]}, {table.library}"
         for name, caption, write in VARIANT_VIEWS:
             rows = [
-                [a, *(write(variant.entry(a, w)) for w in text.BINARIZED)] for a in text.BINARIZED
+                [a, *(write(e) if (e := variant.find(a, w)) else "" for w in text.BINARIZED)]
+                for a in text.BINARIZED
             ]
             view = View(f"{variant.name}_{name}", f"{title}: {caption}", text.BINARIZED, rows)
             found.append(view)

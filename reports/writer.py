@@ -14,7 +14,11 @@ MARK = "report.json"
 """Lists the files of a report; a folder without it is never replaced."""
 
 
-def render_report(content: ReportContent, attached: Mapping[str, bytes]) -> dict[str, bytes]:
+def render_report(
+    content: ReportContent,
+    attached: Mapping[str, bytes],
+    pictures: Mapping[str, bytes] | None = None,
+) -> dict[str, bytes]:
     """Return all files of a report by relative path, the same bytes for the same content.
 
     Parameters
@@ -22,20 +26,21 @@ def render_report(content: ReportContent, attached: Mapping[str, bytes]) -> dict
     content : ReportContent
     attached : mapping of str to bytes
         Generated files that go with it, by relative path.
+    pictures : mapping of str to bytes, optional
+        What `mubinn.reports.figures.pictures` gave for the same table; drawn by default.
     """
     table = content.table1
+    drawn = figures.pictures(table) if pictures is None else pictures
     files = {
-        "index.html": page(content).encode(),
+        "index.html": page(content, drawn).encode(),
         "table1.csv": tables.table1_csv(table).encode(),
         "variants.csv": tables.variants_csv(table).encode(),
         "units.csv": tables.units_csv(table).encode(),
         "table1.md": tables.markdown(table, content.command).encode(),
         "table1.tex": tables.latex(table).encode(),
     }
-    for name in figures.PICTURES:
-        for kind in ("svg", "png"):
-            files[f"{name}.{kind}"] = figures.render(name, table, kind)
-    return listed({**files, **attached})
+    shown = {name: data for name, data in drawn.items() if "-dark" not in name}
+    return listed({**files, **shown, **attached})
 
 
 def listed(files: Mapping[str, bytes]) -> dict[str, bytes]:
@@ -79,7 +84,10 @@ def _listed(folder: Path) -> set[str]:
 
 
 def write_report(
-    content: ReportContent, target: Path, attached: Mapping[str, bytes] | None = None
+    content: ReportContent,
+    target: Path,
+    attached: Mapping[str, bytes] | None = None,
+    pictures: Mapping[str, bytes] | None = None,
 ) -> tuple[str, ...]:
     """Write the report as the folder `target`, whole or not at all; return its files.
 
@@ -88,7 +96,7 @@ def write_report(
     MubinnError
         As `check_target` does, or if the folder cannot be written.
     """
-    return write_files(render_report(content, attached or {}), target)
+    return write_files(render_report(content, attached or {}, pictures), target)
 
 
 def write_files(files: Mapping[str, bytes], target: Path) -> tuple[str, ...]:

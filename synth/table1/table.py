@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mubinn.golden.binarize.levels import level_name
+from mubinn.golden.ground.errors import MubinnError
 from mubinn.synth.flow.result import SynthResult
 from mubinn.synth.liberty.library import Library
 from mubinn.synth.table1.cell_units import CellUnit, Config
@@ -125,14 +126,24 @@ class VariantEntry:
 
 @dataclass(frozen=True)
 class Variant:
-    """A datapath, ``thresholds`` or ``merged``, and its entries row by row."""
+    """A datapath, ``thresholds`` or ``merged``, and those entries that were measured, by rows."""
 
     name: str
     entries: tuple[VariantEntry, ...]
 
+    def find(self, x_levels: str, w_levels: str) -> VariantEntry | None:
+        """Return one entry, such as ``("3", "1")``, None where it was not measured."""
+        chosen = (e for e in self.entries if (e.x_levels, e.w_levels) == (x_levels, w_levels))
+        return next(chosen, None)
+
     def entry(self, x_levels: str, w_levels: str) -> VariantEntry:
-        """Return one entry, such as ``("3", "1")``."""
-        return next(e for e in self.entries if (e.x_levels, e.w_levels) == (x_levels, w_levels))
+        """Return one entry; raise `MubinnError` where it was not measured."""
+        found = self.find(x_levels, w_levels)
+        if found is None:
+            raise MubinnError(
+                f"({x_levels}, {w_levels}) was not measured with {self.name}: ask for all entries."
+            )
+        return found
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Variant":
@@ -173,6 +184,8 @@ class Table1:
     def entry(self, x_levels: str, w_levels: str) -> Entry:
         """Return one entry, such as ``("3", "FP")``."""
         return next(e for e in self.entries if (e.x_levels, e.w_levels) == (x_levels, w_levels))
+
+    find = entry
 
     def to_json(self) -> dict[str, Any]:
         """Return the table as JSON types."""

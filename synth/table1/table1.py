@@ -50,7 +50,7 @@ def measure(
     layer = start.model.layers[0]
     load = Workload(layer.features, layer.hidden, steps)
     forms = all_forms(start, progress)
-    jobs = elaborate(distinct_units(forms), workers, progress, cache_path)
+    jobs = elaborate(distinct_units(forms), workers, progress, cache_path, cancel)
     results = synthesize_many(
         jobs,
         library=library,

@@ -12,7 +12,7 @@ after the other, H T cells. Ratios are to the same entry (FP, FP).
 """
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +39,8 @@ from mubinn.synth.table1.table import PS, Table1, Variant, VariantEntry
 CELLS = tuple((a, w) for a, w in CONFIGS if a is not None and w is not None)
 """The entries (A, W) of a variant, row by row."""
 
+DIAGONAL = tuple((a, w) for a, w in CELLS if a == w)
+"""Those with as many levels of the input as of all else."""
 
 Cell = tuple[dict[str, CellUnit], Schedule]
 
@@ -67,13 +69,16 @@ def merged_cell(start: Start, a: int, w: int) -> Cell:
 
 
 def variant_cells(
-    start: Start, progress: Report | None = None
+    start: Start,
+    progress: Report | None = None,
+    merged: Collection[tuple[int, int]] = CELLS,
 ) -> dict[str, dict[tuple[int, int], Cell]]:
     """Return the cells of each variant by (A, W); `progress` is told of stage ``quantize``."""
     found: dict[str, dict[tuple[int, int], Cell]] = {"thresholds": {}, "merged": {}}
     for done, (a, w) in enumerate(CELLS, 1):
         found["thresholds"][a, w] = threshold_cell(cell_params(start, a, w))
-        found["merged"][a, w] = merged_cell(start, a, w)
+        if (a, w) in merged:
+            found["merged"][a, w] = merged_cell(start, a, w)
         if progress is not None:
             progress("quantize", done, len(CELLS))
     return found
@@ -84,6 +89,7 @@ def with_variants(
     library: Library,
     start: Start,
     *,
+    merged: Collection[tuple[int, int]] = CELLS,
     progress: Report | None = None,
     workers: int = 2,
     cache_path: str | Path | None = None,
@@ -94,10 +100,12 @@ def with_variants(
     Parameters
     ----------
     table : Table1
+    merged : collection of (A, W)
+        The entries with merged sums, which take longer than all else together.
     library, start, progress, workers, cache_path, cancel
         As of `mubinn.synth.table1.table1.measure`; errors too.
     """
-    cells = variant_cells(start, progress)
+    cells = variant_cells(start, progress, merged)
     units = {
         unit.key: unit
         for several in cells.values()
@@ -105,7 +113,7 @@ def with_variants(
         for unit in own.values()
     }
     results = synthesize_many(
-        elaborate(units, workers, progress, cache_path),
+        elaborate(units, workers, progress, cache_path, cancel),
         library=library,
         generic=False,
         workers=workers,

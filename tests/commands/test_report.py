@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from mubinn.cli import main as program
+from mubinn.cli.commands import report
 from mubinn.cli.commands import report_stages as stages
 from mubinn.cli.shared.common import QUANTIZED_MODEL, bundled
 from mubinn.cli.shared.recordings import calibrated, prepared
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.lstm_cell import lstm_cell
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.process import Cancelled
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model.model_file import load_model, save_model
 from mubinn.sim.runner.build import cache_root
@@ -105,12 +107,40 @@ def test_whole_line_on_a_small_model(capfd, float_file, eeg_file, table, tmp_pat
     before = {name: (out / name).read_bytes() for name in files}
     code, text, err = run(capfd, *command, "--windows", 3)
     assert code == 0
-    assert "[6/6] write" in err
+    assert "[5/5] write" in err
     assert "equal the bit-true model" in text
     assert table[1] == [2]
     same = {name for name in files if (out / name).read_bytes() == before[name]}
     # The page names its command, and that one had --json.
     assert files - same <= {"index.html", "table1.md"}
+
+
+def test_what_runs_side_by_side_ends_together():
+    def long(cancel):
+        assert cancel.wait(60)
+        raise Cancelled
+
+    def broken(*_):
+        raise MubinnError("no")
+
+    assert report._beside(lambda _: 1, lambda: 2) == (1, 2)
+    with pytest.raises(MubinnError, match="no"):
+        report._beside(long, broken)
+    with pytest.raises(MubinnError, match="no"):
+        report._beside(broken, lambda: 2)
+
+
+@pytest.mark.parametrize(("asked", "count"), [((), 5), (("--all-merged",), 25)])
+def test_merged_sums_are_measured_as_asked(asked, count, capfd, float_file, tmp_path, monkeypatch):
+    def given(task, library, merged, *_):
+        raise MubinnError(f"{len(merged)} pairs")
+
+    monkeypatch.setattr(stages, "synthesize_table", given)
+    monkeypatch.setattr(stages, "verify", lambda *_: None)
+    out = ("-o", tmp_path / "report", "--model", float_file)
+    code, _, err = run(capfd, "report", *out, *asked)
+    assert code == 2
+    assert f"{count} pairs" in err
 
 
 def test_faults_come_before_any_work(capfd, float_file, tmp_path, monkeypatch):

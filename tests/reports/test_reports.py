@@ -102,7 +102,7 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module")
 def html(content):
-    return page(content)
+    return page(content, figures.pictures(content.table1))
 
 
 @pytest.fixture(scope="module")
@@ -138,7 +138,8 @@ def test_page_has_all_sections_and_links_to_them(html, shown):
 
 
 def test_accuracy_is_absent_without_data(content, shown, no_pictures):
-    bare = Page(page(replace(content, accuracy=None)))
+    drawn = figures.pictures(content.table1)
+    bare = Page(page(replace(content, accuracy=None), drawn))
     assert "accuracy" not in bare.ids
     assert "accuracy" not in bare.text.lower()
     assert "83.94" in shown.text.replace("\u202f", " ")
@@ -190,6 +191,27 @@ def test_variants_on_the_page_are_those_of_the_csv(content, shown):
     assert "thresholds sum" in shown.text
     markdown = tables.markdown(content.table1, content.command)
     assert f"Merged sums and thresholds, {content.table1.library}: area in um^2" in markdown
+
+
+def test_entries_that_were_not_measured_are_blank(content, no_pictures):
+    thresholds, merged = content.table1.variants
+    diagonal = tuple(e for e in merged.entries if e.x_levels == e.w_levels)
+    table = replace(content.table1, variants=(thresholds, replace(merged, entries=diagonal)))
+    assert table.variants[1].entry("2", "2") is diagonal[1]
+    with pytest.raises(MubinnError, match=r"\(2, 3\) was not measured with merged"):
+        table.variants[1].entry("2", "3")
+    part = Page(page(replace(content, table1=table), figures.pictures(table)))
+    whole = part.tables["variant-thresholds"]
+    for i, row in enumerate(part.tables["variant-merged"][1:], 1):
+        assert [bool(cell) for cell in row[1:]] == [j == i for j in range(1, 6)]
+        assert all(whole[i][1:])
+    assert part.text.count("--all-merged") == 1
+    *_, maps, _ = figures.variant_maps(table, figures.LIGHT).axes
+    assert [label.get_text() for label in maps.texts] == [text.seconds(e.delay_s) for e in diagonal]
+    rows = list(csv.DictReader(io.StringIO(tables.variants_csv(table))))
+    assert len(rows) == 25 + 5
+    (view,) = (v for v in tables.views(table) if v.name == "merged_ratio")
+    assert [len([cell for cell in row if cell]) for row in view.rows] == [2] * 5
 
 
 def test_units_are_listed_once_each(content, shown):

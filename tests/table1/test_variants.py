@@ -71,6 +71,13 @@ def test_all_binarized_entries_are_there(table):
         assert names == [(str(a), str(w)) for a in range(1, 6) for w in range(1, 6)]
 
 
+def test_merged_sums_may_be_left_out(start, cells):
+    some = variants.variant_cells(start, merged=variants.DIAGONAL)
+    assert tuple(some["merged"]) == ((1, 1), (2, 2), (3, 3), (4, 4), (5, 5))
+    assert some["merged"][2, 2] == cells["merged"][2, 2]
+    assert some["thresholds"].keys() == cells["thresholds"].keys()
+
+
 @pytest.mark.parametrize("name", ["thresholds", "merged"])
 def test_an_entry_is_its_schedule(table, cells, numbers, name):
     (variant,) = (v for v in table.variants if v.name == name)
