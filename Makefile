@@ -11,8 +11,8 @@ CHECKED := golden hw synth
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make test      linters, types and all tests but the slow ones"
-	@echo "make test-all  the same with coverage, the floor of which it holds: what CI runs"
+	@echo "make test      linters, types, and tests of everything in some ten minutes"
+	@echo "make test-all  the long ones too, with coverage, the floor of which it holds: what CI runs"
 	@echo "make report    the whole line on the bundled model; writes build/report/"
 	@echo "make slow      long measurements at full size"
 	@echo "make interop   importers against the frameworks themselves: PyTorch, Keras, ONNX Runtime"
@@ -27,7 +27,7 @@ test: lint
 	$(PYTEST)
 
 test-all: lint
-	$(PYTEST) --cov --cov-report=
+	$(PYTEST) -m 'not slow and not interop' --cov --cov-report=
 	@for part in $(CHECKED); do \
 	  $(BIN)/python -m coverage report --include="$$part/*" --fail-under=95 \
 	    --skip-covered --precision=1 || exit 1; \

@@ -2,6 +2,7 @@
 
 import gc
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -35,6 +36,20 @@ def pytest_configure(config):
     if "not slow" in config.getoption("markexpr"):
         os.environ.setdefault(OPTIMISATION, "-O0")
         os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config, items):
+    """Mark as long what long.txt names; it names nothing that is not there."""
+    here = Path(__file__).parent
+    lines = (here / "long.txt").read_text().splitlines()
+    named = {f"{here.name}/{line}" for line in lines if not line.startswith("#")}
+    found = {item.nodeid: item for item in items}
+    for name in named & found.keys():
+        found[name].add_marker(pytest.mark.long)
+    whole = config.args == config.getini("testpaths")
+    if whole and named - found.keys():
+        raise pytest.UsageError(f"long.txt names what is not there: {min(named - found.keys())}")
 
 
 def quantizer(rng, levels, fraction, offset=0, top=200):

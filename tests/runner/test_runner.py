@@ -254,7 +254,7 @@ BENCHES = {
         "from cocotb.triggers import Event\n"
         "open('pid', 'w').write(str(os.getpid()))\n"
         "@cocotb.test\nasync def t(dut):\n    await start_clock(dut)\n    await Event().wait()\n",
-        "took more than 12 s and was ended",
+        "took more than 6 s and was ended",
     ),
 }
 
@@ -272,7 +272,7 @@ def test_faults_of_benches(kind: str, tmp_path: Path) -> None:
             simulator=QUICK,
             run_dir=tmp_path / "run",
             python_path=[tmp_path],
-            timeout_s=12 if kind == "endless" else 60,
+            timeout_s=6 if kind == "endless" else 60,
         )
     assert str(tmp_path / "run" / "simulation.log") in str(fault.value)
     if kind == "endless":
