@@ -67,10 +67,10 @@ $(VENV)/.run: pyproject.toml | $(BIN)/python
 	@$(call install,.)
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml $(VENV)/.run
-	@echo "Installing the tools for tests into $(VENV) ..."
+$(VENV)/.dev: pyproject.toml | $(BIN)/python
+	@echo "Installing mubinn and the tools for tests into $(VENV) ..."
 	@$(call install,'.[dev]')
-	@touch $@
+	@touch $@ $(VENV)/.run
 
 $(VENV)/.docs: pyproject.toml $(VENV)/.run
 	@echo "Installing Sphinx into $(VENV) ..."
