@@ -23,6 +23,7 @@ from mubinn.cli.shared.common import (
     liberty_option,
     print_json,
     progress_bar,
+    refuse_given,
     simulator_option,
     workers_option,
 )
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
     from mubinn.cli.commands.report_stages import Built
     from mubinn.reports.content import Accuracy, GeneratedFile, ReportContent, Verification
     from mubinn.synth.table1.table import Table1
+
+OF_ONE_MODEL = (
+    *("model", "levels", "liberty", "fo4", "data", "windows"),
+    *("simulator", "workers", "all_merged"),
+)
 
 _Long = TypeVar("_Long")
 _Short = TypeVar("_Short")
@@ -118,6 +124,7 @@ def report(
     if accuracy or logs is not None:
         from mubinn.cli.commands.accuracy import accuracy_report
 
+        refuse_given("is for a report on one model: leave it out with --accuracy.", *OF_ONE_MODEL)
         accuracy_report(accuracy, logs, output, command_line(ctx), as_json)
         return
     from mubinn.cli.commands import report_stages as stages

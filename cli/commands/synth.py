@@ -19,6 +19,7 @@ from mubinn.cli.shared.common import (
     print_json,
     print_table,
     progress_bar,
+    refuse_given,
     workers_option,
 )
 from mubinn.cli.shared.device import DeviceRequest, device_options
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from mubinn.golden.model.quantized_model import QuantizedModel
     from mubinn.synth import Library, SynthResult
     from mubinn.synth.table1.cell_units import CellUnit
+
+OF_UNITS = ("names", "liberty", "dont_use", "fo4", "workers")
 
 COLUMNS = ("unit", "design", "depth", "gates", "delay/ps", "delay/FO4", "area/um^2", "parameters")
 
@@ -104,8 +107,7 @@ def synth(
     from mubinn.synth import SynthJob, synthesize_many
 
     if asked.name is not None:
-        if names or liberty or dont_use or fo4 is not None:
-            raise MubinnError("--device is for whole models: leave out the options of units.")
+        refuse_given("is for units: leave it out with --device.", *OF_UNITS)
         options = FpgaOptions(asked, clock, seed or 1, steps or 320, output)
         synth_fpga(open_quantized(model, asked.datapath), options, as_json)
         return

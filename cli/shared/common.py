@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from mubinn.golden.ground import files
 from mubinn.golden.ground.errors import MubinnError
@@ -217,3 +218,16 @@ def write_folder(target: Path, contents: Mapping[str, str | bytes], mark: str) -
     """
     check_folder(target, mark)
     files.write_folder(target, contents)
+
+
+def refuse_given(why: str, *names: str) -> None:
+    """Raise `MubinnError` where the command line gives one of these parameters of its command.
+
+    `why` follows the option, as in ``--workers is for units: leave it out with --device.``
+    """
+    ctx = click.get_current_context()
+    for parameter in ctx.command.params:
+        name = parameter.name or ""
+        if name in names and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            option = max(parameter.opts, key=len)
+            raise MubinnError(f"{option} {why}")

@@ -46,7 +46,8 @@ def test_series_7_is_told_in_json_and_written(run, tmp_path):
     ("options", "told"),
     [
         (("--device", "de10"), "no device de10"),
-        (("--device", "xc7", "--unit", "mac"), "leave out the options of units"),
+        (("--device", "xc7", "--unit", "mac"), "--unit is for units: leave it out with --device"),
+        (("--device", "xc7", "--workers", "2"), "--workers is for units: leave it out"),
         (("-o", "x"), "give it with --device"),
         (("--device", "xc7", "--width", "12"), "TDATA of 12 bits"),
     ],

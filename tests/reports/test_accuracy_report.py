@@ -186,6 +186,8 @@ def test_command_reads_logs_and_is_repeatable(tmp_path):
 FAULTS = [
     (["--logs", "@runs"], "belongs to --accuracy"),
     (["--accuracy", "--logs", "@nowhere"], "no folder of runs"),
+    (["--accuracy", "--levels", "2,2"], "--levels is for a report on one model"),
+    (["--accuracy", "--workers", "2"], "--workers is for a report on one model"),
     (["--accuracy", "--logs", "@empty"], "no finished runs"),
     (["--accuracy", "--logs", "@runs"], "no log of a training run"),
 ]
