@@ -19,7 +19,7 @@ from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.quantize import quantize
 from mubinn.hw.boards.device import find_device
-from mubinn.hw.export.device_design import TOP, DesignOptions, DeviceDesign, device_design
+from mubinn.hw.export.device_design import DesignOptions, DeviceDesign, device_design
 from mubinn.synth.flow.flow import SynthJob
 from mubinn.synth.fpga.place_and_route import FpgaResult, implement
 
@@ -101,7 +101,7 @@ def bench_fpga(
         def show(stage: str, name: str = place.name) -> None:
             progress(f"{name}: {stage}")
 
-        found = implement(SynthJob(design.verilog, TOP), device, progress=show)
+        found = implement(SynthJob(design.verilog, design.name), device, progress=show)
         assert found.fmax_mhz
         milliseconds = design.window_cycles(STEPS) / found.fmax_mhz / 1e3
         figures += [

@@ -55,7 +55,7 @@ def generate(
     \b
       mubinn generate -o layer
       mubinn generate my.mubinn -o layer --json
-      mubinn generate --datapath threshold -o small
+      mubinn generate --datapath threshold --top eeg -o small
 
     With --device DIR stands alone: all layers and the classifier behind AXI4-Stream and AXI4-Lite,
     a self-checking Verilog bench with golden vectors, memory contents, constraints, a FuseSoC
@@ -102,13 +102,12 @@ def generate(
 def _accelerator(model: QuantizedModel, asked: DeviceRequest, measured: bool) -> dict[str, str]:
     """Return the files of the whole accelerator."""
     from mubinn.hw.export.accelerator_folder import accelerator_folder
-    from mubinn.hw.export.device_design import TOP
     from mubinn.synth import SynthJob
     from mubinn.synth.fpga.place_and_route import measure
 
     design = asked.design(model)
-    commands = (asked.device.command(TOP),)
-    found = measure(SynthJob(design.verilog, TOP), commands) if measured else None
+    commands = (asked.device.command(design.name),)
+    found = measure(SynthJob(design.verilog, design.name), commands) if measured else None
     return accelerator_folder(model, design, found)
 
 
@@ -119,7 +118,7 @@ def _layers(model: QuantizedModel, asked: DeviceRequest, measured: bool) -> dict
     from mubinn.synth.fpga.place_and_route import measure_logic
 
     device = None if asked.name is None else asked.device
-    foreign = asked.options.keys() - {"lanes", "units"}
+    foreign = asked.options.keys() - {"lanes", "units", "name"}
     if foreign:
         raise MubinnError(f"--layers has no {min(foreign)}: leave out what is of streams.")
     designs = layer_designs(model, device, **asked.options)

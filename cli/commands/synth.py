@@ -117,6 +117,7 @@ def synth(
             raise MubinnError(f"{option} is for FPGAs: give it with --device.")
     if asked.datapath is not None:
         raise MubinnError("--datapath is for whole models: give it with --device.")
+    refuse_given("is for whole models: give it with --device.", "name")
     library = _library(liberty, dont_use, fo4)
     chosen = _chosen(units_of(load_model(model or bundled(QUANTIZED_MODEL))), names)
     jobs, texts = {}, {}

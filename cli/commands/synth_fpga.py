@@ -39,7 +39,6 @@ def synth_fpga(model: QuantizedModel, options: FpgaOptions, as_json: bool) -> No
     MubinnError
         If the design does not fit, a tool is missing, or the folder cannot be written.
     """
-    from mubinn.hw.export.device_design import TOP
     from mubinn.synth import SynthJob
     from mubinn.synth.fpga.place_and_route import implement, route_tools
 
@@ -51,7 +50,7 @@ def synth_fpga(model: QuantizedModel, options: FpgaOptions, as_json: bool) -> No
     with working("writing Verilog", as_json) as show:
         design = options.asked.design(model)
         result = implement(
-            SynthJob(design.verilog, TOP),
+            SynthJob(design.verilog, design.name),
             device,
             clock_mhz=options.clock,
             seed=options.seed,

@@ -83,9 +83,10 @@ _OPTIONS = (
         help="With --device: steps of the longest window, for which the logits are wide enough.  "
         "[default: 4096]",
     ),
+    click.option("--top", "name", metavar="NAME", help="Top module, and what others begin with."),
     datapath_option,
 )
-_DESIGN = ("lanes", "units", "width", "registers", "sample_width", "loadable", "max_steps")
+_DESIGN = ("lanes", "units", "width", "registers", "sample_width", "loadable", "max_steps", "name")
 
 
 @dataclass(frozen=True)
@@ -108,9 +109,9 @@ class DeviceRequest:
 
     def __post_init__(self) -> None:
         """Raise `MubinnError` on options of a device without one."""
-        if self.name is None and self.options:
+        if self.name is None and (alone := self.options.keys() - {"name"}):
             given = {"sample_width": "samples", "loadable": "load-weights"}
-            name = next(iter(self.options))
+            name = min(alone)
             raise MubinnError(
                 f"--{given.get(name, name.replace('_', '-'))} is for FPGAs: give it with --device."
             )

@@ -9,7 +9,6 @@ from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.export.c_header import c_header
 from mubinn.hw.export.device_design import (
     CELLS,
-    TOP,
     DeviceDesign,
     Measured,
     constraints,
@@ -34,10 +33,10 @@ def accelerator_folder(
 ) -> dict[str, str]:
     """Return the files of the folder, name to text, the same texts each time.
 
-    ``mubinn.v`` (top module ``mubinn``, memories initialised), ``memories/`` (their contents, as
-    ``$readmemh`` reads them), ``testbench.v`` with golden vectors, ``mubinn.h`` and ``driver.py``,
-    constraints, ``mubinn.core`` for FuseSoC, ``parameters.json`` and ``README.md``; ``cells.v``
-    where the design names cells of its device.
+    ``mubinn.v`` (top module ``mubinn``, memories initialised; `DesignOptions` may name all of it
+    otherwise), ``memories/`` (their contents, as ``$readmemh`` reads them), ``testbench.v`` with
+    golden vectors, ``mubinn.h`` and ``driver.py``, constraints, ``mubinn.core`` for FuseSoC,
+    ``parameters.json`` and ``README.md``; ``cells.v`` where the design names cells of its device.
 
     Parameters
     ----------
@@ -49,8 +48,8 @@ def accelerator_folder(
     windows, steps : int
         Size of the golden vectors of the bench.
     """
-    top, options = design.top, design.options
-    files = {f"{TOP}.v": design.verilog}
+    top, options, name = design.top, design.options, design.name
+    files = {f"{name}.v": design.verilog}
     about = _about(model, design, measured)
     files |= memory_files(top.core)
     files |= golden_vectors(top, about["interface"], windows, min(steps, options.max_steps))
@@ -62,9 +61,9 @@ def accelerator_folder(
     values = _values(design, about, files)
     files["testbench.v"] = render("testbench.v", values)
     files |= device_cells(design.device)
-    files |= constraints(design.device, {name: width for name, _, width in values["ports"]})
-    files[f"{TOP}.core"] = render("fusesoc.core", values)
-    files[f"{TOP}.h"] = c_header(about["interface"])
+    files |= constraints(design.device, {port: width for port, _, width in values["ports"]}, name)
+    files[f"{name}.core"] = render("fusesoc.core", values)
+    files[f"{name}.h"] = c_header(about["interface"], name)
     files["driver.py"] = Path(__file__).with_name("driver.py").read_text()
     files[PARAMETERS] = json.dumps(about, indent=2) + "\n"
     files["README.md"] = render("folder.md", {**values, "files": files})
@@ -76,7 +75,7 @@ def _about(model: QuantizedModel, design: DeviceDesign, measured: Measured | Non
     core, options, device = design.top.core, design.options, design.device
     layers = [describe(layer) for layer in core.layers]
     return {
-        "module": TOP,
+        "module": design.name,
         "device": device.name,
         "part": device.part,
         "lanes": options.lanes,
@@ -87,7 +86,7 @@ def _about(model: QuantizedModel, design: DeviceDesign, measured: Measured | Non
         "cycles_per_window": {str(n): core.cycles_per_window(n) for n in (1, 320)},
         "interface": interface(design.top),
         "layers": layers,
-        "resources": resources(device, f"{TOP}.v", device.command(TOP), measured),
+        "resources": resources(device, f"{design.name}.v", device.command(design.name), measured),
         "classes": model.classes,
         "readout": model.readout,
         "preprocessing": {
@@ -109,7 +108,7 @@ def _values(design: DeviceDesign, about: Json, files: Mapping[str, str]) -> Json
         for name, member in top.signature.members.items()
     ]
     return {
-        "top": TOP,
+        "top": design.name,
         "about": about,
         "ports": ports,
         "width": about["interface"]["tdata_bits"],

@@ -11,6 +11,7 @@ from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.accelerator.axi_accelerator import accelerator_top
 from mubinn.hw.axi.axi_top import AxiTop
 from mubinn.hw.boards.device import Device
+from mubinn.hw.export.names import module_name
 from mubinn.hw.export.render import Json, render
 from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.hw.layer.loadable_memory import without_contents
@@ -34,6 +35,8 @@ class DesignOptions:
         Bits of TDATA.
     registers : bool or None
         Add AXI4-Lite.
+    name : str
+        Of the top module, which all other modules' names begin with.
     """
 
     lanes: int | None = None
@@ -43,6 +46,11 @@ class DesignOptions:
     width: int | None = None
     registers: bool | None = None
     max_steps: int = MAX_STEPS
+    name: str = TOP
+
+    def __post_init__(self) -> None:
+        """Raise `MubinnError` where no module can have the name."""
+        module_name(self.name)
 
 
 @dataclass(frozen=True)
@@ -56,13 +64,18 @@ class DeviceDesign:
     top : AxiTop
         Its ``core`` is the `mubinn.hw.accelerator.accelerator.Accelerator`.
     verilog : str
-        Top module `TOP`.
+        Top module `name`.
     """
 
     device: Device
     options: DesignOptions
     top: AxiTop
     verilog: str
+
+    @property
+    def name(self) -> str:
+        """Name of the top module."""
+        return self.options.name
 
     def window_cycles(self, steps: int) -> int:
         """Return the cycles from a window's begin to the next one's, input running ahead."""
@@ -92,7 +105,7 @@ def device_design(
         max_steps=options.max_steps,
         network=device.network,
     )
-    text = verilog_text(top, TOP)
+    text = verilog_text(top, options.name)
     if options.loadable:
         text = without_contents(text, single_port=device.single_port)
     return DeviceDesign(device, options, top, text)

@@ -29,6 +29,7 @@ from mubinn.hw.export.device_design import (
     logic_script,
     resources,
 )
+from mubinn.hw.export.names import module_name
 from mubinn.hw.export.render import Json, render
 from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.hw.layer.layer_memory import (
@@ -76,6 +77,7 @@ def layer_designs(
     *,
     lanes: int | None = None,
     units: int = 1,
+    name: str | None = None,
 ) -> list[LayerDesign]:
     """Return a model's layers, without the classifier.
 
@@ -86,13 +88,21 @@ def layer_designs(
         What adder networks are made for, by default standard cells.
     lanes, units
         Of `mubinn.golden.folding.layer_plan.LayerPlan`.
+    name : str, optional
+        Of the top module; the layers of a stack add their number.
+
+    Raises
+    ------
+    MubinnError
+        If no module can have the name.
     """
     found = []
+    base = f"{model.cell}_layer" if name is None else module_name(name)
     for index, layer in enumerate(model.layers):
-        name = f"{model.cell}_layer" if len(model.layers) == 1 else f"{model.cell}_layer_{index}"
+        own = base if len(model.layers) == 1 else f"{base}_{index}"
         network = device.network if device else "asic"
         plan = LayerPlan(layer, lanes=lanes, units=units, network=network)
-        found.append(LayerDesign.of(plan, name))
+        found.append(LayerDesign.of(plan, own))
     return found
 
 

@@ -19,6 +19,16 @@ _MODULE = re.compile(r"^module .*?^endmodule$", re.M | re.S)
 _STARTER = re.compile(r"^ *reg (\\\$auto\$verilog_backend\S+ ) = 0;\n", re.M)
 _LONE = re.compile(r"^( *)always @\*\n( *)(.*;)$", re.M)
 
+# What Verilator says with its defaults of Verilog as Yosys writes it: constants that are shifted
+# and cut, signals of no bits, cases over some values alone. All versions know the older names.
+_LINT = """\
+// verilator lint_save
+// verilator lint_off WIDTH
+// verilator lint_off LITENDIAN
+// verilator lint_off CASEINCOMPLETE
+{}// verilator lint_restore
+"""
+
 _START = """\
   reg {0};
   // verilator lint_off INITIALDLY
@@ -39,7 +49,7 @@ def verilog_text(design: Any, name: str) -> str:
     from amaranth.back import rtlil  # type: ignore[attr-defined]  # not in the stubs
 
     logic = rtlil.convert(design, name=name, emit_src=False)
-    return _MODULE.sub(_started, run_yosys(_SCRIPT.format(logic=logic)))
+    return _LINT.format(_MODULE.sub(_started, run_yosys(_SCRIPT.format(logic=logic))))
 
 
 def _started(module: re.Match[str]) -> str:

@@ -127,7 +127,7 @@ def test_results_are_read_by_field():
 def test_streams_alone_need_no_registers():
     bare = {**about(), "registers": {}}
     assert Driver(Port(id=0), bare).registers == {}
-    assert "MUBINN_CONTROL" not in c_header(bare)
+    assert "MUBINN_CONTROL" not in c_header(bare, "mubinn")
 
 
 MACROS = {
@@ -149,7 +149,7 @@ MACROS = {
 
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C compiler")
 def test_a_compiler_reads_the_header(tmp_path):
-    (tmp_path / "mubinn.h").write_text(c_header(about(width=64)))
+    (tmp_path / "mubinn.h").write_text(c_header(about(width=64), "mubinn"))
     prints = "".join(f'printf("%ld\\n", (long)({name}));' for name in MACROS)
     program = (
         f'#include <stdio.h>\n#include "mubinn.h"\n#include "mubinn.h"\nint main() {{{prints}}}'

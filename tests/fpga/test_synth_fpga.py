@@ -9,7 +9,7 @@ from mubinn.cli.commands.synth import synth
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.model_file import save_model
 from mubinn.hw.boards.device import find_device
-from mubinn.hw.export.device_design import TOP, DesignOptions, device_design
+from mubinn.hw.export.device_design import DesignOptions, device_design
 from mubinn.synth import SynthJob
 from mubinn.synth.fpga.place_and_route import synthesize_cells
 
@@ -61,8 +61,8 @@ def test_loaded_weights_go_into_single_port_ram(random_model, tmp_path):
     model = random_model(features=3, hidden=2, levels=(1, 1), offsets=False)
     device = find_device("ice40-up5k")
     design = device_design(model, device, DesignOptions(loadable=True))
-    job = SynthJob(design.verilog, TOP)
-    cells = synthesize_cells(job, (device.command(TOP),), cache_path=tmp_path)["cells"]
+    job = SynthJob(design.verilog, design.name)
+    cells = synthesize_cells(job, (device.command(design.name),), cache_path=tmp_path)["cells"]
     assert cells["SB_SPRAM256KA"] == 1
     initialised = device_design(model, device).verilog
     assert 'ram_style = "huge"' not in initialised

@@ -94,7 +94,7 @@ module testbench;
     $readmemh("input.hex", sent);
     $readmemh("result.hex", wanted);
     repeat (4) @(posedge aclk);
-    aresetn <= 1;
+    @(negedge aclk) aresetn = 1;
   end
 
   always @(posedge aclk) begin
