@@ -16,7 +16,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.leash import end_with_caller
 from mubinn.golden.ground.process import answer_job
 from mubinn.synth.flow import recipes
-from mubinn.synth.liberty.library import Library, parse_library
+from mubinn.synth.liberty.library import Library, read_normalised
 from mubinn.synth.netlist import netlist, sta
 
 _STIME = re.compile(r"Area =\s*([\d.]+).*?Delay =\s*([\d.]+) ps")
@@ -56,7 +56,7 @@ def _library(job: dict[str, Any]) -> str:
 
 @cache
 def _read_cells(files: tuple[str, ...]) -> Library:
-    return parse_library([Path(file).read_text() for file in files], "library", ())
+    return read_normalised([Path(file).read_text() for file in files], "library")
 
 
 def _cells(job: dict[str, Any]) -> Library:

@@ -1,5 +1,7 @@
 """The full-adder cell of a library, for netlists that name it: ABC never maps to one by itself."""
 
+import re
+
 from mubinn.synth.liberty.boolean import inputs, truth_table
 from mubinn.synth.liberty.library import Library, LibraryGate
 
@@ -28,10 +30,15 @@ def adder_map(library: Library) -> tuple[str, str] | None:
     if not found:
         return None
     _, cell, (ins, carry, total) = min(found)
-    a, b, c = ins
-    text = _MAP.format(cell=cell, ins=", ".join(ins), a=a, b=b, c=c, carry=carry, sum=total)
+    a, b, c, cell, carry, total = map(_verilog, (*ins, cell, carry, total))
+    text = _MAP.format(cell=cell, ins=f"{a}, {b}, {c}", a=a, b=b, c=c, carry=carry, sum=total)
     box, rest = text.split("endmodule", 1)
     return box + "endmodule\n", rest.lstrip()
+
+
+def _verilog(name: str) -> str:
+    """Return a name as Verilog writes it, escaped where it must be."""
+    return name if re.fullmatch(r"[A-Za-z_]\w*", name) else f"\\{name} "
 
 
 def _pins(gate: LibraryGate) -> tuple[tuple[str, str, str], str, str] | None:

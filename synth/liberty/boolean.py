@@ -4,7 +4,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-_TOKEN = re.compile(r"\s*([A-Za-z_][\w\[\]]*|[01!'&*|+^()])")
+_NAME = r"[A-Za-z_][\w\[\].]*|\d[\w\[\].]*[A-Za-z_][\w\[\].]*"  # some begin with a digit
+_TOKEN = re.compile(rf"\s*({_NAME}|[01!'&*|+^()])")
+_DEEPEST = 100  # operators within each other
 
 
 class _Parser:
@@ -25,6 +27,7 @@ class _Parser:
             position = found.end()
         self.values = values
         self.one = one
+        self.depth = 0
 
     def peek(self) -> str:
         return self.tokens[0] if self.tokens else ""
@@ -58,6 +61,14 @@ class _Parser:
         return value
 
     def inverted(self) -> Any:
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise ValueError("nested too deeply")
+        value = self.operand()
+        self.depth -= 1
+        return value
+
+    def operand(self) -> Any:
         if self.peek() == "!":
             self.tokens.pop(0)
             return self.one ^ self.inverted()
@@ -80,7 +91,7 @@ class _Parser:
 
 def inputs(function: str) -> list[str]:
     """Return the names that a Liberty function reads, sorted."""
-    return sorted(set(re.findall(r"[A-Za-z_][\w\[\]]*", function)))
+    return sorted(set(re.findall(_NAME, function)))
 
 
 def evaluate(function: str, values: Mapping[str, Any], one: Any = 1) -> Any:

@@ -78,9 +78,11 @@ class LibraryEnergy:
             If the library gives none.
         """
         for library in self._library.groups:
-            conditions = (group.get("voltage") for group in library.of("operating_conditions"))
-            if stated := library.get("nom_voltage") or next(conditions, ""):
-                return float(stated)
+            if library.get("nom_voltage"):
+                return library.number("nom_voltage")
+            for conditions in library.of("operating_conditions"):
+                if conditions.get("voltage"):
+                    return conditions.number("voltage")
         raise MubinnError("The library gives no voltage: add nom_voltage to it.")
 
     def gate(self, name: str) -> GateEnergy:
@@ -122,7 +124,7 @@ def _tables(groups: list[Group]) -> tuple[Table, ...]:
     general = [group for group in groups if not group.get("when")] or groups
     library = library_of(groups[0])
     farads, ps = cap_unit_ff(library), time_unit_ps(library)
-    joules = farads * library.unit("voltage_unit", 0, 1.0) ** 2
+    joules = farads * float(library.unit("voltage_unit", 0, 1.0)) ** 2
     return tuple(
         read_table(table).scaled(ps, farads, joules)
         for group in general
@@ -132,9 +134,8 @@ def _tables(groups: list[Group]) -> tuple[Table, ...]:
 
 def _leakage(gate: Group) -> float:
     """Return nW: the gate's own figure, else the mean of its states."""
-    unit = library_of(gate).unit("leakage_power_unit", -9, 1.0)
-    stated = gate.get("cell_leakage_power")
-    if stated:
-        return float(stated) * unit
-    states = [float(group.get("value", "0")) for group in gate.of("leakage_power")]
+    unit = float(library_of(gate).unit("leakage_power_unit", -9, 1.0))
+    if gate.get("cell_leakage_power"):
+        return gate.number("cell_leakage_power") * unit
+    states = [group.number("value") for group in gate.of("leakage_power")]
     return unit * sum(states) / len(states) if states else 0.0

@@ -100,7 +100,7 @@ def _read(gate: Group) -> GateTiming:
     for pin in gate.of("pin"):
         name = pin.arguments[0]
         if pin.get("direction") == "input":
-            found.loads[name] = float(pin.get("capacitance", "0")) * farads
+            found.loads[name] = pin.number("capacitance") * farads
             rise, fall = (_edge_load(pin, edge) * farads for edge in (RISE, FALL))
             found.edge_loads[name] = rise, fall
         elif pin.get("direction") == "output":
@@ -141,4 +141,4 @@ def _edge_load(pin: Group, edge: int) -> float:
     """Return an input's capacitance at an edge: the top of its range, as late paths meet it."""
     key = f"{EDGES[edge]}_capacitance"
     ends = pin.numbers(f"{key}_range")
-    return max(ends) if ends else float(pin.get(key) or pin.get("capacitance", "0"))
+    return max(ends) if ends else pin.number(key if pin.get(key) else "capacitance")

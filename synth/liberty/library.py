@@ -1,19 +1,18 @@
 """Liberty files: loaded, checked for what synthesis needs, and measured in FO4."""
 
-import gzip
 import hashlib
-import re
-import zlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.synth.liberty.boolean import truth_table
 from mubinn.synth.liberty.nldm import fo4_ps, pin_capacitance
+from mubinn.synth.liberty.normal import Units, normalised
+from mubinn.synth.liberty.source import Reader, library_group
 from mubinn.synth.liberty.tech65 import DEFAULT_FO4_PS, tech65_liberty
 from mubinn.synth.liberty.tree import Group, parse
 
@@ -32,8 +31,6 @@ DEFAULT_DONT_USE = (
     "*antenna*",
 )
 
-_COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-_LIBRARY = re.compile(r"(?<!\w)library\s*\(")
 _STATE = ("ff", "latch", "ff_bank", "latch_bank", "statetable")
 
 
@@ -58,7 +55,8 @@ class Library:
     name : str
         Name for reports.
     texts : tuple of str
-        Liberty text of each file.
+        Liberty text of each file, written anew by `mubinn.synth.liberty.normal`: what this
+        program reads, and Yosys and ABC.
     dont_use : tuple of str
         Patterns, as in a shell, of gates that synthesis avoids.
     gates : tuple of LibraryGate
@@ -104,9 +102,12 @@ class Library:
         return self._by_name[name]
 
     def usable(self) -> tuple[LibraryGate, ...]:
-        """Return the gates that no pattern of `dont_use` excludes."""
+        """Return the gates that neither a pattern of `dont_use` nor their file excludes."""
         return tuple(
-            c for c in self.gates if not any(fnmatchcase(c.name, p) for p in self.dont_use)
+            c
+            for c in self.gates
+            if not c.group.get("dont_use")
+            and not any(fnmatchcase(c.name, p) for p in self.dont_use)
         )
 
     @cached_property
@@ -159,47 +160,46 @@ def _is_gate(gate: LibraryGate, tables: set[tuple[int, int]]) -> bool:
     )
 
 
-def _read(path: Path) -> str:
-    try:
-        data = path.read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-    except (OSError, EOFError, zlib.error) as error:
-        raise MubinnError(
-            f"The Liberty file {path} cannot be read ({error}): give a readable .lib or .lib.gz."
-        ) from error
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError:
-        text = data.decode("latin-1")
-        if "\x00" in text:
-            raise MubinnError(f"{path} is not Liberty text: give a .lib or .lib.gz file.") from None
-        return text
-
-
-def _read_gates(text: str, where: str) -> list[LibraryGate]:
-    try:
-        libraries = list(parse(text).of("library"))
-    except ValueError:
-        libraries = []
-        if _LIBRARY.search(text):
-            raise MubinnError(
-                f"{where} is truncated or damaged: its braces do not balance; fetch it again."
-            ) from None
-    if not libraries:
-        raise MubinnError(f"{where} is not a Liberty file: it has no library group.")
+def _read_gates(text: str) -> list[LibraryGate]:
     return [
         LibraryGate(
             name=group.arguments[0],
-            area_um2=float(group.get("area")) if group.get("area") else None,
+            area_um2=group.number("area") if group.get("area") else None,
             functions=tuple(f for pin in group.of("pin") if (f := pin.get("function"))),
             is_flipflop=next(group.of("ff"), None) is not None,
             has_state=next(group.of(*_STATE), None) is not None,
             group=group,
         )
-        for library in libraries
+        for library in parse(text).of("library")
         for group in library.of("cell")
     ]
+
+
+def read_normalised(texts: Sequence[str], name: str, dont_use: Sequence[str] = ()) -> Library:
+    """Return the library of texts that `parse_library` or `load_library` has written."""
+    gates = [gate for text in texts for gate in _read_gates(text)]
+    return Library(name, tuple(texts), tuple(dont_use), tuple(gates))
+
+
+def _checked(groups: Sequence[Group], name: str, dont_use: Sequence[str]) -> Library:
+    """Return the library that library groups make together."""
+    units = Units.of(groups[0]).known()
+    texts = [normalised(group, units) for group in groups]
+    seen: set[tuple[str, ...]] = set()
+    for gate in (gate for group in groups for gate in group.of("cell")):
+        if gate.arguments in seen:
+            raise gate.fault(f"the cell {' '.join(gate.arguments)} is there twice: take one out.")
+        seen.add(gate.arguments)
+    library = read_normalised(texts, name, dont_use)
+    relax = "add one, or relax --dont-use and the file's dont_use."
+    if not library.inverters:
+        raise MubinnError(f"{name} has no usable inverter: {relax}")
+    if not any(_is_gate(c, {(1, 0b10)}) for c in library.usable()):
+        raise MubinnError(f"{name} has no usable buffer, which ABC needs: {relax}")
+    if not any(_is_gate(c, {(2, 0b0111), (2, 0b0001)}) for c in library.usable()):
+        raise MubinnError(f"{name} has no usable NAND2 or NOR2: {relax}")
+    _ = library.fo4_ps  # raises where the inverter lacks tables
+    return library
 
 
 def parse_library(
@@ -222,19 +222,9 @@ def parse_library(
         If a text is no complete Liberty, or an inverter with delay tables, a buffer, or both NAND2
         and NOR2 are missing. A missing flip-flop is told where a design needs one.
     """
-    plain = tuple(_COMMENT.sub("", t) for t in texts)
-    gates = [gate for text in plain for gate in _read_gates(text, name)]
-    library = Library(name, plain, tuple(dont_use), tuple(gates))
-    if not library.inverters:
-        raise MubinnError(f"{name} has no usable inverter: add one, or relax --dont-use.")
-    if not any(_is_gate(c, {(1, 0b10)}) for c in library.usable()):
-        raise MubinnError(
-            f"{name} has no usable buffer, which ABC needs: add one, or relax --dont-use."
-        )
-    if not any(_is_gate(c, {(2, 0b0111), (2, 0b0001)}) for c in library.usable()):
-        raise MubinnError(f"{name} has no usable NAND2 or NOR2: add one, or relax --dont-use.")
-    _ = library.fo4_ps  # raises where the inverter lacks tables
-    return library
+    names = [name] if len(texts) == 1 else [f"{name}, text {k}" for k in range(1, len(texts) + 1)]
+    groups = [library_group(text, where) for text, where in zip(texts, names, strict=True)]
+    return _checked(groups, name, dont_use)
 
 
 def load_library(
@@ -249,9 +239,11 @@ def load_library(
     """
     paths = [Path(path)] if isinstance(path, str | Path) else [Path(p) for p in path]
     name = paths[0].name.removesuffix(".gz").removesuffix(".lib")
-    return parse_library([_read(p) for p in paths], name, dont_use)
+    reader = Reader()
+    return _checked([reader.library(p) for p in paths], name, dont_use)
 
 
+@lru_cache(4)
 def builtin_library(fo4: float = DEFAULT_FO4_PS) -> Library:
     """Return the built-in 65-nm-class library with an FO4 of `fo4` ps."""
     return parse_library([tech65_liberty(fo4)], f"tech65 (FO4 {fo4:g} ps)")

@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.synth.liberty.tree import Group
@@ -50,12 +51,12 @@ def library_of(group: Group) -> Group:
 
 def time_unit_ps(library: Group) -> float:
     """Return the picoseconds in the library's time unit (Liberty's own default is 1 ns)."""
-    return library.unit("time_unit", -12, 1e3)
+    return float(library.unit("time_unit", -12, 1e3))
 
 
 def cap_unit_ff(library: Group) -> float:
     """Return the femtofarads in the library's capacitance unit (Liberty's own default is 1 pF)."""
-    return library.unit("capacitive_load_unit", -15, 1e3)
+    return float(library.unit("capacitive_load_unit", -15, 1e3))
 
 
 def read_table(group: Group) -> Table:
@@ -64,25 +65,33 @@ def read_table(group: Group) -> Table:
     Raises
     ------
     MubinnError
-        If it has not as many values as its axes, or its template's, demand.
+        If it has not as many values as its axes, or its template's, demand, or an axis does not
+        rise.
     """
     values = group.numbers("values")
     if len(values) == 1:
         return Table((0.0,), (0.0,), (values,))
-    kind = "power_lut_template" if "power" in group.kind else "lu_table_template"
-    template = _templates(library_of(group), kind).get(group.arguments)
+    template = template_of(group)
     first, second = (
         group.numbers(key) or (template.numbers(key) if template else ()) or (0.0,)
         for key in ("index_1", "index_2")
     )
     if len(values) != len(first) * len(second):
-        raise MubinnError(f"A {group.kind} table is not complete: complete the library.")
+        raise group.fault(f"the {group.kind} table is not complete: complete the library.")
+    if any(low >= high for axis in (first, second) for low, high in pairwise(axis)):
+        raise group.fault(f"an index of the {group.kind} table does not rise: correct it.")
     width = len(second)
     rows = tuple(values[k : k + width] for k in range(0, len(values), width))
     over = template.get("variable_1") if template else ""
     if "capacitance" in over or over.startswith("constrained"):
         return Table(second, first, tuple(zip(*rows, strict=True)))
     return Table(first, second, rows)
+
+
+def template_of(group: Group) -> Group | None:
+    """Return the template that a table names; None where the library has no such."""
+    kind = "power_lut_template" if "power" in group.kind else "lu_table_template"
+    return _templates(library_of(group), kind).get(group.arguments)
 
 
 @lru_cache(16)
@@ -94,7 +103,7 @@ def pin_capacitance(gate: Group) -> float:
     """Return the input capacitance, fF, of a gate with one input."""
     for pin in gate.of("pin"):
         if pin.get("direction") == "input" and pin.get("capacitance"):
-            return float(pin.get("capacitance")) * cap_unit_ff(library_of(gate))
+            return pin.number("capacitance") * cap_unit_ff(library_of(gate))
     raise MubinnError(
         f"The inverter {gate.arguments[0]} has no input capacitance: complete the library."
     )

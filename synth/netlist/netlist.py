@@ -28,8 +28,17 @@ def netlist_module(
 
 
 def load_module(path: Path, top: str) -> Mapping[str, Any]:
-    """Return the module `top` of the JSON netlist at `path`."""
+    """Return the module `top` of the JSON netlist at `path`.
+
+    Yosys writes a backslash before names of cells and pins that begin with a digit; it is taken
+    away.
+    """
     module: Mapping[str, Any] = json.loads(path.read_text())["modules"][top]
+    for cell in module["cells"].values():
+        cell["type"] = cell["type"].removeprefix("\\")
+        for key in ("connections", "port_directions"):
+            if key in cell:
+                cell[key] = {pin.removeprefix("\\"): at for pin, at in cell[key].items()}
     return module
 
 
