@@ -8,7 +8,7 @@ from mubinn.cli.main import mubinn
 from mubinn.golden.model.container import Container, read_container, write_container
 from mubinn.golden.model.model_file import save_model
 
-INVERTER_ONLY = """library (tiny) {
+INVERTER_ONLY = """library (tiny) { time_unit : "1ns"; capacitive_load_unit (1, pf);
   cell (INV) { area : 1; pin (A) { direction : input; capacitance : 1; }
     pin (Y) { direction : output; function : "(!A)"; } }
 }
@@ -119,8 +119,8 @@ FAULTS = [
     (("simulate", "@good.mubinn", "--waves", "@no/x.fst"), "does not exist"),
     (("synth", "@good.mubinn", "--unit", "nothing"), "no unit nothing"),
     (("synth", "@good.mubinn", "--liberty", "@missing.lib"), "cannot be read"),
-    (("synth", "@good.mubinn", "--liberty", "@noise.lib"), "not a Liberty file"),
-    (("synth", "@good.mubinn", "--liberty", "@cut.lib"), "truncated or damaged"),
+    (("synth", "@good.mubinn", "--liberty", "@noise.lib"), "not Liberty text"),
+    (("synth", "@good.mubinn", "--liberty", "@cut.lib"), "it is truncated"),
     (("synth", "@good.mubinn", "--liberty", "@tiny.lib"), "no usable buffer"),
     (("synth", "@good.mubinn", "--liberty", "@tiny.lib", "--fo4", "30"), "leave out one"),
     (("synth", "@good.mubinn", "--fo4", "-3"), "out of range"),
