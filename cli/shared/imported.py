@@ -14,15 +14,19 @@ OPTIONS = (
     click.option(
         "--readout",
         type=click.Choice(READOUTS),
-        help="What the classifier of a PyTorch state dictionary reads: h of the last step, or the "
-        "mean over the steps.",
+        help="What the classifier of a PyTorch state dictionary, or of a graph of one step, reads: "
+        "h of the last step, or the mean over the steps.",
     ),
     click.option(
         "--recurrent",
         metavar="NAMES",
         help="Recurrent modules of a state dictionary from the bottom up, separated by commas.",
     ),
-    click.option("--head", metavar="NAME", help="The classifier of a state dictionary."),
+    click.option(
+        "--head",
+        metavar="NAME",
+        help="The classifier of a state dictionary, or of an ONNX graph with several outputs.",
+    ),
     click.option(
         "--clip-c",
         type=click.FloatRange(min=0, min_open=True),

@@ -12,7 +12,7 @@ from mubinn.golden.importers.onnx import of_onnx
 from mubinn.golden.importers.parts import ImportOptions
 from mubinn.golden.importers.torch import of_pt, of_safetensors
 from mubinn.golden.importers.torch_pickle import DAMAGED, SAVE_WEIGHTS, read_zip
-from mubinn.golden.model.container import METADATA, read_bytes
+from mubinn.golden.model.container import HDF5, METADATA, PICKLE, ZIP, read_bytes
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.model_file import load_float
 
@@ -26,8 +26,6 @@ UNREADABLE = (
     ValueError,
 )
 """A damaged file may fail wherever its parts are used first, in its library or here."""
-
-ZIP, HDF5, PICKLE = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"\x80"
 
 
 def import_model(path: str | os.PathLike[str], options: ImportOptions | None = None) -> FloatModel:
@@ -56,7 +54,7 @@ def import_model(path: str | os.PathLike[str], options: ImportOptions | None = N
     try:
         # Checks for NaN and infinity say more than NumPy's warnings on the way there.
         with np.errstate(all="ignore"):
-            return _foreign(data, options)
+            return _foreign(data, options, source.parent)
     except MubinnError as error:
         text = str(error)
     except UNREADABLE:
@@ -77,7 +75,7 @@ def _is_ours(data: bytes) -> bool:
     return isinstance(metadata, dict) and set(metadata) == METADATA
 
 
-def _foreign(data: bytes, options: ImportOptions) -> FloatModel:
+def _foreign(data: bytes, options: ImportOptions, folder: Path) -> FloatModel:
     if not data:
         raise MubinnError("it is empty: copy or export it again")
     if data[8:9] == b"{" and not data.startswith(ZIP):
@@ -94,4 +92,4 @@ def _foreign(data: bytes, options: ImportOptions) -> FloatModel:
         raise MubinnError("it holds weights alone: save the model with model.save('x.keras')")
     if data.startswith(PICKLE):
         raise MubinnError(f"it is a pickle, which could run anything: {SAVE_WEIGHTS}")
-    return of_onnx(data, options)
+    return of_onnx(data, options, folder)

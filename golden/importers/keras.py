@@ -31,6 +31,8 @@ SETTINGS = {
     "recurrent_activation": "sigmoid",
     "go_backwards": False,
     "return_state": False,
+    "stateful": False,
+    "time_major": False,
 }
 """What a recurrent layer must be set to."""
 
@@ -51,6 +53,8 @@ def of_keras(archive: zipfile.ZipFile, options: parts.ImportOptions) -> FloatMod
         For other layers than these, or other settings of them; a file that is damaged; weights of
         the wrong shape, or NaN; no recurrent layer, or no Dense one after it.
     """
+    if options.head is not None or options.recurrent:
+        raise parts.not_open("a Keras model", "--head", "--recurrent")
     layers = _chain(_config(member(archive, "config.json")))
     weights = Weights(member(archive, "model.weights.h5"))
     recurrent: list[FloatLayer] = []

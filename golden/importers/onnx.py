@@ -2,20 +2,22 @@
 
 Weights come out of the nodes. What the nodes between them do, transposing, picking a step or
 averaging, is not read off the graph: the model is run beside the graph in ONNX's own reference
-evaluator, and must give the same logits.
+evaluator, and must give the same outputs.
 """
 
 import math
-import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import permutations
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers import parts
+from mubinn.golden.importers.onnx_graph import COMPUTED, RECURRENT, STANDARD, Graph, named
 from mubinn.golden.model import reference
 from mubinn.golden.model.float_model import FloatLayer, FloatModel, Readout
 
@@ -31,8 +33,6 @@ PLUMBING = {
     "Add",
     "Cast",
     "Concat",
-    "Constant",
-    "ConstantOfShape",
     "Dropout",
     "Expand",
     "Flatten",
@@ -43,144 +43,93 @@ PLUMBING = {
     "ReduceMean",
     "Reshape",
     "Shape",
+    "Size",
     "Slice",
+    "Split",
     "Squeeze",
     "Transpose",
     "Unsqueeze",
 }
-"""Nodes that may stand around the recurrent ones."""
+"""Nodes that may stand between the signal and the recurrent ones, and after those."""
 
-SYMBOLIC = (3, 5, 7)
-"""Lengths of axes that the graph leaves open, each of its own so that mixing them up shows."""
+SYMBOLIC = ((3, 5, 7), (1, 5, 7), (5, 1, 7))
+"""Lengths of axes that the graph leaves open, each of its own so that mixing them up shows.
 
-MAX_VALUES = 1 << 22
+Graphs that have one window or one step built into them take the others.
+"""
+
+AXES = "windows, steps, features"
+"""How windows lie here; a graph may want the axes in another order."""
+
+MAX_INPUT = 1 << 22
 """Largest input that the graph is run on."""
 
-TOLERANCE = 1e-3
-"""Most relative difference of logits: far more than float32 rounds, far less than a wrong gate."""
+TOLERANCE = 1e-9
+"""Most relative difference of outputs; both sides are float64."""
 
 
-class Graph:
-    """A parsed graph: nodes in order, constants, and a way to run it.
+@dataclass(frozen=True, eq=False)
+class Head:
+    """A classifier of the graph: the dense node `node` and the output `end` that it leads to."""
 
-    Attributes
-    ----------
-    nodes : list of NodeProto
-        In the order of computation.
-    constants : dict of str to TensorProto
-    """
-
-    def __init__(self, data: bytes) -> None:
-        try:
-            import onnx
-        except ImportError:
-            raise MubinnError(
-                "it is no model of this program, PyTorch or Keras, and reading ONNX models needs "
-                "onnx: pip install 'mubinn[onnx]'."
-            ) from None
-        self._onnx: Any = onnx
-        try:
-            self.model: Any = onnx.load_model_from_string(data)
-        except Exception:  # protobuf's own types, which differ between its versions
-            raise MubinnError(
-                "it is neither a model file of this program, nor of PyTorch, Keras or ONNX, or it "
-                "is damaged: give another file"
-            ) from None
-        self.nodes: list[Any] = list(self.model.graph.node)
-        self.constants: dict[str, Any] = {t.name: t for t in self.model.graph.initializer}
-        for node in self.nodes:
-            for attribute in node.attribute if node.op_type == "Constant" else ():
-                if attribute.name == "value":
-                    self.constants[node.output[0]] = attribute.t
-        for tensor in self.constants.values():
-            if tensor.data_location == onnx.TensorProto.EXTERNAL:
-                raise MubinnError(
-                    f"its tensor {tensor.name} lies in another file: export the model as one file, "
-                    "from PyTorch with external_data=False."
-                )
-
-    def constant(self, name: str) -> npt.NDArray[Any] | None:
-        """Return a tensor that the file holds, None where it is computed."""
-        if name not in self.constants:
-            return None
-        try:
-            return np.asarray(self._onnx.numpy_helper.to_array(self.constants[name]))
-        except (ValueError, TypeError, KeyError):
-            raise MubinnError(f"its tensor {name} is damaged: export the model again.") from None
-
-    def weights(self, node: Any, index: int, default: Floats | None = None) -> Floats:
-        """Return input `index` of `node`, which the file must hold, without its direction axis."""
-        name = str(node.input[index]) if len(node.input) > index else ""
-        if not name and default is not None:
-            return default
-        array = self.constant(name)
-        if array is None or array.ndim < 2 or len(array) != 1:
-            raise MubinnError(
-                f"input {index} of its node {named(node)} is no tensor of one direction in the "
-                "file: export the model with its weights."
-            )
-        return np.asarray(parts.checked(name, array)[0])
-
-    def attributes(self, node: Any) -> dict[str, Any]:
-        """Return the attributes of `node` by name, texts as str."""
-        found: dict[str, Any] = {}
-        for attribute in node.attribute:
-            value: Any = self._onnx.helper.get_attribute_value(attribute)
-            text = isinstance(value, bytes)
-            found[attribute.name] = value.decode("utf-8", "replace") if text else value
-        return found
-
-    def run(self, output: str, name: str, x: npt.NDArray[np.float32]) -> Floats | None:
-        """Return tensor `output` for the input `name`, None where the graph cannot take it."""
-        from onnx.reference import ReferenceEvaluator
-
-        try:
-            with warnings.catch_warnings(), np.errstate(all="ignore"):
-                warnings.simplefilter("ignore")
-                values: Any = ReferenceEvaluator(self.model).run([output], {name: x})
-            return np.asarray(values[0], np.float64)
-        except Exception:  # whatever NumPy raises, and types of the evaluator's own
-            return None
+    node: Any
+    end: str
+    names: tuple[str, ...]
 
 
-def named(node: Any) -> str:
-    """Return the name of a node for messages."""
-    return f"{node.op_type} {node.name or node.output[0]}"
-
-
-def of_onnx(data: bytes, options: parts.ImportOptions) -> FloatModel:
-    """Return the model of an ONNX file.
+def of_onnx(data: bytes, options: parts.ImportOptions, folder: Path) -> FloatModel:
+    """Return the model of an ONNX file, whose further files lie in `folder`.
 
     Raises
     ------
     MubinnError
-        Where onnx is absent, or the file is none; for weights in other files; without a recurrent
-        node or a classifier; for two directions, clipping, peepholes, other activations, lengths;
-        for other nodes, or a graph that computes something else.
+        Where onnx is absent, or the file is none; for weights outside the folder; without a
+        recurrent node or a classifier, or with several and none is named; for two directions,
+        clipping, peepholes, other activations, lengths; for other nodes, or a graph that computes
+        something else.
     """
-    graph = Graph(data)
-    layers = [_recurrent(graph, node) for node in graph.nodes if node.op_type in ORDERS]
-    if not layers:
+    if options.recurrent:
+        raise parts.not_open("an ONNX graph", "--recurrent")
+    graph = Graph(data, folder)
+    if not any(node.op_type in RECURRENT for node in graph.nodes):
         raise MubinnError("it has no LSTM or GRU node: give a model with one.")
-    for node in graph.nodes:
-        if node.op_type not in {*ORDERS, *OUTPUTS, *PLUMBING}:
+    head = _head(graph, options.head)
+    nodes = graph.before(head.end)
+    layers = [_recurrent(graph, node) for node in nodes if node.op_type in RECURRENT]
+    _check_nodes(graph, nodes)
+    parts.check_stack(layers)
+    dense = _dense(graph, head.node, nodes)
+    if dense[0].shape[1] != layers[-1].hidden:
+        raise parts.no_head(layers[-1].hidden)
+    found, order = _readouts(graph, layers, dense, head.end)
+    # One step alone is its own mean: the graph leaves open what the model reads of several.
+    readout = found[0] if len(found) == 1 else None
+    source = f"an ONNX graph{'' if order == AXES else f', whose input is {order}'}"
+    return parts.assemble(layers, dense, readout, options, source)
+
+
+def _check_nodes(graph: Graph, nodes: list[Any]) -> None:
+    """Raise `MubinnError` for nodes that are no part of such a model.
+
+    What depends on the shape of the signal alone may compute whatever it wants.
+    """
+    for node in nodes:
+        moved = graph.data & set(node.input)
+        fits = {*ORDERS, *OUTPUTS, *PLUMBING} if moved else COMPUTED
+        if node.domain not in STANDARD or node.op_type not in fits:
+            kind = f"{node.domain}.{node.op_type}".lstrip(".")
             raise MubinnError(
-                f"it has a node {node.op_type}, which is no part of a stack of LSTM or GRU layers "
+                f"it has a node {kind}, which is no part of a stack of LSTM or GRU layers "
                 "and a classifier: export such a model alone."
             )
-    parts.check_stack(layers)
-    output, head = _head(graph, layers[-1].hidden)
-    found = _readouts(graph, layers, head, output)
-    readout = options.readout if options.readout in found else found[0]
-    return parts.assemble(layers, head, readout, options, "an ONNX graph")
 
 
 def _recurrent(graph: Graph, node: Any) -> FloatLayer:
     kind, name, attributes = node.op_type, named(node), graph.attributes(node)
     gates = len(ORDERS[kind])
-    _check_node(kind, name, node, attributes)
-    wx, wh = graph.weights(node, 1), graph.weights(node, 2)
-    both = graph.weights(node, 3, np.zeros(2 * len(wx)))
+    _check_node(graph, node, attributes)
+    wx, wh = _weights(graph, node, 1), _weights(graph, node, 2)
+    both = _weights(graph, node, 3, np.zeros(2 * len(wx)))
     bx, bh = np.split(both, 2) if both.size % 2 == 0 else (both, both)
     parts.check_shapes(name, gates, wx, wh, bx, bh)
     if kind == "LSTM":
@@ -189,8 +138,23 @@ def _recurrent(graph: Graph, node: Any) -> FloatLayer:
     return parts.gru_layer(wx, wh, bx, bh, ORDERS[kind], "after" if after else "before")
 
 
-def _check_node(kind: str, name: str, node: Any, attributes: dict[str, Any]) -> None:
+def _weights(graph: Graph, node: Any, index: int, default: Floats | None = None) -> Floats:
+    """Return input `index` of `node`, which the file must hold, without its direction axis."""
+    name = str(node.input[index]) if len(node.input) > index else ""
+    if not name and default is not None:
+        return default
+    array = graph.constants.get(name)
+    if array is None or array.ndim < 2 or len(array) != 1:
+        raise MubinnError(
+            f"input {index} of its node {named(node)} is no tensor of one direction in the "
+            "file: export the model with its weights."
+        )
+    return np.asarray(parts.checked(name, array)[0])
+
+
+def _check_node(graph: Graph, node: Any, attributes: dict[str, Any]) -> None:
     """Raise `MubinnError` for what a node can do and our layers cannot."""
+    kind, name = node.op_type, named(node)
     if attributes.get("direction", "forward") != "forward":
         raise MubinnError(
             f"its node {name} runs {attributes['direction']}: train it in the forward direction."
@@ -201,7 +165,7 @@ def _check_node(kind: str, name: str, node: Any, attributes: dict[str, Any]) -> 
             f"its node {name} has the activations {', '.join(texts)}: train it with sigmoid and "
             "tanh."
         )
-    if attributes.get("clip"):
+    if "clip" in attributes:
         raise MubinnError(
             f"its node {name} clips the sums before its activations, which our layers do not: "
             "export it without clip."
@@ -209,91 +173,129 @@ def _check_node(kind: str, name: str, node: Any, attributes: dict[str, Any]) -> 
     if attributes.get("input_forget"):
         raise MubinnError(f"its node {name} couples input and forget gates: train it without.")
     inputs = [*node.input, *[""] * 8]
-    if inputs[4] or (kind == "LSTM" and inputs[7]):
-        what = "lengths of sequences" if inputs[4] else "peepholes"
+    known = {*graph.constants, *(name for node in graph.nodes for name in node.output)}
+    lengths = inputs[4] and (inputs[4] in graph.data or inputs[4] not in known)
+    if lengths or (kind == "LSTM" and inputs[7]):
+        what = "lengths of sequences" if lengths else "peepholes"
         raise MubinnError(f"its node {name} reads {what}: export it without.")
 
 
-def _head(graph: Graph, hidden: int) -> tuple[str, tuple[Floats, Floats]]:
-    """Return the tensor of logits and (wd, bd) of the dense layer after the last recurrent node."""
-    start = max(k for k, node in enumerate(graph.nodes) if node.op_type in ORDERS)
-    dense = [node for node in graph.nodes[start:] if _dense_weight(graph, node, hidden) is not None]
-    if not dense:
-        raise parts.no_head(hidden)
-    node, bias = dense[0], None
-    weight = _dense_weight(graph, node, hidden)
-    assert weight is not None
-    output = node.output[0]
-    if node.op_type == "Gemm" and len(node.input) > 2:
-        bias = graph.constant(node.input[2])
-        beta = graph.attributes(node).get("beta", 1.0)
-        bias = None if bias is None else parts.checked(node.input[2], bias) * beta
-    for after in graph.nodes[start:]:
-        if after.op_type == "Add" and output in after.input:
-            other = [graph.constant(name) for name in after.input if name != output]
-            if bias is None and len(other) == 1 and other[0] is not None:
-                bias, output = parts.checked(named(after), other[0]), after.output[0]
-    _check_end(graph, output)
-    wide = None if bias is None else np.broadcast_to(bias.ravel(), len(weight))
-    return output, parts.classifier(named(node), weight, wide)
+def _head(graph: Graph, wanted: str | None) -> Head:
+    """Return the classifier, by the name `wanted` where the graph has several."""
+    heads: dict[str, list[Head]] = {}
+    for end in graph.ends:
+        nodes = graph.before(end)
+        above = max((k for k, node in enumerate(nodes) if node.op_type in RECURRENT), default=None)
+        dense = [] if above is None else [n for n in nodes[above:] if _is_dense(graph, n)]
+        if dense:
+            head = Head(dense[-1], end, _names(graph, dense[-1], end))
+            heads.setdefault(dense[-1].output[0], []).append(head)
+    if not heads:
+        node = next(node for node in reversed(graph.nodes) if node.op_type in RECURRENT)
+        raise parts.no_head(_weights(graph, node, 2).shape[1])
+    shown = ", ".join(sorted(found[0].names[0] for found in heads.values()))
+    fitting = [
+        head for found in heads.values() for head in found if wanted is None or wanted in head.names
+    ]
+    if not fitting:
+        raise MubinnError(f"it has no classifier named {wanted!r}: there is {shown}.")
+    if len({head.node.output[0] for head in fitting}) > 1:
+        raise MubinnError(
+            f"several dense layers could be the classifier, {shown}: name it with --head."
+        )
+    # Where one classifier has several outputs, such as classes beside scores: the nearest one.
+    return min(fitting, key=lambda head: len(graph.before(head.end)))
 
 
-def _dense_weight(graph: Graph, node: Any, hidden: int) -> Floats | None:
-    """Return the weights [C, H] of a Gemm or MatMul node, None for other nodes."""
+def _is_dense(graph: Graph, node: Any) -> bool:
     if node.op_type not in ("Gemm", "MatMul") or len(node.input) < 2:
-        return None
-    weight = graph.constant(node.input[1])
-    if weight is None or weight.ndim != 2:
-        return None
-    attributes = graph.attributes(node)
-    wide = parts.checked(node.input[1], weight) * attributes.get("alpha", 1.0)
-    rows = wide if attributes.get("transB") else wide.T
-    return rows if rows.shape[1] == hidden else None
+        return False
+    weight = graph.constants.get(node.input[1])
+    return weight is not None and weight.ndim == 2
 
 
-def _check_end(graph: Graph, output: str) -> None:
-    """Raise `MubinnError` unless the logits `output` are the end of the graph."""
-    ends = {value.name for value in graph.model.graph.output}
-    while output not in ends:
-        readers = [node for node in graph.nodes if output in node.input]
-        if len(readers) != 1 or readers[0].op_type not in OUTPUTS:
-            what = named(readers[0]) if readers else "nothing"
+def _names(graph: Graph, node: Any, end: str) -> tuple[str, ...]:
+    """Return what the classifier `node` may be called, the clearest name first."""
+    weights = graph.sources(node.input[1])
+    modules = [name.removesuffix(".weight") for name in weights if name.endswith(".weight")]
+    path = str(node.name).strip("/").rpartition("/")[0]
+    return (*modules, *([path] if path else []), end, *weights, str(node.name), node.output[0])
+
+
+def _dense(graph: Graph, node: Any, nodes: list[Any]) -> tuple[Floats, Floats]:
+    """Return (wd, bd) of the dense layer `node`, its bias perhaps in an Add node above it."""
+    attributes, output = graph.attributes(node), node.output[0]
+    weight = parts.checked(node.input[1], graph.constants[node.input[1]])
+    weight = weight * attributes.get("alpha", 1.0)
+    weight = weight if attributes.get("transB") else weight.T
+    biases = [(node.input[2], attributes.get("beta", 1.0))] if len(node.input) > 2 else []
+    for above in nodes:
+        if above.op_type == "Add" and output in above.input:
+            biases += [(name, 1.0) for name in above.input if name != output]
+            output = above.output[0]
+    wide = np.zeros(len(weight))
+    for name, factor in biases:
+        if name not in graph.constants:
             raise MubinnError(
-                f"its first dense layer is read by {what}: only softmax or sigmoid may follow the "
-                "classifier."
+                f"its classifier {named(node)} adds {name}, which is no constant: export such a "
+                "model alone."
             )
-        output = readers[0].output[0]
+        wide = wide + factor * parts.checked(name, graph.constants[name]).ravel()
+    return parts.classifier(named(node), weight, wide)
 
 
 def _readouts(
-    graph: Graph, layers: list[FloatLayer], head: tuple[Floats, Floats], output: str
-) -> list[Readout]:
-    """Return the readouts with which the model gives what the graph does; `MubinnError` if none."""
-    feeds = [v for v in graph.model.graph.input if v.name not in graph.constants]
+    graph: Graph, layers: list[FloatLayer], head: tuple[Floats, Floats], end: str
+) -> tuple[list[Readout], str]:
+    """Return the readouts with which the model does as the graph, and the axes of its input.
+
+    Raises `MubinnError` where there are none.
+    """
+    nodes = graph.before(end)
+    read = {name for node in nodes for name in node.input}
+    feeds = [value for value in graph.inputs if value.name in read]
     if len(feeds) != 1:
-        names = ", ".join(v.name for v in feeds)
+        names = ", ".join(v.name for v in feeds) or "nothing"
         raise MubinnError(f"it reads {names}: export it with the signal as its one input.")
     sizes = [d.dim_value if d.dim_value > 0 else None for d in feeds[0].type.tensor_type.shape.dim]
-    if len(sizes) != 3 or sizes[2] not in (None, layers[0].features):
+    layouts = list(_layouts(sizes, layers[0].features))
+    if not layouts:
         raise MubinnError(
             f"its input has the shape {sizes}, not three axes with {layers[0].features} features "
-            "in the last: export it with windows as the input."
+            "in the last, or before the steps: export it with windows as the input."
         )
-    shape = [size or free for size, free in zip(sizes, SYMBOLIC, strict=True)]
-    shape[2] = layers[0].features
-    if math.prod(shape) > MAX_VALUES:
-        raise MubinnError(f"its input of shape {shape} is too large to try: export it with fewer.")
-    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
-    wanted = graph.run(output, feeds[0].name, x)
     models = list(_candidates(layers, head))
-    for windows in (x, np.swapaxes(x, 0, 1)):
-        found = [m.readout for m in models if _same(wanted, m, windows.astype(np.float64))]
+    for shape, axes in layouts:
+        if math.prod(shape) > MAX_INPUT:
+            raise MubinnError(
+                f"its input of shape {list(shape)} is too large to try: export it with fewer."
+            )
+        x = np.random.default_rng(0).normal(size=shape)
+        wanted = graph.run(nodes, end, feeds[0].name, x)
+        found = [m.readout for m in models if _same(wanted, m, np.transpose(x, axes))]
         if found:
-            return found
+            return found, ", ".join(AXES.split(", ")[axes.index(k)] for k in range(3))
     raise MubinnError(
         "its graph computes something else than its LSTM or GRU nodes, a readout of the last step "
         "or the mean over the steps, and its dense layer: export such a model."
     )
+
+
+def _layouts(
+    sizes: list[int | None], features: int
+) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """Yield shapes to try, each with the axes of its windows, steps and features.
+
+    Features last are the usual; before the steps they are the channels of convolutions.
+    """
+    if len(sizes) != 3:
+        return
+    for free in SYMBOLIC:
+        for axes in sorted(permutations(range(3)), key=lambda axes: -axes[2]):
+            shape = [size or other for size, other in zip(sizes, free, strict=True)]
+            if axes[2] and sizes[axes[2]] in (None, features):
+                shape[axes[2]] = features
+                yield tuple(shape), axes
 
 
 def _candidates(layers: list[FloatLayer], head: tuple[Floats, Floats]) -> Iterator[FloatModel]:
@@ -302,12 +304,17 @@ def _candidates(layers: list[FloatLayer], head: tuple[Floats, Floats]) -> Iterat
 
 
 def _same(wanted: Floats | None, model: FloatModel, x: Floats) -> bool:
-    """Return whether the graph's values `wanted` are the model's logits of windows `x`."""
-    scores = reference.logits(model, x)
-    if wanted is not None and wanted.size == len(scores) and scores.shape[1] == 2:
-        # One output is the logit of class 1 against class 0.
-        scores = scores[:, 1:] - scores[:, :1]
-    if wanted is None or wanted.size != scores.size:
+    """Return whether `wanted` are the model's logits of windows `x`, or their scores."""
+    if wanted is None or not len(x):
         return False
-    error = np.abs(wanted.reshape(scores.shape) - scores)
-    return bool((error <= TOLERANCE * (1 + np.abs(scores))).all())
+    logits = reference.logits(model, x)
+    if wanted.size == len(logits) and logits.shape[1] == 2:
+        # One output is the logit of class 1 against class 0.
+        logits = logits[:, 1:] - logits[:, :1]
+    if wanted.size != logits.size:
+        return False
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    shares = shares / shares.sum(axis=1, keepdims=True)
+    ends = (logits, shares, np.log(shares), 1 / (1 + np.exp(-logits)))
+    got = wanted.reshape(logits.shape)
+    return any(bool((np.abs(got - y) <= TOLERANCE * (1 + np.abs(y))).all()) for y in ends)

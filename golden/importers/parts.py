@@ -39,7 +39,7 @@ class ImportOptions:
         Names of the recurrent modules from the bottom up; empty takes the only one.
     head : str or None
         Name of the classifier; None takes the only dense layer, and then demands that nothing
-        else is in the file.
+        else is in the file. In an ONNX graph also the name of an output.
     """
 
     readout: Readout | None = None
@@ -136,6 +136,11 @@ def no_head(hidden: int) -> MubinnError:
         f"the model has no dense layer that reads the {hidden} cells of its last recurrent layer: "
         "add a classifier to it, and export them together."
     )
+
+
+def not_open(kind: str, *options: str) -> MubinnError:
+    """Return the fault of options that say what a file of this kind says by itself."""
+    return MubinnError(f"{kind} says all of it by itself: leave out {' and '.join(options)}.")
 
 
 def assemble(

@@ -31,6 +31,14 @@ MAX_HEADER = 1 << 24
 """Largest header that is parsed."""
 
 METADATA = {"format", "version", "structure", "checksum"}
+ZIP, HDF5, PICKLE = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"\x80"
+ONNX = tuple(bytes([8, version, field]) for version in range(1, 32) for field in (18, 58, 66))
+FOREIGN = (ZIP, HDF5, PICKLE + b"\x02", *ONNX)
+"""How files of PyTorch and Keras begin, and of ONNX: its version and the next field."""
+
+ELSEWHERE = (
+    "it was not written by MuBiNN; run `mubinn quantize` on a model of another program first"
+)
 ALTERED = "the file is damaged or was altered: copy it again, or make it anew"
 
 Tensors = Mapping[str, npt.NDArray[Any]]
@@ -122,6 +130,8 @@ def to_bytes(content: Container) -> bytes:
 def from_bytes(data: bytes) -> Container:
     """Return the content of an archive; raise `MubinnError` with the reason where it has none."""
     length = int.from_bytes(data[:8], "little")
+    if data.startswith(FOREIGN):
+        raise MubinnError(ELSEWHERE)
     if len(data) < 8 or length > len(data) - 8:
         raise MubinnError("it is truncated or of another kind; give a whole model file")
     metadata = read_metadata(data[8 : 8 + length])
@@ -149,7 +159,7 @@ def read_metadata(raw: bytes) -> dict[str, str]:
     except (ValueError, RecursionError):
         raise MubinnError(ALTERED) from None
     if not isinstance(metadata, dict) or set(metadata) != METADATA:
-        raise MubinnError("it was not written by MuBiNN; give a file that quantize or train made")
+        raise MubinnError(ELSEWHERE)
     if not intact or not all(isinstance(text, str) for text in metadata.values()):
         raise MubinnError(ALTERED)
     if metadata["version"] != VERSION:

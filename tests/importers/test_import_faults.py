@@ -161,6 +161,7 @@ def started(graph):
 
 def other_input(graph):
     graph.input.append(helper.make_tensor_value_info("h0", TensorProto.FLOAT, [1, 1, 4]))
+    recurrent(graph).input.extend(["", "h0"])
 
 
 def huge(graph):
@@ -232,10 +233,10 @@ FAULTS = {
     ),
     "starts elsewhere": (onnx_model(change=started), "computes something else"),
     "another input": (onnx_model(change=other_input), "it reads x, h0"),
-    "external": (onnx_model(change=external), "lies in another file"),
+    "external": (onnx_model(change=external), "outside the folder of the model"),
     "unknown node": (onnx_model(change=swap("Squeeze", "If")), "a node If"),
-    "no softmax": (onnx_model(change=swap("Softmax", "Flatten")), "read by Flatten"),
-    "no bias": (onnx_model(change=swap("Add", "Concat")), "read by Concat"),
+    "relu above": (onnx_model(change=swap("Softmax", "Relu")), "a node Relu"),
+    "no bias": (onnx_model(change=swap("Add", "Concat")), "computes something else"),
     "no dense node": (onnx_model(change=swap("MatMul", "Gather")), "no dense layer"),
     "ONNX shapes": (onnx_model(change=set_tensor("W", zeros(1, 15, 3))), "no layer of 4 gates"),
     "ONNX biases": (onnx_model(change=set_tensor("B", zeros(1, 31))), "no layer of 4 gates"),
@@ -243,6 +244,12 @@ FAULTS = {
     "ONNX scales": (onnx_model(change=set_tensor("squeezed", zeros(1))), "something else"),
     "ONNX alpha": (onnx_model("torch_gru.onnx", wrong_alpha), "truncated or damaged"),
     "ONNX steps": (onnx_model(change=huge), "too large to try"),
+    "stateful": (keras(change=with_setting(3, stateful=True)), "stateful=True"),
+    "time major": (keras(change=with_setting(1, time_major=True)), "time_major=True"),
+    "keras head by name": (keras(), "leave out --head", "--head", "dense"),
+    "ONNX modules": (onnx_model(), "leave out --recurrent", "--recurrent", "rnn"),
+    "ONNX head": (onnx_model(), "no classifier named 'out': there is p", "--head", "out"),
+    "ONNX clip of 0": (onnx_model(change=attribute(clip=0.0)), "clips the sums"),
     "cut keras": (keras()[:-100], "truncated or damaged"),
     "no keras weights": (keras(drop=("model.weights.h5",)), "of neither PyTorch nor Keras"),
     "unknown layer": (keras(change=of_class(2, "BatchNormalization")), "BatchNormalization cannot"),

@@ -141,6 +141,15 @@ def test_quantize_takes_them(tmp_path, monkeypatch, name):
     assert model.preprocessing == Preprocessing("window", 2 if name.endswith("pt") else 1)
 
 
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("command", ["info", "simulate", "generate"])
+def test_other_commands_say_what_to_do_first(command, name, tmp_path):
+    more = ["-o", str(tmp_path / "made")] if command == "generate" else []
+    result = CliRunner().invoke(mubinn, [command, str(FOLDER / name), *more])
+    assert result.exit_code == 2
+    assert "run `mubinn quantize` on a model of another program first" in result.stderr
+
+
 SIZES = ((1, 1, 2), (5, 8, 4), (32, 20, 2))
 
 

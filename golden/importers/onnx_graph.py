@@ -1,0 +1,323 @@
+"""A parsed ONNX graph: its constants folded, and every node run in ONNX's reference evaluator.
+
+What follows from the file alone (a weight behind Cast, Transpose, Concat and the like) is computed
+once and is a constant. The rest depends on the signal, or on its shape alone.
+"""
+
+import warnings
+from collections import deque
+from collections.abc import Mapping, Sequence
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.fixed import Floats
+from mubinn.golden.importers import parts
+
+Array = npt.NDArray[Any]
+
+RECURRENT = ("LSTM", "GRU")
+
+STANDARD = ("", "ai.onnx")
+"""Domains of ONNX's own nodes."""
+
+BROADCAST = {"Add", "Sub", "Mul", "Div", "Mod", "Pow", "Min", "Max", "And", "Or", "Equal"} | {
+    "Greater",
+    "GreaterOrEqual",
+    "Less",
+    "LessOrEqual",
+    "Where",
+}
+KEEPING = {"Abs", "Cast", "Ceil", "Clip", "Concat", "Constant", "DequantizeLinear", "Dropout"} | {
+    *("Flatten", "Floor", "GatherElements", "GatherND", "GlobalAveragePool", "Identity", "Neg"),
+    *("LogSoftmax", "Not", "QuantizeLinear", "ReduceMax", "ReduceMean", "ReduceMin"),
+    *("ReduceProd", "ReduceSum", "Reshape", "Shape", "Sigmoid", "Size", "Slice", "Softmax"),
+    *("Split", "Squeeze", "Transpose", "Unsqueeze", "Gemm", "MatMul", *RECURRENT),
+}
+SIZED = {"ConstantFill", "ConstantOfShape", "Expand", "Gather", "Range", "Tile"}
+
+COMPUTED = BROADCAST | KEEPING | SIZED
+"""Nodes that are ever run; none of them runs a graph of its own or reads a file."""
+
+MAX_VALUES = 1 << 26
+"""Most numbers that a graph may compute, all its tensors together."""
+
+
+class Graph:
+    """A parsed graph.
+
+    Attributes
+    ----------
+    nodes : list of NodeProto
+        In the order of computation, without those that are folded.
+    constants : dict of str to array
+        Tensors of the file, and what is computed from them alone.
+    inputs : list of ValueInfoProto
+        What the graph is fed.
+    ends : list of str
+        Names of its outputs.
+    """
+
+    def __init__(self, data: bytes, folder: Path) -> None:
+        try:
+            import onnx
+        except ImportError:
+            raise MubinnError(
+                "it is no model of this program, PyTorch or Keras, and reading ONNX models needs "
+                "onnx: pip install 'mubinn[onnx]'."
+            ) from None
+        self._onnx: Any = onnx
+        model = self._parsed(data)
+        graph = model.graph
+        self._opsets = list(model.opset_import)
+        self._left = MAX_VALUES
+        self.constants: dict[str, Array] = {
+            tensor.name: self._stored(tensor, folder) for tensor in graph.initializer
+        }
+        self.inputs = [value for value in graph.input if value.name not in self.constants]
+        self.ends: list[str] = [value.name for value in graph.output]
+        self.nodes: list[Any] = []
+        self._sources: dict[str, set[str]] = {name: {name} for name in self.constants}
+        fed = {value.name for value in self.inputs}
+        self.data: set[str] = set(fed)
+        for node in _ordered(graph.node):
+            self._take(node, folder)
+
+    def _parsed(self, data: bytes) -> Any:
+        try:
+            model: Any = self._onnx.load_model_from_string(data)
+            if not model.graph.node:
+                raise ValueError
+        except Exception:  # protobuf's own types, which differ between its versions
+            raise MubinnError(
+                "it is neither a model file of this program, nor of PyTorch, Keras or ONNX, or it "
+                "is damaged: give another file"
+            ) from None
+        if model.functions:
+            from onnx.inliner import inline_local_functions
+
+            return inline_local_functions(model)
+        return model
+
+    def _stored(self, tensor: Any, folder: Path) -> Array:
+        """Return a tensor of the file, or of a file beside it."""
+        from onnx import external_data_helper, numpy_helper
+
+        if tensor.data_location == self._onnx.TensorProto.EXTERNAL:
+            about = external_data_helper.ExternalDataInfo(tensor)
+            place, root = folder / str(about.location), folder.resolve()
+            if not about.location or root not in place.resolve().parents:
+                raise MubinnError(
+                    f"its tensor {tensor.name} lies in {about.location!r}, outside the folder of "
+                    "the model: put both files in one folder, or export the model as one file."
+                )
+            if not place.is_file():
+                raise MubinnError(
+                    f"its weights lie in {about.location!r}, which is not beside it: copy that "
+                    "file too, or export with external_data=False."
+                )
+            size, start = place.stat().st_size, about.offset or 0
+            count = size - start if about.length is None else about.length
+            if size > parts.MAX_SIZE or min(start, count) < 0 or start + count > size:
+                raise MubinnError(
+                    f"its weights in {about.location!r} are cut or larger than any model's: copy "
+                    "both files again."
+                )
+            with place.open("rb") as file:
+                file.seek(start)
+                raw = file.read(count)
+            tensor.ClearField("external_data")
+            tensor.data_location = self._onnx.TensorProto.DEFAULT
+            tensor.raw_data = raw
+        try:
+            return _plain(np.asarray(numpy_helper.to_array(tensor)))
+        except (ValueError, TypeError, KeyError):
+            raise MubinnError(
+                f"its tensor {tensor.name} is damaged: export the model again."
+            ) from None
+
+    def _take(self, node: Any, folder: Path) -> None:
+        """Fold `node` where it depends on the file alone, else keep it."""
+        given = [str(name) for name in node.input if name]
+        for attribute in node.attribute if node.op_type == "Constant" else ():
+            if attribute.name == "value":
+                self.constants[node.output[0]] = self._stored(attribute.t, folder)
+                return
+        if all(name in self.constants for name in given) and self._can(node):
+            values = self.compute(node, self.constants)
+            if values is not None:
+                self.constants |= values
+                sources = set[str]().union(*(self._sources.get(name, set()) for name in given))
+                self._sources |= dict.fromkeys(values, sources)
+                return
+        self.nodes.append(node)
+        if node.op_type not in ("Shape", "Size") and self.data & set(given):
+            self.data |= set(node.output) - {""}
+
+    def _can(self, node: Any) -> bool:
+        return node.domain in STANDARD and node.op_type in COMPUTED
+
+    def sources(self, name: str) -> list[str]:
+        """Return the names of the file's tensors that the constant `name` is made of."""
+        return sorted(self._sources.get(name, ()))
+
+    def attributes(self, node: Any) -> dict[str, Any]:
+        """Return the attributes of `node` by name, texts as str."""
+        found: dict[str, Any] = {}
+        for attribute in node.attribute:
+            value: Any = self._onnx.helper.get_attribute_value(attribute)
+            text = isinstance(value, bytes)
+            found[attribute.name] = value.decode("utf-8", "replace") if text else value
+        return found
+
+    def before(self, end: str) -> list[Any]:
+        """Return the nodes that the tensor `end` depends on, in order."""
+        wanted, found = {end}, []
+        for node in reversed(self.nodes):
+            if wanted & set(node.output):
+                found.append(node)
+                wanted |= set(node.input)
+        return found[::-1]
+
+    def run(self, nodes: Sequence[Any], end: str, name: str, x: Floats) -> Floats | None:
+        """Return the tensor `end` for the input `name`, None where the graph cannot take it.
+
+        All floating-point numbers are float64 on the way, whatever the graph casts them to.
+        """
+        values: dict[str, Array] = {name: x, "": np.zeros(0)}
+        values |= {k: _wide(array) for k, array in self.constants.items()}
+        for node in nodes:
+            if node.op_type == "Cast" and self._widens(node, values):
+                values[node.output[0]] = values[node.input[0]]
+                continue
+            if node.op_type in RECURRENT and not self._whole(node, values):
+                return None
+            found = self.compute(node, values)
+            if found is None:
+                return None
+            values |= {k: _wide(array) for k, array in found.items()}
+        return _wide(values[end]) if end in values else None
+
+    def _widens(self, node: Any, values: Mapping[str, Array]) -> bool:
+        """Return whether `node` casts floating-point numbers to another such type."""
+        to = self.attributes(node).get("to")
+        kinds = self._onnx.TensorProto
+        return to in (kinds.FLOAT, kinds.FLOAT16, kinds.BFLOAT16, kinds.DOUBLE) and (
+            np.issubdtype(values[node.input[0]].dtype, np.floating)
+        )
+
+    def _whole(self, node: Any, values: Mapping[str, Array]) -> bool:
+        """Return whether the lengths that a recurrent node reads, if any, are all of its steps."""
+        name = node.input[4] if len(node.input) > 4 else ""
+        axis = 1 if self.attributes(node).get("layout") else 0
+        return not name or bool((values[name] == values[node.input[0]].shape[axis]).all())
+
+    def compute(self, node: Any, values: Mapping[str, Array]) -> dict[str, Array] | None:
+        """Return the outputs of one node, None where it cannot be run."""
+        from onnx import helper
+        from onnx.reference import ReferenceEvaluator
+
+        if not self._can(node):
+            return None
+        names = [str(name) for name in node.input]
+        try:
+            with warnings.catch_warnings(), np.errstate(all="ignore"):
+                warnings.simplefilter("ignore")
+                self._spend(_size(node.op_type, [values[name] for name in names if name]))
+                if node.op_type == "ConstantFill":
+                    return {node.output[0]: self._filled(node, values[names[0]])}
+                given = dict.fromkeys(name for name in names if name)
+                graph = helper.make_graph(
+                    [node],
+                    "one",
+                    [helper.make_value_info(name, self._onnx.TypeProto()) for name in given],
+                    [
+                        helper.make_value_info(name, self._onnx.TypeProto())
+                        for name in node.output
+                        if name
+                    ],
+                )
+                opsets = self._opsets
+                if node.op_type == "DequantizeLinear":
+                    # The evaluator has it from 19 on; what older graphs say means the same there.
+                    version = max(19, *(o.version for o in opsets if o.domain in STANDARD))
+                    opsets = [helper.make_opsetid("", version)]
+                model = helper.make_model(graph, opset_imports=opsets)
+                feeds = {name: values[name] for name in given}
+                found: Any = ReferenceEvaluator(model).run(None, feeds)
+        except MubinnError:
+            raise
+        except Exception:  # whatever NumPy raises, and types of the evaluator's own
+            return None
+        arrays = [_plain(np.asarray(array)) for array in found]
+        self._spend(sum(array.size for array in arrays))
+        return dict(zip((name for name in node.output if name), arrays, strict=True))
+
+    def _filled(self, node: Any, shape: Array) -> Array:
+        """Return what the node of opsets before 9 makes, which the evaluator does not know."""
+        attributes = self.attributes(node)
+        if not attributes.get("input_as_shape"):
+            raise ValueError
+        return np.full([int(n) for n in shape], attributes.get("value", 0.0), np.float32)
+
+    def _spend(self, count: int) -> None:
+        if count > self._left:
+            raise MubinnError("its graph computes more numbers than any model: give another file.")
+        self._left -= count
+
+
+def named(node: Any) -> str:
+    """Return the name of a node for messages."""
+    return f"{node.op_type} {node.name or node.output[0]}"
+
+
+def _ordered(nodes: Sequence[Any]) -> list[Any]:
+    """Return `nodes` so that each stands after those that it reads; converters do not sort them."""
+    makers = {name: k for k, node in enumerate(nodes) for name in node.output if name}
+    readers: dict[int, set[int]] = {k: set() for k in range(len(nodes))}
+    waits = dict.fromkeys(readers, 0)
+    for k, node in enumerate(nodes):
+        for below in {makers[name] for name in node.input if name in makers}:
+            readers[below].add(k)
+            waits[k] += 1
+    ready, found = deque(k for k, count in waits.items() if not count), []
+    while ready:
+        found.append(ready.popleft())
+        for k in sorted(readers[found[-1]]):
+            waits[k] -= 1
+            if not waits[k]:
+                ready.append(k)
+    if len(found) < len(nodes):
+        raise MubinnError("its nodes read each other in a circle: export the model again.")
+    return [nodes[k] for k in found]
+
+
+def _plain(array: Array) -> Array:
+    """Return `array` with a type of NumPy's own: bfloat16 becomes float32."""
+    return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
+
+
+def _wide(array: Array) -> Array:
+    return array.astype(np.float64) if np.issubdtype(array.dtype, np.floating) else array
+
+
+def _size(kind: str, given: Sequence[Array]) -> int:
+    """Return how many numbers a node makes that can make more than it reads, 0 for others."""
+    if kind in BROADCAST:
+        return prod(np.broadcast_shapes(*(array.shape for array in given)))
+    if kind in ("ConstantFill", "ConstantOfShape"):
+        return prod(int(n) for n in given[0])
+    if kind == "Expand":
+        return prod(np.broadcast_shapes(given[0].shape, tuple(int(n) for n in given[1])))
+    if kind == "Tile":
+        return int(given[0].size) * prod(int(n) for n in given[1])
+    if kind == "Gather":
+        return given[0].size // max(1, min(given[0].shape, default=1)) * given[1].size
+    if kind == "Range":
+        start, limit, delta = (float(array) for array in given)
+        return max(0, int((limit - start) / delta) + 1)
+    return 0
