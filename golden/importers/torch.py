@@ -24,13 +24,27 @@ NESTED = ("state_dict", "model_state_dict", "model")
 LAYER = re.compile(r"(?P<prefix>(?:.*\.)?)weight_ih_l(?P<index>\d+)")
 PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
+# What a weight is computed from whenever the model runs: PyTorch's parametrizations, its older
+# weight_norm, spectral_norm and pruning, and the usual names of dropout on weights.
+DERIVED = re.compile(
+    r"(?P<prefix>(?:.*\.)?)"
+    r"(?:parametrizations\.(?P<new>\w+)\.\w+|(?P<old>(?:weight|bias)\w*?)_(?:raw|orig|g|v))"
+)
+
 
 def of_pt(archive: zipfile.ZipFile, options: parts.ImportOptions) -> FloatModel:
     """Return the model of a ``.pt`` file; raise `MubinnError`."""
     found = read_pt(archive)
-    for name in NESTED:
-        if isinstance(found, dict) and isinstance(found.get(name), dict):
-            found = found[name]
+    while isinstance(found, dict):
+        inner = [name for name in NESTED if isinstance(found.get(name), dict)]
+        if len(inner) > 1:
+            raise MubinnError(
+                f"it holds several dictionaries of weights, {' and '.join(inner)}: save the one "
+                "that is meant alone."
+            )
+        if not inner:
+            break
+        found = found[inner[0]]
     if not isinstance(found, dict):
         raise MubinnError(f"it holds no dictionary of weights: {SAVE_WEIGHTS}")
     tensors = {str(name): value for name, value in found.items() if isinstance(value, np.ndarray)}
@@ -65,7 +79,12 @@ def of_state(state: Mapping[str, npt.NDArray[Any]], options: parts.ImportOptions
         projections, another cell, a wrong shape, NaN; without a classifier, with several, or with
         weights that have no place in the model.
     """
-    tensors = {name: parts.checked(name, array) for name, array in state.items() if array.ndim}
+    # Counters have no dimension; a learned scale has none either, but is a number of the model.
+    tensors = {
+        name: parts.checked(name, array)
+        for name, array in state.items()
+        if array.ndim or array.dtype.kind == "f"
+    }
     used: set[str] = set()
     layers: list[FloatLayer] = []
     for prefix in _prefixes(tensors, options):
@@ -81,6 +100,7 @@ def _prefixes(tensors: parts.Tensors, options: parts.ImportOptions) -> list[str]
     matches = [match for match in map(LAYER.fullmatch, tensors) if match]
     found = sorted({match["prefix"] for match in matches})
     if not found:
+        _demand_plain(tensors, "", "weight_ih_l0")
         raise MubinnError(
             "it has no weights of an LSTM or GRU (weight_ih_l0): give the state dictionary of a "
             "model with nn.LSTM or nn.GRU."
@@ -113,6 +133,7 @@ def _stack(tensors: parts.Tensors, prefix: str, used: set[str]) -> list[FloatLay
         found: list[Floats] = []
         for part in PARTS:
             full = f"{prefix}{part}_l{index}"
+            _demand_plain(tensors, prefix, f"{part}_l{index}")
             if full in tensors:
                 found.append(tensors[full])
                 used.add(full)
@@ -137,6 +158,24 @@ def _layer(name: str, wx: Floats, wh: Floats, bx: Floats, bh: Floats) -> FloatLa
     return parts.gru_layer(wx, wh, bx, bh, ORDERS[3])
 
 
+def _demand_plain(tensors: parts.Tensors, prefix: str, name: str) -> None:
+    """Raise `MubinnError` where the weight `name` of a module is computed from another tensor.
+
+    Dropout on weights keeps the other tensor in the module around.
+    """
+    for source in sorted(tensors):
+        match = DERIVED.fullmatch(source)
+        if match is None or (match["new"] or match["old"]) != name:
+            continue
+        if prefix.startswith(match["prefix"]) or match["prefix"].startswith(prefix):
+            raise MubinnError(
+                f"its weight {name} is computed from {source} whenever the model runs: make it a "
+                "plain weight (torch.nn.utils.parametrize.remove_parametrizations, "
+                "torch.nn.utils.remove_weight_norm, torch.nn.utils.prune.remove, or copy it) and "
+                "save the state dictionary again."
+            )
+
+
 def _head(rest: parts.Tensors, hidden: int, options: parts.ImportOptions) -> tuple[Floats, Floats]:
     """Return the classifier among the tensors `rest` that no recurrent layer has used."""
     fitting = [
@@ -145,6 +184,7 @@ def _head(rest: parts.Tensors, hidden: int, options: parts.ImportOptions) -> tup
         if re.fullmatch(r"(.*\.)?weight", name) and array.ndim == 2 and array.shape[1] == hidden
     ]
     if not fitting:
+        _demand_plain(rest, options.head or "", "weight")
         raise parts.no_head(hidden)
     head = options.head
     if head is None and len(fitting) > 1:
@@ -159,6 +199,8 @@ def _head(rest: parts.Tensors, hidden: int, options: parts.ImportOptions) -> tup
         )
     name = fitting[0] if head is None else head
     stem = f"{name}." if name else ""
+    for part in ("weight", "bias"):
+        _demand_plain(rest, stem, part)
     left = sorted(set(rest) - {f"{stem}weight", f"{stem}bias"})
     if left and head is None:
         raise MubinnError(

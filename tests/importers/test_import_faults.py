@@ -175,7 +175,48 @@ def wrong_alpha(graph):
 
 
 READOUT = ("--readout", "last")
-FAULTS = {
+COMPUTED = {
+    "weights dropped out": (
+        state(rnn__weight_hh_l0_raw=zeros(16, 4)),
+        "weight_hh_l0 is computed from rnn.weight_hh_l0_raw whenever the model runs",
+    ),
+    "weights dropped out by a module around": (
+        state(weight_hh_l0_raw=zeros(16, 4)),
+        "weight_hh_l0 is computed from weight_hh_l0_raw",
+        *("--head", "fc"),
+    ),
+    "weight_norm of old": (
+        state(
+            rnn__weight_ih_l0=None,
+            rnn__weight_ih_l0_g=zeros(16, 1),
+            rnn__weight_ih_l0_v=zeros(16, 3),
+        ),
+        "torch.nn.utils.remove_weight_norm",
+    ),
+    "a parametrized cell": (
+        state(
+            rnn__weight_hh_l0=None,
+            rnn__parametrizations__weight_hh_l0__original0=zeros(16, 1),
+            rnn__parametrizations__weight_hh_l0__original1=zeros(16, 4),
+        ),
+        "torch.nn.utils.parametrize.remove_parametrizations",
+    ),
+    "a parametrized head": (
+        state(fc__weight=None, fc__parametrizations__weight__original=zeros(2, 4)),
+        "weight is computed from fc.parametrizations.weight.original",
+    ),
+    "a pruned head": (
+        state(fc__weight_orig=zeros(2, 4), fc__weight_mask=zeros(2, 4)),
+        "torch.nn.utils.prune.remove",
+        *("--head", "fc"),
+    ),
+    "a learned scale": (state(scale=np.array(2, np.float32)), "the weights scale have no place"),
+    "two dictionaries of weights": (
+        pt({"state_dict": {}, "model": {}}),
+        "it holds several dictionaries of weights, state_dict and model",
+    ),
+}
+FAULTS = COMPUTED | {
     "foreign object": (pt({"model": Foreign()}), "a Python object of"),
     "foreign class": (edited_pt((b"torch._utils", b"torch_utils")), "torch_utils._rebuild"),
     "other object": (pt([1, 2]), "no dictionary of weights"),
