@@ -191,7 +191,10 @@ def _stage(index: int, quiet: bool) -> Iterator[Callable[[str, int, int], None]]
 def _beside(
     long: Callable[[threading.Event], _Long], short: Callable[[], _Short]
 ) -> tuple[_Long, _Short]:
-    """Run `long` in a thread while `short` runs here; a fault of either ends both."""
+    """Run `long` in a thread while `short` runs here.
+
+    A fault of `short` ends `long`; one of `long` is told when `short` has ended.
+    """
     cancel = threading.Event()
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(long, cancel)

@@ -111,13 +111,8 @@ def synth(
         options = FpgaOptions(asked, clock, seed or 1, steps or 320, output)
         synth_fpga(open_quantized(model, asked.datapath), options, as_json)
         return
-    routing = {"-o": output, "--clock": clock, "--seed": seed, "--steps": steps}
-    for option, value in routing.items():
-        if value is not None:
-            raise MubinnError(f"{option} is for FPGAs: give it with --device.")
-    if asked.datapath is not None:
-        raise MubinnError("--datapath is for whole models: give it with --device.")
-    refuse_given("is for whole models: give it with --device.", "name")
+    refuse_given("is for FPGAs: give it with --device.", "output", "clock", "seed", "steps")
+    refuse_given("is for whole models: give it with --device.", "datapath", "name")
     library = _library(liberty, dont_use, fo4)
     chosen = _chosen(units_of(load_model(model or bundled(QUANTIZED_MODEL))), names)
     jobs, texts = {}, {}
