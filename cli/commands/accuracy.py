@@ -10,6 +10,7 @@ import click
 
 from mubinn.cli.shared.common import print_json
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.files import check_folder, write_folder
 
 if TYPE_CHECKING:
     from mubinn.reports.accuracy import Run
@@ -27,11 +28,11 @@ def accuracy_report(
     """
     from mubinn.reports import accuracy, accuracy_tables
     from mubinn.reports.accuracy_figures import accuracy_pictures
-    from mubinn.reports.writer import check_target, listed, write_files
+    from mubinn.reports.writer import MARK
 
     if not asked:
         raise MubinnError("--logs belongs to --accuracy: give both.")
-    check_target(output)
+    check_folder(output, MARK)
     runs = accuracy.measured() if logs is None else logged(logs)
     found = accuracy.groups(runs)
     files = {
@@ -39,7 +40,7 @@ def accuracy_report(
         "accuracy.csv": accuracy_tables.accuracy_csv(found).encode(),
         **accuracy_pictures(found),
     }
-    written = write_files(listed(files), output)
+    written = write_folder(output, files, MARK)
     if as_json:
         print_json(
             {

@@ -6,17 +6,19 @@ from typing import Any
 import click
 
 from mubinn.cli.shared.common import json_option, liberty_option, print_json, print_table, working
+from mubinn.cli.shared.paths import Command, OutputFolder
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.files import check_folder, write_folder
 
 
-@click.command()
+@click.command(cls=Command)
 @click.argument("name", required=False)
 @click.option("--list", "as_list", is_flag=True, help="List the names and what each measures.")
 @liberty_option
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=OutputFolder(replaced=True),
     metavar="DIR",
     help="Folder for tables and pictures, of those that make any ('energy').",
 )
@@ -62,7 +64,9 @@ def bench(
         result = BENCHMARKS[name](**options)
     files = result.pop("files", {})
     if output is not None:
-        _write(files, output)
+        from mubinn.reports.writer import MARK
+
+        write_folder(output, files, MARK)
     if as_json:
         print_json(result)
         return
@@ -94,14 +98,8 @@ def _library_options(name: str, liberty: tuple[Path, ...]) -> dict[str, Any]:
 def _check_output(name: str, folder: Path) -> None:
     """Demand, before long work begins, that there will be files and that they may go there."""
     from mubinn.cli.benchmarks.table import WITH_FILES
-    from mubinn.reports.writer import check_target
+    from mubinn.reports.writer import MARK
 
     if name not in WITH_FILES:
         raise MubinnError(f"The benchmark {name} makes no files: leave out --output.")
-    check_target(folder)
-
-
-def _write(files: dict[str, bytes], folder: Path) -> None:
-    from mubinn.reports.writer import listed, write_files
-
-    write_files(listed(files), folder)
+    check_folder(folder, MARK)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mubinn.cli.shared.common import json_option, print_json, working
+from mubinn.cli.shared.paths import Command, InputPath, OutputFile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -17,13 +18,11 @@ LEAST = 10
 """Windows whose median is taken, at least."""
 
 
-@click.command()
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("recording", type=click.Path(path_type=Path))
+@click.command(cls=Command)
+@click.argument("model", type=InputPath())
+@click.argument("recording", type=InputPath())
 @click.option("--subject", type=int, help="Whose windows, where RECORDING holds several people's.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, help="File of the new model."
-)
+@click.option("-o", "--output", type=OutputFile(), required=True, help="File of the new model.")
 @json_option
 def calibrate(
     model: Path, recording: Path, subject: int | None, output: Path, as_json: bool

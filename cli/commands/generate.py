@@ -10,23 +10,23 @@ from typing import TYPE_CHECKING
 import click
 
 from mubinn.cli.shared.common import (
-    check_folder,
     json_option,
     open_quantized,
     print_json,
     working,
-    write_folder,
 )
 from mubinn.cli.shared.device import DeviceRequest, device_options
+from mubinn.cli.shared.paths import Command, InputPath, OutputFolder
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.files import check_folder, write_folder
 
 if TYPE_CHECKING:
     from mubinn.golden.model.quantized_model import QuantizedModel
 
 
-@click.command()
-@click.argument("model", type=click.Path(path_type=Path), required=False)
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR")
+@click.command(cls=Command)
+@click.argument("model", type=InputPath(), required=False)
+@click.option("-o", "--output", type=OutputFolder(replaced=True), required=True, metavar="DIR")
 @device_options
 @click.option(
     "--layers", is_flag=True, help="With --device: the layers alone, without classifier and AXI."

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mubinn.cli.shared.common import QUANTIZED_MODEL, bundled, json_option, print_json, print_table
+from mubinn.cli.shared.paths import Command, InputPath
 
 if TYPE_CHECKING:
     from mubinn.golden.cells.cell import QuantizedLayer
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     from mubinn.golden.model.quantized_model import QuantizedModel
 
 
-@click.command()
-@click.argument("model", type=click.Path(path_type=Path), required=False)
+@click.command(cls=Command)
+@click.argument("model", type=InputPath(), required=False)
 @json_option
 def info(model: Path | None, as_json: bool) -> None:
     """Show kind, sizes, levels, formats and notes of MODEL (by default the bundled EEG model).

@@ -11,7 +11,6 @@ from mubinn.cli.shared.common import (
     FLOAT_MODEL,
     SCALE_FORM,
     bundled,
-    check_file,
     datapath_option,
     json_option,
     print_json,
@@ -20,6 +19,7 @@ from mubinn.cli.shared.common import (
 )
 from mubinn.cli.shared.group import command_line
 from mubinn.cli.shared.imported import check_prepared, import_options, open_float
+from mubinn.cli.shared.paths import Command, InputPath, OutputFile
 from mubinn.golden.ground.errors import MubinnError
 
 if TYPE_CHECKING:
@@ -32,8 +32,8 @@ CHUNK = 60
 """Windows of which the float model's intermediates are held at once."""
 
 
-@click.command()
-@click.argument("model", type=click.Path(path_type=Path), required=False)
+@click.command(cls=Command)
+@click.argument("model", type=InputPath(), required=False)
 @click.option("--levels", required=True, metavar="A,W", help="Levels of the input, of all else.")
 @click.option("--h-levels", type=int, metavar="N", help="Levels of h alone.")
 @click.option("--c-levels", type=int, metavar="N", help="Levels of c alone.")
@@ -62,8 +62,8 @@ CHUNK = 60
     help="Offset of the sigmoid gates; 0 is the paper's literal form.",
 )
 @datapath_option
-@click.option("--data", type=click.Path(path_type=Path), help="EEG to calibrate on (npz, npy).")
-@click.option("--labels", type=click.Path(path_type=Path), help="Labels (npy) where DATA has none.")
+@click.option("--data", type=InputPath(), help="EEG to calibrate on (npz, npy).")
+@click.option("--labels", type=InputPath(), help="Labels (npy) where DATA has none.")
 @click.option(
     "--windows",
     type=click.IntRange(min=1),
@@ -76,7 +76,7 @@ CHUNK = 60
     is_flag=True,
     help="Measure the accuracy on the held-out fold, and note it in the model.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE")
+@click.option("-o", "--output", type=OutputFile(), required=True, metavar="FILE")
 @import_options
 @json_option
 @click.pass_context
@@ -128,7 +128,6 @@ def quantize(
 
     own = {"h": h_levels, "c": c_levels, "gate": gate_levels, "b": b_levels}
     counts = parse_levels(levels, **{k: v for k, v in own.items() if v is not None})
-    check_file(output)
     if not -1 <= gate_offset <= 1:
         raise MubinnError(
             f"The gate offset {gate_offset:g} is not between -1 and 1: give 0 or 0.5."

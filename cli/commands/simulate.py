@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mubinn.cli.shared.common import (
-    check_file,
     datapath_option,
     json_option,
     open_quantized,
@@ -23,6 +22,7 @@ from mubinn.cli.shared.common import (
     simulator_option,
     working,
 )
+from mubinn.cli.shared.paths import Command, InputPath, OutputFile
 from mubinn.golden.ground.errors import MubinnError
 
 if TYPE_CHECKING:
@@ -54,10 +54,10 @@ class LayerReport:
     wall_seconds: float
 
 
-@click.command()
-@click.argument("model", type=click.Path(path_type=Path), required=False)
-@click.option("--data", type=click.Path(path_type=Path), help="EEG (npz, npy) to run.")
-@click.option("--labels", type=click.Path(path_type=Path), help="Labels (npy) where DATA has none.")
+@click.command(cls=Command)
+@click.argument("model", type=InputPath(), required=False)
+@click.option("--data", type=InputPath(), help="EEG (npz, npy) to run.")
+@click.option("--labels", type=InputPath(), help="Labels (npy) where DATA has none.")
 @click.option(
     "--windows",
     type=click.IntRange(min=1),
@@ -73,9 +73,7 @@ class LayerReport:
     default=0.0,
     help="Run the first window once more, with both sides pausing with this probability.",
 )
-@click.option(
-    "--waves", type=click.Path(path_type=Path), metavar="FILE.fst", help="Write waveforms."
-)
+@click.option("--waves", type=OutputFile(), metavar="FILE.fst", help="Write waveforms.")
 @datapath_option
 @json_option
 def simulate(
@@ -105,8 +103,6 @@ def simulate(
     """
     from mubinn.cli.shared.recordings import input_codes, open_eeg
 
-    if waves is not None:
-        check_file(waves)
     loaded = open_quantized(model, datapath)
     if waves is not None and len(loaded.layers) > 1:
         raise MubinnError("Waveforms are of one layer, and the model has several: drop --waves.")

@@ -23,6 +23,7 @@ from mubinn.cli.shared.common import (
     workers_option,
 )
 from mubinn.cli.shared.device import DeviceRequest, device_options
+from mubinn.cli.shared.paths import Command, InputPath, OutputFolder
 from mubinn.golden.ground.errors import MubinnError
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ OF_UNITS = ("names", "liberty", "dont_use", "fo4", "workers")
 COLUMNS = ("unit", "design", "depth", "gates", "delay/ps", "delay/FO4", "area/um^2", "parameters")
 
 
-@click.command()
-@click.argument("model", type=click.Path(path_type=Path), required=False)
+@click.command(cls=Command)
+@click.argument("model", type=InputPath(), required=False)
 @click.option(
     "--unit",
     "names",
@@ -64,7 +65,7 @@ COLUMNS = ("unit", "design", "depth", "gates", "delay/ps", "delay/FO4", "area/um
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=OutputFolder(replaced=True),
     metavar="DIR",
     help="With --device: where to write report, Verilog and bitstream.",
 )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mubinn.cli.shared.common import check_folder, print_json, print_table, working, write_folder
+from mubinn.cli.shared.common import print_json, print_table, working
+from mubinn.golden.ground.files import check_folder, write_folder
 
 if TYPE_CHECKING:
     from mubinn.cli.shared.device import DeviceRequest

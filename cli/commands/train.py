@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mubinn.cli.shared.common import DATAPATH, SCALE_FORM, check_file, check_parent, json_option
+from mubinn.cli.shared.common import DATAPATH, SCALE_FORM, json_option
 from mubinn.cli.shared.group import command_line
+from mubinn.cli.shared.paths import Command, InputPath, OutputFile, OutputFolder
 from mubinn.golden.ground.errors import MubinnError
 
 if TYPE_CHECKING:
@@ -47,10 +48,10 @@ RECIPE_OPTIONS = (
 OFFSETS = click.Choice(["none", "alternate", "learned"])
 
 
-@click.command()
-@click.argument("data", type=click.Path(path_type=Path), required=False)
-@click.option("--labels", type=click.Path(path_type=Path), help="Labels (npy) where DATA has none.")
-@click.option("--subjects", type=click.Path(path_type=Path), help="Subject of each window (npy).")
+@click.command(cls=Command)
+@click.argument("data", type=InputPath(), required=False)
+@click.option("--labels", type=InputPath(), help="Labels (npy) where DATA has none.")
+@click.option("--subjects", type=InputPath(), help="Subject of each window (npy).")
 @click.option(
     "--method",
     type=click.Choice(["float", "mubinn2", "mubinn1", "b_lstm"]),
@@ -119,28 +120,28 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 )
 @click.option(
     "--float-model",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     metavar="FILE",
     help="Float model to start from; without it one is trained first.",
 )
 @click.option("--from-scratch", is_flag=True, help="Start from drawn weights instead.")
 @click.option(
     "--checkpoint-dir",
-    type=click.Path(path_type=Path),
+    type=OutputFolder(replaced=False, parents=True),
     metavar="DIR",
     help="Keep the state after every epoch there; the same command then goes on from it.",
 )
-@click.option("--log", type=click.Path(path_type=Path), metavar="FILE", help="Write a JSONL log.")
-@click.option("--curve", type=click.Path(path_type=Path), metavar="FILE", help="Draw the curves.")
+@click.option("--log", type=OutputFile(parents=True), metavar="FILE", help="Write a JSONL log.")
+@click.option("--curve", type=OutputFile(parents=True), metavar="FILE", help="Draw the curves.")
 @click.option("--folds", metavar="LIST", help="Many runs: 'all', or numbers such as 0,2.")
 @click.option("--seeds", metavar="LIST", help="Many runs: numbers such as 0,1.")
 @click.option(
     "--runs",
-    type=click.Path(path_type=Path),
+    type=OutputFolder(replaced=False),
     metavar="DIR",
     help="Many runs: a folder each there; finished ones are not repeated.",
 )
-@click.option("-o", "--output", type=click.Path(path_type=Path), metavar="FILE")
+@click.option("-o", "--output", type=OutputFile(), metavar="FILE")
 @json_option
 @click.pass_context
 def train(ctx: click.Context, /, data: Path | None, as_json: bool, **options: Any) -> None:
@@ -173,7 +174,6 @@ def train(ctx: click.Context, /, data: Path | None, as_json: bool, **options: An
     many = options["runs"] is not None
     if many == (options["output"] is not None):
         raise MubinnError("Give -o FILE for one run, or --runs DIR for many.")
-    check_parent(options["runs"]) if many else check_file(options["output"])
     recipes = [_recipe(options, levels) for levels in _levels(options)]
     base = recipes[0]
     if base.method.name != "float":

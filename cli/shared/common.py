@@ -1,10 +1,9 @@
 """What the commands share: options, the bundled models, displays, and output written whole."""
 
 import json
-import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from mubinn.golden.ground import files
+from mubinn.cli.shared.paths import InputPath
 from mubinn.golden.ground.errors import MubinnError
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ datapath_option = click.option(
 
 liberty_option = click.option(
     "--liberty",
-    type=click.Path(path_type=Path),
+    type=InputPath(),
     multiple=True,
     metavar="FILE",
     help="Liberty file in place of the built-in library, plain or gzipped; repeated where several "
@@ -168,56 +167,6 @@ def progress_bar(text: str, quiet: bool) -> Iterator[Callable[[str, int, int], N
             bar.update(task, completed=done, total=total, latest=name)
 
         yield show
-
-
-def check_parent(target: Path) -> None:
-    """Raise `MubinnError` where the folder that is to hold `target` is missing or read-only.
-
-    Commands that work for long ask this first.
-    """
-    parent = target.absolute().parent
-    if not parent.is_dir():
-        raise MubinnError(f"The folder {parent} does not exist: make it, or give another path.")
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise MubinnError(f"The folder {parent} cannot be written to: give another path.")
-
-
-def check_file(target: Path) -> None:
-    """Raise `MubinnError` where no file can be written at `target`."""
-    check_parent(target)
-    if target.is_dir():
-        raise MubinnError(f"{target} is a folder: give the path of a file.")
-
-
-def check_folder(target: Path, mark: str) -> None:
-    """Raise `MubinnError` where `target` is anything but absent, empty or an earlier output.
-
-    Parameters
-    ----------
-    target : Path
-    mark : str
-        The file by which an earlier output is known.
-    """
-    check_parent(target)
-    if target.is_symlink() or (target.exists() and not target.is_dir()):
-        raise MubinnError(f"{target} is not a folder: give another path.")
-    if target.is_dir() and any(target.iterdir()) and not (target / mark).is_file():
-        raise MubinnError(
-            f"The folder {target} holds other files, which would be lost: give an empty or a new "
-            "one."
-        )
-
-
-def write_folder(target: Path, contents: Mapping[str, str | bytes], mark: str) -> None:
-    """Write files, text or bytes, as the folder `target`, all of them or none.
-
-    Raises
-    ------
-    MubinnError
-        As `check_folder` does, or where the files cannot be written.
-    """
-    check_folder(target, mark)
-    files.write_folder(target, contents)
 
 
 def refuse_given(why: str, *names: str) -> None:

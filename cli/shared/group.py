@@ -1,6 +1,7 @@
 """The command group: imports a command when it is called, and turns faults into exit codes."""
 
 import contextlib
+import errno
 import os
 import shlex
 import sys
@@ -11,12 +12,33 @@ from typing import Any, NoReturn
 import click
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.files import reason_of
 
 FAULT = 2
 """Exit code of every fault in what the user gave."""
 
 INTERRUPTED, TERMINATED = 130, 143
 """Exit codes after Ctrl-C and SIGTERM, as shells have them: 128 and the signal."""
+
+
+_SPACE = "free some space, or set TMPDIR and MUBINN_CACHE to folders of another disk"
+_RIGHTS = "give a path that you have rights to"
+_MEMORY = "free some memory, or work on fewer windows at once"
+
+SURROUNDINGS = {
+    errno.ENOSPC: _SPACE,
+    errno.EDQUOT: _SPACE,
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EROFS: _RIGHTS,
+    errno.ENAMETOOLONG: "give a shorter path",
+    errno.ELOOP: "give a path without a circle of links",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "close other programs, which hold too many files open",
+    errno.ENOMEM: _MEMORY,
+    errno.EIO: "look after the disk or its connection",
+}
+"""What to do about the faults of what the program runs on; those of all else are its own."""
 
 
 class Terminated(BaseException):
@@ -69,9 +91,12 @@ class LazyGroup(click.Group):
         extra |= {"standalone_mode": False, "obj": shlex.join(["mubinn", *arguments])}
         try:
             status = super().main(arguments, *more, **extra)
-            sys.stdout.flush()
+            _flush()
         except MubinnError as error:
             _say(str(error))
+            status = FAULT
+        except MemoryError:
+            _say(f"Out of memory: {_MEMORY}.")
             status = FAULT
         except click.UsageError as error:
             error.show()
@@ -86,11 +111,38 @@ class LazyGroup(click.Group):
             _say("terminated.")
             status = TERMINATED
         except BrokenPipeError:
-            # The reader, such as head, has enough. What Python flushes at exit goes nowhere.
-            with contextlib.suppress(OSError, ValueError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # The reader, such as head, has enough.
+            _silence()
             status = 0
+        except OSError as error:
+            _say(_sentence(error))
+            _silence()
+            status = FAULT
         sys.exit(status if isinstance(status, int) else 0)
+
+
+def _flush() -> None:
+    if sys.stdout is not None:  # None where it was closed before the start
+        sys.stdout.flush()
+
+
+def _silence() -> None:
+    """Have what Python flushes when it leaves go nowhere, where standard output takes no more."""
+    try:
+        _flush()
+    except (OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _sentence(error: OSError) -> str:
+    """Return what the system says and what to do; raise `error` where it is a fault of ours."""
+    if "temporary directory" in str(error):
+        return f"{error.strerror}: set TMPDIR to a folder that can be written to."
+    if error.errno not in SURROUNDINGS:
+        raise error
+    where = "" if error.filename is None else f"{str(error.filename)[:200]}: "
+    return f"{where}{reason_of(error)}; {SURROUNDINGS[error.errno]}."
 
 
 def _say(text: str) -> None:

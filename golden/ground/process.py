@@ -3,6 +3,8 @@
 import contextlib
 import json
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +18,8 @@ from mubinn.golden.ground import leash
 from mubinn.golden.ground.errors import MubinnError
 
 POLL_S = 0.1
+
+_SPACE_LEFT = 1 << 16
 
 
 class Cancelled(Exception):
@@ -74,6 +78,27 @@ def run_process(
             process.stdin.close()
             if process.poll() is None:
                 _kill(process)
+
+
+def cause_outside(log: Path, status: int) -> str | None:
+    """Return what else than its task made a program fail, None where nothing tells of it.
+
+    Parameters
+    ----------
+    log : Path
+        All that it printed, in the folder that it worked in.
+    status : int
+        Its exit status, or minus the signal that ended it.
+    """
+    text = log.read_text(errors="replace")
+    full = re.search(r"No space left on device|Disk quota exceeded", text)
+    # A full disk may have no room for the message that says so.
+    if full or shutil.disk_usage(log.parent).free < _SPACE_LEFT:
+        return "the disk is full; free some space, or set TMPDIR and MUBINN_CACHE to another one"
+    killed = status in (-signal.SIGKILL, leash.SIGNALLED + signal.SIGKILL)
+    if killed or re.search(r"Killed signal terminated program|[Oo]ut of memory|bad_alloc", text):
+        return "it was ended for lack of memory; free some, or give it a smaller design"
+    return None
 
 
 def _wait(

@@ -17,7 +17,7 @@ import cocotb_tools.config
 
 from mubinn.golden.ground import files
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.ground.process import leashed, run_process
+from mubinn.golden.ground.process import cause_outside, leashed, run_process
 from mubinn.sim.runner.commands import TIMESCALE, compile_commands
 from mubinn.sim.runner.toolchain import cause_of_failure
 
@@ -231,9 +231,9 @@ def _demand(status: int, simulator: str, top: str, log: Path) -> None:
     """Raise `MubinnError` where a compilation failed, and keep its log."""
     if status == 0:
         return
+    why = cause_outside(log, status) or cause_of_failure(log.read_text(errors="replace"))
     kept = log.parents[1] / f"failed-{top}.log"
     log.replace(kept)
-    why = cause_of_failure(kept.read_text(errors="replace"))
     raise MubinnError(
         f"{simulator} could not compile {top}{f': {why}' if why else ''}; its messages are in "
         f"{kept}."

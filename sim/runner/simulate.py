@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.process import cause_outside
 from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.sim.runner.build import compile_design, run_commands
 from mubinn.sim.runner.commands import bench_variables, run_command
@@ -172,13 +173,16 @@ def _bench_environment(
 
 def _read_results(results: Path, bench: str, status: int, log: Path) -> tuple[int, int, float]:
     """Return tests, cycles and seconds; demand that there were tests and none failed."""
-    if not results.is_file():
+    try:
+        cases = list(ElementTree.parse(results).getroot().iter("testcase"))
+    except (OSError, ElementTree.ParseError):
+        why = cause_outside(log, status) or f"exit status {status}"
         raise MubinnError(
-            f"The simulation with bench {bench} ended without results (exit status {status}); "
-            f"its messages are in {log}."
-        )
+            f"The simulation with bench {bench} ended without results ({why}); its messages are "
+            f"in {log}."
+        ) from None
     tests, nanoseconds, seconds = 0, 0.0, 0.0
-    for case in ElementTree.parse(results).getroot().iter("testcase"):
+    for case in cases:
         for kind in ("failure", "error"):
             fault = case.find(kind)
             if fault is not None:

@@ -35,8 +35,6 @@ _CAUSES = {
     r"find libpython|libpython\S*: cannot open": (
         "Python's shared library is missing; install it with `apt-get install python3-dev`"
     ),
-    r"No space left on device": "the disk is full",
-    r"Killed signal terminated program|out of memory": "the compiler ran out of memory",
 }
 
 # The wheel's makefile names programs of its build machine, and an empty flag for the precompiled

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.ground.process import python_module, run_process
+from mubinn.golden.ground.process import cause_outside, python_module, run_process
 
 TAIL_LINES = 3
 WORKER = python_module("mubinn.synth.flow.worker")
@@ -27,6 +27,8 @@ def _tail(lines: list[str]) -> str:
 
 def _fault(top: str, status: int, log: Path) -> MubinnError:
     """Return what to tell the user of a failed run."""
+    if why := cause_outside(log, status):
+        return MubinnError(f"Yosys could not synthesize {top}: {why}.")
     lines = [s for line in log.read_text(errors="replace").splitlines() if (s := line.strip())]
     tail = _tail(lines)
     if lacks := re.search(r"cannot be legalized: (.*)", tail):

@@ -1,5 +1,8 @@
 """Whatever the user gives: one sentence, exit code 2, no traceback, nothing half written."""
 
+import json
+import os
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -47,6 +50,12 @@ def folder(tmp_path, random_float, random_model):
     (tmp_path / "tiny.lib").write_text(INVERTER_ONLY)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "precious.txt").write_text("keep")
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "m.mubinn").write_bytes(whole)
+    mark = {"files": ["m.mubinn", "parameters.json"]}
+    (tmp_path / "inner" / "parameters.json").write_text(json.dumps(mark))
+    (tmp_path / "link").symlink_to("good.safetensors")
+    os.mkfifo(tmp_path / "pipe")
     return tmp_path
 
 
@@ -104,7 +113,7 @@ FAULTS = [
     (("generate", "@truncated.mubinn", "-o", "@out"), "no usable model file"),
     (("generate", "@altered.mubinn", "-o", "@out"), "altered"),
     (("generate", "@good.safetensors", "-o", "@out"), "run `mubinn quantize`"),
-    (("generate", "@good.mubinn", "-o", "@full"), "holds other files"),
+    (("generate", "@good.mubinn", "-o", "@full"), "holds precious.txt, which was not written"),
     (("generate", "@good.mubinn", "-o", "@eeg.npz"), "is not a folder"),
     (("generate", "@good.mubinn", "-o", "@no/out"), "does not exist"),
     (("simulate", "@missing.mubinn"), "does not exist"),
@@ -145,6 +154,20 @@ FAULTS = [
     (("train", "@eeg.npz", "--runs", "@runs", "--folds", "7"), "There is no 7 among 0, 1, 2"),
     (("train", "@eeg.npz", "--runs", "@runs", "--log", "@log"), "belongs to one run"),
     (("train", "@eeg.npz", *BINARIZED, "--runs", "@runs", "--from-scratch"), "belongs to one run"),
+    (("quantize", "@good.safetensors", *QUANTIZE[:-1], "@good.safetensors"), "is what MODEL names"),
+    (("quantize", "@good.safetensors", *QUANTIZE[:-1], "@link"), "is what MODEL names"),
+    (("quantize", "@good.safetensors", *QUANTIZE[:-1], "@eeg.npz"), "is what --data names"),
+    (("quantize", "@good.safetensors", *QUANTIZE[:-1], "@pipe"), "is a device, a pipe"),
+    (("quantize", "@good.safetensors", *QUANTIZE[:-1], "-"), "not to -"),
+    (("calibrate", "@good.mubinn", "@eeg.npz", "-o", "@./good.mubinn"), "is what MODEL names"),
+    (("calibrate", "@good.mubinn", "@eeg.npz", "-o", "@eeg.npz"), "is what RECORDING names"),
+    (("generate", "@inner/m.mubinn", "-o", "@inner"), "replace the folder of"),
+    (("generate", "@inner/m.mubinn", "-o", "@inner/m.mubinn"), "is what MODEL names"),
+    (("generate", "@good.mubinn", "-o", "@."), "replace the folder of"),
+    (("simulate", "@good.mubinn", "--waves", "@good.mubinn"), "is what MODEL names"),
+    (("train", "@eeg.npz", "-o", "@eeg.npz"), "is what DATA names"),
+    (("train", "@eeg.npz", "-o", "@new", "--log", "@new"), "is what --output names"),
+    (("report", "--accuracy", "--logs", "@inner", "-o", "@inner"), "is what --logs names"),
     (("report", "--model", "@nan.safetensors", "-o", "@out"), "wh holds NaN"),
     (("report", "--liberty", "@tiny.lib", "-o", "@out"), "no usable buffer"),
 ]
@@ -192,43 +215,46 @@ def test_a_file_altered_anywhere_is_a_fault(folder):
         fault(folder, "info", path)
 
 
+OLD = '{\n  "files": [\n    "parameters.json"\n  ]\n}\n'
+
+
 def test_a_failure_while_writing_leaves_the_old_folder(folder, monkeypatch):
-    from mubinn.cli.shared import common
+    from mubinn.golden.ground import files
     from mubinn.golden.ground.errors import MubinnError
 
     target = folder / "made"
-    common.write_folder(target, {"parameters.json": "old"}, "parameters.json")
-    kept = common.Path.write_bytes
+    files.write_folder(target, {"parameters.json": OLD}, "parameters.json")
+    kept = files.Path.write_bytes
 
     def full(self, content):
         if self.name == "second":
             raise OSError(28, "No space left on device")
         return kept(self, content)
 
-    monkeypatch.setattr(common.Path, "write_bytes", full)
+    monkeypatch.setattr(files.Path, "write_bytes", full)
     before = sorted(folder.rglob("*"))
     with pytest.raises(MubinnError, match="no space left on device; give another path"):
-        common.write_folder(target, {"parameters.json": "new", "second": ""}, "parameters.json")
+        files.write_folder(target, {"parameters.json": "{}", "second": ""}, "parameters.json")
     assert sorted(folder.rglob("*")) == before
-    assert (target / "parameters.json").read_text() == "old"
+    assert (target / "parameters.json").read_text() == OLD
 
 
 def test_a_failure_while_moving_puts_the_old_folder_back(folder, monkeypatch):
-    from mubinn.cli.shared import common
+    from mubinn.golden.ground import files
     from mubinn.golden.ground.errors import MubinnError
 
     target = folder / "made"
-    common.write_folder(target, {"parameters.json": "old"}, "parameters.json")
-    kept = common.Path.rename
+    files.write_folder(target, {"parameters.json": OLD}, "parameters.json")
+    kept = files.Path.rename
 
     def stuck(self, other):
         if self.name.endswith(".tmp"):
             raise OSError(5, "Input/output error")
         return kept(self, other)
 
-    monkeypatch.setattr(common.Path, "rename", stuck)
+    monkeypatch.setattr(files.Path, "rename", stuck)
     before = sorted(folder.rglob("*"))
     with pytest.raises(MubinnError, match="input/output error"):
-        common.write_folder(target, {"parameters.json": "new"}, "parameters.json")
+        files.write_folder(target, {"parameters.json": "{}"}, "parameters.json")
     assert sorted(folder.rglob("*")) == before
-    assert (target / "parameters.json").read_text() == "old"
+    assert (target / "parameters.json").read_text() == OLD

@@ -107,7 +107,7 @@ def test_whole_line_on_a_small_model(capfd, float_file, eeg_file, table, tmp_pat
     before = {name: (out / name).read_bytes() for name in files}
     code, text, err = run(capfd, *command, "--windows", 3)
     assert code == 0
-    assert "[4/4] write" in err
+    assert "[3/3] write" in err
     assert "equal the bit-true model" in text
     assert table[1] == [2]
     same = {name for name in files if (out / name).read_bytes() == before[name]}

@@ -1,12 +1,22 @@
 """Files and folders written whole, and the folder of all caches."""
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.ground.files import cache_root, publish, write_file, write_folder
+from mubinn.golden.ground.files import (
+    cache_root,
+    check_file,
+    check_folder,
+    publish,
+    write_file,
+    write_folder,
+)
+
+MARK = "mark.json"
 
 
 def test_a_file_is_replaced_whole_or_stays(tmp_path, monkeypatch):
@@ -29,9 +39,9 @@ def test_a_file_is_replaced_whole_or_stays(tmp_path, monkeypatch):
 
 def test_a_folder_is_replaced_whole_or_stays(tmp_path, monkeypatch):
     place = tmp_path / "place"
-    write_folder(place, {"a": "text", "deep/b": b"bytes"})
-    write_folder(place, {"a": "other"})
-    assert [path.name for path in place.iterdir()] == ["a"]
+    assert write_folder(place, {"a": "text", "deep/b": b"bytes"}, MARK) == ("a", "deep/b", MARK)
+    write_folder(place, {"a": "other"}, MARK)
+    assert sorted(path.name for path in place.iterdir()) == ["a", MARK]
     rename = Path.rename
 
     def interrupted(self, other):
@@ -41,9 +51,55 @@ def test_a_folder_is_replaced_whole_or_stays(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Path, "rename", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        write_folder(place, {"a": "third"})
+        write_folder(place, {"a": "third"}, MARK)
     assert (place / "a").read_text() == "other"
     assert list(tmp_path.iterdir()) == [place]
+
+
+def test_a_link_is_followed(tmp_path):
+    there, link = tmp_path / "there", tmp_path / "link"
+    link.symlink_to(there)
+    check_file(link)
+    write_file(link, b"new")
+    assert link.is_symlink()
+    assert there.read_bytes() == b"new"
+
+
+def test_a_pipe_is_not_replaced(tmp_path):
+    pipe, link = tmp_path / "pipe", tmp_path / "link"
+    os.mkfifo(pipe)
+    link.symlink_to(pipe)
+    for path in (pipe, link):
+        for write in (check_file, lambda path: write_file(path, b"new")):
+            with pytest.raises(MubinnError, match="is a device, a pipe or a socket"):
+                write(path)
+    assert pipe.is_fifo()
+    with pytest.raises(MubinnError, match="is a folder: give the path of a file"):
+        write_file(tmp_path, b"new")
+
+
+def test_names_as_long_as_they_can_be(tmp_path):
+    write_file(tmp_path / ("n" * 255), b"new")
+    write_folder(tmp_path / ("f" * 255), {"a": "text"}, MARK)
+    for check in (check_file, lambda path: check_folder(path, MARK)):
+        with pytest.raises(MubinnError, match="cannot be written: file name too long"):
+            check(tmp_path / ("n" * 256))
+
+
+def test_a_folder_of_other_files_is_left_alone(tmp_path):
+    place = tmp_path / "place"
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(MubinnError, match="is not a folder"):
+        check_folder(tmp_path / "file", MARK)
+    write_folder(place, {"a": "text", MARK: '{"own": 1}'}, MARK)
+    assert json.loads((place / MARK).read_text()) == {"own": 1, "files": ["a", MARK]}
+    (place / "notes").mkdir()
+    (place / "notes" / "mine.txt").write_text("precious")
+    with pytest.raises(MubinnError, match=r"notes/mine\.txt, which was not written there"):
+        write_folder(place, {"a": "other"}, MARK)
+    assert (place / "a").read_text() == "text"
+    (tmp_path / "empty").mkdir()
+    write_folder(tmp_path / "empty", {"a": "text"}, MARK)
 
 
 def test_publish_keeps_the_first(tmp_path):

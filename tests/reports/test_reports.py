@@ -20,7 +20,7 @@ from mubinn.reports.content import (
     Verification,
 )
 from mubinn.reports.page import page
-from mubinn.reports.writer import MARK, check_target, render_report, write_report
+from mubinn.reports.writer import MARK, render_report, write_report
 from mubinn.synth import builtin_library
 from mubinn.synth.flow.result import UNITS, Metric, SynthResult
 from mubinn.synth.table1 import table1
@@ -303,7 +303,7 @@ def test_report_is_the_same_bytes_and_replaces_an_earlier_one(content, tmp_path,
     written = write_report(content, target, attached)
     first = {name: (target / name).read_bytes() for name in written}
     assert first["design/a.v"] == attached["design/a.v"]
-    assert first == render_report(content, attached)
+    assert {n: data for n, data in first.items() if n != MARK} == render_report(content, attached)
     write_report(replace(content, accuracy=None), target)
     assert not (target / "design").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
@@ -314,24 +314,9 @@ def test_report_is_the_same_bytes_and_replaces_an_earlier_one(content, tmp_path,
 
 def test_folder_of_other_files_is_left_alone(content, tmp_path, no_pictures):
     (tmp_path / "mine.txt").write_text("precious")
-    with pytest.raises(MubinnError, match=r"mine\.txt, which is no part of a report"):
+    with pytest.raises(MubinnError, match=r"mine\.txt, which was not written there"):
         write_report(content, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
-    target = tmp_path / "report"
-    write_report(content, target)
-    (target / "notes.md").write_text("precious")
-    with pytest.raises(MubinnError, match=r"notes\.md"):
-        check_target(target)
-
-
-def test_bad_targets_are_told(tmp_path):
-    with pytest.raises(MubinnError, match="does not exist"):
-        check_target(tmp_path / "absent" / "report")
-    (tmp_path / "file").write_text("")
-    with pytest.raises(MubinnError, match="is not a folder"):
-        check_target(tmp_path / "file")
-    (tmp_path / "empty").mkdir()
-    check_target(tmp_path / "empty")
 
 
 def test_interrupted_write_leaves_the_earlier_report(content, tmp_path, monkeypatch, no_pictures):

@@ -402,7 +402,7 @@ def test_a_missing_libpython(monkeypatch: pytest.MonkeyPatch) -> None:
         ("FileNotFoundError: [Errno 2] No such file or directory: 'make'\n", "install make"),
         ("ValueError: Unable to find libpython, please make sure\n", "install python3-dev"),
         ("a.cpp: fatal error: write: No space left on device\n", "disk is full"),
-        ("g++: fatal error: Killed signal terminated program cc1plus\n", "out of memory"),
+        ("g++: fatal error: Killed signal terminated program cc1plus\n", "lack of memory"),
     ],
 )
 def test_a_broken_tool_chain_is_told_by_its_cause(
