@@ -65,13 +65,8 @@ def logged(folder: Path) -> list[Run]:
         raise MubinnError(f"{folder} is no folder of runs: give one that mubinn train --runs made.")
     found = []
     for log in sorted(folder.glob(f"*/{LOG}")):
-        try:
-            if is_finished(log.parent):
-                found.append(Run.of(summary(log)))
-        except (OSError, ValueError, KeyError, IndexError, TypeError):
-            raise MubinnError(
-                f"{log} is no log of a training run: remove its folder or train it anew."
-            ) from None
+        if is_finished(log.parent):
+            found.append(Run.of(summary(log)))
     return found
 
 

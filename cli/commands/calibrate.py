@@ -21,11 +21,13 @@ LEAST = 10
 @click.command(cls=Command)
 @click.argument("model", type=InputPath())
 @click.argument("recording", type=InputPath())
-@click.option("--subject", type=int, help="Whose windows, where RECORDING holds several people's.")
+@click.option(
+    "--subject", metavar="NAME", help="Whose windows, where RECORDING holds several people's."
+)
 @click.option("-o", "--output", type=OutputFile(), required=True, help="File of the new model.")
 @json_option
 def calibrate(
-    model: Path, recording: Path, subject: int | None, output: Path, as_json: bool
+    model: Path, recording: Path, subject: str | None, output: Path, as_json: bool
 ) -> None:
     """Centre the decisions of MODEL, a .mubinn file, on one person's RECORDING (npz, npy).
 
@@ -45,7 +47,8 @@ def calibrate(
     from mubinn.train.subject.personal import for_subject
 
     found = load_model(model)
-    x, subjects = load_windows(recording)
+    read = load_windows(recording)
+    x, subjects = read.x, read.subject
     if x.shape[2] != found.features:
         raise MubinnError(
             f"{recording} has {x.shape[2]} channels, the model reads {found.features}: give the "
@@ -74,7 +77,7 @@ def calibrate(
     )
 
 
-def _chosen(recording: Path, subjects: NDArray[Any], subject: int | None) -> NDArray[Any]:
+def _chosen(recording: Path, subjects: NDArray[Any], subject: str | None) -> NDArray[Any]:
     """Return which windows are the subject's."""
     import numpy as np
 
@@ -83,7 +86,7 @@ def _chosen(recording: Path, subjects: NDArray[Any], subject: int | None) -> NDA
     people = np.unique(subjects)
     if subject is None and len(people) > 1:
         raise MubinnError(f"{recording} holds {len(people)} people: name one with --subject.")
-    chosen = np.ones(len(subjects), bool) if subject is None else subjects == subject
+    chosen = np.ones(len(subjects), bool) if subject is None else subjects.astype(str) == subject
     if not chosen.any():
         raise MubinnError(
             f"{recording} has no subject {subject}: its people are "

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from mubinn.golden.model.float_model import FloatModel
     from mubinn.golden.model.quantized_model import QuantizedModel
     from mubinn.train.data.eeg import EegSet
+    from mubinn.train.data.recordings import Recording
 
 CHUNK = 60
 """Windows of which the float model's intermediates are held at once."""
@@ -122,9 +123,10 @@ def quantize(
     A PyTorch model whose classifier reads the last step:
       mubinn quantize my.pt --readout last --levels 3,3 --data my.npz -o my.mubinn
     """
-    from mubinn.cli.shared.recordings import held_out, open_eeg
+    from mubinn.cli.shared.recordings import held_out, open_eeg, open_windows
     from mubinn.golden.binarize.levels import parse_levels
     from mubinn.golden.model.model_file import save_model
+    from mubinn.train.data.eeg import EegSet
 
     own = {"h": h_levels, "c": c_levels, "gate": gate_levels, "b": b_levels}
     counts = parse_levels(levels, **{k: v for k, v in own.items() if v is not None})
@@ -135,7 +137,8 @@ def quantize(
     start = open_float(model or bundled(FLOAT_MODEL), **imported)
     if data is None:
         check_prepared(start, imported["normalise"])
-    eeg, name = open_eeg(data, labels=labels, features=start.features)
+    opened = open_eeg if measure else open_windows
+    eeg, name = opened(data, labels=labels, features=start.features)
     fold = held_out(start, eeg, name)
     if measure and fold is None:
         raise MubinnError(
@@ -161,6 +164,7 @@ def quantize(
     if "command" in start.meta:
         notes["float_command"] = start.meta["command"]
     if measure:
+        assert isinstance(eeg, EegSet)
         notes |= _measure(start, made, eeg, fold, as_json)
     save_model(output, _noted(made, notes))
     _tell(output, counts, notes, as_json)
@@ -169,7 +173,7 @@ def quantize(
 def _quantize(
     model: FloatModel,
     levels: Levels,
-    eeg: EegSet,
+    eeg: EegSet | Recording,
     fold: int | None,
     windows: int,
     how: dict[str, Any],
@@ -180,7 +184,7 @@ def _quantize(
     from mubinn.cli.shared.recordings import prepared, spread
     from mubinn.golden.quantize import quantize as fit
 
-    pool = np.flatnonzero(eeg.fold != (-1 if fold is None else fold))
+    pool = np.arange(len(eeg.x)) if fold is None else np.flatnonzero(eeg.fold != fold)
     chosen = spread(windows, pool)
     calibration = prepared(model, eeg.x[chosen]).astype(np.float64)
     return fit(model, levels, calibration, **how), len(chosen)

@@ -101,12 +101,12 @@ def simulate(
       mubinn simulate --steps 10 --simulator icarus --waves layer.fst
       mubinn simulate --datapath threshold
     """
-    from mubinn.cli.shared.recordings import input_codes, open_eeg
+    from mubinn.cli.shared.recordings import input_codes, open_windows
 
     loaded = open_quantized(model, datapath)
     if waves is not None and len(loaded.layers) > 1:
         raise MubinnError("Waveforms are of one layer, and the model has several: drop --waves.")
-    eeg, name = open_eeg(data, labels=labels, features=loaded.features)
+    eeg, name = open_windows(data, labels=labels, features=loaded.features)
     codes = input_codes(loaded, eeg.x, windows, steps)
     with working(f"simulating on {simulator}", as_json), _wave_folder(waves) as options:
         reports = [

@@ -53,6 +53,14 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 @click.option("--labels", type=InputPath(), help="Labels (npy) where DATA has none.")
 @click.option("--subjects", type=InputPath(), help="Subject of each window (npy).")
 @click.option(
+    "--split",
+    type=click.Choice(["subjects", "windows"]),
+    default="subjects",
+    show_default=True,
+    help="windows: folds of one person's windows, each class cut in five pieces; they tell nothing "
+    "of other people.",
+)
+@click.option(
     "--method",
     type=click.Choice(["float", "mubinn2", "mubinn1", "b_lstm"]),
     default="float",
@@ -179,7 +187,16 @@ def train(ctx: click.Context, /, data: Path | None, as_json: bool, **options: An
     if base.method.name != "float":
         own = dict.fromkeys(("epochs", "learning_rate", "datapath"))
         base = _recipe({**options, **own, "method": "float"}, None)
-    eeg, name = open_eeg(data, labels=options["labels"], subjects=options["subjects"])
+    by_windows = options["split"] == "windows"
+    whole = str(options["normalise"]).endswith("subject") or options["centre"] == "subject"
+    if by_windows and (options["subjects"] is not None or whole):
+        raise MubinnError("--split windows knows no subjects: leave out what is of subjects.")
+    eeg, name = open_eeg(
+        data,
+        labels=options["labels"],
+        subjects=options["subjects"],
+        by_windows=by_windows,
+    )
     notes = {"data": name, "command": command_line(ctx)}
     if many:
         train_runs.many(eeg, recipes, base, options, notes, as_json)

@@ -14,7 +14,8 @@ from mubinn.golden.model.bit_true import run_layer
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.train.data.eeg import EegSet, find_data, load_eeg, prepare, synthetic_eeg
-from mubinn.train.data.recordings import Normalise
+from mubinn.train.data.files import load_windows
+from mubinn.train.data.recordings import Normalise, Recording
 
 if TYPE_CHECKING:
     from mubinn.synth.table1.cell_units import Start
@@ -28,8 +29,9 @@ def open_eeg(
     labels: Path | None = None,
     subjects: Path | None = None,
     features: int | None = None,
+    by_windows: bool = False,
 ) -> tuple[EegSet, str]:
-    """Return a set and its name.
+    """Return a labelled set and its name.
 
     Parameters
     ----------
@@ -40,6 +42,8 @@ def open_eeg(
         See `mubinn.train.data.files.load_eeg`.
     features : int or None
         Channels that a model asks for.
+    by_windows : bool
+        See `mubinn.train.data.files.load_eeg`.
 
     Raises
     ------
@@ -47,22 +51,47 @@ def open_eeg(
         As `load_eeg` does, or where the file has other channels.
     """
     if path is not None:
-        found = path if path.exists() else find_data(str(path)) or path
-        data = load_eeg(found, labels=labels, subjects=subjects)
-        if features is not None and data.features != features:
-            raise MubinnError(
-                f"{path} has {data.features} channels, the model reads {features}: give data of "
-                "the channels that it was trained on."
-            )
+        data = load_eeg(_found(path), labels=labels, subjects=subjects, by_windows=by_windows)
+        _check_channels(path, data, features)
         return data, path.name
     if labels is not None or subjects is not None:
         raise MubinnError("labels and subjects belong to a data file: name it as well.")
+    if by_windows:
+        raise MubinnError("--split windows is for data of your own: name their file as well.")
     shared = find_data()
     if shared is not None:
         data = load_eeg(shared)
         if features in (None, data.features):
             return data, shared.name
     return synthetic_eeg(channels=features or 32), SYNTHETIC
+
+
+def open_windows(
+    path: Path | None, *, labels: Path | None = None, features: int | None = None
+) -> tuple[EegSet | Recording, str]:
+    """Return windows that need no labels, and their name; else as `open_eeg`."""
+    if path is None:
+        return open_eeg(None, labels=labels, features=features)
+    data = load_windows(_found(path), labels=labels)
+    _check_channels(path, data, features)
+    return data, path.name
+
+
+def _found(path: Path) -> Path:
+    """Return the path of a file, or of one of that name in the shared data."""
+    try:
+        there = path.exists()
+    except (OSError, ValueError):  # a name too long, or with a NUL: who opens it says so
+        there = True
+    return path if there else find_data(str(path)) or path
+
+
+def _check_channels(path: Path, data: EegSet | Recording, features: int | None) -> None:
+    if features is not None and data.features != features:
+        raise MubinnError(
+            f"{path} has {data.features} channels, the model reads {features}: give data of "
+            "the channels that it was trained on."
+        )
 
 
 def spread(count: int, pool: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -79,7 +108,7 @@ def calibrated(model: FloatModel, steps: int = 320) -> "Start":
     return Start(model, prepared(model, eeg.x).astype(np.float64))
 
 
-def held_out(model: FloatModel | QuantizedModel, eeg: EegSet, name: str) -> int | None:
+def held_out(model: FloatModel | QuantizedModel, eeg: EegSet | Recording, name: str) -> int | None:
     """Return the fold that training held out.
 
     None where the EEG, `name`, is synthetic, or the model names no fold that it has.
@@ -87,6 +116,8 @@ def held_out(model: FloatModel | QuantizedModel, eeg: EegSet, name: str) -> int 
     try:
         fold = json.loads(model.meta.get("recipe", "{}"))["fold"]
     except (ValueError, KeyError, TypeError):
+        return None
+    if eeg.fold is None:
         return None
     outside = eeg.fold != fold
     usable = name != SYNTHETIC and isinstance(fold, int) and outside.any() and not outside.all()

@@ -332,14 +332,17 @@ def test_bench_simulate_measures(random_model):
 
 
 @pytest.mark.parametrize(("number", "word"), [("SIGINT", "interrupted"), ("SIGTERM", "terminated")])
-def test_signals_end_it_cleanly(float_file, tmp_path, number, word):
-    fifo, out = tmp_path / "data.npz", tmp_path / "out.mubinn"
+def test_signals_end_it_cleanly(tmp_path, number, word):
+    fifo, out = tmp_path / "model.pt", tmp_path / "out.mubinn"
     os.mkfifo(fifo)
     before = set(tmp_path.iterdir())
-    args = ["quantize", float_file, "--levels", "1,1", "--data", fifo, "-o", out]
+    args = ["quantize", fifo, "--levels", "1,1", "-o", out]
     # A shell has what runs in the background ignore interrupts, and this would inherit it.
     heeds = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    program = [*PROGRAM[:-1], heeds + PROGRAM[-1]]
+    # It would not wait for a pipe as it does for a slow disk.
+    waits = "from mubinn.golden.model import container; "
+    waits += "container.read_bytes = lambda path: path.open('rb').read(); "
+    program = [*PROGRAM[:-1], heeds + waits + PROGRAM[-1]]
     process = subprocess.Popen(
         [*program, *map(str, args)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

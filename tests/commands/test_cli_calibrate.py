@@ -70,7 +70,7 @@ def test_one_person_needs_no_subject(folder):
         (("few.npy",), "has 9 windows of the person, too few for a median"),
         (("wide.npy",), "has 5 channels, the model reads 4"),
         (("none.npz",), "has no array 'X'"),
-        (("some.txt",), "is neither .npz nor .npy"),
+        (("some.txt",), "does not exist; check the path"),
         (("absent.npy",), "does not exist"),
         (("uneven.npz",), "has 40 windows but 3 subjects"),
     ],

@@ -1,22 +1,36 @@
-"""Loading of labelled EEG from NumPy files, without pickle."""
+"""Loading of recordings from NumPy and EDF files, without pickle."""
 
 from __future__ import annotations
 
 import os
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mubinn.golden.ground.arrays import NPY, ZIP, beginning, read_arrays
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.train.data.recordings import FOLDS, EegSet, folds_of
+from mubinn.train.data.columns import integers, labels_of, named, texts
+from mubinn.train.data.recordings import FOLDS, EegSet, Recording, folds_of
 
 DATA_NAME = "eeg_eegmmidb_eyes.npz"
 """File name of the eyes open/closed windows of the PhysioNet motor imagery database."""
 
-_READ_ERRORS = (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, MemoryError)
+NAMES = {
+    "X": ("x",),
+    "y": ("y", "label", "labels"),
+    "subject": ("subject", "subjects", "subject_id", "subject_ids", "group", "groups"),
+    "fold": ("fold", "folds"),
+    "scale_uV": ("scale_uv",),
+    "fs_hz": ("fs_hz", "fs", "sfreq"),
+    "channels": ("channels", "ch_names"),
+    "classes": ("classes", "class_names"),
+}
+"""What an array of an .npz file is called, in small letters."""
+
+OFFSET = 1e-3
+"""Steps of float32, in standard deviations of a channel, from which samples would suffer."""
 
 
 def find_data(name: str = DATA_NAME) -> Path | None:
@@ -28,8 +42,11 @@ def find_data(name: str = DATA_NAME) -> Path | None:
     shared = os.environ.get("MUBINN_SHARED")
     root = Path(shared) if shared else Path(__file__).resolve().parents[3] / "shared"
     for candidate in (root / "data" / name, root / name):
-        if candidate.is_file():
-            return candidate
+        try:
+            if candidate.is_file():
+                return candidate
+        except (OSError, ValueError):  # a name too long, or with a NUL
+            return None
     return None
 
 
@@ -39,17 +56,21 @@ def load_eeg(
     labels: str | Path | None = None,
     subjects: str | Path | None = None,
     fs_hz: float | None = None,
+    by_windows: bool = False,
 ) -> EegSet:
-    """Load labelled windows from an .npz or .npy file.
+    """Load labelled windows from an .npz or .npy file, which is known by its content.
 
     An .npz holds ``X`` (or ``x``) [windows, steps, channels] and ``y`` [windows], and may hold
-    ``scale_uV``, ``subject``, ``fold``, ``fs_hz``, ``channels`` and ``classes``. An .npy holds X
-    alone; its labels come from `labels`, by default the sibling ``<stem>_y.npy``.
+    ``scale_uV``, ``subject``, ``fold``, ``fs_hz``, ``channels`` and ``classes``; `NAMES` lists
+    other spellings. An .npy holds X alone; its labels come from `labels`, by default the sibling
+    ``<stem>_y.npy``.
 
-    Samples stay int16 where they are; other numbers become float32. Labels may be integers from 0
-    or any values that sort, which are then numbered in order. Without subjects, the windows of
-    each class are cut into five contiguous pseudo-subjects, so that folds do not mix neighbours
-    in time; without folds, subjects are dealt to five folds.
+    Samples stay int16 where they are; other numbers become float32. Labels are text or numbers.
+    With ``classes`` they are numbered in its order: text names a class, and whole numbers count
+    the classes from 0, or are values of it where it holds numbers. Without it they are numbered
+    as they sort. Subjects are numbers or names. Without subjects, those of each fold are taken as
+    one; without both, the windows of each class are cut into five contiguous pseudo-subjects, so
+    that folds do not mix neighbours in time. Without folds, subjects are dealt to five folds.
 
     Parameters
     ----------
@@ -58,6 +79,8 @@ def load_eeg(
         .npy files [windows] that take the place of the ``y`` and ``subject`` of `path`.
     fs_hz : float, optional
         Sampling rate in hertz where the file has none (default 1.0).
+    by_windows : bool
+        Take no notice of subjects and folds: cut pseudo-subjects, as where the file names none.
 
     Returns
     -------
@@ -67,87 +90,101 @@ def load_eeg(
     ------
     MubinnError
         The file is missing, truncated, of another kind, needs pickle, or holds data that
-        `EegSet` refuses.
+        `EegSet` refuses; or an array, such as one of people, has a name that is not known.
     """
     path = Path(path)
-    fields = _read(path)
-    if path.suffix == ".npy" and labels is None:
-        labels = path.with_name(f"{path.stem}_y.npy")
-        if not labels.is_file():
-            raise MubinnError(
-                f"{path} holds no labels and {labels.name} is not beside it; name their file."
-            )
-    if labels is not None:
-        fields["y"] = _read_npy(Path(labels))
-    if subjects is not None:
-        fields["subject"] = _read_npy(Path(subjects))
+    fields = _fields(path, labels, subjects, people=not by_windows)
+    if by_windows:
+        fields = {name: array for name, array in fields.items() if name not in ("subject", "fold")}
     if fs_hz is not None:
         fields.setdefault("fs_hz", np.asarray(fs_hz))
     return _assemble(path, fields)
 
 
-def load_windows(path: Path) -> tuple[NDArray[Any], NDArray[np.int64] | None]:
-    """Load windows without labels, of which a file may have none.
-
-    Returns
-    -------
-    x : [windows, steps, channels]
-    subject : int64 [windows] or None
-        None where the file names none.
+def load_windows(
+    path: Path, *, labels: Path | None = None, subjects: Path | None = None
+) -> Recording:
+    """Load windows of which nobody asks for labels; the arguments are those of `load_eeg`.
 
     Raises
     ------
     MubinnError
         The file is missing, truncated, of another kind, or has no windows.
     """
-    fields = _read(path)
+    fields = _fields(path, labels, subjects, labelled=False)
     if "X" not in fields:
         raise MubinnError(f"{path} has no array 'X'; it must hold windows under that name.")
     x = _samples(path, fields["X"])
-    subject = _integers(path, "subject", fields["subject"]) if "subject" in fields else None
-    if subject is not None and len(subject) != len(x):
-        raise MubinnError(
-            f"{path} has {len(x)} windows but {len(subject)} subjects; give one each."
-        )
-    return x, subject
+    y = labels_of(path, fields["y"], fields.get("classes"), len(x))[0] if "y" in fields else None
+    _, fold = _people(path, fields, len(x), y)
+    return Recording(x, named(path, "subject", fields.get("subject"), len(x)), fold)
 
 
-def _read(path: Path) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a file by name; those of an .npy file are windows."""
-    if path.suffix == ".npz":
-        return _read_npz(path)
-    if path.suffix == ".npy":
-        return {"X": _read_npy(path)}
-    raise MubinnError(f"{path} is neither .npz nor .npy; convert it, or load EDF with mne.")
+def _fields(
+    path: Path,
+    labels: str | Path | None,
+    subjects: str | Path | None,
+    *,
+    labelled: bool = True,
+    people: bool = True,
+) -> dict[str, NDArray[Any]]:
+    """Return the arrays that `load_eeg` reads, by its names."""
+    start = beginning(path)
+    if not start.startswith((ZIP, NPY)) and path.suffix.lower() not in (".npz", ".npy"):
+        raise MubinnError(f"{path} is neither .npz nor .npy; convert it, or load EDF with mne.")
+    read = read_arrays(path)
+    fields = _known(path, read) if isinstance(read, dict) else {"X": read}
+    sibling = path.with_name(f"{path.stem}_y.npy")
+    if not isinstance(read, dict) and labels is None:
+        if sibling.is_file():
+            labels = sibling
+        elif labelled:
+            raise MubinnError(
+                f"{path} holds no labels and {sibling.name} is not beside it; name their file."
+            )
+    if labels is not None:
+        fields["y"] = _column(Path(labels))
+    if subjects is not None:
+        fields["subject"] = _column(Path(subjects))
+    if labelled and people and isinstance(read, dict) and "subject" not in fields:
+        _check_no_people(path, read)
+    return fields
 
 
-def _read_npz(path: Path) -> dict[str, NDArray[Any]]:
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            return {("X" if key == "x" else key): archive[key] for key in archive.files}
-    except _READ_ERRORS as error:
-        raise _unreadable(path, error) from error
+def _known(path: Path, arrays: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Return the arrays that have a name in `NAMES`, by it."""
+    found: dict[str, NDArray[Any]] = {}
+    spelled: dict[str, str] = {}
+    for name, array in arrays.items():
+        key = next((key for key, names in NAMES.items() if name.lower() in names), None)
+        if key is None:
+            continue
+        if key in found:
+            raise MubinnError(
+                f"{path} holds both {spelled[key]!r} and {name!r}, of which one is to be read: "
+                "leave one out."
+            )
+        found[key], spelled[key] = array, name
+    return found
 
 
-def _read_npy(path: Path) -> NDArray[Any]:
-    try:
-        with path.open("rb") as file:  # NumPy leaves files it fails on open
-            array = np.load(file, allow_pickle=False)
-    except _READ_ERRORS as error:
-        raise _unreadable(path, error) from error
-    if not isinstance(array, np.ndarray):
-        raise MubinnError(f"{path} is named .npy but holds an archive; rename it to .npz.")
+def _check_no_people(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+    """Refuse an array of a name unknown that may say whose the windows are: folds would mix."""
+    known = {name for names in NAMES.values() for name in names}
+    count = max((len(a) for name, a in arrays.items() if name.lower() == "x" and a.ndim), default=0)
+    for name, array in arrays.items():
+        if name.lower() not in known and count > 1 and array.size == count:
+            raise MubinnError(
+                f"{path} names no subjects, but its array {name[:80]!r} has one value a window: "
+                "call it subject where it says whose each is, or leave it out."
+            )
+
+
+def _column(path: Path) -> NDArray[Any]:
+    array = read_arrays(path)
+    if isinstance(array, dict):
+        raise MubinnError(f"{path} is an archive of arrays; give an .npy file of one value each.")
     return array
-
-
-def _unreadable(path: Path, error: BaseException) -> MubinnError:
-    if not path.exists():
-        return MubinnError(f"{path} does not exist; check the path of the EEG data.")
-    if "pickle" in str(error).lower():
-        return MubinnError(
-            f"{path} holds pickled objects or is no NumPy file; save plain arrays of numbers."
-        )
-    return MubinnError(f"{path} cannot be read as NumPy data; it is truncated or damaged.")
 
 
 def _assemble(path: Path, fields: dict[str, NDArray[Any]]) -> EegSet:
@@ -155,12 +192,11 @@ def _assemble(path: Path, fields: dict[str, NDArray[Any]]) -> EegSet:
         if key not in fields:
             raise MubinnError(f"{path} has no array {key!r}; it must hold X and y.")
     x = _samples(path, fields["X"])
-    y, classes = _labels(path, fields["y"], fields.get("classes"))
-    if len(y) != len(x):
-        raise MubinnError(f"{path} has {len(x)} windows but {len(y)} labels; give one each.")
-    subject = _integers(path, "subject", fields["subject"]) if "subject" in fields else _pseudo(y)
-    fold = _integers(path, "fold", fields["fold"]) if "fold" in fields else folds_of(subject)
-    names = fields.get("channels", np.array([f"E{k + 1}" for k in range(x.shape[2])]))
+    y, classes = labels_of(path, fields["y"], fields.get("classes"), len(x))
+    subject, fold = _people(path, fields, len(x), y)
+    assert subject is not None
+    assert fold is not None
+    channels = fields.get("channels")
     return EegSet(
         x=x,
         y=y,
@@ -168,41 +204,57 @@ def _assemble(path: Path, fields: dict[str, NDArray[Any]]) -> EegSet:
         fold=fold,
         scale_uv=_number(path, fields, "scale_uV"),
         fs_hz=_number(path, fields, "fs_hz"),
-        channels=tuple(str(name) for name in np.atleast_1d(names)),
+        channels=(
+            tuple(f"E{k + 1}" for k in range(x.shape[2]))
+            if channels is None
+            else texts(path, "channels", channels)
+        ),
         classes=classes,
     )
 
 
 def _samples(path: Path, x: NDArray[Any]) -> NDArray[Any]:
+    """Return windows as int16 or float32, into which they have to fit."""
     if x.ndim != 3 or 0 in x.shape:
         raise MubinnError(f"{path} has X of shape {x.shape}; need [windows, steps, channels].")
     if x.dtype.kind not in "iuf":
         raise MubinnError(f"{path} has X of type {x.dtype}; it must hold real numbers.")
-    return x if x.dtype == np.int16 else x.astype(np.float32)
+    if x.dtype in (np.int16, np.float32):
+        return x
+    top = np.max(np.abs(x.astype(np.float64)), axis=(0, 1))
+    if np.isfinite(top).all():
+        if top.max() > np.finfo(np.float32).max:
+            raise MubinnError(
+                f"{path} has samples up to {top.max():.3g}, beyond float32: give them in "
+                "another unit."
+            )
+        spread = x.std(axis=(0, 1), dtype=np.float64)
+        lost = (spread > 0) & (np.spacing(top.astype(np.float32)) > OFFSET * spread)
+        if lost.any():
+            worst = int(np.argmax(lost))
+            raise MubinnError(
+                f"{path} has samples up to {top[worst]:.3g} in channel {worst} that spread by "
+                f"{spread[worst]:.3g} alone, which float32 cannot hold: take the mean off first."
+            )
+    return x.astype(np.float32)
 
 
-def _labels(
-    path: Path, y: NDArray[Any], classes: NDArray[Any] | None
-) -> tuple[NDArray[np.int64], tuple[str, ...]]:
-    if y.ndim != 1 or y.dtype.kind not in "iufUSb" or not len(y):
-        raise MubinnError(f"{path} has labels of shape {y.shape}; they must be [windows].")
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise MubinnError(f"{path} has labels that are NaN or infinite; remove those windows.")
-    values, codes = np.unique(y, return_inverse=True)
-    if classes is not None:
-        names = tuple(str(name) for name in np.atleast_1d(classes))
-        if y.dtype.kind in "iu":
-            return y.astype(np.int64), names
-        if len(names) != len(values):
-            raise MubinnError(f"{path} names {len(names)} classes but has {len(values)} labels.")
-        return codes.astype(np.int64), names
-    return codes.astype(np.int64), tuple(str(value) for value in values)
-
-
-def _integers(path: Path, name: str, column: NDArray[Any]) -> NDArray[np.int64]:
-    if column.dtype.kind not in "iu":
-        raise MubinnError(f"{path} has a {name} array of type {column.dtype}; give integers.")
-    return column.astype(np.int64)
+def _people(
+    path: Path, fields: dict[str, NDArray[Any]], count: int, y: NDArray[np.int64] | None
+) -> tuple[NDArray[np.int64] | None, NDArray[np.int64] | None]:
+    """Return subject and fold of each window; None where nothing in the file decides them."""
+    own = named(path, "subject", fields.get("subject"), count)
+    fold = integers(path, "fold", fields["fold"], count) if "fold" in fields else None
+    if own is not None:
+        _, codes = np.unique(own, return_inverse=True)
+        subject = own if own.dtype == np.int64 else codes.astype(np.int64)
+    elif fold is not None:
+        subject = fold
+    elif y is not None:
+        subject = _pseudo(y)
+    else:
+        return None, None
+    return subject, folds_of(subject) if fold is None else fold
 
 
 def _number(path: Path, fields: dict[str, NDArray[Any]], key: str) -> float:

@@ -128,6 +128,32 @@ class EegSet:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """Windows of which nobody asks for labels, checked on construction.
+
+    Parameters
+    ----------
+    x : ndarray of int16 or float32, shape [windows, steps, channels]
+    subject : ndarray of int64 or str, shape [windows], or None
+        Whose each window is, as the file says it.
+    fold : ndarray of int64, shape [windows], or None
+        Fold of each window, where anything decides it.
+    """
+
+    x: NDArray[Any]
+    subject: NDArray[Any] | None
+    fold: NDArray[np.int64] | None
+
+    def __post_init__(self) -> None:
+        check_windows(self.x)
+
+    @property
+    def features(self) -> int:
+        """Number of channels."""
+        return int(self.x.shape[2])
+
+
 def check_windows(x: NDArray[Any]) -> None:
     """Raise MubinnError unless `x` is finite int16 or float32 [windows, steps, channels]."""
     if x.ndim != 3 or 0 in x.shape:

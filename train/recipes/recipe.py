@@ -185,6 +185,11 @@ def split(data: EegSet, recipe: Recipe) -> Split:
             f"{', '.join(map(str, np.unique(data.fold)))}."
         )
     outside = data.fold != recipe.fold
+    if not outside.any():
+        raise MubinnError(
+            f"All {data.windows} windows lie in fold {recipe.fold}, so that none is left to train "
+            "on: give the data of two people or more, or divide one person's with --split windows."
+        )
     subjects = np.unique(data.subject[outside])
     aside = math.ceil(recipe.validation * len(subjects))
     chosen = np.random.default_rng(recipe.fold).permutation(subjects)[:aside]

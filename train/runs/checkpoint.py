@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mubinn.golden.ground.arrays import read_arrays
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.files import write_file
 
@@ -37,14 +37,20 @@ def load_checkpoint(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]
         The file is damaged (the archive's CRC covers every array) or no checkpoint.
     """
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        arrays = read_arrays(path)
+        if not isinstance(arrays, dict):
+            raise TypeError("one array")
         meta = json.loads(arrays.pop(_META).tobytes())
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile) as error:
-        raise MubinnError(
-            f"{path} is damaged or no checkpoint; delete it to train from the start."
-        ) from error
+        if not isinstance(meta, dict):
+            raise TypeError("no object")
+    except (MubinnError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise damaged(path) from error
     return arrays, meta
+
+
+def damaged(path: Path) -> MubinnError:
+    """Return what to tell of a checkpoint that cannot be gone on from."""
+    return MubinnError(f"{path} is damaged or no checkpoint; delete it to train from the start.")
 
 
 def write_log(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -55,3 +61,25 @@ def write_log(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
     """
     text = "".join(json.dumps(row) + "\n" for row in rows)
     write_file(path, text.encode(), parents=True)
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a log.
+
+    Raises
+    ------
+    MubinnError
+        The file is unreadable, or a line is no JSON object.
+    """
+    try:
+        rows = [json.loads(line) for line in path.read_text().splitlines()]
+    except (OSError, ValueError, RecursionError) as error:
+        raise no_log(path) from error
+    if not all(isinstance(row, dict) for row in rows):
+        raise no_log(path)
+    return rows
+
+
+def no_log(path: Path) -> MubinnError:
+    """Return what to tell of a log that was not written by a training run."""
+    return MubinnError(f"{path} is no log of a training run: remove its folder or train it anew.")

@@ -24,7 +24,12 @@ from mubinn.train.graphs import float_lstm, gru
 from mubinn.train.graphs.graph import Graph, Pace, compiled
 from mubinn.train.recipes.gains import gains
 from mubinn.train.recipes.recipe import Recipe, Split, batches
-from mubinn.train.runs.checkpoint import load_checkpoint, save_checkpoint, write_log
+from mubinn.train.runs.checkpoint import (
+    damaged,
+    load_checkpoint,
+    save_checkpoint,
+    write_log,
+)
 from mubinn.train.runs.devices import Placement
 from mubinn.train.runs.export import to_quantized
 from mubinn.train.runs.progress import Progress
@@ -177,7 +182,7 @@ class Run:
         """Take the state of a checkpoint of the very same run."""
         arrays, meta = load_checkpoint(path)
         leaves, tree = jax.tree.flatten((self.params, self.state, self.best))
-        if meta.get("fingerprint") != self.fingerprint or len(arrays) != len(leaves):
+        if meta.get("fingerprint") != self.fingerprint:
             raise MubinnError(
                 f"{path} belongs to a run with another recipe or other data; "
                 "choose another folder or delete it."
@@ -188,9 +193,13 @@ class Run:
                 f"{self.place.devices} now: go on with it on a machine like the first, before "
                 "anything else uses JAX, or delete it."
             )
-        kept = self.place.copies([arrays[f"leaf{k}"] for k in range(len(leaves))])
+        named = {f"leaf{k}": leaf for k, leaf in enumerate(leaves)}
+        shapes = {name: (leaf.shape, leaf.dtype) for name, leaf in named.items()}
+        if {name: (array.shape, array.dtype) for name, array in arrays.items()} != shapes:
+            raise damaged(path)
+        kept = self.place.copies([arrays[name] for name in named])
+        self.history, self.best_epoch = _history(path, meta)
         self.params, self.state, self.best = jax.tree.unflatten(tree, kept)
-        self.history, self.best_epoch = meta["history"], meta["best_epoch"]
 
     def write_log(self, path: Path | None, end: Mapping[str, Any] | None = None) -> None:
         """Write the log as far as the run has come."""
@@ -229,6 +238,22 @@ class Run:
         if recipe.cell == "gru":
             return gru.to_model(self.best, graph.readout, about, dict(meta))
         return float_lstm.to_model(self.best, graph.clip, graph.readout, about, dict(meta))
+
+
+def _history(path: Path, meta: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int]:
+    """Return the rows and the best epoch that a checkpoint names; raise `MubinnError`."""
+    rows, best = meta.get("history"), meta.get("best_epoch")
+    if not isinstance(rows, list) or type(best) is not int or not 0 <= best <= len(rows):
+        raise damaged(path)
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict) or row.get("epoch") != number:
+            raise damaged(path)
+        known = [row.get(name) for name in ("loss", "seconds", "validation_accuracy")]
+        if known[2] is None:
+            known.pop()
+        if not all(isinstance(value, float) and math.isfinite(value) for value in known):
+            raise damaged(path)
+    return rows, best
 
 
 def _check_start(model: FloatModel, data: EegSet, recipe: Recipe) -> None:

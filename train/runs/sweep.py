@@ -17,6 +17,7 @@ from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.model_file import load_float, save_model
 from mubinn.train.data.recordings import EegSet
 from mubinn.train.recipes.recipe import Recipe
+from mubinn.train.runs.checkpoint import no_log, read_log
 from mubinn.train.runs.curve import write_curve
 from mubinn.train.runs.progress import Progress
 from mubinn.train.runs.trainer import CHECKPOINT, train
@@ -130,13 +131,19 @@ def is_finished(folder: Path) -> bool:
     log = folder / LOG
     if not log.exists() or (folder / CHECKPOINT).exists():
         return False
-    rows = log.read_text().splitlines()
-    return bool(rows) and json.loads(rows[-1]).get("event") == "end"
+    rows = read_log(log)
+    return bool(rows) and rows[-1].get("event") == "end"
 
 
 def summary(log: Path) -> dict[str, Any]:
-    """Return what a finished run's log says, in one row."""
-    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    """Return what a finished run's log says, in one row; raise `MubinnError` where it is none."""
+    try:
+        return _summary(read_log(log))
+    except (KeyError, IndexError, TypeError, AttributeError):
+        raise no_log(log) from None
+
+
+def _summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     first, last = rows[0], rows[-1]
     recipe = first["recipe"]
     method = recipe["method"]
