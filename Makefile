@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CHECKED := golden hw synth
 
-.PHONY: help check test test-all report slow interop docs lint clean
+.PHONY: help check test test-all report slow interop fuzz docs lint clean
 .DELETE_ON_ERROR:
 
 help:
@@ -16,6 +16,7 @@ help:
 	@echo "make report    the whole line on the bundled model; writes build/report/"
 	@echo "make slow      long measurements at full size"
 	@echo "make interop   importers against the frameworks themselves: PyTorch, Keras, ONNX Runtime"
+	@echo "make fuzz      100,000 malformed files at every door, resumed where it ended; COUNT=N for others"
 	@echo "make docs      the site: reference, tutorial and concepts; writes build/docs/"
 	@echo "make check     says what this machine lacks; the others begin with it"
 	@echo "make lint      linters and types alone"
@@ -53,6 +54,11 @@ slow: $(VENV)/.dev
 
 interop: $(VENV)/.interop
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m interop
+
+COUNT ?= 100000
+
+fuzz: $(VENV)/.dev
+	PYTHONPATH=tests $(BIN)/python -m fuzz build/fuzz --count $(COUNT) --workers $(WORKERS)
 
 clean:
 	rm -rf build docs/reference docs/units.rst *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,5 @@
+"""``python -m fuzz``: see `fuzz.campaign`."""
+
+from fuzz.campaign import main
+
+main()

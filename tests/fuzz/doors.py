@@ -1,0 +1,264 @@
+"""The doors by which files come in: good files for each, ways to change them, and readers."""
+
+import io
+import json
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from click.testing import CliRunner
+from fuzz.mutate import Change, Rng, altered, altered_json, altered_zip, pick
+
+from mubinn.cli.main import mubinn
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.model.container import from_bytes, to_bytes
+
+RECORDED = Path(__file__).parents[1] / "importers" / "data" / "frameworks"
+
+
+class Fault(Exception):
+    """A file that ended otherwise than it should."""
+
+
+@dataclass(frozen=True)
+class Door:
+    """A kind of files.
+
+    Attributes
+    ----------
+    seeds : callable
+        Given a folder of good files, returns names and contents of those to change.
+    changes : sequence of callable
+        How they are changed.
+    enter : callable
+        Given the folder and a changed file, reads it; raises `Fault` or anything else where that
+        does not end in success or in one sentence.
+    """
+
+    seeds: Callable[[Path], list[Path]]
+    changes: Sequence[Change]
+    enter: Callable[[Path, Path], None]
+
+    def case(self, rng: Rng, folder: Path) -> tuple[str, bytes]:
+        """Return the suffix and the bytes of a malformed file."""
+        seed = pick(rng, self.seeds(folder))
+        return seed.suffix, pick(rng, self.changes)(rng, seed.read_bytes())
+
+
+def files(*names: str) -> Callable[[Path], list[Path]]:
+    """Return the files of these names in the folder, or among the recorded ones."""
+
+    def found(folder: Path) -> list[Path]:
+        return [path for name in names for place in (folder, RECORDED) for path in place.glob(name)]
+
+    return found
+
+
+def command(*words: str) -> Callable[[Path, Path], None]:
+    """Return what hands a file, FILE among `words`, to a command, whose output is OUT."""
+
+    def enter(folder: Path, path: Path) -> None:
+        out = folder / "out"
+        named = {"FILE": str(path), "OUT": str(out)}
+        given = [named.get(word, word.replace("@", f"{folder}/")) for word in words]
+        before = {path.name for path in folder.iterdir()}
+        try:
+            result = CliRunner().invoke(mubinn, given)
+            if not isinstance(result.exception, SystemExit | None):
+                raise result.exception
+            left = {path.name for path in folder.iterdir()} - before
+            if result.exit_code not in (0, 2):
+                raise Fault(f"exit code {result.exit_code}: {result.output[-200:]}")
+            if result.exit_code == 2 and (left or result.stdout):
+                raise Fault(f"it failed and left {left or result.stdout[:80]}")
+            if result.exit_code == 2:
+                check_sentence(result.stderr.removeprefix("mubinn: ").removesuffix("\n"))
+        finally:
+            if out.is_dir():
+                shutil.rmtree(out)
+            out.unlink(missing_ok=True)
+
+    return enter
+
+
+def call(read: Callable[[Path], Any]) -> Callable[[Path, Path], None]:
+    """Return what hands a file to a function."""
+
+    def enter(_: Path, path: Path) -> None:
+        try:
+            read(path)
+        except MubinnError as error:
+            check_sentence(str(error))
+
+    return enter
+
+
+def check_sentence(text: str) -> None:
+    """Raise `Fault` unless `text` is one sentence that a person can read."""
+    if not text.endswith(".") or "\n" in text or len(text) > 1200 or "Traceback" in text:
+        raise Fault(f"no sentence: {text[:300]!r}")
+
+
+def behind_checksum(rng: Rng, data: bytes) -> bytes:
+    """Return one of our model files with its structure or a tensor changed, its checksum right."""
+    content = from_bytes(data)
+    if rng.integers(2):
+        changed = json.loads(altered_json(rng, json.dumps(content.structure).encode()))
+        return to_bytes(replace(content, structure=changed)) if isinstance(changed, dict) else data
+    tensors = dict(content.tensors)
+    name = pick(rng, list(tensors))
+    array = np.array(tensors.pop(name))
+    kind = int(rng.integers(6))
+    if kind == 1:
+        tensors[name + "x"] = array
+    elif kind == 2:
+        tensors[name] = array.astype(pick(rng, (np.float32, np.int8, np.int64, np.uint8, np.bool_)))
+    elif kind == 3:
+        tensors[name] = array[..., :-1] if array.ndim else array[None]
+    elif kind == 4:
+        tensors[name] = array[None]
+    elif kind == 5 and array.size:
+        limits = np.finfo if array.dtype.kind == "f" else np.iinfo
+        values = (0, 1, limits(array.dtype).max, limits(array.dtype).min)
+        array.flat[int(rng.integers(array.size))] = pick(rng, values)
+        tensors[name] = array
+    return to_bytes(replace(content, tensors=tensors))
+
+
+def npy_header(rng: Rng, data: bytes) -> bytes:
+    """Return an .npy file with its header, which is text, changed and its length right."""
+    length = int.from_bytes(data[8:10], "little")
+    header = altered(rng, data[10 : 10 + length])
+    return data[:8] + (len(header) % 65536).to_bytes(2, "little") + header + data[10 + length :]
+
+
+def npz_header(rng: Rng, data: bytes) -> bytes:
+    """Return an .npz file with the header of a member changed behind its checksum."""
+    import zipfile
+
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    name = pick(rng, list(members))
+    members[name] = npy_header(rng, members[name])
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
+def json_lines(rng: Rng, data: bytes) -> bytes:
+    """Return lines of JSON with one of them changed as JSON."""
+    lines = data.splitlines()
+    chosen = int(rng.integers(len(lines)))
+    lines[chosen] = altered_json(rng, lines[chosen])
+    return b"\n".join(lines) + b"\n"
+
+
+def json_header(rng: Rng, data: bytes) -> bytes:
+    """Return a safetensors archive with its header changed as JSON and its length right."""
+    length = int.from_bytes(data[:8], "little")
+    header = altered_json(rng, data[8 : 8 + length])
+    return len(header).to_bytes(8, "little") + header + data[8 + length :]
+
+
+def _library(path: Path) -> None:
+    from mubinn.synth import load_library
+
+    load_library(path)
+
+
+def _log(path: Path) -> None:
+    from mubinn.reports.accuracy import Run
+    from mubinn.train.runs.sweep import is_finished, summary
+
+    run = path.with_name("run")
+    run.mkdir(exist_ok=True)
+    log = path.replace(run / "log.jsonl")
+    try:
+        if is_finished(run):
+            Run.of(summary(log))
+    finally:
+        shutil.rmtree(run)
+
+
+def _checkpoint(path: Path) -> None:
+    from mubinn.train.runs.checkpoint import load_checkpoint
+
+    load_checkpoint(path)
+
+
+QUANTIZE = ("--levels", "1,1", "--windows", "2", "-o", "OUT")
+MODEL = ("quantize", "FILE", "--readout", "last", "--data", "@windows.npz", *QUANTIZE)
+DATA = ("quantize", "@good.safetensors", "--data", "FILE", *QUANTIZE)
+
+DOORS = {
+    "quantized": Door(
+        files("good.mubinn", "gru.mubinn"), (altered, behind_checksum), command("info", "FILE")
+    ),
+    "float": Door(
+        files("good.safetensors"), (altered, behind_checksum, json_header), command("info", "FILE")
+    ),
+    "safetensors": Door(files("torch_*.safetensors"), (altered, json_header), command(*MODEL)),
+    "torch": Door(files("torch_*.pt"), (altered, altered_zip, altered_zip), command(*MODEL)),
+    "keras": Door(files("*.keras"), (altered, altered_zip, altered_zip), command(*MODEL)),
+    "onnx": Door(files("*.onnx"), (altered,), command(*MODEL)),
+    "npz": Door(
+        files("windows.npz", "people.npz"), (altered, altered_zip, npz_header), command(*DATA)
+    ),
+    "npy": Door(files("windows.npy"), (altered, npy_header), command(*DATA)),
+    "recording": Door(
+        files("windows.npz", "people.npz"),
+        (altered_zip, npz_header),
+        command("calibrate", "@good.mubinn", "FILE", "-o", "OUT"),
+    ),
+    "checkpoint": Door(
+        files("checkpoint.npz"), (altered, altered_zip, npz_header), call(_checkpoint)
+    ),
+    "log": Door(files("log.jsonl"), (altered, json_lines, json_lines), call(_log)),
+    "liberty": Door(files("small.lib"), (altered,), call(_library)),
+}
+"""Every kind of file that the program reads, by name."""
+
+
+def make_good(folder: Path, models: Iterable[tuple[str, Any]]) -> None:
+    """Write the good files: the models by name, and data, logs and a library for them."""
+    from mubinn.golden.model.model_file import save_model
+    from mubinn.synth.liberty.tech65 import tech65_liberty
+    from mubinn.train.runs.checkpoint import save_checkpoint
+
+    for name, model in models:
+        save_model(folder / name, model)
+    rng = np.random.default_rng(0)
+    x = rng.normal(0, 1, (20, 16, 5)).astype(np.float32)
+    y = np.arange(20) % 2
+    np.savez(folder / "windows.npz", X=x, y=y)
+    names = np.array(["left", "right"])
+    people = np.arange(20) // 2
+    about = {"classes": names, "channels": np.array([*"abcde"]), "fs_hz": 80.0, "scale_uV": 0.1}
+    np.savez_compressed(
+        folder / "people.npz",
+        X=(100 * x).astype(np.int16),
+        y=names[y],
+        subject=people,
+        fold=people % 5,
+        **about,
+    )
+    np.save(folder / "windows.npy", x)
+    arrays = {f"leaf{k}": rng.normal(0, 1, (3, k + 1)).astype(np.float32) for k in range(3)}
+    rows = [{"epoch": 1, "loss": 0.5, "validation_accuracy": None, "seconds": 1.0}]
+    about = {"fingerprint": "a", "devices": 2, "best_epoch": 1, "history": rows}
+    save_checkpoint(folder / "checkpoint.npz", arrays, about)
+    (folder / "small.lib").write_text(tech65_liberty(25.0))
+    method = {"name": "mubinn2", "levels": {"x": 3, "w": 3}, "scale_form": "free"}
+    start = {"method": method, "normalise": "window", "fold": 0, "seed": 0}
+    end = {"test_accuracy": 0.8, "bit_true_accuracy": 0.8, "agreement": 1.0, "windows": 20}
+    log = [
+        {"event": "start", "recipe": start, "windows": {"train": 1}, "versions": {}},
+        {"event": "epoch", **rows[0]},
+        {"event": "end", **end, "epochs": 1, "notes": {}},
+    ]
+    (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log))

@@ -1,0 +1,71 @@
+"""A sample of the campaign: malformed files at every door, and that a fault at a door is seen."""
+
+import numpy as np
+import pytest
+from fuzz.campaign import attempt, good_files
+from fuzz.doors import DOORS, Fault, call, check_sentence, command
+
+from mubinn.golden.ground.errors import MubinnError
+
+SAMPLE = 40
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Return a folder of good files."""
+    made = tmp_path_factory.mktemp("fuzz")
+    good_files(made)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def no_shared_data(monkeypatch, tmp_path_factory):
+    monkeypatch.setenv("MUBINN_SHARED", str(tmp_path_factory.mktemp("shared")))
+
+
+@pytest.mark.parametrize("name", DOORS)
+def test_good_files_come_in(name, folder, tmp_path):
+    door = DOORS[name]
+    seeds = door.seeds(folder)
+    assert seeds
+    for seed in seeds:
+        copy = tmp_path / f"case{seed.suffix}"
+        copy.write_bytes(seed.read_bytes())
+        door.enter(folder, copy)
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("name", DOORS)
+def test_malformed_files_end_in_a_sentence(name, folder):
+    before = sorted(path.name for path in folder.iterdir())
+    for number in range(SAMPLE):
+        _, _, fault = attempt(name, number, folder)
+        assert fault is None, f"case {number}: {fault}"
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_cases_are_the_same_whenever_they_are_made(folder):
+    for door in DOORS.values():
+        first, second = (door.case(np.random.default_rng(3), folder) for _ in range(2))
+        assert first == second
+
+
+@pytest.mark.parametrize("text", ["no end", "two\nlines.", "a" * 2000 + ".", "Traceback x."])
+def test_what_is_no_sentence_is_a_fault(text):
+    def read(_):
+        raise MubinnError(text)
+
+    with pytest.raises(Fault, match="no sentence"):
+        call(read)(None, None)
+    check_sentence("One sentence.")
+
+
+def test_a_half_written_output_is_a_fault(folder, monkeypatch):
+    def half(path):
+        folder.joinpath("left").touch()
+        raise MubinnError("Something is wrong.")
+
+    monkeypatch.setattr("mubinn.golden.model.model_file.load_any", half)
+    with pytest.raises(Fault, match="it failed and left"):
+        command("info", "FILE")(folder, folder / "good.mubinn")
+    (folder / "left").unlink()
