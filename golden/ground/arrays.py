@@ -2,6 +2,7 @@
 
 import math
 import os
+import warnings
 import zipfile
 from pathlib import Path
 from typing import IO, Any
@@ -88,7 +89,10 @@ def _members(file: IO[bytes]) -> dict[str, NDArray[Any]]:
 def _array(stream: IO[bytes], size: int) -> NDArray[Any]:
     """Return the array that fills a stream of `size` bytes."""
     readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-    shape, fortran, dtype = readers[npy.read_magic(stream)](stream)
+    reader = readers[npy.read_magic(stream)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of files that Python 2 wrote
+        shape, fortran, dtype = reader(stream)
     if dtype.hasobject or dtype.names is not None:
         raise _Fault(
             "holds pickled objects or records of fields; save plain arrays of numbers or text."

@@ -80,6 +80,12 @@ def test_damaged_headers(tmp_path, case):
     assert DAMAGED in fault(tmp_path / "a.npz", archive({"X.npy": data}))
 
 
+def test_files_of_python_2_are_read_without_a_word(tmp_path):
+    path = tmp_path / "old.npy"
+    path.write_bytes(with_header("{'descr': '<i4', 'fortran_order': False, 'shape': (2L,), }\n"))
+    assert read_arrays(path).tolist() == [0, 0]
+
+
 def test_objects_and_what_is_no_array(tmp_path):
     assert "pickled objects" in fault(tmp_path / "a", npy(np.array([{}], object)))
     assert "records of fields" in fault(tmp_path / "a", npy(np.zeros(2, [("a", int)])))
