@@ -22,6 +22,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.synth.flow import recipes
 from mubinn.synth.flow.cache import cached_all, content_key
 from mubinn.synth.flow.process import run_worker
+from mubinn.synth.flow.reading import check_reading
 from mubinn.synth.flow.result import UNITS, Metric, SynthResult
 from mubinn.synth.liberty.adder_gates import adder_map
 from mubinn.synth.liberty.library import Library
@@ -98,6 +99,7 @@ def _run(
     def make(missing: list[str]) -> dict[str, dict[str, Any]]:
         request, files = {"kinds": missing, **common}, {"design.v": job.verilog}
         if library is not None and missing != ["generic"]:
+            check_reading(library)
             _add_library(request, files, library)
         return run_worker(request, files, cancel)
 

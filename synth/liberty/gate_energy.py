@@ -133,9 +133,18 @@ def _tables(groups: list[Group]) -> tuple[Table, ...]:
 
 
 def _leakage(gate: Group) -> float:
-    """Return nW: the gate's own figure, else the mean of its states."""
-    unit = float(library_of(gate).unit("leakage_power_unit", -9, 1.0))
+    """Return nW: the gate's own figure, else the mean of its states, else the library's default.
+
+    Raises
+    ------
+    MubinnError
+        If there is none of them.
+    """
+    library = library_of(gate)
+    unit = float(library.unit("leakage_power_unit", -9))
     if gate.get("cell_leakage_power"):
         return gate.number("cell_leakage_power") * unit
     states = [group.number("value") for group in gate.of("leakage_power")]
-    return unit * sum(states) / len(states) if states else 0.0
+    if states:
+        return unit * sum(states) / len(states)
+    return library.number("default_cell_leakage_power") * unit

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from mubinn.synth.liberty.nldm import read_table, template_of
+from mubinn.synth.liberty.nldm import library_of, read_table, template_of
 from mubinn.synth.liberty.tree import Attribute, Group, is_number
 
 DELAYS = ("cell_rise", "cell_fall")
@@ -106,6 +106,8 @@ class _Writer:
         for name, attribute in group.attributes.items():
             if line := self._attribute(group, name, attribute):
                 lines.append(f"{indent}  {line}")
+        if load := self._load(group):
+            lines.append(f"{indent}  capacitance : {load};")
         groups = group.groups
         if group.kind == "pin":  # as every way to name several related pins has them
             groups = sorted(groups, key=lambda inner: _ORDER.get(inner.kind, 2))
@@ -147,6 +149,15 @@ class _Writer:
             return ""
         bare = is_number(value) and name not in _FORMULAS
         return f"{name} : {value};" if bare else f'{name} : "{value}";'
+
+    def _load(self, group: Group) -> str:
+        """Return the load of an input that states none itself: by its edges, else the default."""
+        if group.kind != "pin" or group.get("direction") != "input" or group.get("capacitance"):
+            return ""
+        edges = group.words("rise_capacitance") + group.words("fall_capacitance")
+        default = library_of(group).words("default_input_pin_cap")
+        found = sorted(_scaled(edges or default, self.cap), key=Decimal)
+        return found[-1] if found else ""
 
     def _numbers(self, group: Group, name: str, attribute: Attribute) -> str:
         group.check_numbers(name)

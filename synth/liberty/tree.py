@@ -196,21 +196,32 @@ class Group:
         if wrong := next((word for word in self.words(name) if not is_number(word)), ""):
             raise self.fault(f"{name} holds {wrong!r}, which is no number: correct it.", name)
 
-    def number(self, name: str, default: float = 0.0) -> float:
-        """Return the number that an attribute is; errors as of `numbers`."""
-        numbers = self.numbers(name)
-        return numbers[0] if numbers else default
+    def number(self, name: str) -> float:
+        """Return the number that an attribute is.
 
-    def unit(self, name: str, base: int, default: float) -> Decimal:
+        Raises
+        ------
+        MubinnError
+            If it is none, or missing.
+        """
+        numbers = self.numbers(name)
+        if not numbers:
+            what = " ".join((self.kind, *self.arguments))
+            raise self.fault(f"the {what} states no {name}: complete the library.")
+        return numbers[0]
+
+    def unit(self, name: str, base: int, default: float | None = None) -> Decimal:
         """Return a unit such as ``"10ps"`` or ``(1, pf)`` in powers of ten of ``10**base``.
 
         Raises
         ------
         MubinnError
-            If it is no quantity of its kind.
+            If it is no quantity of its kind, or missing and without a default.
         """
         text = "".join(self.words(name)).lower()
         if not text:
+            if default is None:
+                raise self.fault(f"the library states no {name}: complete it.")
             return Decimal(default)
         number = _NUMBER.match(text)
         amount = Decimal(number[0]) if number else Decimal(1)

@@ -11,6 +11,7 @@ from mubinn.synth import builtin_library, load_library, tech65_liberty
 from mubinn.synth.liberty import source
 from mubinn.synth.liberty.adder_gates import adder_map
 from mubinn.synth.liberty.boolean import truth_table
+from mubinn.synth.liberty.gate_energy import LibraryEnergy
 from mubinn.synth.liberty.gate_timing import LibraryTiming
 from mubinn.synth.liberty.library import parse_library
 
@@ -74,6 +75,48 @@ def test_the_tools_are_given_one_text(spelling):
     assert library.texts == BASE.texts
     assert library.sha256 == BASE.sha256
     assert library.fo4_ps == BASE.fo4_ps
+
+
+LOADED = "pin (A) { direction : input; capacitance : 0.81; }"
+
+
+@pytest.mark.parametrize(
+    "load",
+    ["rise_capacitance : 0.81; fall_capacitance : 0.7;", "fall_capacitance : 0.81;", ""],
+)
+def test_a_load_by_edges_or_by_default_is_a_load(load):
+    text = TEXT.replace(HEAD, HEAD + "default_input_pin_cap : 0.81;\n")
+    assert LOADED in INVERTER
+    inverter = INVERTER.replace(LOADED, f"pin (A) {{ direction : input; {load} }}")
+    library = parse_library([text.replace(INVERTER, inverter)], "t")
+    assert library.inverters[0][1] == BASE.inverters[0][1]
+    assert library.fo4_ps == BASE.fo4_ps
+    text, base = library.texts[0], BASE.texts[0]
+    assert text.count(" capacitance : 0.81;") == base.count(" capacitance : 0.81;")
+
+
+def test_a_load_that_nothing_states_is_asked_for():
+    text = TEXT.replace(LOADED, "pin (A) { direction : input; }")
+    with pytest.raises(MubinnError, match="has no input capacitance"):
+        parse_library([text], "t")
+    flop = TEXT.index("  cell (DFF_X1)")
+    pin = re.compile(r"(pin \(D\) \{ direction : input;) capacitance : [\d.]+;")
+    text = TEXT[:flop] + pin.sub(r"\1", TEXT[flop:], count=1)
+    with pytest.raises(MubinnError, match="the input D of the cell DFF_X1 has no capacitance"):
+        parse_library([text], "t")
+    parse_library([text], "t", ["DFF_*"])
+
+
+def test_leakage_that_nothing_states_is_asked_for():
+    bare = re.sub(r"    cell_leakage_power : [\d.]+;\n", "", TEXT)
+    assert bare != TEXT
+    with pytest.raises(MubinnError, match="states no default_cell_leakage_power"):
+        LibraryEnergy(parse_library([bare], "t")).gate("NAND2_X1")
+    text = bare.replace(HEAD, HEAD + "default_cell_leakage_power : 3;\n")
+    assert LibraryEnergy(parse_library([text], "t")).gate("NAND2_X1").leakage_nw == 3
+    unit = 'leakage_power_unit : "1nW";'
+    with pytest.raises(MubinnError, match="states no leakage_power_unit"):
+        LibraryEnergy(parse_library([TEXT.replace(unit, "")], "t")).gate("NAND2_X1")
 
 
 def test_what_is_written_is_read_as_itself():
