@@ -14,12 +14,15 @@ from typing import NamedTuple
 
 from mubinn.golden.ground.errors import MubinnError
 
-# Strings, comments and continued lines; a lone quote or an open comment is left to be told.
+# What stays as it is; then strings with escapes, comments and continued lines; a lone quote or an
+# open comment is left to be told.
 _SPECIAL = re.compile(
-    r'"(?:[^"\\]|\\.)*+"|/\*.*?\*/|(?<!\S)//[^\n]*|\\[ \t]*\n|(?P<open>"|/\*)', re.DOTALL
+    r'(?P<plain>(?:[^"/\\]++|"[^"\\]*+"|/(?![*/])|(?<=\S)//)++)'
+    r'|"(?:[^"\\]|\\.)*+"|/\*.*?\*/|(?<!\S)//[^\n]*|\\[ \t]*\n|(?P<open>"|/\*)',
+    re.DOTALL,
 )
 _CONTINUED = re.compile(r"\\[ \t]*\n")
-_BRACE = re.compile(r'"[^"]*"|([{}])')
+_BRACE = re.compile(r'(?:[^"{}]++|"[^"]*+")*+([{}])')
 _BLANK = re.compile(r"[\s;]*")
 _STATEMENT = re.compile(
     r"([^\s(){};:,\"]+)\s*"
@@ -278,6 +281,8 @@ def read_tree(text: str, name: str, include: Callable[[str], Group] | None = Non
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
 
     def special(found: re.Match[str]) -> str:
+        if found["plain"]:
+            return found[0]
         if found["open"]:
             what = "string" if found[0] == '"' else "comment"
             raise MubinnError(
@@ -292,16 +297,16 @@ def read_tree(text: str, name: str, include: Callable[[str], Group] | None = Non
     source = Source(name, plain, closing, include)
     for found in _BRACE.finditer(plain):
         if found[1] == "{":
-            opened.append(found.start())
+            opened.append(found.start(1))
             if len(opened) > DEEPEST:
-                raise source.fault(found.start(), "groups are nested too deeply: correct it.")
-        elif found[1] == "}":
+                raise source.fault(found.start(1), "groups are nested too deeply: correct it.")
+        else:
             if not opened:
                 raise source.fault(
-                    found.start(),
+                    found.start(1),
                     "a brace closes what none has opened: its braces do not balance; correct it.",
                 )
-            closing[opened.pop()] = found.start()
+            closing[opened.pop()] = found.start(1)
     if opened:
         raise source.fault(
             opened[-1],
