@@ -3,6 +3,7 @@
 import re
 import subprocess
 
+import pyslang
 import pytest
 
 from mubinn.golden.ground.errors import MubinnError
@@ -80,6 +81,21 @@ def test_verilator_accepts_what_is_generated_as_it_is(folders, random_of, tmp_pa
         assert design.name == f"eeg_{number}"
         (tmp_path / f"{design.name}.v").write_text(design.verilog)
         assert lint(tmp_path, f"{design.name}.v") == (0, [])
+
+
+def errors_of_slang(*files):
+    compilation = pyslang.ast.Compilation()
+    for file in files:
+        compilation.addSyntaxTree(pyslang.syntax.SyntaxTree.fromFile(str(file)))
+    return [str(found.code) for found in compilation.getAllDiagnostics() if found.isError()]
+
+
+def test_slang_reads_what_is_generated(folders, tmp_path):
+    folder, made = folders
+    names = [name for name in made["left"] if name.endswith(".v")]
+    assert errors_of_slang(*(folder / name for name in {*names, "right.v"})) == []
+    (tmp_path / "broken.v").write_text(made["left"]["left.v"].replace("endmodule", "", 1))
+    assert errors_of_slang(tmp_path / "broken.v") != []
 
 
 def test_what_comes_after_a_generated_file_is_linted_as_before(folders, tmp_path):
