@@ -84,7 +84,9 @@ def test_verilator_accepts_what_is_generated_as_it_is(folders, random_of, tmp_pa
 
 
 def errors_of_slang(*files):
-    compilation = pyslang.ast.Compilation()
+    options = pyslang.ast.CompilationOptions()
+    options.defaultTimeScale = pyslang.TimeScale.fromString("1ns/1ps")  # the bench has one
+    compilation = pyslang.ast.Compilation(pyslang.Bag([options]))
     for file in files:
         compilation.addSyntaxTree(pyslang.syntax.SyntaxTree.fromFile(str(file)))
     return [str(found.code) for found in compilation.getAllDiagnostics() if found.isError()]
