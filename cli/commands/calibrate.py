@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mubinn.cli.shared.common import json_option, print_json, working
+from mubinn.cli.shared.data_options import cut_options, reading_of
 from mubinn.cli.shared.paths import Command, InputPath, OutputFile
 
 if TYPE_CHECKING:
@@ -20,16 +21,25 @@ LEAST = 10
 
 @click.command(cls=Command)
 @click.argument("model", type=InputPath())
-@click.argument("recording", type=InputPath())
+@click.argument("recording", type=InputPath(), nargs=-1, required=True)
 @click.option(
     "--subject", metavar="NAME", help="Whose windows, where RECORDING holds several people's."
 )
 @click.option("-o", "--output", type=OutputFile(), required=True, help="File of the new model.")
+@cut_options
 @json_option
 def calibrate(
-    model: Path, recording: Path, subject: str | None, output: Path, as_json: bool
+    model: Path,
+    recording: tuple[Path, ...],
+    subject: str | None,
+    output: Path,
+    as_json: bool,
+    **options: Any,
 ) -> None:
-    """Centre the decisions of MODEL, a .mubinn file, on one person's RECORDING (npz, npy).
+    """Centre the decisions of MODEL, a .mubinn file, on one person's RECORDING.
+
+    RECORDING is windows (npz, npy), or recordings such as EDF and folders of them, which then are
+    all of that person.
 
     The recording needs no labels, but about as much of each class: the median of each class's
     score comes off. Only the biases of the classifier change, a word a class in M_B; all else of
@@ -38,26 +48,26 @@ def calibrate(
     \b
       mubinn calibrate model.mubinn anna.npz -o anna.mubinn
       mubinn calibrate model.mubinn everyone.npz --subject 17 -o 17.mubinn
+      mubinn calibrate model.mubinn anna1.edf anna2.edf --window 4 -o anna.mubinn
     """
-    from mubinn.cli.shared.recordings import prepared
+    from mubinn.cli.shared.recordings import located, open_windows, prepared
     from mubinn.golden.ground.errors import MubinnError
     from mubinn.golden.inference.run import infer
     from mubinn.golden.model.model_file import load_model, save_model
-    from mubinn.train.data.files import load_windows
+    from mubinn.train.data.sources import is_arrays
     from mubinn.train.subject.personal import for_subject
 
     found = load_model(model)
-    read = load_windows(recording)
+    read, name = open_windows(recording, reading_of(options), model=found)
     x, subjects = read.x, read.subject
-    if x.shape[2] != found.features:
-        raise MubinnError(
-            f"{recording} has {x.shape[2]} channels, the model reads {found.features}: give the "
-            "channels that it was trained on."
-        )
-    own = x if subjects is None else x[_chosen(recording, subjects, subject)]
+    if not is_arrays(located(recording[0])):
+        if subject is not None:
+            raise MubinnError("--subject is for windows in arrays: give recordings of one person.")
+        subjects = None
+    own = x if subjects is None else x[_chosen(name, subjects, subject)]
     if len(own) < LEAST:
         raise MubinnError(
-            f"{recording} has {len(own)} windows of the person, too few for a median: record "
+            f"{name} has {len(own)} windows of the person, too few for a median: record "
             f"{LEAST} or more."
         )
     with working("classifying the recording", as_json):
@@ -65,7 +75,7 @@ def calibrate(
         before = infer(found, windows)
         made = for_subject(found, before.scores, windows.shape[1])
         after = infer(made, windows)
-    note = f"{len(own)} windows of {recording.name}"
+    note = f"{len(own)} windows of {name}"
     note += f", subject {subject}" if subject is not None else ""
     save_model(output, replace(made, meta={**made.meta, "calibrated_on": note}))
     changed = int((before.classes != after.classes).sum())
@@ -77,7 +87,7 @@ def calibrate(
     )
 
 
-def _chosen(recording: Path, subjects: NDArray[Any], subject: str | None) -> NDArray[Any]:
+def _chosen(recording: str, subjects: NDArray[Any], subject: str | None) -> NDArray[Any]:
     """Return which windows are the subject's."""
     import numpy as np
 

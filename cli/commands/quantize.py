@@ -17,6 +17,7 @@ from mubinn.cli.shared.common import (
     progress_bar,
     working,
 )
+from mubinn.cli.shared.data_options import data_option, labelled_options, reading_of
 from mubinn.cli.shared.group import command_line
 from mubinn.cli.shared.imported import check_prepared, import_options, open_float
 from mubinn.cli.shared.paths import Command, InputPath, OutputFile
@@ -63,8 +64,8 @@ CHUNK = 60
     help="Offset of the sigmoid gates; 0 is the paper's literal form.",
 )
 @datapath_option
-@click.option("--data", type=InputPath(), help="EEG to calibrate on (npz, npy).")
-@click.option("--labels", type=InputPath(), help="Labels (npy) where DATA has none.")
+@data_option
+@labelled_options
 @click.option(
     "--windows",
     type=click.IntRange(min=1),
@@ -94,13 +95,12 @@ def quantize(
     scale_form: str,
     gate_offset: float,
     datapath: str | None,
-    data: Path | None,
-    labels: Path | None,
+    data: tuple[Path, ...],
     windows: int,
     measure: bool,
     output: Path,
     as_json: bool,
-    **imported: Any,
+    **options: Any,
 ) -> None:
     """Turn the float MODEL (by default the bundled EEG model) into a .mubinn file.
 
@@ -108,8 +108,8 @@ def quantize(
     Keras 3 model (.keras) or an ONNX graph, of LSTM or GRU layers with one dense layer above.
 
     Scales are fitted to the weights, and to the activations that the float model has on some
-    windows of EEG: those of --data, else of the shared data set where it is there, else synthetic
-    ones. Windows of the fold that training held out are left out.
+    windows: those of --data, else of the shared data set where it is there, else of synthetic EEG.
+    Windows of the fold that training held out are left out.
 
     \b
     Three levels for everything:
@@ -120,6 +120,8 @@ def quantize(
       mubinn quantize --levels 3,3 --datapath threshold -o small.mubinn
     Calibrated on your data, its accuracy measured on the held-out fold:
       mubinn quantize my.safetensors --levels 3,3 --data my.npz --measure -o my.mubinn
+    The same of recordings; how they are cut is what the model was trained with:
+      mubinn quantize my.safetensors --levels 3,3 --data recordings/ --measure -o my.mubinn
     A PyTorch model whose classifier reads the last step:
       mubinn quantize my.pt --readout last --levels 3,3 --data my.npz -o my.mubinn
     """
@@ -134,11 +136,12 @@ def quantize(
         raise MubinnError(
             f"The gate offset {gate_offset:g} is not between -1 and 1: give 0 or 0.5."
         )
-    start = open_float(model or bundled(FLOAT_MODEL), **imported)
-    if data is None:
-        check_prepared(start, imported["normalise"])
+    reading = reading_of(options)
+    start = open_float(model or bundled(FLOAT_MODEL), **options)
+    if not data:
+        check_prepared(start, options["normalise"])
     opened = open_eeg if measure else open_windows
-    eeg, name = opened(data, labels=labels, features=start.features)
+    eeg, name = opened(data, reading, model=start)
     fold = held_out(start, eeg, name)
     if measure and fold is None:
         raise MubinnError(

@@ -27,16 +27,25 @@ from mubinn.cli.shared.common import (
     simulator_option,
     workers_option,
 )
+from mubinn.cli.shared.data_options import (
+    DATA_OPTIONS,
+    data_option,
+    labelled_options,
+    options_of,
+    reading_of,
+)
 from mubinn.cli.shared.group import command_line
 from mubinn.cli.shared.paths import Command, InputPath, OutputFolder
 
 if TYPE_CHECKING:
     from mubinn.cli.commands.report_stages import Built
+    from mubinn.cli.shared.recordings import Reading
     from mubinn.reports.content import Accuracy, GeneratedFile, ReportContent, Verification
     from mubinn.synth.table1.table import Table1
 
 OF_ONE_MODEL = (
     *("model", "levels", "liberty", "fo4", "data", "windows"),
+    *DATA_OPTIONS,
     *("simulator", "workers", "all_merged"),
 )
 
@@ -66,7 +75,8 @@ MODEL_FILE = "design/model.mubinn"
 )
 @liberty_option
 @fo4_option
-@click.option("--data", type=InputPath(), help="EEG (npz, npy) to run and test on.")
+@data_option
+@labelled_options
 @click.option(
     "--windows",
     type=click.IntRange(min=1),
@@ -92,6 +102,7 @@ MODEL_FILE = "design/model.mubinn"
 @click.pass_context
 def report(
     ctx: click.Context,
+    /,
     output: Path,
     accuracy: bool,
     logs: Path | None,
@@ -99,12 +110,13 @@ def report(
     levels: str | None,
     liberty: tuple[Path, ...],
     fo4: float | None,
-    data: Path | None,
+    data: tuple[Path, ...],
     windows: int,
     simulator: str,
     workers: int,
     all_merged: bool,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Run the whole line and write it up in DIR, with Table I from our own synthesis.
 
@@ -145,7 +157,8 @@ def report(
     prepare(simulator)
     library = load_library(list(liberty)) if liberty else builtin_library(fo4 or 25.0)
     start = model or bundled(FLOAT_MODEL)
-    task = stages.Task.load(start, data)
+    reading = reading_of(options)
+    task = stages.Task.load(start, data, reading)
     own = model is None and levels is None
     merged = CELLS if all_merged else DIAGONAL
 
@@ -173,7 +186,7 @@ def report(
             QUANTIZED_MODEL if own else start.name,
             attached,
             command_line(ctx),
-            _commands(model, levels or "3,3", liberty, fo4, data, windows, simulator),
+            _commands(model, levels or "3,3", liberty, fo4, (data, reading), windows, simulator),
         )
         written = write_report(content, output, attached, stages.draw(task, table))
     _tell(output, content, written, as_json)
@@ -239,12 +252,13 @@ def _commands(
     levels: str,
     liberty: tuple[Path, ...],
     fo4: float | None,
-    data: Path | None,
+    read: tuple[tuple[Path, ...], Reading],
     windows: int,
     simulator: str,
 ) -> dict[str, str]:
     """Return the command behind each group of numbers, as typed in the report's folder."""
-    eeg = [] if data is None else ["--data", str(data)]
+    data, reading = read
+    eeg = [word for path in data for word in ("--data", str(path))] + options_of(reading)
     files = [word for path in liberty for word in ("--liberty", str(path))]
     library = files + ([] if fo4 is None else ["--fo4", f"{fo4:g}"])
     quantize = ["quantize", *([] if model is None else [str(model)]), "--levels", levels, *eeg]

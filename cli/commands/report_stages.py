@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from mubinn.cli.shared.common import QUANTIZED_MODEL, bundled
 from mubinn.cli.shared.recordings import (
+    PLAIN,
+    Reading,
     calibrated,
     held_out,
     open_eeg,
@@ -74,10 +76,12 @@ class Task:
     cache: Cache = None
 
     @classmethod
-    def load(cls, model: Path, data: Path | None, cache: Cache = None) -> Task:
+    def load(
+        cls, model: Path, data: Sequence[Path], reading: Reading = PLAIN, cache: Cache = None
+    ) -> Task:
         """Read the float model and the EEG; raise `MubinnError` as their loaders do."""
         start = load_float(model)
-        eeg, source = open_eeg(data, features=start.features)
+        eeg, source = open_eeg(data, reading, model=start)
         return cls(start, hashlib.sha256(model.read_bytes()).hexdigest(), eeg, source, cache)
 
     @cached_property

@@ -22,6 +22,7 @@ from mubinn.cli.shared.common import (
     simulator_option,
     working,
 )
+from mubinn.cli.shared.data_options import data_option, labelled_options, reading_of
 from mubinn.cli.shared.paths import Command, InputPath, OutputFile
 from mubinn.golden.ground.errors import MubinnError
 
@@ -56,8 +57,8 @@ class LayerReport:
 
 @click.command(cls=Command)
 @click.argument("model", type=InputPath(), required=False)
-@click.option("--data", type=InputPath(), help="EEG (npz, npy) to run.")
-@click.option("--labels", type=InputPath(), help="Labels (npy) where DATA has none.")
+@data_option
+@labelled_options
 @click.option(
     "--windows",
     type=click.IntRange(min=1),
@@ -78,8 +79,7 @@ class LayerReport:
 @json_option
 def simulate(
     model: Path | None,
-    data: Path | None,
-    labels: Path | None,
+    data: tuple[Path, ...],
     windows: int,
     steps: int | None,
     simulator: str,
@@ -87,6 +87,7 @@ def simulate(
     waves: Path | None,
     datapath: str | None,
     as_json: bool,
+    **options: Any,
 ) -> None:
     """Simulate the layers of MODEL (by default the bundled EEG model at (3,3)) on EEG.
 
@@ -98,6 +99,7 @@ def simulate(
     \b
       mubinn simulate
       mubinn simulate my.mubinn --data my.npz --windows 20
+      mubinn simulate my.mubinn --data anna.edf --window 4
       mubinn simulate --steps 10 --simulator icarus --waves layer.fst
       mubinn simulate --datapath threshold
     """
@@ -106,11 +108,11 @@ def simulate(
     loaded = open_quantized(model, datapath)
     if waves is not None and len(loaded.layers) > 1:
         raise MubinnError("Waveforms are of one layer, and the model has several: drop --waves.")
-    eeg, name = open_windows(data, labels=labels, features=loaded.features)
+    eeg, name = open_windows(data, reading_of(options), model=loaded)
     codes = input_codes(loaded, eeg.x, windows, steps)
-    with working(f"simulating on {simulator}", as_json), _wave_folder(waves) as options:
+    with working(f"simulating on {simulator}", as_json), _wave_folder(waves) as waved:
         reports = [
-            _check(loaded, index, layer_codes, simulator=simulator, pause=pause, **options)
+            _check(loaded, index, layer_codes, simulator=simulator, pause=pause, **waved)
             for index, layer_codes in enumerate(codes)
         ]
     _tell(reports, name, codes[0], simulator, waves, as_json)

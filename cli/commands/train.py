@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mubinn.cli.shared.common import DATAPATH, SCALE_FORM, json_option
+from mubinn.cli.shared.data_options import labelled_options, reading_of
 from mubinn.cli.shared.group import command_line
 from mubinn.cli.shared.paths import Command, InputPath, OutputFile, OutputFolder
 from mubinn.golden.ground.errors import MubinnError
 
 if TYPE_CHECKING:
+    from mubinn.golden.model.float_model import FloatModel
     from mubinn.train.recipes.recipe import Recipe
 
 METHOD_OPTIONS = (
@@ -49,9 +51,8 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 
 
 @click.command(cls=Command)
-@click.argument("data", type=InputPath(), required=False)
-@click.option("--labels", type=InputPath(), help="Labels (npy) where DATA has none.")
-@click.option("--subjects", type=InputPath(), help="Subject of each window (npy).")
+@click.argument("data", type=InputPath(), nargs=-1)
+@labelled_options
 @click.option(
     "--split",
     type=click.Choice(["subjects", "windows"]),
@@ -152,12 +153,14 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 @click.option("-o", "--output", type=OutputFile(), metavar="FILE")
 @json_option
 @click.pass_context
-def train(ctx: click.Context, /, data: Path | None, as_json: bool, **options: Any) -> None:
-    """Train an LSTM or GRU layer and a classifier on DATA (npz, npy), float or binarized.
+def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **options: Any) -> None:
+    """Train an LSTM or GRU layer and a classifier on DATA, float or binarized.
 
-    DATA holds X [windows, steps, channels] and y [windows], and may hold subject and fold. Without
-    it the shared data set is taken where it is there, else synthetic EEG. Training needs JAX:
-    pip install 'mubinn[train]'. The accuracy of mubinn2 is that of the exported integers.
+    DATA holds X [windows, steps, channels] and y [windows], and may hold subject and fold (npz,
+    npy). Or it is recordings, files and folders of EDF, BDF and what MNE reads, from which windows
+    are cut. Without it the shared data set is taken where it is there, else synthetic EEG. Training
+    needs JAX: pip install 'mubinn[train]'. The accuracy of mubinn2 is that of the exported
+    integers.
 
     \b
     The bundled models were made by:
@@ -169,6 +172,10 @@ def train(ctx: click.Context, /, data: Path | None, as_json: bool, **options: An
           --datapath threshold -o small.mubinn
     Your own recording, resumed where it was stopped:
       mubinn train x.npy --labels y.npy --checkpoint-dir run -o my.safetensors
+    Recordings of S001R01.edf and so on, people S..., a class a file; or of annotated texts:
+      mubinn train edf/ --window 4 --subjects 'S{}R*' --labels open=*R01 --labels shut=*R02 \\
+          -o my.safetensors
+      mubinn train edf/ --window 4 --events rest=T0 --events left=T1 -o my.safetensors
     For subjects of whom an unlabelled recording with about as much of each class can be had:
       mubinn train my.npz --normalise referenced-window --centre trained -o my.safetensors
     All folds, two seeds, three level pairs, then tables and pictures of them:
@@ -177,8 +184,9 @@ def train(ctx: click.Context, /, data: Path | None, as_json: bool, **options: An
       mubinn report --accuracy --logs runs -o accuracy
     """
     from mubinn.cli.commands import train_runs
-    from mubinn.cli.shared.recordings import open_eeg
+    from mubinn.cli.shared.recordings import notes_of, open_eeg
 
+    reading = reading_of(options)
     many = options["runs"] is not None
     if many == (options["output"] is not None):
         raise MubinnError("Give -o FILE for one run, or --runs DIR for many.")
@@ -189,19 +197,22 @@ def train(ctx: click.Context, /, data: Path | None, as_json: bool, **options: An
         base = _recipe({**options, **own, "method": "float"}, None)
     by_windows = options["split"] == "windows"
     whole = str(options["normalise"]).endswith("subject") or options["centre"] == "subject"
-    if by_windows and (options["subjects"] is not None or whole):
+    if by_windows and (reading.subjects is not None or whole):
         raise MubinnError("--split windows knows no subjects: leave out what is of subjects.")
-    eeg, name = open_eeg(
-        data,
-        labels=options["labels"],
-        subjects=options["subjects"],
-        by_windows=by_windows,
-    )
-    notes = {"data": name, "command": command_line(ctx)}
+    eeg, name = open_eeg(data, reading, model=_start(options), by_windows=by_windows)
+    notes = {"data": name, **notes_of(eeg, reading), "command": command_line(ctx)}
     if many:
         train_runs.many(eeg, recipes, base, options, notes, as_json)
     else:
         train_runs.single(eeg, recipes[0], base, options, notes, as_json)
+
+
+def _start(options: dict[str, Any]) -> FloatModel | None:
+    """Return the float model to start from, whose channels and classes the data are to have."""
+    from mubinn.golden.model.model_file import load_float
+
+    path = options["float_model"]
+    return None if path is None else load_float(path)
 
 
 def _levels(options: dict[str, Any]) -> list[Any]:

@@ -19,6 +19,13 @@ class InputPath(click.Path):
         super().__init__(path_type=Path)
 
 
+class InputWords(click.Path):
+    """Words that may be the path of a file that is read, or a rule on paths."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=str)
+
+
 class OutputPath(click.Path):
     """A path that is written; refused before anything is done where it cannot be.
 

@@ -1,21 +1,27 @@
-"""The EEG that a command works on: a given file, the shared data set, or a synthetic stand-in."""
+"""The data that a command works on: given files, the shared data set, or a synthetic stand-in."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
+import click
 import numpy as np
 from numpy.typing import NDArray
 
+from mubinn.cli.shared.fitting import check_channels, chosen, classified, fitted, named, noted
 from mubinn.golden.cells.cell import QuantizedLayer
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.bit_true import run_layer
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
+from mubinn.train.data.cutting import Cutting, cut_recordings, load_recordings
 from mubinn.train.data.eeg import EegSet, find_data, load_eeg, prepare, synthetic_eeg
 from mubinn.train.data.files import load_windows
 from mubinn.train.data.recordings import Normalise, Recording
+from mubinn.train.data.sources import is_arrays, is_recording, read_signals
 
 if TYPE_CHECKING:
     from mubinn.synth.table1.cell_units import Start
@@ -23,11 +29,40 @@ if TYPE_CHECKING:
 SYNTHETIC = "synthetic EEG"
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What the options of `mubinn.cli.shared.data_options` say, each None or empty if not given."""
+
+    window: float | None = None
+    hop: float | None = None
+    rate: float | None = None
+    channels: str | None = None
+    labels: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+    subjects: str | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What is given, by name."""
+        return {name: value for name, value in vars(self).items() if value not in (None, ())}
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Names of channels; None where none are given."""
+        if self.channels is None:
+            return None
+        return tuple(word.strip() for word in self.channels.split(","))
+
+
+PLAIN = Reading()
+"""What commands without such options read."""
+
+
 def open_eeg(
-    path: Path | None,
+    data: Path | Sequence[Path] | None,
+    reading: Reading = PLAIN,
     *,
-    labels: Path | None = None,
-    subjects: Path | None = None,
+    model: FloatModel | QuantizedModel | None = None,
     features: int | None = None,
     by_windows: bool = False,
 ) -> tuple[EegSet, str]:
@@ -35,29 +70,67 @@ def open_eeg(
 
     Parameters
     ----------
-    path : Path or None
-        A file, or the name of one in the shared data; without it the shared data set is taken
-        where it is there and has `features` channels, else synthetic EEG.
-    labels, subjects : Path or None
-        See `mubinn.train.data.files.load_eeg`.
+    data : Path, sequence of Path, or None
+        A file of windows, or the name of one in the shared data; or recordings, files and folders
+        of them. Without it the shared data set is taken where it is there and has `features`
+        channels, else synthetic EEG.
+    reading : Reading
+    model : FloatModel, QuantizedModel or None
+        Whose channels, in its order, rate and classes the data are to have.
     features : int or None
-        Channels that a model asks for.
+        Channels that are asked for, where there is no model.
     by_windows : bool
         See `mubinn.train.data.files.load_eeg`.
 
     Raises
     ------
     MubinnError
-        As `load_eeg` does, or where the file has other channels.
+        As the loaders do; where options do not belong to the data; where the data do not fit.
     """
-    if path is not None:
-        data = load_eeg(_found(path), labels=labels, subjects=subjects, by_windows=by_windows)
-        _check_channels(path, data, features)
-        return data, path.name
-    if labels is not None or subjects is not None:
-        raise MubinnError("labels and subjects belong to a data file: name it as well.")
+    features = features if model is None else model.features
+    paths = _paths(data)
+    if not paths:
+        return _without_file(reading, features, by_windows)
+    found: EegSet
+    if _holds_windows(paths, reading):
+        labels = reading.labels[0] if reading.labels else None
+        found = load_eeg(paths[0], labels=labels, subjects=reading.subjects, by_windows=by_windows)
+    else:
+        found = load_recordings(paths, _cutting(paths[0], reading, model), by_windows=by_windows)
+    return _fitted(found, paths, reading, model, features), _name(paths)
+
+
+def open_windows(
+    data: Path | Sequence[Path] | None,
+    reading: Reading = PLAIN,
+    *,
+    model: FloatModel | QuantizedModel | None = None,
+    features: int | None = None,
+) -> tuple[EegSet | Recording, str]:
+    """Return windows that need no labels, and their name; else as `open_eeg`."""
+    paths = _paths(data)
+    if not paths:
+        return open_eeg(None, reading, model=model, features=features)
+    found: EegSet | Recording
+    if _holds_windows(paths, reading):
+        labels = Path(reading.labels[0]) if reading.labels else None
+        subjects = Path(reading.subjects) if reading.subjects else None
+        found = load_windows(paths[0], labels=labels, subjects=subjects)
+    elif reading.labels or reading.events:
+        return open_eeg(paths, reading, model=model, features=features)
+    else:
+        cutting = _cutting(paths[0], reading, model)
+        found = cut_recordings(paths, replace(cutting, labels=(), events=()))
+    features = features if model is None else model.features
+    return _fitted(found, paths, reading, model, features), _name(paths)
+
+
+def _without_file(reading: Reading, features: int | None, by_windows: bool) -> tuple[EegSet, str]:
+    given = next(iter(reading.given), None)
     if by_windows:
-        raise MubinnError("--split windows is for data of your own: name their file as well.")
+        given = "split windows"
+    if given is not None:
+        raise MubinnError(f"--{given} is for data of your own: name it as well.")
     shared = find_data()
     if shared is not None:
         data = load_eeg(shared)
@@ -66,32 +139,104 @@ def open_eeg(
     return synthetic_eeg(channels=features or 32), SYNTHETIC
 
 
-def open_windows(
-    path: Path | None, *, labels: Path | None = None, features: int | None = None
-) -> tuple[EegSet | Recording, str]:
-    """Return windows that need no labels, and their name; else as `open_eeg`."""
-    if path is None:
-        return open_eeg(None, labels=labels, features=features)
-    data = load_windows(_found(path), labels=labels)
-    _check_channels(path, data, features)
-    return data, path.name
+def _paths(data: Path | Sequence[Path] | None) -> list[Path]:
+    return [located(path) for path in ([data] if isinstance(data, Path) else data or ())]
 
 
-def _found(path: Path) -> Path:
+def _name(paths: list[Path]) -> str:
+    more = "" if len(paths) == 1 else f" and {len(paths) - 1} more"
+    return f"{paths[0].name or paths[0].absolute().name}{more}"
+
+
+def _holds_windows(paths: list[Path], reading: Reading) -> bool:
+    """Return whether the data are windows in an array, and not recordings.
+
+    Raises
+    ------
+    MubinnError
+        A path is neither, or options are not for such data.
+    """
+    arrays = [path for path in paths if is_arrays(path)]
+    if not arrays:
+        for path in paths:
+            if not path.is_dir() and not is_recording(path):
+                read_signals(path)  # which says what is wrong with it
+        return False
+    if len(paths) > 1:
+        raise MubinnError(f"{arrays[0]} holds windows: give it alone, or recordings alone.")
+    for name in ("window", "hop", "rate", "events"):
+        if name in reading.given:
+            raise MubinnError(
+                f"--{name} is for recordings, and {paths[0]} holds windows: leave it out."
+            )
+    if len(reading.labels) > 1:
+        raise MubinnError(f"{paths[0]} takes one file of labels: give --labels once.")
+    return True
+
+
+def _cutting(path: Path, reading: Reading, model: FloatModel | QuantizedModel | None) -> Cutting:
+    """Return how recordings are cut: as the options say, else as the model was trained."""
+    own = noted(model, "recordings", dict)
+    given = reading.given
+    if "labels" in given or "events" in given:
+        own = {name: value for name, value in own.items() if name not in ("labels", "events")}
+    said = {**own, **given}
+    channels = reading.names or named(noted(model, "channels", list))
+    if "window" not in said:
+        raise MubinnError(
+            f"{path} is no array of windows but to be cut: give --window, the seconds of one."
+        )
+    try:
+        return Cutting(
+            window_s=said["window"],
+            hop_s=said.get("hop"),
+            rate_hz=said.get("rate"),
+            channels=channels,
+            labels=tuple(said.get("labels", ())),
+            events=tuple(said.get("events", ())),
+            subjects=said.get("subjects"),
+        )
+    except TypeError as error:
+        raise MubinnError(
+            "The model's note on recordings is damaged: say --window and all else anew."
+        ) from error
+
+
+def notes_of(data: EegSet, reading: Reading) -> dict[str, str]:
+    """Return what a model notes of the recordings that it is trained on; nothing for arrays."""
+    if data.units is None or data.scale_uv is not None:
+        return {}
+    said = {name: value for name, value in reading.given.items() if name != "channels"}
+    return {"recordings": json.dumps(said)}
+
+
+def _fitted(
+    data: Any,
+    paths: list[Path],
+    reading: Reading,
+    model: FloatModel | QuantizedModel | None,
+    features: int | None,
+) -> Any:
+    """Return data with the channels that are asked for, else those of the model; tell notes."""
+    name, said = str(paths[0]), reading.names
+    if said is not None and is_arrays(paths[0]) and said != ("all",):
+        data = chosen(data, said, name)
+    if model is not None:
+        data = fitted(data, name, model, channels_said=said is not None)
+        data = classified(data, name, model) if isinstance(data, EegSet) else data
+    check_channels(data, name, features)
+    for note in data.notes:
+        click.echo(f"mubinn: {note}.", err=True)
+    return data
+
+
+def located(path: Path) -> Path:
     """Return the path of a file, or of one of that name in the shared data."""
     try:
         there = path.exists()
     except (OSError, ValueError):  # a name too long, or with a NUL: who opens it says so
         there = True
     return path if there else find_data(str(path)) or path
-
-
-def _check_channels(path: Path, data: EegSet | Recording, features: int | None) -> None:
-    if features is not None and data.features != features:
-        raise MubinnError(
-            f"{path} has {data.features} channels, the model reads {features}: give data of "
-            "the channels that it was trained on."
-        )
 
 
 def spread(count: int, pool: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -114,9 +114,13 @@ def _array(stream: IO[bytes], size: int) -> NDArray[Any]:
     return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
 
+def memory_limit() -> int:
+    """Return half of the machine's memory, in bytes: data that take more are refused."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
+
+
 def _check_memory(size: int) -> None:
-    limit = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    if size > limit:
+    if size > memory_limit():
         raise _Fault(
             f"takes {size / 1e9:.3g} GB, more than half of this machine's memory; give fewer data."
         )

@@ -143,7 +143,7 @@ FAULTS = [
     (("train", "@eeg.npz", "-o", "@out"), "16 training windows do not fill a batch of 64"),
     (("train", "@one.npz", "-o", "@out"), "belong to class"),
     (("train", "@flat.npz", "--batch", "4", "-o", "@out"), "flat"),
-    (("train", "@channels.npz", *BINARIZED, "-o", "@out"), "5 channels and 2 classes"),
+    (("train", "@channels.npz", *BINARIZED, "-o", "@out"), "3 channels, the model reads 5"),
     (("train", "@eeg.npz", *BINARIZED, "--from-scratch", "-o", "@out"), "exclude each other"),
     (("train", "@eeg.npz", *BINARIZED, "--damp-c", "2", "-o", "@out"), "damp_c is 2"),
     (("train", "@eeg.npz", "--method", "mubinn2", "-o", "@out"), "needs levels"),

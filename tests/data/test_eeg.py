@@ -2,13 +2,12 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.train.data.eeg import EegSet, find_data, load_edf, load_eeg, prepare, synthetic_eeg
+from mubinn.train.data.eeg import EegSet, find_data, load_eeg, prepare, synthetic_eeg
 
 RNG = np.random.default_rng(3)
 
@@ -284,63 +283,3 @@ def test_real_data():
     x = prepare(data.x[:64])
     assert x.shape == (64, 160, 32)
     assert np.isfinite(x).all()
-
-
-def write_edf(path: Path, data, rate, names):
-    """Write [seconds * rate, channels] of microvolts as plain EDF, one record a second."""
-    n, count = data.shape[0] // rate, len(names)
-
-    def column(values, width):
-        return b"".join(str(v).ljust(width).encode() for v in values)
-
-    head = column(["0"], 8) + column(["X X X X"], 80) + column(["Startdate X X X X"], 80)
-    head += column(["01.01.20"], 8) + column(["00.00.00"], 8) + column([256 * (count + 1)], 8)
-    head += column([""], 44) + column([n, 1], 8) + column([count], 4)
-    head += column(names, 16) + column([""] * count, 80) + column(["uV"] * count, 8)
-    for value in (-3276.8, 3276.7, -32768, 32767):
-        head += column([value] * count, 8)
-    head += column([""] * count, 80) + column([rate] * count, 8) + column([""] * count, 32)
-    units = np.rint(data * 10).astype("<i2").reshape(n, rate, count)
-    path.write_bytes(head + units.transpose(0, 2, 1).tobytes())
-
-
-def test_edf_through_mne(tmp_path):
-    pytest.importorskip("mne")
-    time = np.arange(160 * 9) / 160
-    names = ["Oz..", "O1.", "C3"]
-    for name, hertz in (("a.edf", 10), ("b.edf", 20)):
-        tone = 50 * np.sin(2 * np.pi * hertz * time)
-        write_edf(tmp_path / name, np.stack([tone, 2 * tone, tone], 1), 160, names)
-    paths = [tmp_path / "a.edf", tmp_path / "b.edf"]
-    data = load_edf(paths, ["shut", "open"], channels=["O1", "Oz"])
-    assert data.x.shape == (4, 320, 2)
-    assert data.classes == ("open", "shut")
-    assert data.y.tolist() == [1, 1, 0, 0]
-    assert data.fold.tolist() == [0, 0, 1, 1]
-    spectrum = np.abs(np.fft.rfft(data.x, axis=1))
-    assert spectrum[:, :, 0].argmax(axis=1).tolist() == [40, 40, 80, 80]
-    middle = data.x[:2, 80:240]
-    assert abs(middle[:, :, 1].std() - 50 / np.sqrt(2)) < 1
-    assert abs(middle[:, :, 0].std() - 100 / np.sqrt(2)) < 2
-    with pytest.raises(MubinnError, match="no channel 'Pz'"):
-        load_edf(paths, ["shut", "open"], channels=["Pz"])
-    with pytest.raises(MubinnError, match="less than one window"):
-        load_edf(paths, ["shut", "open"], window_s=30)
-    with pytest.raises(MubinnError, match=r"needs more than 100 Hz"):
-        load_edf(paths, ["shut", "open"], band_hz=(1, 50))
-    whole = paths[0].read_bytes()
-    for length, message in ((300, "cannot be read"), (5000, "shorter than"), (-1, "shorter than")):
-        paths[0].write_bytes(whole[:length])
-        with pytest.raises(MubinnError, match=message):
-            load_edf(paths, ["shut", "open"])
-    paths[0].write_bytes(whole[:252] + b"9999" + whole[256:])
-    with pytest.raises(MubinnError, match="cannot be read as EDF"):
-        load_edf(paths, ["shut", "open"])
-
-
-def test_edf_faults_without_mne(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "mne", None)
-    with pytest.raises(MubinnError, match=r"MNE, which is not installed.*mubinn\[edf\]"):
-        load_edf([tmp_path / "a.edf"], ["open"])
-    with pytest.raises(MubinnError, match="one label and one subject for each"):
-        load_edf([tmp_path / "a.edf"], [])

@@ -1,20 +1,21 @@
-"""EEG data in one place: the set, its preparation, loaders and the synthetic stand-in.
+"""Data in one place: the set, its preparation, loaders and the synthetic stand-in.
 
-Imports NumPy only; `load_edf` asks for MNE when it is called.
+Imports NumPy only; formats other than NumPy's and EDF ask for MNE when they are read.
 """
 
-from mubinn.train.data.edf import load_edf
+from mubinn.train.data.cutting import Cutting, load_recordings
 from mubinn.train.data.files import DATA_NAME, find_data, load_eeg
 from mubinn.train.data.recordings import EegSet, folds_of, prepare
 from mubinn.train.data.synthetic import synthetic_eeg
 
 __all__ = [
     "DATA_NAME",
+    "Cutting",
     "EegSet",
     "find_data",
     "folds_of",
-    "load_edf",
     "load_eeg",
+    "load_recordings",
     "prepare",
     "synthetic_eeg",
 ]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mubinn.golden.ground.arrays import NPY, ZIP, beginning, read_arrays
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.train.data.columns import integers, labels_of, named, texts
-from mubinn.train.data.recordings import FOLDS, EegSet, Recording, folds_of
+from mubinn.train.data.recordings import EegSet, Recording, folds_of, numbered, pieces_of
 
 DATA_NAME = "eeg_eegmmidb_eyes.npz"
 """File name of the eyes open/closed windows of the PhysioNet motor imagery database."""
@@ -78,7 +78,7 @@ def load_eeg(
     labels, subjects : str or Path, optional
         .npy files [windows] that take the place of the ``y`` and ``subject`` of `path`.
     fs_hz : float, optional
-        Sampling rate in hertz where the file has none (default 1.0).
+        Sampling rate in hertz where the file has none.
     by_windows : bool
         Take no notice of subjects and folds: cut pseudo-subjects, as where the file names none.
 
@@ -115,9 +115,22 @@ def load_windows(
     if "X" not in fields:
         raise MubinnError(f"{path} has no array 'X'; it must hold windows under that name.")
     x = _samples(path, fields["X"])
-    y = labels_of(path, fields["y"], fields.get("classes"), len(x))[0] if "y" in fields else None
+    y: NDArray[np.int64] | None = None
+    classes: tuple[str, ...] = ()
+    if "y" in fields:
+        y, classes = labels_of(path, fields["y"], fields.get("classes"), len(x))
     _, fold = _people(path, fields, len(x), y)
-    return Recording(x, named(path, "subject", fields.get("subject"), len(x)), fold)
+    return Recording(
+        x=x,
+        subject=named(path, "subject", fields.get("subject"), len(x)),
+        fold=fold,
+        fs_hz=_number(path, fields, "fs_hz"),
+        channels=_channels(path, fields, x.shape[2]),
+        scale_uv=_number(path, fields, "scale_uV"),
+        units=_units(fields, x.shape[2]),
+        y=y,
+        classes=classes,
+    )
 
 
 def _fields(
@@ -196,7 +209,6 @@ def _assemble(path: Path, fields: dict[str, NDArray[Any]]) -> EegSet:
     subject, fold = _people(path, fields, len(x), y)
     assert subject is not None
     assert fold is not None
-    channels = fields.get("channels")
     return EegSet(
         x=x,
         y=y,
@@ -204,12 +216,10 @@ def _assemble(path: Path, fields: dict[str, NDArray[Any]]) -> EegSet:
         fold=fold,
         scale_uv=_number(path, fields, "scale_uV"),
         fs_hz=_number(path, fields, "fs_hz"),
-        channels=(
-            tuple(f"E{k + 1}" for k in range(x.shape[2]))
-            if channels is None
-            else texts(path, "channels", channels)
-        ),
+        channels=_channels(path, fields, x.shape[2]),
         classes=classes,
+        people="subject" in fields,
+        units=_units(fields, x.shape[2]),
     )
 
 
@@ -251,22 +261,27 @@ def _people(
     elif fold is not None:
         subject = fold
     elif y is not None:
-        subject = _pseudo(y)
+        subject = pieces_of(y)
     else:
         return None, None
     return subject, folds_of(subject) if fold is None else fold
 
 
-def _number(path: Path, fields: dict[str, NDArray[Any]], key: str) -> float:
-    value = fields.get(key, np.asarray(1.0))
+def _channels(path: Path, fields: dict[str, NDArray[Any]], count: int) -> tuple[str, ...]:
+    if "channels" not in fields:
+        return numbered(count)
+    return texts(path, "channels", fields["channels"])
+
+
+def _units(fields: dict[str, NDArray[Any]], count: int) -> tuple[str, ...] | None:
+    """Return the units of samples, which `scale_uV` says are steps of so many microvolts."""
+    return (f"{fields['scale_uV']:g} uV",) * count if "scale_uV" in fields else None
+
+
+def _number(path: Path, fields: dict[str, NDArray[Any]], key: str) -> float | None:
+    value = fields.get(key)
+    if value is None:
+        return None
     if value.size != 1 or value.dtype.kind not in "iuf":
         raise MubinnError(f"{path} has a {key} that is not one number; store a scalar.")
     return float(value.reshape(()))
-
-
-def _pseudo(y: NDArray[np.int64]) -> NDArray[np.int64]:
-    subject = np.empty(len(y), np.int64)
-    for label in np.unique(y):
-        own = np.flatnonzero(y == label)
-        subject[own] = np.arange(len(own)) * FOLDS // len(own)
-    return subject

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -35,12 +36,18 @@ class EegSet:
         Subject of each window (any integers).
     fold : ndarray of int64, shape [windows]
         Cross-validation fold of each window, 0 or more; no subject lies in two folds.
-    scale_uv : float
-        Microvolts per unit of `x`.
-    fs_hz : float
-        Sampling rate in hertz.
+    scale_uv : float or None
+        Microvolts per unit of `x`; None where nothing says it.
+    fs_hz : float or None
+        Sampling rate in hertz; None where nothing says it.
     channels, classes : tuple of str
         Names of the channels and of the classes.
+    people : bool
+        Whether `subject` says whose each window is; False where it only keeps neighbours together.
+    units : tuple of str or None
+        Unit of each channel of `x`, where a file states them; "" for none.
+    notes : tuple of str
+        What was left out or assumed in reading, as sentences without a full stop.
 
     Raises
     ------
@@ -52,10 +59,13 @@ class EegSet:
     y: NDArray[np.int64]
     subject: NDArray[np.int64]
     fold: NDArray[np.int64]
-    scale_uv: float
-    fs_hz: float
+    scale_uv: float | None
+    fs_hz: float | None
     channels: tuple[str, ...]
     classes: tuple[str, ...]
+    people: bool = True
+    units: tuple[str, ...] | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_windows(self.x)
@@ -67,10 +77,8 @@ class EegSet:
                     f"{name} has shape {column.shape} and type {column.dtype}, "
                     f"but {n} windows need one int64 each."
                 )
-        if not (np.isfinite(self.scale_uv) and self.scale_uv > 0):
-            raise MubinnError(f"The scale must be a positive number of uV, not {self.scale_uv}.")
-        if not (np.isfinite(self.fs_hz) and self.fs_hz > 0):
-            raise MubinnError(f"The sampling rate must be a positive number, not {self.fs_hz}.")
+        _check_positive("scale", "number of uV", self.scale_uv)
+        _check_positive("sampling rate", "number", self.fs_hz)
         if len(self.channels) != features:
             raise MubinnError(
                 f"{len(self.channels)} channel names are given for {features} channels; "
@@ -100,6 +108,12 @@ class EegSet:
             )
 
     @property
+    def noted(self) -> dict[str, str]:
+        """Rate and units, as JSON, where they are known: what a model notes of its data."""
+        known = {"rate_hz": self.fs_hz, "units": self.units}
+        return {name: json.dumps(value) for name, value in known.items() if value is not None}
+
+    @property
     def windows(self) -> int:
         """Number of windows."""
         return int(self.x.shape[0])
@@ -116,16 +130,8 @@ class EegSet:
 
     def take(self, index: NDArray[Any]) -> EegSet:
         """Return the windows that a mask or an index array selects, as a set of its own."""
-        return EegSet(
-            self.x[index],
-            self.y[index],
-            self.subject[index],
-            self.fold[index],
-            self.scale_uv,
-            self.fs_hz,
-            self.channels,
-            self.classes,
-        )
+        columns = {name: getattr(self, name)[index] for name in ("x", "y", "subject", "fold")}
+        return replace(self, **columns)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,19 +145,45 @@ class Recording:
         Whose each window is, as the file says it.
     fold : ndarray of int64, shape [windows], or None
         Fold of each window, where anything decides it.
+    fs_hz, channels, scale_uv, units, notes
+        As those of `EegSet`.
+    y : ndarray of int64, shape [windows], or None
+        Classes, where the file has labels all the same; `classes` are their names.
     """
 
     x: NDArray[Any]
     subject: NDArray[Any] | None
     fold: NDArray[np.int64] | None
+    fs_hz: float | None
+    channels: tuple[str, ...]
+    scale_uv: float | None = None
+    units: tuple[str, ...] | None = None
+    y: NDArray[np.int64] | None = None
+    classes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         check_windows(self.x)
+        if len(self.channels) != self.features:
+            raise MubinnError(
+                f"{len(self.channels)} channel names are given for {self.features} channels; "
+                "give one name per channel."
+            )
 
     @property
     def features(self) -> int:
         """Number of channels."""
         return int(self.x.shape[2])
+
+
+def _check_positive(what: str, kind: str, value: float | None) -> None:
+    if value is not None and not (np.isfinite(value) and value > 0):
+        raise MubinnError(f"The {what} must be a positive {kind}, not {value}.")
+
+
+def numbered(count: int) -> tuple[str, ...]:
+    """Return the names that channels have where nothing names them: E1, E2 and so on."""
+    return tuple(f"E{k + 1}" for k in range(count))
 
 
 def check_windows(x: NDArray[Any]) -> None:
@@ -175,6 +207,15 @@ def folds_of(subject: NDArray[np.int64], folds: int = FOLDS) -> NDArray[np.int64
     """Deal subjects to folds in turn: the k-th smallest subject goes to fold ``k % folds``."""
     _, rank = np.unique(subject, return_inverse=True)
     return (rank % folds).astype(np.int64)
+
+
+def pieces_of(y: NDArray[np.int64], pieces: int = FOLDS) -> NDArray[np.int64]:
+    """Cut the windows of each class into pieces of neighbours, in place of subjects."""
+    subject = np.empty(len(y), np.int64)
+    for label in np.unique(y):
+        own = np.flatnonzero(y == label)
+        subject[own] = np.arange(len(own)) * pieces // len(own)
+    return subject
 
 
 Normalise = Literal["window", "subject", "referenced-window", "referenced-subject", "none"]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.train.data.recordings import EegSet, folds_of
+from mubinn.train.data.recordings import EegSet, folds_of, numbered
 
 FS_HZ = 80.0
 SCALE_UV = 0.1
@@ -87,7 +87,7 @@ def _layout(channels: int) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     if channels == len(names):
         letters = [name.rstrip("0123456789z") for name in names]
         return names, np.array([_FRONT[key] for key in letters])
-    names = tuple(f"E{k + 1}" for k in range(channels))
+    names = numbered(channels)
     return names, np.linspace(-1.0, 1.0, channels) if channels > 1 else np.array([-1.0])
 
 

@@ -223,6 +223,7 @@ class Run:
         return {
             "classes": json.dumps(self.data.classes),
             "channels": json.dumps(self.data.channels),
+            **self.data.noted,
             "recipe": json.dumps(about["recipe"], sort_keys=True),
             "windows": json.dumps(about["windows"]),
             "versions": json.dumps(about["versions"]),

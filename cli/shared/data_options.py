@@ -1,0 +1,105 @@
+"""Options that say what is read of data; every command that takes data has the same."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mubinn.cli.shared.paths import InputPath, InputWords
+
+if TYPE_CHECKING:
+    from mubinn.cli.shared.recordings import Reading
+
+DATA_OPTIONS = ("labels", "events", "subjects", "window", "hop", "rate", "channels")
+"""Names of all of them but ``--data``."""
+
+_CUT = (
+    click.option(
+        "--window",
+        type=float,
+        metavar="SECONDS",
+        help="Of recordings: length of a window.  [default: as MODEL was trained]",
+    ),
+    click.option(
+        "--hop",
+        type=float,
+        metavar="SECONDS",
+        help="Of recordings: from the begin of a window to that of the next.  [default: --window]",
+    ),
+    click.option(
+        "--rate", type=float, metavar="HZ", help="Of recordings: resample all channels to it."
+    ),
+    click.option(
+        "--channels",
+        metavar="NAMES",
+        help="Channels to take, in this order, separated by commas; 'EEG*' is many, all every "
+        "one.  [default: MODEL's own, else all, if all are voltages]",
+    ),
+)
+
+_LABELS = (
+    click.option(
+        "--labels",
+        type=InputWords(),
+        multiple=True,
+        metavar="WHICH",
+        help="Of arrays: an .npy file. Of recordings: CLASS=FILES for each class, such as "
+        "open=*R01.edf, or one pattern with {} for the class, such as '*_{}.edf' or '{}/*'.",
+    ),
+    click.option(
+        "--events",
+        multiple=True,
+        metavar="CLASS=TEXT",
+        help="Of recordings: windows lie in what is annotated TEXT, and begin at annotations "
+        "without a duration; all makes a class of each text.",
+    ),
+    click.option(
+        "--subjects",
+        type=InputWords(),
+        metavar="WHICH",
+        help="Of arrays: an .npy file. Of recordings: a pattern with {} for whose a file is, such "
+        "as 'S{}R*'.  [default: each file is another person's]",
+    ),
+)
+
+data_option = click.option(
+    "--data",
+    type=InputPath(),
+    multiple=True,
+    metavar="PATH",
+    help="Windows (npz, npy), or recordings (EDF, BDF and what MNE reads): a file or a folder, "
+    "several by repeating it.",
+)
+"""``--data``: what a command runs on in place of the shared data set."""
+
+
+def cut_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how recordings become windows."""
+    return _added(command, _CUT)
+
+
+def labelled_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add those of `cut_options`, and those that say whose windows are, and of which class."""
+    return _added(command, (*_LABELS, *_CUT))
+
+
+def reading_of(options: dict[str, Any]) -> "Reading":
+    """Take what these options say out of a command's keyword arguments."""
+    from mubinn.cli.shared.recordings import Reading
+
+    return Reading(**{name: options.pop(name) for name in DATA_OPTIONS if name in options})
+
+
+def options_of(reading: "Reading") -> list[str]:
+    """Return the words of a command line that say what `reading` does."""
+    words = []
+    for name, value in reading.given.items():
+        for one in value if isinstance(value, tuple) else (value,):
+            words += [f"--{name}", f"{one:g}" if isinstance(one, float) else one]
+    return words
+
+
+def _added(command: Callable[..., Any], options: tuple[Any, ...]) -> Callable[..., Any]:
+    for option in reversed(options):
+        command = option(command)
+    return command

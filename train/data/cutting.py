@@ -1,0 +1,363 @@
+"""Windows cut from continuous recordings: of so many seconds, of one stretch, of one class."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mubinn.golden.ground.arrays import memory_limit
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.train.data.naming import classes_of, subjects_of
+from mubinn.train.data.recordings import EegSet, Recording, folds_of, pieces_of
+from mubinn.train.data.resample import resample
+from mubinn.train.data.signals import Annotation, Channel, Signals, Stretch, listed
+from mubinn.train.data.sources import read_signals, recordings_of
+
+NOBODY = {"", "x x x x", "x", "anonymous", "anonymized", "anonymised", "unknown", "0", "none"}
+"""What stands where the name of a patient is left out, in small letters."""
+
+
+@dataclass(frozen=True)
+class Cutting:
+    """How recordings become labelled windows.
+
+    Parameters
+    ----------
+    window_s : float
+        Seconds of a window.
+    hop_s : float or None
+        Seconds from the begin of one to that of the next; by default `window_s`.
+    rate_hz : float or None
+        Rate to bring all channels to; by default that of the files, which then is one.
+    channels : tuple of str or None
+        Names or patterns, in this order, or ``("all",)``; None for all, where all are voltages.
+    labels : tuple of str
+        ``CLASS=FILES`` or one pattern; see `mubinn.train.data.naming.classes_of`.
+    events : tuple of str
+        ``CLASS=TEXT``, or a text that names its class: windows lie in what is annotated so; one
+        begins at each annotation without a duration. ``all`` takes every text.
+    subjects : str or None
+        Pattern whose ``{}`` says whose a file is; by default each file is another person's.
+    """
+
+    window_s: float
+    hop_s: float | None = None
+    rate_hz: float | None = None
+    channels: tuple[str, ...] | None = None
+    labels: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+    subjects: str | None = None
+
+    def __post_init__(self) -> None:
+        for name, value in (
+            ("window", self.window_s),
+            ("hop", self.hop_s),
+            ("rate", self.rate_hz),
+        ):
+            if value is not None and not (np.isfinite(value) and value > 0):
+                raise MubinnError(f"--{name} is {value:g}; it must be a positive number.")
+        if self.labels and self.events:
+            raise MubinnError("Classes come from --labels or from --events: give one of them.")
+
+    def steps(self, seconds: float, rate_hz: float) -> int:
+        """Return seconds as whole samples, 1 at least; raise MubinnError for a part of one."""
+        count = round(seconds * rate_hz)
+        if count < 1 or abs(count - seconds * rate_hz) > 1e-3:
+            raise MubinnError(
+                f"{seconds:g} s are {seconds * rate_hz:g} samples at {rate_hz:g} Hz: choose a "
+                f"window and a hop of whole samples, such as {max(count, 1) / rate_hz:g} s."
+            )
+        return count
+
+
+Notes = list[tuple[Path, str]]
+"""What is to be told of files."""
+
+Plan = list[tuple[int, Annotation]]
+"""Times that windows are cut from, each with its class."""
+
+
+class _Run(NamedTuple):
+    """Windows of one class in one stretch, by their first samples."""
+
+    stretch: int
+    label: int
+    starts: NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What is taken of one file: windows float32 [n, steps, channels] and their classes."""
+
+    x: NDArray[np.float32]
+    y: NDArray[np.int64]
+    names: tuple[str, ...]
+    units: tuple[str, ...]
+    rate_hz: float
+
+
+def load_recordings(
+    paths: Path | Sequence[Path], how: Cutting, *, by_windows: bool = False
+) -> EegSet:
+    """Return labelled windows of recordings, given as files and folders.
+
+    Voltages are in microvolts, other channels in the unit of their file. No window crosses a gap.
+    With `by_windows` pseudo-subjects are cut as `mubinn.train.data.files.load_eeg` does.
+
+    Raises
+    ------
+    MubinnError
+        A file is missing or damaged, files differ in channels, units or rate, or something that
+        decides classes or channels is not said.
+    """
+    if by_windows and how.hop_s is not None and how.hop_s < how.window_s:
+        raise MubinnError(
+            "--split windows needs windows that do not overlap, or folds would share samples: "
+            "leave --hop out."
+        )
+    found, notes = _recordings(paths)
+    if not (how.labels or how.events):
+        raise MubinnError(
+            f"{found[0]} is a recording, whose classes have to be named: give --labels "
+            "CLASS=FILES for each class, or --events CLASS=TEXT for what is annotated."
+        )
+    if how.labels:
+        classes, names = classes_of(found, how.labels)
+        notes += [
+            (path, "left out, of no class")
+            for path, one in zip(found, classes, strict=True)
+            if one is None
+        ]
+        kept = {path: one for path, one in zip(found, classes, strict=True) if one is not None}
+        opened = [read_signals(path) for path in kept]
+        plans = [_whole(one, label) for one, label in zip(opened, kept.values(), strict=True)]
+    else:
+        opened = [read_signals(path) for path in found]
+        names, texts = _event_classes(opened, how.events)
+        plans = [_annotated(one, texts) for one in opened]
+    parts = _cut(opened, plans, how, notes)
+    y = np.concatenate([part.y for part in parts])
+    subject = pieces_of(y) if by_windows else _subjects(opened, parts, how, notes)[0]
+    return EegSet(
+        x=np.concatenate([part.x for part in parts]),
+        y=y,
+        subject=subject,
+        fold=folds_of(subject),
+        scale_uv=None,
+        fs_hz=parts[0].rate_hz,
+        channels=parts[0].names,
+        classes=tuple(names),
+        people=not by_windows,
+        units=parts[0].units,
+        notes=_told(notes),
+    )
+
+
+def cut_recordings(paths: Path | Sequence[Path], how: Cutting) -> Recording:
+    """Return windows of which nobody asks for labels; else as `load_recordings`."""
+    found, notes = _recordings(paths)
+    opened = [read_signals(path) for path in found]
+    parts = _cut(opened, [_whole(one, 0) for one in opened], how, notes)
+    subject, names = _subjects(opened, parts, how, notes)
+    return Recording(
+        x=np.concatenate([part.x for part in parts]),
+        subject=names[subject],
+        fold=folds_of(subject),
+        fs_hz=parts[0].rate_hz,
+        channels=parts[0].names,
+        units=parts[0].units,
+        notes=_told(notes),
+    )
+
+
+def _recordings(paths: Path | Sequence[Path]) -> tuple[list[Path], Notes]:
+    return recordings_of([paths] if isinstance(paths, Path) else list(paths))
+
+
+def _told(notes: Notes) -> tuple[str, ...]:
+    """Return notes as sentences, one for all files of which the same is to be told."""
+    files: dict[str, list[Path]] = {}
+    for path, text in notes:
+        files.setdefault(text, []).append(path)
+    return tuple(
+        f"{own[0]}: {text}" if len(own) == 1 else f"{own[0]} and {len(own) - 1} more: {text}"
+        for text, own in files.items()
+    )
+
+
+def _subjects(
+    opened: list[Signals], parts: list[_Part], how: Cutting, notes: Notes
+) -> tuple[NDArray[np.int64], NDArray[np.str_]]:
+    """Return whose each window is, by number, and the names by number.
+
+    Files that name one patient but count as several people are noted.
+    """
+    paths = [one.path for one in opened]
+    names, codes = np.unique(subjects_of(paths, how.subjects), return_inverse=True)
+    if how.subjects is None:
+        seen: set[str] = set()
+        for one in opened:
+            name = one.patient.casefold()
+            if name in seen:
+                text = "names the patient of another file, but counts as another person: say "
+                notes.append((one.path, f"{text}whose each file is with --subjects"))
+            seen |= {name} - NOBODY
+    counts = [len(part.y) for part in parts]
+    return np.repeat(codes.reshape(-1).astype(np.int64), counts), names
+
+
+def _event_classes(
+    opened: list[Signals], events: Sequence[str]
+) -> tuple[list[str], dict[str, int]]:
+    """Return the names of the classes, and the class of each text."""
+    present = sorted({one.text for signals in opened for one in signals.annotations})
+    if not present:
+        raise MubinnError(f"{opened[0].path} has no annotations: name classes with --labels.")
+    if list(events) == ["all"] and "all" not in present:
+        events = present
+    names: list[str] = []
+    texts: dict[str, int] = {}
+    for event in events:
+        name, sign, text = event.partition("=")
+        if event in present or not (sign and name):
+            name = text = event
+        if text not in present:
+            raise MubinnError(
+                f"{opened[0].path} has no annotation {text!r}: there are {listed(present)}."
+            )
+        if text in texts and names[texts[text]] != name:
+            raise MubinnError(f"--events gives {text!r} to two classes: give it to one.")
+        if name not in names:
+            names.append(name)
+        texts[text] = names.index(name)
+    return names, texts
+
+
+def _whole(signals: Signals, label: int) -> Plan:
+    return [(label, Annotation(one.start_s, one.length_s, "")) for one in signals.stretches]
+
+
+def _annotated(signals: Signals, texts: dict[str, int]) -> Plan:
+    """Return what is annotated with one of `texts`; two classes at once are refused."""
+    found = [(texts[one.text], one) for one in signals.annotations if one.text in texts]
+    end, before = -np.inf, -1
+    for label, one in found:
+        if one.length_s and one.start_s < end - 1e-6 and label != before:
+            raise MubinnError(
+                f"{signals.path} has annotations of two classes at once, {one.text!r} at "
+                f"{one.start_s:g} s among them: name others with --events."
+            )
+        end, before = max(end, one.start_s + one.length_s), label
+    return found
+
+
+def _cut(opened: list[Signals], plans: list[Plan], how: Cutting, notes: Notes) -> list[_Part]:
+    """Return what is taken of each file; files agree in channels, units and rate."""
+    wanted = how.channels
+    parts: list[_Part] = []
+    room = memory_limit()
+    for signals, plan in zip(opened, plans, strict=True):
+        taken = signals.chosen(wanted)
+        left = signals.left_out(taken)
+        notes += [(signals.path, f"channels left out: {listed(left)}")] if left else []
+        notes += [(signals.path, note) for note in signals.notes]
+        part = _of_one(signals, taken, plan, how, room, notes)
+        room -= part.x.nbytes
+        if parts:
+            _check_alike(signals.path, parts[0], part)
+        wanted = part.names
+        parts.append(part)
+    if not sum(len(part.y) for part in parts):
+        raise MubinnError(
+            f"{opened[0].path} holds no window of {how.window_s:g} s without a gap"
+            f"{', nor do the others' if len(opened) > 1 else ''}: give a shorter --window, or "
+            "longer recordings."
+        )
+    return parts
+
+
+def _check_alike(path: Path, first: _Part, part: _Part) -> None:
+    if part.rate_hz != first.rate_hz:
+        raise MubinnError(
+            f"{path} has {part.rate_hz:g} Hz, the files before it {first.rate_hz:g} Hz: bring "
+            "all to one rate with --rate."
+        )
+    for name, unit, other in zip(part.names, part.units, first.units, strict=True):
+        if unit != other:
+            raise MubinnError(
+                f"{path} has {name} in {unit or 'no unit'}, the files before it in "
+                f"{other or 'no unit'}: leave the channel out, or convert it."
+            )
+
+
+def _of_one(
+    signals: Signals, taken: Sequence[int], plan: Plan, how: Cutting, room: int, notes: Notes
+) -> _Part:
+    """Return the windows of one file, which take no more than `room` bytes."""
+    chosen = [signals.channels[k] for k in taken]
+    rate = how.rate_hz or _one_rate(signals.path, chosen)
+    steps = how.steps(how.window_s, rate)
+    hop = how.steps(how.hop_s or how.window_s, rate)
+    by_place = [list(_runs(signals.stretches, [place], rate, steps, hop)) for place in plan]
+    runs = [run for own in by_place for run in own]
+    count = sum(len(run.starts) for run in runs)
+    empty = sum(not sum(len(run.starts) for run in own) for own in by_place)
+    if empty or not plan:
+        what = "annotations" if how.events else "parts without a gap"
+        notes.append((signals.path, f"{empty} of {len(plan)} {what} hold no window"))
+    if count * steps * len(taken) * 4 > room:
+        raise MubinnError(
+            f"{signals.path} gives {count} windows, too many for half of this machine's memory: "
+            "give a longer --hop, or fewer recordings."
+        )
+    x = np.empty((count, steps, len(taken)), np.float32)
+    for place, number in enumerate(taken):
+        old = signals.channels[number].rate_hz
+        series = [resample(one, old, rate) for one in signals.samples(number)]
+        begin = 0
+        for run in runs:
+            if len(run.starts):
+                whole = np.lib.stride_tricks.sliding_window_view(series[run.stretch], steps)
+                x[begin : begin + len(run.starts), :, place] = whole[run.starts]
+            begin += len(run.starts)
+    return _Part(
+        x=x,
+        y=np.repeat([run.label for run in runs], [len(run.starts) for run in runs]).astype(
+            np.int64
+        ),
+        names=tuple(one.name for one in chosen),
+        units=tuple(one.taken_unit for one in chosen),
+        rate_hz=rate,
+    )
+
+
+def _one_rate(path: Path, chosen: Sequence[Channel]) -> float:
+    """Return the rate of channels; raise MubinnError where they have several."""
+    odd = next((one for one in chosen if one.rate_hz != chosen[0].rate_hz), None)
+    if odd is not None:
+        raise MubinnError(
+            f"{path} has channels of different rates, {chosen[0].name} of "
+            f"{chosen[0].rate_hz:g} Hz and {odd.name} of {odd.rate_hz:g} Hz: choose those of one "
+            "rate with --channels, or bring them to one with --rate."
+        )
+    return chosen[0].rate_hz
+
+
+def _runs(
+    stretches: Iterable[Stretch], plan: Plan, rate: float, steps: int, hop: int
+) -> Iterator[_Run]:
+    """Yield the windows that lie in the parts of a plan and in one stretch."""
+    for label, one in plan:
+        for number, stretch in enumerate(stretches):
+            samples = round(stretch.length_s * rate)
+            begin = round((one.start_s - stretch.start_s) * rate)
+            end = begin + (round(one.length_s * rate) if one.length_s else steps)
+            if (begin < 0 and not one.length_s) or begin >= samples or end <= 0:
+                continue
+            starts = np.arange(max(begin, 0), min(end, samples) - steps + 1, hop)
+            yield _Run(number, label, starts)
