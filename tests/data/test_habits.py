@@ -5,6 +5,7 @@ import pytest
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.train.data.files import load_eeg, load_windows
+from mubinn.train.recipes.recipe import Recipe, split
 
 X = np.random.default_rng(3).normal(0, 1, (20, 8, 2)).astype(np.float32)
 Y = np.arange(20) % 2
@@ -116,3 +117,29 @@ def test_what_cannot_be_meant_is_refused(tmp_path, case):
     fields, words = FAULTS[case]
     with pytest.raises(MubinnError, match=words):
         loaded(tmp_path, **fields)
+
+
+WHOLE = [{"normalise": "subject"}, {"centre": "subject"}, {"centre": "trained", "batch": 15}]
+
+
+@pytest.mark.parametrize("change", WHOLE, ids=str)
+def test_what_is_of_people_needs_to_know_them(tmp_path, change):
+    recipe = Recipe(**{"batch": 4, **change})
+    plain = loaded(tmp_path)
+    assert not plain.people
+    for data in (plain, loaded(tmp_path, fold=np.arange(20) % 4)):
+        with pytest.raises(MubinnError, match="do not say whose each window is: give the subjects"):
+            split(data, recipe)
+    known = loaded(tmp_path, subject=np.arange(20) // 2)
+    assert known.people
+    assert len(split(known, recipe).test)
+    assert len(split(plain, Recipe(batch=4)).test)
+    assert plain.take(plain.fold > 0).people is False
+
+
+def test_what_nothing_says_is_not_made_up(tmp_path):
+    data = loaded(tmp_path)
+    assert data.fs_hz is data.scale_uv is data.units is None
+    data = loaded(tmp_path, fs_hz=np.float32(80), scale_uV=np.float64(0.1))
+    assert (data.fs_hz, data.scale_uv, data.units) == (80, 0.1, ("0.1 uV",) * 2)
+    assert load_windows(tmp_path / "rec.npz").fs_hz == 80

@@ -176,9 +176,16 @@ def split(data: EegSet, recipe: Recipe) -> Split:
     Raises
     ------
     MubinnError
-        The fold does not exist or is all there is, or the training windows fill no batch or show
-        one class only.
+        The recipe needs to know whose windows are and the data do not say it, the fold does not
+        exist or is all there is, or the training windows fill no batch or show one class only.
     """
+    whole = recipe.normalise.endswith("subject")
+    if not data.people and (whole or recipe.centre != "none"):
+        raise MubinnError(
+            f"{'Normalising by subject' if whole else 'Centring'} takes each person's whole "
+            "recording, and the data do not say whose each window is: give the subjects, or "
+            f"another {'--normalise' if whole else '--centre'}."
+        )
     if not (data.fold == recipe.fold).any():
         raise MubinnError(
             f"Fold {recipe.fold} has no windows; the data have folds "
