@@ -12,7 +12,7 @@ COMMANDS = {
     "train": "Train a float LSTM on EEG.",
     "quantize": "Turn a float model into level bits and scales.",
     "calibrate": "Centre a model's decisions on one person's recording.",
-    "info": "Show what a model file holds.",
+    "info": "Show what a file holds, of a model or of data.",
     "generate": "Write the Verilog of a quantized model.",
     "simulate": "Hold the hardware to the bit-true model in simulation.",
     "synth": "Measure depth, delay and area of the units of a model's cell.",

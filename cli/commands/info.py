@@ -1,4 +1,4 @@
-"""``mubinn info``: what a model file holds."""
+"""``mubinn info``: what a model file holds, or a file of data."""
 
 from __future__ import annotations
 
@@ -19,18 +19,25 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Command)
-@click.argument("model", type=InputPath(), required=False)
+@click.argument("file", type=InputPath(), required=False)
 @json_option
-def info(model: Path | None, as_json: bool) -> None:
-    """Show kind, sizes, levels, formats and notes of MODEL (by default the bundled EEG model).
+def info(file: Path | None, as_json: bool) -> None:
+    """Show what FILE holds, by default the bundled EEG model.
+
+    Of a model kind, sizes, levels, formats and notes. Of data, windows (npz, npy) or a recording
+    (EDF, BDF and what MNE reads), channels with units and ranges, rate, duration and classes.
 
     \b
       mubinn info
       mubinn info my.safetensors --json
+      mubinn info anna.edf
     """
     from mubinn.golden.model.model_file import load_any
 
-    path = model or bundled(QUANTIZED_MODEL)
+    path = file or bundled(QUANTIZED_MODEL)
+    if _is_data(path):
+        _tell_data(path, as_json)
+        return
     loaded = load_any(path)
     about = describe(loaded)
     if as_json:
@@ -46,6 +53,48 @@ def info(model: Path | None, as_json: bool) -> None:
         *((name, _lines(note)) for name, note in about["notes"].items()),
     ]
     print_table(str(path), ("property", "value"), rows, wrap=True)
+
+
+def _is_data(path: Path) -> bool:
+    from mubinn.train.data.sources import is_arrays, is_recording
+
+    return (path.is_file() and is_arrays(path)) or (path.exists() and is_recording(path))
+
+
+def _tell_data(path: Path, as_json: bool) -> None:
+    """Print what a file of data holds."""
+    from mubinn.train.data.about import describe as describe_data
+
+    about = describe_data(path)
+    if as_json:
+        print_json({"file": str(path), **about})
+        return
+    parts = about.pop("parts", [])
+    rows = [(name, value) for name, value in about.items() if name != "channels" and value]
+    rows = [(name.replace("_s", ", s"), _worded(value)) for name, value in rows]
+    if len(parts) > 1:
+        rows.append(("parts", ", ".join(f"{begin:g} to {end:g} s" for begin, end in parts)))
+    rows += [("channels", f"{len(about['channels'])}")]
+    rows += [(one["name"], _ranged(one)) for one in about["channels"]]
+    print_table(str(path), ("property", "value"), rows, wrap=True)
+
+
+def _worded(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {count}" for name, count in value.items())
+    if isinstance(value, list):
+        return "; ".join(value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _ranged(channel: dict[str, Any]) -> str:
+    """Return a line on a channel."""
+    unit = channel["unit"] or "in no unit that the file states"
+    rate = "" if channel["rate_hz"] is None else f", {channel['rate_hz']:g} Hz"
+    marks = ", called as triggers are" if channel.get("triggers") else ""
+    if channel["least"] is None:
+        return f"no samples{rate}{marks}"
+    return f"{channel['least']:.6g} to {channel['largest']:.6g} {unit}{rate}{marks}"
 
 
 def _lines(note: str) -> str:
