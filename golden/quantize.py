@@ -90,7 +90,16 @@ def quantize(
     rng = np.random.default_rng(seed)
     layers: list[QuantizedLayer] = []
     below = np.asarray(calibration, np.float64)
-    x = fit_activation(rng, below, levels.count("x"), most=INPUT_FRACTION, form=scale_form)
+    if not np.isfinite(below).all():
+        raise MubinnError("the calibration data hold NaN or infinite values: drop those windows.")
+    try:
+        x = fit_activation(rng, below, levels.count("x"), most=INPUT_FRACTION, form=scale_form)
+    except MubinnError as error:
+        raise MubinnError(
+            f"The input runs from {below.min():.4g} to {below.max():.4g}, which is too large for "
+            "scales of 8 bits: have it normalised (--normalise window), or train on data in a "
+            "larger unit."
+        ) from error
     for index, layer in enumerate(model.layers):
         run = reference.run_layer(layer, reference.LayerQuantizers(), below)
         offset = h_offset if index == len(model.layers) - 1 and h_offset is not None else 0.0

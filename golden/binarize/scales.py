@@ -67,7 +67,10 @@ class Quantizer:
         if self.offset.ndim > 1 or not self.offset.size:
             raise MubinnError("an offset is neither one number nor one per element.")
         if max(*self.scales.tolist(), *map(abs, self.offset.ravel().tolist())) >= MAX_SCALE:
-            raise MubinnError(f"a scale or offset is {MAX_SCALE} units or more: rescale the model.")
+            raise MubinnError(
+                f"a scale or offset is {MAX_SCALE} units or more: normalise the "
+                "input, or rescale the model."
+            )
         if not 0 <= self.fraction <= 30:
             raise MubinnError(f"a fraction of {self.fraction} bits is outside 0 to 30.")
 

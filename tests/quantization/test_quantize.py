@@ -124,7 +124,10 @@ FAULTS = [
     ({"calibration": np.zeros((0, 4, 5))}, r"shape \(0, 4, 5\) are not"),
     ({"calibration": np.zeros((4, 0, 5))}, r"shape \(4, 0, 5\) are not"),
     ({"calibration": np.full((2, 4, 5), np.nan)}, "calibration data hold NaN"),
-    ({"calibration": np.full((2, 4, 5), 1e9)}, "are too large for 8 bits"),
+    (
+        {"calibration": np.linspace(-9e8, 1e9, 40).reshape(2, 4, 5)},
+        r"input runs from -9e\+08 to 1e\+09, which is too large .*\(--normalise window\)",
+    ),
     ({"h_offset": np.zeros(3)}, r"h_offset has shape \(3,\)"),
 ]
 

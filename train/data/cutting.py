@@ -40,7 +40,7 @@ class Cutting:
         ``CLASS=FILES`` or one pattern; see `mubinn.train.data.naming.classes_of`.
     events : tuple of str
         ``CLASS=TEXT``, or a text that names its class: windows lie in what is annotated so; one
-        begins at each annotation without a duration. ``all`` takes every text.
+        begins at each annotation without a duration, or of one sample. ``all`` takes every text.
     subjects : str or None
         Pattern whose ``{}`` says whose a file is; by default each file is another person's.
     """
@@ -356,8 +356,10 @@ def _runs(
         for number, stretch in enumerate(stretches):
             samples = round(stretch.length_s * rate)
             begin = round((one.start_s - stretch.start_s) * rate)
-            end = begin + (round(one.length_s * rate) if one.length_s else steps)
-            if (begin < 0 and not one.length_s) or begin >= samples or end <= 0:
+            length = round(one.length_s * rate)
+            point = length <= 1  # BrainVision gives markers the length of a sample
+            end = begin + (steps if point else length)
+            if (begin < 0 and point) or begin >= samples or end <= 0:
                 continue
             starts = np.arange(max(begin, 0), min(end, samples) - steps + 1, hop)
             yield _Run(number, label, starts)
