@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from click.testing import CliRunner
+from edf_files import Line, edf_bytes
 from fuzz.mutate import Change, Rng, altered, altered_json, altered_zip, pick
 
 from mubinn.cli.main import mubinn
@@ -75,7 +76,8 @@ def command(*words: str) -> Callable[[Path, Path], None]:
             if result.exit_code == 2 and (left or result.stdout):
                 raise Fault(f"it failed and left {left or result.stdout[:80]}")
             if result.exit_code == 2:
-                check_sentence(result.stderr.removeprefix("mubinn: ").removesuffix("\n"))
+                said = [line for line in result.stderr.split("\n") if not line.startswith("note: ")]
+                check_sentence("\n".join(said).removeprefix("mubinn: ").removesuffix("\n"))
         finally:
             if out.is_dir():
                 shutil.rmtree(out)
@@ -168,6 +170,17 @@ def json_header(rng: Rng, data: bytes) -> bytes:
     return len(header).to_bytes(8, "little") + header + data[8 + length :]
 
 
+def edf_field(rng: Rng, data: bytes) -> bytes:
+    """Return an EDF file with a few bytes of its header, which is text, written over."""
+    header = int(data[184:192])
+    changed = bytearray(data)
+    for _ in range(int(rng.integers(1, 4))):
+        word = pick(rng, (b"-1", b"0", b"1e9", b"99999999", b"nan", b"\0\0", b"EDF+D", b"%", b"  "))
+        start = int(rng.integers(8, header - 8)) // 8 * 8
+        changed[start : start + 8] = word.ljust(8)
+    return bytes(changed)
+
+
 def _library(path: Path) -> None:
     from mubinn.synth import load_library
 
@@ -218,6 +231,9 @@ DOORS = {
         (altered_zip, npz_header),
         command("calibrate", "@good.mubinn", "FILE", "-o", "OUT"),
     ),
+    "edf": Door(
+        files("a.edf", "b.bdf"), (altered, edf_field, edf_field), command(*DATA, "--window", "0.5")
+    ),
     "checkpoint": Door(
         files("checkpoint.npz"), (altered, altered_zip, npz_header), call(_checkpoint)
     ),
@@ -251,6 +267,11 @@ def make_good(folder: Path, models: Iterable[tuple[str, Any]]) -> None:
         **about,
     )
     np.save(folder / "windows.npy", x)
+    lines = [Line(name, rng.normal(0, 90, 32 * 9), rate=32) for name in "abcde"]
+    texts = [("left", 1, 2), ("right", 4, 2)]
+    starts = [0, 1, 2, 3, 9, 10, 11, 12, 13]
+    (folder / "a.edf").write_bytes(edf_bytes(lines, kind="EDF+D", texts=texts, starts=starts))
+    (folder / "b.bdf").write_bytes(edf_bytes(lines, kind="BDF"))
     arrays = {f"leaf{k}": rng.normal(0, 1, (3, k + 1)).astype(np.float32) for k in range(3)}
     rows = [{"epoch": 1, "loss": 0.5, "validation_accuracy": None, "seconds": 1.0}]
     about = {"fingerprint": "a", "devices": 2, "best_epoch": 1, "history": rows}
