@@ -3,6 +3,7 @@
 from mubinn.train.data.eeg import Cutting as Cutting
 from mubinn.train.data.eeg import EegSet as EegSet
 from mubinn.train.data.eeg import find_data as find_data
+from mubinn.train.data.eeg import load_edf as load_edf
 from mubinn.train.data.eeg import load_eeg as load_eeg
 from mubinn.train.data.eeg import load_recordings as load_recordings
 from mubinn.train.data.eeg import prepare as prepare

@@ -10,7 +10,7 @@ from mubinn.cli.shared.paths import InputPath, InputWords
 if TYPE_CHECKING:
     from mubinn.cli.shared.recordings import Reading
 
-DATA_OPTIONS = ("labels", "events", "subjects", "window", "hop", "rate", "channels")
+DATA_OPTIONS = ("labels", "events", "subjects", "window", "hop", "rate", "band", "channels")
 """Names of all of them but ``--data``."""
 
 _CUT = (
@@ -28,6 +28,11 @@ _CUT = (
     ),
     click.option(
         "--rate", type=float, metavar="HZ", help="Of recordings: resample all channels to it."
+    ),
+    click.option(
+        "--band",
+        metavar="LOW,HIGH",
+        help="Of recordings: pass this band, in hertz, and nothing else; without delay.",
     ),
     click.option(
         "--channels",

@@ -36,6 +36,7 @@ class Reading:
     window: float | None = None
     hop: float | None = None
     rate: float | None = None
+    band: str | None = None
     channels: str | None = None
     labels: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
@@ -164,7 +165,7 @@ def _holds_windows(paths: list[Path], reading: Reading) -> bool:
         return False
     if len(paths) > 1:
         raise MubinnError(f"{arrays[0]} holds windows: give it alone, or recordings alone.")
-    for name in ("window", "hop", "rate", "events"):
+    for name in ("window", "hop", "rate", "band", "events"):
         if name in reading.given:
             raise MubinnError(
                 f"--{name} is for recordings, and {paths[0]} holds windows: leave it out."
@@ -191,6 +192,7 @@ def _cutting(path: Path, reading: Reading, model: FloatModel | QuantizedModel | 
             window_s=said["window"],
             hop_s=said.get("hop"),
             rate_hz=said.get("rate"),
+            band_hz=_band(said.get("band")),
             channels=channels,
             labels=tuple(said.get("labels", ())),
             events=tuple(said.get("events", ())),
@@ -200,6 +202,17 @@ def _cutting(path: Path, reading: Reading, model: FloatModel | QuantizedModel | 
         raise MubinnError(
             "The model's note on recordings is damaged: say --window and all else anew."
         ) from error
+
+
+def _band(text: str | None) -> tuple[float, float] | None:
+    """Return both edges of a band."""
+    if text is None:
+        return None
+    try:
+        low, high = map(float, text.split(","))
+    except ValueError:
+        raise MubinnError(f"--band {text!r} is no band: give --band LOW,HIGH in hertz.") from None
+    return low, high
 
 
 def notes_of(data: EegSet, reading: Reading) -> dict[str, str]:
@@ -226,7 +239,7 @@ def _fitted(
         data = classified(data, name, model) if isinstance(data, EegSet) else data
     check_channels(data, name, features)
     for note in data.notes:
-        click.echo(f"mubinn: {note}.", err=True)
+        click.echo(f"note: {note}.", err=True)
     return data
 
 

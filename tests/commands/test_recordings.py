@@ -138,7 +138,7 @@ def test_channels_are_those_of_the_model_in_its_order(folder, capsys):
     data, _ = open_windows(turned, reading, model=of_model(folder))
     assert data.channels == NAMES
     assert (data.x == want.x).all()
-    assert capsys.readouterr().err == f"mubinn: {turned}: channels left out: Status.\n"
+    assert capsys.readouterr().err == f"note: {turned}: channels left out: Status.\n"
     lower = of_model(folder, {"channels": json.dumps([f"{name.lower()}." for name in NAMES])})
     assert open_windows(turned, reading, model=lower)[0].channels == NAMES
     counted = of_model(folder, {"channels": '["E1", "E2", "E3", "E4", "E5"]'})
@@ -180,6 +180,10 @@ FAULTS = [
     ((*SIMULATE, "--data", "@x.npz", "--window", 2), "--window is for recordings"),
     ((*SIMULATE, "--data", "@x.npz", "--hop", 2), "--hop is for recordings"),
     ((*SIMULATE, "--data", "@x.npz", "--rate", 2), "--rate is for recordings"),
+    ((*SIMULATE, "--data", "@x.npz", "--band", "1,2"), "--band is for recordings"),
+    ((*SIMULATE, *ONE, "--window", 2, "--band", "1"), "--band '1' is no band"),
+    ((*SIMULATE, *ONE, "--window", 2, "--band", "3,1"), "from 3 to 1 Hz is none"),
+    ((*SIMULATE, *ONE, "--window", 2, "--band", "1,9"), "needs more than 18 Hz"),
     ((*SIMULATE, "--data", "@x.npz", "--events", "all"), "--events is for recordings"),
     ((*SIMULATE, "--data", "@x.npz", *ONE), "holds windows: give it alone"),
     ((*SIMULATE, "--window", 2), "--window is for data of your own"),

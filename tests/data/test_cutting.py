@@ -5,7 +5,7 @@ import pytest
 from edf_files import Line, edf_bytes
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.train.data.cutting import Cutting, cut_recordings, load_recordings
+from mubinn.train.data.cutting import Cutting, cut_recordings, load_edf, load_recordings
 from mubinn.train.data.naming import classes_of, part_of
 
 RATE = 20
@@ -211,3 +211,33 @@ def test_memory_is_bounded(tmp_path, monkeypatch):
     monkeypatch.setattr("mubinn.train.data.cutting.memory_limit", lambda: 1000)
     with pytest.raises(MubinnError, match="gives 201 windows, too many for half of"):
         cut_recordings(path, Cutting(2.0, 0.05))
+
+
+def test_one_class_a_file(tmp_path):
+    time = np.arange(160 * 9) / 160
+    for name, hertz in (("a.edf", 10), ("b.edf", 20)):
+        tones = [50 * np.sin(2 * np.pi * hertz * time) * k for k in (1, 2, 1)]
+        names = ("Oz..", "O1.", "C3")
+        save(tmp_path / name, [Line(n, x) for n, x in zip(names, tones, strict=True)])
+    paths = [tmp_path / "a.edf", tmp_path / "b.edf"]
+    data = load_edf(paths, ["shut", "open"], channels=["O1", "Oz"])
+    assert data.x.shape == (4, 320, 2)
+    assert data.classes == ("open", "shut")
+    assert data.y.tolist() == [1, 1, 0, 0]
+    assert data.fold.tolist() == [0, 0, 1, 1]
+    spectrum = np.abs(np.fft.rfft(data.x, axis=1))
+    assert spectrum[:, :, 0].argmax(axis=1).tolist() == [40, 40, 80, 80]
+    middle = data.x[:2, 80:240]
+    assert abs(middle[:, :, 1].std() - 50 / np.sqrt(2)) < 1
+    assert abs(middle[:, :, 0].std() - 100 / np.sqrt(2)) < 2
+    raw = load_edf(paths, ["shut", "open"], [7, 7], fs_hz=None, band_hz=None)
+    assert (raw.x.shape, raw.subject.tolist()) == ((4, 640, 3), [7] * 4)
+    for change, words in (
+        ({"channels": ["Pz"]}, "no channel 'Pz'"),
+        ({"window_s": 30}, "no window of 30 s"),
+        ({"band_hz": (1, 90)}, "needs more than 180 Hz"),
+    ):
+        with pytest.raises(MubinnError, match=words):
+            load_edf(paths, ["shut", "open"], **change)
+    with pytest.raises(MubinnError, match="one label and one subject for each"):
+        load_edf(paths, [])

@@ -14,7 +14,7 @@ from mubinn.golden.ground.arrays import memory_limit
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.train.data.naming import classes_of, subjects_of
 from mubinn.train.data.recordings import EegSet, Recording, folds_of, pieces_of
-from mubinn.train.data.resample import resample
+from mubinn.train.data.resample import band_passed, resample
 from mubinn.train.data.signals import Annotation, Channel, Signals, Stretch, listed
 from mubinn.train.data.sources import read_signals, recordings_of
 
@@ -34,6 +34,8 @@ class Cutting:
         Seconds from the begin of one to that of the next; by default `window_s`.
     rate_hz : float or None
         Rate to bring all channels to; by default that of the files, which then is one.
+    band_hz : (float, float) or None
+        Band that is passed before; see `mubinn.train.data.resample.band_passed`.
     channels : tuple of str or None
         Names or patterns, in this order, or ``("all",)``; None for all, where all are voltages.
     labels : tuple of str
@@ -48,6 +50,7 @@ class Cutting:
     window_s: float
     hop_s: float | None = None
     rate_hz: float | None = None
+    band_hz: tuple[float, float] | None = None
     channels: tuple[str, ...] | None = None
     labels: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
@@ -141,8 +144,61 @@ def load_recordings(
         names, texts = _event_classes(opened, how.events)
         plans = [_annotated(one, texts) for one in opened]
     parts = _cut(opened, plans, how, notes)
+    people = None if by_windows else _subjects(opened, parts, how, notes)[0]
+    return _set_of(parts, names, people, notes)
+
+
+def load_edf(
+    paths: Sequence[str | Path],
+    labels: Sequence[str],
+    subjects: Sequence[int] | None = None,
+    *,
+    channels: Sequence[str] | None = None,
+    window_s: float = 4.0,
+    hop_s: float | None = None,
+    fs_hz: float | None = 80.0,
+    band_hz: tuple[float, float] | None = (0.5, 35.0),
+) -> EegSet:
+    """Return labelled windows of recordings of any format, one class a file.
+
+    Parameters
+    ----------
+    paths : sequence of path
+    labels : sequence of str
+        Class of each file; classes are numbered as they sort.
+    subjects : sequence of int, optional
+        Subject of each file; by default every file is a subject of its own. Folds follow from
+        the subjects.
+    channels, window_s, hop_s, fs_hz, band_hz
+        See `Cutting`; None leaves rate or band as they are.
+
+    Raises
+    ------
+    MubinnError
+        As `load_recordings` does, or the lists differ in length.
+    """
+    own = list(range(len(paths))) if subjects is None else list(subjects)
+    if not paths or not len(paths) == len(labels) == len(own):
+        raise MubinnError(
+            f"{len(paths)} recordings come with {len(labels)} labels and {len(own)} subjects; "
+            "give at least one file, and one label and one subject for each."
+        )
+    how = Cutting(window_s, hop_s, fs_hz, band_hz, None if channels is None else tuple(channels))
+    names = sorted(set(labels))
+    notes: Notes = []
+    opened = [read_signals(Path(path)) for path in paths]
+    plans = [_whole(one, names.index(label)) for one, label in zip(opened, labels, strict=True)]
+    parts = _cut(opened, plans, how, notes)
+    people = np.repeat(np.asarray(own, np.int64), [len(part.y) for part in parts])
+    return _set_of(parts, names, people, notes)
+
+
+def _set_of(
+    parts: list[_Part], names: Sequence[str], people: NDArray[np.int64] | None, notes: Notes
+) -> EegSet:
+    """Return the windows of files as a set; without people, by pieces of neighbours."""
     y = np.concatenate([part.y for part in parts])
-    subject = pieces_of(y) if by_windows else _subjects(opened, parts, how, notes)[0]
+    subject = pieces_of(y) if people is None else people
     return EegSet(
         x=np.concatenate([part.x for part in parts]),
         y=y,
@@ -152,7 +208,7 @@ def load_recordings(
         fs_hz=parts[0].rate_hz,
         channels=parts[0].names,
         classes=tuple(names),
-        people=not by_windows,
+        people=people is not None,
         units=parts[0].units,
         notes=_told(notes),
     )
@@ -318,7 +374,10 @@ def _of_one(
     x = np.empty((count, steps, len(taken)), np.float32)
     for place, number in enumerate(taken):
         old = signals.channels[number].rate_hz
-        series = [resample(one, old, rate) for one in signals.samples(number)]
+        series = signals.samples(number)
+        if how.band_hz is not None:
+            series = [band_passed(one, old, how.band_hz) for one in series]
+        series = [resample(one, old, rate) for one in series]
         begin = 0
         for run in runs:
             if len(run.starts):

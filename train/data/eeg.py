@@ -3,7 +3,7 @@
 Imports NumPy only; formats other than NumPy's and EDF ask for MNE when they are read.
 """
 
-from mubinn.train.data.cutting import Cutting, load_recordings
+from mubinn.train.data.cutting import Cutting, load_edf, load_recordings
 from mubinn.train.data.files import DATA_NAME, find_data, load_eeg
 from mubinn.train.data.recordings import EegSet, folds_of, prepare
 from mubinn.train.data.synthetic import synthetic_eeg
@@ -14,6 +14,7 @@ __all__ = [
     "EegSet",
     "find_data",
     "folds_of",
+    "load_edf",
     "load_eeg",
     "load_recordings",
     "prepare",

@@ -1,4 +1,4 @@
-"""Resampling of a signal by a windowed sinc, without delay. NumPy only."""
+"""A signal at another rate, or less what lies outside a band, without delay. NumPy only."""
 
 from __future__ import annotations
 
@@ -19,6 +19,13 @@ PASS = 0.92
 """Middle of the transition band, as a share of half the lower rate."""
 
 LARGEST = 10_000
+
+ORDER = 4
+"""Of the Butterworth filter, which is taken forwards and backwards."""
+
+SETTLE = 3.0
+"""Periods of the lower edge by which a signal is continued at both ends."""
+
 _ROWS = 1 << 14
 
 
@@ -63,3 +70,40 @@ def resample(x: Floats, old_hz: float, new_hz: float) -> Floats:
             rows = places[begin : begin + _ROWS]
             out[phase + begin * up : phase + (begin + len(rows)) * up : up] = around[rows] @ taps
     return out
+
+
+def band_passed(x: Floats, rate_hz: float, band_hz: tuple[float, float]) -> Floats:
+    """Return what a Butterworth filter of order 4 passes, forwards and backwards: no delay.
+
+    Both ends are continued by their point reflection.
+
+    Parameters
+    ----------
+    x : float64 [n]
+    rate_hz : float
+    band_hz : (float, float)
+        Both edges, in hertz; a lower edge of 0 keeps what is slow.
+
+    Raises
+    ------
+    MubinnError
+        The band does not lie between 0 and half the rate.
+    """
+    low, high = band_hz
+    if not 0 <= low < high < rate_hz / 2:
+        raise MubinnError(
+            f"A pass band from {low:g} to {high:g} Hz needs more than {2 * high:g} Hz, and the "
+            f"recording has {rate_hz:g} Hz: choose another --band."
+            if 0 <= low < high
+            else f"A pass band from {low:g} to {high:g} Hz is none: give --band LOW,HIGH."
+        )
+    room = min(len(x) - 1, int(np.ceil(SETTLE * rate_hz / (low or high))))
+    wide = np.pad(x, room, mode="reflect", reflect_type="odd") if room > 0 else x
+    turn = np.pi / rate_hz  # the bilinear transform takes frequencies to their tangents
+    first, last = np.tan(turn * low), np.tan(turn * high)
+    warped = np.tan(turn * np.fft.rfftfreq(len(wide), 1 / rate_hz))
+    with np.errstate(divide="ignore", over="ignore"):
+        off = (warped - first * last / warped if low else warped) / (last - first)
+        gain = 1 / (1 + off ** (2 * ORDER))
+    passed = np.fft.irfft(np.fft.rfft(wide) * gain, len(wide))
+    return np.asarray(passed[room : room + len(x)], np.float64)
