@@ -89,6 +89,20 @@ def fitted(data: _Data, name: str, model: Model, *, channels_said: bool) -> _Dat
     return data
 
 
+def folded(data: _Data, model: Model, fold: int | None) -> _Data:
+    """Return data with the people whom a model's training held out in the fold that it names.
+
+    So folds are those of training where other files are given, or more of them.
+    """
+    held = list(map(str, noted(model, "held_out", list)))
+    who = data.who
+    if fold is None or not held or who is None or data.fold is None:
+        return data
+    other = max(int(data.fold.max()), fold) + 1
+    rest = np.where(data.fold == fold, other, data.fold)
+    return replace(data, fold=np.where(np.isin(who, held), fold, rest).astype(np.int64))
+
+
 def check_channels(data: EegSet | Recording, name: str, features: int | None) -> None:
     """Raise MubinnError where data have another number of channels."""
     if features is not None and data.features != features:

@@ -10,7 +10,15 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from mubinn.cli.shared.fitting import check_channels, chosen, classified, fitted, named, noted
+from mubinn.cli.shared.fitting import (
+    check_channels,
+    chosen,
+    classified,
+    fitted,
+    folded,
+    named,
+    noted,
+)
 from mubinn.golden.cells.cell import QuantizedLayer
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
@@ -235,6 +243,7 @@ def _fitted(
     if said is not None and is_arrays(paths[0]) and said != ("all",):
         data = chosen(data, said, name)
     if model is not None:
+        data = folded(data, model, trained_fold(model))
         data = fitted(data, name, model, channels_said=said is not None)
         data = classified(data, name, model) if isinstance(data, EegSet) else data
     check_channels(data, name, features)
@@ -271,15 +280,18 @@ def held_out(model: FloatModel | QuantizedModel, eeg: EegSet | Recording, name: 
 
     None where the EEG, `name`, is synthetic, or the model names no fold that it has.
     """
-    try:
-        fold = json.loads(model.meta.get("recipe", "{}"))["fold"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    if eeg.fold is None:
+    fold = trained_fold(model)
+    if fold is None or eeg.fold is None:
         return None
     outside = eeg.fold != fold
-    usable = name != SYNTHETIC and isinstance(fold, int) and outside.any() and not outside.all()
+    usable = name != SYNTHETIC and outside.any() and not outside.all()
     return fold if usable else None
+
+
+def trained_fold(model: FloatModel | QuantizedModel) -> int | None:
+    """Return the number of the fold that training held out, as the model notes it."""
+    fold = noted(model, "recipe", dict).get("fold")
+    return fold if isinstance(fold, int) and fold >= 0 else None
 
 
 def input_codes(

@@ -86,6 +86,14 @@ def test_a_model_is_trained_on_recordings_and_quantized_as_it_was(folder):
     assert about["calibration"] == "120 windows of edf, not fold 0"
     assert load_any(folder / "q.mubinn").meta["measured_on"] == "fold 0, 40 windows"
     assert load_any(folder / "q.mubinn").meta["recordings"] == meta["recordings"]
+    assert json.loads(meta["held_out"]) == ["0"]
+    files = [word for k in (2, 3, 6, 0, 1) for word in ("--data", f"@edf/S{k // 2}R{k % 2}.edf")]
+    some = ("quantize", out, "--levels", "2,2", *files, "--measure", "-o", "@q.mubinn")
+    about = json.loads(run(folder, *some, "--json").stdout)
+    assert about["calibration"] == "60 windows of S1R0.edf and 4 more, not fold 0"
+    assert load_any(folder / "q.mubinn").meta["measured_on"] == "fold 0, 40 windows"
+    strangers = ("quantize", out, "--levels", "2,2", *files[:6], "--measure", "-o", "@r.mubinn")
+    assert "names no held-out fold that the data have" in fault(folder, *strangers)
 
 
 def test_annotations_are_classes(folder):

@@ -144,8 +144,10 @@ def load_recordings(
         names, texts = _event_classes(opened, how.events)
         plans = [_annotated(one, texts) for one in opened]
     parts = _cut(opened, plans, how, notes)
-    people = None if by_windows else _subjects(opened, parts, how, notes)[0]
-    return _set_of(parts, names, people, notes)
+    if by_windows:
+        return _set_of(parts, names, None, None, notes)
+    people, called = _subjects(opened, parts, how, notes)
+    return _set_of(parts, names, people, tuple(called.tolist()), notes)
 
 
 def load_edf(
@@ -190,11 +192,15 @@ def load_edf(
     plans = [_whole(one, names.index(label)) for one, label in zip(opened, labels, strict=True)]
     parts = _cut(opened, plans, how, notes)
     people = np.repeat(np.asarray(own, np.int64), [len(part.y) for part in parts])
-    return _set_of(parts, names, people, notes)
+    return _set_of(parts, names, people, None, notes)
 
 
 def _set_of(
-    parts: list[_Part], names: Sequence[str], people: NDArray[np.int64] | None, notes: Notes
+    parts: list[_Part],
+    names: Sequence[str],
+    people: NDArray[np.int64] | None,
+    called: tuple[str, ...] | None,
+    notes: Notes,
 ) -> EegSet:
     """Return the windows of files as a set; without people, by pieces of neighbours."""
     y = np.concatenate([part.y for part in parts])
@@ -209,6 +215,7 @@ def _set_of(
         channels=parts[0].names,
         classes=tuple(names),
         people=people is not None,
+        names=called,
         units=parts[0].units,
         notes=_told(notes),
     )

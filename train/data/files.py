@@ -219,6 +219,7 @@ def _assemble(path: Path, fields: dict[str, NDArray[Any]]) -> EegSet:
         channels=_channels(path, fields, x.shape[2]),
         classes=classes,
         people="subject" in fields,
+        names=_names(path, fields, len(x)),
         units=_units(fields, x.shape[2]),
     )
 
@@ -265,6 +266,12 @@ def _people(
     else:
         return None, None
     return subject, folds_of(subject) if fold is None else fold
+
+
+def _names(path: Path, fields: dict[str, NDArray[Any]], count: int) -> tuple[str, ...] | None:
+    """Return the names of subjects, in the order of their numbers, where they are text."""
+    own = named(path, "subject", fields.get("subject"), count)
+    return None if own is None or own.dtype == np.int64 else tuple(np.unique(own).tolist())
 
 
 def _channels(path: Path, fields: dict[str, NDArray[Any]], count: int) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -112,13 +113,18 @@ def classes_of(paths: Sequence[Path], rules: Sequence[str]) -> tuple[list[int | 
 def subjects_of(paths: Sequence[Path], pattern: str | None) -> list[str]:
     """Return the subject of each file: what the hole of `pattern` holds, else each its own.
 
+    Files that are people of their own are called by their names, with the folders that tell them
+    apart.
+
     Raises
     ------
     MubinnError
         The pattern does not fit a file.
     """
     if pattern is None:
-        return [str(path) for path in paths]
+        whole = [path.absolute() for path in paths]
+        common = os.path.commonpath([path.parent for path in whole])
+        return [path.relative_to(common).as_posix() for path in whole]
     found = []
     for path in paths:
         one = part_of(path, pattern)

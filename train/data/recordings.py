@@ -44,6 +44,8 @@ class EegSet:
         Names of the channels and of the classes.
     people : bool
         Whether `subject` says whose each window is; False where it only keeps neighbours together.
+    names : tuple of str or None
+        What subjects 0, 1 and so on are called; None where their numbers are their names.
     units : tuple of str or None
         Unit of each channel of `x`, where a file states them; "" for none.
     notes : tuple of str
@@ -64,6 +66,7 @@ class EegSet:
     channels: tuple[str, ...]
     classes: tuple[str, ...]
     people: bool = True
+    names: tuple[str, ...] | None = None
     units: tuple[str, ...] | None = None
     notes: tuple[str, ...] = ()
 
@@ -106,6 +109,14 @@ class EegSet:
                 f"Subject {subjects[counts > 1][0]} lies in several folds; "
                 "keep each subject in one fold, or leave the folds out."
             )
+
+    @property
+    def who(self) -> NDArray[np.str_] | None:
+        """Name of the subject of each window; None where nothing says whose they are."""
+        if not self.people:
+            return None
+        names = self.subject if self.names is None else np.array(self.names)[self.subject]
+        return np.asarray(names.astype(np.str_))
 
     @property
     def noted(self) -> dict[str, str]:
@@ -174,6 +185,11 @@ class Recording:
     def features(self) -> int:
         """Number of channels."""
         return int(self.x.shape[2])
+
+    @property
+    def who(self) -> NDArray[np.str_] | None:
+        """Name of the subject of each window; None where nothing says whose they are."""
+        return None if self.subject is None else np.asarray(self.subject.astype(np.str_))
 
 
 def _check_positive(what: str, kind: str, value: float | None) -> None:

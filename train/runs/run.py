@@ -224,10 +224,18 @@ class Run:
             "classes": json.dumps(self.data.classes),
             "channels": json.dumps(self.data.channels),
             **self.data.noted,
+            **self._held_out(),
             "recipe": json.dumps(about["recipe"], sort_keys=True),
             "windows": json.dumps(about["windows"]),
             "versions": json.dumps(about["versions"]),
         }
+
+    def _held_out(self) -> dict[str, str]:
+        """Return who was held out, by name, where the data say whose windows are."""
+        who = self.data.who
+        if who is None:
+            return {}
+        return {"held_out": json.dumps(np.unique(who[self.parts.test]).tolist())}
 
     def exported(self, meta: Mapping[str, str]) -> FloatModel | QuantizedModel:
         """Return the golden model of the best weights."""
