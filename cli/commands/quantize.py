@@ -140,8 +140,11 @@ def quantize(
     start = open_float(model or bundled(FLOAT_MODEL), **options)
     if not data:
         check_prepared(start, options["normalise"])
-    opened = open_eeg if measure else open_windows
-    eeg, name = opened(data, reading, model=start)
+    eeg, name = (
+        open_eeg(data, reading, model=start)
+        if measure
+        else open_windows(data, reading, model=start, people=True)
+    )
     fold = held_out(start, eeg, name)
     if measure and fold is None:
         raise MubinnError(

@@ -1,6 +1,7 @@
 """The data that a command works on: given files, the shared data set, or a synthetic stand-in."""
 
 import json
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from mubinn.cli.shared.data_options import options_of
 from mubinn.cli.shared.fitting import (
     check_channels,
     chosen,
@@ -35,6 +37,9 @@ if TYPE_CHECKING:
     from mubinn.synth.table1.cell_units import Start
 
 SYNTHETIC = "synthetic EEG"
+
+CUT = ("window", "hop", "rate", "band")
+"""Options that say how recordings become windows, and nothing of these."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,8 @@ def open_eeg(
         labels = reading.labels[0] if reading.labels else None
         found = load_eeg(paths[0], labels=labels, subjects=reading.subjects, by_windows=by_windows)
     else:
-        found = load_recordings(paths, _cutting(paths[0], reading, model), by_windows=by_windows)
+        cutting = _cutting(paths[0], reading, _noted_cut(model), model)
+        found = load_recordings(paths, cutting, by_windows=by_windows)
     return _fitted(found, paths, reading, model, features), _name(paths)
 
 
@@ -115,8 +121,13 @@ def open_windows(
     *,
     model: FloatModel | QuantizedModel | None = None,
     features: int | None = None,
+    people: bool = False,
 ) -> tuple[EegSet | Recording, str]:
-    """Return windows that need no labels, and their name; else as `open_eeg`."""
+    """Return windows that need no labels, and their name; else as `open_eeg`.
+
+    With `people` recordings are told whose they are as the model was trained, so that folds are
+    those of training.
+    """
     paths = _paths(data)
     if not paths:
         return open_eeg(None, reading, model=model, features=features)
@@ -128,8 +139,10 @@ def open_windows(
     elif reading.labels or reading.events:
         return open_eeg(paths, reading, model=model, features=features)
     else:
-        cutting = _cutting(paths[0], reading, model)
-        found = cut_recordings(paths, replace(cutting, labels=(), events=()))
+        own = {name: value for name, value in _noted_cut(model).items() if name in CUT}
+        if people:
+            own |= {k: value for k, value in _noted_cut(model).items() if k == "subjects"}
+        found = cut_recordings(paths, _cutting(paths[0], reading, own, model))
     features = features if model is None else model.features
     return _fitted(found, paths, reading, model, features), _name(paths)
 
@@ -183,33 +196,50 @@ def _holds_windows(paths: list[Path], reading: Reading) -> bool:
     return True
 
 
-def _cutting(path: Path, reading: Reading, model: FloatModel | QuantizedModel | None) -> Cutting:
-    """Return how recordings are cut: as the options say, else as the model was trained."""
-    own = noted(model, "recordings", dict)
+def _cutting(
+    path: Path,
+    reading: Reading,
+    own: dict[str, Any],
+    model: FloatModel | QuantizedModel | None,
+) -> Cutting:
+    """Return how recordings are cut: as the options say, else as `own` has it, which is said."""
     given = reading.given
+    taken = {name: value for name, value in own.items() if name not in given}
     if "labels" in given or "events" in given:
-        own = {name: value for name, value in own.items() if name not in ("labels", "events")}
-    said = {**own, **given}
-    channels = reading.names or named(noted(model, "channels", list))
-    if "window" not in said:
+        taken = {name: value for name, value in taken.items() if name not in ("labels", "events")}
+    if "window" in given:
+        taken.pop("hop", None)
+    said = replace(reading, **taken)
+    if said.window is None:
         raise MubinnError(
             f"{path} is no array of windows but to be cut: give --window, the seconds of one."
         )
-    try:
-        return Cutting(
-            window_s=said["window"],
-            hop_s=said.get("hop"),
-            rate_hz=said.get("rate"),
-            band_hz=_band(said.get("band")),
-            channels=channels,
-            labels=tuple(said.get("labels", ())),
-            events=tuple(said.get("events", ())),
-            subjects=said.get("subjects"),
-        )
-    except TypeError as error:
-        raise MubinnError(
-            "The model's note on recordings is damaged: say --window and all else anew."
-        ) from error
+    if taken:
+        words = shlex.join(options_of(Reading(**taken)))
+        click.echo(f"note: recordings are cut as the model was trained: {words}.", err=True)
+    return Cutting(
+        window_s=said.window,
+        hop_s=said.hop,
+        rate_hz=said.rate,
+        band_hz=_band(said.band),
+        channels=said.names or named(noted(model, "channels", list)),
+        labels=said.labels,
+        events=said.events,
+        subjects=said.subjects,
+    )
+
+
+def _noted_cut(model: FloatModel | QuantizedModel | None) -> dict[str, Any]:
+    """Return how a model notes that its recordings were cut, what of it is as it should be."""
+    found: dict[str, Any] = {}
+    for name, value in noted(model, "recordings", dict).items():
+        if name in ("window", "hop", "rate") and isinstance(value, float | int):
+            found[name] = float(value)
+        elif name in ("band", "subjects") and isinstance(value, str):
+            found[name] = value
+        elif name in ("labels", "events") and isinstance(value, list):
+            found[name] = tuple(map(str, value))
+    return found
 
 
 def _band(text: str | None) -> tuple[float, float] | None:

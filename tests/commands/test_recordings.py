@@ -59,8 +59,9 @@ def run(folder, *args, status=0):
 def fault(folder, *args):
     result = run(folder, *args, status=2)
     assert result.stdout == ""
-    assert len(result.stderr.splitlines()) == 1, result.stderr
-    return result.stderr
+    said = [line for line in result.stderr.splitlines() if not line.startswith("note: ")]
+    assert len(said) == 1, result.stderr
+    return said[0]
 
 
 BY_FILE = ("--labels", "open=*R0", "--labels", "shut=*R1", "--subjects", "S{}R*")
@@ -92,6 +93,10 @@ def test_a_model_is_trained_on_recordings_and_quantized_as_it_was(folder):
     about = json.loads(run(folder, *some, "--json").stdout)
     assert about["calibration"] == "60 windows of S1R0.edf and 4 more, not fold 0"
     assert load_any(folder / "q.mubinn").meta["measured_on"] == "fold 0, 40 windows"
+    alone = json.loads(run(folder, *some[:-3], "-o", "@q.mubinn", "--json").stdout)
+    assert alone["calibration"] == about["calibration"]
+    said = run(folder, "calibrate", "@q.mubinn", "@edf/S3R1.edf", "-o", "@anna.mubinn").stderr
+    assert said == "note: recordings are cut as the model was trained: --window 2.\n"
     strangers = ("quantize", out, "--levels", "2,2", *files[:6], "--measure", "-o", "@r.mubinn")
     assert "names no held-out fold that the data have" in fault(folder, *strangers)
 

@@ -144,7 +144,10 @@ def _fields(
     """Return the arrays that `load_eeg` reads, by its names."""
     start = beginning(path)
     if not start.startswith((ZIP, NPY)) and path.suffix.lower() not in (".npz", ".npy"):
-        raise MubinnError(f"{path} is neither .npz nor .npy; convert it, or load EDF with mne.")
+        raise MubinnError(
+            f"{path} is neither .npz nor .npy; of recordings, such as "
+            "EDF, windows are cut by load_recordings."
+        )
     read = read_arrays(path)
     fields = _known(path, read) if isinstance(read, dict) else {"X": read}
     sibling = path.with_name(f"{path.stem}_y.npy")
