@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.importers.archive import DAMAGED, read_zip
 from mubinn.golden.importers.keras import of_keras
 from mubinn.golden.importers.onnx import of_onnx
 from mubinn.golden.importers.parts import ImportOptions
 from mubinn.golden.importers.torch import of_pt, of_safetensors
-from mubinn.golden.importers.torch_pickle import DAMAGED, SAVE_WEIGHTS, read_zip
-from mubinn.golden.model.container import HDF5, METADATA, PICKLE, ZIP, read_bytes
+from mubinn.golden.importers.torch_file import read_archive, read_stream
+from mubinn.golden.model.container import HDF5, MAX_HEADER, METADATA, PICKLE, ZIP, read_bytes
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.model_file import load_float
 
@@ -65,7 +66,7 @@ def import_model(path: str | os.PathLike[str], options: ImportOptions | None = N
 def _is_ours(data: bytes) -> bool:
     """Return whether the bytes are a safetensors file with this program's metadata."""
     length = int.from_bytes(data[:8], "little")
-    if data[8:9] != b"{" or length > len(data) - 8:
+    if data[8:9] != b"{" or length > min(MAX_HEADER, len(data) - 8):
         return False
     try:
         header = json.loads(data[8 : 8 + length])
@@ -86,10 +87,10 @@ def _foreign(data: bytes, options: ImportOptions, folder: Path) -> FloatModel:
         if {"config.json", "model.weights.h5"} <= names:
             return of_keras(archive, options)
         if any(name.split("/")[-1] == "data.pkl" for name in names):
-            return of_pt(archive, options)
+            return of_pt(read_archive(archive), options)
         raise MubinnError("it is an archive of neither PyTorch nor Keras: give another file")
     if data.startswith(HDF5):
         raise MubinnError("it holds weights alone: save the model with model.save('x.keras')")
     if data.startswith(PICKLE):
-        raise MubinnError(f"it is a pickle, which could run anything: {SAVE_WEIGHTS}")
+        return of_pt(read_stream(data), options)
     return of_onnx(data, options, folder)

@@ -17,7 +17,7 @@ import numpy as np
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers import parts
-from mubinn.golden.importers.torch_pickle import DAMAGED, member
+from mubinn.golden.importers.archive import DAMAGED, member
 from mubinn.golden.model.float_model import FloatLayer, FloatModel, Readout
 
 SILENT = ("InputLayer", "Dropout", "SpatialDropout1D", "GaussianNoise", "GaussianDropout")

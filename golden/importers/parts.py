@@ -1,6 +1,6 @@
 """What the importers share: gate orders, biases, classifiers, and the model out of its parts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -11,6 +11,7 @@ import numpy.typing as npt
 from mubinn.golden.cells.constants import GATES, GRU_GATES, Reset
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
+from mubinn.golden.importers.stored import finite
 from mubinn.golden.model.container import MAX_BYTES
 from mubinn.golden.model.float_model import (
     FloatGru,
@@ -24,7 +25,8 @@ from mubinn.golden.model.float_model import (
 MAX_SIZE = MAX_BYTES
 """Most bytes of one tensor, and of all of a file's parts once they are unpacked."""
 
-Tensors = Mapping[str, Floats]
+MAX_SHOWN = 12
+"""Most names that a message lists."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,14 @@ def checked(name: str, array: npt.NDArray[Any]) -> Floats:
             f"the tensor {name} holds {array.dtype}, not floating-point numbers: give the weights "
             "before any quantization."
         )
-    wide = np.asarray(array, np.float64)
-    if not np.isfinite(wide).all():
-        raise MubinnError(f"{name} holds NaN or infinite values: train or export the model again.")
-    return wide
+    return finite(name, array)
+
+
+def shown(names: Iterable[str]) -> str:
+    """Return `names` sorted and joined, the first of very many alone."""
+    ordered = sorted(names)
+    more = [f"{len(ordered) - MAX_SHOWN} more"] if len(ordered) > MAX_SHOWN else []
+    return ", ".join([*ordered[:MAX_SHOWN], *more])
 
 
 def reordered(rows: Floats, order: Sequence[str], wanted: Sequence[str]) -> Floats:

@@ -1,25 +1,34 @@
 """PyTorch state dictionaries of ``nn.LSTM`` and ``nn.GRU`` with a ``nn.Linear`` above them."""
 
+import json
 import re
-import zipfile
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import safetensors
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers import parts
-from mubinn.golden.importers.torch_pickle import SAVE_WEIGHTS, bf16, read_pt
+from mubinn.golden.importers.archive import DAMAGED
+from mubinn.golden.importers.stored import Stored
+from mubinn.golden.importers.torch_pickle import SAVE_WEIGHTS, Opaque
+from mubinn.golden.model.container import MAX_HEADER
 from mubinn.golden.model.float_model import FloatLayer, FloatModel
 
 ORDERS = {4: "ifgo", 3: "rzn"}
 """Gate order of nn.LSTM and nn.GRU, by the count of gates."""
 
-NESTED = ("state_dict", "model_state_dict", "model")
-"""Where checkpoints keep the state dictionary."""
+MAX_DEPTH = 16
+"""How many dictionaries of a checkpoint may stand in each other."""
+
+MAX_TENSORS = 1 << 16
+
+State = Mapping[str, Stored]
+
+Path = tuple[str, ...]
+"""Names of the dictionaries around one, from the outermost in."""
 
 LAYER = re.compile(r"(?P<prefix>(?:.*\.)?)weight_ih_l(?P<index>\d+)")
 PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
@@ -31,45 +40,129 @@ DERIVED = re.compile(
     r"(?:parametrizations\.(?P<new>\w+)\.\w+|(?P<old>(?:weight|bias)\w*?)_(?:raw|orig|g|v))"
 )
 
+Derived = Mapping[str, list[tuple[str, str]]]
+"""By the name of a weight: the modules where it is computed, and the tensors it is made from."""
 
-def of_pt(archive: zipfile.ZipFile, options: parts.ImportOptions) -> FloatModel:
-    """Return the model of a ``.pt`` file; raise `MubinnError`."""
-    found = read_pt(archive)
-    while isinstance(found, dict):
-        inner = [name for name in NESTED if isinstance(found.get(name), dict)]
-        if len(inner) > 1:
-            raise MubinnError(
-                f"it holds several dictionaries of weights, {' and '.join(inner)}: save the one "
-                "that is meant alone."
-            )
-        if not inner:
-            break
-        found = found[inner[0]]
-    if not isinstance(found, dict):
-        raise MubinnError(f"it holds no dictionary of weights: {SAVE_WEIGHTS}")
-    tensors = {str(name): value for name, value in found.items() if isinstance(value, np.ndarray)}
-    return of_state(tensors, options)
+
+def of_pt(found: Any, options: parts.ImportOptions) -> FloatModel:
+    """Return the model of what a ``.pt`` file holds, a state dictionary or a checkpoint.
+
+    Raises
+    ------
+    MubinnError
+        Where it holds no weights, or several dictionaries of them and none is named; else as
+        `of_state` does.
+    """
+    places = {path: state for path, state in _dictionaries(found) if state}
+    recurrent = [path for path in places if _is_recurrent(places[path])]
+    if len(recurrent) > 1 and not options.recurrent:
+        raise MubinnError(
+            f"it holds several dictionaries of weights, {parts.shown(map('.'.join, recurrent))}: "
+            "name the modules of one with --recurrent and its classifier with --head, each after "
+            "the dictionary's name and a dot."
+        )
+    if len(recurrent) == 1:
+        ((*around, _),) = recurrent if recurrent[0] else [("",)]
+        if not recurrent[0] or _has_others(places[recurrent[0]]):
+            return of_state(places[recurrent[0]], options)
+        # Modules that were saved one by one, side by side.
+        depth = len(recurrent[0])
+        beside = [path for path in places if len(path) == depth and [*path[:-1]] == around]
+        whole = {path[-1:]: places[path] for path in beside}
+    else:
+        _demand_tensors(found, places.values())
+        whole = places
+    # The name of its dictionary becomes part of a tensor's.
+    state = {
+        ".".join((*path, name)): value
+        for path, inner in whole.items()
+        for name, value in inner.items()
+    }
+    if len(state) > MAX_TENSORS:
+        raise MubinnError(f"it holds more tensors than any model: {SAVE_WEIGHTS}")
+    return of_state(state, options)
+
+
+def _demand_tensors(found: Any, states: Iterable[State]) -> None:
+    """Raise `MubinnError` where there is no tensor."""
+    values = [found, *(value for state in states for value in state.values())]
+    if all(isinstance(value, Opaque) or not isinstance(value, Stored) for value in values):
+        objects = {value.kind for value in values if isinstance(value, Opaque)}
+        other = f", only Python objects, of {parts.shown(objects)}" if objects else ""
+        raise MubinnError(f"it holds no dictionary of weights{other}: {SAVE_WEIGHTS}")
+
+
+def _dictionaries(found: Any) -> Iterator[tuple[Path, State]]:
+    """Yield what stands under names in each dictionary of a checkpoint, with its place there."""
+    seen: set[int] = set()
+    waiting: deque[tuple[Path, Any]] = deque([((), found)])
+    while waiting:
+        path, value = waiting.popleft()
+        if not isinstance(value, dict | list | tuple) or id(value) in seen:
+            continue
+        seen.add(id(value))
+        if isinstance(value, dict) and all(type(key) is str for key in value):
+            named = {key: part for key, part in value.items() if isinstance(part, Stored)}
+            yield path, named
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        if len(path) < MAX_DEPTH:
+            inner = ((key, part) for key, part in items if isinstance(part, dict | list | tuple))
+            waiting.extend(((*path, str(key)), part) for key, part in inner)
+
+
+def _is_recurrent(state: State) -> bool:
+    """Return whether a module's recurrent weights are in `state`, or what they are made from."""
+    return any(LAYER.fullmatch(name) or _made(name)[1].startswith("weight_ih_l") for name in state)
+
+
+def _has_others(state: State) -> bool:
+    """Return whether there are weights of another module in `state`."""
+    made = [name if (wanted := _made(name)[1]) == "" else wanted for name in state]
+    return any(re.fullmatch(r"(.*\.)?weight", name) for name in made)
 
 
 def of_safetensors(data: bytes, options: parts.ImportOptions) -> FloatModel:
     """Return the model of a safetensors file; raise `MubinnError`."""
+    length = int.from_bytes(data[:8], "little")
+    start = 8 + length
+    if length > MAX_HEADER:
+        raise MubinnError("its header is longer than that of any model: give another file")
     try:
-        read: Any = safetensors.deserialize
-        stored = read(data)
-    except safetensors.SafetensorError:
-        raise MubinnError("it is truncated or damaged: copy or export it again") from None
-    dtypes = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "|u1"}
-    tensors: dict[str, npt.NDArray[Any]] = {}
-    for name, part in stored:
-        raw, dtype = bytes(part["data"]), part["dtype"]
-        if dtype != "BF16" and dtype not in dtypes:
-            raise MubinnError(f"the tensor {name} has the type {dtype}: store it as float32.")
-        flat = bf16(raw) if dtype == "BF16" else np.frombuffer(raw, dtypes[dtype])
-        tensors[name] = flat.reshape(part["shape"])
+        header = json.loads(data[8:start])
+        places = {k: v for k, v in header.items() if k != "__metadata__"}
+        ends = [0, *(about["data_offsets"][1] for about in places.values())]
+        if start + max(ends) != len(data):
+            raise ValueError
+        tensors = {name: _entry(data, start, about) for name, about in places.items()}
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        raise MubinnError(DAMAGED) from None
     return of_state(tensors, options)
 
 
-def of_state(state: Mapping[str, npt.NDArray[Any]], options: parts.ImportOptions) -> FloatModel:
+def _entry(data: bytes, start: int, about: Mapping[str, Any]) -> Stored:
+    first, last = about["data_offsets"]
+    kind, shape = KINDS.get(about["dtype"], str(about["dtype"])), tuple(about["shape"])
+    if not all(type(n) is int and n >= 0 for n in (*shape, first, last - first)):
+        raise ValueError
+    return Stored(kind, shape, lambda: data[start + first : start + last])
+
+
+KINDS = {
+    "F64": "float64",
+    "F32": "float32",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "I64": "int64",
+    "I32": "int32",
+    "I16": "int16",
+    "I8": "int8",
+    "U8": "uint8",
+    "BOOL": "bool",
+}
+"""Types of safetensors; the names of others stay as they are."""
+
+
+def of_state(state: State, options: parts.ImportOptions) -> FloatModel:
     """Return the model of a state dictionary.
 
     Raises
@@ -79,28 +172,23 @@ def of_state(state: Mapping[str, npt.NDArray[Any]], options: parts.ImportOptions
         projections, another cell, a wrong shape, NaN; without a classifier, with several, or with
         weights that have no place in the model.
     """
-    # Counters have no dimension; a learned scale has none either, but is a number of the model.
-    tensors = {
-        name: parts.checked(name, array)
-        for name, array in state.items()
-        if array.ndim or array.dtype.kind == "f"
-    }
+    derived = _derived(state)
     used: set[str] = set()
     layers: list[FloatLayer] = []
-    for prefix in _prefixes(tensors, options):
-        layers += _stack(tensors, prefix, used)
+    for prefix in _prefixes(state, derived, options):
+        layers += _stack(state, derived, prefix, used)
     parts.check_stack(layers)
-    rest = {name: tensors[name] for name in tensors if name not in used}
-    head = _head(rest, layers[-1].hidden, options)
+    rest = {name: state[name] for name in state if name not in used}
+    head = _head(rest, derived, layers[-1].hidden, options)
     return parts.assemble(layers, head, None, options, "a PyTorch state dictionary")
 
 
-def _prefixes(tensors: parts.Tensors, options: parts.ImportOptions) -> list[str]:
+def _prefixes(state: State, derived: Derived, options: parts.ImportOptions) -> list[str]:
     """Return what the names of the recurrent modules' weights begin with, bottom up."""
-    matches = [match for match in map(LAYER.fullmatch, tensors) if match]
+    matches = [match for match in map(LAYER.fullmatch, state) if match]
     found = sorted({match["prefix"] for match in matches})
     if not found:
-        _demand_plain(tensors, "", "weight_ih_l0")
+        _demand_plain(derived, "", "weight_ih_l0")
         raise MubinnError(
             "it has no weights of an LSTM or GRU (weight_ih_l0): give the state dictionary of a "
             "model with nn.LSTM or nn.GRU."
@@ -108,10 +196,10 @@ def _prefixes(tensors: parts.Tensors, options: parts.ImportOptions) -> list[str]
     wanted = [f"{name}." if name else "" for name in options.recurrent] or found
     for prefix in wanted:
         if prefix not in found:
-            names = ", ".join(name.rstrip(".") or "''" for name in found)
+            names = parts.shown(name.rstrip(".") or "''" for name in found)
             raise MubinnError(f"no recurrent module is named {prefix[:-1]!r}: there is {names}.")
     if len(wanted) > 1 and not options.recurrent:
-        names = ",".join(name.rstrip(".") for name in found)
+        names = ",".join(name.rstrip(".") for name in found[: parts.MAX_SHOWN])
         raise MubinnError(
             f"it has several recurrent modules: give their order from the bottom up, such as "
             f"--recurrent {names}."
@@ -119,9 +207,9 @@ def _prefixes(tensors: parts.Tensors, options: parts.ImportOptions) -> list[str]
     return wanted
 
 
-def _stack(tensors: parts.Tensors, prefix: str, used: set[str]) -> list[FloatLayer]:
+def _stack(state: State, derived: Derived, prefix: str, used: set[str]) -> list[FloatLayer]:
     """Return the layers of one module; `used` takes the names of their tensors."""
-    own = {name.removeprefix(prefix) for name in tensors if name.startswith(prefix)}
+    own = {name.removeprefix(prefix) for name in state if name.startswith(prefix)}
     name = prefix.rstrip(".") or "the module"
     if any(part.endswith("_reverse") for part in own):
         raise MubinnError(f"{name} runs in two directions: train it with bidirectional=False.")
@@ -133,9 +221,9 @@ def _stack(tensors: parts.Tensors, prefix: str, used: set[str]) -> list[FloatLay
         found: list[Floats] = []
         for part in PARTS:
             full = f"{prefix}{part}_l{index}"
-            _demand_plain(tensors, prefix, f"{part}_l{index}")
-            if full in tensors:
-                found.append(tensors[full])
+            _demand_plain(derived, prefix, f"{part}_l{index}")
+            if full in state:
+                found.append(state[full].floats(full))
                 used.add(full)
             elif part.startswith("bias") and f"bias_ih_l{index}" not in own:
                 found.append(np.zeros(len(found[0])))
@@ -158,16 +246,28 @@ def _layer(name: str, wx: Floats, wh: Floats, bx: Floats, bh: Floats) -> FloatLa
     return parts.gru_layer(wx, wh, bx, bh, ORDERS[3])
 
 
-def _demand_plain(tensors: parts.Tensors, prefix: str, name: str) -> None:
+def _made(name: str) -> tuple[str, str]:
+    """Return the module and the weight that the tensor `name` is a source of, "" for others."""
+    match = DERIVED.fullmatch(name)
+    return (match["prefix"], match["new"] or match["old"]) if match else ("", "")
+
+
+def _derived(state: State) -> Derived:
+    found: dict[str, list[tuple[str, str]]] = {}
+    for source in sorted(state):
+        prefix, name = _made(source)
+        if name:
+            found.setdefault(name, []).append((prefix, source))
+    return found
+
+
+def _demand_plain(derived: Derived, prefix: str, name: str) -> None:
     """Raise `MubinnError` where the weight `name` of a module is computed from another tensor.
 
     Dropout on weights keeps the other tensor in the module around.
     """
-    for source in sorted(tensors):
-        match = DERIVED.fullmatch(source)
-        if match is None or (match["new"] or match["old"]) != name:
-            continue
-        if prefix.startswith(match["prefix"]) or match["prefix"].startswith(prefix):
+    for place, source in derived.get(name, []):
+        if prefix.startswith(place) or place.startswith(prefix):
             raise MubinnError(
                 f"its weight {name} is computed from {source} whenever the model runs: make it a "
                 "plain weight (torch.nn.utils.parametrize.remove_parametrizations, "
@@ -176,35 +276,38 @@ def _demand_plain(tensors: parts.Tensors, prefix: str, name: str) -> None:
             )
 
 
-def _head(rest: parts.Tensors, hidden: int, options: parts.ImportOptions) -> tuple[Floats, Floats]:
+def _head(
+    rest: State, derived: Derived, hidden: int, options: parts.ImportOptions
+) -> tuple[Floats, Floats]:
     """Return the classifier among the tensors `rest` that no recurrent layer has used."""
     fitting = [
         name.removesuffix("weight").rstrip(".")
-        for name, array in rest.items()
-        if re.fullmatch(r"(.*\.)?weight", name) and array.ndim == 2 and array.shape[1] == hidden
+        for name, stored in rest.items()
+        if re.fullmatch(r"(.*\.)?weight", name) and stored.shape[1:] == (hidden,)
     ]
     if not fitting:
-        _demand_plain(rest, options.head or "", "weight")
+        _demand_plain(derived, options.head or "", "weight")
         raise parts.no_head(hidden)
     head = options.head
     if head is None and len(fitting) > 1:
         raise MubinnError(
-            f"several dense layers could be the classifier, {', '.join(sorted(fitting))}: name it "
+            f"several dense layers could be the classifier, {parts.shown(fitting)}: name it "
             "with --head."
         )
     if head is not None and head not in fitting:
         raise MubinnError(
-            f"no dense layer named {head!r} reads {hidden} cells: there is "
-            f"{', '.join(sorted(fitting))}."
+            f"no dense layer named {head!r} reads {hidden} cells: there is {parts.shown(fitting)}."
         )
     name = fitting[0] if head is None else head
     stem = f"{name}." if name else ""
     for part in ("weight", "bias"):
-        _demand_plain(rest, stem, part)
-    left = sorted(set(rest) - {f"{stem}weight", f"{stem}bias"})
+        _demand_plain(derived, stem, part)
+    own = [f"{stem}{part}" for part in ("weight", "bias") if f"{stem}{part}" in rest]
+    left = sorted(key for key in rest if key not in own and not rest[key].is_beside)
     if left and head is None:
         raise MubinnError(
             f"the weights {left[0]} have no place in a stack of recurrent layers and one "
             f"classifier: if the model works without them, give --head {name}."
         )
-    return parts.classifier(name or "at the top", rest[f"{stem}weight"], rest.get(f"{stem}bias"))
+    weight, *bias = (rest[key].floats(key) for key in own)
+    return parts.classifier(name or "at the top", weight, bias[0] if bias else None)

@@ -1,231 +1,326 @@
-"""Reads a PyTorch ``.pt`` file without PyTorch, and without running anything that is in it.
+"""Python's pickles without running anything that is in them: what PyTorch's files consist of.
 
-Such a file is a zip archive: ``data.pkl``, a program for Python's unpickling machine, and the bytes
-of each storage. The program is not given to that machine, which can call any function: a small one
-here knows the few opcodes that build dictionaries of tensors, and refuses all other objects.
+A pickle is a program for Python's unpickling machine, which can call any function. It is not given
+to that machine: a small one here builds dictionaries, lists, texts, numbers, and tensors of
+PyTorch. Any other object is passed over: its name stands in its place.
 """
 
-import io
 import pickletools
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
+from typing import Any, BinaryIO
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.importers.parts import MAX_SIZE
+from mubinn.golden.importers.archive import DAMAGED
+from mubinn.golden.importers.stored import Stored
 
 MAX_PROGRAM = 1 << 24
-"""Longest ``data.pkl``; the one of a state dictionary takes about 100 bytes a tensor."""
+"""Longest pickle; the one of a state dictionary takes about 100 bytes a tensor."""
+
+MAX_STEPS = 1 << 22
+"""Most operations of one pickle, each of which may build an object."""
+
+MAX_KEY = 256
+"""Longest name of something in a dictionary; what has a longer one is passed over."""
+
+SAVE_WEIGHTS = "save the weights alone, torch.save(model.state_dict(), path)"
 
 STORAGES = {
-    "DoubleStorage": "<f8",
-    "FloatStorage": "<f4",
-    "HalfStorage": "<f2",
-    "BFloat16Storage": "bf16",
-    "LongStorage": "<i8",
-    "IntStorage": "<i4",
-    "ShortStorage": "<i2",
-    "CharStorage": "|i1",
-    "ByteStorage": "|u1",
-    "BoolStorage": "|b1",
+    "DoubleStorage": ("float64", 8),
+    "FloatStorage": ("float32", 4),
+    "HalfStorage": ("float16", 2),
+    "BFloat16Storage": ("bfloat16", 2),
+    "LongStorage": ("int64", 8),
+    "IntStorage": ("int32", 4),
+    "ShortStorage": ("int16", 2),
+    "CharStorage": ("int8", 1),
+    "ByteStorage": ("uint8", 1),
+    "BoolStorage": ("bool", 1),
+    "ComplexFloatStorage": ("complex64", 8),
+    "ComplexDoubleStorage": ("complex128", 16),
+    "QInt8Storage": ("qint8", 1),
+    "QUInt8Storage": ("quint8", 1),
+    "QInt32Storage": ("qint32", 4),
+    "QUInt4x2Storage": ("quint4x2", 1),
+    "QUInt2x4Storage": ("quint2x4", 1),
+    "UntypedStorage": ("bytes", 1),
 }
-DAMAGED = "it is truncated or damaged: copy or export it again"
+"""Type of the numbers of each storage, and the bytes that one takes."""
 
 
 @dataclass(frozen=True)
 class Name:
     """A class or function that the program mentions; never looked up, never called."""
 
-    module: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.module}.{self.name}"
+    text: str
 
 
-def bf16(data: bytes) -> npt.NDArray[np.float32]:
-    """Return the bfloat16 numbers of `data`: the upper halves of float32."""
-    return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
+@dataclass(frozen=True, eq=False)
+class Storage:
+    """The numbers of one or more tensors: their type and what reads their bytes."""
+
+    kind: str
+    data: Callable[[], bytes]
 
 
-def read_zip(data: bytes) -> zipfile.ZipFile:
-    """Return the archive; raise `MubinnError` where it is none or unpacks to too much."""
-    try:
-        archive = zipfile.ZipFile(io.BytesIO(data))
-    except (zipfile.BadZipFile, ValueError, NotImplementedError):
-        raise MubinnError(DAMAGED) from None
-    if sum(info.file_size for info in archive.infolist()) > MAX_SIZE:
-        raise MubinnError("it unpacks to more than any model: give another file")
-    return archive
+class Opaque(Stored):
+    """Stands for an object that is not built; `kind` names what would build it."""
+
+    @property
+    def is_beside(self) -> bool:
+        """Whether it is no tensor."""
+        return "_rebuild" not in self.kind
 
 
-def member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """Return a part of the archive; raise `MubinnError` where it is missing or damaged."""
-    try:
-        return archive.read(name)
-    except (KeyError, zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, ValueError):
-        # RuntimeError: encrypted; its subclass NotImplementedError: an unknown compression.
-        raise MubinnError(DAMAGED) from None
-
-
-def read_pt(archive: zipfile.ZipFile) -> Any:
-    """Return the object of a ``.pt`` archive: dictionaries, lists, numbers, texts, NumPy arrays.
-
-    Raises
-    ------
-    MubinnError
-        For other Python objects, and for damaged files.
-    """
-    program = next(name for name in archive.namelist() if name.endswith("data.pkl"))
-    root = program.removesuffix("data.pkl")
-    if (
-        f"{root}byteorder" in archive.namelist()
-        and member(archive, f"{root}byteorder") != b"little"
-    ):
-        raise MubinnError("its numbers are big-endian: save the model on another machine")
-    code = member(archive, program)
-    if len(code) > MAX_PROGRAM:
-        raise MubinnError("its data.pkl is longer than that of any model: give another file")
-    return Machine(lambda key: member(archive, f"{root}data/{key}")).run(code)
+Loader = Callable[[tuple[Any, ...]], Any]
 
 
 class Machine:
-    """The opcodes of a state dictionary; `storage` returns the bytes of the storage with a key."""
+    """Unpickles one program after the other.
 
-    def __init__(self, storage: Callable[[str], bytes]) -> None:
-        self._storage = storage
+    `load` returns the storage that the tuple of a persistent id speaks of, or the class.
+    """
+
+    def __init__(self, load: Loader) -> None:
+        self._load = load
         self._stack: list[Any] = []
         self._marks: list[int] = []
-        self._memo: dict[int, Any] = {}
+        self._memo: dict[Any, Any] = {}
 
-    def run(self, code: bytes) -> Any:
-        """Return what the program `code` builds; raise `MubinnError`."""
+    def run(self, file: BinaryIO) -> Any:
+        """Return what the program at this place of `file` builds; raise `MubinnError`."""
+        self._stack, self._marks, self._memo = [], [], {}
         try:
-            for opcode, argument, _ in pickletools.genops(code):
+            for step, (opcode, argument, _) in enumerate(pickletools.genops(file)):
                 if opcode.name == "STOP":
                     return self._stack.pop()
-                self._do(opcode.name, argument)
+                if step > MAX_STEPS:
+                    raise MubinnError(f"it holds more objects than any checkpoint: {SAVE_WEIGHTS}")
+                if opcode.name in ARGUMENTS:
+                    self._stack.append(argument)
+                else:
+                    ACTIONS[opcode.name](self, argument)
         except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError):
             raise MubinnError(DAMAGED) from None
         raise MubinnError(DAMAGED)
 
-    def _do(self, op: str, argument: Any) -> None:
-        stack = self._stack
-        if op in CONSTANTS:
-            stack.append(argument if op in ARGUMENTS else CONSTANTS[op]())
-        elif op in ("PROTO", "FRAME"):
-            pass
-        elif op == "MARK":
-            self._marks.append(len(stack))
-        elif op in ("BINPUT", "LONG_BINPUT", "PUT"):
-            self._memo[argument] = stack[-1]
-        elif op == "MEMOIZE":
-            self._memo[len(self._memo)] = stack[-1]
-        elif op in ("BINGET", "LONG_BINGET", "GET"):
-            stack.append(self._memo[argument])
-        elif op == "GLOBAL":
-            stack.append(Name(*argument.split(" ", 1)))
-        elif op == "STACK_GLOBAL":
-            name, module = stack.pop(), stack.pop()
-            stack.append(Name(str(module), str(name)))
-        elif op in ("TUPLE1", "TUPLE2", "TUPLE3", "TUPLE"):
-            count = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}.get(op)
-            items = self._marked() if count is None else [stack.pop() for _ in range(count)][::-1]
-            stack.append(tuple(items))
-        else:
-            self._fill(op)
+    def nothing(self, argument: Any) -> None:
+        """Pass over an opcode that says how the program is written."""
 
-    def _fill(self, op: str) -> None:
-        """Opcodes that change what stands on the stack, and those that build objects."""
-        stack = self._stack
-        if op in ("APPEND", "APPENDS"):
-            items = self._marked() if op == "APPENDS" else [stack.pop()]
-            stack[-1].extend(items)
-        elif op in ("SETITEM", "SETITEMS"):
-            items = self._marked() if op == "SETITEMS" else [stack.pop(), stack.pop()][::-1]
-            stack[-1].update(zip(items[::2], items[1::2], strict=True))
-        elif op == "BUILD":
-            # A state dictionary's own attribute, the versions of its modules.
-            state, target = stack.pop(), stack[-1]
-            if not isinstance(target, dict) or not isinstance(state, dict):
-                raise TypeError
-        elif op == "BINPERSID":
-            stack.append(self._load(*stack.pop()))
-        elif op == "REDUCE":
-            arguments, function = stack.pop(), stack.pop()
-            stack.append(self._call(function, arguments))
-        else:
-            raise MubinnError(f"it holds a Python object of its own ({op}): {SAVE_WEIGHTS}")
+    def mark(self, argument: Any) -> None:
+        """Remember where a row of items begins."""
+        self._marks.append(len(self._stack))
 
-    def _marked(self) -> list[Any]:
+    def pop_mark(self, argument: Any = None) -> list[Any]:
+        """Remove the items from the last mark on, and return them."""
         start = self._marks.pop()
         items = self._stack[start:]
         del self._stack[start:]
         return items
 
-    def _load(self, kind: str, storage: Name, key: str, _: str, count: int) -> npt.NDArray[Any]:
-        if kind != "storage" or storage.module != "torch" or storage.name not in STORAGES:
-            raise MubinnError(f"it holds the storage {storage}, which is not known: {SAVE_WEIGHTS}")
-        dtype, data = STORAGES[storage.name], self._storage(str(key))
-        array = bf16(data) if dtype == "bf16" else np.frombuffer(data, dtype)
-        if array.size != count:
-            raise ValueError
-        return array
+    def pop(self, argument: Any) -> None:
+        """Drop the top; as Python's machine does, a mark where there is no item above it."""
+        if self._marks and self._marks[-1] == len(self._stack):
+            self._marks.pop()
+        else:
+            self._stack.pop()
 
-    def _call(self, function: Any, arguments: tuple[Any, ...]) -> Any:
-        name = str(function)
-        if name == "collections.OrderedDict" and isinstance(function, Name) and not arguments:
-            return {}
-        if name == "torch._utils._rebuild_parameter":
-            return arguments[0]
-        if name == "torch._utils._rebuild_tensor_v2":
-            return tensor(*arguments[:4])
-        raise MubinnError(f"it holds a Python object of {name}: {SAVE_WEIGHTS}")
+    def copy(self, argument: Any) -> None:
+        """Repeat the top."""
+        self._stack.append(self._stack[-1])
+
+    def put(self, argument: Any) -> None:
+        """Keep the top under a number, the next one where none is given."""
+        self._memo[len(self._memo) if argument is None else argument] = self._stack[-1]
+
+    def get(self, argument: Any) -> None:
+        """Push what is kept under a number."""
+        self._stack.append(self._memo[argument])
+
+    def name(self, argument: str | None) -> None:
+        """Push a class or function by its module and name."""
+        if argument is None:
+            last, module = self._stack.pop(), self._stack.pop()
+            argument = f"{module} {last}" if type(last) is type(module) is str else ""
+        self._stack.append(Name(argument.replace(" ", ".", 1)[:MAX_KEY]))
+
+    def collect(self, kind: Callable[[list[Any]], Any], count: int | None) -> None:
+        """Push a list, tuple or dictionary of `count` items, None for those from the mark on."""
+        items = self.pop_mark() if count is None else [self._stack.pop() for _ in range(count)]
+        self._stack.append(kind(items if count is None else items[::-1]))
+
+    def extend(self, items: list[Any]) -> None:
+        """Append `items` to the list on top; other objects are not built."""
+        target = self._stack[-1]
+        if isinstance(target, list):
+            target.extend(items)
+        elif not isinstance(target, Opaque):
+            raise TypeError
+
+    def append(self, argument: Any) -> None:
+        """Append one item."""
+        item = self._stack.pop()
+        self.extend([item])
+
+    def update(self, items: list[Any]) -> None:
+        """Put `items`, a key and a value in turn, into the dictionary on top."""
+        target = self._stack[-1]
+        if isinstance(target, dict):
+            target.update(dictionary(items))
+        elif not isinstance(target, Opaque):
+            raise TypeError
+
+    def set_item(self, argument: Any) -> None:
+        """Put one value into a dictionary."""
+        value, key = self._stack.pop(), self._stack.pop()
+        self.update([key, value])
+
+    def build(self, argument: Any) -> None:
+        """Drop the attributes of an object, such as the versions in a state dictionary."""
+        self._stack.pop()
+
+    def persistent(self, argument: Any) -> None:
+        """Push a storage."""
+        about = self._stack.pop()
+        if type(about) is not tuple:
+            raise TypeError
+        self._stack.append(self._load(about))
+
+    def reduce(self, argument: Any) -> None:
+        """Push what a function makes of its arguments."""
+        arguments, function = self._stack.pop(), self._stack.pop()
+        self._stack.append(called(function, arguments))
+
+    def new(self, count: int) -> None:
+        """Pass over an object that is made from `count` items: its class and arguments."""
+        items = [self._stack.pop() for _ in range(count)]
+        self._stack.append(opaque(items[-1]))
+
+    def new_marked(self, argument: str | None) -> None:
+        """Pass over an object of old: its class and arguments since the mark."""
+        items = self.pop_mark()
+        name = items[0] if argument is None else Name(argument.replace(" ", ".", 1)[:MAX_KEY])
+        self._stack.append(opaque(name))
 
 
-def tensor(
-    storage: npt.NDArray[Any], offset: int, shape: tuple[int, ...], strides: tuple[int, ...]
-) -> npt.NDArray[Any]:
-    """Return the view of `storage` that a tensor is, checked to lie inside it."""
-    if min((offset, *shape, *strides)) < 0 or len(shape) != len(strides):
+def dictionary(items: list[Any]) -> dict[Any, Any]:
+    """Return the dictionary of keys and values in turn, those with usual keys alone.
+
+    A key that is a tuple may take for ever to hash; nothing of a model stands under one.
+    """
+    pairs = zip(items[::2], items[1::2], strict=True)
+    return {key: value for key, value in pairs if _is_key(key)}
+
+
+def _is_key(key: Any) -> bool:
+    return type(key) is int or (type(key) is str and len(key) <= MAX_KEY)
+
+
+def opaque(function: Any) -> Opaque:
+    """Return what stands for an object that `function`, itself perhaps unknown, makes."""
+    if isinstance(function, Name | Opaque):
+        return Opaque(function.text if isinstance(function, Name) else function.kind)
+    raise TypeError
+
+
+def called(function: Any, arguments: Any) -> Any:
+    """Return what a function of PyTorch's files makes of its arguments, unless it is unknown."""
+    name = function.text if isinstance(function, Name) else ""
+    if type(arguments) is not tuple:
+        raise TypeError
+    if name in ("collections.OrderedDict", "collections.defaultdict"):
+        # Python 2 gave the items of ordered dictionaries as lists of two.
+        pairs = arguments[0] if arguments and type(arguments[0]) is list else []
+        return dictionary([part for key, value in pairs for part in (key, value)])
+    if name in ("torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state"):
+        return arguments[0]
+    if name == "torch._tensor._rebuild_from_type_v2" and arguments[1] in PLAIN:
+        return called(arguments[0], arguments[2])
+    if name in TENSORS and len(arguments) >= TENSORS[name]:
+        storage, offset, shape, strides = arguments[:4]
+        return tensor(storage, offset, shape, strides, arguments[6:])
+    return opaque(function)
+
+
+def tensor(storage: Any, offset: Any, shape: Any, strides: Any, more: tuple[Any, ...]) -> Stored:
+    """Return the view of a storage that a tensor is; raise ValueError for other arguments.
+
+    `more` are a type that a storage does not have, and marks such as a negation: neither is read.
+    """
+    if not isinstance(storage, Storage) or type(shape) is not tuple or type(strides) is not tuple:
         raise ValueError
-    count = prod(shape)
-    last = offset + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
-    if count and (last >= storage.size or count > storage.size):
+    if not all(type(n) is int for n in (offset, *shape, *strides)):
         raise ValueError
-    if not count:
-        return np.zeros(shape, storage.dtype)
-    steps = [step * storage.itemsize for step in strides]
-    return np.lib.stride_tricks.as_strided(storage[offset:], shape, steps, writeable=False)
+    marks = [mark for mark in more if mark]
+    kind = storage.kind
+    if marks:
+        kind = marks[0].text if isinstance(marks[0], Name) else f"{kind} with marks"
+    return Stored(kind, shape, storage.data, offset, strides)
 
 
-SAVE_WEIGHTS = "save the weights alone, torch.save(model.state_dict(), path)"
-ARGUMENTS = (
-    "BINUNICODE",
-    "SHORT_BINUNICODE",
-    "BINUNICODE8",
-    "UNICODE",
-    "BININT",
-    "BININT1",
-    "BININT2",
-    "INT",
-    "LONG",
-    "LONG1",
-    "BINFLOAT",
-    "SHORT_BINBYTES",
-)
-CONSTANTS: dict[str, Callable[[], Any]] = {
-    **dict.fromkeys(ARGUMENTS, lambda: None),
-    "NONE": lambda: None,
-    "NEWTRUE": lambda: True,
-    "NEWFALSE": lambda: False,
-    "EMPTY_DICT": dict,
-    "EMPTY_LIST": list,
-    "EMPTY_TUPLE": tuple,
+PLAIN = (Name("torch.Tensor"), Name("torch.nn.parameter.Parameter"))
+TENSORS = {
+    "torch._utils._rebuild_tensor": 4,
+    "torch._utils._rebuild_tensor_v2": 6,
+    "torch._utils._rebuild_tensor_v3": 7,
+}
+"""Functions that make tensors, and the fewest arguments: the first four are the tensor."""
+
+ARGUMENTS = {
+    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
+    *("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
+    *("STRING", "BINSTRING", "SHORT_BINSTRING"),
+    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
+}
+"""Opcodes that push their argument."""
+
+
+def _push(make: Callable[[], Any]) -> Callable[[Machine, Any], None]:
+    return lambda machine, _: machine._stack.append(make())
+
+
+def _collect(kind: Callable[[Any], Any], count: int | None) -> Callable[[Machine, Any], None]:
+    return lambda machine, _: machine.collect(kind, count)
+
+
+def _set(_: Any) -> Opaque:
+    return Opaque("builtins.set")
+
+
+ACTIONS: dict[str, Callable[[Machine, Any], Any]] = {
+    **dict.fromkeys(("PROTO", "FRAME", "READONLY_BUFFER"), Machine.nothing),
+    "NONE": _push(lambda: None),
+    "NEWTRUE": _push(lambda: True),
+    "NEWFALSE": _push(lambda: False),
+    "EMPTY_DICT": _push(dict),
+    "EMPTY_LIST": _push(list),
+    "EMPTY_TUPLE": _push(tuple),
+    "EMPTY_SET": _push(lambda: Opaque("builtins.set")),
+    "NEXT_BUFFER": _push(lambda: Opaque("a buffer outside the file")),
+    "MARK": Machine.mark,
+    "POP_MARK": Machine.pop_mark,
+    "POP": Machine.pop,
+    "DUP": Machine.copy,
+    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"), Machine.put),
+    **dict.fromkeys(("GET", "BINGET", "LONG_BINGET"), Machine.get),
+    **dict.fromkeys(("GLOBAL", "STACK_GLOBAL"), Machine.name),
+    "TUPLE": _collect(tuple, None),
+    "TUPLE1": _collect(tuple, 1),
+    "TUPLE2": _collect(tuple, 2),
+    "TUPLE3": _collect(tuple, 3),
+    "LIST": _collect(list, None),
+    "DICT": _collect(dictionary, None),
+    "FROZENSET": _collect(_set, None),
+    "APPEND": Machine.append,
+    "APPENDS": lambda machine, _: machine.extend(machine.pop_mark()),
+    "ADDITEMS": lambda machine, _: machine.extend(machine.pop_mark()),
+    "SETITEM": Machine.set_item,
+    "SETITEMS": lambda machine, _: machine.update(machine.pop_mark()),
+    "BUILD": Machine.build,
+    "BINPERSID": Machine.persistent,
+    "REDUCE": Machine.reduce,
+    "NEWOBJ": lambda machine, _: machine.new(2),
+    "NEWOBJ_EX": lambda machine, _: machine.new(3),
+    "INST": Machine.new_marked,
+    "OBJ": Machine.new_marked,
 }

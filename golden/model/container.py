@@ -33,8 +33,11 @@ MAX_HEADER = 1 << 24
 METADATA = {"format", "version", "structure", "checksum"}
 ZIP, HDF5, PICKLE = b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"\x80"
 ONNX = tuple(bytes([8, version, field]) for version in range(1, 32) for field in (18, 58, 66))
-FOREIGN = (ZIP, HDF5, PICKLE + b"\x02", *ONNX)
-"""How files of PyTorch and Keras begin, and of ONNX: its version and the next field."""
+FOREIGN = (ZIP, HDF5, *(PICKLE + bytes([protocol]) for protocol in range(2, 6)), *ONNX)
+"""How files of PyTorch and Keras begin, and of ONNX: its version and the next field.
+
+A header of ours may have a length of the same bytes; a brace follows it.
+"""
 
 ELSEWHERE = (
     "it was not written by MuBiNN; run `mubinn quantize` on a model of another program first"
@@ -130,7 +133,7 @@ def to_bytes(content: Container) -> bytes:
 def from_bytes(data: bytes) -> Container:
     """Return the content of an archive; raise `MubinnError` with the reason where it has none."""
     length = int.from_bytes(data[:8], "little")
-    if data.startswith(FOREIGN):
+    if data.startswith(FOREIGN) and data[8:9] != b"{":
         raise MubinnError(ELSEWHERE)
     if len(data) < 8 or length > len(data) - 8:
         raise MubinnError("it is truncated or of another kind; give a whole model file")

@@ -211,16 +211,12 @@ COMPUTED = {
         *("--head", "fc"),
     ),
     "a learned scale": (state(scale=np.array(2, np.float32)), "the weights scale have no place"),
-    "two dictionaries of weights": (
-        pt({"state_dict": {}, "model": {}}),
-        "it holds several dictionaries of weights, state_dict and model",
-    ),
 }
 FAULTS = COMPUTED | {
-    "foreign object": (pt({"model": Foreign()}), "a Python object of"),
+    "foreign object": (pt({"model": Foreign()}), "only Python objects, of "),
     "foreign class": (edited_pt((b"torch._utils", b"torch_utils")), "torch_utils._rebuild"),
     "other object": (pt([1, 2]), "no dictionary of weights"),
-    "empty dictionary": (pt(OrderedDict([("a", 1)])), "no weights of an LSTM"),
+    "empty dictionary": (pt(OrderedDict([("a", 1)])), "no dictionary of weights"),
     "bare pickle": (pickle.dumps({}), "a pickle, which could run anything"),
     "unknown storage": (edited_pt((b"FloatStorage", b"QuantStorage")), "torch.QuantStorage"),
     "tensor beyond its storage": (edited_pt((b"K\x10K\x03\x86", b"K\x10K\x04\x86")), "damaged"),

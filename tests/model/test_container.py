@@ -120,3 +120,14 @@ def test_forged_structures_are_refused(tmp_path, random_model, monkeypatch, text
     path.write_bytes(to_bytes(Container("mubinn-quantized", {"here": 1}, {"a": np.zeros(1)})))
     monkeypatch.undo()
     refused(path)
+
+
+def test_a_header_as_long_as_another_file_begins_is_read():
+    """Lengths whose bytes are those that pickles of PyTorch begin with."""
+    for length in (0x280, 0x480):
+        made = Container("f", {"note": ""}, {})
+        short = int.from_bytes(to_bytes(made)[:8], "little")
+        made.structure["note"] = "x" * (length - short)
+        data = to_bytes(made)
+        assert data[:2] == length.to_bytes(2, "little")
+        assert from_bytes(data).structure == made.structure
