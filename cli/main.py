@@ -9,7 +9,7 @@ import click
 from mubinn.cli.shared.group import LazyGroup, Terminated
 
 COMMANDS = {
-    "train": "Train a float LSTM on EEG.",
+    "train": "Train a model on windows or recordings, float or binarized.",
     "quantize": "Turn a float model into level bits and scales.",
     "calibrate": "Centre a model's decisions on one person's recording.",
     "info": "Show what a file holds, of a model or of data.",

@@ -1,4 +1,4 @@
-"""EEG data, and training of the float LSTM with JAX (extra ``mubinn[train]``)."""
+"""Data, and training of models with JAX (extra ``mubinn[train]``)."""
 
 from typing import TYPE_CHECKING, Any
 

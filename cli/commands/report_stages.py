@@ -56,7 +56,7 @@ Cache = str | Path | None
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """The float model and the EEG that a report is about.
+    """The float model and the data that a report is about.
 
     Attributes
     ----------
@@ -79,7 +79,7 @@ class Task:
     def load(
         cls, model: Path, data: Sequence[Path], reading: Reading = PLAIN, cache: Cache = None
     ) -> Task:
-        """Read the float model and the EEG; raise `MubinnError` as their loaders do."""
+        """Read the float model and the data; raise `MubinnError` as their loaders do."""
         start = load_float(model)
         eeg, source = open_eeg(data, reading, model=start)
         return cls(start, hashlib.sha256(model.read_bytes()).hexdigest(), eeg, source, cache)
@@ -95,7 +95,7 @@ class Task:
 
     @property
     def fold(self) -> int | None:
-        """The fold that training held out; None where the EEG is synthetic or lacks it."""
+        """The fold that training held out; None where the data are synthetic or lack it."""
         return held_out(self.start, self.eeg, self.source)
 
     def windows(self, count: int, held_out: bool) -> NDArray[np.float32]:

@@ -89,7 +89,7 @@ def simulate(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Simulate the layers of MODEL (by default the bundled EEG model at (3,3)) on EEG.
+    """Simulate the layers of MODEL (by default the bundled EEG model at (3,3)) on data.
 
     Every intermediate of every cell at every step - dot products, scaled products, sums, gates,
     c, h and their codes - has to equal the bit-true model exactly. The first difference ends the

@@ -1,4 +1,4 @@
-"""``mubinn train``: float and binarized LSTMs from EEG, one run or many."""
+"""``mubinn train``: float and binarized models from data, one run or many."""
 
 from __future__ import annotations
 

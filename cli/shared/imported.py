@@ -95,9 +95,9 @@ def open_float(
 
 
 def check_prepared(model: FloatModel, normalise: str | None) -> None:
-    """Raise `MubinnError` where `model` reads raw EEG only because nobody says what it reads."""
+    """Raise `MubinnError` where `model` reads raw samples only because nobody says what it reads."""
     if "imported_from" in model.meta and normalise is None:
         raise MubinnError(
             "An imported model does not say how its input is prepared: give --data with windows "
-            "as it reads them, or --normalise window for EEG."
+            "as it reads them, or --normalise window for synthetic EEG."
         )

@@ -308,7 +308,7 @@ def calibrated(model: FloatModel, steps: int = 320) -> "Start":
 def held_out(model: FloatModel | QuantizedModel, eeg: EegSet | Recording, name: str) -> int | None:
     """Return the fold that training held out.
 
-    None where the EEG, `name`, is synthetic, or the model names no fold that it has.
+    None where the data, `name`, are synthetic, or the model names no fold that it has.
     """
     fold = trained_fold(model)
     if fold is None or eeg.fold is None:

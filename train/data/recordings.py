@@ -24,7 +24,7 @@ REFERENCED = "referenced-"
 
 @dataclass(frozen=True, eq=False)
 class EegSet:
-    """Labelled EEG windows, checked on construction.
+    """Labelled windows of samples, of EEG or any other sensors, checked on construction.
 
     Parameters
     ----------
