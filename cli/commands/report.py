@@ -29,6 +29,7 @@ from mubinn.cli.shared.common import (
 )
 from mubinn.cli.shared.data_options import (
     DATA_OPTIONS,
+    Reading,
     data_option,
     labelled_options,
     options_of,
@@ -39,7 +40,6 @@ from mubinn.cli.shared.paths import Command, InputPath, OutputFolder
 
 if TYPE_CHECKING:
     from mubinn.cli.commands.report_stages import Built
-    from mubinn.cli.shared.recordings import Reading
     from mubinn.reports.content import Accuracy, GeneratedFile, ReportContent, Verification
     from mubinn.synth.table1.table import Table1
 

@@ -17,9 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mubinn.cli.shared.common import QUANTIZED_MODEL, bundled
+from mubinn.cli.shared.data_options import PLAIN, Reading
 from mubinn.cli.shared.recordings import (
-    PLAIN,
-    Reading,
     calibrated,
     held_out,
     open_eeg,

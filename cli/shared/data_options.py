@@ -1,17 +1,12 @@
 """Options that say what is read of data; every command that takes data has the same."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, fields
+from typing import Any
 
 import click
 
 from mubinn.cli.shared.paths import InputPath, InputWords
-
-if TYPE_CHECKING:
-    from mubinn.cli.shared.recordings import Reading
-
-DATA_OPTIONS = ("labels", "events", "subjects", "window", "hop", "rate", "band", "channels")
-"""Names of all of them but ``--data``."""
 
 _CUT = (
     click.option(
@@ -67,6 +62,40 @@ _LABELS = (
     ),
 )
 
+
+@dataclass(frozen=True)
+class Reading:
+    """What these options say, each None or empty if not given."""
+
+    window: float | None = None
+    hop: float | None = None
+    rate: float | None = None
+    band: str | None = None
+    channels: str | None = None
+    labels: tuple[str, ...] = ()
+    events: tuple[str, ...] = ()
+    subjects: str | None = None
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What is given, by name."""
+        return {name: value for name, value in vars(self).items() if value not in (None, ())}
+
+    @property
+    def names(self) -> tuple[str, ...] | None:
+        """Names of channels; None where none are given."""
+        if self.channels is None:
+            return None
+        return tuple(word.strip() for word in self.channels.split(","))
+
+
+PLAIN = Reading()
+"""What commands without such options read."""
+
+DATA_OPTIONS = tuple(field.name for field in fields(Reading))
+"""Names of all options but ``--data``."""
+
+
 data_option = click.option(
     "--data",
     type=InputPath(),
@@ -88,14 +117,12 @@ def labelled_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return _added(command, (*_LABELS, *_CUT))
 
 
-def reading_of(options: dict[str, Any]) -> "Reading":
+def reading_of(options: dict[str, Any]) -> Reading:
     """Take what these options say out of a command's keyword arguments."""
-    from mubinn.cli.shared.recordings import Reading
-
     return Reading(**{name: options.pop(name) for name in DATA_OPTIONS if name in options})
 
 
-def options_of(reading: "Reading") -> list[str]:
+def options_of(reading: Reading) -> list[str]:
     """Return the words of a command line that say what `reading` does."""
     words = []
     for name, value in reading.given.items():

@@ -95,7 +95,7 @@ def open_float(
 
 
 def check_prepared(model: FloatModel, normalise: str | None) -> None:
-    """Raise `MubinnError` where `model` reads raw samples only because nobody says what it reads."""
+    """Raise `MubinnError` where nobody says how an imported model has its input prepared."""
     if "imported_from" in model.meta and normalise is None:
         raise MubinnError(
             "An imported model does not say how its input is prepared: give --data with windows "

@@ -3,7 +3,7 @@
 import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -11,7 +11,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from mubinn.cli.shared.data_options import options_of
+from mubinn.cli.shared.data_options import PLAIN, Reading, options_of
 from mubinn.cli.shared.fitting import (
     check_channels,
     chosen,
@@ -40,36 +40,6 @@ SYNTHETIC = "synthetic EEG"
 
 CUT = ("window", "hop", "rate", "band")
 """Options that say how recordings become windows, and nothing of these."""
-
-
-@dataclass(frozen=True)
-class Reading:
-    """What the options of `mubinn.cli.shared.data_options` say, each None or empty if not given."""
-
-    window: float | None = None
-    hop: float | None = None
-    rate: float | None = None
-    band: str | None = None
-    channels: str | None = None
-    labels: tuple[str, ...] = ()
-    events: tuple[str, ...] = ()
-    subjects: str | None = None
-
-    @property
-    def given(self) -> dict[str, Any]:
-        """What is given, by name."""
-        return {name: value for name, value in vars(self).items() if value not in (None, ())}
-
-    @property
-    def names(self) -> tuple[str, ...] | None:
-        """Names of channels; None where none are given."""
-        if self.channels is None:
-            return None
-        return tuple(word.strip() for word in self.channels.split(","))
-
-
-PLAIN = Reading()
-"""What commands without such options read."""
 
 
 def open_eeg(

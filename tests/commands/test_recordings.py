@@ -9,7 +9,8 @@ from click.testing import CliRunner
 from edf_files import Line, edf_bytes
 
 from mubinn.cli.main import mubinn
-from mubinn.cli.shared.recordings import Reading, open_eeg, open_windows
+from mubinn.cli.shared.data_options import Reading
+from mubinn.cli.shared.recordings import open_eeg, open_windows
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.model_file import load_any, save_model
 

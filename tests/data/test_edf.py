@@ -203,6 +203,12 @@ def test_padding_by_nul_is_a_blank(tmp_path):
     assert (channel.name, channel.unit) == ("Cz", "uV")
 
 
+def test_fields_that_decide_nothing_may_hold_anything(tmp_path):
+    head = {"patient": b"\0\t\xe9", "recording": b"\0", "date": "31.02.xx", "reserved": b"\xff\0"}
+    signals = read(tmp_path, edf_bytes(three(), head=head))
+    assert signals.kind == "EDF, 16 bits"
+
+
 TIMES = {
     "no time": (b"+0\x14\x14\0", b"xxxx\x14", "damaged annotations in record 0"),
     "a text first": (b"+0\x14\x14\0", b"+0\x14x\x14", "does not say when record 0 begins"),

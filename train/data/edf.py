@@ -159,8 +159,7 @@ def _header(path: Path, fixed: bytes, fields: bytes, count: int) -> _Header:
     """Return the header of a file, checked."""
     width = 3 if fixed[:8] == BDF else 2
     name = "BDF" if width == 3 else "EDF"
-    reserved = _text(path, "reserved field", fixed[192:236])
-    plus = re.match(r"(EDF|BDF)\+[CD]", reserved)
+    plus = re.match(rb"(EDF|BDF)(\+[CD])", fixed[192:236])
     size = _number(path, "length of its header", fixed[184:192], _INTEGER, int)
     if size != 256 * (count + 1):
         raise MubinnError(_damaged(path, f"has {count} signals but a header of {size} bytes"))
@@ -181,8 +180,8 @@ def _header(path: Path, fixed: bytes, fields: bytes, count: int) -> _Header:
     if not seconds and not all(one.is_annotations for one in signals):
         raise MubinnError(_damaged(path, "has records of 0 s"))
     return _Header(
-        kind=name + (plus[0][3:] if plus else ""),
-        patient=_text(path, "patient", fixed[8:88]),
+        kind=name + (plus[2].decode() if plus else ""),
+        patient=fixed[8:88].decode("latin-1").strip(" \0"),
         records=_number(path, "number of records", fixed[236:244], _INTEGER, int),
         seconds=seconds,
         signals=tuple(signals),
