@@ -199,7 +199,9 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
     whole = str(options["normalise"]).endswith("subject") or options["centre"] == "subject"
     if by_windows and (reading.subjects is not None or whole):
         raise MubinnError("--split windows knows no subjects: leave out what is of subjects.")
-    eeg, name = open_eeg(data, reading, model=_start(options), by_windows=by_windows)
+    eeg, name = open_eeg(
+        data, reading, model=_start(options), by_windows=by_windows, own_folds=True
+    )
     notes = {"data": name, **notes_of(eeg, reading), "command": command_line(ctx)}
     if many:
         train_runs.many(eeg, recipes, base, options, notes, as_json)

@@ -49,6 +49,7 @@ def open_eeg(
     model: FloatModel | QuantizedModel | None = None,
     features: int | None = None,
     by_windows: bool = False,
+    own_folds: bool = False,
 ) -> tuple[EegSet, str]:
     """Return a labelled set and its name.
 
@@ -65,6 +66,8 @@ def open_eeg(
         Channels that are asked for, where there is no model.
     by_windows : bool
         See `mubinn.train.data.files.load_eeg`.
+    own_folds : bool
+        Leave folds as the data have them, also where the model says whom its training held out.
 
     Raises
     ------
@@ -82,6 +85,8 @@ def open_eeg(
     else:
         cutting = _cutting(paths[0], reading, _noted_cut(model), model)
         found = load_recordings(paths, cutting, by_windows=by_windows)
+    if model is not None and not own_folds:
+        found = folded(found, model, trained_fold(model))
     return _fitted(found, paths, reading, model, features), _name(paths)
 
 
@@ -113,6 +118,8 @@ def open_windows(
         if people:
             own |= {k: value for k, value in _noted_cut(model).items() if k == "subjects"}
         found = cut_recordings(paths, _cutting(paths[0], reading, own, model))
+    if model is not None:
+        found = folded(found, model, trained_fold(model))
     features = features if model is None else model.features
     return _fitted(found, paths, reading, model, features), _name(paths)
 
@@ -243,7 +250,6 @@ def _fitted(
     if said is not None and is_arrays(paths[0]) and said != ("all",):
         data = chosen(data, said, name)
     if model is not None:
-        data = folded(data, model, trained_fold(model))
         data = fitted(data, name, model, channels_said=said is not None)
         data = classified(data, name, model) if isinstance(data, EegSet) else data
     check_channels(data, name, features)

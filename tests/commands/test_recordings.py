@@ -3,13 +3,14 @@
 import json
 from dataclasses import replace
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from edf_files import Line, edf_bytes
 
 from mubinn.cli.main import mubinn
-from mubinn.cli.shared.data_options import Reading
+from mubinn.cli.shared.data_options import Reading, labelled_options, options_of, reading_of
 from mubinn.cli.shared.recordings import open_eeg, open_windows
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.model_file import load_any, save_model
@@ -100,6 +101,17 @@ def test_a_model_is_trained_on_recordings_and_quantized_as_it_was(folder):
     assert said == "note: recordings are cut as the model was trained: --window 2.\n"
     strangers = ("quantize", out, "--levels", "2,2", *files[:6], "--measure", "-o", "@r.mubinn")
     assert "names no held-out fold that the data have" in fault(folder, *strangers)
+
+
+def test_training_goes_on_with_other_people_in_their_own_folds(folder):
+    pytest.importorskip("jax")
+    start = load_any(folder / "start.safetensors")
+    meta = {**start.meta, "recipe": '{"fold": 0}', "held_out": '["0"]'}
+    save_model(folder / "start.safetensors", replace(start, meta=meta))
+    paths = [f"@edf/S{k}R{run}.edf" for k in (1, 3) for run in (0, 1)]
+    more = ("--float-model", "@start.safetensors", "-o", "@more.safetensors")
+    text = run(folder, "train", *paths, *BY_FILE, *TRAIN, *more).stdout
+    assert "of fold 0 right" in text
 
 
 def test_annotations_are_classes(folder):
@@ -279,3 +291,28 @@ def test_info_of_windows_says_the_same(folder):
     text = run(folder, "info", "@w.npy").stdout
     assert "in no unit that the file states" in text
     assert "model" not in text
+
+
+def test_options_are_told_as_they_are_typed(folder):
+    rules = ("open=*R0", "shut=*R1")
+    said = Reading(2.0, 0.5, 80.0, "1,35", "Fz,C*", rules, ("a=b c",), "S{}R*")
+    words = options_of(said)
+    assert words[:4] == ["--window", "2", "--hop", "0.5"]
+    got = []
+
+    @click.command()
+    @labelled_options
+    def command(**options):
+        got.append(reading_of(options))
+
+    assert CliRunner().invoke(command, words).exit_code == 0
+    assert got == [said]
+
+
+def test_a_report_reads_recordings(folder):
+    from mubinn.cli.commands.report_stages import Task
+
+    reading = Reading(window=2.0, labels=("open=*R0", "shut=*R1"), subjects="S{}R*")
+    task = Task.load(folder / "start.safetensors", [folder / "edf"], reading)
+    assert (task.source, task.fold) == ("edf", 1)
+    assert task.eeg.x.shape == (160, 32, 5)
