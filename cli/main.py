@@ -12,6 +12,7 @@ COMMANDS = {
     "train": "Train a model on windows or recordings, float or binarized.",
     "quantize": "Turn a float model into level bits and scales.",
     "calibrate": "Centre a model's decisions on one person's recording.",
+    "predict": "Classify windows: class and scores of each, bit-true.",
     "info": "Show what a file holds, of a model or of data.",
     "generate": "Write the Verilog of a quantized model.",
     "simulate": "Hold the hardware to the bit-true model in simulation.",
@@ -54,6 +55,7 @@ def mubinn() -> None:
     On your own data:
       mubinn train my.npz -o my.safetensors
       mubinn quantize my.safetensors --levels 3,3 --data my.npz -o my.mubinn
+      mubinn predict my.mubinn my.npz -o decided.csv
 
     A fault in what you give ends in one sentence and exit code 2.
     """

@@ -20,18 +20,19 @@ from mubinn.cli.shared.common import (
 from mubinn.cli.shared.data_options import data_option, labelled_options, reading_of
 from mubinn.cli.shared.group import command_line
 from mubinn.cli.shared.imported import check_prepared, import_options, open_float
+from mubinn.cli.shared.measures import in_words, measures
 from mubinn.cli.shared.paths import Command, InputPath, OutputFile
 from mubinn.golden.ground.errors import MubinnError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mubinn.golden.binarize.levels import Levels
+    from mubinn.golden.inference.metrics import Metrics
     from mubinn.golden.model.float_model import FloatModel
     from mubinn.golden.model.quantized_model import QuantizedModel
     from mubinn.train.data.eeg import EegSet
     from mubinn.train.data.recordings import Recording
-
-CHUNK = 60
-"""Windows of which the float model's intermediates are held at once."""
 
 
 @click.command(cls=Command)
@@ -161,7 +162,7 @@ def quantize(
         chosen: Any = datapath or made.datapath
         made = made.with_datapath(chosen)
     notes = {
-        **{k: v for k, v in start.meta.items() if k not in ("command", "test_accuracy")},
+        **{k: v for k, v in start.meta.items() if k != "command" and not k.startswith("test_")},
         "command": command_line(ctx),
         "calibration": f"{used} windows of {name}" + ("" if fold is None else f", not fold {fold}"),
         "granularity": granularity,
@@ -169,11 +170,17 @@ def quantize(
     }
     if "command" in start.meta:
         notes["float_command"] = start.meta["command"]
+    measured: dict[str, Metrics] = {}
+    classes: Sequence[str] = ()
     if measure:
         assert isinstance(eeg, EegSet)
-        notes |= _measure(start, made, eeg, fold, as_json)
+        classes = eeg.classes
+        measured = _measure(start, made, eeg, fold, as_json)
+        notes["measured_on"] = f"fold {fold}, {measured['float'].windows} windows"
+        for kind, found in measured.items():
+            notes |= found.notes(kind, classes)
     save_model(output, _noted(made, notes))
-    _tell(output, counts, notes, as_json)
+    _tell(output, counts, notes, measured, classes, as_json)
 
 
 def _quantize(
@@ -198,30 +205,21 @@ def _quantize(
 
 def _measure(
     start: FloatModel, made: QuantizedModel, eeg: EegSet, fold: int | None, quiet: bool
-) -> dict[str, str]:
-    """Return float and bit-true accuracy on the windows of `fold`, as notes."""
+) -> dict[str, Metrics]:
+    """Return the measures of both models on the windows of `fold`."""
     import numpy as np
 
-    from mubinn.cli.shared.recordings import prepared
+    from mubinn.cli.shared.recordings import float_scores, prepared
+    from mubinn.golden.inference.metrics import metrics
     from mubinn.golden.inference.run import infer
-    from mubinn.golden.model import reference
 
     test = np.flatnonzero(eeg.fold == fold)
     x, y = prepared(start, eeg.x[test]), eeg.y[test]
-    correct = 0
     with progress_bar("float accuracy", quiet) as show:
-        for begin in range(0, len(x), CHUNK):
-            part = slice(begin, begin + CHUNK)
-            scores = reference.logits(start, x[part])
-            correct += int((scores.argmax(axis=-1) == y[part]).sum())
-            show("", min(begin + CHUNK, len(x)), len(x))
+        scores = float_scores(start, x, show)
     with working("bit-true accuracy", quiet):
-        bit_true = int((infer(made, x).classes == y).sum())
-    return {
-        "float_accuracy": f"{correct / len(x):.4f}",
-        "bit_true_accuracy": f"{bit_true / len(x):.4f}",
-        "measured_on": f"fold {fold}, {len(x)} windows",
-    }
+        decided = {"float": scores.argmax(axis=-1), "bit_true": infer(made, x).classes}
+    return {name: metrics(y, classes, start.classes) for name, classes in decided.items()}
 
 
 def _noted(model: QuantizedModel, notes: dict[str, str]) -> QuantizedModel:
@@ -230,13 +228,20 @@ def _noted(model: QuantizedModel, notes: dict[str, str]) -> QuantizedModel:
     return replace(model, meta=notes)
 
 
-def _tell(output: Path, levels: Levels, notes: dict[str, str], as_json: bool) -> None:
-    measured = {
-        name: float(notes[name])
-        for name in ("float_accuracy", "bit_true_accuracy")
-        if name in notes
-    }
+def _tell(
+    output: Path,
+    levels: Levels,
+    notes: dict[str, str],
+    measured: dict[str, Metrics],
+    classes: Sequence[str],
+    as_json: bool,
+) -> None:
     if as_json:
+        shares = {
+            f"{kind}_{name}": value
+            for kind, found in measured.items()
+            for name, value in measures(found, classes).items()
+        }
         print_json(
             {
                 "model": str(output),
@@ -244,13 +249,11 @@ def _tell(output: Path, levels: Levels, notes: dict[str, str], as_json: bool) ->
                 "calibration": notes["calibration"],
                 "granularity": notes["granularity"],
                 "scale_form": notes["scale_form"],
-                **measured,
+                **shares,
             }
         )
         return
     click.echo(f"{output}: levels {levels}, calibrated on {notes['calibration']}.")
-    if measured:
-        click.echo(
-            f"Accuracy on {notes['measured_on']}: float {100 * measured['float_accuracy']:.2f} %, "
-            f"bit-true {100 * measured['bit_true_accuracy']:.2f} %."
-        )
+    for kind, found in measured.items():
+        label = f"{kind.replace('_', '-')}, {notes['measured_on']}"
+        click.echo(f"{label}: {in_words(found, classes)}")

@@ -20,6 +20,7 @@ from mubinn.cli.shared.common import QUANTIZED_MODEL, bundled
 from mubinn.cli.shared.data_options import PLAIN, Reading
 from mubinn.cli.shared.recordings import (
     calibrated,
+    float_scores,
     held_out,
     open_eeg,
     prepared,
@@ -29,7 +30,6 @@ from mubinn.cli.shared.recordings import (
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.run import infer
-from mubinn.golden.model import reference
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.model_file import load_float, load_model, save_model
 from mubinn.golden.model.quantized_model import QuantizedModel
@@ -46,9 +46,6 @@ from mubinn.synth.table1.variants import with_variants
 from mubinn.train.data.eeg import EegSet
 
 CALIBRATION_WINDOWS = 256
-CHUNK = 60
-"""Windows of which the float model's intermediates are held at once."""
-
 Show = Callable[[str, int, int], None]
 Cache = str | Path | None
 
@@ -281,11 +278,8 @@ def measure_accuracy(task: Task, built: Built, quantized: Built, show: Show) -> 
 
     def make() -> dict[str, Any]:
         x, y = prepared(task.start, task.eeg.x[chosen]), task.eeg.y[chosen]
-        right = 0
-        for begin in range(0, len(x), CHUNK):
-            part = slice(begin, begin + CHUNK)
-            right += int((reference.logits(task.start, x[part]).argmax(-1) == y[part]).sum())
-            show("float", min(begin + CHUNK, len(x)), len(x))
+        scores = float_scores(task.start, x, lambda _, *counts: show("float", *counts))
+        right = int((scores.argmax(-1) == y).sum())
         exact = {one.hash: int((infer(one.model, x).classes == y).sum()) for one in both}
         return {"float": right, **exact}
 

@@ -42,6 +42,8 @@ RECIPE_OPTIONS = (
     "centre",
     "group",
     "gain_spread",
+    "dropout",
+    "balance",
     "cell",
     "datapath",
 )
@@ -106,7 +108,11 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 @click.option("--learning-rate", type=float, help="Peak step of weights.")
 @click.option("--scale-rate", type=float, help="Peak step of scales.  [default: 0.002]")
 @click.option("--batch", type=int, help="Windows a step.  [default: 64]")
-@click.option("--validation", type=float, help="Share of training subjects set aside.")
+@click.option(
+    "--validation",
+    type=float,
+    help="Share of training subjects set aside; the epoch that is best on them is kept.",
+)
 @click.option("--patience", type=int, help="Stop after so many epochs without a better validation.")
 @click.option(
     "--normalise",
@@ -126,6 +132,15 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
     "--gain-spread",
     type=float,
     help="Spread of random gains of channels in training.  [default: 0.2 with trained, else 0]",
+)
+@click.option(
+    "--dropout", type=float, help="Share of cells hidden from the classifier.  [default: 0]"
+)
+@click.option(
+    "--balance",
+    type=click.Choice(["none", "weigh", "sample"]),
+    help="Classes of different rates: weigh the loss (class weights), or sample as many windows of "
+    "each (oversampling).  [default: none]",
 )
 @click.option(
     "--float-model",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mubinn.cli.shared.common import print_json, print_table
+from mubinn.cli.shared.measures import in_words, measures
 from mubinn.golden.ground.errors import MubinnError
 
 if TYPE_CHECKING:
@@ -56,8 +57,10 @@ def single(
                 "data": notes["data"],
                 "test_accuracy": result.test_accuracy,
                 "bit_true_accuracy": result.bit_true_accuracy,
+                "measured": measures(result.measured, eeg.classes),
                 "agreement": result.agreement,
                 "validation_accuracy": result.validation_accuracy,
+                "best_epoch": result.best_epoch,
                 "history": list(result.history),
             }
         )
@@ -65,10 +68,17 @@ def single(
     kind = "bit-true" if result.bit_true_accuracy is not None else "of the training graph"
     if recipe.method.name == "float":
         kind = "float"
+    epochs = f"after {len(result.history)} epochs"
+    if result.validation_accuracy is not None:
+        epochs = (
+            f"{epochs}, of which {result.best_epoch} is the best on the people set aside "
+            f"({100 * result.validation_accuracy:.2f} %)"
+        )
     click.echo(
         f"{options['output']}: {100 * result.accuracy:.2f} % of the windows of fold "
-        f"{recipe.fold} right ({kind}), after {len(result.history)} epochs on {notes['data']}."
+        f"{recipe.fold} right ({kind}), {epochs}, on {notes['data']}."
     )
+    click.echo(f"Of the {result.measured.windows}: {in_words(result.measured, eeg.classes)}")
 
 
 def _start(
@@ -94,7 +104,7 @@ def _start(
     folder: Path | None = options["checkpoint_dir"]
     with display(as_json) as show:
         first = train(eeg, base, checkpoint_dir=folder / "float" if folder else None, progress=show)
-    return _as_float(first.model), {"float_accuracy": f"{first.test_accuracy:.4f}"}
+    return _as_float(first.model), first.test.notes("float", eeg.classes)
 
 
 def _as_float(model: Any) -> FloatModel:
@@ -106,7 +116,8 @@ def _as_float(model: Any) -> FloatModel:
 
 def _noted(model: FloatModel) -> dict[str, str]:
     """Return what a float model says of itself, for the notes of one that starts from it."""
-    found = {"float_accuracy": "test_accuracy", "float_command": "command"}
+    found = {f"float_{name}": f"test_{name}" for name in ("accuracy", "balanced_accuracy", "f1")}
+    found["float_command"] = "command"
     return {note: model.meta[name] for note, name in found.items() if name in model.meta}
 
 
@@ -151,13 +162,17 @@ def many(
     rows = [
         (
             row["run"],
-            f"{100 * row['graph_accuracy']:.2f}",
-            "-" if row["bit_true_accuracy"] is None else f"{100 * row['bit_true_accuracy']:.2f}",
+            *(_percent(row[f"{name}_accuracy"]) for name in ("graph", "bit_true", "balanced")),
+            "-" if row["f1"] is None else f"{min(filter(None, row['f1'].values()), default=0):.3f}",
             f"{row['epochs']}",
         )
         for row in done
     ]
-    print_table("accuracy, %", ("run", "graph", "bit-true", "epochs"), rows)
+    print_table("accuracy, %", ("run", "graph", "bit-true", "balanced", "least F1", "epochs"), rows)
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:.2f}"
 
 
 def _numbers(text: str, present: list[int] | None) -> list[int]:

@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -24,6 +24,7 @@ from mubinn.cli.shared.fitting import (
 from mubinn.golden.cells.cell import QuantizedLayer
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
+from mubinn.golden.model import reference
 from mubinn.golden.model.bit_true import run_layer
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
@@ -40,6 +41,10 @@ SYNTHETIC = "synthetic EEG"
 
 CUT = ("window", "hop", "rate", "band")
 """Options that say how recordings become windows, and nothing of these."""
+
+
+_CHUNK = 60
+"""Windows of which the float model's intermediates are held at once."""
 
 
 def open_eeg(
@@ -317,14 +322,32 @@ def values(layer: QuantizedLayer, steps: int) -> dict[str, int]:
     return {name: array.size * steps for name, array in step.items()}
 
 
-def prepared(model: FloatModel | QuantizedModel, x: NDArray[np.generic]) -> NDArray[np.float32]:
-    """Return raw windows as the model's input wants them: float32 [windows, T, I]."""
+def float_scores(
+    model: FloatModel, x: NDArray[np.float32], show: Callable[[str, int, int], None]
+) -> NDArray[np.float64]:
+    """Return the logits of prepared windows; `show` is told of windows done, and of all."""
+    parts = []
+    for begin in range(0, len(x), _CHUNK):
+        parts.append(reference.logits(model, x[begin : begin + _CHUNK]))
+        show("", min(begin + _CHUNK, len(x)), len(x))
+    return np.concatenate(parts)
+
+
+def prepared(
+    model: FloatModel | QuantizedModel,
+    x: NDArray[np.generic],
+    subject: NDArray[Any] | None = None,
+) -> NDArray[np.float32]:
+    """Return raw windows as the model's input wants them: float32 [windows, T, I].
+
+    `subject` says whose whole recording each window of `x` belongs to, where a command knows it.
+    """
     how = model.preprocessing
-    if how.normalise.endswith("subject"):
+    if how.normalise.endswith("subject") and subject is None:
         raise MubinnError(
-            "The model's input is normalised over each subject's whole recording, which this "
-            "command does not do: give a model that was trained with --normalise window or "
-            "referenced-window."
+            "The model's input is normalised over each subject's whole recording, which is not "
+            "known here: give a model that was trained with --normalise window or "
+            "referenced-window, or to mubinn predict data that name their subjects."
         )
     if how.normalise not in get_args(Normalise):
         raise MubinnError(
@@ -332,4 +355,5 @@ def prepared(model: FloatModel | QuantizedModel, x: NDArray[np.generic]) -> NDAr
             "know: update the program."
         )
     normalise: Any = how.normalise
-    return prepare(x, normalise=normalise, decimate=how.decimate)
+    codes = None if subject is None else np.unique(subject, return_inverse=True)[1]
+    return prepare(x, normalise=normalise, decimate=how.decimate, subject=codes)

@@ -282,6 +282,7 @@ def test_train_on_a_file(eeg_file, tmp_path):
 def test_the_command_of_the_bundled_model_is_accepted(
     eeg_file, tmp_path, monkeypatch, random_float
 ):
+    from mubinn.golden.inference.metrics import metrics
     from mubinn.train.runs import trainer
 
     shared = tmp_path / "shared" / "data"
@@ -294,7 +295,7 @@ def test_the_command_of_the_bundled_model_is_accepted(
 
     def stand_in(data, recipe, **options):
         seen.append((data, recipe, options))
-        return trainer.TrainResult(random_float(), (), 0.5, None)
+        return trainer.TrainResult(random_float(), (), metrics([0, 1], [0, 0], 2), None, 6)
 
     monkeypatch.setattr(trainer, "train", stand_in)
     noted = json.loads(run("info", "--json").stdout)["notes"]["float_command"]

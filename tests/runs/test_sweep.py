@@ -14,10 +14,11 @@ import pytest
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.model import reference
 from mubinn.golden.model.model_file import load_float, load_model
 from mubinn.train.data.eeg import prepare, synthetic_eeg
 from mubinn.train.recipes.method import Method
-from mubinn.train.recipes.recipe import Recipe
+from mubinn.train.recipes.recipe import Recipe, split
 from mubinn.train.runs.checkpoint import load_checkpoint
 from mubinn.train.runs.curve import write_curve
 from mubinn.train.runs.sweep import LOG, is_finished, one_run, run_name, sweep
@@ -114,6 +115,36 @@ def test_a_run_stops_when_validation_no_longer_rises(data, tmp_path):
     assert (arrays["leaf0"] != early["leaf0"]).any()
     again = train(data, recipe, checkpoint_dir=tmp_path)
     assert again.history == result.history
+
+
+def test_the_best_epoch_by_validation_is_kept_without_patience(data, tmp_path):
+    recipe = replace(SMALL, epochs=8, validation=0.4, learning_rate=5e-2, seed=1)
+    result = train(data, recipe, log=tmp_path / LOG)
+    shares = [row["validation_accuracy"] for row in result.history]
+    best = int(np.argmax(shares))
+    assert len(shares) == 8
+    assert shares[-1] < shares[best]  # or the test shows nothing
+    assert result.best_epoch == best + 1
+    assert result.validation_accuracy == shares[best]
+    assert result.model.meta["epoch"] == f"{best + 1} of 8, the best on validation subjects"
+    end = json.loads((tmp_path / LOG).read_text().splitlines()[-1])
+    assert end["best_epoch"] == best + 1
+    # The result is of that epoch's weights: they take its decisions.
+    held = split(data, recipe).validation
+    scores = reference.logits(result.model, prepare(data.x[held]))
+    assert abs((scores.argmax(axis=1) == data.y[held]).mean() - shares[best]) < 0.01
+
+
+def test_balanced_training_keeps_its_best_epoch_by_balanced_accuracy(data):
+    recipe = replace(SMALL, epochs=8, validation=0.4, learning_rate=2e-2, balance="weigh")
+    rare = np.flatnonzero(data.y == 1)[::3]
+    few = data.take(np.sort(np.concatenate([np.flatnonzero(data.y == 0), rare])))
+    result = train(few, recipe)
+    rows = result.history
+    best = int(np.argmax([row["validation_balanced_accuracy"] for row in rows]))
+    assert best != int(np.argmax([row["validation_accuracy"] for row in rows]))
+    assert result.best_epoch == best + 1
+    assert json.loads(result.model.meta["recipe"])["balance"] == "weigh"
 
 
 def test_names_tell_runs_apart():

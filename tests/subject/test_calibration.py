@@ -18,7 +18,7 @@ from mubinn.golden.model.float_model import FloatLstm, FloatModel, Preprocessing
 from mubinn.golden.quantize import quantize
 from mubinn.train.data.eeg import EegSet, prepare, synthetic_eeg
 from mubinn.train.graphs.graph import Graph
-from mubinn.train.recipes.gains import gains
+from mubinn.train.recipes.chance import gains
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe, batches, split
 from mubinn.train.recipes.tuned import tuned
@@ -219,7 +219,7 @@ def test_gains_reach_the_windows_of_training_alone():
     plain, run = run_of(data, TRAINED), run_of(data, replace(TRAINED, gain_spread=0.3))
     seen = []
     step = run.step
-    run.step = lambda params, state, x, y: seen.append(np.asarray(x)) or step(params, state, x, y)
+    run.step = lambda *of: seen.append(np.asarray(of[2])) or step(*of)
     run.train_epoch(None)
     own = batches(run.parts, TRAINED, 0)
     factors = gains(run.recipe, 0, 6, 3)

@@ -15,7 +15,12 @@ from jax import Array
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import FloatLstm, FloatModel, Preprocessing, Readout
-from mubinn.train.graphs.projection import side_by_side, weight_gradient, with_one
+from mubinn.train.graphs.projection import (
+    classified,
+    side_by_side,
+    weight_gradient,
+    with_one,
+)
 
 Params: TypeAlias = dict[str, Any]
 """``{"layers": ({"wx": [4H, I], "wh": [4H, H], "b": [4H]}, ...), "wd": [C, H], "bd": [C]}``.
@@ -127,7 +132,9 @@ def _backward_rule(clip: float, kept: tuple[Any, ...], dh_out: Array) -> tuple[A
 recurrence.defvjp(_forward_rule, _backward_rule)
 
 
-def logits(params: Params, x: Array, clip: float, readout: Readout) -> Array:
+def logits(
+    params: Params, x: Array, clip: float, readout: Readout, kept: Array | None = None
+) -> Array:
     """Classify windows.
 
     Parameters
@@ -137,6 +144,8 @@ def logits(params: Params, x: Array, clip: float, readout: Readout) -> Array:
     clip : float
         Bound of abs(c), ``inf`` for none.
     readout : "mean" or "last"
+    kept : float32 [B, H], optional
+        See `mubinn.train.graphs.projection.classified`.
 
     Returns
     -------
@@ -146,8 +155,7 @@ def logits(params: Params, x: Array, clip: float, readout: Readout) -> Array:
     for layer in params["layers"]:
         w = side_by_side(layer["wh"], layer["wx"], layer["b"])
         steps = recurrence(with_one(steps), w, clip)
-    seen = steps.mean(axis=0) if readout == "mean" else steps[-1]
-    return jnp.asarray(seen @ params["wd"].T + params["bd"])
+    return classified(steps, readout, params["wd"], params["bd"], kept)
 
 
 def to_model(

@@ -53,24 +53,38 @@ class Graph:
     group: int = 0
     datapath: Datapath = "figure3"
 
-    def logits(self, params: Params, x: Array) -> Array:
-        """Classify windows x [B, T, I]; float32 [B, C]."""
-        if self.cell == "gru":
-            return gru.logits(params, x, self.readout, self.method, self.datapath)
-        if self.method.name == "float":
-            return float_lstm.logits(params, x, self.clip, self.readout)
-        clip, readout = self.clip, self.readout
-        return quantized_lstm.logits(params, x, clip, readout, self.method, self.datapath)
+    def logits(self, params: Params, x: Array, kept: Array | None = None) -> Array:
+        """Classify windows x [B, T, I]; float32 [B, C].
 
-    def loss(self, params: Params, x: Array, y: Array) -> Array:
-        """Mean cross entropy in nats of the classes `y` (int [B]) over a batch."""
+        For `kept` see `mubinn.train.graphs.projection.classified`.
+        """
+        if self.cell == "gru":
+            return gru.logits(params, x, self.readout, self.method, self.datapath, kept)
+        if self.method.name == "float":
+            return float_lstm.logits(params, x, self.clip, self.readout, kept)
+        clip, readout = self.clip, self.readout
+        return quantized_lstm.logits(params, x, clip, readout, self.method, self.datapath, kept)
+
+    def loss(
+        self,
+        params: Params,
+        x: Array,
+        y: Array,
+        weight: Array | None = None,
+        kept: Array | None = None,
+    ) -> Array:
+        """Mean cross entropy in nats of the classes `y` (int [B]) over a batch.
+
+        `weight` [B] has windows count more or less; `kept` is dropout's.
+        """
         if self.group:  # what centring takes off has a gradient of rounding errors alone
             params = {**params, "bd": jax.lax.stop_gradient(params["bd"])}
-        scores = self.logits(params, x)
+        scores = self.logits(params, x, kept)
         if self.group:
             scores = centred_groups(scores, self.group)
         shares = jax.nn.log_softmax(scores)
-        return -jnp.take_along_axis(shares, y[:, None], axis=1).mean()
+        own = -jnp.take_along_axis(shares, y[:, None], axis=1)[:, 0]
+        return (own if weight is None else own * weight).mean()
 
     def start(self, model: FloatModel, x: NDArray[np.float32]) -> Params:
         """Return the parameters that training starts from.
@@ -131,7 +145,8 @@ def compiled(graph: Graph, pace: Pace) -> tuple[Any, Callable[..., Any], Callabl
     -------
     optimizer : optax.GradientTransformation
     step : callable
-        ``(params, state, x, y) -> (params, state, loss)``, jitted; the first two are consumed.
+        ``(params, state, x, y, weight, kept) -> (params, state, loss)``, jitted, the arguments of
+        `Graph.loss`; the first two are consumed.
     evaluate : callable
         ``(params, x) -> logits``, jitted.
     """
@@ -144,8 +159,15 @@ def compiled(graph: Graph, pace: Pace) -> tuple[Any, Callable[..., Any], Callabl
     optimizer = optax.chain(optax.clip_by_global_norm(pace.grad_norm), optax.adam(schedule))
     more = pace.scale_rate / pace.rate
 
-    def step(params: Params, state: Any, x: Array, y: Array) -> tuple[Params, Any, Array]:
-        value, gradient = jax.value_and_grad(graph.loss)(params, x, y)
+    def step(
+        params: Params,
+        state: Any,
+        x: Array,
+        y: Array,
+        weight: Array | None = None,
+        kept: Array | None = None,
+    ) -> tuple[Params, Any, Array]:
+        value, gradient = jax.value_and_grad(graph.loss)(params, x, y, weight, kept)
         updates, state = optimizer.update(gradient, state, params)
         for part in set(SCALED) & set(updates):
             updates[part] = jax.tree.map(lambda update: more * update, updates[part])

@@ -21,7 +21,7 @@ from mubinn.golden.model.float_model import FloatGru, FloatModel, Preprocessing,
 from mubinn.golden.quantization.layers import row_weights
 from mubinn.train.graphs import binarize as levels_of
 from mubinn.train.graphs.float_lstm import Params
-from mubinn.train.graphs.projection import project
+from mubinn.train.graphs.projection import classified, project
 from mubinn.train.graphs.quantized_lstm import (
     Quantizers,
     encoded_input,
@@ -171,12 +171,17 @@ def _without(rows: Array, row: int) -> Array:
 
 
 def logits(
-    params: Params, x: Array, readout: Readout, method: Method, datapath: Datapath = "figure3"
+    params: Params,
+    x: Array,
+    readout: Readout,
+    method: Method,
+    datapath: Datapath = "figure3",
+    kept: Array | None = None,
 ) -> Array:
     """Classify windows x [B, T, I]; float32 [B, C]. Parameters as `from_model` makes them.
 
     For a binarized method they also hold ``scales``, logarithms [rows, groups] by tensor, and
-    ``offsets`` of x.
+    ``offsets`` of x. For `kept` see `mubinn.train.graphs.projection.classified`.
     """
     (layer,) = params["layers"]
     binarized = method.name != "float"
@@ -186,5 +191,4 @@ def logits(
     inputs = encoded_input(x, q) if binarized else x
     steps = project(jnp.swapaxes(inputs, 0, 1), _without(wx, NH), b)
     h = recurrence(steps, _without(wh, NX), q, method, datapath)
-    seen = h.mean(axis=0) if readout == "mean" else h[-1]
-    return jnp.asarray(seen @ wd.T + bd)
+    return classified(h, readout, wd, bd, kept)

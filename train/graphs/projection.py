@@ -14,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
+from mubinn.golden.model.float_model import Readout
+
 
 def weight_gradient(x: Array, dz: Array) -> Array:
     """Return the sum over steps and windows of ``dz x^T``.
@@ -75,3 +77,19 @@ def _backward(kept: tuple[Array, Array], dz: Array) -> tuple[Array, Array, Array
 
 
 project.defvjp(_forward, _backward)
+
+
+def classified(h: Array, readout: Readout, wd: Array, bd: Array, kept: Array | None) -> Array:
+    """Return the logits [B, C] that the classifier makes of h.
+
+    Parameters
+    ----------
+    h : float32 [T, B, H]
+    readout : "mean" or "last"
+    wd : float32 [C, H]
+    bd : float32 [C]
+    kept : float32 [B, H] or None
+        Factors of what is read of h, for dropout in training.
+    """
+    seen = h.mean(axis=0) if readout == "mean" else h[-1]
+    return (seen if kept is None else seen * kept) @ wd.T + bd

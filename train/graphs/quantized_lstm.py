@@ -16,7 +16,7 @@ from mubinn.train.graphs.activations import FORMATS
 from mubinn.train.graphs.binarize import Scales, scales_of
 from mubinn.train.graphs.binarized_lstm import Cell, recurrence
 from mubinn.train.graphs.float_lstm import Params
-from mubinn.train.graphs.projection import side_by_side, with_one
+from mubinn.train.graphs.projection import classified, side_by_side, with_one
 from mubinn.train.recipes.method import MERGED, Method
 
 Quantizers: TypeAlias = dict[str, Any]
@@ -152,6 +152,7 @@ def logits(
     readout: Readout,
     method: Method,
     datapath: Datapath = "figure3",
+    kept: Array | None = None,
 ) -> Array:
     """Classify windows.
 
@@ -166,6 +167,8 @@ def logits(
     readout : "mean" or "last"
     method : Method
     datapath : "figure3" or "threshold"
+    kept : float32 [B, H], optional
+        See `mubinn.train.graphs.projection.classified`.
 
     Returns
     -------
@@ -178,5 +181,4 @@ def logits(
     steps, w = with_one(jnp.swapaxes(encoded_input(x, q), 0, 1)), side_by_side(wh, wx, b)
     known = operands(q, method, wh.shape[1], datapath)
     h = recurrence(steps, w, known, cell_of(method, clip))
-    seen = h.mean(axis=0) if readout == "mean" else h[-1]
-    return jnp.asarray(seen @ wd.T + bd)
+    return classified(h, readout, wd, bd, kept)

@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,9 +28,11 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
         "a positive number",
     ),
     (("gain_spread",), lambda v: 0 <= v <= 1, "in [0, 1]"),
-    (("warmup", "validation"), lambda v: 0 <= v < 1, "in [0, 1)"),
+    (("warmup", "validation", "dropout"), lambda v: 0 <= v < 1, "in [0, 1)"),
 )
 """Fields of a recipe, whether a value fits, and the range in words; None is no number."""
+
+Balance = Literal["none", "weigh", "sample"]
 
 
 @dataclass(frozen=True)
@@ -59,12 +61,12 @@ class Recipe:
         Windows a step. Windows that fill no last batch sit out the epoch; the order is new in
         each.
     validation : float
-        Share of the training subjects, at least one, set aside for a validation accuracy; 0 for
-        none.
+        Share of the training subjects, at least one, set aside; the weights of the epoch that is
+        the most accurate on them are the result, by balanced accuracy where `balance` is not
+        ``"none"``. 0 for none, and the last epoch's weights.
     patience : int
         With validation subjects: training ends when their accuracy has not risen for so many
-        epochs, and the weights of its best epoch are the result. 0 trains all epochs, and the last
-        one's weights are the result.
+        epochs. 0 trains all epochs.
     method : Method
         What is binarized, and how.
     scale_rate : float
@@ -77,7 +79,15 @@ class Recipe:
         Windows of a group, for ``"trained"``; `batch` is a multiple.
     gain_spread : float
         Standard deviation of the logarithms of the random gains that channels have in training, as
-        `mubinn.train.recipes.gains.gains` draws them; 0 for none.
+        `mubinn.train.recipes.chance.gains` draws them; 0 for none.
+    dropout : float
+        Share of the cells that the classifier does not see, other ones for each window, in
+        training alone.
+    balance : "none", "weigh" or "sample"
+        What is done about classes of different rates: ``"weigh"`` has a window count in the loss
+        by the rate of its class, N / (classes * windows of the class) of N training windows;
+        ``"sample"`` draws as many windows of every class in an epoch, those of rarer ones several
+        times.
     datapath : "figure3" or "threshold"
         What follows the sums of the gates in the trained model's hardware. Training takes its
         decisions: the activation tables of one, or the exact functions of the other.
@@ -107,6 +117,8 @@ class Recipe:
     centre: Centre = "none"
     group: int = 15
     gain_spread: float = 0.0
+    dropout: float = 0.0
+    balance: Balance = "none"
     cell: Cell = "lstm"
     method: Method = field(default_factory=Method)
     scale_rate: float = 2e-3
@@ -121,6 +133,11 @@ class Recipe:
             raise MubinnError(
                 f"A batch of {self.batch} is no multiple of the {self.group} windows that are "
                 "centred together: change batch or group."
+            )
+        if self.centre == "trained" and self.balance == "sample":
+            raise MubinnError(
+                "Windows that are centred together are one subject's, as they come: give "
+                "--balance weigh in place of sample."
             )
         if self.datapath == "threshold" and not self.method.exports:
             raise MubinnError(
@@ -139,7 +156,13 @@ class Recipe:
 
     def _check_choices(self) -> None:
         check_datapath(self.datapath)
-        for name, words in (("centre", get_args(Centre)), ("cell", CELLS), ("readout", READOUTS)):
+        choices = {
+            "centre": get_args(Centre),
+            "balance": get_args(Balance),
+            "cell": CELLS,
+            "readout": READOUTS,
+        }
+        for name, words in choices.items():
             if getattr(self, name) not in words:
                 *most, last = map(repr, words)
                 known = f"{', '.join(most)} or {last}"
@@ -158,13 +181,14 @@ class Recipe:
 class Split:
     """Window indices of the three parts; no subject is in two of them.
 
-    `subject` says whose each window of `train` is.
+    `subject` says whose each window of `train` is, `label` of which class.
     """
 
     train: NDArray[np.int64]
     validation: NDArray[np.int64]
     test: NDArray[np.int64]
     subject: NDArray[np.int64]
+    label: NDArray[np.int64]
 
 
 def split(data: EegSet, recipe: Recipe) -> Split:
@@ -198,11 +222,12 @@ def split(data: EegSet, recipe: Recipe) -> Split:
             "on: give the data of two people or more, or divide one person's with --split windows."
         )
     subjects = np.unique(data.subject[outside])
-    aside = math.ceil(recipe.validation * len(subjects))
-    chosen = np.random.default_rng(recipe.fold).permutation(subjects)[:aside]
+    count = math.ceil(recipe.validation * len(subjects))
+    chosen = np.random.default_rng(recipe.fold).permutation(subjects)[:count]
     validation = outside & np.isin(data.subject, chosen)
     train = np.flatnonzero(outside & ~validation)
-    parts = Split(train, np.flatnonzero(validation), np.flatnonzero(~outside), data.subject[train])
+    aside, test = np.flatnonzero(validation), np.flatnonzero(~outside)
+    parts = Split(train, aside, test, data.subject[train], data.y[train])
     if not len(train) or not len(batches(parts, recipe, 0)):
         raise MubinnError(
             f"{len(train)} training windows do not fill a batch of {recipe.batch}; "
@@ -224,7 +249,23 @@ def batches(split: Split, recipe: Recipe, epoch: int) -> NDArray[np.int64]:
     rng = np.random.default_rng([recipe.seed, 1, epoch])
     if recipe.centre == "trained":
         order = grouped(split.train, split.subject, recipe.group, rng).ravel()
+    elif recipe.balance == "sample":
+        classes = [split.train[split.label == one] for one in np.unique(split.label)]
+        share = len(split.train) // len(classes)
+        order = rng.permutation(
+            np.concatenate([np.resize(rng.permutation(own), share) for own in classes])
+        )
     else:
         order = rng.permutation(split.train)
     steps = len(order) // recipe.batch
     return order[: steps * recipe.batch].reshape(steps, recipe.batch)
+
+
+def class_weights(split: Split, recipe: Recipe) -> NDArray[np.float32] | None:
+    """Return how much a window of each class counts in the loss [C]; None for all alike."""
+    if recipe.balance != "weigh":
+        return None
+    counts = np.bincount(split.label)
+    return (len(split.label) / (np.count_nonzero(counts) * np.maximum(counts, 1))).astype(
+        np.float32
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -16,14 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.inference.metrics import metrics
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model.float_model import FloatModel, Preprocessing
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.train.data.recordings import EegSet
 from mubinn.train.graphs import float_lstm, gru
 from mubinn.train.graphs.graph import Graph, Pace, compiled
-from mubinn.train.recipes.gains import gains
-from mubinn.train.recipes.recipe import Recipe, Split, batches
+from mubinn.train.recipes.chance import gains, kept
+from mubinn.train.recipes.recipe import Recipe, Split, batches, class_weights
 from mubinn.train.runs.checkpoint import (
     damaged,
     load_checkpoint,
@@ -36,6 +37,10 @@ from mubinn.train.runs.progress import Progress
 from mubinn.train.subject.calibration import centred
 
 _EVAL_BATCH = 256
+VALIDATED = ("validation_accuracy", "validation_balanced_accuracy")
+"""What an epoch tells of the validation subjects; its best is kept by the first, with balance by
+the second."""
+
 _FIT_WINDOWS = 64
 """Training windows that first scales are fitted on."""
 
@@ -64,6 +69,7 @@ class Run:
         self.data, self.x, self.parts, self.recipe = data, x, parts, recipe
         self.y = data.y.astype(np.int32)
         self.steps = len(batches(parts, recipe, 0))
+        self.weights = class_weights(parts, recipe)
         self.place = Placement(recipe.batch)
         clip = math.inf if recipe.c_clip is None else recipe.c_clip
         group = recipe.group if recipe.centre == "trained" else 0
@@ -108,11 +114,9 @@ class Run:
         epoch = len(self.history)
         latest = self.history[-1]["validation_accuracy"] if self.history else None
         total = 0.0
-        grown = gains(self.recipe, epoch, self.steps, self.data.features)
-        for k, index in enumerate(batches(self.parts, self.recipe, epoch), 1):
-            x = self.x[index] * grown[k - 1] if self.recipe.gain_spread else self.x[index]
+        for k, batch in enumerate(self._batches(epoch), 1):
             self.params, self.state, value = self.step(
-                self.params, self.state, *self.place.parts(x, self.y[index])
+                self.params, self.state, *self.place.parts(*batch)
             )
             total += float(value)
             if not math.isfinite(total):
@@ -122,30 +126,39 @@ class Run:
                 )
             if progress:
                 progress(Progress(epoch, self.recipe.epochs, k, self.steps, total / k, latest))
-        aside = self.parts.validation
-        validation = self._share(aside) if len(aside) else None
-        self._keep(validation)
-        self.history.append(
-            {
-                "epoch": epoch + 1,
-                "loss": total / self.steps,
-                "validation_accuracy": validation,
-                "seconds": round(time.perf_counter() - start, 3),
-            }
-        )
+        row = {"epoch": epoch + 1, "loss": total / self.steps, **self._validated()}
+        self._keep(row)
+        self.history.append({**row, "seconds": round(time.perf_counter() - start, 3)})
 
-    def _keep(self, validation: float | None) -> None:
+    def _batches(self, epoch: int) -> Iterator[tuple[Any, ...]]:
+        """Yield x, y, weights and what dropout keeps of the batches of an epoch."""
+        recipe = self.recipe
+        grown = gains(recipe, epoch, self.steps, self.data.features)
+        seen = (
+            kept(recipe, epoch, self.steps, self.params["wd"].shape[1]) if recipe.dropout else None
+        )
+        for k, index in enumerate(batches(self.parts, recipe, epoch)):
+            x = self.x[index] * grown[k] if recipe.gain_spread else self.x[index]
+            y = self.y[index]
+            weight = None if self.weights is None else self.weights[y]
+            yield x, y, weight, None if seen is None else seen[k]
+
+    def _validated(self) -> dict[str, float | None]:
+        """Return the accuracies of the present weights on the validation subjects, or None."""
+        aside = self.parts.validation
+        if not len(aside):
+            return dict.fromkeys(VALIDATED)
+        found = metrics(self.y[aside], self.predictions(aside, self.params), len(self.data.classes))
+        return dict(zip(VALIDATED, (found.accuracy, found.balanced_accuracy), strict=True))
+
+    def _keep(self, row: Mapping[str, Any]) -> None:
         """Take the present weights for the best: always, or where validation has risen."""
+        name = VALIDATED[self.recipe.balance != "none"]
         before = self.history[self.best_epoch - 1] if self.best_epoch else None
-        patient = self.recipe.patience and before and validation is not None
-        if patient and before and validation <= before["validation_accuracy"]:
+        if before and len(self.parts.validation) and row[name] <= before[name]:
             return
         self.best = jax.tree.map(np.asarray, self.params)
         self.best_epoch = len(self.history) + 1
-
-    def _share(self, index: NDArray[np.int64]) -> float:
-        right = self.predictions(index, self.params) == self.y[index]
-        return float(right.mean())
 
     def predictions(self, index: NDArray[np.int64], params: Any = None) -> NDArray[np.int64]:
         """Return the classes of the windows `index`, by the best weights where none are given."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.inference.metrics import Metrics, metrics
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.train.data.recordings import EegSet, prepare
@@ -28,32 +29,50 @@ class TrainResult:
     Attributes
     ----------
     model : FloatModel or QuantizedModel
-        Of the last epoch, or of the best one where training may stop early. Methods that the
+        Of the last epoch, or with validation subjects of the best one by them. Methods that the
         hardware does not run give the float weights that training worked on.
     history : tuple of dict
         For each epoch: ``epoch`` (from 1), ``loss`` (mean over its steps, nats),
-        ``validation_accuracy`` (or None), ``seconds``.
-    test_accuracy : float
-        Of the training graph on the held-out fold, measured once, after the last epoch; in 0..1.
+        ``validation_accuracy`` and ``validation_balanced_accuracy`` (or None), ``seconds``.
+    test : Metrics
+        Of the training graph on the held-out fold, measured once, after the last epoch.
     validation_accuracy : float or None
         Of the epoch that `model` is of; None without validation subjects.
-    bit_true_accuracy : float or None
-        Of the exported model on the same windows as `test_accuracy`; None where there is none.
+    best_epoch : int
+        The epoch that `model` is of, from 1.
+    bit_true : Metrics or None
+        Of the exported model on the same windows; None where there is none.
     agreement : float or None
         Share of those windows that the exported model and the training graph classify alike.
     """
 
     model: FloatModel | QuantizedModel
     history: tuple[dict[str, Any], ...]
-    test_accuracy: float
+    test: Metrics
     validation_accuracy: float | None
-    bit_true_accuracy: float | None = None
+    best_epoch: int
+    bit_true: Metrics | None = None
     agreement: float | None = None
+
+    @property
+    def measured(self) -> Metrics:
+        """Of the exported model where there is one, else of the training graph."""
+        return self.test if self.bit_true is None else self.bit_true
 
     @property
     def accuracy(self) -> float:
         """Bit-true accuracy where there is one, else that of the training graph."""
-        return self.test_accuracy if self.bit_true_accuracy is None else self.bit_true_accuracy
+        return self.measured.accuracy
+
+    @property
+    def test_accuracy(self) -> float:
+        """Accuracy of the training graph on the held-out fold, in 0..1."""
+        return self.test.accuracy
+
+    @property
+    def bit_true_accuracy(self) -> float | None:
+        """Accuracy of the exported model on the held-out fold; None where there is none."""
+        return None if self.bit_true is None else self.bit_true.accuracy
 
 
 def train(
@@ -123,31 +142,40 @@ def _finish(run: Run, log: Path | None, notes: Mapping[str, str]) -> TrainResult
     """Measure a run that is at its end, and hand its model over."""
     predicted = run.predictions(run.parts.test)
     truth = run.y[run.parts.test]
-    accuracy = float((predicted == truth).mean())
+    names = run.data.classes
+    test = metrics(truth, predicted, len(names))
     best = run.history[run.best_epoch - 1]["validation_accuracy"]
-    meta = {**run.meta(), "test_accuracy": f"{accuracy:.4f}"}
+    meta = {**run.meta(), **test.notes("test", names)}
     if best is not None:
         meta["validation_accuracy"] = f"{best:.4f}"
+        meta["epoch"] = f"{run.best_epoch} of {len(run.history)}, the best on validation subjects"
     bit_true = agreement = None
     exported = run.exported({**meta, **notes})
     if isinstance(exported, QuantizedModel):
         exact = run.bit_true(exported)
-        bit_true, agreement = float((exact == truth).mean()), float((exact == predicted).mean())
-        noted = {"bit_true_accuracy": f"{bit_true:.4f}", "agreement": f"{agreement:.4f}"}
+        bit_true = metrics(truth, exact, len(names))
+        agreement = float((exact == predicted).mean())
+        noted = {**bit_true.notes("bit_true", names), "agreement": f"{agreement:.4f}"}
         exported = run.exported({**meta, **noted, **notes})
+    result = TrainResult(
+        exported, tuple(run.history), test, best, run.best_epoch, bit_true, agreement
+    )
     run.write_log(
         log,
         {
-            "test_accuracy": accuracy,
+            "test_accuracy": result.test_accuracy,
             "validation_accuracy": best,
-            "bit_true_accuracy": bit_true,
+            "bit_true_accuracy": result.bit_true_accuracy,
+            "balanced_accuracy": result.measured.balanced_accuracy,
+            "f1": dict(zip(names, result.measured.f1, strict=True)),
             "agreement": agreement,
             "windows": len(truth),
             "epochs": len(run.history),
+            "best_epoch": run.best_epoch,
             "notes": dict(notes),
         },
     )
-    return TrainResult(exported, tuple(run.history), accuracy, best, bit_true, agreement)
+    return result
 
 
 def _require(*modules: str) -> None:

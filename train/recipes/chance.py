@@ -1,4 +1,4 @@
-"""Random gains of the channels in training, as people and electrodes differ. NumPy only."""
+"""What chance does to the windows of a batch in training. NumPy only."""
 
 from __future__ import annotations
 
@@ -19,3 +19,14 @@ def gains(recipe: Recipe, epoch: int, steps: int, channels: int) -> NDArray[np.f
     drawn = rng.standard_normal((steps, recipe.batch // share, 1, channels))
     grown = np.exp(recipe.gain_spread * drawn).astype(np.float32)
     return np.repeat(grown, share, axis=1)
+
+
+def kept(recipe: Recipe, epoch: int, steps: int, cells: int) -> NDArray[np.float32]:
+    """Return the factors of what the classifier sees of the cells: [steps, batch, cells].
+
+    0 for the share `recipe.dropout`, and 1 / (1 - dropout) for the others, so that their mean is 1.
+    A function of (seed, epoch) alone.
+    """
+    rng = np.random.default_rng([recipe.seed, 3, epoch])
+    drawn = rng.random((steps, recipe.batch, cells), np.float32)
+    return np.asarray((drawn >= recipe.dropout) / (1 - recipe.dropout), np.float32)

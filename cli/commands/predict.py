@@ -1,0 +1,268 @@
+"""``mubinn predict``: class and scores of each window."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mubinn.cli.shared.common import datapath_option, progress_bar
+from mubinn.cli.shared.data_options import labelled_options, reading_of
+from mubinn.cli.shared.measures import in_words, measures
+from mubinn.cli.shared.paths import Command, InputPath, OutputFile
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.files import write_file
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mubinn.golden.inference.metrics import Metrics
+    from mubinn.golden.model.float_model import FloatModel
+    from mubinn.golden.model.quantized_model import QuantizedModel
+    from mubinn.train.data.recordings import EegSet, Recording
+
+    Model = FloatModel | QuantizedModel
+
+
+@dataclass(frozen=True, eq=False)
+class Decisions:
+    """What one model makes of the windows: `kind` is ``"bit_true"`` or ``"float"``."""
+
+    kind: str
+    scores: NDArray[Any]
+
+    @cached_property
+    def classes(self) -> NDArray[Any]:
+        """Class of each window."""
+        found: NDArray[Any] = self.scores.argmax(axis=1)
+        return found
+
+
+@click.command(cls=Command)
+@click.argument("model", type=InputPath())
+@click.argument("data", type=InputPath(), nargs=-1, required=True)
+@click.option(
+    "--float",
+    "float_path",
+    type=InputPath(),
+    metavar="FILE",
+    help="Float model whose class and scores stand beside the bit-true ones.",
+)
+@labelled_options
+@datapath_option
+@click.option(
+    "-o",
+    "--output",
+    type=OutputFile(),
+    metavar="FILE",
+    help="File of the table, in place of the terminal.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write JSON in place of CSV.")
+def predict(
+    model: Path,
+    data: tuple[Path, ...],
+    float_path: Path | None,
+    datapath: str | None,
+    output: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Classify the windows of DATA with MODEL: class and scores of each, as CSV.
+
+    Scores of a .mubinn file are the integers that its hardware decides by, bit for bit; with the
+    mean readout they are sums over the steps, so they compare within a window. Those of a float
+    model are its logits. DATA needs no labels. Where it has some, accuracy, balanced accuracy and
+    F1 of each class are told: beside a table on the terminal on its error output. Windows of the
+    data that the model was trained on are told apart from those that training held out.
+
+    \b
+      mubinn predict model.mubinn my.npz -o decided.csv
+      mubinn predict model.mubinn my.npz --float my.safetensors --json
+      mubinn predict my.safetensors x.npy --labels y.npy
+      mubinn predict model.mubinn monday.edf tuesday.edf --hop 1
+    """
+    from mubinn.cli.shared.recordings import open_windows
+    from mubinn.golden.model.model_file import load_any, load_float
+    from mubinn.golden.model.quantized_model import QuantizedModel
+
+    first = load_any(model)
+    if isinstance(first, QuantizedModel):
+        first = first if datapath is None else first.with_datapath(_chosen(datapath))
+    elif float_path is not None or datapath is not None:
+        option = "--float" if datapath is None else "--datapath"
+        raise MubinnError(f"{model} is a float model: {option} is for a quantized one.")
+    models: list[Model] = [first]
+    if float_path is not None:
+        models.append(_beside(load_float(float_path), first, float_path))
+    windows, name = open_windows(data, reading_of(options), model=first)
+    names = _class_names(first)
+    truth = _truth(windows, names, name)
+    _warn(first)
+    found = [_decided(one, windows, as_json) for one in models]
+    told = [] if truth is None else _told(first, found, windows, truth, name)
+    rows = _rows(found, windows, names, truth)
+    text = _json(rows, names, told) if as_json else _csv(rows)
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        write_file(output, text.encode())
+    for kind, part, one in () if as_json else told:
+        label = f"{kind.replace('_', '-')}, {part}"
+        click.echo(f"{label}: {in_words(one, names)}", err=output is None)
+
+
+def _chosen(datapath: str) -> Any:
+    return datapath
+
+
+def _beside(other: FloatModel, model: Model, path: Path) -> FloatModel:
+    if (other.features, other.classes) != (model.features, model.classes):
+        raise MubinnError(
+            f"{path} has {other.features} channels and {other.classes} classes, the quantized "
+            f"model {model.features} and {model.classes}: give the float model it was made from."
+        )
+    return other
+
+
+def _class_names(model: Model) -> tuple[str, ...]:
+    """Return the names of the classes that the model notes, else their numbers."""
+    try:
+        noted = json.loads(model.meta.get("classes", "null"))
+    except ValueError:
+        noted = None
+    if isinstance(noted, list) and len(noted) == model.classes == len(set(map(str, noted))):
+        return tuple(map(str, noted))
+    return tuple(map(str, range(model.classes)))
+
+
+def _truth(windows: EegSet | Recording, names: tuple[str, ...], name: str) -> NDArray[Any] | None:
+    """Return the labels as classes of the model: by their names, else by their numbers."""
+    import numpy as np
+
+    if windows.y is None:
+        return None
+    numbers = tuple(map(str, range(len(names))))
+    known = {windows.classes[code] for code in np.unique(windows.y)}
+    order = numbers if known <= set(numbers) - set(names) else names
+    strange = sorted(known - set(order))
+    if strange:
+        raise MubinnError(
+            f"{name} has the label {strange[0]!r}, which is no class of the model: its classes "
+            f"are {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}."
+        )
+    places = {label: order.index(label) for label in known}
+    return np.array([places[windows.classes[code]] for code in windows.y], np.int64)
+
+
+def _warn(model: Model) -> None:
+    """Say where training took decisions in another way than is done here."""
+    try:
+        centre = json.loads(model.meta.get("recipe", "{}")).get("centre", "none")
+    except (ValueError, AttributeError):
+        return
+    if centre != "none" and "calibrated_on" not in model.meta:
+        click.echo(
+            "mubinn: the model was trained for scores that are centred on each person, and these "
+            "are not: run mubinn calibrate on each person's recording first.",
+            err=True,
+        )
+
+
+def _decided(model: Model, windows: EegSet | Recording, quiet: bool) -> Decisions:
+    from mubinn.cli.shared.recordings import float_scores, prepared
+    from mubinn.golden.inference.run import infer
+    from mubinn.golden.model.quantized_model import QuantizedModel
+
+    x = prepared(model, windows.x, windows.subject)
+    exact = isinstance(model, QuantizedModel)
+    with progress_bar("bit-true" if exact else "float", quiet) as show:
+        if isinstance(model, QuantizedModel):
+            scores = infer(model, x, progress=lambda done: show("", done, len(x))).scores
+            return Decisions("bit_true", scores)
+        return Decisions("float", float_scores(model, x, show))
+
+
+def _told(
+    model: Model,
+    found: list[Decisions],
+    windows: EegSet | Recording,
+    truth: NDArray[Any],
+    name: str,
+) -> list[tuple[str, str, Metrics]]:
+    """Return kind of decisions, which windows, and their measures."""
+    import numpy as np
+
+    from mubinn.cli.shared.recordings import held_out
+    from mubinn.golden.inference.metrics import metrics
+
+    parts: dict[str, NDArray[Any]] = {f"all {len(truth)} windows": np.ones(len(truth), bool)}
+    fold = held_out(model, windows, name) if model.meta.get("data") == name else None
+    if fold is not None:
+        outside = np.asarray(windows.fold == fold)
+        parts = {f"fold {fold}, held out in training": outside}
+        parts["the other folds, trained on"] = ~outside
+    return [
+        (one.kind, part, metrics(truth[chosen], one.classes[chosen], model.classes))
+        for one in found
+        for part, chosen in parts.items()
+    ]
+
+
+def _rows(
+    found: list[Decisions],
+    windows: EegSet | Recording,
+    names: tuple[str, ...],
+    truth: NDArray[Any] | None,
+) -> Iterator[dict[str, Any]]:
+    """Yield what is known of each window; a second model's decisions stand under its kind."""
+    for k in range(len(windows.x)):
+        row: dict[str, Any] = {"window": k}
+        if windows.subject is not None:
+            row["subject"] = windows.subject[k].item()
+        if truth is not None:
+            row["label"] = names[truth[k]]
+        for own, one in zip((row, {}), found, strict=False):
+            own["class"] = names[one.classes[k]]
+            own["scores"] = dict(zip(names, one.scores[k].tolist(), strict=True))
+            if own is not row:
+                row[one.kind] = own
+        yield row
+
+
+def _flat(row: dict[str, Any], mark: str = "") -> dict[str, Any]:
+    """Return a row as one of a table: scores are columns, of a second model with its mark."""
+    flat: dict[str, Any] = {}
+    for name, value in row.items():
+        if name == "scores":
+            flat |= {f"{mark}score_{label}": score for label, score in value.items()}
+        elif isinstance(value, dict):
+            flat |= _flat(value, f"{name}_")
+        else:
+            flat[f"{mark}{name}"] = value
+    return flat
+
+
+def _csv(rows: Iterable[dict[str, Any]]) -> str:
+    text = io.StringIO()
+    flat = [_flat(row) for row in rows]
+    writer = csv.DictWriter(text, list(flat[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    return text.getvalue()
+
+
+def _json(
+    rows: Iterable[dict[str, Any]],
+    names: tuple[str, ...],
+    told: list[tuple[str, str, Metrics]],
+) -> str:
+    measured = [{"decisions": kind, "of": part, **measures(one, names)} for kind, part, one in told]
+    document = {"classes": names, "windows": list(rows), "measured": measured}
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"

@@ -1,0 +1,30 @@
+"""How good decisions are, in words and as JSON types."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mubinn.golden.inference.metrics import Metrics
+
+
+def in_words(found: Metrics, classes: Sequence[str]) -> str:
+    """Return accuracy, balanced accuracy and F1 of each class as a sentence."""
+    shares = zip(classes, found.f1, strict=True)
+    each = ", ".join(f"{name} {'-' if f1 is None else f'{f1:.3f}'}" for name, f1 in shares)
+    return (
+        f"accuracy {100 * found.accuracy:.2f} %, balanced accuracy "
+        f"{100 * found.balanced_accuracy:.2f} %, F1 {each}."
+    )
+
+
+def measures(found: Metrics, classes: Sequence[str]) -> dict[str, Any]:
+    """Return all measures by name, as JSON types."""
+    return {
+        "windows": found.windows,
+        "accuracy": found.accuracy,
+        "balanced_accuracy": found.balanced_accuracy,
+        "f1": dict(zip(classes, found.f1, strict=True)),
+        "confusion": found.confusion.tolist(),
+    }

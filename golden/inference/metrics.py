@@ -1,0 +1,120 @@
+"""What decisions are worth: accuracy, balanced accuracy, F1 of each class, confusions.
+
+All four come from one matrix of counts, so they cannot tell of different windows.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.fixed import Ints
+
+
+@dataclass(frozen=True, eq=False)
+class Metrics:
+    """Measures of decisions on windows whose classes are known.
+
+    Attributes
+    ----------
+    confusion : int64 [C, C]
+        Windows of each class (row) that were taken for each class (column).
+
+    Examples
+    --------
+    Four windows of class 0, of which one is taken for 1, two of class 1 and none of class 2:
+
+    >>> found = metrics([0, 0, 0, 0, 1, 1], [0, 0, 0, 1, 1, 1], 3)
+    >>> found.confusion.tolist()
+    [[3, 1, 0], [0, 2, 0], [0, 0, 0]]
+    >>> round(found.accuracy, 4), found.balanced_accuracy
+    (0.8333, 0.875)
+    >>> [share if share is None else round(share, 4) for share in found.f1]
+    [0.8571, 0.8, None]
+    """
+
+    confusion: Ints
+
+    @property
+    def windows(self) -> int:
+        """All windows."""
+        return int(self.confusion.sum())
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the windows that are decided right."""
+        return int(np.trace(self.confusion)) / self.windows
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean over the classes that occur of the share of their windows that is decided right.
+
+        >>> metrics([0] * 9 + [1], [0] * 10, 2).balanced_accuracy
+        0.5
+        """
+        counts = self.confusion.sum(axis=1)
+        occurs = counts > 0
+        return float((np.diagonal(self.confusion)[occurs] / counts[occurs]).mean())
+
+    @property
+    def f1(self) -> tuple[float | None, ...]:
+        """F1 of each class: twice its right decisions, over its windows plus decisions for it.
+
+        The harmonic mean of precision and recall; None for a class that neither occurs nor is
+        decided for.
+
+        >>> metrics([0, 1, 2, 0, 1, 2], [0, 2, 1, 0, 0, 1], 3).f1
+        (0.8, 0.0, 0.0)
+        """
+        right = np.diagonal(self.confusion)
+        all_of = self.confusion.sum(axis=0) + self.confusion.sum(axis=1)
+        pairs = zip(right.tolist(), all_of.tolist(), strict=True)
+        return tuple(2 * own / total if total else None for own, total in pairs)
+
+    def notes(self, name: str, classes: Sequence[str]) -> dict[str, str]:
+        """Return the measures as notes of a model, such as ``test_accuracy`` of the name ``test``.
+
+        >>> metrics([0, 1], [0, 0], 2).notes("test", ["shut", "open"])["test_f1"]
+        '{"shut": 0.6667, "open": 0.0}'
+        """
+        shares = (None if share is None else round(share, 4) for share in self.f1)
+        return {
+            f"{name}_accuracy": f"{self.accuracy:.4f}",
+            f"{name}_balanced_accuracy": f"{self.balanced_accuracy:.4f}",
+            f"{name}_f1": json.dumps(dict(zip(classes, shares, strict=True))),
+        }
+
+
+def metrics(truth: npt.ArrayLike, decided: npt.ArrayLike, classes: int) -> Metrics:
+    """Return the measures of decisions.
+
+    Parameters
+    ----------
+    truth, decided : int [N]
+        Class of each window, and what it is taken for: 0 to C - 1.
+    classes : int
+        C.
+
+    Raises
+    ------
+    MubinnError
+        There is no window, the lengths differ, or a class is out of range.
+
+    Examples
+    --------
+    >>> metrics([0, 1, 1], [0, 1, 0], 2).accuracy == 2 / 3
+    True
+    """
+    true, said = np.asarray(truth), np.asarray(decided)
+    if true.ndim != 1 or true.shape != said.shape or not len(true):
+        raise MubinnError(
+            f"There are {true.size} labels for {said.size} decisions: give one of each a window."
+        )
+    for values in (true, said):
+        if values.dtype.kind not in "iu" or values.min() < 0 or values.max() >= classes:
+            raise MubinnError(f"Classes must be whole numbers from 0 to {classes - 1}.")
+    counts = np.bincount(true.astype(np.int64) * classes + said, minlength=classes * classes)
+    return Metrics(counts.reshape(classes, classes).astype(np.int64))
