@@ -9,6 +9,7 @@ import click
 from mubinn.cli.shared.group import LazyGroup, Terminated
 
 COMMANDS = {
+    "convert": "Make windows to train on of a public set.",
     "train": "Train a model on windows or recordings, float or binarized.",
     "quantize": "Turn a float model into level bits and scales.",
     "calibrate": "Centre a model's decisions on one person's recording.",

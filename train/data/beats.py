@@ -1,0 +1,134 @@
+"""Heartbeats: windows of the MIT-BIH arrhythmia set from its compact form. NumPy only.
+
+MIT-BIH Arrhythmia Database (Moody and Mark 2001, PhysioNet, ODC-By 1.0), one lead at 120 Hz; the
+five classes of AAMI EC57 and the split by patients of de Chazal 2004.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.fixed import Floats, Ints
+from mubinn.train.data.compact import arrays_of, bounds, differences
+
+RATE_HZ = 120
+CLASSES = ("N", "S", "V", "F", "Q")
+BEFORE, AFTER = 36, 48
+"""Steps of a window before the peak of the beat, and from it on: 0.3 and 0.4 s."""
+
+AROUND = 5 * RATE_HZ
+"""Steps on each side that level and spread of the signal are taken of."""
+
+NEAR = 8
+"""Intervals on each side that an interval is compared with."""
+
+MOST = 6.0
+"""Bound of the samples, in standard deviations."""
+
+SAME = {202: 201}
+"""Records of one person: 202 was taken from the person of 201."""
+
+CHANNELS = ("ecg", "interval before", "interval after")
+
+
+def windows_of(signal: Floats, peaks: Ints) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return the windows of a record's beats, and which beats they are.
+
+    The signal less its median, over its standard deviation, of the ten seconds around; and, the
+    same at every step, how the intervals to the beats before and after compare with the median of
+    the 16 around: three times the logarithm of the ratio.
+
+    Parameters
+    ----------
+    signal : float64 [N]
+    peaks : int [beats]
+        Rising.
+
+    Returns
+    -------
+    windows : float32 [used, BEFORE + AFTER, 3]
+    used : int64 [used]
+        The first and the last beat have one interval alone and are left out, and so are those too
+        near an end of the record.
+    """
+    intervals = np.diff(peaks)
+    parts, used = [], []
+    for k in range(1, len(peaks) - 1):
+        begin, end = int(peaks[k]) - BEFORE, int(peaks[k]) + AFTER
+        if begin < 0 or end > len(signal):
+            continue
+        around = signal[max(0, int(peaks[k]) - AROUND) : int(peaks[k]) + AROUND]
+        usual = np.median(intervals[max(0, k - NEAR) : k + NEAR])
+        ratios = np.maximum(intervals[k - 1 : k + 1], 1) / max(usual, 1)
+        beat = (signal[begin:end] - np.median(around)) / max(float(around.std()), 1.0)
+        beat = np.clip(beat, -MOST, MOST)[:, None]
+        parts.append(np.concatenate([beat, np.tile(3 * np.log(ratios), (len(beat), 1))], axis=1))
+        used.append(k)
+    shape = (len(parts), BEFORE + AFTER, len(CHANNELS))
+    return np.reshape(parts, shape).astype(np.float32), np.array(used, np.int64)
+
+
+def beats(path: Path) -> dict[str, NDArray[Any]]:
+    """Return windows of the compact form of the set: what an .npz for training holds.
+
+    Records of paced hearts are left out, as AAMI EC57 asks. Where records of both parts of de
+    Chazal's split are there, fold 0 is his test set, DS2, and the patients of DS1 are dealt to
+    folds 1 to 4; else patients are dealt to folds when the windows are loaded.
+
+    Parameters
+    ----------
+    path : Path
+        An .npz of ``dsig`` int16 [records, N] (differences along time), ``rec`` (numbers), ``ds``
+        (1 or 2, 0 for paced) [records], ``beat_off`` [records + 1], ``beat_pos`` and ``beat_cls``
+        (0 to 4, the place among `CLASSES`) [beats].
+
+    Raises
+    ------
+    MubinnError
+        The file is missing or damaged, lacks an array, or has no beat of an unpaced heart.
+    """
+    found = arrays_of(path, dsig=2, rec=1, ds=1, beat_off=1, beat_pos=1, beat_cls=1)
+    signals = differences(found["dsig"])
+    records = found["rec"].astype(np.int64)
+    parts = bounds(path, "beat_off", found["beat_off"], len(found["beat_pos"]), len(records))
+    x, y, subject, test = [], [], [], []
+    for k in np.flatnonzero(found["ds"]):
+        begin, end = parts[k]
+        peaks = found["beat_pos"][begin:end].astype(np.int64)
+        if (np.diff(peaks) < 0).any() or not len(peaks):
+            raise MubinnError(f"{path} has beats out of order in record {records[k]}.")
+        made, used = windows_of(signals[k], peaks)
+        x.append(made)
+        y.append(found["beat_cls"][begin:end][used].astype(np.int64))
+        person = SAME.get(int(records[k]), int(records[k]))
+        subject += [person] * len(used)
+        test += [int(found["ds"][k]) == 2] * len(used)
+    if not subject:
+        raise MubinnError(f"{path} has no beat of an unpaced heart: give a set that has some.")
+    whose = np.array(subject, np.int64)
+    return {
+        "X": np.concatenate(x),
+        "y": np.concatenate(y),
+        "subject": whose,
+        **_folds(whose, np.array(test)),
+        "classes": np.array(CLASSES),
+        "channels": np.array(CHANNELS),
+        "fs_hz": np.array(float(RATE_HZ)),
+    }
+
+
+def _folds(subject: NDArray[np.int64], test: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:
+    """Return the folds of the two parts of the split; nothing where one of them is absent."""
+    if test.all() or not test.any():
+        return {}
+    # A person of both parts is in the test set alone.
+    tested = np.isin(subject, subject[test])
+    rank = np.unique(subject[~tested], return_inverse=True)[1]
+    fold = np.zeros(len(subject), np.int64)
+    fold[~tested] = 1 + rank % 4
+    return {"fold": fold}
