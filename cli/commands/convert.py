@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mubinn.cli.shared.common import check_file
+from mubinn.cli.shared.paths import Command, InputPath, OutputFile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-source = click.argument("source", type=click.Path(path_type=Path))
-output = click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, metavar="FILE"
-)
+source = click.argument("source", type=InputPath())
+output = click.option("-o", "--output", type=OutputFile(), required=True, metavar="FILE")
 
 
 @click.group()
@@ -34,7 +32,7 @@ def convert() -> None:
     """
 
 
-@convert.command()
+@convert.command(cls=Command)
 @source
 @click.option("--window", type=float, default=10.0, show_default=True, help="Seconds of a window.")
 @click.option(
@@ -52,11 +50,10 @@ def watch(source: Path, window: float, hop: float, output: Path) -> None:
     """
     from mubinn.train.data.watch import watch as converted
 
-    check_file(output)
     _write(output, converted(source, window_s=window, hop_s=hop))
 
 
-@convert.command()
+@convert.command(cls=Command)
 @source
 @output
 def ecg(source: Path, output: Path) -> None:
@@ -71,11 +68,10 @@ def ecg(source: Path, output: Path) -> None:
     """
     from mubinn.train.data.beats import beats as converted
 
-    check_file(output)
     _write(output, converted(source))
 
 
-@convert.command()
+@convert.command(cls=Command)
 @source
 @click.option(
     "--frames",
@@ -94,7 +90,6 @@ def digits(source: Path, frames: int, output: Path) -> None:
     """
     from mubinn.train.data.digits import digits as converted
 
-    check_file(output)
     arrays, told = converted(source, frames=frames)
     _write(output, arrays, f" ({told})")
 

@@ -11,15 +11,20 @@ from click.testing import CliRunner
 
 from mubinn.cli.main import COMMANDS, mubinn
 from mubinn.cli.shared.group import SURROUNDINGS
-from mubinn.cli.shared.paths import Command, InputPath, OutputPath
+from mubinn.cli.shared.paths import Command, InputPath, InputWords, OutputPath
 
 START = "import sys; from mubinn.cli.main import main; sys.exit(main())"
 
 
 @pytest.fixture
 def commands():
-    """Return all commands by name."""
-    return {name: mubinn.get_command(click.Context(mubinn), name) for name in COMMANDS}
+    """Return all commands by name, those of groups as well."""
+    found = {name: mubinn.get_command(click.Context(mubinn), name) for name in COMMANDS}
+    groups = {name: one for name, one in found.items() if isinstance(one, click.Group)}
+    inner = {
+        f"{name} {key}": one for name, own in groups.items() for key, one in own.commands.items()
+    }
+    return {name: one for name, one in found.items() if name not in groups} | inner
 
 
 def test_every_command_keeps_its_paths_apart(commands):
@@ -27,7 +32,7 @@ def test_every_command_keeps_its_paths_apart(commands):
         assert type(command) is Command, name
         for param in command.params:
             if isinstance(param.type, click.Path):
-                assert isinstance(param.type, InputPath | OutputPath), (name, param)
+                assert isinstance(param.type, InputPath | InputWords | OutputPath), (name, param)
 
 
 @pytest.mark.parametrize("number", [*SURROUNDINGS, errno.ENOENT, errno.ESRCH])
