@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from mubinn.train.recipes.recipe import Recipe
     from mubinn.train.runs.progress import Progress
 
+RISE = 1.05
+"""How far the loss of the kept epoch may lie above the least before it is told."""
+
 
 def single(
     eeg: EegSet,
@@ -78,6 +81,14 @@ def single(
         f"{options['output']}: {100 * result.accuracy:.2f} % of the windows of fold "
         f"{recipe.fold} right ({kind}), {epochs}, on {notes['data']}."
     )
+    losses = [row["loss"] for row in result.history[: result.best_epoch]]
+    if losses and losses[-1] > RISE * min(losses):
+        click.echo(
+            f"mubinn: the loss of epoch {result.best_epoch}, {losses[-1]:.3f}, is above the "
+            f"{min(losses):.3f} of epoch {losses.index(min(losses)) + 1}: give --validation, which "
+            "keeps the best epoch, or a lower --learning-rate.",
+            err=True,
+        )
     click.echo(f"Of the {result.measured.windows}: {in_words(result.measured, eeg.classes)}")
 
 

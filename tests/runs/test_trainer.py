@@ -372,3 +372,32 @@ def test_bundled_model_has_the_accuracy_it_states():
     right = (scores.argmax(axis=1) == data.y[held]).mean()
     # Another processor rounds float32 sums otherwise: two windows may tip over.
     assert abs(right - float(model.meta["test_accuracy"])) < 2.5 / held.sum()
+
+
+@pytest.mark.parametrize(("steps", "share"), [(1, 1.0), (1000, 1.0), (4000, 0.25)])
+def test_scales_take_smaller_steps_in_longer_runs(steps, share):
+    from mubinn.train.graphs.graph import Pace
+
+    assert Pace(1e-3, 4e-3, 0.05, 1.0, steps).own_scale_rate == share * 4e-3
+
+
+def test_a_step_of_a_long_run_moves_scales_less_and_weights_alike():
+    from mubinn.golden.binarize.levels import Levels
+    from mubinn.train.graphs.graph import Graph, Pace, compiled
+    from mubinn.train.recipes.method import Method
+
+    x = prepare(small_data().x[:16])
+    graph = Graph(Method("mubinn2", Levels.of(1, 1)), 1.0, "mean")
+    start = random_model(3, (4, 5), 2, 1.0, "mean")
+    moved = {}
+    for steps in (1000, 4000):
+        optimizer, step, _ = compiled(graph, Pace(1e-3, 4e-3, 0.0, 1.0, steps))
+        before = jax.tree.map(np.asarray, graph.start(start, x))
+        after = step(graph.start(start, x), optimizer.init(before), x, np.arange(16) % 2)[0]
+        moved[steps] = jax.tree.map(lambda one, other: np.asarray(other) - one, before, after)
+    short, long = moved[1000], moved[4000]
+    assert np.abs(short["wd"]).max() > 0
+    np.testing.assert_allclose(long["wd"], short["wd"], rtol=1e-5, atol=1e-8)
+    for name in ("x", "wx", "h"):
+        assert np.abs(short["scales"][name]).max() > 3e-3
+        np.testing.assert_allclose(long["scales"][name], short["scales"][name] / 4, rtol=1e-3)

@@ -23,6 +23,9 @@ from mubinn.train.recipes.first_scales import first_scales, folded
 from mubinn.train.recipes.method import Method
 from mubinn.train.subject.calibration import centred_groups
 
+TRAVEL = 1000
+"""Steps over which scales go as far as their rate says; recipes were found on some 800."""
+
 SCALED = ("scales", "offsets")
 """Parts of the parameters that take steps of their own size."""
 
@@ -121,7 +124,8 @@ class Pace:
     Attributes
     ----------
     rate, scale_rate : float
-        Peak step of Adam for weights, and for logarithms of scales and offsets.
+        Peak step of Adam for weights, and for logarithms of scales and offsets in a run of
+        `TRAVEL` steps or fewer; see `own_scale_rate`.
     warmup : float
         Share of the steps over which the step grows from 0; along a cosine it falls to 0 again.
     grad_norm : float
@@ -135,6 +139,16 @@ class Pace:
     warmup: float
     grad_norm: float
     steps: int
+
+    @property
+    def own_scale_rate(self) -> float:
+        """Peak step of scales in this run: smaller in proportion where it has more steps.
+
+        At one level the sign of a sum decides, and its size does not: gradients that pass straight
+        through grow the scales in every step, sigmoid and tanh saturate, and their slopes let no
+        gradient through any more. So scales go no further in a long run than in a short one.
+        """
+        return self.scale_rate * min(1.0, TRAVEL / self.steps)
 
 
 @lru_cache(maxsize=8)
@@ -157,7 +171,7 @@ def compiled(graph: Graph, pace: Pace) -> tuple[Any, Callable[..., Any], Callabl
         return pace.rate * jnp.minimum((count + 1) / warm, 0.5 * (1 + jnp.cos(jnp.pi * rest)))
 
     optimizer = optax.chain(optax.clip_by_global_norm(pace.grad_norm), optax.adam(schedule))
-    more = pace.scale_rate / pace.rate
+    more = pace.own_scale_rate / pace.rate
 
     def step(
         params: Params,

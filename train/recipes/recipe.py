@@ -70,7 +70,8 @@ class Recipe:
     method : Method
         What is binarized, and how.
     scale_rate : float
-        Peak of Adam's step size for logarithms of scales, and for offsets.
+        Peak of Adam's step size for logarithms of scales, and for offsets, in runs of up to
+        `mubinn.train.graphs.graph.TRAVEL` steps; in longer ones it is smaller in proportion.
     centre : "none", "subject" or "trained"
         ``"subject"`` decides by scores that `mubinn.train.subject.calibration.centred` centres;
         nothing is trained otherwise. ``"trained"`` decides so, too, and is trained for it: batches
