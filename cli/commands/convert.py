@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 source = click.argument("source", type=InputPath())
 output = click.option("-o", "--output", type=OutputFile(), required=True, metavar="FILE")
 
+COPIES_HELP = "Each channel so many times: at one level every copy has a threshold of its own."
+
 
 @click.group()
 def convert() -> None:
@@ -38,8 +40,9 @@ def convert() -> None:
 @click.option(
     "--hop", type=float, default=5.0, show_default=True, help="Seconds from one to the next."
 )
+@click.option("--copies", type=int, default=2, show_default=True, help=COPIES_HELP)
 @output
-def watch(source: Path, window: float, hop: float, output: Path) -> None:
+def watch(source: Path, window: float, hop: float, copies: int, output: Path) -> None:
     """Convert WISDM's smart-watch movements: 18 activities, folds by person.
 
     Of accelerometer and gyroscope at 20 Hz: gravity, change, and the logarithm of the energy.
@@ -50,13 +53,14 @@ def watch(source: Path, window: float, hop: float, output: Path) -> None:
     """
     from mubinn.train.data.watch import watch as converted
 
-    _write(output, converted(source, window_s=window, hop_s=hop))
+    _write(output, converted(source, window_s=window, hop_s=hop), copies)
 
 
 @convert.command(cls=Command)
 @source
+@click.option("--copies", type=int, default=1, show_default=True, help=COPIES_HELP)
 @output
-def ecg(source: Path, output: Path) -> None:
+def ecg(source: Path, copies: int, output: Path) -> None:
     """Convert MIT-BIH's heartbeats: classes N, S, V, F and Q, folds by patient.
 
     Records of paced hearts are left out. Each beat has its signal at 120 Hz, and how the intervals
@@ -68,7 +72,7 @@ def ecg(source: Path, output: Path) -> None:
     """
     from mubinn.train.data.beats import beats as converted
 
-    _write(output, converted(source))
+    _write(output, converted(source), copies)
 
 
 @convert.command(cls=Command)
@@ -80,8 +84,9 @@ def ecg(source: Path, output: Path) -> None:
     show_default=True,
     help="Frames of a window; shorter recordings are padded with zeros, longer ones cut.",
 )
+@click.option("--copies", type=int, default=1, show_default=True, help=COPIES_HELP)
 @output
-def digits(source: Path, frames: int, output: Path) -> None:
+def digits(source: Path, frames: int, copies: int, output: Path) -> None:
     """Convert FSDD's spoken digits, 13 MFCC every 10 ms; fold 0 is the official test set.
 
     \b
@@ -91,14 +96,16 @@ def digits(source: Path, frames: int, output: Path) -> None:
     from mubinn.train.data.digits import digits as converted
 
     arrays, told = converted(source, frames=frames)
-    _write(output, arrays, f" ({told})")
+    _write(output, arrays, copies, f" ({told})")
 
 
-def _write(output: Path, arrays: dict[str, NDArray[Any]], told: str = "") -> None:
+def _write(output: Path, arrays: dict[str, NDArray[Any]], copies: int, told: str = "") -> None:
     import numpy as np
 
     from mubinn.golden.ground.files import write_file
+    from mubinn.train.data.compact import repeated
 
+    arrays = repeated(arrays, copies)
     buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, **arrays)
     write_file(output, buffer.getvalue())

@@ -46,14 +46,20 @@ def test_windows_of_the_watch_are_cut_within_recordings(moved):
     assert np.bincount(data.subject)[[7, 9]].tolist() == [3 + 2, 3]
     assert data.y.tolist() == [1] * 3 + [0] * 2 + [0] * 3
     assert data.classes == ("sit", "walk")
-    assert (data.channels, data.fs_hz) == (watch.CHANNELS, 20.0)
-    assert "8 windows of 200 steps and 15 channels, 2 classes, 2 subjects" in said
+    assert data.fs_hz == 20.0
+    assert data.channels[:3] == ("gravity ax", "gravity ax (2)", "gravity ay")
+    assert (data.x[:, :, ::2] == data.x[:, :, 1::2]).all()
+    assert "8 windows of 200 steps and 30 channels, 2 classes, 2 subjects" in said
+    run("watch", folder / "compact.npz", "-o", folder / "one.npz", "--hop", 2, "--copies", 1)
+    one = load_eeg(folder / "one.npz")
+    assert one.channels == watch.CHANNELS
+    assert (one.x == data.x[:, :, ::2]).all()
     assert (np.unique(data.fold[data.subject == 7]) != data.fold[data.subject == 9]).all()
 
 
 def test_channels_of_the_watch_are_those_of_their_definitions(moved):
     folder, samples, off, _ = moved
-    run("watch", folder / "compact.npz", "-o", folder / "w.npz", "--window", 10, "--hop", 5)
+    run("watch", folder / "compact.npz", "-o", folder / "w.npz", "--copies", 1)
     x = load_eeg(folder / "w.npz").x[2]  # the second recording's first
     own = samples[:, off[1] : off[2]].T / watch.UNITS
     for step in (60, 150):

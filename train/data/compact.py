@@ -58,3 +58,21 @@ def bounds(
     if len(edges) != count + 1 or edges[0] < 0 or edges[-1] > length or sorted(edges) != edges:
         raise MubinnError(f"{path} has offsets {name!r} that do not cut its arrays: copy it again.")
     return list(pairwise(edges))
+
+
+def repeated(arrays: dict[str, NDArray[Any]], copies: int) -> dict[str, NDArray[Any]]:
+    """Return windows with every channel so many times, side by side.
+
+    At one level a channel is a sign against a threshold of its own. Two of the same content, whose
+    thresholds `mubinn.train.recipes.method.Method` starts on both sides of 0, tell small values
+    from large ones of either sign.
+
+    >>> made = repeated({"X": np.zeros((5, 4, 2)), "channels": np.array(["a", "b"])}, 2)
+    >>> made["X"].shape, made["channels"].tolist()
+    ((5, 4, 4), ['a', 'a (2)', 'b', 'b (2)'])
+    """
+    if copies < 1:
+        raise MubinnError("Each channel is there once at least: give more --copies.")
+    ends = ["", *(f" ({k})" for k in range(2, copies + 1))]
+    names = [f"{name}{end}" for name in arrays["channels"].tolist() for end in ends]
+    return {**arrays, "X": np.repeat(arrays["X"], copies, axis=2), "channels": np.array(names)}
