@@ -75,7 +75,7 @@ def test_a_model_is_trained_on_recordings_and_quantized_as_it_was(folder):
     pytest.importorskip("jax")
     out = folder / "own.safetensors"
     text = run(folder, "train", "@edf", *BY_FILE, *TRAIN, "-o", out).stdout
-    assert text.endswith("on edf.\n")
+    assert "epochs, on edf.\n" in text
     meta = load_any(out).meta
     assert json.loads(meta["channels"]) == list(NAMES)
     assert json.loads(meta["classes"]) == ["open", "shut"]
