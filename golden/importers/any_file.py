@@ -8,7 +8,7 @@ import numpy as np
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.importers.archive import DAMAGED, read_zip
-from mubinn.golden.importers.keras import of_keras
+from mubinn.golden.importers.keras import of_archive, of_h5
 from mubinn.golden.importers.onnx import of_onnx
 from mubinn.golden.importers.parts import ImportOptions
 from mubinn.golden.importers.torch import of_pt, of_safetensors
@@ -33,9 +33,9 @@ def import_model(path: str | os.PathLike[str], options: ImportOptions | None = N
     """Return the float model that the file `path` holds, whichever program made it.
 
     Taken are float models of `mubinn.golden.model.model_file`, PyTorch state dictionaries
-    (safetensors, or ``.pt``, of which nothing is executed), Keras 3 ``.keras`` files and ONNX
-    graphs. Models of other programs read their input as it is: no preprocessing. `options` are what
-    such a file leaves open; a file of ours leaves nothing open.
+    (safetensors, or ``.pt``, of which nothing is executed), Keras models (``.keras``, ``.h5``) and
+    ONNX graphs. Models of other programs read their input as it is: no preprocessing. `options`
+    are what such a file leaves open; a file of ours leaves nothing open.
 
     Raises
     ------
@@ -85,12 +85,12 @@ def _foreign(data: bytes, options: ImportOptions, folder: Path) -> FloatModel:
         archive = read_zip(data)
         names = set(archive.namelist())
         if {"config.json", "model.weights.h5"} <= names:
-            return of_keras(archive, options)
+            return of_archive(archive, options)
         if any(name.split("/")[-1] == "data.pkl" for name in names):
             return of_pt(read_archive(archive), options)
         raise MubinnError("it is an archive of neither PyTorch nor Keras: give another file")
     if data.startswith(HDF5):
-        raise MubinnError("it holds weights alone: save the model with model.save('x.keras')")
+        return of_h5(data, options)
     if data.startswith(PICKLE):
         return of_pt(read_stream(data), options)
     return of_onnx(data, options, folder)

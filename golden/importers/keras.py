@@ -1,7 +1,9 @@
-"""Keras 3 ``.keras`` files: LSTM or GRU layers, and a Dense layer above them.
+"""Keras models: LSTM or GRU layers, and a Dense layer above them.
 
-Such a file is a zip archive of ``config.json``, the layers in order, and ``model.weights.h5``,
-where each layer's variables stand under its class in snake case, numbered from the second one on.
+A ``.keras`` file is a zip archive of ``config.json``, the layers in order, and
+``model.weights.h5``, where each layer's variables stand under its class in snake case, numbered
+from the second one on. The older ``.h5`` file holds the same configuration as an attribute, and the
+variables under the names of the layers. Keras 2 and 3 write both.
 """
 
 import io
@@ -9,7 +11,7 @@ import json
 import re
 import zipfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,34 +20,65 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers import parts
 from mubinn.golden.importers.archive import DAMAGED, member
+from mubinn.golden.importers.stored import MAX_NUMBERS
 from mubinn.golden.model.float_model import FloatLayer, FloatModel, Readout
 
-SILENT = ("InputLayer", "Dropout", "SpatialDropout1D", "GaussianNoise", "GaussianDropout")
+SILENT = {
+    *("InputLayer", "Dropout", "SpatialDropout1D", "AlphaDropout"),
+    *("GaussianNoise", "GaussianDropout", "ActivityRegularization"),
+}
 """Layers that do nothing once a model is trained."""
+
+PREPARING = ("Normalization", "Rescaling")
+"""Layers that prepare the input."""
 
 RECURRENT = {"LSTM": "ifgo", "GRU": "zrn"}
 """Gate order of each."""
 
+STATED = {"activation": "tanh", "recurrent_activation": "sigmoid"}
+"""What a recurrent layer must be set to, and say: defaults differ between versions of Keras."""
+
 SETTINGS = {
-    "activation": "tanh",
-    "recurrent_activation": "sigmoid",
     "go_backwards": False,
     "return_state": False,
     "stateful": False,
     "time_major": False,
 }
-"""What a recurrent layer must be set to."""
+"""What a recurrent layer must be set to, and is where it does not say."""
 
 POOLING = {"data_format": "channels_last", "keepdims": False}
 
 OUTPUTS = ("linear", "softmax", "sigmoid")
 """Activations of the classifier, none of which changes the order of the classes."""
 
+CLASSES = ("Sequential", "Functional", "Model")
+"""Models whose layers the file names; the last one is what functional ones were called before."""
+
 Layer = Mapping[str, Any]
 
 
-def of_keras(archive: zipfile.ZipFile, options: parts.ImportOptions) -> FloatModel:
-    """Return the model of a ``.keras`` archive.
+def of_archive(archive: zipfile.ZipFile, options: parts.ImportOptions) -> FloatModel:
+    """Return the model of a ``.keras`` archive; raise `MubinnError` as `of_layers` does."""
+    layers = _chain(_config(member(archive, "config.json")))
+    weights = Weights(member(archive, "model.weights.h5"))
+    places = list(_places(layers))
+    return of_layers(layers, lambda index: weights.numbered(places[index]), options)
+
+
+def of_h5(data: bytes, options: parts.ImportOptions) -> FloatModel:
+    """Return the model of an ``.h5`` file; raise `MubinnError` as `of_layers` does."""
+    weights = Weights(data)
+    config = weights.config()
+    if config is None:
+        raise MubinnError("it holds weights alone: save the model with model.save('x.keras')")
+    layers = _chain(_config(config))
+    return of_layers(layers, lambda index: weights.named(_name(layers[index])), options)
+
+
+def of_layers(
+    layers: Sequence[Layer], read: Callable[[int], list[Floats]], options: parts.ImportOptions
+) -> FloatModel:
+    """Return the model of a chain of layers, of which `read` returns the variables.
 
     Raises
     ------
@@ -55,31 +88,24 @@ def of_keras(archive: zipfile.ZipFile, options: parts.ImportOptions) -> FloatMod
     """
     if options.head is not None or options.recurrent:
         raise parts.not_open("a Keras model", "--head", "--recurrent")
-    layers = _chain(_config(member(archive, "config.json")))
-    weights = Weights(member(archive, "model.weights.h5"))
     recurrent: list[FloatLayer] = []
     head: tuple[Floats, Floats] | None = None
     readout: Readout | None = None
-    for layer in layers:
-        kind, config = _kind(layer), layer["config"]
-        variables = weights.next(kind, "cell/vars" if kind in RECURRENT else "vars")
-        name = f"{config.get('name', kind)}"
-        if kind in SILENT:
+    for index, layer in enumerate(layers):
+        kind, config, name = _kind(layer), layer["config"], _name(layer)
+        if kind in SILENT or (kind == "Flatten" and readout is not None and head is None):
             continue
         if kind in RECURRENT and readout is None:
-            recurrent.append(_recurrent(kind, name, config, variables))
-            if not config.get("return_sequences"):
+            recurrent.append(_recurrent(kind, name, config, read(index)))
+            if not _stated(name, config, "return_sequences"):
                 readout = "last"
         elif kind == "GlobalAveragePooling1D" and recurrent and readout is None:
             _demand(name, config, POOLING)
             readout = "mean"
         elif kind == "Dense" and readout is not None and head is None:
-            head = _dense(name, config, variables)
+            head = _dense(name, config, read(index))
         elif kind not in ("Softmax", "Activation") or head is None or not _is_output(config):
-            raise MubinnError(
-                f"its layer {name} of class {kind} cannot stand there: give a model of LSTM or GRU "
-                "layers, then GlobalAveragePooling1D or none, then one Dense layer."
-            )
+            raise _misplaced(kind, name)
     if not recurrent:
         raise MubinnError("it has no LSTM or GRU layer: give a model with one.")
     if head is None:
@@ -87,12 +113,24 @@ def of_keras(archive: zipfile.ZipFile, options: parts.ImportOptions) -> FloatMod
     return parts.assemble(recurrent, head, readout, options, "a Keras model")
 
 
-def _config(data: bytes) -> Layer:
+def _misplaced(kind: str, name: str) -> MubinnError:
+    if kind in PREPARING:
+        return MubinnError(
+            f"its layer {name} of class {kind} prepares the input, which our models read as it is: "
+            "apply it to the recordings, and give a model of the layers after it."
+        )
+    return MubinnError(
+        f"its layer {name} of class {kind} cannot stand there: give a model of LSTM or GRU "
+        "layers, then GlobalAveragePooling1D or none, then one Dense layer."
+    )
+
+
+def _config(data: bytes | str) -> Layer:
     try:
         config = json.loads(data)
     except (ValueError, RecursionError):
         raise MubinnError(DAMAGED) from None
-    if not isinstance(config, dict) or config.get("class_name") not in ("Sequential", "Functional"):
+    if not isinstance(config, dict) or config.get("class_name") not in CLASSES:
         kind = config.get("class_name") if isinstance(config, dict) else None
         raise MubinnError(
             f"its model is of class {kind}, whose layers the file does not name: build it as "
@@ -104,18 +142,30 @@ def _config(data: bytes) -> Layer:
 def _chain(model: Layer) -> list[Layer]:
     """Return the layers in order; raise `MubinnError` where they are no chain."""
     config = model.get("config")
-    layers = config.get("layers") if isinstance(config, dict) else None
+    # Sequential models were once no more than their layers.
+    layers = config.get("layers") if isinstance(config, dict) else config
     if not isinstance(layers, list) or not all(_is_layer(layer) for layer in layers):
         raise MubinnError(DAMAGED)
-    if model["class_name"] == "Functional":
+    if model["class_name"] != "Sequential":
         for below, layer in zip([None, *layers], layers, strict=False):
-            found = re.findall(r'"keras_history": \["([^"]*)"', json.dumps(layer["inbound_nodes"]))
-            if found != ([] if below is None else [below["config"].get("name")]):
+            if _read(layer) != ([] if below is None else [_name(below)]):
                 raise MubinnError(
-                    f"its layer {layer['config'].get('name')} does not read the one before it "
-                    "alone: give a model whose layers are one chain."
+                    f"its layer {_name(layer)} does not read the one before it alone: give a model "
+                    "whose layers are one chain."
                 )
     return layers
+
+
+def _read(layer: Layer) -> list[str]:
+    """Return the layers whose outputs `layer` reads, as Keras 3 writes them, or Keras 2."""
+    text = json.dumps(layer["inbound_nodes"])
+    return re.findall(r'"keras_history": \["([^"]*)"', text) or re.findall(
+        r'\["([^"]*)", \d+, \d+[],]', text
+    )
+
+
+def _name(layer: Layer) -> str:
+    return str(layer["config"].get("name", layer["class_name"]))
 
 
 def _is_layer(layer: object) -> bool:
@@ -142,12 +192,35 @@ def _demand(name: str, config: Layer, settings: Layer) -> None:
             )
 
 
+def _stated(name: str, config: Layer, setting: str) -> Any:
+    """Return a setting that the layer must say; raise `MubinnError` where it does not."""
+    if setting not in config:
+        raise MubinnError(
+            f"its layer {name} does not say its {setting}, whose default differs between versions "
+            "of Keras: load the model in the version that made it, and save it as x.keras."
+        )
+    return config[setting]
+
+
 def _is_output(config: Layer) -> bool:
     return config.get("activation", "softmax") in OUTPUTS
 
 
+def _places(layers: Sequence[Layer]) -> Iterator[str]:
+    """Yield where the variables of each layer stand in ``model.weights.h5``."""
+    seen: Counter[str] = Counter()
+    for layer in layers:
+        kind = _kind(layer)
+        stem = re.sub(r"\W+", "", kind)
+        stem = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", stem)
+        stem = re.sub(r"([a-z])([A-Z])", r"\1_\2", stem).lower()
+        number = f"_{seen[stem]}" if seen[stem] else ""
+        seen[stem] += 1
+        yield f"layers/{stem}{number}/{'cell/vars' if kind in RECURRENT else 'vars'}"
+
+
 class Weights:
-    """The variables in ``model.weights.h5`` of layers asked for in the order of the model.
+    """The variables in an HDF5 file.
 
     Raises
     ------
@@ -167,34 +240,56 @@ class Weights:
             self._file = h5py.File(io.BytesIO(data), "r")
         except (OSError, ValueError, RuntimeError):
             raise MubinnError(DAMAGED) from None
-        self._seen: Counter[str] = Counter()
 
-    def next(self, kind: str, place: str) -> list[Floats]:
-        """Return the variables of the next layer of class `kind`, kept under `place`."""
-        stem = re.sub(r"\W+", "", kind)
-        stem = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", stem)
-        stem = re.sub(r"([a-z])([A-Z])", r"\1_\2", stem).lower()
-        count = self._seen[stem]
-        self._seen[stem] += 1
-        group = f"layers/{stem}{f'_{count}' if count else ''}/{place}"
+    def config(self) -> str | None:
+        """Return the layers of a whole model as JSON, None where there are only weights."""
+        found = self._attribute(self._file, "model_config")
+        return found if found is None or isinstance(found, str) else str(found, "utf-8")
+
+    def numbered(self, place: str) -> list[Floats]:
+        """Return the variables of the group `place`, whose names are numbers."""
         variables: list[Floats] = []
-        while (array := self._array(f"{group}/{len(variables)}")) is not None:
+        while (array := self._array(f"{place}/{len(variables)}")) is not None:
             variables.append(array)
         return variables
 
-    def _array(self, path: str) -> Floats | None:
-        """Return the dataset `path` of the file itself, not of another one that it links to."""
+    def named(self, layer: str) -> list[Floats]:
+        """Return the variables of a layer of an ``.h5`` file, in the order that it states."""
+        place = f"model_weights/{layer}"
+        node = self._node(place)
+        names = None if node is None else self._attribute(node, "weight_names")
+        if names is None:
+            raise MubinnError(f"its layer {layer} lacks weights: save the model again.")
+        texts = [n if isinstance(n, str) else str(n, "utf-8") for n in np.ravel(names).tolist()]
+        found = [self._array(f"{place}/{text}") for text in texts]
+        return [array for array in found if array is not None]
+
+    def _attribute(self, node: Any, name: str) -> Any:
         try:
-            node: Any = self._file
-            for part in path.split("/"):
-                if not isinstance(node, self._h5.Group) or part not in node:
-                    return None
-                if not isinstance(node.get(part, getlink=True), self._h5.HardLink):
-                    raise MubinnError(f"its weights {path} are a link: save the model again.")
-                node = node[part]
+            return node.attrs.get(name)
+        except (OSError, KeyError, ValueError, RuntimeError, TypeError):
+            raise MubinnError(DAMAGED) from None
+
+    def _node(self, path: str) -> Any:
+        """Return what stands at `path` of the file itself, not of another one it links to."""
+        node: Any = self._file
+        for part in path.split("/"):
+            if not isinstance(node, self._h5.Group) or part not in node:
+                return None
+            if not isinstance(node.get(part, getlink=True), self._h5.HardLink):
+                raise MubinnError(f"its weights {path} are a link: save the model again.")
+            node = node[part]
+        return node
+
+    def _array(self, path: str) -> Floats | None:
+        """Return the dataset `path`, None where there is none."""
+        try:
+            node = self._node(path)
+            if node is None:
+                return None
             if not isinstance(node, self._h5.Dataset) or node.external or node.is_virtual:
                 raise MubinnError(f"its weights {path} are no plain numbers: save the model again.")
-            if node.nbytes > parts.MAX_SIZE:
+            if node.size is None or node.size > MAX_NUMBERS:
                 raise MubinnError(f"its weights {path} are larger than any model's.")
             return parts.checked(path, np.asarray(node[()]))
         except (OSError, KeyError, ValueError, RuntimeError):
@@ -202,13 +297,15 @@ class Weights:
 
 
 def _recurrent(kind: str, name: str, config: Layer, variables: list[Floats]) -> FloatLayer:
-    _demand(name, config, SETTINGS)
+    for setting in STATED:
+        _stated(name, config, setting)
+    _demand(name, config, SETTINGS | STATED)
     gates = len(RECURRENT[kind])
-    biased = bool(config.get("use_bias", True))
+    biased = bool(_stated(name, config, "use_bias"))
     if len(variables) != 2 + biased or any(v.ndim != 2 for v in variables[:2]):
         raise MubinnError(f"its layer {name} lacks weights: save the model again.")
     wx, wh = (kernel.T for kernel in variables[:2])
-    after = kind == "GRU" and bool(config.get("reset_after", True))
+    after = kind == "GRU" and bool(_stated(name, config, "reset_after"))
     b = variables[2] if biased else np.zeros((2, len(wx)) if after else len(wx))
     if b.ndim != 1 + after or (after and len(b) != 2):
         raise MubinnError(f"its layer {name} has biases of shape {b.shape}: save the model again.")
@@ -220,10 +317,10 @@ def _recurrent(kind: str, name: str, config: Layer, variables: list[Floats]) -> 
 
 
 def _dense(name: str, config: Layer, variables: list[Floats]) -> tuple[Floats, Floats]:
-    biased = bool(config.get("use_bias", True))
+    biased = bool(_stated(name, config, "use_bias"))
     if len(variables) != 1 + biased or variables[0].ndim != 2:
         raise MubinnError(f"its layer {name} lacks weights: save the model again.")
-    if config.get("activation", "linear") not in OUTPUTS:
+    if _stated(name, config, "activation") not in OUTPUTS:
         raise MubinnError(
             f"its layer {name} has the activation {config['activation']!r}: the classifier is to "
             "end in linear, softmax or sigmoid."

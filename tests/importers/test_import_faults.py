@@ -224,7 +224,7 @@ FAULTS = COMPUTED | {
     "empty": (b"", "it is empty"),
     "noise": (bytes(range(1, 200)), "nor of PyTorch, Keras or ONNX"),
     "other archive": (keras(drop=("config.json",)), "of neither PyTorch nor Keras"),
-    "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(50), "model.save('x.keras')"),
+    "hdf5": (b"\x89HDF\r\n\x1a\n" + bytes(50), "truncated or damaged"),
     "no readout": (state(), "give --readout last or --readout mean"),
     "readout of a Keras model": (keras(), "leave out --readout mean", "--readout", "mean"),
     "cut safetensors": (state()[:-9], "truncated or damaged", *READOUT),

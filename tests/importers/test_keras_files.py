@@ -1,0 +1,218 @@
+"""Keras models as versions 2 and 3 keep them: whole .h5 files, configurations of either form."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.importers.any_file import import_model
+
+FOLDER = Path(__file__).parent / "data" / "frameworks"
+KINDS = ("LSTM", "GRU", "Dense")
+NAMES = sorted(path.name for path in FOLDER.glob("*.keras"))
+
+
+def parts(name):
+    """The configuration of a recorded model, and the variables of each of its layers by name."""
+    with zipfile.ZipFile(FOLDER / name) as archive:
+        config = json.loads(archive.read("config.json"))
+        stored = h5py.File(io.BytesIO(archive.read("model.weights.h5")))
+    groups = {}
+    stored.visititems(
+        lambda path, node: (
+            groups.setdefault(path.split("/")[1], []).append(node[()])
+            if isinstance(node, h5py.Dataset)
+            else None
+        )
+    )
+    layers = [layer for layer in config["config"]["layers"] if layer["class_name"] in KINDS]
+    found = {}
+    for kind in KINDS:
+        own = [layer["config"]["name"] for layer in layers if layer["class_name"] == kind]
+        stored = [f"{kind.lower()}_{k}" if k else kind.lower() for k in range(len(own))]
+        found |= {name: groups[place] for name, place in zip(own, stored, strict=True)}
+    return config, found
+
+
+def older(config):
+    """The configuration as Keras 2 writes it."""
+    for layer in config["config"]["layers"]:
+        layer["module"] = "keras.layers"
+        if "inbound_nodes" in layer:
+            below = json.dumps(layer["inbound_nodes"]).split('"keras_history": ["')[1:]
+            nodes = [[text.split('"')[0], 0, 0, {}] for text in below]
+            layer["inbound_nodes"] = [nodes] if nodes else []
+
+
+def oldest(config):
+    """The configuration of a sequential model before it had a name of its own."""
+    older(config)
+    config["config"] = config["config"]["layers"]
+
+
+def h5(path, name, change=lambda config: None, weights="{}:0"):
+    """Write what model.save(path) of the older form writes."""
+    config, groups = parts(name)
+    layers = {layer["config"]["name"]: layer["class_name"] for layer in config["config"]["layers"]}
+    with h5py.File(path, "w") as file:
+        for layer, kind in layers.items():
+            group = file.create_group(f"model_weights/{layer}")
+            names = ["kernel", "recurrent_kernel", "bias"] if kind in ("LSTM", "GRU") else None
+            names = names or ["kernel", "bias"]
+            found = groups.get(layer, [])
+            full = [weights.format(f"{layer}/cell/{names[k]}") for k in range(len(found))]
+            group.attrs["weight_names"] = np.array(full, "S") if full else np.zeros(0, "S1")
+            for text, array in zip(full, found, strict=True):
+                group[text] = array
+        change(config)
+        file.attrs["model_config"] = json.dumps(config)
+    return path
+
+
+def same(one, other):
+    assert one.readout == other.readout
+    for below, above in zip(one.layers, other.layers, strict=True):
+        assert all((getattr(below, name) == getattr(above, name)).all() for name in ("wx", "wh"))
+        assert (below.b == above.b).all()
+    assert (one.wd == other.wd).all()
+    assert (one.bd == other.bd).all()
+
+
+@pytest.mark.parametrize("change", [lambda config: None, older])
+@pytest.mark.parametrize("weights", ["{}:0", "{}"])
+@pytest.mark.parametrize("name", NAMES)
+def test_whole_h5_models_are_read(tmp_path, name, change, weights):
+    path = h5(tmp_path / "m", name, change, weights)
+    same(import_model(path), import_model(FOLDER / name))
+
+
+def test_a_sequential_model_may_be_no_more_than_its_layers(tmp_path):
+    name = "sequential_lstm.keras"
+    same(import_model(h5(tmp_path / "m", name, oldest)), import_model(FOLDER / name))
+
+
+def packed(path, name, change):
+    """The recorded .keras file with its configuration changed."""
+    with zipfile.ZipFile(FOLDER / name) as source, zipfile.ZipFile(path, "w") as archive:
+        config = json.loads(source.read("config.json"))
+        change(config)
+        archive.writestr("config.json", json.dumps(config))
+        archive.writestr("model.weights.h5", source.read("model.weights.h5"))
+    return path
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_functional_models_of_keras_2_are_read(tmp_path, name):
+    same(import_model(packed(tmp_path / "m", name, older)), import_model(FOLDER / name))
+
+
+def branched(config):
+    older(config)
+    nodes = config["config"]["layers"][-1]["inbound_nodes"]
+    nodes[0].append([config["config"]["layers"][0]["config"]["name"], 0, 0, {}])
+
+
+@pytest.mark.parametrize("write", [packed, h5])
+def test_branches_of_keras_2_are_refused(tmp_path, write):
+    with pytest.raises(MubinnError, match="the one before it alone"):
+        import_model(write(tmp_path / "m", "functional_lstm.keras", branched))
+
+
+def added(place, kind, **config):
+    layer = {"class_name": kind, "config": {"name": kind.lower(), **config}}
+    return lambda model: model["config"]["layers"].insert(place, layer)
+
+
+@pytest.mark.parametrize("write", [packed, h5])
+def test_layers_that_do_nothing_are_passed_over(tmp_path, write):
+    name = "sequential_lstm.keras"
+    path = write(tmp_path / "m", name, added(4, "Flatten"))
+    same(import_model(path), import_model(FOLDER / name))
+    with pytest.raises(MubinnError, match="flatten of class Flatten cannot stand there"):
+        import_model(write(tmp_path / "n", name, added(1, "Flatten")))
+
+
+@pytest.mark.parametrize("kind", ["Normalization", "Rescaling"])
+def test_layers_that_prepare_the_input_are_told(tmp_path, kind):
+    for write in (packed, h5):
+        with pytest.raises(MubinnError, match=f"class {kind} prepares the input, .*recordings"):
+            import_model(write(tmp_path / kind, "sequential_lstm.keras", added(1, kind)))
+
+
+UNSAID = {
+    "sequential_lstm.keras": ["activation", "recurrent_activation", "use_bias", "return_sequences"],
+    "functional_gru_before.keras": ["reset_after"],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"), [(name, setting) for name in UNSAID for setting in UNSAID[name]]
+)
+def test_what_versions_take_differently_is_to_be_said(tmp_path, name, setting):
+    def change(config):
+        del config["config"]["layers"][1]["config"][setting]
+
+    with pytest.raises(MubinnError, match=f"does not say its {setting}, whose default differs"):
+        import_model(packed(tmp_path / "m", name, change))
+
+
+def test_settings_that_matter_are_held_to_in_h5_too(tmp_path):
+    def change(config):
+        config["config"]["layers"][1]["config"]["stateful"] = True
+
+    with pytest.raises(MubinnError, match="stateful=True"):
+        import_model(h5(tmp_path / "m", "sequential_lstm.keras", change))
+
+
+def test_weights_alone_are_told_so(tmp_path):
+    path = h5(tmp_path / "m", "sequential_lstm.keras")
+    with h5py.File(path, "a") as file:
+        del file.attrs["model_config"]
+    with pytest.raises(MubinnError, match="it holds weights alone: save the model"):
+        import_model(path)
+
+
+def lost(file):
+    del file["model_weights/lstm"]
+
+
+def linked(file):
+    del file["model_weights/lstm"]
+    file["model_weights/lstm"] = h5py.ExternalLink("/etc/passwd", "x")
+
+
+def unnamed(file):
+    del file["model_weights/lstm"].attrs["weight_names"]
+
+
+def numbered(file):
+    file["model_weights/lstm"].attrs["weight_names"] = 3
+
+
+def huge(file):
+    name = "lstm/cell/kernel:0"
+    del file[f"model_weights/lstm/{name}"]
+    file["model_weights/lstm"].create_dataset(name, (1 << 14, 1 << 14), "f4", chunks=True)
+
+
+DAMAGE = {
+    lost: "lstm lacks weights",
+    linked: "are a link",
+    unnamed: "lstm lacks weights",
+    numbered: "damaged",
+    huge: "larger than any model's",
+}
+
+
+@pytest.mark.parametrize("change", DAMAGE)
+def test_damaged_h5_models_are_refused(tmp_path, change):
+    path = h5(tmp_path / "m", "sequential_lstm.keras")
+    with h5py.File(path, "a") as file:
+        change(file)
+    with pytest.raises(MubinnError, match=DAMAGE[change]):
+        import_model(path)
