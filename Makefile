@@ -54,6 +54,7 @@ slow: $(VENV)/.dev
 
 interop: $(VENV)/.interop
 	KERAS_BACKEND=jax $(BIN)/python -m pytest -m interop
+	KERAS_BACKEND=jax TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/importers/interop.py
 
 COUNT ?= 100000
 
@@ -84,7 +85,7 @@ $(VENV)/.docs: pyproject.toml $(VENV)/.run
 	@touch $@
 
 $(VENV)/.interop: pyproject.toml $(VENV)/.dev
-	@echo "Installing PyTorch and Keras into $(VENV) ..."
+	@echo "Installing PyTorch, Keras and TensorFlow into $(VENV) ..."
 	@$(call install,'.[interop]' --extra-index-url https://download.pytorch.org/whl/cpu)
 	@touch $@
 
