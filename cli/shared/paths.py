@@ -15,15 +15,15 @@ from mubinn.golden.ground.files import check_file, check_parent
 class InputPath(click.Path):
     """A file or folder that is read."""
 
-    def __init__(self) -> None:
-        super().__init__(path_type=Path)
+    def __init__(self, kind: type[Any] = Path) -> None:
+        super().__init__(path_type=kind)
 
 
-class InputWords(click.Path):
+class InputWords(InputPath):
     """Words that may be the path of a file that is read, or a rule on paths."""
 
     def __init__(self) -> None:
-        super().__init__(path_type=str)
+        super().__init__(str)
 
 
 class OutputPath(click.Path):

@@ -316,3 +316,11 @@ def test_a_report_reads_recordings(folder):
     task = Task.load(folder / "start.safetensors", [folder / "edf"], reading)
     assert (task.source, task.fold) == ("edf", 1)
     assert task.eeg.x.shape == (160, 32, 5)
+
+
+def test_labels_are_not_overwritten(folder):
+    np.save(folder / "y.npy", np.arange(4) % 2)
+    before = (folder / "y.npy").read_bytes()
+    args = ("train", "@x.npz", "--labels", "@y.npy", "-o", "@y.npy")
+    assert "is what --labels names, and would replace it" in fault(folder, *args)
+    assert (folder / "y.npy").read_bytes() == before

@@ -7,6 +7,7 @@ from edf_files import Line, edf_bytes
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.train.data.cutting import Cutting, cut_recordings, load_edf, load_recordings
 from mubinn.train.data.naming import classes_of, part_of
+from mubinn.train.data.sources import recordings_of
 
 RATE = 20
 CUT = Cutting(2.0)
@@ -241,3 +242,16 @@ def test_one_class_a_file(tmp_path):
             load_edf(paths, ["shut", "open"], **change)
     with pytest.raises(MubinnError, match="one label and one subject for each"):
         load_edf(paths, [])
+
+
+def test_what_of_a_folder_are_recordings(tmp_path):
+    for name in ("a.edf", "b/none", "b/c.bdf"):
+        save(tmp_path / name, kind="BDF" if name.endswith("bdf") else "EDF")
+    for name in ("d.vhdr", "d.vmrk", "d.eeg", "e.eeg", "f.mff/info.xml", "g.txt", ".h.edf"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("nothing of EDF")
+    found, notes = recordings_of([tmp_path])
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == [
+        *("a.edf", "b/c.bdf", "b/none", "d.vhdr", "e.eeg", "f.mff"),
+    ]
+    assert notes == [(tmp_path, "3 files left out, no recordings")]

@@ -41,6 +41,8 @@ def is_recording(path: Path) -> bool:
     ending = path.name.lower().endswith
     if path.is_dir():
         return ending(FOLDERS)
+    if path.suffix.lower() == ".eeg" and path.with_suffix(".vhdr").exists():
+        return False  # samples of BrainVision, which are read by their header
     return is_edf(beginning(path)) or ending(ENDINGS)
 
 

@@ -15,7 +15,7 @@ from mubinn.train.data.signals import MICROVOLTS, Annotation, Channel, Signals, 
 
 ENDINGS = (
     *(".vhdr", ".set", ".fif", ".fif.gz", ".gdf", ".cnt", ".mff", ".ds", ".egi", ".nxe"),
-    *(".lay", ".snirf", ".con", ".sqd", ".cdt", ".data", ".eeg", ".mefd"),
+    *(".lay", ".snirf", ".con", ".sqd", ".cdt", ".eeg", ".mefd"),
 )
 """How files and folders are called that MNE reads, those among them that people have."""
 
