@@ -31,8 +31,9 @@ from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.train.data.cutting import Cutting, cut_recordings, load_recordings
 from mubinn.train.data.eeg import EegSet, find_data, load_eeg, prepare, synthetic_eeg
 from mubinn.train.data.files import load_windows
+from mubinn.train.data.naming import fits_all
 from mubinn.train.data.recordings import Normalise, Recording
-from mubinn.train.data.sources import is_arrays, is_recording, read_signals
+from mubinn.train.data.sources import is_arrays, is_recording, read_signals, recordings_of
 
 if TYPE_CHECKING:
     from mubinn.synth.table1.cell_units import Start
@@ -105,8 +106,8 @@ def open_windows(
 ) -> tuple[EegSet | Recording, str]:
     """Return windows that need no labels, and their name; else as `open_eeg`.
 
-    With `people` recordings are told whose they are as the model was trained, so that folds are
-    those of training.
+    Whose recordings are is told by the model's own pattern where it fits their paths; with `people`
+    it has to, so that folds are those of training.
     """
     paths = _paths(data)
     if not paths:
@@ -116,12 +117,11 @@ def open_windows(
         labels = Path(reading.labels[0]) if reading.labels else None
         subjects = Path(reading.subjects) if reading.subjects else None
         found = load_windows(paths[0], labels=labels, subjects=subjects)
-    elif reading.labels or reading.events:
-        return open_eeg(paths, reading, model=model, features=features)
     else:
         own = {name: value for name, value in _noted_cut(model).items() if name in CUT}
-        if people:
-            own |= {k: value for k, value in _noted_cut(model).items() if k == "subjects"}
+        pattern = _noted_cut(model).get("subjects")
+        fits = pattern is not None and fits_all(recordings_of(paths)[0], pattern)
+        own |= {"subjects": pattern} if (people and pattern is not None) or fits else {}
         found = cut_recordings(paths, _cutting(paths[0], reading, own, model))
     if model is not None:
         found = folded(found, model, trained_fold(model))

@@ -46,7 +46,7 @@ def folder(tmp_path, random_float, random_model):
     }
     start = replace(random_float(features=5, hidden=4, classes=2), meta=meta)
     save_model(tmp_path / "start.safetensors", start)
-    made = random_model(levels=(2, 2), features=5, hidden=4)
+    made = random_model(levels=(2, 2), features=5, hidden=4, classes=2)
     save_model(tmp_path / "made.mubinn", replace(made, meta=meta))
     np.savez(tmp_path / "x.npz", X=np.ones((4, 16, 5), np.float32), y=np.arange(4) % 2)
     return tmp_path
@@ -98,7 +98,8 @@ def test_a_model_is_trained_on_recordings_and_quantized_as_it_was(folder):
     alone = json.loads(run(folder, *some[:-3], "-o", "@q.mubinn", "--json").stdout)
     assert alone["calibration"] == about["calibration"]
     said = run(folder, "calibrate", "@q.mubinn", "@edf/S3R1.edf", "-o", "@anna.mubinn").stderr
-    assert said == "note: recordings are cut as the model was trained: --window 2.\n"
+    words = "--window 2 --subjects 'S{}R*'"
+    assert said == f"note: recordings are cut as the model was trained: {words}.\n"
     strangers = ("quantize", out, "--levels", "2,2", *files[:6], "--measure", "-o", "@r.mubinn")
     assert "names no held-out fold that the data have" in fault(folder, *strangers)
 
@@ -324,3 +325,19 @@ def test_labels_are_not_overwritten(folder):
     args = ("train", "@x.npz", "--labels", "@y.npy", "-o", "@y.npy")
     assert "is what --labels names, and would replace it" in fault(folder, *args)
     assert (folder / "y.npy").read_bytes() == before
+
+
+def test_recordings_are_predicted(folder):
+    args = ("predict", "@made.mubinn", "@edf", "--window", 2, "--json")
+    about = json.loads(run(folder, *args).stdout)
+    assert len(about["windows"]) == 160
+    assert {row["subject"] for row in about["windows"][:40]} == {"S0R0.edf", "S0R1.edf"}
+    assert "label" not in about["windows"][0]
+    rules = ("--labels", "open=*R0", "--subjects", "S{}R*")
+    labelled = json.loads(run(folder, *args, *rules).stdout)
+    assert len(labelled["windows"]) == 80
+    first = labelled["windows"][0]
+    assert (first["subject"], first["label"], first["class"]) == (
+        *("0", "open"),
+        about["windows"][0]["class"],
+    )

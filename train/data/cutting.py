@@ -129,20 +129,7 @@ def load_recordings(
             f"{found[0]} is a recording, whose classes have to be named: give --labels "
             "CLASS=FILES for each class, or --events CLASS=TEXT for what is annotated."
         )
-    if how.labels:
-        classes, names = classes_of(found, how.labels)
-        notes += [
-            (path, "left out, of no class")
-            for path, one in zip(found, classes, strict=True)
-            if one is None
-        ]
-        kept = {path: one for path, one in zip(found, classes, strict=True) if one is not None}
-        opened = [read_signals(path) for path in kept]
-        plans = [_whole(one, label) for one, label in zip(opened, kept.values(), strict=True)]
-    else:
-        opened = [read_signals(path) for path in found]
-        names, texts = _event_classes(opened, how.events)
-        plans = [_annotated(one, texts) for one in opened]
+    opened, plans, names = _planned(found, how, notes)
     parts = _cut(opened, plans, how, notes)
     if by_windows:
         return _set_of(parts, names, None, None, notes)
@@ -222,10 +209,10 @@ def _set_of(
 
 
 def cut_recordings(paths: Path | Sequence[Path], how: Cutting) -> Recording:
-    """Return windows of which nobody asks for labels; else as `load_recordings`."""
+    """Return windows that need no classes, but have those that are named; else alike."""
     found, notes = _recordings(paths)
-    opened = [read_signals(path) for path in found]
-    parts = _cut(opened, [_whole(one, 0) for one in opened], how, notes)
+    opened, plans, classes = _planned(found, how, notes)
+    parts = _cut(opened, plans, how, notes)
     subject, names = _subjects(opened, parts, how, notes)
     return Recording(
         x=np.concatenate([part.x for part in parts]),
@@ -234,8 +221,31 @@ def cut_recordings(paths: Path | Sequence[Path], how: Cutting) -> Recording:
         fs_hz=parts[0].rate_hz,
         channels=parts[0].names,
         units=parts[0].units,
+        y=np.concatenate([part.y for part in parts]) if classes else None,
+        classes=tuple(classes),
         notes=_told(notes),
     )
+
+
+def _planned(
+    paths: list[Path], how: Cutting, notes: Notes
+) -> tuple[list[Signals], list[Plan], list[str]]:
+    """Return recordings, what is to be cut of each, and the names of the classes, if any."""
+    if how.labels:
+        classes, names = classes_of(paths, how.labels)
+        notes += [
+            (path, "left out, of no class")
+            for path, one in zip(paths, classes, strict=True)
+            if one is None
+        ]
+        kept = {path: one for path, one in zip(paths, classes, strict=True) if one is not None}
+        opened = [read_signals(path) for path in kept]
+        return opened, [_whole(one, k) for one, k in zip(opened, kept.values(), strict=True)], names
+    opened = [read_signals(path) for path in paths]
+    if how.events:
+        names, texts = _event_classes(opened, how.events)
+        return opened, [_annotated(one, texts) for one in opened], names
+    return opened, [_whole(one, 0) for one in opened], []
 
 
 def _recordings(paths: Path | Sequence[Path]) -> tuple[list[Path], Notes]:

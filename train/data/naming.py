@@ -43,6 +43,11 @@ def fits(path: Path, pattern: str) -> bool:
     return _match(path, _regular(pattern), pattern) is not None
 
 
+def fits_all(paths: Sequence[Path], pattern: str) -> bool:
+    """Return whether a pattern with a hole fits every path."""
+    return pattern.count(HOLE) == 1 and all(part_of(path, pattern) is not None for path in paths)
+
+
 def _match(path: Path, form: str, pattern: str) -> re.Match[str] | None:
     absolute = path.absolute()
     depth = pattern.count("/") + 1
