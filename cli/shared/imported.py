@@ -28,6 +28,18 @@ OPTIONS = (
         help="The classifier of a state dictionary, or of an ONNX graph with several outputs.",
     ),
     click.option(
+        "--from",
+        "first",
+        metavar="NODE",
+        help="The node of a larger ONNX graph at which the model begins; states begin at 0.",
+    ),
+    click.option(
+        "--to",
+        "last",
+        metavar="NODE",
+        help="The node of a larger ONNX graph with which the model ends.",
+    ),
+    click.option(
         "--clip-c",
         type=click.FloatRange(min=0, min_open=True),
         metavar="X",
@@ -60,6 +72,8 @@ def open_float(
     readout: Any,
     recurrent: str | None,
     head: str | None,
+    first: str | None,
+    last: str | None,
     clip_c: float | None,
     normalise: str | None,
     decimate: int | None,
@@ -76,7 +90,7 @@ def open_float(
     from mubinn.golden.importers.parts import ImportOptions
 
     names = tuple(recurrent.split(",")) if recurrent is not None else ()
-    model = import_model(path, ImportOptions(readout, names, head))
+    model = import_model(path, ImportOptions(readout, names, head, first, last))
     if normalise is not None or decimate is not None:
         if "imported_from" not in model.meta:
             raise MubinnError(

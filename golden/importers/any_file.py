@@ -10,7 +10,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.importers.archive import DAMAGED, read_zip
 from mubinn.golden.importers.keras import of_archive, of_h5
 from mubinn.golden.importers.onnx import of_onnx
-from mubinn.golden.importers.parts import ImportOptions
+from mubinn.golden.importers.parts import NAMES, ImportOptions
 from mubinn.golden.importers.torch import of_pt, of_safetensors
 from mubinn.golden.importers.torch_file import read_archive, read_stream
 from mubinn.golden.model.container import HDF5, MAX_HEADER, METADATA, PICKLE, ZIP, read_bytes
@@ -46,11 +46,10 @@ def import_model(path: str | os.PathLike[str], options: ImportOptions | None = N
     source, options = Path(path), options or ImportOptions()
     data = read_bytes(source)
     if _is_ours(data):
-        if options != ImportOptions():
-            raise MubinnError(
-                f"{source} is a model of this program, which says all by itself: leave out "
-                "--readout, --recurrent and --head."
-            )
+        try:
+            options.demand_absent("a model of this program", *NAMES)
+        except MubinnError as error:
+            raise MubinnError(f"{source}: {error}") from None
         return load_float(source)
     try:
         # Checks for NaN and infinity say more than NumPy's warnings on the way there.

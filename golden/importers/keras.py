@@ -86,8 +86,7 @@ def of_layers(
         For other layers than these, or other settings of them; a file that is damaged; weights of
         the wrong shape, or NaN; no recurrent layer, or no Dense one after it.
     """
-    if options.head is not None or options.recurrent:
-        raise parts.not_open("a Keras model", "--head", "--recurrent")
+    options.demand_absent("a Keras model", "head", "recurrent", "first", "last")
     recurrent: list[FloatLayer] = []
     head: tuple[Floats, Floats] | None = None
     readout: Readout | None = None

@@ -8,7 +8,7 @@ evaluator, and must give the same outputs.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import permutations, product
 from pathlib import Path
 from typing import Any, get_args
 
@@ -64,6 +64,12 @@ AXES = "windows, steps, features"
 MAX_INPUT = 1 << 22
 """Largest input that the graph is run on."""
 
+MAX_PARTS = 8
+"""How many parts of a graph are tried, to say where to cut."""
+
+UNFIT = (AttributeError, LookupError, OverflowError, RuntimeError, TypeError, ValueError)
+"""What a damaged graph may raise on the way, besides."""
+
 TOLERANCE = 1e-9
 """Most relative difference of outputs; both sides are float64."""
 
@@ -86,14 +92,44 @@ def of_onnx(data: bytes, options: parts.ImportOptions, folder: Path) -> FloatMod
         Where onnx is absent, or the file is none; for weights outside the folder; without a
         recurrent node or a classifier, or with several and none is named; for two directions,
         clipping, peepholes, other activations, lengths; for other nodes, or a graph that computes
-        something else.
+        something else, then with what is in the way and where to cut.
     """
-    if options.recurrent:
-        raise parts.not_open("an ONNX graph", "--recurrent")
+    options.demand_absent("an ONNX graph", "recurrent")
     graph = Graph(data, folder)
     if not any(node.op_type in RECURRENT for node in graph.nodes):
         raise MubinnError("it has no LSTM or GRU node: give a model with one.")
+    graph = graph.cut(options.first, options.last)
     head = _head(graph, options.head)
+    try:
+        return _model(graph, head, options)
+    except MubinnError as error:
+        part = None if options.first or options.last else _part(graph, head, options)
+        if part is None:
+            raise
+        text = f"{str(error).rstrip('.')}; the part from {part[0]} to {part[1]} is such a model"
+    raise MubinnError(f"{text}: give --from {part[0]} --to {part[1]} to cut it out.")
+
+
+def _part(graph: Graph, head: Head, options: parts.ImportOptions) -> tuple[str, str] | None:
+    """Return the names of nodes between which there is a model of ours, None where there is none.
+
+    States that come from elsewhere begin at 0 in it.
+    """
+    nodes = graph.before(head.end)
+    recurrent = [node for node in nodes if node.op_type in RECURRENT]
+    dense = [node for node in nodes if _is_dense(graph, node)]
+    for first, last in list(product(recurrent, reversed(dense)))[:MAX_PARTS]:
+        names = first.name or first.output[0], last.name or last.output[0]
+        try:
+            part = graph.cut(*names)
+            _model(part, _head(part, None), options)
+        except (MubinnError, *UNFIT):
+            continue
+        return names
+    return None
+
+
+def _model(graph: Graph, head: Head, options: parts.ImportOptions) -> FloatModel:
     nodes = graph.before(head.end)
     layers = [_recurrent(graph, node) for node in nodes if node.op_type in RECURRENT]
     _check_nodes(graph, nodes)
@@ -104,8 +140,14 @@ def of_onnx(data: bytes, options: parts.ImportOptions, folder: Path) -> FloatMod
     found, order = _readouts(graph, layers, dense, head.end)
     # One step alone is its own mean: the graph leaves open what the model reads of several.
     readout = found[0] if len(found) == 1 else None
-    source = f"an ONNX graph{'' if order == AXES else f', whose input is {order}'}"
-    return parts.assemble(layers, dense, readout, options, source)
+    notes = [
+        "an ONNX graph",
+        f" from {options.first}" if options.first else "",
+        f" to {options.last}" if options.last else "",
+        f", whose input is {order}" if order != AXES else "",
+        f", whose states {' and '.join(graph.zeroed)} begin at 0" if graph.zeroed else "",
+    ]
+    return parts.assemble(layers, dense, readout, options, "".join(notes))
 
 
 def _check_nodes(graph: Graph, nodes: list[Any]) -> None:
@@ -122,6 +164,15 @@ def _check_nodes(graph: Graph, nodes: list[Any]) -> None:
                 f"it has a node {kind}, which is no part of a stack of LSTM or GRU layers "
                 "and a classifier: export such a model alone."
             )
+    known = {*graph.constants, *(value.name for value in graph.inputs), ""}
+    for node in nodes:
+        outside = set(node.input) - known
+        if outside:
+            raise MubinnError(
+                f"its node {named(node)} reads {parts.shown(outside)} from outside of the part: "
+                "name an earlier node with --from."
+            )
+        known |= set(node.output)
 
 
 def _recurrent(graph: Graph, node: Any) -> FloatLayer:

@@ -7,6 +7,7 @@ once and is a constant. The rest depends on the signal, or on its shape alone.
 import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
+from copy import copy
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,9 @@ from mubinn.golden.importers import parts
 Array = npt.NDArray[Any]
 
 RECURRENT = ("LSTM", "GRU")
+
+STATES = (5, 6)
+"""Inputs of a recurrent node from which h and c begin."""
 
 STANDARD = ("", "ai.onnx")
 """Domains of ONNX's own nodes."""
@@ -60,6 +64,8 @@ class Graph:
         What the graph is fed.
     ends : list of str
         Names of its outputs.
+    zeroed : list of str
+        States that were cut off, and begin at 0.
     """
 
     def __init__(self, data: bytes, folder: Path) -> None:
@@ -80,6 +86,7 @@ class Graph:
         }
         self.inputs = [value for value in graph.input if value.name not in self.constants]
         self.ends: list[str] = [value.name for value in graph.output]
+        self.zeroed: list[str] = []
         self.nodes: list[Any] = []
         self._sources: dict[str, set[str]] = {name: {name} for name in self.constants}
         fed = {value.name for value in self.inputs}
@@ -174,6 +181,78 @@ class Graph:
             found[attribute.name] = value.decode("utf-8", "replace") if text else value
         return found
 
+    def node(self, name: str) -> Any:
+        """Return the node that is called `name`, or makes a tensor of that name."""
+        for node in self.nodes:
+            if name and name in (node.name, *node.output):
+                return node
+        there = parts.shown(node.name or node.output[0] for node in self.nodes)
+        raise MubinnError(f"it has no node {name!r} that depends on its input: there is {there}.")
+
+    def cut(self, first: str | None, last: str | None) -> "Graph":
+        """Return the part from the node `first`, which is fed the signal, to the node `last`.
+
+        States that come into it from outside begin at 0.
+
+        Raises
+        ------
+        MubinnError
+            Where there is no such node, or none that depends on the input of the graph.
+        """
+        part = copy(self)
+        if last is not None:
+            part.ends = [str(self.node(last).output[0])]
+        if first is not None:
+            node = self.node(first)
+            signal = next((str(name) for name in node.input if name in self.data), None)
+            if signal is None:
+                raise MubinnError(
+                    f"its node {first!r} does not read the signal: name another with --from."
+                )
+            part._feed(signal, self)
+        return part
+
+    def _feed(self, signal: str, whole: "Graph") -> None:
+        """Leave the nodes that depend on the tensor `signal`, the only input from now on."""
+        made, self.data, kept = {signal}, {signal}, []
+        for node in whole.nodes:
+            if made & set(node.input) and signal not in node.output:
+                made |= set(node.output) - {""}
+                if node.op_type not in ("Shape", "Size") and self.data & set(node.input):
+                    self.data |= set(node.output) - {""}
+                kept.append(node)
+        self.nodes = [self._from_zero(node, made, whole) for node in kept]
+        self.inputs = [self._onnx.helper.make_tensor_value_info(signal, 1, [None] * 3)]
+
+    def _from_zero(self, node: Any, made: set[str], whole: "Graph") -> Any:
+        """Return a recurrent node without the states that come from outside of the cut."""
+        states = [k for k in STATES if node.op_type in RECURRENT and len(node.input) > k]
+        outside = [k for k in states if node.input[k] not in {*made, *self.constants, ""}]
+        if not outside:
+            return node
+        changed = self._onnx.NodeProto()
+        changed.CopyFrom(node)
+        for k in outside:
+            if node.input[k] not in whole.data and not whole.is_zero(node.input[k]):
+                raise MubinnError(
+                    f"its node {named(node)} begins with the state {node.input[k]}, which is not "
+                    "0: train it from 0."
+                )
+            if node.input[k] in whole.data:
+                self.zeroed = [*self.zeroed, str(node.input[k])]
+            changed.input[k] = ""
+        return changed
+
+    def is_zero(self, name: str) -> bool:
+        """Return whether the tensor `name`, which depends on shapes alone, holds zeros."""
+        values: dict[str, Array] = {"": np.zeros(0)} | self.constants
+        for value in self.inputs:
+            sizes = [d.dim_value or 2 for d in value.type.tensor_type.shape.dim]
+            self._spend(prod(sizes))
+            values[value.name] = np.zeros(sizes)
+        found = self._run(self.before(name), name, values)
+        return found is not None and not found.any()
+
     def before(self, end: str) -> list[Any]:
         """Return the nodes that the tensor `end` depends on, in order."""
         wanted, found = {end}, []
@@ -189,7 +268,9 @@ class Graph:
         All floating-point numbers are float64 on the way, whatever the graph casts them to.
         """
         values: dict[str, Array] = {name: x, "": np.zeros(0)}
-        values |= {k: _wide(array) for k, array in self.constants.items()}
+        return self._run(nodes, end, values | {k: _wide(a) for k, a in self.constants.items()})
+
+    def _run(self, nodes: Sequence[Any], end: str, values: dict[str, Array]) -> Floats | None:
         for node in nodes:
             if node.op_type == "Cast" and self._widens(node, values):
                 values[node.output[0]] = values[node.input[0]]

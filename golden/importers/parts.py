@@ -42,11 +42,31 @@ class ImportOptions:
     head : str or None
         Name of the classifier; None takes the only dense layer, and then demands that nothing
         else is in the file. In an ONNX graph also the name of an output.
+    first, last : str or None
+        Nodes of an ONNX graph, the part between which is the model.
     """
 
     readout: Readout | None = None
     recurrent: tuple[str, ...] = ()
     head: str | None = None
+    first: str | None = None
+    last: str | None = None
+
+    def demand_absent(self, kind: str, *names: str) -> None:
+        """Raise `MubinnError` where one of the options `names` is given, which `kind` answers."""
+        given = [NAMES[name] for name in names if getattr(self, name)]
+        if given:
+            raise MubinnError(f"{kind} says all of it by itself: leave out {' and '.join(given)}.")
+
+
+NAMES = {
+    "readout": "--readout",
+    "recurrent": "--recurrent",
+    "head": "--head",
+    "first": "--from",
+    "last": "--to",
+}
+"""How the command line calls the options."""
 
 
 def checked(name: str, array: npt.NDArray[Any]) -> Floats:
@@ -142,11 +162,6 @@ def no_head(hidden: int) -> MubinnError:
         f"the model has no dense layer that reads the {hidden} cells of its last recurrent layer: "
         "add a classifier to it, and export them together."
     )
-
-
-def not_open(kind: str, *options: str) -> MubinnError:
-    """Return the fault of options that say what a file of this kind says by itself."""
-    return MubinnError(f"{kind} says all of it by itself: leave out {' and '.join(options)}.")
 
 
 def assemble(

@@ -172,6 +172,7 @@ def of_state(state: State, options: parts.ImportOptions) -> FloatModel:
         projections, another cell, a wrong shape, NaN; without a classifier, with several, or with
         weights that have no place in the model.
     """
+    options.demand_absent("a state dictionary", "first", "last")
     derived = _derived(state)
     used: set[str] = set()
     layers: list[FloatLayer] = []

@@ -284,6 +284,8 @@ FAULTS = COMPUTED | {
     "stateful": (keras(change=with_setting(3, stateful=True)), "stateful=True"),
     "time major": (keras(change=with_setting(1, time_major=True)), "time_major=True"),
     "keras head by name": (keras(), "leave out --head", "--head", "dense"),
+    "keras part": (keras(), "leave out --from and --to", "--from", "a", "--to", "b"),
+    "state part": (state(), "leave out --to", *READOUT, "--to", "fc"),
     "ONNX modules": (onnx_model(), "leave out --recurrent", "--recurrent", "rnn"),
     "ONNX head": (onnx_model(), "no classifier named 'out': there is p", "--head", "out"),
     "ONNX clip of 0": (onnx_model(change=attribute(clip=0.0)), "clips the sums"),
@@ -363,6 +365,7 @@ def test_options_of_imported_models_do_not_fit_ours(tmp_path, random_float):
     path = tmp_path / "ours.safetensors"
     save_model(path, random_float())
     assert "leave out --readout" in fault(tmp_path, str(path), *READOUT)
+    assert "leave out --head and --to" in fault(tmp_path, str(path), "--head", "a", "--to", "b")
     assert "leave out --normalise" in fault(tmp_path, str(path), "--decimate", "2")
 
 

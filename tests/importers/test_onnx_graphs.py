@@ -3,9 +3,11 @@
 import numpy as np
 import onnx
 import pytest
+from click.testing import CliRunner
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+from mubinn.cli.main import mubinn
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.importers.any_file import import_model
 from mubinn.golden.importers.parts import ImportOptions
@@ -42,12 +44,17 @@ def nodes(**inputs):
 LAST = [node("Squeeze", ["h", "zero"], ["s"]), top()]
 
 
-def save(path, made, given, *, ends=("y",), shape=("n", "t", FEATURES), opset=17, **options):
+def save(
+    path, made, given, *, ends=("y",), shape=("n", "t", FEATURES), opset=17, states=(), **options
+):
     kind = TensorProto.FLOAT
     graph = helper.make_graph(
         made,
         "hand",
-        [helper.make_tensor_value_info("x", kind, shape)],
+        [
+            helper.make_tensor_value_info("x", kind, shape),
+            *(helper.make_tensor_value_info(name, kind, (1, "n", HIDDEN)) for name in states),
+        ],
         [helper.make_tensor_value_info(end, kind, None) for end in ends],
         [numpy_helper.from_array(array, name) for name, array in given.items()],
     )
@@ -213,3 +220,139 @@ def test_a_graph_that_grows_without_end_is_refused(tmp_path):
     made = [node("ConstantOfShape", ["huge"], ["z"]), *nodes(), *LAST]
     with pytest.raises(MubinnError, match="more numbers than any model"):
         import_model(save(tmp_path / "m", made, given))
+
+
+def larger_graphs():
+    """Graphs of which the part from L to D is a model, and what is in the way."""
+    transposed, lstm = nodes()
+    lstm.name = "L"
+    head = [LAST[0], node("Gemm", ["s", "fc.weight"], ["y"], transB=1, name="D")]
+    begun = nodes()[1]
+    begun.name = "L"
+    begun.input.extend(["", "h0", "c0"])
+    front = [node("MatMul", ["x", "F"], ["f"]), node("Relu", ["f"], ["r"])]
+    fronted = node("Transpose", ["r"], ["t"], perm=[1, 0, 2])
+    mean = [
+        node("ReduceMean", ["x"], ["m"], axes=[1], keepdims=0),
+        node("MatMul", ["m", "B2"], ["b"]),
+    ]
+    return {
+        "states": ([transposed, begun, *head], {"states": ("h0", "c0")}, "it reads x, h0, c0"),
+        "front": ([*front, fronted, lstm, *head], {}, "it has a node Relu"),
+        "above": (
+            [transposed, lstm, *head, node("ArgMax", ["y"], ["k"])],
+            {"ends": ["k"]},
+            "ArgMax",
+        ),
+        "branch": (
+            [transposed, lstm, *head, *mean, node("Add", ["y", "b"], ["z"])],
+            {"ends": ["z"]},
+            "adds b, which is no constant",
+        ),
+        "filter": (
+            [
+                node("Abs", ["x"], ["a"]),
+                node("Transpose", ["a"], ["t"], perm=[1, 0, 2]),
+                lstm,
+                *head,
+            ],
+            {},
+            "it has a node Abs",
+        ),
+    }
+
+
+def large(folder, name):
+    made, options, words = larger_graphs()[name]
+    given = tensors() | {"F": np.eye(FEATURES, dtype=np.float32) - 0.5}
+    given["B2"] = np.ones((FEATURES, CLASSES), np.float32)
+    return save(folder / "m", made, given, **options), words
+
+
+@pytest.mark.parametrize("name", larger_graphs())
+def test_a_larger_graph_is_refused_with_where_to_cut(tmp_path, name):
+    path, words = large(tmp_path, name)
+    with pytest.raises(MubinnError, match=words) as refused:
+        import_model(path)
+    assert str(refused.value).endswith(
+        "the part from L to D is such a model: give --from L --to D to cut it out."
+    )
+
+
+@pytest.mark.parametrize(("first", "last"), [("L", "D"), ("hs", "y")])
+@pytest.mark.parametrize("name", larger_graphs())
+def test_a_part_of_a_larger_graph_is_taken(tmp_path, name, first, last):
+    path, _ = large(tmp_path, name)
+    alone = save(tmp_path / "alone", [*nodes(), *LAST], tensors())
+    part, whole = import_model(path, ImportOptions(first=first, last=last)), import_model(alone)
+    assert (part.layers[0].wh == whole.layers[0].wh).all()
+    assert (part.wd == whole.wd).all()
+    assert part.readout == whole.readout == "last"
+    states = ", whose states h0 and c0 begin at 0" if name == "states" else ""
+    assert part.meta["imported_from"] == (
+        f"an ONNX graph from {first} to {last}, whose input is steps, windows, features{states}"
+    )
+
+
+def test_the_command_line_cuts_too(tmp_path):
+    path, _ = large(tmp_path, "states")
+    command = ["quantize", str(path), "--levels", "1,1", "--normalise", "window", "--windows", "4"]
+    made = str(tmp_path / "made")
+    for options, words in [((), "--from L --to D"), (("--from", "L", "--to", "?"), "no node '?'")]:
+        result = CliRunner().invoke(mubinn, [*command, *options, "-o", made])
+        assert (result.exit_code, words in result.stderr) == (2, True)
+    result = CliRunner().invoke(mubinn, [*command, "--from", "L", "--to", "D", "-o", made])
+    assert result.exit_code == 0, result.output
+
+
+def begun_at(value):
+    """Shape arithmetic that makes the state from which an LSTM begins."""
+    shape = [
+        node("Shape", ["x"], ["shape"]),
+        node("Slice", ["shape", "zero", "one"], ["n"]),
+        node("Concat", ["one", "n", "hidden"], ["wanted"], axis=0),
+        node("Expand", ["begin", "wanted"], ["h0"]),
+    ]
+    given = tensors() | {"begin": np.full((1, 1, 1), value, np.float32)}
+    given["hidden"] = np.array([HIDDEN], np.int64)
+    inner = nodes()
+    inner[1].input.extend(["", "h0", "h0"])
+    return [*shape, *inner, *LAST], given
+
+
+def test_a_part_may_begin_at_a_state_of_zeros_alone(tmp_path):
+    options = ImportOptions(first="hs", last="y")
+    import_model(save(tmp_path / "m", *begun_at(0.0)), options)
+    with pytest.raises(MubinnError, match="begins with the state h0, which is not 0"):
+        import_model(save(tmp_path / "m", *begun_at(0.1)), options)
+
+
+def test_a_state_from_the_signal_itself_is_not_cut_off(tmp_path):
+    inner = nodes()
+    inner[1].input.extend(["", "h0"])
+    first = [
+        node("ReduceMean", ["t"], ["m"], axes=[0], keepdims=1),
+        node("MatMul", ["m", "P"], ["h0"]),
+    ]
+    given = tensors() | {"P": np.ones((FEATURES, HIDDEN), np.float32)}
+    path = save(tmp_path / "m", [inner[0], *first, inner[1], *LAST], given)
+    for options in (ImportOptions(), ImportOptions(first="t", last="y")):
+        with pytest.raises(MubinnError, match="computes something else"):
+            import_model(path, options)
+
+
+def test_what_a_part_reads_from_outside_is_named(tmp_path):
+    made = [*nodes(), LAST[0], node("Mul", ["s", "x"], ["v"]), top()]
+    made[-1].input[0] = "v"
+    path = save(tmp_path / "m", made, tensors())
+    with pytest.raises(MubinnError, match=r"a node Mul|reads x from outside of the part"):
+        import_model(path, ImportOptions(first="hs", last="y"))
+
+
+def test_nodes_to_cut_at_must_be_there(tmp_path):
+    path = save(tmp_path / "m", [*nodes(), *LAST], tensors())
+    for options in (ImportOptions(first="z"), ImportOptions(last="z")):
+        with pytest.raises(MubinnError, match="no node 'z' that depends on its input: there is h"):
+            import_model(path, options)
+    with pytest.raises(MubinnError, match="no dense layer that reads"):
+        import_model(path, ImportOptions(last="hs"))
