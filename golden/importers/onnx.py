@@ -316,13 +316,19 @@ def _readouts(
             "in the last, or before the steps: export it with windows as the input."
         )
     models = list(_candidates(layers, head))
+    several = False
     for shape, axes in layouts:
+        steps, stated = shape[axes[1]], sizes[axes[1]]
+        if several and steps == 1 != stated:
+            # The graph runs over several steps, and then computes something else.
+            continue
         if math.prod(shape) > MAX_INPUT:
             raise MubinnError(
                 f"its input of shape {list(shape)} is too large to try: export it with fewer."
             )
         x = np.random.default_rng(0).normal(size=shape)
         wanted = graph.run(nodes, end, feeds[0].name, x)
+        several = several or (wanted is not None and steps > 1)
         found = [m.readout for m in models if _same(wanted, m, np.transpose(x, axes))]
         if found:
             return found, ", ".join(AXES.split(", ")[axes.index(k)] for k in range(3))

@@ -8,6 +8,7 @@ import warnings
 from collections import deque
 from collections.abc import Mapping, Sequence
 from copy import copy
+from functools import cached_property
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ class Graph:
                 "onnx: pip install 'mubinn[onnx]'."
             ) from None
         self._onnx: Any = onnx
-        model = self._parsed(data)
+        model = self._model = self._parsed(data)
         graph = model.graph
         self._opsets = list(model.opset_import)
         self._left = MAX_VALUES
@@ -222,7 +223,22 @@ class Graph:
                     self.data |= set(node.output) - {""}
                 kept.append(node)
         self.nodes = [self._from_zero(node, made, whole) for node in kept]
-        self.inputs = [self._onnx.helper.make_tensor_value_info(signal, 1, [None] * 3)]
+        sizes = whole._sizes.get(signal) or [None] * 3
+        self.inputs = [self._onnx.helper.make_tensor_value_info(signal, 1, sizes)]
+
+    @cached_property
+    def _sizes(self) -> dict[str, list[int | None]]:
+        """Sizes of the tensors as far as the file tells them."""
+        from onnx import shape_inference
+
+        try:
+            graph = shape_inference.infer_shapes(self._model, data_prop=True).graph
+        except Exception:  # types of its own
+            graph = self._model.graph
+        return {
+            value.name: [d.dim_value or None for d in value.type.tensor_type.shape.dim]
+            for value in (*graph.value_info, *graph.input)
+        }
 
     def _from_zero(self, node: Any, made: set[str], whole: "Graph") -> Any:
         """Return a recurrent node without the states that come from outside of the cut."""
@@ -238,7 +254,7 @@ class Graph:
                     f"its node {named(node)} begins with the state {node.input[k]}, which is not "
                     "0: train it from 0."
                 )
-            if node.input[k] in whole.data:
+            if node.input[k] in whole.data and node.input[k] not in self.zeroed:
                 self.zeroed = [*self.zeroed, str(node.input[k])]
             changed.input[k] = ""
         return changed
@@ -246,11 +262,12 @@ class Graph:
     def is_zero(self, name: str) -> bool:
         """Return whether the tensor `name`, which depends on shapes alone, holds zeros."""
         values: dict[str, Array] = {"": np.zeros(0)} | self.constants
-        for value in self.inputs:
-            sizes = [d.dim_value or 2 for d in value.type.tensor_type.shape.dim]
+        nodes = [node for node in self.before(name) if not self.data & set(node.output)]
+        for read in {str(n) for node in nodes for n in node.input if n in self.data}:
+            sizes = [size or 2 for size in self._sizes.get(read, [])]
             self._spend(prod(sizes))
-            values[value.name] = np.zeros(sizes)
-        found = self._run(self.before(name), name, values)
+            values[read] = np.zeros(sizes)
+        found = self._run(nodes, name, values)
         return found is not None and not found.any()
 
     def before(self, end: str) -> list[Any]:

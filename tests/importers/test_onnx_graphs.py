@@ -356,3 +356,37 @@ def test_nodes_to_cut_at_must_be_there(tmp_path):
             import_model(path, options)
     with pytest.raises(MubinnError, match="no dense layer that reads"):
         import_model(path, ImportOptions(last="hs"))
+
+
+def test_logits_of_every_step_are_no_readout(tmp_path):
+    each = [node("Squeeze", ["hs", "one"], ["s"]), node("MatMul", ["s", "D"], ["y"])]
+    given = tensors() | {"D": np.ones((HIDDEN, CLASSES), np.float32)}
+    path = save(tmp_path / "m", [*nodes(), *each], given)
+    for options in (None, ImportOptions("last")):
+        with pytest.raises(MubinnError, match="computes something else"):
+            import_model(path, options)
+
+
+def test_zeros_of_a_shape_that_is_not_computed_are_zeros(tmp_path):
+    made, given = begun_at(0.0)
+    made[0] = node("Shape", ["f"], ["shape"])
+    front = node("Conv", ["x", "K"], ["f"], kernel_shape=[3], pads=[1, 1])
+    made = [front, *made]
+    made[5].input[0] = "f"
+    given["K"] = np.ones((5, 5, 3), np.float32)
+    path = save(tmp_path / "m", made, given, shape=("n", 5, FEATURES))
+    with pytest.raises(MubinnError, match=r"a node Conv, .* give --from hs --to y to cut it out"):
+        import_model(path)
+    import_model(path, ImportOptions(first="hs", last="y"))
+
+
+def test_a_part_keeps_the_sizes_that_are_built_into_it(tmp_path):
+    front = node("Abs", ["x"], ["a"])
+    transposed, lstm = nodes()
+    transposed.input[0] = "a"
+    rows = node("Reshape", ["h", "rows"], ["s"])
+    given = tensors() | {"rows": np.array([2, HIDDEN], np.int64)}
+    path = save(
+        tmp_path / "m", [front, transposed, lstm, rows, top()], given, shape=(2, 9, FEATURES)
+    )
+    assert import_model(path, ImportOptions(first="hs")).readout == "last"
