@@ -6,6 +6,7 @@ evaluator, and must give the same outputs.
 """
 
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations, product
@@ -52,6 +53,9 @@ PLUMBING = {
 }
 """Nodes that may stand between the signal and the recurrent ones, and after those."""
 
+QUANTIZED = re.compile("Quantize(LSTM|MatMul)|Integer|^QLinear|^QGemm")
+"""Nodes of models that are quantized already."""
+
 SYMBOLIC = ((3, 5, 7), (1, 5, 7), (5, 1, 7))
 """Lengths of axes that the graph leaves open, each of its own so that mixing them up shows.
 
@@ -97,6 +101,7 @@ def of_onnx(data: bytes, options: parts.ImportOptions, folder: Path) -> FloatMod
     options.demand_absent("an ONNX graph", "recurrent")
     graph = Graph(data, folder)
     if not any(node.op_type in RECURRENT for node in graph.nodes):
+        _demand_floats(graph)
         raise MubinnError("it has no LSTM or GRU node: give a model with one.")
     graph = graph.cut(options.first, options.last)
     head = _head(graph, options.head)
@@ -108,6 +113,16 @@ def of_onnx(data: bytes, options: parts.ImportOptions, folder: Path) -> FloatMod
             raise
         text = f"{str(error).rstrip('.')}; the part from {part[0]} to {part[1]} is such a model"
     raise MubinnError(f"{text}: give --from {part[0]} --to {part[1]} to cut it out.")
+
+
+def _demand_floats(graph: Graph) -> None:
+    """Raise `MubinnError` where nodes compute with quantized numbers."""
+    for node in graph.nodes:
+        if QUANTIZED.search(node.op_type):
+            raise MubinnError(
+                f"its node {named(node)} computes with quantized numbers: give the model before "
+                "any quantization."
+            )
 
 
 def _part(graph: Graph, head: Head, options: parts.ImportOptions) -> tuple[str, str] | None:
@@ -242,6 +257,7 @@ def _head(graph: Graph, wanted: str | None) -> Head:
             head = Head(dense[-1], end, _names(graph, dense[-1], end))
             heads.setdefault(dense[-1].output[0], []).append(head)
     if not heads:
+        _demand_floats(graph)
         node = next(node for node in reversed(graph.nodes) if node.op_type in RECURRENT)
         raise parts.no_head(_weights(graph, node, 2).shape[1])
     shown = ", ".join(sorted(found[0].names[0] for found in heads.values()))

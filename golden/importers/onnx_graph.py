@@ -30,6 +30,12 @@ STATES = (5, 6)
 STANDARD = ("", "ai.onnx")
 """Domains of ONNX's own nodes."""
 
+FUSED = "com.microsoft"
+"""Domain of ONNX Runtime's own nodes."""
+
+ONE_INPUT = ("Sigmoid", "Tanh", "Relu")
+"""Activations without settings that a fused node may end with."""
+
 BROADCAST = {"Add", "Sub", "Mul", "Div", "Mod", "Pow", "Min", "Max", "And", "Or", "Equal"} | {
     "Greater",
     "GreaterOrEqual",
@@ -92,7 +98,8 @@ class Graph:
         self._sources: dict[str, set[str]] = {name: {name} for name in self.constants}
         fed = {value.name for value in self.inputs}
         self.data: set[str] = set(fed)
-        for node in _ordered(graph.node):
+        parted = [part for whole in graph.node for part in self._apart(whole)]
+        for node in _ordered(parted):
             self._take(node, folder)
 
     def _parsed(self, data: bytes) -> Any:
@@ -147,6 +154,25 @@ class Graph:
             raise MubinnError(
                 f"its tensor {tensor.name} is damaged: export the model again."
             ) from None
+
+    def _apart(self, node: Any) -> list[Any]:
+        """Return the nodes of the standard that one of ONNX Runtime's optimiser stands for."""
+        make, attributes = self._onnx.helper.make_node, self.attributes(node)
+        if node.domain != FUSED or node.op_type not in ("FusedGemm", "FusedMatMul"):
+            return [node]
+        output, inner = node.output[0], f"{node.output[0]}/sum"
+        if node.op_type == "FusedGemm" and attributes.get("activation") in ONE_INPUT:
+            kept = {k: v for k, v in attributes.items() if not k.startswith("activation")}
+            gemm = make("Gemm", list(node.input), [inner], node.name, **kept)
+            return [gemm, make(attributes["activation"], [inner], [output])]
+        weight = self.constants.get(node.input[1]) if len(node.input) > 1 else None
+        turned = any(attributes.get(flag) for flag in ("transA", "transBatchA", "transBatchB"))
+        if node.op_type == "FusedMatMul" and not turned and weight is not None and weight.ndim == 2:
+            moved = weight.T if attributes.get("transB") else weight
+            self.constants[inner] = moved * np.asarray(attributes.get("alpha", 1.0), weight.dtype)
+            self._sources[inner] = {str(node.input[1])}
+            return [make("MatMul", [node.input[0], inner], [output], node.name)]
+        return [node]
 
     def _take(self, node: Any, folder: Path) -> None:
         """Fold `node` where it depends on the file alone, else keep it."""

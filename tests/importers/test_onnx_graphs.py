@@ -390,3 +390,45 @@ def test_a_part_keeps_the_sizes_that_are_built_into_it(tmp_path):
         tmp_path / "m", [front, transposed, lstm, rows, top()], given, shape=(2, 9, FEATURES)
     )
     assert import_model(path, ImportOptions(first="hs")).readout == "last"
+
+
+def fused(kind, inputs, **attributes):
+    return node(kind, inputs, ["y"], domain="com.microsoft", **attributes)
+
+
+FUSED = {
+    "gemm": fused("FusedGemm", ["s", "fc.weight"], transB=1, activation="Sigmoid"),
+    "matmul": fused("FusedMatMul", ["s", "fc.weight"], transB=1, alpha=1.0),
+    "scaled": fused("FusedMatMul", ["s", "half"], alpha=2.0),
+}
+
+
+@pytest.mark.parametrize("name", FUSED)
+def test_nodes_that_the_runtime_fuses_are_taken_apart(tmp_path, name):
+    given = tensors()
+    given["half"] = given["fc.weight"].T / 2
+    alone = import_model(save(tmp_path / "alone", [*nodes(), *LAST], given))
+    model = import_model(save(tmp_path / "m", [*nodes(), LAST[0], FUSED[name]], given))
+    assert (model.wd == alone.wd).all()
+    assert model.readout == "last"
+
+
+def test_other_fused_nodes_are_refused(tmp_path):
+    turned = fused("FusedMatMul", ["s", "fc.weight"], transA=1, transB=1)
+    bent = fused("FusedGemm", ["s", "fc.weight"], transB=1, activation="Elu")
+    for last in (turned, bent):
+        with pytest.raises(MubinnError, match="no dense layer"):
+            import_model(save(tmp_path / "m", [*nodes(), LAST[0], last], tensors()))
+    relu = fused("FusedGemm", ["s", "fc.weight"], transB=1, activation="Relu")
+    with pytest.raises(MubinnError, match="it has a node Relu"):
+        import_model(save(tmp_path / "m", [*nodes(), LAST[0], relu], tensors()))
+
+
+def test_quantized_graphs_are_told_so(tmp_path):
+    lstm = nodes()[1]
+    whole = node("DynamicQuantizeLSTM", lstm.input, lstm.output, domain="com.microsoft")
+    head = node("MatMulInteger", ["s", "Q"], ["y"])
+    given = tensors() | {"Q": np.ones((HIDDEN, CLASSES), np.int8)}
+    for made in ([nodes()[0], whole, *LAST], [*nodes(), LAST[0], head]):
+        with pytest.raises(MubinnError, match="give the model before any quantization"):
+            import_model(save(tmp_path / "m", made, given))
