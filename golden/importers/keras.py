@@ -218,6 +218,26 @@ def _places(layers: Sequence[Layer]) -> Iterator[str]:
         yield f"layers/{stem}{number}/{'cell/vars' if kind in RECURRENT else 'vars'}"
 
 
+def _check_heaps(data: bytes) -> None:
+    """Raise `MubinnError` where texts lie in a damaged heap, in which HDF5 may search for ever.
+
+    A heap is its size and then objects, each with a header of 16 bytes and a multiple of 8 bytes;
+    object 0 is the free rest, whose size holds its header.
+    """
+    for match in re.finditer(rb"GCOL\x01", data):
+        start = match.start()
+        end = start + int.from_bytes(data[start + 8 : start + 16], "little")
+        place = start + 16
+        while place + 16 <= min(end, len(data)):
+            index = int.from_bytes(data[place : place + 2], "little")
+            size = int.from_bytes(data[place + 8 : place + 16], "little")
+            if index == 0 and size < 16:
+                raise MubinnError(DAMAGED)
+            place += size if index == 0 else 16 + (size + 7) // 8 * 8
+        if not start + 16 <= place <= end <= len(data):
+            raise MubinnError(DAMAGED)
+
+
 class Weights:
     """The variables in an HDF5 file.
 
@@ -234,6 +254,7 @@ class Weights:
             raise MubinnError(
                 "reading Keras models needs h5py: pip install 'mubinn[keras]'."
             ) from None
+        _check_heaps(data)
         self._h5: Any = h5py
         try:
             self._file = h5py.File(io.BytesIO(data), "r")

@@ -216,3 +216,16 @@ def test_damaged_h5_models_are_refused(tmp_path, change):
         change(file)
     with pytest.raises(MubinnError, match=DAMAGE[change]):
         import_model(path)
+
+
+def test_a_damaged_heap_of_texts_is_not_searched(tmp_path):
+    path = h5(tmp_path / "m", "sequential_lstm.keras")
+    whole = path.read_bytes()
+    heap = whole.index(b"GCOL\x01")
+    free = bytes(16)
+    for place, part in [(24, b"\xff" * 8), (24, bytes(7) + b"\x80"), (16, free)]:
+        changed = bytearray(whole)
+        changed[heap + place : heap + place + len(part)] = part
+        path.write_bytes(changed)
+        with pytest.raises(MubinnError, match="truncated or damaged"):
+            import_model(path)
