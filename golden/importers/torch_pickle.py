@@ -6,6 +6,7 @@ PyTorch. Any other object is passed over: its name stands in its place.
 """
 
 import pickletools
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -91,6 +92,13 @@ class Machine:
         """Return what the program at this place of `file` builds; raise `MubinnError`."""
         self._stack, self._marks, self._memo = [], [], {}
         try:
+            return self._built(file)
+        except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError):
+            raise MubinnError(DAMAGED) from None
+
+    def _built(self, file: BinaryIO) -> Any:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of texts with backslashes
             for step, (opcode, argument, _) in enumerate(pickletools.genops(file)):
                 if opcode.name == "STOP":
                     return self._stack.pop()
@@ -100,8 +108,6 @@ class Machine:
                     self._stack.append(argument)
                 else:
                     ACTIONS[opcode.name](self, argument)
-        except (ValueError, IndexError, KeyError, TypeError, AttributeError, OverflowError):
-            raise MubinnError(DAMAGED) from None
         raise MubinnError(DAMAGED)
 
     def nothing(self, argument: Any) -> None:

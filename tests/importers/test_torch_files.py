@@ -86,6 +86,7 @@ BESIDE = {
     "own dictionary": Raw(b"cmine\nState\n)\x81(K\x01K\x02u"),
     "own list": Raw(b"cmine\nRow\n)\x81(K\x01K\x02e"),
     "object of old": Raw(b"(imine\nConfig\n"),
+    "name with a backslash": Raw(b"c\\i\n\\}\n"),
     "set": {1, 2},
     "optimizer": {"state": {0: {"step": 4, "exp_avg": np.zeros((16, 3))}}, "param_groups": [{}]},
     "generator": {"rng": np.zeros(5056, np.int64)},
