@@ -20,6 +20,7 @@ ABOUT = {
     "simulate": "cycles per second of the (3,3) layer with every value compared",
     "energy": "the energy of an inference in binary32 and binarized, and its parts",
     "libraries": "the units of the cells in FO4, library beside library",
+    "quantization": "errors of x, h, c and logits from 1 to 8 levels, none of which is to rise",
 }
 """What each measures. NAME is ``bench_NAME`` of the module NAME, with ``_`` for ``-``."""
 

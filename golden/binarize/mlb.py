@@ -10,6 +10,7 @@ import hashlib
 import numpy as np
 import numpy.typing as npt
 
+from mubinn.golden.binarize.sorted_sample import SortedSample
 from mubinn.golden.ground.fixed import Bits, Floats, Ints
 
 
@@ -68,11 +69,13 @@ def mlb_value(bits: Bits, scales: npt.ArrayLike, offset: npt.ArrayLike = 0.0) ->
 def fit_scales(x: npt.ArrayLike, levels: int, *, rounds: int = 30) -> Floats:
     """Return the scales a_1..a_N that binarize the sample `x` with little squared error.
 
-    Two starts: the greedy one (``a_k = mean |r|``, the minimiser for one level), and the best of
-    some halving ones (``a_k = a 2**-k``, the minimiser for uniform values), which wins from about
-    four levels on. Each is refined by up to `rounds` alternations of encoding and least squares
+    Of several starts: the greedy one (``a_k = mean |r|``, the minimiser for one level), some whose
+    scales fall by a ratio (``a_k = a 2**-k``, the minimiser for uniform values, wins from about
+    four levels on; slower falls keep the tails), and the fit of one level less with what lowers
+    its error most. Each is refined by up to `rounds` alternations of encoding and least squares
     for the scales; one that hardly lowers the error is the last, and one that makes a scale
-    negative or the order of the scales other than descending is not taken.
+    negative or the order of the scales other than descending is not taken. So no fit is worse
+    than that of fewer levels.
 
     Parameters
     ----------
@@ -87,62 +90,72 @@ def fit_scales(x: npt.ArrayLike, levels: int, *, rounds: int = 30) -> Floats:
         Not negative, descending.
     """
     flat = np.ascontiguousarray(x, np.float64).ravel()
-    key = hashlib.sha256(flat.data).digest(), levels, rounds
-    if key not in _FITTED:
-        starts = _greedy(flat, levels), _halving(flat, levels)
-        fits = [_refine(flat, start, rounds) for start in starts]
-        _FITTED[key] = min(fits, key=lambda scales: _squared_error(flat, scales))
-    return _FITTED[key].copy()
+    fits = _FITTED.setdefault((hashlib.sha256(flat.data).digest(), rounds), [])
+    if len(fits) < levels:
+        sample = SortedSample.of(flat)
+        while len(fits) < levels:
+            fits.append(_fit(sample, fits[-1] if fits else np.zeros(0), rounds))
+    return fits[levels - 1].copy()
 
 
-_FITTED: dict[tuple[bytes, int, int], Floats] = {}
-"""Fits by SHA-256 of the sample: a model at many (A, W) fits each of its tensors a few times."""
+_FITTED: dict[tuple[bytes, int], list[Floats]] = {}
+"""Fits of 1, 2, .. levels by SHA-256 of the sample: a model at many (A, W) fits each of its tensors
+a few times."""
 
 
 SPREADS = np.linspace(0.8, 3.0, 12)
-"""Sums of halving scales that are tried, in root mean squares of the sample."""
+"""Sums of falling scales that are tried, in root mean squares of the sample."""
 
-FEW = 10_000
-"""Values that the halving starts are judged on."""
+REACHES = np.linspace(0.4, 1.0, 4)
+"""The same in largest magnitudes, for samples with tails."""
+
+RATIOS = (0.5, 0.55, 0.6, 0.65)
+"""From each falling scale to the next."""
 
 WORTH = 1e-4
 """Least relative gain of an alternation that lets another one follow."""
 
 
-def _greedy(flat: Floats, levels: int) -> Floats:
-    residual, scales = flat, []
-    for _ in range(levels):
-        scales.append(np.abs(residual).mean())
-        residual = residual - np.where(residual >= 0, scales[-1], -scales[-1])
-    return np.array(scales)
-
-
-def _halving(flat: Floats, levels: int) -> Floats:
-    few = flat[:: -(-flat.size // FEW)]
-    shape = np.sqrt(np.square(few).mean()) * 2.0 ** -np.arange(1, levels + 1)
-    return min(
-        (spread * shape for spread in SPREADS), key=lambda scales: _squared_error(few, scales)
+def _fit(sample: SortedSample, fewer: Floats, rounds: int) -> Floats:
+    """Return the fit of one level more than `fewer` has."""
+    longer = np.append(fewer, min([sample.next_scale(fewer), *fewer]))
+    levels = len(longer)
+    return _refined(
+        sample, np.stack([longer, _greedy(sample, levels), *_falling(sample, levels)]), rounds
     )
 
 
-def _refine(flat: Floats, start: Floats, rounds: int) -> Floats:
-    best, current = start, start
-    best_error = _squared_error(flat, best)
+def _greedy(sample: SortedSample, levels: int) -> Floats:
+    scales = np.zeros(0)
+    for _ in range(levels):
+        scales = np.append(scales, sample.next_scale(scales))
+    return scales
+
+
+def _falling(sample: SortedSample, levels: int) -> list[Floats]:
+    """Return the best start of each ratio, and the best of those that reach for the tails."""
+    shapes = np.power.outer(RATIOS, np.arange(levels, dtype=np.float64))
+    shapes /= shapes.sum(axis=1, keepdims=True)
+    spread = [np.outer(SPREADS * sample.deviation, shape) for shape in shapes]
+    reaching = np.concatenate([np.outer(REACHES * sample.peak, shape) for shape in shapes])
+    return [tried[np.argmin(sample.errors(tried))] for tried in (*spread, reaching)]
+
+
+def _refined(sample: SortedSample, starts: Floats, rounds: int) -> Floats:
+    """Return the best of all `starts` [K, N] after their alternations."""
+    best, current = starts.copy(), starts
+    errors = sample.errors(best)
+    live = np.arange(len(starts))
     for _ in range(rounds):
-        signs = mlb(flat, current).astype(np.float64) * 2 - 1
-        gram = signs @ signs.T
-        current = np.asarray(np.linalg.lstsq(gram, signs @ flat, rcond=None)[0], np.float64)
-        if (current < 0).any() or (np.diff(current) > 0).any():
+        current = sample.refitted(best[live])
+        descending = (current >= 0).all(axis=1) & (np.diff(current, axis=1) <= 0).all(axis=1)
+        live, current = live[descending], current[descending]
+        found = sample.errors(current)
+        better = found < errors[live]
+        live, current, found = live[better], current[better], found[better]
+        gain = 1 - found / errors[live]
+        best[live], errors[live] = current, found
+        live = live[gain >= WORTH]
+        if not len(live):
             break
-        error = _squared_error(flat, current)
-        if error >= best_error:
-            break
-        gain = 1 - error / best_error
-        best, best_error = current, error
-        if gain < WORTH:
-            break
-    return best
-
-
-def _squared_error(flat: Floats, scales: Floats) -> float:
-    return float(np.square(flat - mlb_value(mlb(flat, scales), scales)).mean())
+    return np.asarray(best[np.argmin(errors)], np.float64)

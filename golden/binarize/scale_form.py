@@ -12,14 +12,16 @@ shift          ``2**(e - k)``, one best integer e for all groups of the tensor
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Literal, get_args
 
 import numpy as np
 
 from mubinn.golden.binarize.mlb import fit_scales, mlb, mlb_value
-from mubinn.golden.binarize.scales import SCALE_BITS, choose_fraction
+from mubinn.golden.binarize.scales import choose_fraction, scale_bits
+from mubinn.golden.binarize.sorted_sample import SortedSample
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.ground.fixed import Floats, Ints, to_fixed
+from mubinn.golden.ground.fixed import Floats, Ints, to_fixed, to_float
 
 ScaleForm = Literal["free", "power-of-two", "shift"]
 FORMS: tuple[str, ...] = get_args(ScaleForm)
@@ -84,10 +86,9 @@ def fixed_form(
     """Return fitted scales [G, N] as integers that keep the form exactly, and their fraction bits.
 
     Free scales are rounded one by one. Of others the last of each group is rounded, and those
-    before it are its double, its quadruple and so on: with seven or eight levels it is one or two
-    units. Powers of two without an offset have no more fraction bits than the last of them
-    needs. The scales of a group sum to less than ``2**SCALE_BITS`` units; free ones do so with the
-    largest `offset`, others beside it.
+    before it are its double, its quadruple and so on. Powers of two without an offset have no more
+    fraction bits than the last of them needs. The scales of a group sum to less than
+    ``2**scale_bits(N)`` units; free ones do so with the largest `offset`, others beside it.
 
     Raises
     ------
@@ -95,21 +96,124 @@ def fixed_form(
         If the scales are too large for any fraction.
     """
     total = float(scales.sum(axis=1).max() + abs(offset))
-    if form == "free":
-        fraction = choose_fraction(total, most=most)
-        return to_fixed(scales, fraction), fraction
     levels = scales.shape[1]
+    bits = scale_bits(levels)
+    if form == "free":
+        fraction = choose_fraction(total, most=most, bits=bits)
+        return to_fixed(scales, fraction), fraction
     doubles = 1 << np.arange(levels - 1, -1, -1, dtype=np.int64)
     for fraction in range(most, -1, -1):
         # A scale that vanished would leave its level without meaning.
         last = np.maximum(to_fixed(scales[:, -1], fraction), 1)
         rest = int(to_fixed(abs(offset), fraction))
-        if max(int(last.max()) * int(doubles.sum()), rest) < 1 << SCALE_BITS:
+        if max(int(last.max()) * int(doubles.sum()), rest) < 1 << bits:
             if form == "shift" and not rest:
                 # Fraction bits that no scale has would lengthen every sum that they enter.
                 spare = min(int(last[0]).bit_length() - 1, fraction)
                 last, fraction = last >> spare, fraction - spare
             return np.outer(last, doubles), fraction
     raise MubinnError(
-        f"scales that sum to {total:.4g} are too large for {SCALE_BITS} bits: rescale the model."
+        f"scales that sum to {total:.4g} are too large for {bits} bits: rescale the model."
     )
+
+
+def fit_fixed(
+    values: Floats,
+    levels: int,
+    form: ScaleForm,
+    *,
+    offset: float = 0.0,
+    most: int = 15,
+    clip: float = np.inf,
+) -> tuple[Ints, int]:
+    """Return fixed-point scales [N] fitted to one sample, and their fraction bits.
+
+    Free scales are fitted on the grid of those that can be stored: the rounded fit in real numbers,
+    and the scales of one level less with the one that lowers the error most, are both improved unit
+    by unit, and the better one is taken. So no error is larger than that of fewer levels.
+
+    Parameters
+    ----------
+    values : float64 [...]
+        The sample, offset already subtracted.
+    levels : int
+        N.
+    form : ScaleForm
+    offset : float
+        The largest offset, which shares the bits of the scales.
+    most : int
+        Most fraction bits.
+    clip : float
+        Where the values were clipped; the scales sum to no more, but for forms that are not free.
+
+    Raises
+    ------
+    MubinnError
+        If the scales are too large for any fraction.
+    """
+    if form != "free":
+        fitted = fit_form([values], levels, form)
+        (stored,), fraction = fixed_form(fitted, form, offset=offset, most=most)
+        return stored, fraction
+    sample = SortedSample.of(values)
+    room = _Room(offset, most, clip)
+    best = np.zeros(0, np.int64), 0
+    for count in range(1, levels + 1):
+        fitted = fit_scales(values, count)
+        fitted = fitted * min(1.0, clip / max(float(fitted.sum()), np.finfo(float).tiny))
+        (stored,), fraction = fixed_form(fitted[None], form, offset=offset, most=most)
+        stored[0] -= max(int(stored.sum()) - room.units(count, fraction), 0)
+        fits = [_polished(sample, stored, fraction, room)]
+        if count > 1:
+            fits.append(_polished(sample, *_longer(sample, *best, room), room))
+        best = min(fits, key=lambda fit: sample.error(to_float(*fit)))
+    return best
+
+
+@dataclass(frozen=True)
+class _Room:
+    """What limits the scales of one tensor; see `fit_fixed`."""
+
+    offset: float
+    most: int
+    clip: float
+
+    def units(self, levels: int, fraction: int) -> int:
+        """Return the largest sum of the scales, in units of `fraction`."""
+        left = (1 << scale_bits(levels)) - 1 - int(to_fixed(self.offset, fraction))
+        return int(min(left, np.floor(np.ldexp(self.clip, fraction))))
+
+
+def _longer(sample: SortedSample, stored: Ints, fraction: int, room: _Room) -> tuple[Ints, int]:
+    """Return scales with one level more, in as many fraction bits as there is room for."""
+    levels, total = len(stored) + 1, int(stored.sum())
+    finest = max(
+        f
+        for f in range(fraction, room.most + 1)
+        if f == fraction or total << f - fraction <= room.units(levels, f)
+    )
+    stored = stored << finest - fraction
+    last = int(to_fixed(sample.next_scale(to_float(stored, finest)), finest))
+    last = min(last, int(stored[-1]), room.units(levels, finest) - int(stored.sum()))
+    return np.append(stored, max(last, 0)), finest
+
+
+def _polished(sample: SortedSample, stored: Ints, fraction: int, room: _Room) -> tuple[Ints, int]:
+    """Return the scales after steps of one unit that lower the error, as long as there are any."""
+    limit = room.units(len(stored), fraction)
+    one = np.eye(len(stored), dtype=np.int64)
+    steps = np.concatenate([one, -one, (one[:, None] - one).reshape(-1, len(stored))])
+    error = sample.error(to_float(stored, fraction))
+    for _ in range(POLISH):
+        tried = stored + steps
+        kept = (tried >= 0).all(axis=1) & (tried.sum(axis=1) <= limit)
+        tried = tried[kept & (np.diff(tried, axis=1) <= 0).all(axis=1)]
+        errors = sample.errors(to_float(tried, fraction))
+        if not len(tried) or errors.min() >= error:
+            break
+        stored, error = tried[np.argmin(errors)], float(errors.min())
+    return stored, fraction
+
+
+POLISH = 20
+"""Most steps."""

@@ -15,7 +15,16 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Bits, Floats, Ints, frozen, to_fixed, to_float
 
 SCALE_BITS = 8
-"""The scales of one tensor sum to less than 2**SCALE_BITS."""
+"""The scales of a tensor of few levels sum to less than 2**SCALE_BITS, see `scale_bits`."""
+
+
+def scale_bits(levels: int) -> int:
+    """Return the bits that the sum of so many scales has.
+
+    Scales that halve leave the last of N levels 2**-N of the sum; two bits more keep it apart from
+    0 and from the one before.
+    """
+    return max(SCALE_BITS, levels + 2)
 
 
 def choose_fraction(total: float, *, most: int = 15, bits: int = SCALE_BITS) -> int:

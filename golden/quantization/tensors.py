@@ -9,7 +9,7 @@ import numpy as np
 from mubinn.golden.binarize.error_compensation import compensated_bits
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.mlb import mlb
-from mubinn.golden.binarize.scale_form import ScaleForm, fit_form, fixed_form
+from mubinn.golden.binarize.scale_form import ScaleForm, fit_fixed, fit_form, fixed_form
 from mubinn.golden.binarize.scales import MAX_STORED_SCALE, LevelTensor, Quantizer
 from mubinn.golden.cells.formats import Formats
 from mubinn.golden.ground.errors import MubinnError
@@ -19,9 +19,6 @@ from mubinn.golden.model import reference
 Granularity = Literal["gate", "row"]
 SAMPLE = 200_000
 """Values of an activation tensor that its scales are fitted to."""
-
-CLIP_ROOM = 0.97
-"""Share of the clip that thresholds may reach: the rest is for rounding up to 7 scales."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +50,8 @@ def fit_activation(
     if not np.isfinite(centred).all():
         raise MubinnError("the calibration data hold NaN or infinite values: drop those windows.")
     sample = rng.choice(centred, SAMPLE) if centred.size > SAMPLE else centred
-    (scales,) = fit_form([sample], levels, form)
-    # A threshold beyond the clip decides nothing; shrunk scales keep all of them within it.
-    highest = float(scales[:-1].sum())
-    if highest > CLIP_ROOM * clip:
-        scales = scales * (CLIP_ROOM * clip / highest)
     peak = float(np.abs(offset).max())
-    (stored,), fraction = fixed_form(scales[None], form, offset=peak, most=most)
+    stored, fraction = fit_fixed(sample, levels, form, offset=peak, most=most, clip=clip)
     return Quantizer(stored, fraction, to_fixed(np.asarray(offset), fraction))
 
 

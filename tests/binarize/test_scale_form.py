@@ -6,7 +6,7 @@ import pytest
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.mlb import mlb, mlb_value
 from mubinn.golden.binarize.scale_form import FORMS, fit_form, fixed_form
-from mubinn.golden.binarize.scales import SCALE_BITS
+from mubinn.golden.binarize.scales import scale_bits
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.quantize import quantize
 
@@ -47,7 +47,7 @@ def test_integers_keep_the_form(form, levels, size):
     stored, fraction = fixed_form(fitted, form, offset=size)
     assert (stored[:, :-1] == 2 * stored[:, 1:]).all()
     assert (stored > 0).all()
-    assert (stored.sum(axis=1) < 1 << SCALE_BITS).all()
+    assert (stored.sum(axis=1) < 1 << scale_bits(levels)).all()
     if size > 1e-3:
         # Half a unit of the last scale, and the last scale is one unit at least.
         assert np.abs(stored * 2.0**-fraction / fitted - 1).max() <= 0.5

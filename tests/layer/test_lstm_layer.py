@@ -6,6 +6,7 @@ import pytest
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.quantize import quantize
 from mubinn.hw.cells.lstm_cell import LstmCell
 from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step, cycles_per_window
 from mubinn.sim.layer.layer_check import check_layer
@@ -65,6 +66,18 @@ def test_layer_equals_bit_true_model(random_model, name):
 def test_layer_on_verilator(random_model):
     model = random_model(seed=3, levels=(2, 1), features=3, hidden=2)
     assert check_layer(model, inputs(model, 2, 5), pause=0.3, classify=True).tests == 2
+
+
+@pytest.mark.parametrize(("levels", "form"), [(7, "power-of-two"), (8, "free")])
+def test_scales_of_many_levels_have_their_widths(random_float, levels, form):
+    x = np.random.default_rng(levels).standard_t(3, size=(8, 20, 3))
+    floats = random_float(levels, features=3, hidden=2, c_clip=0.6)
+    model = quantize(floats, Levels.of(levels, levels), x, scale_form=form)
+    layer = model.layers[0]
+    assert min(layer.c.scales.min(), layer.x.scales.min()) > 0
+    assert layer.c.scales.sum() > 255
+    codes = model.encode_input(x[:2, :3])
+    assert check_layer(model, codes, pause=0.3, classify=True).tests == 2
 
 
 def test_second_layer_of_a_stack(random_model):
