@@ -158,13 +158,14 @@ def quantize(
             "scale_form": scale_form,
             "gate_offset": gate_offset,
         }
-        made, used = _quantize(start, counts, eeg, fold, windows, how)
+        made, used, left_out = _quantize(start, counts, eeg, fold, windows, how)
         chosen: Any = datapath or made.datapath
         made = made.with_datapath(chosen)
     notes = {
         **{k: v for k, v in start.meta.items() if k != "command" and not k.startswith("test_")},
         "command": command_line(ctx),
         "calibration": f"{used} windows of {name}" + ("" if fold is None else f", not fold {fold}"),
+        "input_range": left_out,
         "granularity": granularity,
         "scale_form": scale_form,
     }
@@ -190,17 +191,19 @@ def _quantize(
     fold: int | None,
     windows: int,
     how: dict[str, Any],
-) -> tuple[QuantizedModel, int]:
-    """Return the model, quantized as `how` says, and how many windows it was calibrated on."""
+) -> tuple[QuantizedModel, int, str]:
+    """Return the model, quantized as `how` says, how many windows it saw, and what it cuts off."""
     import numpy as np
 
     from mubinn.cli.shared.recordings import prepared, spread
+    from mubinn.golden.quantization.clipped import clipped
     from mubinn.golden.quantize import quantize as fit
 
     pool = np.arange(len(eeg.x)) if fold is None else np.flatnonzero(eeg.fold != fold)
     chosen = spread(windows, pool)
     calibration = prepared(model, eeg.x[chosen]).astype(np.float64)
-    return fit(model, levels, calibration, **how), len(chosen)
+    made = fit(model, levels, calibration, **how)
+    return made, len(chosen), clipped(made.layers[0].x, calibration)
 
 
 def _measure(

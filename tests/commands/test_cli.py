@@ -113,6 +113,7 @@ def test_quantize_calibrates_measures_and_notes(float_file, eeg_file, tmp_path, 
     model = load_model(out)
     assert str(model.levels) == about["levels"] == "(2,3) c=4"
     assert model.meta["calibration"] == "9 windows of eeg.npz, not fold 1"
+    assert "of the calibration's values lie beyond" in model.meta["input_range"]
     assert model.meta["measured_on"] == "fold 1, 8 windows"
     assert model.meta["float_command"] == "before"
     assert model.meta["command"].startswith("mubinn quantize ")
