@@ -30,10 +30,11 @@ def quantize(
 ) -> "QuantizedModel":
     """Return `model` in level bits and fixed-point scales, without any training.
 
-    Scales minimise the squared error of each tensor (`fit_scales`): of the weights themselves, per
-    gate or per row, and of the activations that the float model has on `calibration`. The bits of
-    biases and weights are then chosen so that the errors of a row compensate each other on those
-    activations (`mubinn.golden.binarize.error_compensation`).
+    Scales minimise the squared error of each tensor: of the weights themselves, per gate or per row
+    (`fit_scales`), and of the activations that the float model has on `calibration` (`fit_fixed`).
+    With few levels that leaves the tails of a sample out (`mubinn.golden.quantization.clipped`).
+    The bits of biases and weights are then chosen so that the errors of a row compensate each other
+    on those activations (`mubinn.golden.binarize.error_compensation`).
 
     Parameters
     ----------
@@ -62,6 +63,7 @@ def quantize(
     """
     import numpy as np
 
+    from mubinn.golden.binarize.scales import scale_bits
     from mubinn.golden.cells.constants import INPUT_FRACTION
     from mubinn.golden.cells.formats import Formats
     from mubinn.golden.ground.errors import MubinnError
@@ -97,8 +99,8 @@ def quantize(
     except MubinnError as error:
         raise MubinnError(
             f"The input runs from {below.min():.4g} to {below.max():.4g}, which is too large for "
-            "scales of 8 bits: have it normalised (--normalise window), or train on data in a "
-            "larger unit."
+            f"scales of {scale_bits(levels.count('x'))} bits: have it normalised (--normalise "
+            "window), or train on data in a larger unit."
         ) from error
     for index, layer in enumerate(model.layers):
         run = reference.run_layer(layer, reference.LayerQuantizers(), below)

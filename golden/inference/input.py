@@ -23,7 +23,7 @@ BLOCK = 16
 """Windows whose samples are encoded at once, so that they stay in the cache."""
 
 SCALE_LIMIT = 1 << 20
-"""Most that the scales of one encoder may sum to; `Quantizer.of` stays below 2**8."""
+"""Most that the scales of one encoder may sum to; quantization stays below 2**10."""
 
 
 def check_windows(x: Array) -> None:

@@ -128,6 +128,10 @@ FAULTS = [
         {"calibration": np.linspace(-9e8, 1e9, 40).reshape(2, 4, 5)},
         r"input runs from -9e\+08 to 1e\+09, which is too large .*\(--normalise window\)",
     ),
+    (
+        {"calibration": np.linspace(-9e8, 1e9, 40).reshape(2, 4, 5), "levels": Levels.of(8, 2)},
+        "too large for scales of 10 bits",
+    ),
     ({"h_offset": np.zeros(3)}, r"h_offset has shape \(3,\)"),
 ]
 
