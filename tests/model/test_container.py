@@ -74,7 +74,7 @@ def test_absent_and_unusual_paths(tmp_path, random_model):
     with pytest.raises(MubinnError, match=r"cannot be written: no such file or directory"):
         save_model(tmp_path / "none" / "a", random_model(1))
     (tmp_path / "folder").mkdir()
-    with pytest.raises(MubinnError, match=r"folder cannot be written: is a directory"):
+    with pytest.raises(MubinnError, match=r"folder is a folder: give the path of a file"):
         save_model(tmp_path / "folder", random_model(1))
     assert sorted(os.listdir(tmp_path)) == ["folder", "pipe"]
 
