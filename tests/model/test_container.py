@@ -18,7 +18,7 @@ def refused(path, load=load_any):
     with pytest.raises(MubinnError) as caught:
         load(path)
     message = str(caught.value)
-    assert str(path) in message
+    assert str(path)[:60] in message
     assert "\n" not in message
     assert message.endswith(".")
     return message
