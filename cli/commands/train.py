@@ -214,9 +214,8 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
     whole = str(options["normalise"]).endswith("subject") or options["centre"] == "subject"
     if by_windows and (reading.subjects is not None or whole):
         raise MubinnError("--split windows knows no subjects: leave out what is of subjects.")
-    eeg, name = open_eeg(
-        data, reading, model=_start(options), by_windows=by_windows, own_folds=True
-    )
+    start = options["float_model"] = _start(options["float_model"])
+    eeg, name = open_eeg(data, reading, model=start, by_windows=by_windows, own_folds=True)
     notes = {"data": name, **notes_of(eeg, reading), "command": command_line(ctx)}
     if many:
         train_runs.many(eeg, recipes, base, options, notes, as_json)
@@ -224,11 +223,10 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
         train_runs.single(eeg, recipes[0], base, options, notes, as_json)
 
 
-def _start(options: dict[str, Any]) -> FloatModel | None:
+def _start(path: Path | None) -> FloatModel | None:
     """Return the float model to start from, whose channels and classes the data are to have."""
     from mubinn.golden.model.model_file import load_float
 
-    path = options["float_model"]
     return None if path is None else load_float(path)
 
 

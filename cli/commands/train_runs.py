@@ -101,15 +101,13 @@ def _start(
     as_json: bool,
 ) -> tuple[FloatModel | None, dict[str, str]]:
     """Return the model to start from, and notes about it."""
-    from mubinn.golden.model.model_file import load_float
     from mubinn.train.runs.trainer import train
 
     given, scratch = options["float_model"], options["from_scratch"]
     if given is not None and scratch:
         raise MubinnError("--float-model and --from-scratch exclude each other: give one.")
     if given is not None:
-        model = load_float(given)
-        return model, _noted(model)
+        return given, _noted(given)
     if scratch or recipe.method.name == "float":
         return None, {}
     folder: Path | None = options["checkpoint_dir"]
@@ -174,7 +172,7 @@ def many(
         (
             row["run"],
             *(_percent(row[f"{name}_accuracy"]) for name in ("graph", "bit_true", "balanced")),
-            "-" if row["f1"] is None else f"{min(filter(None, row['f1'].values()), default=0):.3f}",
+            least_f1(row["f1"]),
             f"{row['epochs']}",
         )
         for row in done
@@ -184,6 +182,16 @@ def many(
 
 def _percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:.2f}"
+
+
+def least_f1(f1: dict[str, float | None] | None) -> str:
+    """Return the least F1 of the classes that have one, as text: 0 for a class never found.
+
+    >>> least_f1({"rest": 0.75, "fist": 0.0, "none of these windows": None}), least_f1(None)
+    ('0.000', '-')
+    """
+    known = [share for share in (f1 or {}).values() if share is not None]
+    return f"{min(known):.3f}" if known else "-"
 
 
 def _numbers(text: str, present: list[int] | None) -> list[int]:

@@ -118,8 +118,9 @@ def open_windows(
         subjects = Path(reading.subjects) if reading.subjects else None
         found = load_windows(paths[0], labels=labels, subjects=subjects)
     else:
-        own = {name: value for name, value in _noted_cut(model).items() if name in CUT}
-        pattern = _noted_cut(model).get("subjects")
+        noted_cut = _noted_cut(model)
+        own = {name: value for name, value in noted_cut.items() if name in CUT}
+        pattern = noted_cut.get("subjects")
         fits = pattern is not None and fits_all(recordings_of(paths)[0], pattern)
         own |= {"subjects": pattern} if (people and pattern is not None) or fits else {}
         found = cut_recordings(paths, _cutting(paths[0], reading, own, model))
