@@ -176,6 +176,15 @@ def write_folder(target: Path, contents: Mapping[str, str | bytes], mark: str) -
     return names
 
 
+def demand_no_blank(folder: Path, what: str, tool: str, variable: str) -> None:
+    """Raise `MubinnError` where `tool` cannot work in `folder`, which `variable` moves."""
+    if " " in str(folder):
+        raise MubinnError(
+            f"The folder for {what}, {folder}, has a space in its name, which {tool} cannot work "
+            f"with; set {variable} to another folder."
+        )
+
+
 def publish(made: Path, final: Path) -> None:
     """Move a finished folder to its place; where another process was first, drop this one."""
     try:

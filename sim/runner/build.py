@@ -46,11 +46,7 @@ def cache_root(cache_dir: Path | None = None) -> Path:
         If make cannot work there, or it cannot be written.
     """
     root = files.cache_root(cache_dir, "sim").resolve()
-    if " " in str(root):
-        raise MubinnError(
-            f"The folder for compiled simulations, {root}, has a space in its name, which make "
-            "cannot work with; set MUBINN_CACHE to another folder."
-        )
+    files.demand_no_blank(root, "compiled simulations", "make", "MUBINN_CACHE")
     return root
 
 

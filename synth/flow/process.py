@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.files import demand_no_blank
 from mubinn.golden.ground.process import cause_outside, python_module, run_process
 
 TAIL_LINES = 3
@@ -75,6 +76,7 @@ def run_worker(
     """
     with tempfile.TemporaryDirectory(prefix="mubinn-synth-") as name:
         folder = Path(name)
+        demand_no_blank(folder.parent, "temporary files", "Yosys", "TMPDIR")
         for file, text in files.items():
             (folder / file).write_text(text)
         (folder / "job.json").write_text(json.dumps(job))

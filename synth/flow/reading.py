@@ -5,7 +5,7 @@ import subprocess
 from functools import cache, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import NamedTemporaryFile
+from tempfile import TemporaryDirectory
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.synth.liberty.library import Library
@@ -35,11 +35,13 @@ def check_reading(library: Library) -> None:
     """
     found = 0
     for text in library.texts:
-        with NamedTemporaryFile("w", prefix="mubinn-", suffix=".lib") as file:
-            file.write(text)
-            file.flush()
-            command = [str(_program()), "-q", f"read_lib {file.name}"]
-            run = subprocess.run(command, capture_output=True, text=True, errors="replace")
+        with TemporaryDirectory(prefix="mubinn-abc-") as folder:
+            # By a name of its own: ABC takes no path with a blank.
+            (Path(folder) / "cells.lib").write_text(text)
+            command = [str(_program()), "-q", "read_lib cells.lib"]
+            run = subprocess.run(
+                command, cwd=folder, capture_output=True, text=True, errors="replace"
+            )
         counts = _COUNTS.search(run.stdout)
         words = [
             line.strip()

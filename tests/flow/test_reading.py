@@ -16,6 +16,18 @@ def test_the_built_in_library_is_read_whole():
     check_reading(LIBRARY)
 
 
+def test_a_folder_for_temporary_files_with_a_blank_is_told(tmp_path, monkeypatch):
+    place = tmp_path / "a b"
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    check_reading.cache_clear()
+    check_reading(LIBRARY)
+    job = SynthJob("module m(input a, b, c, output y); assign y = a ^ b & c; endmodule", "m")
+    with pytest.raises(MubinnError, match=r"a b, has a space in its name, which Yosys .* TMPDIR"):
+        synthesize(job, library=LIBRARY, cache_path=tmp_path)
+    assert list(place.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
