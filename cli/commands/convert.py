@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -102,13 +101,11 @@ def digits(source: Path, frames: int, copies: int, output: Path) -> None:
 def _write(output: Path, arrays: dict[str, NDArray[Any]], copies: int, told: str = "") -> None:
     import numpy as np
 
-    from mubinn.golden.ground.files import write_file
+    from mubinn.golden.ground.arrays import write_arrays
     from mubinn.train.data.compact import repeated
 
     arrays = repeated(arrays, copies)
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **arrays)
-    write_file(output, buffer.getvalue())
+    write_arrays(output, arrays)
     x, people = arrays["X"], len(np.unique(arrays["subject"]))
     click.echo(
         f"{output}: {len(x)} windows of {x.shape[1]} steps and {x.shape[2]} channels, "

@@ -1,9 +1,11 @@
 """Arrays of NumPy's files, told by their content, whatever stands in the file."""
 
+import io
 import math
 import os
 import warnings
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,7 +14,7 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.ground.files import reason_of
+from mubinn.golden.ground.files import reason_of, write_file
 
 ZIP, NPY = b"PK", b"\x93NUMPY"
 """How archives and arrays begin."""
@@ -38,6 +40,19 @@ def beginning(path: Path, count: int = 8) -> bytes:
         raise MubinnError(f"{str(path)[:80]} cannot be opened: {words}; give another path.") from (
             error
         )
+
+
+def write_arrays(path: Path, arrays: Mapping[str, NDArray[Any]], *, parents: bool = False) -> None:
+    """Write arrays by name as an .npz file, whole or not at all, without pickle.
+
+    Raises
+    ------
+    MubinnError
+        As `mubinn.golden.ground.files.write_file` does.
+    """
+    buffer = io.BytesIO()
+    np.savez(buffer, allow_pickle=False, **arrays)
+    write_file(path, buffer.getvalue(), parents=parents)
 
 
 def read_arrays(path: Path) -> NDArray[Any] | dict[str, NDArray[Any]]:

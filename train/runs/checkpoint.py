@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mubinn.golden.ground.arrays import read_arrays
+from mubinn.golden.ground.arrays import read_arrays, write_arrays
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.files import write_file
 
@@ -23,9 +22,7 @@ def save_checkpoint(
 ) -> None:
     """Write named arrays and a JSON-able `meta` to one .npz, atomically and without pickle."""
     text = np.frombuffer(json.dumps(meta).encode(), np.uint8)
-    buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, **{_META: text, **arrays})
-    write_file(path, buffer.getvalue(), parents=True)
+    write_arrays(path, {_META: text, **arrays}, parents=True)
 
 
 def load_checkpoint(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]]:
