@@ -1,6 +1,5 @@
 """The doors by which files come in: good files for each, ways to change them, and readers."""
 
-import io
 import json
 import shutil
 from collections.abc import Callable, Iterable, Sequence
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from click.testing import CliRunner
 from edf_files import Line, edf_bytes
-from fuzz.mutate import Change, Rng, altered, altered_json, altered_zip, pick
+from fuzz.mutate import Change, Rng, altered, altered_json, altered_zip, packed, pick, unpacked
 
 from mubinn.cli.main import mubinn
 from mubinn.golden.ground.errors import MubinnError
@@ -142,17 +141,10 @@ def npy_header(rng: Rng, data: bytes) -> bytes:
 
 def npz_header(rng: Rng, data: bytes) -> bytes:
     """Return an .npz file with the header of a member changed behind its checksum."""
-    import zipfile
-
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
+    members = unpacked(data)
     name = pick(rng, list(members))
     members[name] = npy_header(rng, members[name])
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    return buffer.getvalue()
+    return packed(members)
 
 
 def json_lines(rng: Rng, data: bytes) -> bytes:

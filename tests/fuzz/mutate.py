@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -164,10 +164,24 @@ def _other(rng: Rng, value: Any) -> Any:
     return pick(rng, (None, True, 3, -2.5, "text", [], {}, [[1]], {"a": 1}, [value], deep))
 
 
+def unpacked(data: bytes) -> dict[str, bytes]:
+    """Return the members of an archive by name."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def packed(members: Mapping[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
+    """Return an archive of members, with their checksums."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", method) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return buffer.getvalue()
+
+
 def altered_zip(rng: Rng, data: bytes) -> bytes:
     """Return an archive with a member changed behind its checksum, or damaged as packed."""
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
+    members = unpacked(data)
     name = pick(rng, list(members))
     kind = int(rng.integers(8))
     if kind == 0:
@@ -180,10 +194,5 @@ def altered_zip(rng: Rng, data: bytes) -> bytes:
         members[name] = altered_json(rng, members[name])
     else:
         members[name] = altered(rng, members[name])
-    method = pick(rng, METHODS)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", method) as archive:
-        for name, content in members.items():
-            archive.writestr(name, content)
-    packed = buffer.getvalue()
-    return altered(rng, packed) if kind == 7 else packed
+    made = packed(members, pick(rng, METHODS))
+    return altered(rng, made) if kind == 7 else made
