@@ -1,4 +1,4 @@
-"""The examples in golden's docstrings: each gives what it says, and every unit has one."""
+"""The examples in docstrings: each gives what it says, and every unit has one."""
 
 import doctest
 from importlib import import_module
@@ -7,9 +7,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+FLOORS = ("golden", "hw", "sim", "synth", "train", "reports", "cli")
 MODULES = sorted(
     ".".join(("mubinn", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
-    for path in (ROOT / "golden").rglob("*.py")
+    for floor in FLOORS
+    for path in (ROOT / floor).rglob("*.py")
+    if floor == "golden" or ">>>" in path.read_text()
 )
 UNITS = {"units", "baseline"}
 SHARED = {"binary32"}
