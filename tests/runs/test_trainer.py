@@ -241,6 +241,49 @@ def test_checkpoint_of_another_run_or_damaged_is_refused(tmp_path, monkeypatch):
         assert all((arrays[k] == v).all() for k, v in load_checkpoint(path)[0].items())
 
 
+def without(name):
+    return lambda arrays, meta: meta["history"][0].pop(name)
+
+
+def with_row(**values):
+    return lambda arrays, meta: meta["history"][0].update(values)
+
+
+OTHERWISE = {
+    "no loss": without("loss"),
+    "an endless loss": with_row(loss=float("inf")),
+    "seconds of text": with_row(seconds="1"),
+    "one validation alone": with_row(validation_accuracy=None),
+    "no balanced validation": without("validation_balanced_accuracy"),
+    "no validation": lambda arrays, meta: [
+        meta["history"][0].pop(f"validation_{name}") for name in ("accuracy", "balanced_accuracy")
+    ],
+    "another epoch": with_row(epoch=2),
+    "rows of another type": lambda arrays, meta: meta.update(history=[1]),
+    "a best epoch to come": lambda arrays, meta: meta.update(best_epoch=2),
+    "a best epoch of truth": lambda arrays, meta: meta.update(best_epoch=True),
+    "a leaf renamed": lambda arrays, meta: arrays.update(leaf99=arrays.pop("leaf0")),
+    "a leaf of another shape": lambda arrays, meta: arrays.update(leaf0=arrays["leaf0"][None]),
+    "a leaf of another type": lambda arrays, meta: arrays.update(
+        leaf0=arrays["leaf0"].astype("f8")
+    ),
+}
+
+
+def test_a_checkpoint_of_other_content_is_refused(tmp_path):
+    data = small_data()
+    one = Recipe(**vars(SMALL) | {"epochs": 1})
+    train(data, one, checkpoint_dir=tmp_path)
+    path = tmp_path / CHECKPOINT
+    for name, change in OTHERWISE.items():
+        arrays, meta = load_checkpoint(path)
+        change(arrays, meta)
+        folder = tmp_path / name.replace(" ", "-")
+        save_checkpoint(folder / CHECKPOINT, arrays, meta)
+        with pytest.raises(MubinnError, match="damaged or no checkpoint"):
+            train(data, one, checkpoint_dir=folder)
+
+
 def test_write_is_all_or_nothing(tmp_path, monkeypatch):
     path = tmp_path / "deep" / CHECKPOINT
     save_checkpoint(path, {"a": np.arange(3)}, {"k": 1})

@@ -270,9 +270,9 @@ def _history(path: Path, meta: Mapping[str, Any]) -> tuple[list[dict[str, Any]],
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict) or row.get("epoch") != number:
             raise damaged(path)
-        known = [row.get(name) for name in ("loss", "seconds", "validation_accuracy")]
-        if known[2] is None:
-            known.pop()
+        shares = [row.get(name, math.nan) for name in VALIDATED]
+        told = [] if shares == [None] * len(shares) else shares
+        known = [row.get("loss"), row.get("seconds"), *told]
         if not all(isinstance(value, float) and math.isfinite(value) for value in known):
             raise damaged(path)
     return rows, best
