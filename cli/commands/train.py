@@ -106,7 +106,11 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 @click.option("--readout", type=click.Choice(["mean", "last"]), help="Of h.  [default: mean]")
 @click.option("--c-clip", type=float, help="Clip of the cell state; 0 for none.  [default: 1]")
 @click.option("--learning-rate", type=float, help="Peak step of weights.")
-@click.option("--scale-rate", type=float, help="Peak step of scales.  [default: 0.002]")
+@click.option(
+    "--scale-rate",
+    type=float,
+    help="Peak step of scales, in proportion smaller in long runs.  [default: 0.002]",
+)
 @click.option("--batch", type=int, help="Windows a step.  [default: 64]")
 @click.option(
     "--validation",
