@@ -238,7 +238,7 @@ def assemble(
     plans = {c: schedule(c, load, decoded=form.decoded) for c, form in chosen.items()}
     rows = _unit_rows(cells, results)
     index = {key: number for number, key in enumerate(rows)}
-    full, headline = seconds(FULL, chosen[FULL]), seconds(HEADLINE, chosen[HEADLINE])
+    delays = {config: seconds(config, form) for config, form in chosen.items()}
     entries = tuple(
         _entry(
             config,
@@ -246,14 +246,14 @@ def assemble(
             {role: results[unit.key] for role, unit in units.items()},
             {role: index[unit.key] for role, unit in units.items()},
             load,
-            full,
+            delays,
         )
         for config, units in cells.items()
     )
     return Table1(
         entries=entries,
         units=tuple(rows.values()),
-        fp_over_3_3=full / headline,
+        fp_over_3_3=delays[FULL] / delays[HEADLINE],
         paper_fp_over_3_3=DELAY_S[FULL] / DELAY_S[HEADLINE],
         law_error=law_error(),
         features=load.features,
@@ -272,18 +272,17 @@ def _entry(
     units: Mapping[str, SynthResult],
     rows: dict[str, int],
     load: Workload,
-    full_s: float,
+    delays: Mapping[Config, float],
 ) -> Entry:
-    scale = load.cells * PS
+    scale, delay_s = load.cells * PS, delays[config]
     shares = plan.group_delays({role: unit.delay_ps for role, unit in units.items()})
-    delay_s = sum(shares.values()) * scale
     return Entry(
         x_levels=level_name(config[0]),
         w_levels=level_name(config[1]),
         delay_s=delay_s,
         paper_delay_s=DELAY_S[config],
         law_s=law_s(config),
-        ratio=full_s / delay_s,
+        ratio=delays[FULL] / delay_s,
         paper_ratio=DELAY_S[FULL] / DELAY_S[config],
         depth=plan.depth({role: unit.depth for role, unit in units.items()}),
         area_um2=sum(unit.area_um2 for unit in units.values()),
