@@ -60,10 +60,11 @@ def watch(source: Path, window: float, hop: float, copies: int, output: Path) ->
 @click.option("--copies", type=int, default=1, show_default=True, help=COPIES_HELP)
 @output
 def ecg(source: Path, copies: int, output: Path) -> None:
-    """Convert MIT-BIH's heartbeats: classes N, S, V, F and Q, folds by patient.
+    """Convert MIT-BIH's heartbeats: classes N, S, V and F, folds by patient.
 
-    Records of paced hearts are left out. Each beat has its signal at 120 Hz, and how the intervals
-    before and after it compare with those around. With both parts of the usual split fold 0 is DS2.
+    Records of paced hearts and beats of class Q are left out. Each beat has its signal at 120 Hz,
+    what differs from the usual beat, and how the intervals before and after it compare with those
+    around. With both parts of the usual split fold 0 is DS2.
 
     \b
       mubinn convert ecg mitdb120.npz -o beats.npz

@@ -88,7 +88,8 @@ def hearts(tmp_path):
     signals = rng.normal(0, 60, (5, 6000)).round()
     peaks = [20 + np.cumsum(rng.integers(70, 130, 50)) for _ in numbers]
     off = np.concatenate([[0], np.cumsum([len(p) for p in peaks])])
-    classes = rng.integers(0, 5, off[-1])
+    classes = rng.integers(0, 4, off[-1])
+    classes[30] = 4
     arrays = {"dsig": coded(signals), "rec": numbers, "ds": parts, "beat_off": off}
     arrays |= {"beat_pos": np.concatenate(peaks), "beat_cls": classes}
     np.savez(tmp_path / "compact.npz", **arrays)
@@ -99,18 +100,24 @@ def test_beats_have_their_signal_and_their_intervals(hearts):
     folder, signals, peaks, arrays = hearts
     run("ecg", folder / "compact.npz", "-o", folder / "b.npz")
     data = load_eeg(folder / "b.npz")
-    assert data.x.shape[1:] == (84, 3)
+    assert data.x.shape[1:] == (84, 4)
     assert data.classes == beats.CLASSES
-    first = np.flatnonzero(data.subject == 101)
-    assert data.y[first].tolist() == arrays["beat_cls"][1:49].tolist()
+    first = np.insert(np.flatnonzero(data.subject == 101), 29, -1)  # the beat of class Q is out
+    own = np.delete(arrays["beat_cls"][1:49], 29)
+    assert data.y[data.subject == 101].tolist() == own.tolist()
     at, before = int(peaks[0][20]), int(peaks[0][20] - peaks[0][19])
     around = signals[0, at - 600 : at + 600]
     want = (signals[0, at - 36 : at + 48] - np.median(around)) / around.std()
     np.testing.assert_allclose(data.x[first[19], :, 0], want, rtol=0, atol=1e-5)
     usual = np.median(np.diff(peaks[0])[12:28])
-    np.testing.assert_allclose(data.x[first[19], :, 1], 3 * np.log(before / usual), atol=1e-5)
+    np.testing.assert_allclose(data.x[first[19], :, 2], 3 * np.log(before / usual), atol=1e-5)
     after = int(peaks[0][21] - peaks[0][20])
-    np.testing.assert_allclose(data.x[first[19], :, 2], 3 * np.log(after / usual), atol=1e-5)
+    np.testing.assert_allclose(data.x[first[19], :, 3], 3 * np.log(after / usual), atol=1e-5)
+    shapes = data.x[first, :, 0].astype(float)
+    less = shapes[2] - np.median(shapes[:23], axis=0)
+    np.testing.assert_allclose(data.x[first[2], :, 1], less, rtol=0, atol=1e-5)
+    less = shapes[8] - np.median(shapes[:29], axis=0)
+    np.testing.assert_allclose(data.x[first[8], :, 1], less, rtol=0, atol=1e-5)
 
 
 def test_a_person_of_both_parts_is_tested_alone_and_paced_hearts_are_left_out(hearts):

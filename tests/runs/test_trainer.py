@@ -417,7 +417,7 @@ def test_bundled_model_has_the_accuracy_it_states():
     assert abs(right - float(model.meta["test_accuracy"])) < 2.5 / held.sum()
 
 
-@pytest.mark.parametrize(("steps", "share"), [(1, 1.0), (1000, 1.0), (4000, 0.25)])
+@pytest.mark.parametrize(("steps", "share"), [(1, 1.0), (800, 1.0), (3200, 0.25)])
 def test_scales_take_smaller_steps_in_longer_runs(steps, share):
     from mubinn.train.graphs.graph import Pace
 
@@ -433,12 +433,12 @@ def test_a_step_of_a_long_run_moves_scales_less_and_weights_alike():
     graph = Graph(Method("mubinn2", Levels.of(1, 1)), 1.0, "mean")
     start = random_model(3, (4, 5), 2, 1.0, "mean")
     moved = {}
-    for steps in (1000, 4000):
+    for steps in (800, 3200):
         optimizer, step, _ = compiled(graph, Pace(1e-3, 4e-3, 0.0, 1.0, steps))
         before = jax.tree.map(np.asarray, graph.start(start, x))
         after = step(graph.start(start, x), optimizer.init(before), x, np.arange(16) % 2)[0]
         moved[steps] = jax.tree.map(lambda one, other: np.asarray(other) - one, before, after)
-    short, long = moved[1000], moved[4000]
+    short, long = moved[800], moved[3200]
     assert np.abs(short["wd"]).max() > 0
     np.testing.assert_allclose(long["wd"], short["wd"], rtol=1e-5, atol=1e-8)
     for name in ("x", "wx", "h"):

@@ -1,7 +1,7 @@
 """Heartbeats: windows of the MIT-BIH arrhythmia set from its compact form. NumPy only.
 
 MIT-BIH Arrhythmia Database (Moody and Mark 2001, PhysioNet, ODC-By 1.0), one lead at 120 Hz; the
-five classes of AAMI EC57 and the split by patients of de Chazal 2004.
+classes of AAMI EC57 and the split by patients of de Chazal 2004.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from mubinn.golden.ground.fixed import Floats, Ints
 from mubinn.train.data.compact import arrays_of, bounds, differences
 
 RATE_HZ = 120
-CLASSES = ("N", "S", "V", "F", "Q")
+CLASSES = ("N", "S", "V", "F")
+"""Classes of AAMI EC57 but Q, beats not classified, of which unpaced hearts have hardly any."""
 BEFORE, AFTER = 36, 48
 """Steps of a window before the peak of the beat, and from it on: 0.3 and 0.4 s."""
 
@@ -27,21 +28,25 @@ AROUND = 5 * RATE_HZ
 NEAR = 8
 """Intervals on each side that an interval is compared with."""
 
+USUAL = 20
+"""Beats on each side of which the usual beat is the median."""
+
 MOST = 6.0
 """Bound of the samples, in standard deviations."""
 
 SAME = {202: 201}
 """Records of one person: 202 was taken from the person of 201."""
 
-CHANNELS = ("ecg", "interval before", "interval after")
+CHANNELS = ("ecg", "ecg less the usual beat", "interval before", "interval after")
 
 
 def windows_of(signal: Floats, peaks: Ints) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Return the windows of a record's beats, and which beats they are.
 
-    The signal less its median, over its standard deviation, of the ten seconds around; and, the
-    same at every step, how the intervals to the beats before and after compare with the median of
-    the 16 around: three times the logarithm of the ratio.
+    The signal less its median, over its standard deviation, of the ten seconds around; the same
+    less the usual beat, the median of the 41 around; and, the same at every step, how the intervals
+    to the beats before and after compare with the median of the 16 around: three times the
+    logarithm of the ratio. All of it needs an unlabelled recording of the patient, and no more.
 
     Parameters
     ----------
@@ -51,26 +56,35 @@ def windows_of(signal: Floats, peaks: Ints) -> tuple[NDArray[np.float32], NDArra
 
     Returns
     -------
-    windows : float32 [used, BEFORE + AFTER, 3]
+    windows : float32 [used, BEFORE + AFTER, 4]
     used : int64 [used]
         The first and the last beat have one interval alone and are left out, and so are those too
         near an end of the record.
     """
     intervals = np.diff(peaks)
-    parts, used = [], []
+    shapes, rhythm, used = [], [], []
     for k in range(1, len(peaks) - 1):
         begin, end = int(peaks[k]) - BEFORE, int(peaks[k]) + AFTER
         if begin < 0 or end > len(signal):
             continue
         around = signal[max(0, int(peaks[k]) - AROUND) : int(peaks[k]) + AROUND]
-        usual = np.median(intervals[max(0, k - NEAR) : k + NEAR])
-        ratios = np.maximum(intervals[k - 1 : k + 1], 1) / max(usual, 1)
+        middle = np.median(intervals[max(0, k - NEAR) : k + NEAR])
+        ratios = np.maximum(intervals[k - 1 : k + 1], 1) / max(middle, 1)
         beat = (signal[begin:end] - np.median(around)) / max(float(around.std()), 1.0)
-        beat = np.clip(beat, -MOST, MOST)[:, None]
-        parts.append(np.concatenate([beat, np.tile(3 * np.log(ratios), (len(beat), 1))], axis=1))
+        shapes.append(np.clip(beat, -MOST, MOST))
+        rhythm.append(3 * np.log(ratios))
         used.append(k)
-    shape = (len(parts), BEFORE + AFTER, len(CHANNELS))
-    return np.reshape(parts, shape).astype(np.float32), np.array(used, np.int64)
+    beats = np.reshape(shapes, (len(used), BEFORE + AFTER))
+    usual = np.array([np.median(_near(beats, k), axis=0) for k in range(len(used))])
+    made = [beats, beats - usual.reshape(beats.shape)]
+    made += [
+        np.repeat(one[:, None], BEFORE + AFTER, axis=1) for one in np.reshape(rhythm, (-1, 2)).T
+    ]
+    return np.stack(made, axis=2).astype(np.float32), np.array(used, np.int64)
+
+
+def _near(beats: Floats, k: int) -> Floats:
+    return beats[max(0, k - USUAL) : k + USUAL + 1]
 
 
 def beats(path: Path) -> dict[str, NDArray[Any]]:
@@ -85,7 +99,7 @@ def beats(path: Path) -> dict[str, NDArray[Any]]:
     path : Path
         An .npz of ``dsig`` int16 [records, N] (differences along time), ``rec`` (numbers), ``ds``
         (1 or 2, 0 for paced) [records], ``beat_off`` [records + 1], ``beat_pos`` and ``beat_cls``
-        (0 to 4, the place among `CLASSES`) [beats].
+        (0 to 3, the place among `CLASSES`; 4 for Q, left out) [beats].
 
     Raises
     ------
@@ -103,11 +117,13 @@ def beats(path: Path) -> dict[str, NDArray[Any]]:
         if (np.diff(peaks) < 0).any() or not len(peaks):
             raise MubinnError(f"{path} has beats out of order in record {records[k]}.")
         made, used = windows_of(signals[k], peaks)
-        x.append(made)
-        y.append(found["beat_cls"][begin:end][used].astype(np.int64))
+        labels = found["beat_cls"][begin:end][used].astype(np.int64)
+        kept = labels < len(CLASSES)
+        x.append(made[kept])
+        y.append(labels[kept])
         person = SAME.get(int(records[k]), int(records[k]))
-        subject += [person] * len(used)
-        test += [int(found["ds"][k]) == 2] * len(used)
+        subject += [person] * len(y[-1])
+        test += [int(found["ds"][k]) == 2] * len(y[-1])
     if not subject:
         raise MubinnError(f"{path} has no beat of an unpaced heart: give a set that has some.")
     whose = np.array(subject, np.int64)

@@ -23,8 +23,8 @@ from mubinn.train.recipes.first_scales import first_scales, folded
 from mubinn.train.recipes.method import Method
 from mubinn.train.subject.calibration import centred_groups
 
-TRAVEL = 1000
-"""Steps over which scales go as far as their rate says; recipes were found on some 800."""
+TRAVEL = 800
+"""Steps over which scales go as far as their rate says; those that recipes were found on."""
 
 SCALED = ("scales", "offsets")
 """Parts of the parameters that take steps of their own size."""
