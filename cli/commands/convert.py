@@ -63,12 +63,14 @@ def ecg(source: Path, copies: int, output: Path) -> None:
     """Convert MIT-BIH's heartbeats: classes N, S, V and F, folds by patient.
 
     Records of paced hearts and beats of class Q are left out. Each beat has its signal at 120 Hz,
-    what differs from the usual beat, and how the intervals before and after it compare with those
-    around. With both parts of the usual split fold 0 is DS2.
+    how it differs from the patient's usual beat, and how the intervals before and after it compare
+    with those around: this takes a recording of the patient, without labels. With both parts of
+    the usual split fold 0 is DS2.
 
     \b
       mubinn convert ecg mitdb120.npz -o beats.npz
-      mubinn train beats.npz --normalise none --epochs 4 -o beats.safetensors
+      mubinn train beats.npz --normalise none --hidden 50 --epochs 2 --batch 128 \\
+          --learning-rate 0.003 --dropout 0.3 --gain-spread 0.3 -o beats.safetensors
     """
     from mubinn.train.data.beats import beats as converted
 

@@ -100,24 +100,45 @@ def test_beats_have_their_signal_and_their_intervals(hearts):
     folder, signals, peaks, arrays = hearts
     run("ecg", folder / "compact.npz", "-o", folder / "b.npz")
     data = load_eeg(folder / "b.npz")
-    assert data.x.shape[1:] == (84, 4)
+    assert data.x.shape[1:] == (84, 7)
     assert data.classes == beats.CLASSES
     first = np.insert(np.flatnonzero(data.subject == 101), 29, -1)  # the beat of class Q is out
     own = np.delete(arrays["beat_cls"][1:49], 29)
     assert data.y[data.subject == 101].tolist() == own.tolist()
-    at, before = int(peaks[0][20]), int(peaks[0][20] - peaks[0][19])
-    around = signals[0, at - 600 : at + 600]
-    want = (signals[0, at - 36 : at + 48] - np.median(around)) / around.std()
-    np.testing.assert_allclose(data.x[first[19], :, 0], want, rtol=0, atol=1e-5)
-    usual = np.median(np.diff(peaks[0])[12:28])
-    np.testing.assert_allclose(data.x[first[19], :, 2], 3 * np.log(before / usual), atol=1e-5)
-    after = int(peaks[0][21] - peaks[0][20])
-    np.testing.assert_allclose(data.x[first[19], :, 3], 3 * np.log(after / usual), atol=1e-5)
-    shapes = data.x[first, :, 0].astype(float)
-    less = shapes[2] - np.median(shapes[:23], axis=0)
-    np.testing.assert_allclose(data.x[first[2], :, 1], less, rtol=0, atol=1e-5)
-    less = shapes[8] - np.median(shapes[:29], axis=0)
-    np.testing.assert_allclose(data.x[first[8], :, 1], less, rtol=0, atol=1e-5)
+    spans = [slice(int(at) - 36, int(at) + 48) for at in peaks[0]]
+    raw = [
+        signals[0, span] - np.median(signals[0, max(0, at - 600) : at + 600])
+        for at, span in zip(peaks[0], spans, strict=True)
+    ]
+    for k in (3, 20):  # the usual beat is of 20 on each side, where there are so many
+        usual = np.median(raw[max(1, k - 20) : min(k + 21, 49)], axis=0)
+        beat, usual = np.clip(raw[k] / usual.std(), -8, 8), usual / usual.std()
+        window = data.x[first[k - 1]]
+        np.testing.assert_allclose(window[:, 0], beat, rtol=0, atol=1e-5)
+        np.testing.assert_allclose(window[:, 1], beat - usual, rtol=0, atol=1e-5)
+        middle = np.median(np.diff(peaks[0])[max(0, k - 8) : k + 8])
+        around = np.diff(peaks[0])[k - 1 : k + 1]
+        np.testing.assert_allclose(window[5, 2:4], 3 * np.log(around / middle), atol=1e-5)
+        far = np.sqrt(((beat - usual) ** 2).mean() / (usual**2).mean())
+        alike = np.corrcoef(beat, usual)[0, 1]
+        np.testing.assert_allclose(window[:, 4], np.log(far + 0.05) + 1, atol=1e-4)
+        np.testing.assert_allclose(window[:, 5], 2 * alike - 1, atol=1e-4)
+
+
+def test_wide_beats_are_told_from_narrow_ones():
+    steps = np.arange(84) - 36
+    narrow, wide = (np.exp(-0.5 * (steps / size) ** 2)[None] for size in (3, 9))
+    distance, likeness, width = beats.likenesses(
+        np.concatenate([narrow, wide]), np.concatenate([narrow, narrow])
+    )
+    assert width[0] == 0
+    assert width[1] > 1
+    assert likeness[0] == pytest.approx(1)
+    assert likeness[1] < 0.8
+    assert distance[1] > distance[0]
+    turned = beats.likenesses(-2 * narrow, narrow)
+    assert turned[1] == pytest.approx(-3)
+    assert turned[2] == pytest.approx(0, abs=0.01)
 
 
 def test_a_person_of_both_parts_is_tested_alone_and_paced_hearts_are_left_out(hearts):

@@ -31,22 +31,35 @@ NEAR = 8
 USUAL = 20
 """Beats on each side of which the usual beat is the median."""
 
-MOST = 6.0
-"""Bound of the samples, in standard deviations."""
+MOST = 8.0
+"""Bound of the samples, in deviations of the usual beat."""
+
+CORE = slice(BEFORE - 18, BEFORE + 24)
+"""Steps of a window that the width of a beat is taken of: 0.15 and 0.2 s."""
 
 SAME = {202: 201}
 """Records of one person: 202 was taken from the person of 201."""
 
-CHANNELS = ("ecg", "ecg less the usual beat", "interval before", "interval after")
+CHANNELS = (
+    "ecg",
+    "ecg less the usual beat",
+    "interval before",
+    "interval after",
+    "distance from the usual beat",
+    "likeness to the usual beat",
+    "width beside the usual beat",
+)
 
 
 def windows_of(signal: Floats, peaks: Ints) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Return the windows of a record's beats, and which beats they are.
 
-    The signal less its median, over its standard deviation, of the ten seconds around; the same
-    less the usual beat, the median of the 41 around; and, the same at every step, how the intervals
-    to the beats before and after compare with the median of the 16 around: three times the
-    logarithm of the ratio. All of it needs an unlabelled recording of the patient, and no more.
+    The usual beat of each is the median of the 41 around, from signals less their median over ten
+    seconds, and its deviation is the unit. A window holds the signal and what it has beyond the
+    usual beat, and five values that are the same at every step: how the intervals to the beats
+    before and after compare with the median of the 16 around (three times the logarithm of the
+    ratio), and the beat with the usual one: `likenesses`. All of it takes an unlabelled recording
+    of the patient, and no more.
 
     Parameters
     ----------
@@ -56,7 +69,8 @@ def windows_of(signal: Floats, peaks: Ints) -> tuple[NDArray[np.float32], NDArra
 
     Returns
     -------
-    windows : float32 [used, BEFORE + AFTER, 4]
+    windows : float32 [used, BEFORE + AFTER, 7]
+        `CHANNELS`.
     used : int64 [used]
         The first and the last beat have one interval alone and are left out, and so are those too
         near an end of the record.
@@ -69,22 +83,41 @@ def windows_of(signal: Floats, peaks: Ints) -> tuple[NDArray[np.float32], NDArra
             continue
         around = signal[max(0, int(peaks[k]) - AROUND) : int(peaks[k]) + AROUND]
         middle = np.median(intervals[max(0, k - NEAR) : k + NEAR])
-        ratios = np.maximum(intervals[k - 1 : k + 1], 1) / max(middle, 1)
-        beat = (signal[begin:end] - np.median(around)) / max(float(around.std()), 1.0)
-        shapes.append(np.clip(beat, -MOST, MOST))
-        rhythm.append(3 * np.log(ratios))
+        shapes.append(signal[begin:end] - np.median(around))
+        rhythm.append(3 * np.log(np.maximum(intervals[k - 1 : k + 1], 1) / max(middle, 1)))
         used.append(k)
-    beats = np.reshape(shapes, (len(used), BEFORE + AFTER))
-    usual = np.array([np.median(_near(beats, k), axis=0) for k in range(len(used))])
-    made = [beats, beats - usual.reshape(beats.shape)]
-    made += [
-        np.repeat(one[:, None], BEFORE + AFTER, axis=1) for one in np.reshape(rhythm, (-1, 2)).T
-    ]
-    return np.stack(made, axis=2).astype(np.float32), np.array(used, np.int64)
+    if not used:
+        return np.zeros((0, BEFORE + AFTER, len(CHANNELS)), np.float32), np.zeros(0, np.int64)
+    raw = np.array(shapes)
+    near = [slice(max(0, k - USUAL), k + USUAL + 1) for k in range(len(raw))]
+    usual = np.array([np.median(raw[part], axis=0) for part in near])
+    unit = np.maximum(usual.std(axis=1, keepdims=True), 1.0)
+    beat, usual = np.clip(raw / unit, -MOST, MOST), usual / unit
+    values = [*np.array(rhythm).T, *likenesses(beat, usual)]
+    steady = [np.repeat(one[:, None], BEFORE + AFTER, axis=1) for one in values]
+    windows = np.stack([beat, beat - usual, *steady], axis=2)
+    return windows.astype(np.float32), np.array(used, np.int64)
 
 
-def _near(beats: Floats, k: int) -> Floats:
-    return beats[max(0, k - USUAL) : k + USUAL + 1]
+def likenesses(beat: Floats, usual: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return how beats compare with the usual ones, both float64 [N, steps]: three times [N].
+
+    The logarithm of their distance over the size of the usual one; their correlation; and three
+    times the logarithm of the ratio of their widths. Around 0, and of a size to be read beside
+    samples.
+    """
+    distance, size = np.sqrt(np.square([beat - usual, usual]).mean(axis=2))
+    one, other = (x - x.mean(axis=1, keepdims=True) for x in (beat, usual))
+    norms = np.sqrt(np.square(one).sum(axis=1) * np.square(other).sum(axis=1))
+    likeness = (one * other).sum(axis=1) / np.maximum(norms, 1e-9)
+    width = np.log(_width(beat)) - np.log(_width(usual))
+    return np.log(distance / np.maximum(size, 1e-9) + 0.05) + 1, 2 * likeness - 1, 3 * width
+
+
+def _width(beat: Floats) -> Floats:
+    """Return the mean height of a beat around its peak over the largest: wide ones have more."""
+    height = np.abs(beat - np.median(beat, axis=1, keepdims=True))[:, CORE]
+    return np.asarray(height.mean(axis=1) / (height.max(axis=1) + 1e-6) + 1e-3)
 
 
 def beats(path: Path) -> dict[str, NDArray[Any]]:
