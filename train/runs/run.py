@@ -31,7 +31,7 @@ from mubinn.train.runs.checkpoint import (
     save_checkpoint,
     write_log,
 )
-from mubinn.train.runs.devices import Placement
+from mubinn.train.runs.devices import BatchSharding
 from mubinn.train.runs.export import to_quantized
 from mubinn.train.runs.progress import Progress
 from mubinn.train.subject.calibration import centred
@@ -70,7 +70,7 @@ class Run:
         self.y = data.y.astype(np.int32)
         self.steps = len(batches(parts, recipe, 0))
         self.weights = class_weights(parts, recipe)
-        self.place = Placement(recipe.batch)
+        self.sharding = BatchSharding(recipe.batch)
         clip = math.inf if recipe.c_clip is None else recipe.c_clip
         group = recipe.group if recipe.centre == "trained" else 0
         self.graph = Graph(recipe.method, clip, recipe.readout, recipe.cell, group, recipe.datapath)
@@ -85,8 +85,8 @@ class Run:
         first = start or self._drawn()
         _check_start(first, data, recipe)
         fitted = parts.train[:: max(1, len(parts.train) // _FIT_WINDOWS)][:_FIT_WINDOWS]
-        self.params = self.place.copies(self.graph.start(first, x[fitted]))
-        self.state = self.place.copies(self.optimizer.init(self.params))
+        self.params = self.sharding.copies(self.graph.start(first, x[fitted]))
+        self.state = self.sharding.copies(self.optimizer.init(self.params))
         self.history: list[dict[str, Any]] = []
         self.best = jax.tree.map(np.asarray, self.params)
         self.best_epoch = 0
@@ -116,7 +116,7 @@ class Run:
         total = 0.0
         for k, batch in enumerate(self._batches(epoch), 1):
             self.params, self.state, value = self.step(
-                self.params, self.state, *self.place.parts(*batch)
+                self.params, self.state, *self.sharding.parts(*batch)
             )
             total += float(value)
             if not math.isfinite(total):
@@ -162,13 +162,13 @@ class Run:
 
     def predictions(self, index: NDArray[np.int64], params: Any = None) -> NDArray[np.int64]:
         """Return the classes of the windows `index`, by the best weights where none are given."""
-        weights = self.place.copies(self.best if params is None else params)
+        weights = self.sharding.copies(self.best if params is None else params)
         found = np.empty((len(index), len(self.data.classes)), np.float32)
-        size = _EVAL_BATCH // self.place.devices * self.place.devices
+        size = _EVAL_BATCH // self.sharding.devices * self.sharding.devices
         for start in range(0, len(index), size):
             part = index[start : start + size]
             padded = np.resize(part, size)  # one shape, so one compilation
-            scores = np.asarray(self.evaluate(weights, *self.place.parts(self.x[padded])))
+            scores = np.asarray(self.evaluate(weights, *self.sharding.parts(self.x[padded])))
             found[start : start + len(part)] = scores[: len(part)]
         return self._decided(found, index)
 
@@ -187,7 +187,7 @@ class Run:
         """Write the state after an epoch."""
         leaves = jax.tree.leaves((self.params, self.state, self.best))
         arrays = {f"leaf{k}": np.asarray(leaf) for k, leaf in enumerate(leaves)}
-        about: dict[str, Any] = {"fingerprint": self.fingerprint, "devices": self.place.devices}
+        about: dict[str, Any] = {"fingerprint": self.fingerprint, "devices": self.sharding.devices}
         about["best_epoch"] = self.best_epoch
         save_checkpoint(path, arrays, {**about, "history": self.history})
 
@@ -200,17 +200,17 @@ class Run:
                 f"{path} belongs to a run with another recipe or other data; "
                 "choose another folder or delete it."
             )
-        if meta.get("devices") != self.place.devices:
+        if meta.get("devices") != self.sharding.devices:
             raise MubinnError(
                 f"{path} comes from sums in {meta.get('devices')} parts, of which there are "
-                f"{self.place.devices} now: go on with it on a machine like the first, before "
+                f"{self.sharding.devices} now: go on with it on a machine like the first, before "
                 "anything else uses JAX, or delete it."
             )
         named = {f"leaf{k}": leaf for k, leaf in enumerate(leaves)}
         shapes = {name: (leaf.shape, leaf.dtype) for name, leaf in named.items()}
         if {name: (array.shape, array.dtype) for name, array in arrays.items()} != shapes:
             raise damaged(path)
-        kept = self.place.copies([arrays[name] for name in named])
+        kept = self.sharding.copies([arrays[name] for name in named])
         self.history, self.best_epoch = _history(path, meta)
         self.params, self.state, self.best = jax.tree.unflatten(tree, kept)
 
