@@ -210,11 +210,11 @@ def datapath_difference(runs: Iterable[Run]) -> Difference:
         alike = (run.method, str(run.levels), run.scale_form, *run.place)
         found[run.datapath][alike] = 100 * run.accuracy
     both = found["figure3"].keys() & found["threshold"].keys()
-    gains = [found["threshold"][key] - found["figure3"][key] for key in sorted(both)]
-    if len(gains) < 2:
+    differences = [found["threshold"][key] - found["figure3"][key] for key in sorted(both)]
+    if len(differences) < 2:
         raise MubinnError("No two runs were trained for each datapath: train some for both.")
-    error = float(np.std(gains, ddof=1)) / len(gains) ** 0.5
-    return Difference(float(np.mean(gains)), error, len(gains))
+    error = float(np.std(differences, ddof=1)) / len(differences) ** 0.5
+    return Difference(float(np.mean(differences)), error, len(differences))
 
 
 def groups(runs: Iterable[Run]) -> tuple[Group, ...]:
