@@ -89,8 +89,8 @@ class _Units:
         best = sorted(self._sizes(name), key=lambda size: size[0] * size[1])[:PIPELINED]
         return [
             way
-            for _, _, recipe in best
-            for way in pipelines(self.netlists[name][recipe], self.library, STAGES)
+            for _, _, strategy in best
+            for way in pipelines(self.netlists[name][strategy], self.library, STAGES)
         ]
 
     def smallest(self, name: str) -> tuple[float, float]:
@@ -99,14 +99,14 @@ class _Units:
         return area, delay
 
     def _sizes(self, name: str) -> list[tuple[float, float, str]]:
-        """Return area, delay and recipe of a unit's netlists."""
+        """Return area, delay and strategy of a unit's netlists."""
         return [
             (
                 self.library.area_um2(cell["type"] for cell in one["cells"].values()),
                 analyse(one, self.library).delay_ps,
-                recipe,
+                strategy,
             )
-            for recipe, one in self.netlists[name].items()
+            for strategy, one in self.netlists[name].items()
         ]
 
 

@@ -1,9 +1,9 @@
 """``mubinn bench libraries``: the units of the cells in FO4, library beside library.
 
 Delays in FO4 take out how fast a process is; what is left are the libraries themselves. Each unit
-is mapped to each by the same recipes, and of each the fastest result counts, as in ``mubinn bench
-delay``. Beside the units stand the smallest cells of each library, measured alone in its own FO4
-(`mubinn.synth.liberty.library_figures`): they tell why a unit differs. Wires count nothing
+is mapped to each by the same strategies, and of each the fastest result counts, as in ``mubinn
+bench delay``. Beside the units stand the smallest cells of each library, measured alone in its own
+FO4 (`mubinn.synth.liberty.library_figures`): they tell why a unit differs. Wires count nothing
 anywhere.
 """
 

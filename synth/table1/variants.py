@@ -7,8 +7,8 @@ merged      scales that halve from level to level, so that all level pairs and t
             after it as above
 ==========  ========================================================================================
 
-Everything else is as in Table I: the library, the recipes of least delay for every unit, one unit
-after the other, H T cells. Ratios are to the same entry (FP, FP).
+Everything else is as in Table I: the library, the strategies of least delay for every unit, one
+unit after the other, H T cells. Ratios are to the same entry (FP, FP).
 """
 
 import threading

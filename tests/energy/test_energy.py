@@ -200,10 +200,10 @@ def test_the_way_of_least_energy_is_chosen():
     bits = np.random.default_rng(0).integers(0, 2, (256, 1), np.uint8)
     meter = UnitMeter(CELLS)
     found = meter.choose({"five": five, "one": one}, bits, 3, ())
-    assert (found.recipe, found.stages, found.uses, found.vectors) == ("one", 0, 3, 256)
+    assert (found.strategy, found.stages, found.uses, found.vectors) == ("one", 0, 3, 256)
     rates = activity(one, LIBRARY, {"i__payload": bits})
     assert found.energy == netlist_energy(one, CELLS, rates, 0.0)
     assert found.half_fj == pytest.approx(found.settled_fj, rel=0.2)
     piped = meter.choose({"five": five, "one": one}, bits, 3, (1, 2))
-    assert (piped.recipe, piped.stages) == ("one", 1)
+    assert (piped.strategy, piped.stages) == ("one", 1)
     assert piped.energy.clock > 0
