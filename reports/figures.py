@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from mubinn.reports import text
-from mubinn.synth.table1.schedule import GROUPS
+from mubinn.synth.table1.delay_model import GROUPS
 from mubinn.synth.table1.table import Entry, Table1, Variant
 
 
