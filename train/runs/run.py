@@ -6,7 +6,6 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -34,7 +33,7 @@ from mubinn.train.runs.checkpoint import (
 from mubinn.train.runs.devices import BatchSharding
 from mubinn.train.runs.export import to_quantized
 from mubinn.train.runs.progress import Progress
-from mubinn.train.subject.calibration import centred
+from mubinn.train.subject.calibration import calibrated
 
 _EVAL_BATCH = 256
 VALIDATED = ("validation_accuracy", "validation_balanced_accuracy")
@@ -72,7 +71,7 @@ class Run:
         self.weights = class_weights(parts, recipe)
         self.sharding = BatchSharding(recipe.batch)
         clip = math.inf if recipe.c_clip is None else recipe.c_clip
-        group = recipe.group if recipe.centre == "trained" else 0
+        group = recipe.group if recipe.subject_calibration == "trained" else 0
         self.graph = Graph(recipe.method, clip, recipe.readout, recipe.cell, group, recipe.datapath)
         pace = Pace(
             recipe.learning_rate,
@@ -174,8 +173,8 @@ class Run:
 
     def _decided(self, scores: NDArray[Any], index: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the classes that scores [N, C] of the windows `index` give."""
-        if self.recipe.centre != "none":
-            scores = centred(scores, self.data.subject[index])
+        if self.recipe.subject_calibration != "none":
+            scores = calibrated(scores, self.data.subject[index])
         return np.asarray(scores.argmax(axis=1), np.int64)
 
     def bit_true(self, model: QuantizedModel) -> NDArray[np.int64]:
@@ -228,7 +227,7 @@ class Run:
         """Return recipe, count of windows and versions."""
         parts = {name: len(getattr(self.parts, name)) for name in ("train", "validation", "test")}
         versions = {name: version(name) for name in ("mubinn", "jax", "optax", "numpy")}
-        return {"recipe": asdict(self.recipe), "windows": parts, "versions": versions}
+        return {"recipe": self.recipe.to_json(), "windows": parts, "versions": versions}
 
     def meta(self) -> dict[str, str]:
         """Return what a model notes about its making."""
