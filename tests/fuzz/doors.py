@@ -1,16 +1,21 @@
 """The doors by which files come in: good files for each, ways to change them, and readers."""
 
+import io
 import json
 import shutil
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from click.testing import CliRunner
 from edf_files import Line, edf_bytes
 from fuzz.mutate import Change, Rng, altered, altered_json, altered_zip, packed, pick, unpacked
+from keras_files import NAMES, h5, older
+from torch_files import Call, Global, stream
 
 from mubinn.cli.main import mubinn
 from mubinn.golden.ground.errors import MubinnError
@@ -34,13 +39,13 @@ class Door:
     changes : sequence of callable
         How they are changed.
     enter : callable
-        Given the folder and a changed file, reads it; raises `Fault` or anything else where that
-        does not end in success or in one sentence.
+        Given the folder and a changed file, reads it and returns whether it was taken; raises
+        `Fault` or anything else where that does not end in success or in one sentence.
     """
 
     seeds: Callable[[Path], list[Path]]
     changes: Sequence[Change]
-    enter: Callable[[Path, Path], None]
+    enter: Callable[[Path, Path], bool]
 
     def case(self, rng: Rng, folder: Path) -> tuple[str, bytes]:
         """Return the suffix and the bytes of a malformed file."""
@@ -57,10 +62,10 @@ def files(*names: str) -> Callable[[Path], list[Path]]:
     return found
 
 
-def command(*words: str) -> Callable[[Path, Path], None]:
+def command(*words: str) -> Callable[[Path, Path], bool]:
     """Return what hands a file, FILE among `words`, to a command, whose output is OUT."""
 
-    def enter(folder: Path, path: Path) -> None:
+    def enter(folder: Path, path: Path) -> bool:
         out = folder / "out"
         named = {"FILE": str(path), "OUT": str(out)}
         given = [named.get(word, word.replace("@", f"{folder}/")) for word in words]
@@ -77,6 +82,7 @@ def command(*words: str) -> Callable[[Path, Path], None]:
             if result.exit_code == 2:
                 said = [line for line in result.stderr.split("\n") if not line.startswith("note: ")]
                 check_sentence("\n".join(said).removeprefix("mubinn: ").removesuffix("\n"))
+            return result.exit_code == 0
         finally:
             if out.is_dir():
                 shutil.rmtree(out)
@@ -85,14 +91,16 @@ def command(*words: str) -> Callable[[Path, Path], None]:
     return enter
 
 
-def call(read: Callable[[Path], Any]) -> Callable[[Path, Path], None]:
+def call(read: Callable[[Path], Any]) -> Callable[[Path, Path], bool]:
     """Return what hands a file to a function."""
 
-    def enter(_: Path, path: Path) -> None:
+    def enter(_: Path, path: Path) -> bool:
         try:
             read(path)
         except MubinnError as error:
             check_sentence(str(error))
+            return False
+        return True
 
     return enter
 
@@ -162,6 +170,15 @@ def json_header(rng: Rng, data: bytes) -> bytes:
     return len(header).to_bytes(8, "little") + header + data[8 + length :]
 
 
+def h5_config(rng: Rng, data: bytes) -> bytes:
+    """Return a Keras model of the older form with its configuration changed as JSON."""
+    buffer = io.BytesIO(data)
+    with h5py.File(buffer, "r+") as file:
+        changed = altered_json(rng, file.attrs["model_config"].encode())
+        file.attrs["model_config"] = np.bytes_(changed)
+    return buffer.getvalue()
+
+
 def edf_field(rng: Rng, data: bytes) -> bytes:
     """Return an EDF file with a few bytes of its header, which is text, written over."""
     header = int(data[184:192])
@@ -200,7 +217,8 @@ def _checkpoint(path: Path) -> None:
 
 
 QUANTIZE = ("--levels", "1,1", "--windows", "2", "-o", "OUT")
-MODEL = ("quantize", "FILE", "--readout", "last", "--data", "@windows.npz", *QUANTIZE)
+MODEL = ("quantize", "FILE", "--data", "@three.npz", *QUANTIZE)
+LAST = (*MODEL, "--readout", "last")
 DATA = ("quantize", "@good.safetensors", "--data", "FILE", *QUANTIZE)
 
 DOORS = {
@@ -210,16 +228,18 @@ DOORS = {
     "float": Door(
         files("good.safetensors"), (altered, behind_checksum, json_header), command("info", "FILE")
     ),
-    "safetensors": Door(files("torch_*.safetensors"), (altered, json_header), command(*MODEL)),
-    "torch": Door(files("torch_*.pt"), (altered, altered_zip, altered_zip), command(*MODEL)),
+    "safetensors": Door(files("torch_*.safetensors"), (altered, json_header), command(*LAST)),
+    "torch": Door(files("torch_*.pt"), (altered, altered_zip, altered_zip), command(*LAST)),
+    "torch_stream": Door(files("old*.pt"), (altered,), command(*LAST)),
     "keras": Door(files("*.keras"), (altered, altered_zip, altered_zip), command(*MODEL)),
+    "keras_h5": Door(files("*.h5"), (altered, altered, h5_config), command(*MODEL)),
     "onnx": Door(files("*.onnx"), (altered,), command(*MODEL)),
     "npz": Door(
         files("windows.npz", "people.npz"), (altered, altered_zip, npz_header), command(*DATA)
     ),
     "npy": Door(files("windows.npy"), (altered, npy_header), command(*DATA)),
     "recording": Door(
-        files("windows.npz", "people.npz"),
+        files("windows.npz", "anna.npz"),
         (altered_zip, npz_header),
         command("calibrate", "@good.mubinn", "FILE", "-o", "OUT"),
     ),
@@ -243,21 +263,24 @@ def make_good(folder: Path, models: Iterable[tuple[str, Any]]) -> None:
 
     for name, model in models:
         save_model(folder / name, model)
+    _older_forms(folder)
     rng = np.random.default_rng(0)
     x = rng.normal(0, 1, (20, 16, 5)).astype(np.float32)
     y = np.arange(20) % 2
     np.savez(folder / "windows.npz", X=x, y=y)
+    np.savez(folder / "three.npz", X=x[..., :3], y=y)
     names = np.array(["left", "right"])
     people = np.arange(20) // 2
     about = {"classes": names, "channels": np.array([*"abcde"]), "fs_hz": 80.0, "scale_uV": 0.1}
-    np.savez_compressed(
-        folder / "people.npz",
-        X=(100 * x).astype(np.int16),
-        y=names[y],
-        subject=people,
-        fold=people % 5,
-        **about,
-    )
+    for name, subject in [("people.npz", people), ("anna.npz", np.zeros_like(people))]:
+        np.savez_compressed(
+            folder / name,
+            X=(100 * x).astype(np.int16),
+            y=names[y],
+            subject=subject,
+            fold=people % 5,
+            **about,
+        )
     np.save(folder / "windows.npy", x)
     lines = [Line(name, rng.normal(0, 90, 32 * 9), rate=32) for name in "abcde"]
     texts = [("left", 1, 2), ("right", 4, 2)]
@@ -278,3 +301,19 @@ def make_good(folder: Path, models: Iterable[tuple[str, Any]]) -> None:
         {"event": "end", **end, "epochs": 1, "notes": {}},
     ]
     (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log))
+
+
+def _older_forms(folder: Path) -> None:
+    """Write models as PyTorch kept them before version 1.6, and as Keras 2 did."""
+    rng = np.random.default_rng(0)
+    shapes = {
+        **{"rnn.weight_ih_l0": (16, 3), "rnn.weight_hh_l0": (16, 4)},
+        **{"rnn.bias_ih_l0": (16,), "rnn.bias_hh_l0": (16,)},
+        **{"fc.weight": (2, 4), "fc.bias": (2,)},
+    }
+    for name, kind in [("old_float.pt", np.float32), ("old_half.pt", np.float16)]:
+        state = OrderedDict((key, rng.normal(0, 1, shapes[key]).astype(kind)) for key in shapes)
+        beside = {"epoch": 3, "device": Call("torch.device", "cpu"), "step": Global("numpy.int64")}
+        (folder / name).write_bytes(stream({"net": state, **beside}))
+    for name in NAMES:
+        h5(folder / f"{Path(name).stem}.h5", name, older)

@@ -31,7 +31,7 @@ def test_good_files_come_in(name, folder, tmp_path):
     for seed in seeds:
         copy = tmp_path / f"case{seed.suffix}"
         copy.write_bytes(seed.read_bytes())
-        door.enter(folder, copy)
+        assert door.enter(folder, copy), seed.name
 
 
 @pytest.mark.filterwarnings("default")
