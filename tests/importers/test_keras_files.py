@@ -153,3 +153,16 @@ def test_a_damaged_heap_of_texts_is_not_searched(tmp_path):
         path.write_bytes(changed)
         with pytest.raises(MubinnError, match="truncated or damaged"):
             import_model(path)
+
+
+def test_damaged_groups_are_told_as_damage(tmp_path):
+    path = h5(tmp_path / "m", "sequential_lstm.keras")
+    parts, told = path.read_bytes().split(b"TREE"), []
+    for k in range(1, len(parts)):
+        path.write_bytes(b"TREE".join(parts[:k]) + b"tree" + b"TREE".join(parts[k:]))
+        try:
+            import_model(path)  # the group of a layer without weights is not read
+        except MubinnError as error:
+            told.append(str(error))
+    assert len(told) > 3
+    assert all("it is truncated or damaged" in text for text in told)
