@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fuzz.campaign import attempt, good_files
+from fuzz.campaign import Campaign, attempt, cases, good_files
 from fuzz.doors import DOORS, Fault, call, check_sentence, command
 
 from mubinn.golden.ground.errors import MubinnError
@@ -69,3 +69,19 @@ def test_a_half_written_output_is_a_fault(folder, monkeypatch):
     with pytest.raises(Fault, match="it failed and left"):
         command("info", "FILE")(folder, folder / "good.mubinn")
     (folder / "left").unlink()
+
+
+def test_what_failed_is_tried_again(tmp_path):
+    place = tmp_path / "failures"
+    place.mkdir()
+    (place / "log-3.txt").write_text("a fault that is mended")
+    (place / "log-3.case.jsonl").touch()
+    campaign = Campaign(tmp_path)
+    assert campaign.failures == 1
+    campaign.again()
+    assert (campaign.failures, list(place.iterdir())) == (0, [])
+
+
+def test_a_case_that_computes_for_long_is_ended():
+    [(number, fault)] = cases("liberty", range(4, 5), seconds=0)
+    assert (number, fault) == (4, ("", b"", "more than 0 s of computing"))
