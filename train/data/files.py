@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mubinn.golden.ground.arrays import NPY, ZIP, beginning, read_arrays
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.train.data.columns import integers, labels_of, named, texts
-from mubinn.train.data.recordings import EegSet, Recording, folds_of, numbered, pieces_of
+from mubinn.train.data.recordings import LabelledSet, Recording, folds_of, numbered, pieces_of
 
 DATA_NAME = "eeg_eegmmidb_eyes.npz"
 """File name of the eyes open/closed windows of the PhysioNet motor imagery database."""
@@ -50,14 +50,14 @@ def find_data(name: str = DATA_NAME) -> Path | None:
     return None
 
 
-def load_eeg(
+def load_labelled(
     path: str | Path,
     *,
     labels: str | Path | None = None,
     subjects: str | Path | None = None,
     fs_hz: float | None = None,
     by_windows: bool = False,
-) -> EegSet:
+) -> LabelledSet:
     """Load labelled windows from an .npz or .npy file, which is known by its content.
 
     An .npz holds ``X`` (or ``x``) [windows, steps, channels] and ``y`` [windows], and may hold
@@ -84,13 +84,13 @@ def load_eeg(
 
     Returns
     -------
-    EegSet
+    LabelledSet
 
     Raises
     ------
     MubinnError
         The file is missing, truncated, of another kind, needs pickle, or holds data that
-        `EegSet` refuses; or an array, such as one of people, has a name that is not known.
+        `LabelledSet` refuses; or an array, such as one of people, has a name that is not known.
     """
     path = Path(path)
     fields = _fields(path, labels, subjects, people=not by_windows)
@@ -104,7 +104,7 @@ def load_eeg(
 def load_windows(
     path: Path, *, labels: Path | None = None, subjects: Path | None = None
 ) -> Recording:
-    """Load windows of which nobody asks for labels; the arguments are those of `load_eeg`.
+    """Load windows of which nobody asks for labels; the arguments are those of `load_labelled`.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def _fields(
     labelled: bool = True,
     people: bool = True,
 ) -> dict[str, NDArray[Any]]:
-    """Return the arrays that `load_eeg` reads, by its names."""
+    """Return the arrays that `load_labelled` reads, by its names."""
     start = beginning(path)
     if not start.startswith((ZIP, NPY)) and path.suffix.lower() not in (".npz", ".npy"):
         raise MubinnError(
@@ -203,7 +203,7 @@ def _column(path: Path) -> NDArray[Any]:
     return array
 
 
-def _assemble(path: Path, fields: dict[str, NDArray[Any]]) -> EegSet:
+def _assemble(path: Path, fields: dict[str, NDArray[Any]]) -> LabelledSet:
     for key in ("X", "y"):
         if key not in fields:
             raise MubinnError(f"{path} has no array {key!r}; it must hold X and y.")
@@ -212,7 +212,7 @@ def _assemble(path: Path, fields: dict[str, NDArray[Any]]) -> EegSet:
     subject, fold = _people(path, fields, len(x), y)
     assert subject is not None
     assert fold is not None
-    return EegSet(
+    return LabelledSet(
         x=x,
         y=y,
         subject=subject,
