@@ -3,6 +3,7 @@
 import io
 import json
 import shutil
+import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -258,12 +259,20 @@ DOORS = {
 def make_good(folder: Path, models: Iterable[tuple[str, Any]]) -> None:
     """Write the good files: the models by name, and data, logs and a library for them."""
     from mubinn.golden.model.model_file import save_model
-    from mubinn.synth.liberty.tech65 import tech65_liberty
-    from mubinn.train.runs.checkpoint import save_checkpoint
 
     for name, model in models:
         save_model(folder / name, model)
     _older_forms(folder)
+    _data_and_logs(folder)
+    for path in folder.glob("*.npz"):  # which note when they were made
+        path.write_bytes(packed(unpacked(path.read_bytes()), zipfile.ZIP_DEFLATED))
+
+
+def _data_and_logs(folder: Path) -> None:
+    """Write data of every form, a checkpoint, a library and a log."""
+    from mubinn.synth.liberty.tech65 import tech65_liberty
+    from mubinn.train.runs.checkpoint import save_checkpoint
+
     rng = np.random.default_rng(0)
     x = rng.normal(0, 1, (20, 16, 5)).astype(np.float32)
     y = np.arange(20) % 2

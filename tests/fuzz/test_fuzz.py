@@ -1,5 +1,7 @@
 """A sample of the campaign: malformed files at every door, and that a fault at a door is seen."""
 
+import time
+
 import numpy as np
 import pytest
 from fuzz.campaign import Campaign, attempt, cases, good_files
@@ -44,10 +46,14 @@ def test_malformed_files_end_in_a_sentence(name, folder):
     assert sorted(path.name for path in folder.iterdir()) == before
 
 
-def test_cases_are_the_same_whenever_they_are_made(folder):
-    for door in DOORS.values():
-        first, second = (door.case(np.random.default_rng(3), folder) for _ in range(2))
-        assert first == second
+def test_cases_are_the_same_whenever_they_are_made(folder, tmp_path, monkeypatch):
+    then = time.localtime(10**9)
+    monkeypatch.setattr("time.localtime", lambda *_: then)
+    good_files(tmp_path)
+    for name, door in DOORS.items():
+        for number in range(8):
+            made = [door.case(np.random.default_rng(number), place) for place in (folder, tmp_path)]
+            assert made[0] == made[1], f"{name} {number}"
 
 
 @pytest.mark.parametrize("text", ["no end", "two\nlines.", "a " * 1000 + ".", "Traceback x."])
