@@ -62,7 +62,7 @@ def open_labelled(
     Parameters
     ----------
     data : Path, sequence of Path, or None
-        A file of windows, or the name of one in the shared data; or recordings, files and folders
+        Files of windows, or the name of one in the shared data; or recordings, files and folders
         of them. Without it the shared data set is taken where it is there and has `features`
         channels, else synthetic EEG.
     reading : Reading
@@ -88,7 +88,7 @@ def open_labelled(
     if _holds_windows(paths, reading):
         labels = reading.labels[0] if reading.labels else None
         found = load_labelled(
-            paths[0], labels=labels, subjects=reading.subjects, by_windows=by_windows
+            paths, labels=labels, subjects=reading.subjects, by_windows=by_windows
         )
     else:
         cutting = _cutting(paths[0], reading, _noted_cut(model), model)
@@ -118,7 +118,7 @@ def open_windows(
     if _holds_windows(paths, reading):
         labels = Path(reading.labels[0]) if reading.labels else None
         subjects = Path(reading.subjects) if reading.subjects else None
-        found = load_windows(paths[0], labels=labels, subjects=subjects)
+        found = load_windows(paths, labels=labels, subjects=subjects)
     else:
         noted_cut = _noted_cut(model)
         own = {name: value for name, value in noted_cut.items() if name in CUT}
@@ -171,8 +171,11 @@ def _holds_windows(paths: list[Path], reading: Reading) -> bool:
             if not path.is_dir() and not is_recording(path):
                 read_signals(path)  # which says what is wrong with it
         return False
-    if len(paths) > 1:
-        raise MubinnError(f"{arrays[0]} holds windows: give it alone, or recordings alone.")
+    if len(arrays) < len(paths):
+        raise MubinnError(
+            f"{arrays[0]} holds windows, and {next(p for p in paths if p not in arrays)} does not: "
+            "give windows alone, or recordings alone."
+        )
     for name in ("window", "hop", "rate", "band", "events"):
         if name in reading.given:
             raise MubinnError(

@@ -212,7 +212,7 @@ FAULTS = [
     ((*SIMULATE, *ONE, "--window", 2, "--band", "3,1"), "from 3 to 1 Hz is none"),
     ((*SIMULATE, *ONE, "--window", 2, "--band", "1,9"), "needs more than 18 Hz"),
     ((*SIMULATE, "--data", "@x.npz", "--events", "all"), "--events is for recordings"),
-    ((*SIMULATE, "--data", "@x.npz", *ONE), "holds windows: give it alone"),
+    ((*SIMULATE, "--data", "@x.npz", *ONE), "does not: give windows alone, or"),
     ((*SIMULATE, "--window", 2), "--window is for data of your own"),
     ((*SIMULATE, "--data", "@edf/none.edf"), "does not exist"),
     ((*SIMULATE, "--data", "@empty", "--window", 2), "holds no recordings"),
