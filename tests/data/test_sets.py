@@ -151,11 +151,8 @@ def test_a_person_of_both_parts_is_tested_alone_and_paced_hearts_are_left_out(he
     one = {**arrays, "ds": np.array([1, 0, 1, 1, 1])}
     np.savez(folder / "one.npz", **one)
     run("ecg", folder / "one.npz", "-o", folder / "b.npz")
-    assert sorted(set(load_labelled(folder / "b.npz").fold)) == [
-        0,
-        1,
-        2,
-    ]  # by patient, dealt in turn
+    dealt = load_labelled(folder / "b.npz").fold  # by patient, in turn
+    assert sorted(set(dealt)) == [0, 1, 2]
 
 
 @pytest.fixture
