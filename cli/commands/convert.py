@@ -1,4 +1,4 @@
-"""``mubinn convert``: public sets in compact form as windows to train on."""
+"""``mubinn convert``: public sets as windows to train on."""
 
 from __future__ import annotations
 
