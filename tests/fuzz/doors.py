@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from edf_files import Line, edf_bytes
 from fuzz.mutate import Change, Rng, altered, altered_json, altered_zip, packed, pick, unpacked
 from keras_files import NAMES, h5, older
+from set_files import CODES, PLACES, moving, record
 from torch_files import Call, Global, stream
 
 from mubinn.cli.main import mubinn
@@ -58,7 +59,12 @@ def files(*names: str) -> Callable[[Path], list[Path]]:
     """Return the files of these names in the folder, or among the recorded ones."""
 
     def found(folder: Path) -> list[Path]:
-        return [path for name in names for place in (folder, RECORDED) for path in place.glob(name)]
+        return [
+            path
+            for name in names
+            for place in (folder, RECORDED)
+            for path in sorted(place.glob(name))
+        ]
 
     return found
 
@@ -106,6 +112,21 @@ def call(read: Callable[[Path], Any]) -> Callable[[Path, Path], bool]:
     return enter
 
 
+def in_place_of(kept: str, read: Callable[[Path], Any]) -> Callable[[Path, Path], bool]:
+    """Return what puts a file in the place of one among others, and hands that to a function."""
+
+    def enter(folder: Path, path: Path) -> bool:
+        place = folder / f"{kept}{path.suffix}"
+        good = place.read_bytes()
+        try:
+            place.write_bytes(path.read_bytes())
+            return call(read)(folder, place)
+        finally:
+            place.write_bytes(good)
+
+    return enter
+
+
 def check_sentence(text: str) -> None:
     """Raise `Fault` unless `text` is one sentence that a person can read."""
     if not text.endswith(".") or "\n" in text or len(text) > 1200 or "Traceback" in text:
@@ -122,7 +143,7 @@ def behind_checksum(rng: Rng, data: bytes) -> bytes:
         except ValueError:  # no such file can be written: its JSON has no infinities
             return data
     tensors = dict(content.tensors)
-    name = pick(rng, list(tensors))
+    name = pick(rng, sorted(tensors))
     array = np.array(tensors.pop(name))
     kind = int(rng.integers(6))
     if kind == 1:
@@ -217,6 +238,18 @@ def _checkpoint(path: Path) -> None:
     load_checkpoint(path)
 
 
+def _watch(path: Path) -> None:
+    from mubinn.train.data.watch_text import runs_of
+
+    runs_of(path.parents[1], 20)
+
+
+def _record(path: Path) -> None:
+    from mubinn.train.data.beats import beats
+
+    beats(path.parent)
+
+
 QUANTIZE = ("--levels", "1,1", "--windows", "2", "-o", "OUT")
 MODEL = ("quantize", "FILE", "--data", "@three.npz", *QUANTIZE)
 LAST = (*MODEL, "--readout", "last")
@@ -252,6 +285,12 @@ DOORS = {
     ),
     "log": Door(files("log.jsonl"), (altered, json_lines, json_lines), call(_log)),
     "liberty": Door(files("small.lib"), (altered,), call(_library)),
+    "watch": Door(
+        files("wisdm/accel/*.txt"),
+        (altered,),
+        in_place_of("wisdm/accel/data_1600_accel_watch", _watch),
+    ),
+    "wfdb": Door(files("mitdb/100.*"), (altered,), in_place_of("mitdb/100", _record)),
 }
 """Every kind of file that the program reads, by name."""
 
@@ -263,6 +302,8 @@ def make_good(folder: Path, models: Iterable[tuple[str, Any]]) -> None:
     for name, model in models:
         save_model(folder / name, model)
     _older_forms(folder)
+    _chosen(folder)
+    _published_sets(folder)
     _data_and_logs(folder)
     for path in folder.glob("*.npz"):  # which note when they were made
         path.write_bytes(packed(unpacked(path.read_bytes()), zipfile.ZIP_DEFLATED))
@@ -310,6 +351,30 @@ def _data_and_logs(folder: Path) -> None:
         {"event": "end", **end, "epochs": 1, "notes": {}},
     ]
     (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log))
+
+
+def _chosen(folder: Path) -> None:
+    """Write an ONNX graph whose last node stands in both branches of a choice."""
+    import onnx
+
+    model = onnx.load(RECORDED / "node_lstm.onnx")
+    last = model.graph.node.pop()
+    [end] = last.output
+    last.output[0] = "inner"
+    value = onnx.helper.make_tensor_value_info("inner", onnx.TensorProto.FLOAT, None)
+    branch = onnx.helper.make_graph([last], "branch", [], [value])
+    both = {"then_branch": branch, "else_branch": branch}
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(True), "yes"))
+    model.graph.node.append(onnx.helper.make_node("If", ["yes"], [end], **both))
+    onnx.save_model(model, folder / "choice.onnx")
+
+
+def _published_sets(folder: Path) -> None:
+    """Write a person's watch and two records of beats."""
+    moving(folder / "wisdm", 1600, "A", seconds=15)
+    (folder / "mitdb").mkdir()
+    record(folder / "mitdb", "100", PLACES, CODES)
+    record(folder / "mitdb", "101", PLACES, CODES)
 
 
 def _older_forms(folder: Path) -> None:
