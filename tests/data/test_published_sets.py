@@ -52,6 +52,7 @@ LINES = {
     "no number": "1600,A,5000000000,0.1,0.2,nan;",
     "strange": "1600,N,5000000000,0.1,0.2,0.3;",
     "person": "x,A,5000000000,0.1,0.2,0.3;",
+    "number": f"{'9' * 20},A,5000000000,0.1,0.2,0.3;",
 }
 
 
@@ -64,6 +65,14 @@ def test_lines_of_the_watch_that_are_wrong_are_named(tmp_path, name):
     path.write_text("\n".join(lines) + "\n")
     said = run("watch", tmp_path, "-o", tmp_path / "w.npz", status=2).stderr
     assert f"gyro_watch.txt, line 5: {LINES[name]!r} is no person" in said
+
+
+def test_times_that_lie_days_apart_are_refused(tmp_path):
+    moving(tmp_path, 1600, "A")
+    for name in ("accel", "gyro"):
+        sensor(tmp_path, name, 1600, "A", [1e9])
+    refused = run("watch", tmp_path, "-o", tmp_path / "w.npz", status=2)
+    assert "person 1600, activity A, that lie more than 24 hours apart" in refused.stderr
 
 
 def test_folders_that_are_none_of_the_watch_are_refused(tmp_path):
@@ -114,12 +123,24 @@ def cut(name, size):
     return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:size])
 
 
+def said(word, other):
+    def change(folder):
+        path = folder / "100.hea"
+        path.write_text(path.read_text().replace(word, other))
+
+    return change
+
+
 FAULTS = {
     "checksum": (lambda folder: record(folder, "100", PLACES, CODES, more=1), "sums up to"),
     "format": (lambda folder: record(folder, "100", PLACES, CODES, kind=16), "another format than"),
     "samples": (cut("100.dat", 999), "has 999 bytes, and its header speaks of 27000"),
     "beats": (cut("100.atr", 20), "is cut or no file of annotations"),
     "header": (cut("100.hea", 30), "is no header of a WFDB record"),
+    "zero": (said("1024", "9" * 20), "is no header of a WFDB record"),
+    "gain": (said("200", "0"), "is no header of a WFDB record"),
+    "no rate": (said(" 360 ", " nan "), "is no header of a WFDB record"),
+    "rate": (said(" 360 ", " 0.1 "), "speaks of 0.1 Hz, not of MIT-BIH's 360"),
     "absent": (lambda folder: (folder / "100.atr").unlink(), "100.atr cannot be read: no such"),
     "late": (lambda f: record(f, "100", PLACES, CODES, count=8000), "beyond its record"),
     "other": (lambda f: record(f, "300", PLACES, CODES), "300.hea is no record of the MIT-BIH"),

@@ -21,6 +21,7 @@ from mubinn.train.data.resample import resample
 from mubinn.train.data.wfdb import read_record
 
 RATE_HZ = 120
+PUBLISHED_HZ = 360
 CLASSES = ("N", "S", "V", "F")
 """Classes of AAMI EC57 but Q, beats not classified, of which unpaced hearts have hardly any."""
 BEFORE, AFTER = 36, 48
@@ -213,6 +214,11 @@ def records_of(folder: Path) -> Iterator[Record]:
             )
         if part:
             signal, rate, places, codes = read_record(header)
+            if rate != PUBLISHED_HZ:
+                raise MubinnError(
+                    f"{header} speaks of {rate:g} Hz, not of MIT-BIH's {PUBLISHED_HZ}: fetch it "
+                    "again."
+                )
             beat = np.isin(codes, list(CODES))
             peaks = np.rint(places[beat] * RATE_HZ / rate).astype(np.int64)
             labels = np.array([CODES[code] for code in codes[beat].tolist()], np.int64)

@@ -36,6 +36,10 @@ GAP_S = 0.5
 """Seconds without a sample of a sensor from which on a recording is cut in two."""
 
 
+LONGEST_S = 24 * 3600
+"""Longest recording; those of the set have three minutes."""
+
+
 @dataclass(frozen=True, eq=False)
 class Run:
     """Both sensors of one person and activity without a gap: samples float64 [steps, 6]."""
@@ -67,7 +71,13 @@ def runs_of(folder: Path, rate_hz: int) -> tuple[list[Run], str]:
     runs: list[Run] = []
     alone, parts = len(accel.keys() ^ gyro.keys()), 0
     for subject, code in sorted(accel.keys() & gyro.keys()):
-        pieces = list(_together(accel[subject, code], gyro[subject, code], rate_hz))
+        both = accel[subject, code], gyro[subject, code]
+        if any(sensor[-1, 0] - sensor[0, 0] > LONGEST_S for sensor in both):
+            raise MubinnError(
+                f"{place} has times of person {subject}, activity {code}, that lie more than "
+                f"{LONGEST_S // 3600} hours apart: unpack the set again."
+            )
+        pieces = list(_together(*both, rate_hz))
         parts += len(pieces) - 1 if pieces else 0
         runs += [Run(subject, list(ACTIVITIES).index(code), piece) for piece in pieces]
     return runs, f"{alone} recordings of one sensor left out, {parts} gaps"
@@ -118,7 +128,9 @@ def _fault(path: Path, text: str) -> str:
     for number, line in enumerate(text.split("\n"), 1):
         words = line.strip().removesuffix(";").split(",")
         try:
-            fits = len(words) == len(NAMES) and words[1] in ACTIVITIES and int(words[0]) >= 0
+            fits = (
+                len(words) == len(NAMES) and words[1] in ACTIVITIES and 0 <= int(words[0]) < 1 << 63
+            )
             fits = fits and bool(np.isfinite([float(word) for word in words[2:]]).all())
         except ValueError:
             fits = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ LEAD = "MLII"
 """Signal that is taken where a record has it, else its first one."""
 
 FORMAT = "212"
+
+LARGEST_ZERO = 1 << 31
+"""Bound of the value that stands for 0."""
 
 SKIP, NUM, SUB, CHN, AUX = 59, 60, 61, 62, 63
 """Codes of an .atr file that are no annotations but about one."""
@@ -84,9 +88,9 @@ def _header(path: Path) -> tuple[float, int, Path, list[Lead]]:
         leads = [_lead(place, row) for place, row in enumerate(rows)]
         names = {(row[0], row[1]) for row in rows}
         hertz, steps = float(rate.split("/")[0].split("(")[0]), int(count)
-        if len(rows) != int(signals) or not rows or hertz <= 0 or steps <= 0:
+        if len(rows) != int(signals) or not rows or not 0 < hertz < math.inf or steps <= 0:
             raise ValueError
-    except (IndexError, ValueError, KeyError):
+    except (IndexError, ValueError, KeyError, ZeroDivisionError):
         raise MubinnError(f"{path} is no header of a WFDB record: fetch it again.") from None
     if len(names) > 1 or {kind for _, kind in names} != {FORMAT}:
         raise MubinnError(
@@ -103,7 +107,10 @@ def _lead(place: int, row: list[str]) -> Lead:
         raise ValueError
     zero, checksum = int(row[4]), int(row[6])
     gain = _MILLIVOLTS[found[3] or "mV"] / float(found[1])
-    return Lead(place, gain, int(found[2] or zero), checksum, " ".join(row[8:]))
+    zero = int(found[2] or zero)
+    if not 0 < abs(gain) < math.inf or abs(zero) > LARGEST_ZERO:
+        raise ValueError
+    return Lead(place, gain, zero, checksum, " ".join(row[8:]))
 
 
 def _samples(path: Path, count: int, signals: int) -> NDArray[np.int64]:
