@@ -43,7 +43,7 @@ def small(a, w, datapath="figure3", **fields):
     return replace(SMALL, method=Method("mubinn2", Levels.of(a, w), **fields), datapath=datapath)
 
 
-@pytest.mark.parametrize("levels", [1, 2, 3, 5])
+@pytest.mark.parametrize("levels", [1, 2, 3, 5, 7, 8])
 def test_scales_and_bits_are_the_golden_ones(levels):
     import jax.numpy as jnp
 
@@ -52,7 +52,7 @@ def test_scales_and_bits_are_the_golden_ones(levels):
     rng = np.random.default_rng(levels)
     own = np.sort(rng.uniform(0.01, 1.5, (levels, 4)).astype(np.float32), axis=0)[::-1]
     got = levels_of.scales_of(jnp.log(own), levels, most=12)
-    fraction = choose_fraction(float(own.sum(axis=0).max()), most=12)
+    fraction = choose_fraction(float(own.sum(axis=0).max()), levels, most=12)
     want = to_fixed(own, fraction)
     assert float(got.unit) == 2.0**-fraction  # exactly
     assert (np.abs(np.asarray(got.value) / float(got.unit) - want) <= 1e-3).mean() > 0.9
@@ -225,6 +225,7 @@ CASES = [
     ((2, 2), {"scale_form": "power-of-two", "granularity": "row", "h_offset": "learned"}),
     ((3, 2), {"bias": "gate", "gate_offset": 0.0}),
     ((2, 3), {"datapath": "threshold", "scale_form": "shift"}),
+    pytest.param((8, 8), {}, marks=pytest.mark.slow),
     pytest.param((2, 4), {"scale_form": "power-of-two"}, marks=pytest.mark.slow),
 ]
 
@@ -269,6 +270,18 @@ def test_graph_has_the_scores_of_the_integers(data, start, pair, datapath):
     unit = 2.0 ** -(made.layers[0].h.fraction + made.dense.w.fraction)
     found = np.asarray(jax.jit(graph.logits)(params, x)) / unit
     assert (found == infer(made, x).scores).all()
+
+
+def test_no_level_of_eight_is_rounded_away(data, start):
+    from mubinn.train.graphs.graph import Graph
+    from mubinn.train.runs.export import to_quantized
+
+    method = Method("mubinn2", Levels.of(8, 8))
+    params = Graph(method, 1.0, "mean").start(start, prepare(data.x))
+    layer = to_quantized(params, method, "mean", start.preprocessing, {}).layers[0]
+    for scales in (layer.x.scales, layer.h.scales, layer.c.scales, *layer.wx.scales):
+        assert scales[-1] > 0
+        assert (np.diff(scales) < 0).all()
 
 
 def test_scales_are_learned_by_mubinn2_alone(data, start):
