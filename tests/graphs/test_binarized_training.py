@@ -1,6 +1,7 @@
 """Binarized training: its pieces against the golden ones, its gradient, and its exact export."""
 
 import json
+import re
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -27,6 +28,7 @@ from mubinn.train.recipes.tuned import tuned
 from mubinn.train.runs.trainer import train
 
 SMALL = Recipe(epochs=2, hidden=8, batch=16)
+NOTED_RANGE = r"[\d.]+ % of 96 training windows' values lie beyond the range of \+-[\d.]+[;,]"
 
 
 @pytest.fixture(scope="module")
@@ -244,6 +246,7 @@ def test_export_decides_as_the_training_graph(data, start, pair, fields):
     assert (classes == data.y[data.fold == 0]).mean() == result.bit_true_accuracy
     assert result.accuracy == result.bit_true_accuracy
     assert model.meta["bit_true_accuracy"] == f"{result.bit_true_accuracy:.4f}"
+    assert re.match(NOTED_RANGE, model.meta["input_range"])
     recipe = json.loads(model.meta["recipe"])
     assert recipe["method"]["levels"] == asdict(Levels.of(*pair))
     if fields.get("scale_form"):
