@@ -21,8 +21,8 @@ from mubinn.golden.quantize import quantize
 from mubinn.train.data.eeg import EegSet
 
 CALIBRATION_WINDOWS, MEASURED_WINDOWS = 64, 256
-"""A few windows in a hundred, which decide otherwise, make up half of the mean squared error of the
-logits: of a few dozen windows it rises and falls by which of these are among them."""
+"""A few windows in a hundred make up much of the mean squared error of the logits: of a few dozen
+it rises and falls by which of these are among them."""
 
 FIXED = 4
 """Levels of what is not varied where A or W is varied alone."""

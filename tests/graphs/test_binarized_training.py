@@ -335,6 +335,7 @@ def test_one_level_learns_from_scratch(data):
     result = train(easy, recipe)
     assert result.history[-1]["loss"] < 0.8 * result.history[0]["loss"]
     assert result.bit_true_accuracy > 0.8  # chance is 0.5
+    assert re.match(NOTED_RANGE, result.model.meta["input_range"])
 
 
 BAD = [
