@@ -443,3 +443,40 @@ def test_a_step_of_a_long_run_moves_scales_less_and_weights_alike():
     for name in ("x", "wx", "h"):
         assert np.abs(short["scales"][name]).max() > 3e-3
         np.testing.assert_allclose(long["scales"][name], short["scales"][name] / 4, rtol=1e-3)
+
+
+def _grown(levels, **changes):
+    """Return the scales of c and the gates after a step from scales of e, and those of x and h."""
+    from mubinn.golden.binarize.levels import Levels
+    from mubinn.train.graphs.graph import Graph, Pace, compiled
+    from mubinn.train.recipes.method import Method
+
+    x = prepare(small_data().x[:16])
+    graph = Graph(Method("mubinn2", Levels.of(*levels), **changes), 1.0, "mean")
+    params = graph.start(random_model(3, (4, 5), 2, 1.0, "mean"), x)
+    params["scales"] = jax.tree.map(jax.numpy.ones_like, params["scales"])
+    optimizer, step, _ = compiled(graph, Pace(1e-3, 1e-3, 0.0, 1.0, 10))
+    after = step(params, optimizer.init(params), x, np.arange(16) % 2)[0]
+    return {name: np.exp(np.asarray(logs)).ravel() for name, logs in after["scales"].items()}
+
+
+def test_at_one_level_scales_stay_within_what_gates_and_c_reach():
+    scales = _grown((1, 1))
+    np.testing.assert_allclose(scales["gate"], [0.4, 0.45, 1.0, 0.45], rtol=1e-6)  # f, i, g, o
+    np.testing.assert_allclose(scales["c"], [0.9], rtol=1e-6)
+    assert min(scales["x"].min(), scales["h"].min(), scales["wx"].min()) > 2.5
+    f, i, g, _ = scales["gate"]
+    c = scales["c"][0]
+    assert (0.5 + i) * g > (0.5 + f) * c  # both high: what is new is taken
+    assert (0.5 - i) * g < (0.5 - f) * c  # both low: what is old is kept
+
+
+def test_scales_at_more_levels_are_free():
+    scales = _grown((2, 2))
+    assert min(values.min() for values in scales.values()) > 2.5
+
+
+def test_gates_about_zero_reach_as_far_as_a_sigmoid():
+    np.testing.assert_allclose(
+        _grown((1, 1), gate_offset=0.0)["gate"], [0.8, 0.9, 1.0, 0.9], rtol=1e-6
+    )

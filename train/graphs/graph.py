@@ -15,7 +15,7 @@ import optax
 from jax import Array
 from numpy.typing import NDArray
 
-from mubinn.golden.cells.constants import Datapath
+from mubinn.golden.cells.constants import GATES, Datapath
 from mubinn.golden.model.float_model import Cell, FloatModel, Readout
 from mubinn.train.graphs import float_lstm, gru, quantized_lstm
 from mubinn.train.graphs.float_lstm import Params
@@ -25,6 +25,9 @@ from mubinn.train.subject.calibration import calibrated_groups
 
 TRAVEL = 800
 """Steps over which scales go as far as their rate says; those that recipes were found on."""
+
+REACH = {"f": 0.8, "i": 0.9, "g": 1.0, "o": 0.9, "c": 0.9}
+"""Most that a scale may be at one level, as a share of what the tensor's values reach."""
 
 SCALED = ("scales", "offsets")
 """Parts of the parameters that take steps of their own size."""
@@ -88,6 +91,33 @@ class Graph:
         shares = jax.nn.log_softmax(scores)
         own = -jnp.take_along_axis(shares, y[:, None], axis=1)[:, 0]
         return (own if weight is None else own * weight).mean()
+
+    def held(self, params: Params) -> Params:
+        """Return parameters whose scales stay within what their tensors reach, at one level.
+
+        There gradients that pass straight through grow scales in every step, past the values that a
+        sigmoid or tanh can take. And the new c is the sign of ``f c + i g``: where c and g differ,
+        that of a difference between ``f s_c`` and ``i s_g``, which are nearly the same numbers
+        where both gates are high and where both are low. All cells share these scales, so that two
+        that pass each other turn the answer of every cell at once, which no gradient sees: the
+        loss jumps, and stays. Hence `REACH`: scales that have grown as far as they may have c
+        take what is new where both gates are high, and keep what is old where both are low.
+        """
+        counts = self.method.counts
+        if not self.method.learns_scales or (counts["gate"], counts["c"]) != (1, 1):
+            return params
+        if self.cell != "lstm":
+            return params
+        offset = self.method.gate_offset
+        sizes = [1.0 if gate == "g" else max(abs(offset), 1 - offset) for gate in GATES]
+        most = {
+            "gate": [REACH[gate] * size for gate, size in zip(GATES, sizes, strict=True)],
+            "c": [REACH["c"] * min(self.clip, 1.0)],
+        }
+        scales = dict(params["scales"])
+        for name, values in most.items():
+            scales[name] = jnp.minimum(scales[name], jnp.log(jnp.asarray(values)))
+        return {**params, "scales": scales}
 
     def start(self, model: FloatModel, x: NDArray[np.float32]) -> Params:
         """Return the parameters that training starts from.
@@ -185,6 +215,6 @@ def compiled(graph: Graph, pace: Pace) -> tuple[Any, Callable[..., Any], Callabl
         updates, state = optimizer.update(gradient, state, params)
         for part in set(SCALED) & set(updates):
             updates[part] = jax.tree.map(lambda update: more * update, updates[part])
-        return optax.apply_updates(params, updates), state, value
+        return graph.held(optax.apply_updates(params, updates)), state, value
 
     return optimizer, jax.jit(step, donate_argnums=(0, 1)), jax.jit(graph.logits)
