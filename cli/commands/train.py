@@ -155,6 +155,14 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
     metavar="FILE",
     help="Float model to start from; without it one is trained first.",
 )
+@click.option(
+    "--float-epochs", type=int, help="Of the float model that is trained first.  [default: 6]"
+)
+@click.option(
+    "--float-learning-rate",
+    type=float,
+    help="Peak step of the float model that is trained first.  [default: 0.002]",
+)
 @click.option("--from-scratch", is_flag=True, help="Start from drawn weights instead.")
 @click.option(
     "--checkpoint-dir",
@@ -200,7 +208,7 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
       mubinn train edf/ --window 4 --events rest=T0 --events left=T1 -o my.safetensors
     For subjects of whom an unlabelled recording with about as much of each class can be had:
       mubinn train my.npz --subject-calibration trained -o my.safetensors
-    All folds, two seeds, three level pairs, then tables and pictures of them:
+    All folds, two seeds, three level pairs; what they are worth together, then pictures:
       mubinn train my.npz --method mubinn2 --levels 1,1 --levels 2,2 --levels 3,3 \\
           --folds all --seeds 0,1 --runs runs
       mubinn report --accuracy --logs runs -o accuracy
@@ -213,10 +221,7 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
     if many == (options["output"] is not None):
         raise MubinnError("Give -o FILE for one run, or --runs DIR for many.")
     recipes = [_recipe(options, levels) for levels in _levels(options)]
-    base = recipes[0]
-    if base.method.name != "float":
-        own = dict.fromkeys(("epochs", "learning_rate", "datapath"))
-        base = _recipe({**options, **own, "method": "float"}, None)
+    base = _float_recipe(options, recipes[0])
     by_windows = options["split"] == "windows"
     whole = (
         str(options["normalise"]).endswith("subject") or options["subject_calibration"] == "subject"
@@ -232,6 +237,23 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
         train_runs.many(recorded, recipes, base, options, notes, as_json)
     else:
         train_runs.single(recorded, recipes[0], base, options, notes, as_json)
+
+
+def _float_recipe(options: dict[str, Any], recipe: Recipe) -> Recipe:
+    """Return the recipe of the float model that a binarized one starts from; its own for float."""
+    own = {name: options[f"float_{name}"] for name in ("epochs", "learning_rate")}
+    given = [name for name, value in own.items() if value is not None]
+    if recipe.method.name == "float" or options["float_model"] or options["from_scratch"]:
+        if given:
+            option = given[0].replace("_", "-")
+            raise MubinnError(
+                f"--float-{option} is of a float model that is trained before another one, which "
+                "this command does not do: leave it out"
+                + (f", or give --{option}." if recipe.method.name == "float" else ".")
+            )
+        if recipe.method.name == "float":
+            return recipe
+    return _recipe({**options, **own, "datapath": None, "method": "float"}, None)
 
 
 def _start(path: Path | None) -> FloatModel | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+import statistics
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from mubinn.golden.model.float_model import FloatModel
     from mubinn.train.data.windows import LabelledSet
     from mubinn.train.recipes.recipe import Recipe
+    from mubinn.train.runs.pooled import Pooled
     from mubinn.train.runs.progress import Progress
 
 RISE = 1.05
@@ -143,6 +145,7 @@ def many(
     """Train every recipe on every fold and seed; tell each run as it is done."""
     import numpy as np
 
+    from mubinn.train.runs.pooled import pooled
     from mubinn.train.runs.sweep import sweep
 
     for name in ("float_model", "from_scratch", "checkpoint_dir", "log", "curve"):
@@ -180,6 +183,46 @@ def many(
         for row in done
     ]
     print_table("accuracy, %", ("run", "graph", "bit-true", "balanced", "least F1", "epochs"), rows)
+    _print_pooled(pooled(done))
+
+
+def _print_pooled(found: list[Pooled]) -> None:
+    """Tell what the runs of each recipe are worth together: all folds, and over the seeds."""
+    if not found:
+        return
+    folds, seeds = len(found[0].folds), len(found[0].by_seed)
+    told = f"windows of {folds} folds together, mean and standard deviation over {seeds} seeds"
+    rows = [
+        (
+            one.name,
+            over_seeds(one.accuracy, 100),
+            f"{100 * min(one.accuracy):.2f}",
+            f"{100 * one.least_run:.2f}",
+            over_seeds(one.balanced_accuracy, 100),
+            f"{100 * min(one.balanced_accuracy):.2f}",
+        )
+        for one in found
+    ]
+    names = ("recipe", "accuracy", "least seed", "least run", "balanced", "least seed")
+    click.echo()
+    print_table(f"%, {told}", names, rows)
+    click.echo()
+    classes = [(name, *(over_seeds(one.f1[name]) for one in found)) for name in found[0].classes]
+    print_table(f"F1, {told}", ("class", *(one.name for one in found)), classes)
+
+
+def over_seeds(values: Sequence[float | None], factor: float = 1) -> str:
+    """Return the mean and standard deviation of values, times a factor, as text.
+
+    >>> over_seeds([0.5, 0.7]), over_seeds([0.5], 100), over_seeds([None, 0.5])
+    ('0.600 +- 0.141', '50.00', '-')
+    """
+    known = [factor * value for value in values if value is not None]
+    if len(known) < len(values):
+        return "-"
+    digits = 2 if factor > 1 else 3
+    mean = f"{statistics.mean(known):.{digits}f}"
+    return mean if len(known) < 2 else f"{mean} +- {statistics.stdev(known):.{digits}f}"
 
 
 def _percent(share: float | None) -> str:

@@ -156,6 +156,8 @@ FAULTS = [
     (("train", "@eeg.npz", "--runs", "@runs", "--folds", "7"), "There is no 7 among 0, 1, 2"),
     (("train", "@eeg.npz", "--runs", "@runs", "--log", "@log"), "belongs to one run"),
     (("train", "@eeg.npz", *BINARIZED, "--runs", "@runs", "--from-scratch"), "belongs to one run"),
+    (("train", "@eeg.npz", "--float-epochs", "2", "-o", "@out"), "give --epochs"),
+    (("train", "@eeg.npz", *BINARIZED, "--float-epochs", "2", "-o", "@out"), "leave it out"),
     (("quantize", "@good.safetensors", *QUANTIZE[:-1], "@good.safetensors"), "is what MODEL names"),
     (("quantize", "@good.safetensors", *QUANTIZE[:-1], "@link"), "is what MODEL names"),
     (("quantize", "@good.safetensors", *QUANTIZE[:-1], "@eeg.npz"), "is what --data names"),

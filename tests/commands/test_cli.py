@@ -282,6 +282,28 @@ def test_train_on_a_file(eeg_file, tmp_path):
     assert log.exists()
 
 
+def test_many_runs_tell_what_they_are_worth_together(eeg_file, tmp_path):
+    args = ("train", eeg_file, "--runs", tmp_path / "runs", "--folds", "0,1", "--seeds", "0,1")
+    args += ("--method", "mubinn2", "--levels", "1,1", "--levels", "2,2", "--batch", "4")
+    args += ("--hidden", "3", "--epochs", "1", "--float-epochs", "2", "--float-learning-rate")
+    args += ("0.01",)
+    told = run(*args).stdout
+    assert "2 folds together, mean and standard deviation over 2 seeds" in told
+    rows = run_json(*args)  # nothing is trained again
+    assert not any(row["fresh"] for row in rows)
+    floats = [row for row in rows if row["method"] == "float"]
+    assert {(row["epochs"], row["recipe"]["learning_rate"]) for row in floats} == {(2, 0.01)}
+    assert {row["epochs"] for row in rows if row["method"] != "float"} == {1}
+    for name, levels in (("mubinn2 1,1", 1), ("mubinn2 2,2", 2)):
+        own = [row for row in rows if (row["levels"] or {}).get("x") == levels]
+        right = [
+            100 * sum(np.trace(row["confusion"]) for row in own if row["seed"] == seed) / 16
+            for seed in (0, 1)
+        ]
+        words = f"{np.mean(right):.2f} +- {np.std(right, ddof=1):.2f}"
+        assert re.search(rf"^{name} +{re.escape(words)} +{min(right):.2f} ", told, re.MULTILINE)
+
+
 def test_the_command_of_the_bundled_model_is_accepted(
     eeg_file, tmp_path, monkeypatch, random_float
 ):

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -21,6 +21,7 @@ from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe, split
 from mubinn.train.runs.checkpoint import load_checkpoint
 from mubinn.train.runs.curve import write_curve
+from mubinn.train.runs.pooled import pooled
 from mubinn.train.runs.sweep import LOG, is_finished, one_run, run_name, sweep
 from mubinn.train.runs.trainer import CHECKPOINT, train
 
@@ -145,6 +146,45 @@ def test_balanced_training_keeps_its_best_epoch_by_balanced_accuracy(data):
     assert best != int(np.argmax([row["validation_accuracy"] for row in rows]))
     assert result.best_epoch == best + 1
     assert json.loads(result.model.meta["recipe"])["balance"] == "weigh"
+
+
+def row_of(recipe, confusion):
+    levels = None if recipe.method.levels is None else {"x": 2, "w": 1}
+    about = {"method": recipe.method.name, "levels": levels, "recipe": asdict(recipe)}
+    place = {"fold": recipe.fold, "seed": recipe.seed}
+    return {**about, **place, "f1": {"rest": 1.0, "fist": 0.5}, "confusion": confusion}
+
+
+def test_folds_are_pooled_and_seeds_compared():
+    counts = {
+        (0, 0): [[90, 0], [5, 5]],
+        (1, 0): [[9, 1], [0, 0]],  # no fist here: balanced accuracies of folds have no mean
+        (0, 1): [[90, 0], [10, 0]],
+        (1, 1): [[10, 0], [0, 0]],
+    }
+    rows = [
+        row_of(replace(base, fold=fold, seed=seed), counted)
+        for (fold, seed), counted in counts.items()
+        for base in (SMALL, TWO)
+    ]
+    floats, twos = pooled(rows)
+    assert (floats.name, twos.name) == ("float", "mubinn2 2,1")
+    assert (floats.folds, list(floats.by_seed)) == ((0, 1), [0, 1])
+    assert floats.by_seed[0].confusion.tolist() == [[99, 1], [5, 5]]
+    assert floats.accuracy == [104 / 110, 100 / 110]
+    assert floats.balanced_accuracy == [(0.99 + 0.5) / 2, 0.5]
+    assert floats.f1["fist"] == [10 / 16, 0.0]
+    assert floats.least_run == 0.9
+    rows[0]["confusion"] = None  # an older log
+    assert [found.name for found in pooled(rows)] == ["mubinn2 2,1"]
+
+
+def test_a_sweep_keeps_confusions(data, tmp_path):
+    for outcome in sweep(data, [TWO], SMALL, [1], [0], tmp_path):
+        counts = np.array(outcome.row["confusion"])
+        assert counts.sum() == outcome.row["windows"] == (data.fold == 1).sum()
+        kind = "graph" if outcome.row["method"] == "float" else "bit_true"
+        assert np.trace(counts) / counts.sum() == outcome.row[f"{kind}_accuracy"]
 
 
 def test_names_tell_runs_apart():

@@ -162,6 +162,7 @@ def _summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "bit_true_accuracy": last["bit_true_accuracy"],
         "balanced_accuracy": last.get("balanced_accuracy"),
         "f1": last.get("f1"),
+        "confusion": last.get("confusion"),
         "agreement": last["agreement"],
         "windows": last["windows"],
         "epochs": last["epochs"],

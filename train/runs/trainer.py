@@ -168,6 +168,7 @@ def _finish(run: Run, log: Path | None, notes: Mapping[str, str]) -> TrainResult
             "bit_true_accuracy": result.bit_true_accuracy,
             "balanced_accuracy": result.measured.balanced_accuracy,
             "f1": dict(zip(names, result.measured.f1, strict=True)),
+            "confusion": result.measured.confusion.tolist(),
             "agreement": agreement,
             "windows": len(truth),
             "epochs": len(run.history),
