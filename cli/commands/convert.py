@@ -50,8 +50,9 @@ def watch(source: Path, window: float, hop: float, copies: int, output: Path) ->
     Of accelerometer and gyroscope at 20 Hz: gravity, change, and the logarithm of the energy.
 
     \b
-      mubinn convert watch wisdm-dataset/ -o watch.npz
-      mubinn train watch.npz --normalise none --dropout 0.5 --epochs 8 -o watch.safetensors
+      mubinn convert watch wisdm-dataset/ --window 20 -o watch.npz
+      mubinn train watch.npz --normalise none --decimate 4 --dropout 0.5 --epochs 8 \\
+          -o watch.safetensors
     """
     from mubinn.train.data.watch import watch as converted
 

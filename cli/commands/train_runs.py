@@ -190,8 +190,9 @@ def _print_pooled(found: list[Pooled]) -> None:
     """Tell what the runs of each recipe are worth together: all folds, and over the seeds."""
     if not found:
         return
-    folds, seeds = len(found[0].folds), len(found[0].by_seed)
-    told = f"windows of {folds} folds together, mean and standard deviation over {seeds} seeds"
+    folds = ", ".join(map(str, found[0].folds))
+    seeds = ", ".join(map(str, found[0].by_seed))
+    told = f"windows of folds {folds} together; mean +- standard deviation over seeds {seeds}"
     rows = [
         (
             one.name,

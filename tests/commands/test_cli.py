@@ -288,7 +288,7 @@ def test_many_runs_tell_what_they_are_worth_together(eeg_file, tmp_path):
     args += ("--hidden", "3", "--epochs", "1", "--float-epochs", "2", "--float-learning-rate")
     args += ("0.01",)
     told = run(*args).stdout
-    assert "2 folds together, mean and standard deviation over 2 seeds" in told
+    assert "windows of folds 0, 1 together; mean +- standard deviation over seeds 0, 1" in told
     rows = run_json(*args)  # nothing is trained again
     assert not any(row["fresh"] for row in rows)
     floats = [row for row in rows if row["method"] == "float"]
