@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mubinn.golden.binarize.levels import Levels
     from mubinn.golden.binarize.scale_form import ScaleForm
-    from mubinn.golden.cells.cell import QuantizedLayer
     from mubinn.golden.cells.formats import Formats
+    from mubinn.golden.cells.layer import QuantizedLayer
     from mubinn.golden.ground.fixed import Floats
     from mubinn.golden.model.float_model import FloatModel
     from mubinn.golden.model.quantized_model import QuantizedModel

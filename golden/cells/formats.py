@@ -42,9 +42,8 @@ class Formats:
         ):
             raise MubinnError(f"the activation formats {self} make no table of usable size.")
 
-    def activation(self, gate: str) -> ActivationParams:
-        """Return the table of `gate`: tanh for g (Eq. 3), c (Eq. 6) and n, else sigmoid."""
-        kind: Kind = "tanh" if gate in ("g", "c", "n") else "sigmoid"
+    def activation(self, kind: Kind) -> ActivationParams:
+        """Return the table of an activation."""
         return ActivationParams(
             kind, self.z_width, self.z_fraction, self.y_fraction, self.segment_bits
         )

@@ -29,12 +29,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
-from mubinn.golden.cells.cell import QuantizedLayer
-from mubinn.golden.cells.constants import GATES, GRU_GATES, RESETS
+from mubinn.golden.cells.constants import RESETS
 from mubinn.golden.cells.formats import Formats
-from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
-from mubinn.golden.cells.gru_layer import QuantizedGru
-from mubinn.golden.cells.lstm_layer import QuantizedLstm
+from mubinn.golden.cells.graph import Cell
+from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.library import cell_of, gru_before, lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Bits, Floats
 from mubinn.golden.model.container import Container, Tensors, read_container, write_container
@@ -146,11 +145,7 @@ def quantized_content(model: QuantizedModel) -> Container:
     tensors: dict[str, npt.NDArray[Any]] = {}
     layers = []
     for index, layer in enumerate(model.layers):
-        own = {"c": layer.c} if isinstance(layer, QuantizedLstm) else {}
-        form = {}
-        if isinstance(layer, QuantizedGruBefore):
-            own, form = {"s": layer.s}, {"reset": "before"}
-        quantizers = {**layer.gates, **own, "h": layer.h}
+        quantizers = layer.quantizers
         names = {f"{index}.M_g.{name}": q for name, q in quantizers.items()}
         fractions = {name: q.fraction for name, q in quantizers.items()}
         if index == 0:
@@ -163,8 +158,7 @@ def quantized_content(model: QuantizedModel) -> Container:
         stored = _store(tensors, str(index), LAYER_TENSORS, parts)
         layers.append(
             {
-                "cell": model.cell,
-                **form,
+                **cell_fields(layer.cell),
                 "datapath": layer.datapath,
                 "formats": asdict(layer.formats),
                 "fractions": fractions,
@@ -215,19 +209,26 @@ def _to_layer(reader: Reader, prefix: str, below: Quantizer | None) -> Quantized
     fractions = reader.part("fractions")
     x = below or quantizer("M_x", "x")
     # Files without the fields cell, reset and datapath are older than the choices.
-    cell = reader.choice("cell", CELLS)
-    gates = {name: quantizer("M_g", name) for name in (GATES if cell == "lstm" else GRU_GATES)}
-    h = quantizer("M_g", "h")
+    cell = cell_in(reader)
+    quantizers = {node.name: quantizer("M_g", node.name) for node in cell.encoders}
     wx, wh, b = _restore(reader.part("stored"), prefix, LAYER_TENSORS)
     formats = reader.part("formats")
     sizes = {field.name: formats.integer(field.name, 0, 64) for field in fields(Formats)}
     datapath: Any = reader.text("datapath", "figure3")
-    shared = x, h, gates, wx, wh, b, Formats(**sizes), datapath
-    if cell == "gru" and reader.choice("reset", RESETS) == "before":
-        return QuantizedGruBefore(*shared, s=quantizer("M_g", "s"))
-    return (
-        QuantizedGru(*shared) if cell == "gru" else QuantizedLstm(*shared, c=quantizer("M_g", "c"))
-    )
+    return QuantizedLayer(cell, x, quantizers, wx, wh, b, Formats(**sizes), datapath)
+
+
+def cell_fields(cell: Cell) -> dict[str, str]:
+    """Return how a file names a cell: a GRU's two forms are one cell and its reset."""
+    return {"cell": "gru", "reset": "before"} if cell is gru_before else {"cell": cell.name}
+
+
+def cell_in(reader: Reader) -> Cell:
+    """Return the cell that a file names."""
+    name = reader.text("cell", lstm.name)
+    if name == "gru" and reader.choice("reset", RESETS) == "before":
+        return gru_before
+    return cell_of(name)
 
 
 def _restore(

@@ -4,9 +4,8 @@ import numpy as np
 
 from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.constants import GATES, GRU_GATES, INPUT_FRACTION
-from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
-from mubinn.golden.cells.gru_layer import QuantizedGru
-from mubinn.golden.cells.lstm_layer import QuantizedLstm
+from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.library import gru, gru_before, lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model.float_model import FloatGru, FloatLstm, FloatModel
@@ -30,7 +29,7 @@ def lstm_layer(
     run: dict[str, Floats],
     h_offset: Floats | float,
     options: FitOptions,
-) -> QuantizedLstm:
+) -> QuantizedLayer:
     """Return the layer in level bits.
 
     Parameters
@@ -56,7 +55,7 @@ def lstm_layer(
     h = fit_activation(rng, run["h"], levels.count("h"), h_offset, most, form=options.form)
     states = StateRows(np.arange(len(layer.b)), h, before(run["h"]))
     wx, wh, b = fit_sums((layer.wx, layer.wh, layer.b), x, [states], options, inputs)
-    return QuantizedLstm(x, h, gates, wx, wh, b, formats, c=c)
+    return QuantizedLayer(lstm, x, {**gates, "c": c, "h": h}, wx, wh, b, formats)
 
 
 def _check_clip(c: Quantizer, clip: float) -> None:
@@ -77,7 +76,7 @@ def gru_layer(
     run: dict[str, Floats],
     h_offset: Floats | float,
     options: FitOptions,
-) -> QuantizedGru | QuantizedGruBefore:
+) -> QuantizedLayer:
     """Return the layer in level bits, in the form of its reset; parameters as of `lstm_layer`.
 
     Raises
@@ -95,7 +94,7 @@ def gru_layer(
     if layer.reset == "after":
         states = [StateRows(rows, h, before(run["h"]))]
         sums = fit_sums(row_weights(layer), x, states, options, inputs)
-        return QuantizedGru(x, h, gates, *sums, formats)
+        return QuantizedLayer(gru, x, {**gates, "h": h}, *sums, formats)
     s = fit_activation(rng, run["s_raw"], levels.count("h"), 0.0, most, form=options.form)
     bias = np.concatenate([layer.b[:size], layer.b[size:] + layer.bn])
     states = [
@@ -103,7 +102,7 @@ def gru_layer(
         StateRows(rows[size : size + layer.hidden], s, run["s_raw"]),
     ]
     sums = fit_sums((layer.wx, layer.wh, bias), x, states, options, inputs)
-    return QuantizedGruBefore(x, h, gates, *sums, formats, s=s)
+    return QuantizedLayer(gru_before, x, {**gates, "s": s, "h": h}, *sums, formats)
 
 
 def row_weights(layer: FloatGru) -> tuple[Floats, Floats, Floats]:

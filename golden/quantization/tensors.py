@@ -61,7 +61,7 @@ def fit_gates(
     """Return the quantizers of gates `names`, whose y [windows, T, H] stand side by side in `y`."""
     gates = {}
     for name, own in zip(names, np.split(y, len(names), axis=-1), strict=True):
-        offset = 0.0 if options.formats.activation(name).kind == "tanh" else options.gate_offset
+        offset = 0.0 if name in ("g", "n") else options.gate_offset
         most = options.formats.y_fraction
         gates[name] = fit_activation(rng, own, options.levels.count("gate"), offset, most)
     return gates
