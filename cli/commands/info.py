@@ -13,7 +13,7 @@ from mubinn.cli.shared.common import QUANTIZED_MODEL, bundled, json_option, prin
 from mubinn.cli.shared.paths import Command, InputPath
 
 if TYPE_CHECKING:
-    from mubinn.golden.cells.cell import QuantizedLayer
+    from mubinn.golden.cells.layer import QuantizedLayer
     from mubinn.golden.model.float_model import FloatLayer, FloatModel
     from mubinn.golden.model.quantized_model import QuantizedModel
 

@@ -90,6 +90,11 @@ def direct_gates(cell: Cell) -> tuple[Node, ...]:
     return tuple(node for node in cell.gates if node.operands[0].operands[0].operation == "row")
 
 
+def row_of(cell: Cell, gate: Node) -> int:
+    """Return the place among the cell's rows of the row that a gate reads."""
+    return cell.rows.index(gate.operands[0].operands[0])
+
+
 def lower(layer: QuantizedLayer, datapath: str) -> Lowered:
     """Return the units of a layer's cell.
 

@@ -33,6 +33,7 @@ from mubinn.golden.cells.lowering import (
     direct_gates,
     is_factor,
     is_pair,
+    row_of,
     short_name,
     terms,
 )
@@ -68,14 +69,16 @@ class Thresholds(Figure3):
         direct = direct_gates(self.cell)
         if node in direct:
             bound = Wide(self.layer.z_bound, self.layer.z_fraction)
-            operation = Search(self._searches(direct, bound), direct.index(node))
+            places = {row_of(self.cell, gate): gate for gate in direct}
+            by_row = [places.get(place, direct[0]) for place in range(max(places) + 1)]
+            operation = Search(self._searches(by_row, bound), row_of(self.cell, node))
             return self.add(node.name, "search_gate", operation, self.names[source], phase=phase)
         value = self._value(source, f"{node.name}_raw", phase)
         operation = Search(self._searches((node,), self.wide(value)))
         return self.add(node.name, f"search_{node.name}", operation, value, phase=phase)
 
     def _searches(self, gates: Sequence[Node], value: Wide) -> ThresholdSearchParams:
-        """Return the search of a sum with a tree for each gate."""
+        """Return the search of a sum with a tree for each gate; rows that are none have any."""
         key = (*gates, value)
         if key not in self._made:
             trees = tuple(self._tree(node, value) for node in gates)
@@ -106,7 +109,7 @@ class Thresholds(Figure3):
         left, right, nodes = shorten(*(self._products_of(pair, fraction) for pair in own), nodes)
         bound = int(np.abs(left).max() + np.abs(right).max())
         names = [
-            self._table(short_name(pair), pair, words, Wide(int(np.abs(words).max())), phase)
+            self._table(f"_{short_name(pair)}", pair, words, Wide(int(np.abs(words).max())), phase)
             for pair, words in zip(own, (left, right), strict=True)
         ]
         total = Add((0, 0), bound, 0)
@@ -169,7 +172,7 @@ class Thresholds(Figure3):
         codes = codes_of(term)
         levels = tuple(self.quantizer(code).levels for code in codes)
         operation = Table(CodeTableParams(tuple(words.tolist())), levels, made)
-        role = f"table_{name}" if isinstance(made, Code) else name
+        role = f"table_{name}" if isinstance(made, Code) else name.removeprefix("_")
         names = [self.names[code] for code in codes]
         return self.add(name, role, operation, *names, phase=phase)
 

@@ -25,11 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.binarize.scales import Quantizer
-from mubinn.golden.cells.cell import QuantizedLayer
-from mubinn.golden.cells.constants import GATES
-from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
-from mubinn.golden.cells.gru_layer import GruLayer
-from mubinn.golden.cells.lstm_layer import QuantizedLstm
+from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.library import gru_before, lstm
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model.float_model import FloatGru, FloatLayer, FloatLstm, FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
@@ -63,13 +60,14 @@ def dequantize(model: QuantizedModel) -> tuple[FloatModel, list[LayerQuantizers]
     quantizers = []
     for index, layer in enumerate(model.layers):
         layers.append(_float_layer(layer))
+        own = {name: _float(quantizer) for name, quantizer in layer.quantizers.items()}
         quantizers.append(
             LayerQuantizers(
                 x=_float(layer.x) if index == 0 else FloatQuantizer(),
-                h=_float(layer.h),
-                c=_float(layer.c),
-                s=_float(layer.s) if isinstance(layer, QuantizedGruBefore) else FloatQuantizer(),
-                gates={name: _float(quantizer) for name, quantizer in layer.gates.items()},
+                h=own["h"],
+                c=own.get("c", own["h"]),
+                s=own.get("s", FloatQuantizer()),
+                gates={name: own[name] for name in layer.gates},
             )
         )
     top, dense = model.layers[-1], model.dense
@@ -85,9 +83,9 @@ def _float_layer(layer: QuantizedLayer) -> FloatLayer:
     for phase, state in enumerate(layer.states):
         rows = layer.phase_rows(phase)
         bias[rows] -= wh[rows] @ np.broadcast_to(state.float_offset, layer.hidden)
-    if isinstance(layer, QuantizedLstm):
+    if layer.cell is lstm:
         return FloatLstm(wx, wh, bias)
-    if isinstance(layer, QuantizedGruBefore):
+    if layer.cell is gru_before:
         return FloatGru(wx, wh, bias, np.zeros(layer.hidden), "before")
     gates, over_h, over_x = np.split(np.arange(len(bias)), (2 * layer.hidden, 3 * layer.hidden))
     x_rows, h_rows = np.concatenate([gates, over_x]), np.concatenate([gates, over_h])
@@ -139,24 +137,27 @@ class StepBounds:
     h_raw: float
 
 
-def step_bounds(layer: QuantizedLstm) -> StepBounds:
+def step_bounds(layer: QuantizedLayer) -> StepBounds:
     """Return the bounds of one step of `layer`, from its formats and the values of o alone."""
     formats, o = layer.formats, layer.gates["o"]
-    tanh_c = activation_bound(formats.activation("c"), layer.c.fraction)
-    y = {name: activation_bound(formats.activation(name), layer.z_fraction) for name in GATES}
+    tanh_c = activation_bound(formats.activation("tanh"), layer.quantizers["c"].fraction)
+    y = gate_bounds(layer)
     return StepBounds(y, tanh_c, float(np.ldexp(o.peak, -o.fraction)) * tanh_c)
 
 
-def gru_bounds(layer: GruLayer) -> Mapping[str, float]:
-    """Return bounds on abs(bit-true - reference) of y of z, r and n, in one step from equal codes.
+def gate_bounds(layer: QuantizedLayer) -> Mapping[str, float]:
+    """Return bounds on abs(bit-true - reference) of y of every gate, in one step from equal codes.
 
-    That of n holds where the codes of r are equal, of all cells where r resets before the product;
-    n_raw is then equal, and so are h_raw and h where all codes are: products of dyadic numbers
-    below 2**52.
+    That of a gate that reads codes of the same step holds where those are equal, of all cells where
+    a row reads them: what their sums are made of are products of dyadic numbers below 2**52.
     """
-    sigmoid, tanh = (layer.formats.activation(name) for name in "fg")
-    gate = activation_bound(sigmoid, layer.z_fraction)
-    return {"z": gate, "r": gate, "n": activation_bound(tanh, layer.n_raw_fraction)}
+    return {
+        node.name: activation_bound(
+            layer.formats.activation(node.operands[0].kind),
+            layer.fraction(node.operands[0].operands[0]),
+        )
+        for node in layer.cell.gates
+    }
 
 
 def margin(value: npt.ArrayLike, quantizer: FloatQuantizer) -> Floats:
@@ -173,7 +174,7 @@ def margin(value: npt.ArrayLike, quantizer: FloatQuantizer) -> Floats:
     return smallest
 
 
-def scale_rounding_bound(layer: QuantizedLstm) -> Floats:
+def scale_rounding_bound(layer: QuantizedLayer) -> Floats:
     """Return a bound on abs(z_fixed - z_float) for equal level bits and codes, float64 [4H].
 
     z_float has real scales that lie within half a unit of the stored ones: ux of x, uh of h, uw of

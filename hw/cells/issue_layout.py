@@ -48,7 +48,8 @@ def issue_layout(plan: LayerPlan) -> data.StructLayout:
 
 def tag_fields(plan: LayerPlan) -> dict[str, ShapeLike]:
     """Return the shapes of `TAGS`."""
-    return {"gate": unsigned(2), "dense": unsigned(1), **CellLayouts(plan.cell).tags}
+    layouts = CellLayouts(plan.layer)
+    return {"gate": unsigned(layouts.row_bits), "dense": unsigned(1), **layouts.tags}
 
 
 def sum_layout(plan: LayerPlan) -> data.StructLayout:

@@ -14,7 +14,7 @@ from mubinn.hw.stream.fields import drive
 
 
 class LstmCell(Component):
-    """`mubinn.golden.cells.lstm_cell.lstm_cell` in hardware, one hidden unit at a time.
+    """`mubinn.golden.cells.step.cell_step` in hardware, one hidden unit at a time.
 
     The four gates f, i, g, o of a cell arrive in this order, each as ``plan.issues`` transfers, or
     fewer where rows share some. One transfer a cycle; the new state of a cell leaves `latency`
@@ -52,7 +52,7 @@ class LstmCell(Component):
         self._trace = trace
         members: dict[str, Member] = {
             "i": In(stream.Signature(issue_layout(plan))),
-            "o": Out(stream.Signature(CellLayouts(plan.cell).output)),
+            "o": Out(stream.Signature(CellLayouts(plan.layer).output)),
         }
         if plan.dense:
             members["score"] = Out(stream.Signature(signed(plan.z_width)))

@@ -15,11 +15,11 @@ from amaranth.lib.wiring import In
 
 from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.constants import INPUT_FRACTION
-from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.boards.device import Device
+from mubinn.hw.cells.cell_layout import CellLayouts
 from mubinn.hw.cells.issue_layout import issue_layout
 from mubinn.hw.cells.lstm_cell import LstmCell
 from mubinn.hw.export.device_design import (
@@ -168,7 +168,7 @@ def describe(design: LstmLayer) -> Json:
     plan = design.plan
     layer = plan.layer
     return {
-        "cell": "lstm" if isinstance(layer, QuantizedLstm) else "gru",
+        "cell": layer.cell.name,
         "features": layer.features,
         "hidden": layer.hidden,
         "levels": asdict(layer.levels),
@@ -189,7 +189,7 @@ def describe(design: LstmLayer) -> Json:
         "memories": memories(design),
         "formats": {
             **asdict(layer.formats),
-            "y_width": layer.formats.activation("f").out_width,
+            "y_width": layer.formats.activation("sigmoid").out_width,
             "gamma_width": plan.gamma_width,
             "dot_width": plan.dot_width,
             "z_sum_width": plan.z_width,
@@ -266,9 +266,11 @@ def _field(label: str, offset: int, width: int, name: str, index: Any) -> Json:
 def memories(design: LstmLayer) -> list[Json]:
     """Return name, purpose, words and width of every memory of a layer."""
     plan = design.plan
-    state = "c" if isinstance(plan.layer, QuantizedLstm) else "h"
-    if len(plan.layer.phases) > 1:
-        state = "h and, between the two passes of a step, z"
+    cell = plan.layer.cell
+    state = " and ".join(node.name for node in cell.kept if node in cell.states)
+    passed = " and ".join(node.name for node in cell.kept if node not in cell.states)
+    if passed:
+        state = f"{state} and, between the passes of a step, {passed}"
     bias = "sign and magnitude" if plan.folded_bias else "level bits"
     scales = "" if plan.folded_bias else ", and those of the bias"
     found: list[tuple[str, str, str, int, Any]] = [
@@ -286,7 +288,7 @@ def memories(design: LstmLayer) -> list[Json]:
             "M_g",
             f"codes of {state}, written as cells are computed",
             plan.rounds,
-            unsigned(design.plan.engines * plan.layer.kept_bits),
+            unsigned(design.plan.engines * CellLayouts(plan.layer).kept_bits),
         ),
     ]
     if len(set(offset_words(plan.layer))) > 1:

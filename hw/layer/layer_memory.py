@@ -7,7 +7,7 @@ from amaranth.hdl import Cat, Const, Module, ShapeLike, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from mubinn.golden.cells.cell import QuantizedLayer
+from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Bits, Ints
 from mubinn.hw.cells.cell_layout import CellLayouts, scale_array
@@ -124,10 +124,11 @@ def _passes(plan: LayerPlan) -> Iterator[tuple[bool, Ints]]:
 
 
 def _gate_passes(plan: LayerPlan) -> Iterator[tuple[bool, Ints]]:
-    """Yield one row of each gate in the place of `_passes`, those of a cell filled up to four."""
+    """Yield one row of each gate in the place of `_passes`, those of a cell filled up."""
     for gates in plan.layer.phases:
         yield False, np.array(gates)[:, None] * plan.layer.hidden
-    yield False, np.zeros((4 - plan.layer.cell_rows, 1), np.int64)
+    spare = (1 << CellLayouts(plan.layer).row_bits) - plan.layer.cell_rows
+    yield False, np.zeros((spare, 1), np.int64)
     yield True, np.zeros((1 if plan.dense else 0, 1), np.int64)
 
 
@@ -184,7 +185,7 @@ def bias_words(plan: LayerPlan) -> list[Word]:
 
 def offset_words(layer: QuantizedLayer) -> list[int]:
     """Return the threshold offset of h of every cell, in the fraction of h_raw."""
-    shift = layer.h_raw_fraction - layer.h.fraction
+    shift = layer.fraction_of(layer.cell.states[0].name) - layer.h.fraction
     return [int(v) << shift for v in np.broadcast_to(layer.h.offset, layer.hidden)]
 
 
@@ -217,7 +218,7 @@ class LayerMemories(Component):
 
     def __init__(self, plan: LayerPlan) -> None:
         self.plan = plan
-        c_bits = CellLayouts(plan.cell).c_bits
+        c_bits = CellLayouts(plan.layer).kept_bits
         offset = issue_layout(plan)["h_offset"].shape
         self._codes = unsigned(c_bits * plan.engines)
         write = WritePort.Signature(addr_width=(plan.rounds - 1).bit_length(), shape=self._codes)
@@ -260,7 +261,9 @@ class LayerMemories(Component):
         plan, at = self.plan, self.address
         if plan.rolling and plan.scaled_rows:
             return Value.cast(at.issue)
-        gate = gate_of(plan, at) & ~at.dense.replicate(2)
+        gate = gate_of(plan, at)
+        bits = CellLayouts(plan.layer).row_bits
+        gate = Cat(gate, Const(0, bits))[:bits] & ~at.dense.replicate(bits)
         group = at.row if plan.scaled_rows else Cat(gate, at.dense)
         of_h = [] if plan.whole else [at.word >= plan.x_words]
         return Cat(at.cycle if plan.schedule.cycles > 1 else Const(0, 0), *of_h, group)

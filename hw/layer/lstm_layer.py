@@ -4,7 +4,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Member, Out
 
+from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.folding.layer_plan import LayerPlan
+from mubinn.hw.cells.cell_layout import CellLayouts
 from mubinn.hw.cells.lstm_cell import LstmCell
 from mubinn.hw.layer.classifier import Classifier, result_layout
 from mubinn.hw.layer.layer_memory import LayerMemories
@@ -155,7 +157,7 @@ class LstmLayer(Component):
         plan = self.plan
         scale = memories.scales[e if plan.scaled_rows else 0]
         bias = memories.biases[e]
-        zero = int(plan.layer.c.zero_code(1)[0])
+        zero = zero_word(plan.layer)
         parts: dict[str, FieldValue] = {}
         for name in plan.parts:
             parts[name] = {
@@ -267,3 +269,13 @@ class LstmLayer(Component):
         """Return plane `level` of the code of 0 of all cells, cell 0 in bit 0."""
         codes = self.plan.layer.h.zero_code(self.plan.layer.hidden)
         return sum((int(code) >> level & 1) << cell for cell, code in enumerate(codes))
+
+
+def zero_word(layer: QuantizedLayer) -> int:
+    """Return the codes of 0 that a cell keeps, as one word; those between phases are any."""
+    word, shift = 0, 0
+    states = {node.name for node in layer.cell.states}
+    for name, levels in CellLayouts(layer).kept.items():
+        code = int(layer.quantizers[name].zero_code(1)[0]) if name in states else 0
+        word, shift = word | code << shift, shift + levels
+    return word

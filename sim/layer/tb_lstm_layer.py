@@ -15,7 +15,7 @@ import numpy as np
 from cocotb.triggers import FallingEdge, RisingEdge, SimTimeoutError, ValueChange, with_timeout
 from cocotb.utils import get_sim_time
 
-from mubinn.golden.cells.lstm_cell import Trace, dots, logits
+from mubinn.golden.cells.step import Trace, dots, logits
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.bit_true import run_layer

@@ -15,7 +15,7 @@ import numpy as np
 
 from mubinn.golden.binarize.mlb import mlb
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
-from mubinn.golden.cells.cell import QuantizedLayer
+from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.constants import GATES, GRU_GATES
 from mubinn.golden.cells.gru_layer import GRU_ROWS, QuantizedGru
 from mubinn.golden.cells.lstm_layer import QuantizedLstm
