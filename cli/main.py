@@ -12,7 +12,7 @@ COMMANDS = {
     "convert": "Make windows to train on of a public set.",
     "train": "Train a model on windows or recordings, float or binarized.",
     "quantize": "Turn a float model into level bits and scales.",
-    "calibrate": "Centre a model's decisions on one person's recording.",
+    "calibrate": "Calibrate a model to one person by a recording.",
     "predict": "Classify windows: class and scores of each, bit-true.",
     "info": "Show what a file holds, of a model or of data.",
     "generate": "Write the Verilog of a quantized model.",

@@ -26,8 +26,8 @@ TENSORS = ("h", "c", "gate", "b")
 FORMS = {"shift": "all scales powers of two"}
 """How rows name forms of scales that do not name themselves."""
 
-CENTRED = {"trained": "centred by subject in training, too"}
-"""How rows name ways of centring that do not name themselves."""
+CALIBRATED = {"subject": "subject calibration", "trained": "subject calibration, trained for"}
+"""How rows name subject calibration."""
 
 Place = tuple[str, str, int, int]
 
@@ -42,7 +42,7 @@ class Run:
         A key of `TITLES`.
     levels : dict or None
         Level counts by tensor; None for float.
-    scale_form, normalise, centre, datapath : str
+    scale_form, normalise, subject_calibration, datapath : str
     fold, seed : int
     graph_accuracy : float
         Of the training graph on the held-out fold, in 0..1.
@@ -56,7 +56,7 @@ class Run:
     levels: Mapping[str, int | None] | None
     scale_form: str
     normalise: str
-    centre: str
+    subject_calibration: str
     datapath: str
     fold: int
     seed: int
@@ -68,10 +68,11 @@ class Run:
     def of(cls, row: Mapping[str, Any]) -> Run:
         """Return the run that a row of a log's summary describes; raise `MubinnError`."""
         try:
-            row = {"datapath": "figure3", **row}
+            row = {"datapath": "figure3", "subject_calibration": row["centre"], **row}
             run = cls(**{name: row[name] for name in cls.__dataclass_fields__})
             known = run.method in TITLES and (run.levels is None) == (run.method == "float")
             known = known and run.datapath in DATAPATHS
+            known = known and run.subject_calibration in ("none", *CALIBRATED)
             if not known or not 0 <= run.accuracy <= 1:
                 raise ValueError
         except (KeyError, TypeError, ValueError):
@@ -89,7 +90,7 @@ class Run:
     @property
     def place(self) -> Place:
         """What it shares with the float run that it is compared with."""
-        return self.normalise, self.centre, self.fold, self.seed
+        return self.normalise, self.subject_calibration, self.fold, self.seed
 
     @property
     def pair(self) -> tuple[int | None, int | None]:
@@ -111,8 +112,8 @@ class Run:
             found.append("average reference")
         if by != "window":
             found.append(f"normalised by {by}")
-        if self.centre != "none":
-            found.append(CENTRED.get(self.centre, f"centred by {self.centre}"))
+        if self.subject_calibration != "none":
+            found.append(CALIBRATED[self.subject_calibration])
         if self.datapath != "figure3":
             found.append(f"{self.datapath} datapath")
         return ", ".join(found)
@@ -210,11 +211,11 @@ def datapath_difference(runs: Iterable[Run]) -> Difference:
         alike = (run.method, str(run.levels), run.scale_form, *run.place)
         found[run.datapath][alike] = 100 * run.accuracy
     both = found["figure3"].keys() & found["threshold"].keys()
-    gains = [found["threshold"][key] - found["figure3"][key] for key in sorted(both)]
-    if len(gains) < 2:
+    differences = [found["threshold"][key] - found["figure3"][key] for key in sorted(both)]
+    if len(differences) < 2:
         raise MubinnError("No two runs were trained for each datapath: train some for both.")
-    error = float(np.std(gains, ddof=1)) / len(gains) ** 0.5
-    return Difference(float(np.mean(gains)), error, len(gains))
+    error = float(np.std(differences, ddof=1)) / len(differences) ** 0.5
+    return Difference(float(np.mean(differences)), error, len(differences))
 
 
 def groups(runs: Iterable[Run]) -> tuple[Group, ...]:

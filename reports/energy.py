@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tabulate import tabulate
 
-from mubinn.reports.figures import LIGHT, Theme, drawn
+from mubinn.reports.figures import LIGHT, Theme, drawn, legend_below
 
 CAUSES = {
     "switching": "switching",
@@ -126,12 +126,7 @@ def energy_figure(rows: Sequence[EnergyRow], theme: Theme) -> Figure:
     right.set_xlim(0, 100)
     _dress(right, theme, "Parts of the logic's energy", "share, %")
     left.invert_yaxis()
-    handles, labels = right.get_legend_handles_labels()
-    legend = figure.legend(
-        handles, labels, loc="outside lower center", ncols=5, frameon=False, fontsize=8
-    )
-    for item in legend.get_texts():
-        item.set_color(theme.ink)
+    legend_below(figure, right, theme, ncols=5, fontsize=8)
     return figure
 
 

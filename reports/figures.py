@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
 from mubinn.reports import text
-from mubinn.synth.table1.schedule import GROUPS
+from mubinn.synth.table1.delay_model import GROUPS
 from mubinn.synth.table1.table import Entry, Table1, Variant
 
 
@@ -151,13 +151,17 @@ def breakdown(table: Table1, theme: Theme) -> Figure:
     full = [e for e in table.entries if "FP" in (e.x_levels, e.w_levels)]
     _bars(left, binarized, theme, "Binarized (A, W)")
     _bars(right, full, theme, "With full precision")
-    handles, labels = left.get_legend_handles_labels()
-    legend = figure.legend(
-        handles, labels, loc="outside lower center", ncols=3, frameon=False, fontsize=9
-    )
+    legend_below(figure, left, theme, ncols=3, fontsize=9)
+    return figure
+
+
+def legend_below(figure: Figure, axis: Axes, theme: Theme, ncols: int, fontsize: int) -> None:
+    """Put the legend of an axis below all axes of a picture."""
+    handles, labels = axis.get_legend_handles_labels()
+    place: Any = {"loc": "outside lower center", "ncols": ncols, "frameon": False}
+    legend = figure.legend(handles, labels, fontsize=fontsize, **place)
     for item in legend.get_texts():
         item.set_color(theme.ink)
-    return figure
 
 
 def _bars(axis: Axes, entries: list[Entry], theme: Theme, title: str) -> None:

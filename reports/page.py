@@ -11,7 +11,7 @@ from mubinn.reports.content import ReportContent
 from mubinn.synth.table1.paper import LAW
 
 SHOWN = (("3", "3"), ("FP", "FP"))
-"""Entries whose schedule and units stand open on the page; all others are in a fold."""
+"""Entries whose delay model and units stand open on the page; all others are in a fold."""
 
 
 def _embedded(svg: bytes) -> str:

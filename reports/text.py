@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from mubinn.synth.table1.schedule import GROUPS
+from mubinn.synth.table1.delay_model import GROUPS
 
 LEVELS = ("1", "2", "3", "4", "5", "FP")
 

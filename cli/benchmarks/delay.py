@@ -21,16 +21,16 @@ from mubinn.synth.liberty.library import Library
 from mubinn.synth.netlist.pipeline import Pipelined, pipelines, smallest_register
 from mubinn.synth.netlist.sta import analyse
 from mubinn.synth.table1.cell_units import CellUnit, Start, cell_units
+from mubinn.synth.table1.delay_model import Workload, delay_model
 from mubinn.synth.table1.equal_area import STAGES, Datapath, best_datapath
-from mubinn.synth.table1.fixed_cell import fixed_schedule, fixed_units, shared_units
+from mubinn.synth.table1.fixed_cell import fixed_delay_model, fixed_units, shared_units
 from mubinn.synth.table1.merged_cell import (
     GATES,
     bits_units,
+    merged_delay_model,
     merged_layer,
-    merged_schedule,
     merged_units,
 )
-from mubinn.synth.table1.schedule import Workload, schedule
 
 WORKERS = 2
 CONFIGS = ((3, 3), (1, 1))
@@ -89,8 +89,8 @@ class _Units:
         best = sorted(self._sizes(name), key=lambda size: size[0] * size[1])[:PIPELINED]
         return [
             way
-            for _, _, recipe in best
-            for way in pipelines(self.netlists[name][recipe], self.library, STAGES)
+            for _, _, strategy in best
+            for way in pipelines(self.netlists[name][strategy], self.library, STAGES)
         ]
 
     def smallest(self, name: str) -> tuple[float, float]:
@@ -99,14 +99,14 @@ class _Units:
         return area, delay
 
     def _sizes(self, name: str) -> list[tuple[float, float, str]]:
-        """Return area, delay and recipe of a unit's netlists."""
+        """Return area, delay and strategy of a unit's netlists."""
         return [
             (
                 self.library.area_um2(cell["type"] for cell in one["cells"].values()),
                 analyse(one, self.library).delay_ps,
-                recipe,
+                strategy,
             )
-            for recipe, one in self.netlists[name].items()
+            for strategy, one in self.netlists[name].items()
         ]
 
 
@@ -122,7 +122,7 @@ def _binary32(library: Library, load: Workload) -> tuple[float, Datapath]:
     ways = {name: units.ways(name) for name in ("float_mult", "float_add")}
     products = GATES * (load.features + load.hidden) + STATE_PRODUCTS + ACTIVATIONS
     cycles, (beside, _) = products + HALVINGS, units.smallest("table")
-    serial = schedule((None, None), load).cell_delay(units.delays)
+    serial = delay_model((None, None), load).cell_delay(units.delays)
     return serial, best_datapath(ways, cycles, beside_um2=beside)
 
 
@@ -131,7 +131,7 @@ def _integers(library: Library, load: Workload, bits: int) -> tuple[float, Datap
     units = _Units(library, fixed_units(bits, load), shared_units(bits, load))
     cycles = GATES * (load.features + load.hidden) + STATE_PRODUCTS + ACTIVATIONS
     beside = sum(units.smallest(name)[0] for name in units.small if name != "mac")
-    serial = fixed_schedule(load).cell_delay(units.delays)
+    serial = fixed_delay_model(load).cell_delay(units.delays)
     ways = {"mac": units.ways("mac")}
     return serial, best_datapath(ways, cycles, beside_um2=beside)
 
@@ -153,7 +153,7 @@ def _merged(
     state = sum(delay for name, (_, delay) in rest.items() if name not in STEP_UNITS)
     least = max(state / GATES, step / (GATES * load.hidden // (load.features + load.hidden)))
     datapath = best_datapath(ways, GATES, beside_um2=beside, least_period_ps=least)
-    return merged_schedule().cell_delay(units.delays), datapath
+    return merged_delay_model().cell_delay(units.delays), datapath
 
 
 def bench_delay(library: Library | None = None, model: FloatModel | None = None) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """``mubinn bench energy``: the energy of an inference in binary32 and binarized, and its parts.
 
-Both sides with one library, mapped by the same recipes and pipelined by the same tool, each with
+Both sides with one library, mapped by the same strategies and pipelined by the same tool, each with
 the netlists and stages that take it the least energy (`mubinn.synth.energy.energy_cell`). Their
 activity is that of a simulation with glitches on windows of EEG. An inference is H cells in T steps
 of the bundled float model's first layer; T is what its windows have. Memories are reckoned from a
@@ -108,7 +108,7 @@ class Energies:
                 f"half_of_the_vectors_{name}": operation.half_fj / logic,
                 f"period_ps_{name}": operation.period_ps,
                 f"units_{name}": ", ".join(
-                    f"{unit} {one.recipe} x{one.stages}" for unit, one in operation.units.items()
+                    f"{unit} {one.strategy} x{one.stages}" for unit, one in operation.units.items()
                 ),
             }
         return found

@@ -7,9 +7,15 @@ from importlib.metadata import version
 from time import perf_counter
 from typing import Any
 
+import numpy as np
+
 from mubinn.cli.shared.common import FLOAT_MODEL, bundled
+from mubinn.cli.shared.recordings import open_eeg, prepared
+from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.model_file import load_float
+from mubinn.golden.model.quantized_model import QuantizedModel
+from mubinn.golden.quantize import quantize
 from mubinn.synth.liberty.library import Library, builtin_library
 
 
@@ -30,6 +36,28 @@ def subject_about(library: Library, model: FloatModel) -> dict[str, Any]:
         "fo4_ps": library.fo4_ps,
         "features": model.features,
         "hidden": model.layers[0].hidden,
+    }
+
+
+def threshold_models(
+    model: FloatModel, windows: int
+) -> tuple[Callable[[Levels], QuantizedModel], dict[str, Any]]:
+    """Return what quantizes a model without training after it, for thresholds, and its parameters.
+
+    Scales are powers of two of each other, fitted to the first `windows` of the data at hand.
+    """
+    eeg, name = open_eeg(None, features=model.features)
+    x = prepared(model, eeg.x[:windows]).astype(np.float64)
+
+    def made(levels: Levels) -> QuantizedModel:
+        return quantize(model, levels, x, scale_form="shift").with_datapath("threshold")
+
+    return made, {
+        "features": model.features,
+        "hidden": model.layers[0].hidden,
+        "calibration": name,
+        "datapath": "threshold",
+        "scale_form": "shift",
     }
 
 

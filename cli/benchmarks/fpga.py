@@ -11,13 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from mubinn.cli.benchmarks.figures import figure, subject_model
-from mubinn.cli.shared.recordings import open_eeg, prepared
+from mubinn.cli.benchmarks.figures import figure, subject_model, threshold_models
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.model.float_model import FloatModel
-from mubinn.golden.quantize import quantize
 from mubinn.hw.boards.device import find_device
 from mubinn.hw.export.device_design import DesignOptions, DeviceDesign, device_design
 from mubinn.synth.flow.flow import SynthJob
@@ -80,21 +76,12 @@ def bench_fpga(
         If a tool is missing, or a design does not fit.
     """
     model = subject_model(model)
-    eeg, data = open_eeg(None, features=model.features)
-    x = prepared(model, eeg.x[:WINDOWS]).astype(np.float64)
+    quantized, about = threshold_models(model, WINDOWS)
     figures: list[dict[str, Any]] = []
-    parameters: dict[str, Any] = {
-        "features": model.features,
-        "hidden": model.layers[0].hidden,
-        "calibration": data,
-        "datapath": "threshold",
-        "scale_form": "shift",
-        "steps": STEPS,
-    }
+    parameters: dict[str, Any] = {**about, "steps": STEPS}
     versions: dict[str, str] = {}
     for place in placements:
-        made = quantize(model, Levels.of(*place.levels), x, scale_form="shift")
-        made = made.with_datapath("threshold")
+        made = quantized(Levels.of(*place.levels))
         device = find_device(place.device)
         design = device_design(made, device, place.options)
 

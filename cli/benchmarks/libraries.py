@@ -1,9 +1,9 @@
 """``mubinn bench libraries``: the units of the cells in FO4, library beside library.
 
 Delays in FO4 take out how fast a process is; what is left are the libraries themselves. Each unit
-is mapped to each by the same recipes, and of each the fastest result counts, as in ``mubinn bench
-delay``. Beside the units stand the smallest cells of each library, measured alone in its own FO4
-(`mubinn.synth.liberty.library_figures`): they tell why a unit differs. Wires count nothing
+is mapped to each by the same strategies, and of each the fastest result counts, as in ``mubinn
+bench delay``. Beside the units stand the smallest cells of each library, measured alone in its own
+FO4 (`mubinn.synth.liberty.library_figures`): they tell why a unit differs. Wires count nothing
 anywhere.
 """
 
@@ -21,8 +21,8 @@ from mubinn.synth.flow.flow import SynthJob, synthesize_many, tool_versions
 from mubinn.synth.liberty.library import Library
 from mubinn.synth.liberty.library_figures import gate_figures
 from mubinn.synth.table1.cell_units import CellUnit, cell_units
-from mubinn.synth.table1.merged_cell import merged_layer, merged_schedule, merged_units
-from mubinn.synth.table1.schedule import Workload, schedule
+from mubinn.synth.table1.delay_model import Workload, delay_model
+from mubinn.synth.table1.merged_cell import merged_delay_model, merged_layer, merged_units
 
 LEVELS = (3, 3)
 WORKERS = 2
@@ -76,6 +76,6 @@ def _delays(jobs: dict[str, SynthJob], library: Library, load: Workload) -> dict
     """Return the delays in FO4 of all units, of the serial cells, and the ratio of these."""
     made = synthesize_many(jobs, library=library, workers=WORKERS, generic=False)
     delays = {name: result.delay_fo4 for name, result in made.items()}
-    full = schedule((None, None), load).cell_delay(delays)
-    merged = merged_schedule().cell_delay(delays)
+    full = delay_model((None, None), load).cell_delay(delays)
+    merged = merged_delay_model().cell_delay(delays)
     return delays | {"serial_fp": full, "serial_3_3": merged, "serial_fp_over_3_3": full / merged}

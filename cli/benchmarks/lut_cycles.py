@@ -12,14 +12,10 @@ A LUT6_2 of ours is one LUT with two outputs; how many of the LUTs are such is t
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import numpy as np
-
-from mubinn.cli.benchmarks.figures import figure, subject_model
-from mubinn.cli.shared.recordings import open_eeg, prepared
+from mubinn.cli.benchmarks.figures import figure, subject_model, threshold_models
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import FloatModel
-from mubinn.golden.quantize import quantize
 from mubinn.hw.boards.device import find_device
 from mubinn.hw.export.device_design import MEMORY_BOX
 from mubinn.hw.export.layer_folder import LayerDesign, layer_designs
@@ -56,21 +52,12 @@ def bench_lut_cycles(
         Called with the name of each design when it begins.
     """
     model = subject_model(model)
-    eeg, name = open_eeg(None, features=model.features)
-    x = prepared(model, eeg.x[:WINDOWS]).astype(np.float64)
+    quantized, about = threshold_models(model, WINDOWS)
     best_peer = min(p["luts"] * p["cycles"] for p in PEERS.values())
     figures: list[dict[str, Any]] = []
-    parameters: dict[str, Any] = {
-        "features": model.features,
-        "hidden": model.layers[0].hidden,
-        "calibration": name,
-        "datapath": "threshold",
-        "scale_form": "shift",
-        "command": find_device(DEVICE).command("lstm_layer"),
-    }
+    parameters: dict[str, Any] = {**about, "command": find_device(DEVICE).command("lstm_layer")}
     for levels, goal in GOALS.items():
-        made = quantize(model, Levels.of(*levels), x, scale_form="shift")
-        made = made.with_datapath("threshold")
+        made = quantized(Levels.of(*levels))
         rows = {}
         for n in units:
             progress(f"{made.levels}, units {n}")

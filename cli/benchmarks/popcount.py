@@ -1,7 +1,7 @@
 """``mubinn bench popcount``: the 132-lane XNOR popcount beside what synthesis makes of a sum.
 
 The baseline is ``sum(~(a ^ b))`` written in Verilog, as a user would; both go through the same
-recipes of Yosys and ABC with one library, and of each the fastest result counts.
+strategies of Yosys and ABC with one library, and of each the fastest result counts.
 """
 
 from typing import Any
@@ -92,5 +92,5 @@ def _about(name: str, result: SynthResult) -> dict[str, Any]:
         f"{name}_delay_ps": result.delay_ps,
         f"{name}_delay_fo4": result.delay_fo4,
         f"{name}_area_um2": result.area_um2,
-        f"{name}_recipe": result.recipes["mapped"],
+        f"{name}_strategy": result.strategies["mapped"],
     }

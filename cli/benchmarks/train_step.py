@@ -83,19 +83,19 @@ def _jax(levels: Levels | None, x: Any, y: Any) -> Run:
     from mubinn.train.graphs import float_lstm
     from mubinn.train.graphs.graph import Graph, Pace, compiled
     from mubinn.train.recipes.method import Method
-    from mubinn.train.runs.devices import Placement
+    from mubinn.train.runs.devices import BatchSharding
 
-    place = Placement(len(x))
+    batch_sharding = BatchSharding(len(x))
     method = Method() if levels is None else Method("mubinn2", levels)
     drawn = float_lstm.init_params(0, FEATURES, HIDDEN, CLASSES)
     model = float_lstm.to_model(drawn, CLIP, "mean", Preprocessing(), {})
     graph = Graph(method, CLIP, "mean")
     optimizer, step, _ = compiled(graph, Pace(1e-3, 1e-3, 0.05, 1.0, 1000))
-    params = place.copies(graph.start(model, x[:8]))
-    state = [params, place.copies(optimizer.init(params))]
+    params = batch_sharding.copies(graph.start(model, x[:8]))
+    state = [params, batch_sharding.copies(optimizer.init(params))]
 
     def run() -> None:
-        *state[:], value = step(*state, *place.parts(x, y))
+        *state[:], value = step(*state, *batch_sharding.parts(x, y))
         jax.block_until_ready((state, value))
 
     return run

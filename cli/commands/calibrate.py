@@ -36,14 +36,15 @@ def calibrate(
     as_json: bool,
     **options: Any,
 ) -> None:
-    """Centre the decisions of MODEL, a .mubinn file, on one person's RECORDING.
+    """Calibrate MODEL, a .mubinn file, to one person by that person's RECORDING.
 
     RECORDING is windows (npz, npy), or recordings such as EDF and folders of them, which then are
     all of that person.
 
     The recording needs no labels, but about as much of each class: the median of each class's
     score comes off. Only the biases of the classifier change, a word a class in M_B; all else of
-    the hardware stays as it is. Made for models of `mubinn train --centre subject` or `trained`.
+    the hardware stays as it is. Made for models of `mubinn train --subject-calibration subject` or
+    `trained`.
 
     \b
       mubinn calibrate model.mubinn anna.npz -o anna.mubinn
@@ -82,9 +83,7 @@ def calibrate(
     if as_json:
         print_json({"model": str(output), "windows": len(own), "decided_otherwise": changed})
         return
-    click.echo(
-        f"{output}: decisions centred on {note}; {changed} of them decided otherwise than before."
-    )
+    click.echo(f"{output}: calibrated on {note}; {changed} of them decided otherwise than before.")
 
 
 def _chosen(recording: str, subjects: NDArray[Any], subject: str | None) -> NDArray[Any]:

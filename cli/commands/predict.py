@@ -164,13 +164,13 @@ def _truth(windows: EegSet | Recording, names: tuple[str, ...], name: str) -> ND
 def _warn(model: Model) -> None:
     """Say where training took decisions in another way than is done here."""
     try:
-        centre = json.loads(model.meta.get("recipe", "{}")).get("centre", "none")
+        calibration = json.loads(model.meta.get("recipe", "{}")).get("centre", "none")
     except (ValueError, AttributeError):
         return
-    if centre != "none" and "calibrated_on" not in model.meta:
+    if calibration != "none" and "calibrated_on" not in model.meta:
         click.echo(
-            "mubinn: the model was trained for scores that are centred on each person, and these "
-            "are not: run mubinn calibrate on each person's recording first.",
+            "mubinn: the model was trained for scores that are calibrated to each person, and "
+            "these are not: run mubinn calibrate on each person's recording first.",
             err=True,
         )
 

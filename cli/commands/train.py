@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mubinn.cli.shared.common import DATAPATH, SCALE_FORM, json_option
+from mubinn.cli.shared.common import DATAPATH, SCALE_FORM, AliasedOption, json_option
 from mubinn.cli.shared.data_options import labelled_options, reading_of
 from mubinn.cli.shared.group import command_line
 from mubinn.cli.shared.paths import Command, InputPath, OutputFile, OutputFolder
@@ -39,7 +39,7 @@ RECIPE_OPTIONS = (
     "patience",
     "normalise",
     "decimate",
-    "centre",
+    "subject_calibration",
     "group",
     "gain_spread",
     "dropout",
@@ -126,12 +126,15 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 )
 @click.option("--decimate", type=int, help="Steps averaged into one.  [default: 2]")
 @click.option(
+    "--subject-calibration",
     "--centre",
+    "subject_calibration",
+    cls=AliasedOption,
     type=click.Choice(["none", "subject", "trained"]),
     help="subject: decide by scores less their median over the subject's recording, without "
-    "labels; trained: have training see centred scores as well.  [default: none]",
+    "labels; trained: have training see such scores as well.  [default: none]",
 )
-@click.option("--group", type=int, help="Windows that trained centres together.  [default: 15]")
+@click.option("--group", type=int, help="Windows that trained calibrates together.  [default: 15]")
 @click.option(
     "--gain-spread",
     type=float,
@@ -196,7 +199,7 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
           -o my.safetensors
       mubinn train edf/ --window 4 --events rest=T0 --events left=T1 -o my.safetensors
     For subjects of whom an unlabelled recording with about as much of each class can be had:
-      mubinn train my.npz --normalise referenced-window --centre trained -o my.safetensors
+      mubinn train my.npz --subject-calibration trained -o my.safetensors
     All folds, two seeds, three level pairs, then tables and pictures of them:
       mubinn train my.npz --method mubinn2 --levels 1,1 --levels 2,2 --levels 3,3 \\
           --folds all --seeds 0,1 --runs runs
@@ -215,7 +218,9 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
         own = dict.fromkeys(("epochs", "learning_rate", "datapath"))
         base = _recipe({**options, **own, "method": "float"}, None)
     by_windows = options["split"] == "windows"
-    whole = str(options["normalise"]).endswith("subject") or options["centre"] == "subject"
+    whole = (
+        str(options["normalise"]).endswith("subject") or options["subject_calibration"] == "subject"
+    )
     if by_windows and (reading.subjects is not None or whole):
         raise MubinnError("--split windows knows no subjects: leave out what is of subjects.")
     start = options["float_model"] = _start(options["float_model"])

@@ -21,6 +21,19 @@ if TYPE_CHECKING:
 FLOAT_MODEL = "eeg_float.safetensors"
 QUANTIZED_MODEL = "eeg_3_3.mubinn"
 
+
+class AliasedOption(click.Option):
+    """An option of which help shows the first name alone; the others are those it once had."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return name and help."""
+        names, self.opts = self.opts, self.opts[:1]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = names
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 """``--json``: nothing but one JSON document goes to stdout, and no progress is shown."""
 

@@ -9,25 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mubinn.cli.shared.common import datapath_option
+from mubinn.cli.shared.common import AliasedOption, datapath_option
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.hw.boards.device import NAMES, Device, find_device
 
 if TYPE_CHECKING:
     from mubinn.golden.model.quantized_model import QuantizedModel
     from mubinn.hw.export.device_design import DeviceDesign
-
-
-class AliasedOption(click.Option):
-    """An option of which help shows the first name alone; the others are those it once had."""
-
-    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """Return name and help."""
-        names, self.opts = self.opts, self.opts[:1]
-        try:
-            return super().get_help_record(ctx)
-        finally:
-            self.opts = names
 
 
 _OPTIONS = (

@@ -23,9 +23,9 @@ from mubinn.hw.baseline.float_activation import FloatSegment
 from mubinn.hw.stream.unit import StreamUnit
 from mubinn.hw.units.popcount import Popcount
 from mubinn.synth.table1.cell_units import CellUnit, cell_params, cell_units
+from mubinn.synth.table1.delay_model import Workload
 from mubinn.synth.table1.fixed_cell import fixed_units, shared_units
 from mubinn.synth.table1.merged_cell import bits_units, merged_layer, merged_units
-from mubinn.synth.table1.schedule import Workload
 
 ROOMS = ("units", "baseline")
 LEVELS = 3

@@ -16,9 +16,9 @@ def match_heap(m: Module, width: int, *, network: str = "asic", name: str = "cou
     ----------
     network : str
         ``"asic"``: carry-save adders and a prefix adder, for standard cells. ``"lut4"``: the same,
-        as trees of carry chains save nothing with four-input LUTs. ``"xc7"``: cells of Xilinx
+        as trees of carry chains save nothing with four-input LUTs. ``"xc7"``: primitives of Xilinx
         7-series slices. ``"xc7-plain"``: the same network as ``"xc7"`` in plain logic, for
-        simulators without models of those cells.
+        simulators without models of those primitives.
 
     Raises
     ------

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from amaranth.hdl import Cat, Const, Module, Value, ValueLike
 
 from mubinn.hw.arith.bit_heap import BitHeap
-from mubinn.hw.arith.slice_cells import SliceCells
+from mubinn.hw.arith.slice_primitives import SlicePrimitives
 
 ROUND = 6
 """Pairs of lanes in a row of full adders: the depth of the first layer, in LUTs."""
@@ -49,12 +49,12 @@ class SliceHeap(BitHeap):
     m, width, name
         Of `BitHeap`.
     primitives : bool
-        Instances of the FPGA's cells; else the same network in plain logic.
+        Instances of the FPGA's primitives; else the same network in plain logic.
     """
 
     def __init__(self, m: Module, width: int, *, name: str, primitives: bool) -> None:
         super().__init__(m, width, name=name)
-        self._cells = SliceCells(m, name, primitives=primitives)
+        self._slice = SlicePrimitives(m, name, primitives=primitives)
         self._columns: list[list[Value]] = [[] for _ in range(width)]
         self._lanes: list[list[tuple[Value, Value]]] = [[] for _ in range(width)]
 
@@ -94,12 +94,12 @@ class SliceHeap(BitHeap):
                 self.add_const(-(1 << weight))
                 total = Const(1, 1)
             for (a, w), (b, v) in zip(part[::2], part[1::2], strict=False):
-                total, carry = self._cells.lut2(_pair_sum, _pair_carry, [a, w, b, v, total])
+                total, carry = self._slice.lut2(_pair_sum, _pair_carry, [a, w, b, v, total])
                 self.add_bit(weight + 1, carry)
             if len(part) % 2:
                 a, w = part[-1]
                 last = [a, w, Const(1, 1), Const(0, 1), total]
-                total, carry = self._cells.lut2(_pair_sum, _pair_carry, last)
+                total, carry = self._slice.lut2(_pair_sum, _pair_carry, last)
                 self.add_bit(weight + 1, carry)
             self.add_bit(weight, total)
 
@@ -113,20 +113,20 @@ class SliceHeap(BitHeap):
         while weight < self.width and len(self._columns[weight]) >= 6:
             column = self._columns[weight]
             six, self._columns[weight] = column[:6], column[6:]
-            middle, four = self._cells.lut2(
+            middle, four = self._slice.lut2(
                 lambda *y: sum(y) in (2, 3), lambda *y: sum(y) >= 4, six[:5]
             )
-            select += [self._cells.lut(_parity, six), middle]
+            select += [self._slice.lut(_parity, six), middle]
             data += [six[5], four]
             weight += 2
-        sums, last = self._cells.chain(select, data, carry)
+        sums, last = self._slice.chain(select, data, carry)
         for place, bit in enumerate([*sums, last]):
             self.add_bit(start + place, bit)
 
     def _full_adder(self, weight: int) -> None:
         column = self._columns[weight]
         three, self._columns[weight] = column[:3], column[3:]
-        total, carry = self._cells.lut2(_parity, _majority, three)
+        total, carry = self._slice.lut2(_parity, _majority, three)
         self.add_bit(weight, total)
         self.add_bit(weight + 1, carry)
 
@@ -138,6 +138,6 @@ class SliceHeap(BitHeap):
         rows: Sequence[list[Value]] = [[*c, zero, zero][:2] for c in self._columns[low:]]
         if not rows:
             return Cat(*done)
-        select = [self._cells.lut(_parity, row) for row in rows]
-        sums, _ = self._cells.chain(select, [row[0] for row in rows], zero)
+        select = [self._slice.lut(_parity, row) for row in rows]
+        sums, _ = self._slice.chain(select, [row[0] for row in rows], zero)
         return Cat(*done, *sums)

@@ -1,6 +1,7 @@
 """Binary32 payloads as fields, and operand pairs where rounding and normalisation can go wrong."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -42,6 +43,12 @@ def join(fields: Mapping[str, ArrayLike], name: str = "") -> Words:
         np.asarray(fields[prefix + part], np.int64) for part in ("fraction", "exponent", "sign")
     )
     return (sign << 31 | exponent << 23 | fraction).astype(np.uint32)
+
+
+def operands(params: Any, random: np.random.Generator, count: int) -> Fields:
+    """Return the stimulus of a unit of two operands, `a` and `b`: `pairs` as fields."""
+    a, b = pairs(random, count)
+    return split(a, "a") | split(b, "b")
 
 
 def words(random: np.random.Generator, count: int) -> Words:

@@ -3,20 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 from numpy.typing import ArrayLike
 
 from mubinn.golden.baseline.float_mult import float_mult
-from mubinn.sim.baseline.binary32 import join, pairs, split
+from mubinn.sim.baseline.binary32 import join, split
+from mubinn.sim.baseline.binary32 import operands as stimulus
 from mubinn.sim.testbench.payload import Fields
 from mubinn.sim.testbench.tb_unit import full_speed, pins, stalled
 
 __all__ = ["full_speed", "golden", "pins", "stalled", "stimulus"]
-
-
-def stimulus(params: Any, random: np.random.Generator, count: int) -> Fields:
-    a, b = pairs(random, count)
-    return split(a, "a") | split(b, "b")
 
 
 def golden(params: Any, fields: Mapping[str, ArrayLike]) -> Fields:

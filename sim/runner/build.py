@@ -34,7 +34,7 @@ _MAKING = "making-"
 _PORTS = "ports.vlt"
 
 # Part of the hash: to be changed with anything here that changes what is compiled.
-_RECIPE = "only the ports of the top are public, one file of C++ where nothing is optimised"
+_COMPILED = "only the ports of the top are public, one file of C++ where nothing is optimised"
 
 
 def cache_root(cache_dir: Path | None = None) -> Path:
@@ -172,7 +172,7 @@ def compile_design(
     root = cache_root(cache_dir)
     flags = _flags(simulator, env)
     shape = [simulator, versions, env.get("MAKEFLAGS", ""), str(cocotb_tools.config.libs_dir)]
-    shape += [*flags, TIMESCALE, f"waves {waves}", _RECIPE]
+    shape += [*flags, TIMESCALE, f"waves {waves}", _COMPILED]
     folder = root / _digest(verilog, top, *shape)
     if folder.is_dir():
         return folder, True

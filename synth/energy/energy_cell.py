@@ -1,6 +1,6 @@
 """Energy of a cell operation: of binary32, and of the merged binarized cell, at their own least.
 
-Both are built alike. Each unit is mapped by the recipes for area times delay, pipelined in every
+Both are built alike. Each unit is mapped by the strategies for area times delay, pipelined in every
 count of stages of `STAGES` with its outputs registered, and simulated with glitches on operands of
 real windows; what takes the least energy counts. A unit that has several cycles for each result is
 not pipelined. A cell operation then takes each unit's energy as often as it uses it, and leakage of
@@ -45,7 +45,7 @@ from mubinn.synth.table1.merged_cell import GATES, bits_units, merged_model, sum
 
 STAGES = (1, 2, 3, 4)
 CHOICE_VECTORS = 8 * WORD
-"""Vectors on which recipes and stages are chosen."""
+"""Vectors on which strategies and stages are chosen."""
 FLOAT_VECTORS = 3200
 INTERLEAVE = 4
 PAYLOAD = "i__payload"
@@ -63,7 +63,7 @@ class UnitEnergy:
     ----------
     uses : float
         For each cell operation.
-    recipe : str
+    strategy : str
     stages : int
         0 where it is not pipelined.
     period_ps : float
@@ -79,7 +79,7 @@ class UnitEnergy:
     """
 
     uses: float
-    recipe: str
+    strategy: str
     stages: int
     period_ps: float
     energy: Energy
@@ -172,15 +172,15 @@ class UnitMeter:
         uses: float,
         stages: Sequence[int],
     ) -> UnitEnergy:
-        """Return the netlist of least energy: the recipe first, then the count of stages."""
+        """Return the netlist of least energy: the strategy first, then the count of stages."""
         few = bits[:CHOICE_VECTORS]
         ways: dict[tuple[str, int], tuple[float, dict[str, Any]]] = {}
-        for recipe, module in netlists.items():
-            ways |= self._ways(recipe, module, stages[:1])
+        for strategy, module in netlists.items():
+            ways |= self._ways(strategy, module, stages[:1])
         cost = {way: self._fj(module, few) for way, (_, module) in ways.items()}
-        recipe = min(cost, key=lambda way: cost[way])[0]
+        strategy = min(cost, key=lambda way: cost[way])[0]
         for count in stages[1:]:
-            more = self._ways(recipe, netlists[recipe], (count,))
+            more = self._ways(strategy, netlists[strategy], (count,))
             ways |= more
             cost |= {way: self._fj(module, few) for way, (_, module) in more.items()}
         best = min(cost, key=lambda way: cost[way])
@@ -197,14 +197,14 @@ class UnitMeter:
         )
 
     def _ways(
-        self, recipe: str, module: dict[str, Any], stages: Sequence[int]
+        self, strategy: str, module: dict[str, Any], stages: Sequence[int]
     ) -> dict[tuple[str, int], tuple[float, dict[str, Any]]]:
-        """Return period and netlist by recipe and stages."""
+        """Return period and netlist by strategy and stages."""
         library = self.cells.library
         if not stages:
-            return {(recipe, 0): (analyse(module, library, self.cells.timing).delay_ps, module)}
+            return {(strategy, 0): (analyse(module, library, self.cells.timing).delay_ps, module)}
         made = pipelined_netlists(module, library, stages)
-        return {(recipe, way.stages): (way.period_ps, staged) for way, staged in made}
+        return {(strategy, way.stages): (way.period_ps, staged) for way, staged in made}
 
     def _energy(
         self, module: dict[str, Any], bits: npt.NDArray[np.uint8], *, glitches: bool = True

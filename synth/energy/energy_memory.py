@@ -13,7 +13,7 @@ from math import exp, log
 
 from mubinn.synth.liberty.gate_energy import LibraryEnergy
 from mubinn.synth.liberty.library import Library
-from mubinn.synth.liberty.tech65_cells import CIN_FF, VDD
+from mubinn.synth.liberty.tech65_gates import CIN_FF, VDD
 
 ACCESS_PJ = ((8.0, 10.0), (32.0, 20.0), (1024.0, 100.0))
 """KB and pJ."""

@@ -3,7 +3,7 @@
 Two kinds of run make a result. The generic run maps to two-input gates for the least depth and does
 not depend on a library; the mapped run maps to a Liberty library for the least delay, with
 buffering and sizing, each input driven by an inverter and each output loaded by four. Both try
-every recipe of `mubinn.synth.flow.recipes` and keep the best. Runs of one design share a
+every strategy of `mubinn.synth.flow.strategies` and keep the best. Runs of one design share a
 process and what they have in common; each gives the same figures as it does alone.
 """
 
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.synth.flow import recipes
+from mubinn.synth.flow import strategies
 from mubinn.synth.flow.cache import cached_all, content_key
 from mubinn.synth.flow.process import run_worker
 from mubinn.synth.flow.reading import check_reading
@@ -89,7 +89,7 @@ def _run(
             {
                 **key,
                 "kind": kind,
-                "script": recipes.script_hash(kind),
+                "script": strategies.script_hash(kind),
                 **({} if kind == "generic" else own),
             }
         )
@@ -162,11 +162,11 @@ def synthesize(
         top=design.top,
         metrics={n: Metric(figures[n], unit) for n, unit in UNITS.items() if n in figures},
         cells=next((answers[k]["cells"] for k in ("mapped", "generic") if k in answers), {}),
-        recipes={kind: answer["recipe"] for kind, answer in answers.items()},
+        strategies={kind: answer["recipe"] for kind, answer in answers.items()},
         library=library.name if library else "",
         library_hash=library.sha256 if library else "",
         design_hash=_sha256(design.verilog),
-        script_hash=_sha256("".join(recipes.script_hash(k) for k in ("generic", "mapped"))),
+        script_hash=_sha256("".join(strategies.script_hash(k) for k in ("generic", "mapped"))),
         tools=tool_versions(),
     )
 
@@ -179,10 +179,10 @@ def map_netlists(
     cache_path: str | Path | None = None,
     cancel: threading.Event | None = None,
 ) -> dict[str, dict[str, Any]]:
-    """Return a design's mapped netlists by recipe, as Yosys writes them in JSON.
+    """Return a design's mapped netlists by strategy, as Yosys writes them in JSON.
 
-    Those of the recipes for least delay, or with `small` of those that map for area, which use the
-    library's full-adder cell as well. Other parameters and errors as of `synthesize`.
+    Those of the strategies for least delay, or with `small` of those that map for area, which use
+    the library's full-adder cell as well. Other parameters and errors as of `synthesize`.
     """
     kind = "small" if small else "mapped"
     answers = _run([kind], design, library, cache_path, cancel, netlists=True)

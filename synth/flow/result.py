@@ -40,8 +40,8 @@ class SynthResult:
         memories); ``flipflops`` and ``memory_bits``.
     cells : mapping of str to int
         Cells by type: of the library, or generic gates where there is none.
-    recipes : mapping of str to str
-        The winning recipe of the ``generic`` and of the ``mapped`` run.
+    strategies : mapping of str to str
+        The winning strategy of the ``generic`` and of the ``mapped`` run.
     library, library_hash : str
         Name and SHA-256 of the library; empty where there is none.
     design_hash, script_hash : str
@@ -53,7 +53,7 @@ class SynthResult:
     top: str
     metrics: Mapping[str, Metric]
     cells: Mapping[str, int]
-    recipes: Mapping[str, str]
+    strategies: Mapping[str, str]
     library: str
     library_hash: str
     design_hash: str

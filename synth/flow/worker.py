@@ -15,7 +15,7 @@ from typing import Any
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.leash import end_with_caller
 from mubinn.golden.ground.process import answer_job
-from mubinn.synth.flow import recipes
+from mubinn.synth.flow import strategies
 from mubinn.synth.liberty.library import Library, read_normalised
 from mubinn.synth.netlist import netlist, sta
 
@@ -79,7 +79,7 @@ def _front(run: Callable[[str], None], job: dict[str, Any]) -> tuple[int, bool]:
     Returns the count of cells, and whether both have so many and no flip-flops.
     """
     run("read_verilog -sv design.v")
-    for command in recipes.FRONT:
+    for command in strategies.FRONT:
         run(command.format(top=job["top"]))
     run("design -save generic")
     cells = _count(run, "c:*")
@@ -88,13 +88,13 @@ def _front(run: Callable[[str], None], job: dict[str, Any]) -> tuple[int, bool]:
     stateful = _count(run, "t:*FF* t:$_DLATCH* t:$_SR_*") > 0
     if stateful:
         run(f"dfflibmap {_library(job)}")
-    run(recipes.LAST)
+    run(strategies.LAST)
     run("design -save mapped")
     return cells, not stateful and _count(run, "c:*") == cells
 
 
 def _generic(run: Callable[[str], None], name: str, top: str) -> dict[str, Any]:
-    run(f"abc -g {recipes.GENERIC_GATES} -script {name}.abc")
+    run(f"abc -g {strategies.GENERIC_GATES} -script {name}.abc")
     run("opt_clean")
     run(f"write_json {name}.json")
     module = netlist.load_module(Path(f"{name}.json"), top)
@@ -146,24 +146,24 @@ def _mapped(
 
 def _logic() -> bytes:
     """Return the logic that ABC was given last, without the comment that tells the time."""
-    path = Path(recipes.LOGIC)
+    path = Path(strategies.LOGIC)
     return path.read_bytes().rpartition(b"\nc\n")[0] if path.exists() else b""
 
 
-def _recipe(
+def _strategy(
     run: Callable[[str], None], name: str, script: str, kind: str, job: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return what one recipe makes of the current design."""
+    """Return what one strategy makes of the current design."""
     Path(f"{name}.abc").write_text(script.replace("; ", "\n") + "\n")
     if name == "adders":
         run("read_verilog adder_cell.v")
-        for command in recipes.ADDERS:
+        for command in strategies.ADDERS:
             run(command)
     return _generic(run, name, job["top"]) if kind == "generic" else _mapped(run, name, kind, job)
 
 
 def _best(outcomes: dict[str, dict[str, Any]], kind: str) -> dict[str, Any]:
-    """Return the figures of the recipe that counts, and what decided."""
+    """Return the figures of the strategy that counts, and what decided."""
     first, second = ("depth", "gates") if kind == "generic" else ("delay_ps", "area_um2")
 
     def rank(name: str) -> tuple[float, float]:
@@ -178,7 +178,7 @@ def _best(outcomes: dict[str, dict[str, Any]], kind: str) -> dict[str, Any]:
 
 
 def run_job(job: dict[str, Any]) -> dict[str, Any]:
-    """Run `job` in the current folder and return the best recipe's figures for each kind of run.
+    """Run `job` in the current folder and return the best strategy's figures for each kind of run.
 
     Parameters
     ----------
@@ -191,8 +191,9 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        By kind: the figures, ``recipe`` (the winner's name), ``tried`` (the deciding figure by
-        recipe) and all ``netlists`` by recipe where they are asked for.
+        By kind: the figures, ``recipe`` (the winning strategy, by the name that caches have),
+        ``tried`` (the deciding figure by strategy) and all ``netlists`` by strategy where they are
+        asked for.
     """
     run = _yosys()
     cells, alike = _front(run, job)
@@ -200,13 +201,13 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     logic = b""
     for kind in job["kinds"]:
         outcomes: dict[str, dict[str, Any]] = {}
-        for name in recipes.tried(kind, cells):
+        for name in strategies.tried(kind, cells):
             if name == "adders" and not job.get("adders"):
                 continue
             for balanced in (True, False) if answer and alike and name == "balance" else (False,):
                 run(f"design -load {'generic' if kind == 'generic' else 'mapped'}")
-                script = recipes.script(kind, name, balanced=balanced)
-                outcomes[name] = _recipe(run, name, script, kind, job)
+                script = strategies.script(kind, name, balanced=balanced)
+                outcomes[name] = _strategy(run, name, script, kind, job)
                 if balanced and _logic() == logic:
                     break
         logic = _logic()

@@ -1,4 +1,4 @@
-"""The full-adder cell of a library, for netlists that name it: ABC never maps to one by itself."""
+"""The full-adder gate of a library, for netlists that name it: ABC never maps to one by itself."""
 
 import re
 
@@ -8,30 +8,30 @@ from mubinn.synth.liberty.library import Library, LibraryGate
 PARITY, MAJORITY = (3, 0b10010110), (3, 0b11101000)
 
 _MAP = """
-(* blackbox *) module {cell}(input {ins}, output {carry}, {sum}); endmodule
+(* blackbox *) module {gate}(input {ins}, output {carry}, {sum}); endmodule
 (* techmap_celltype = "$fa" *) module full_adders(A, B, C, X, Y);
   parameter WIDTH = 1;
   input [WIDTH-1:0] A, B, C;
   output [WIDTH-1:0] X, Y;
   genvar k;
   generate for (k = 0; k < WIDTH; k = k + 1) begin
-    {cell} u (.{a}(A[k]), .{b}(B[k]), .{c}(C[k]), .{carry}(X[k]), .{sum}(Y[k]));
+    {gate} u (.{a}(A[k]), .{b}(B[k]), .{c}(C[k]), .{carry}(X[k]), .{sum}(Y[k]));
   end endgenerate
 endmodule
 """
 
 
 def adder_map(library: Library) -> tuple[str, str] | None:
-    """Return Verilog that makes full adders of ``$fa``: the cell alone, then the map.
+    """Return Verilog that makes full adders of ``$fa``: the gate alone, then the map.
 
     The smallest full adder is taken; None where the library has none.
     """
     found = [(c.area_um2, c.name, p) for c in library.usable() if c.area_um2 and (p := _pins(c))]
     if not found:
         return None
-    _, cell, (ins, carry, total) = min(found)
-    a, b, c, cell, carry, total = map(_verilog, (*ins, cell, carry, total))
-    text = _MAP.format(cell=cell, ins=f"{a}, {b}, {c}", a=a, b=b, c=c, carry=carry, sum=total)
+    _, gate, (ins, carry, total) = min(found)
+    a, b, c, gate, carry, total = map(_verilog, (*ins, gate, carry, total))
+    text = _MAP.format(gate=gate, ins=f"{a}, {b}, {c}", a=a, b=b, c=c, carry=carry, sum=total)
     box, rest = text.split("endmodule", 1)
     return box + "endmodule\n", rest.lstrip()
 

@@ -10,7 +10,7 @@ from mubinn.synth.liberty.nldm import Table, cap_unit_ff, library_of, read_table
 from mubinn.synth.liberty.tree import Group
 
 SLEW_FO4 = 1.3
-"""Slew at which energies are read, in FO4: 20 % to 80 % in a chain of fan-out four (tech65_cells:
+"""Slew at which energies are read, in FO4: 20 % to 80 % in a chain of fan-out four (tech65_gates:
 23.66 ps at 18.25 ps)."""
 
 NO_INTERNAL = "The library has no internal_power: energy needs one that has."

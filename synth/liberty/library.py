@@ -199,11 +199,11 @@ def _checked(groups: Sequence[Group], name: str, dont_use: Sequence[str]) -> Lib
     if not any(_is_gate(c, {(2, 0b0111), (2, 0b0001)}) for c in library.usable()):
         raise MubinnError(f"{name} has no usable NAND2 or NOR2: {relax}")
     _ = library.fo4_ps  # raises where the inverter lacks tables
-    for cell in library.usable():
-        for pin in cell.group.of("pin") if cell.functions or cell.has_state else ():
+    for own in library.usable():
+        for pin in own.group.of("pin") if own.functions or own.has_state else ():
             if pin.get("direction") == "input" and not pin.get("capacitance"):
                 raise MubinnError(
-                    f"{name}: the input {pin.arguments[0]} of the cell {cell.name} has no "
+                    f"{name}: the input {pin.arguments[0]} of the cell {own.name} has no "
                     "capacitance, which every delay into it depends on: complete the library."
                 )
     return library

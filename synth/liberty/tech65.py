@@ -1,11 +1,11 @@
-"""The built-in 65-nm-class Liberty library, written from the parameters in ``tech65_cells``."""
+"""The built-in 65-nm-class Liberty library, written from the parameters in ``tech65_gates``."""
 
 from collections.abc import Iterator
 from dataclasses import replace
 from math import sqrt
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.synth.liberty.tech65_cells import (
+from mubinn.synth.liberty.tech65_gates import (
     CIN_FF,
     CLK_TO_Q_FO4,
     CLK_TO_Q_RESET_FO4,

@@ -12,18 +12,18 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Set
 
 from mubinn.synth.netlist.sta import Event, Net, Path
-from mubinn.synth.netlist.stages import Placement
+from mubinn.synth.netlist.stages import Staging
 
 PASSES = 3
 Delays = Mapping[str, Mapping[Path, float]]
 
 
 class _Deferral:
-    """A placement that changes: the stage of each cell, and when its inputs have to be there."""
+    """A staging that changes: the stage of each cell, and when its inputs have to be there."""
 
     def __init__(
         self,
-        start: Placement,
+        start: Staging,
         delays: Delays,
         users: Mapping[Net, Iterable[str]],
         outputs: Set[Net],
@@ -88,17 +88,17 @@ class _Deferral:
 
 
 def defer_cells(
-    start: Placement,
+    start: Staging,
     delays: Delays,
     users: Mapping[Net, Iterable[str]],
     outputs: Set[Net],
     budget: float,
-) -> Placement:
-    """Return a placement of no more registers whose stages take `budget` ps at most.
+) -> Staging:
+    """Return a staging of no more registers whose stages take `budget` ps at most.
 
     Parameters
     ----------
-    start : Placement
+    start : Staging
         As `mubinn.synth.netlist.stages.fill_stages` returns it for `budget`.
     delays : mapping
         By cell, in an order in which each comes after those that drive it: ps of each path.
@@ -113,4 +113,4 @@ def defer_cells(
     for _ in range(PASSES):
         if not deferral.run():
             break
-    return Placement(deferral.nets, deferral.cells, start.stages)
+    return Staging(deferral.nets, deferral.cells, start.stages)

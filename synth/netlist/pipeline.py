@@ -23,7 +23,7 @@ from mubinn.synth.liberty.library import Library, LibraryGate
 from mubinn.synth.netlist.deferral import defer_cells
 from mubinn.synth.netlist.netlist import netlist_cell
 from mubinn.synth.netlist.sta import Net, analyse, arc_delays
-from mubinn.synth.netlist.stages import Placement, fill_stages
+from mubinn.synth.netlist.stages import Staging, fill_stages
 
 CLOCK: Net = "clock"
 CANDIDATES = 160
@@ -113,32 +113,32 @@ class _Netlist:
             counts.append(total)
         return counts
 
-    def cut(self, cuts: Sequence[float]) -> Placement:
+    def cut(self, cuts: Sequence[float]) -> Staging:
         """Return which stage everything belongs to by when it is there."""
         nets = {net: bisect_left(cuts, born) for net, born in self.born.items()}
         cells = {
             name: bisect_left(cuts, at) for users in self.users.values() for name, _, at in users
         }
-        return Placement(nets, cells, len(cuts) + 1)
+        return Staging(nets, cells, len(cuts) + 1)
 
-    def fill(self, budget: float) -> Placement:
+    def fill(self, budget: float) -> Staging:
         """Return which stage everything belongs to where each has `budget` ps of logic."""
         delays = self.delays
         driven = {net for paths in delays.values() for _, (net, _) in paths}
         found = fill_stages(delays, delays, (net for net in self.born if net not in driven), budget)
         # Cells without inputs are constants, there from the first stage on.
-        return Placement(
+        return Staging(
             dict.fromkeys(self.born, 0) | dict(found.nets),
             dict.fromkeys(self.module["cells"], 0) | dict(found.cells),
             found.stages,
         )
 
-    def defer(self, placed: Placement, budget: float) -> Placement:
-        """Return a filled placement with cells moved to where they take fewer registers."""
+    def defer(self, filled: Staging, budget: float) -> Staging:
+        """Return a filled staging with cells moved to where they take fewer registers."""
         users = {net: [name for name, _, _ in several] for net, several in self.users.items()}
-        return defer_cells(placed, self.delays, users, self.outputs, budget)
+        return defer_cells(filled, self.delays, users, self.outputs, budget)
 
-    def staged(self, places: Placement, register: "_Register") -> tuple[dict[str, Any], int]:
+    def staged(self, staging: Staging, register: "_Register") -> tuple[dict[str, Any], int]:
         """Return the netlist with registers between stages and at the outputs, and their count."""
         cells = {
             name: {"type": cell["type"], "connections": dict(cell["connections"])}
@@ -158,14 +158,14 @@ class _Netlist:
 
         for net in self.born:
             for name, pin, _ in self.users[net]:
-                after = delayed(net, places.nets[net], places.cells[name])
+                after = delayed(net, staging.nets[net], staging.cells[name])
                 cells[name]["connections"][pin] = [after]
         ports: dict[str, Any] = {"clock": {"direction": "input", "bits": [CLOCK]}}
         for name, port in self.module["ports"].items():
             bits = list(port["bits"])
             if port["direction"] == "output":
                 bits = [
-                    delayed(bit, places.nets[bit], places.stages) if bit in self.born else bit
+                    delayed(bit, staging.nets[bit], staging.stages) if bit in self.born else bit
                     for bit in bits
                 ]
             ports[name] = {"direction": port["direction"], "bits": bits}
@@ -280,10 +280,10 @@ def pipelined_netlists(
         cuts = _best_cuts(times, counts, longest) if wanted > 1 else []
         found = []
         filled = netlist.fill(longest)
-        for places in (netlist.cut(cuts), filled, netlist.defer(filled, longest)):
-            staged, registers = netlist.staged(places, register)
+        for staging in (netlist.cut(cuts), filled, netlist.defer(filled, longest)):
+            staged, registers = netlist.staged(staging, register)
             period = analyse(staged, library, timing).period_ps
             area = library.area_um2(cell["type"] for cell in staged["cells"].values())
-            found.append((Pipelined(places.stages, registers, period, area), staged))
+            found.append((Pipelined(staging.stages, registers, period, area), staged))
         results.append(min(found, key=lambda made: made[0].cost))
     return results

@@ -12,7 +12,7 @@ from mubinn.synth.netlist.sta import Event, Net, Path
 
 
 @dataclass(frozen=True)
-class Placement:
+class Staging:
     """A stage, from 0, for every net and every cell.
 
     Attributes
@@ -34,8 +34,8 @@ def fill_stages(
     delays: Mapping[str, Mapping[Path, float]],
     inputs: Iterable[Net],
     budget: float,
-) -> Placement:
-    """Return the placement whose stages take `budget` ps at most, or a single cell.
+) -> Staging:
+    """Return the staging whose stages take `budget` ps at most, or a single cell.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def fill_stages(
         placed[name] = own
         stage |= dict.fromkeys((net for net, _ in times), own)
         at |= times
-    return Placement(stage, placed, max(placed.values(), default=0) + 1)
+    return Staging(stage, placed, max(placed.values(), default=0) + 1)
 
 
 def _arrivals(paths: Mapping[Path, float], at: Mapping[Event, float]) -> dict[Event, float]:

@@ -1,1 +1,1 @@
-"""Table I: units of a cell, the schedule, the entries."""
+"""Table I: units of a cell, the delay model, the entries."""

@@ -6,9 +6,9 @@ Sums are exact; each is rounded to z, to c or to h where it is complete.
 
 Formats: z spans [-8, 8), all other words [-2, 2); c is clipped to [-1, 1] in training.
 
-For the least delay every unit of the schedule is its own. For the least area they are shared: one
-rounding of the accumulator, to the fraction of c in the range of z, and one table for sigmoid and
-tanh, interpolated on the multiply-accumulate.
+For the least delay every unit of the delay model is its own. For the least area they are shared:
+one rounding of the accumulator, to the fraction of c in the range of z, and one table for sigmoid
+and tanh, interpolated on the multiply-accumulate.
 """
 
 from mubinn.golden.baseline.fixed_mac import FixedMacParams
@@ -19,7 +19,7 @@ from mubinn.hw.units.activation import Activation
 from mubinn.hw.units.fixed_segment import FixedSegment
 from mubinn.hw.units.requantize import Requantize
 from mubinn.synth.table1.cell_units import CellUnit
-from mubinn.synth.table1.schedule import ACTIVATE, MULTIPLY, STATE, Schedule, Step, Workload
+from mubinn.synth.table1.delay_model import ACTIVATE, MULTIPLY, STATE, DelayModel, Step, Workload
 
 GATES = 4
 STATE_PRODUCTS = 3
@@ -71,8 +71,8 @@ def shared_units(bits: int, load: Workload) -> dict[str, CellUnit]:
     }
 
 
-def fixed_schedule(load: Workload) -> Schedule:
-    """Return the schedule of a cell, one unit after the other, as of (FP, FP).
+def fixed_delay_model(load: Workload) -> DelayModel:
+    """Return the delay model of a cell, one unit after the other, as of (FP, FP).
 
     ``4 ((I + H) t_mac + t_round_z) + 3 t_sigmoid + t_tanh_g + 2 t_mac + t_round_c + t_tanh_c
     + t_mac + t_round_h``; biases cost nothing.
@@ -88,4 +88,4 @@ def fixed_schedule(load: Workload) -> Schedule:
         Step(("round_h",), 1, ACTIVATE),
     )
     series = ("mac", "round_z", "sigmoid", "round_c", "tanh_c", "round_h")
-    return Schedule(steps, tuple((unit,) for unit in series))
+    return DelayModel(steps, tuple((unit,) for unit in series))

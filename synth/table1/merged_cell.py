@@ -23,7 +23,7 @@ from mubinn.hw.units.merged_dot import MergedBits, MergedDot
 from mubinn.hw.units.sum_of_words import SumOfWords
 from mubinn.hw.units.threshold_search import ThresholdSearch
 from mubinn.synth.table1.cell_units import CellUnit, Start
-from mubinn.synth.table1.schedule import ENCODE, MULTIPLY, STATE, Schedule, Step
+from mubinn.synth.table1.delay_model import ENCODE, MULTIPLY, STATE, DelayModel, Step
 
 GATES = 4
 
@@ -107,14 +107,14 @@ def bits_units(layer: QuantizedLstm) -> dict[str, CellUnit]:
     }
 
 
-def merged_schedule() -> Schedule:
-    """Return the schedule of a cell, one unit after the other: the four gates, then the state.
+def merged_delay_model() -> DelayModel:
+    """Return the delay model of a cell, one unit after the other: the four gates, then the state.
 
     ``4 (t_merged + t_search) + max(t_fc, t_ig) + t_sum_c + t_search_c + t_table_h``.
     """
     return in_series(Step(("merged",), GATES, MULTIPLY), *CODE_STEPS)
 
 
-def in_series(*steps: Step) -> Schedule:
-    """Return the schedule of steps whose units all follow one another."""
-    return Schedule(steps, tuple(step.units for step in steps))
+def in_series(*steps: Step) -> DelayModel:
+    """Return the delay model of steps whose units all follow one another."""
+    return DelayModel(steps, tuple(step.units for step in steps))

@@ -1,6 +1,6 @@
-"""The entries of Table I: measured units put together by the schedule.
+"""The entries of Table I: measured units put together by the delay model.
 
-Delay of an entry: the schedule of `mubinn.synth.table1.schedule` with the delays of its own
+Delay of an entry: the delay model of `mubinn.synth.table1.delay_model` with the delays of its own
 units. Depth: the sum of the depths of its units in series, each once (of units side by side the
 deeper). A mixed entry has the faster of its two forms, level by level or decoded. Area: the sum of
 the areas of its units, each as often as the cell has it, without registers, memories and control.
@@ -16,8 +16,8 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.synth.flow.result import SynthResult
 from mubinn.synth.liberty.library import Library
 from mubinn.synth.table1.cell_units import CellUnit, Config
+from mubinn.synth.table1.delay_model import DelayModel, Workload, delay_model
 from mubinn.synth.table1.paper import DELAY_S, law_error, law_s
-from mubinn.synth.table1.schedule import Schedule, Workload, schedule
 
 PS = 1e-12
 FULL: Config = (None, None)
@@ -67,7 +67,7 @@ class Entry:
     area_um2 : float
     shares_s : dict of str to float
         The delay by what it is spent on.
-    schedule : str
+    terms : str
         The sum that gives the delay of a cell.
     units : dict of str to int
         Row in `Table1.units` by role.
@@ -83,7 +83,7 @@ class Entry:
     depth: int
     area_um2: float
     shares_s: dict[str, float]
-    schedule: str
+    terms: str
     units: dict[str, int]
 
     @property
@@ -107,7 +107,7 @@ class VariantEntry:
         The delay of (FP, FP), and of this entry in Table I, over it.
     area_um2 : float
         Of the units, each once.
-    schedule : str
+    terms : str
         The sum that gives the delay of a cell.
     delays_ps : dict of str to float
         By unit.
@@ -120,7 +120,7 @@ class VariantEntry:
     ratio: float
     over_figure3: float
     area_um2: float
-    schedule: str
+    terms: str
     delays_ps: dict[str, float]
 
 
@@ -227,22 +227,22 @@ def assemble(
 
     def seconds(config: Config, form: Form) -> float:
         delays = {role: results[unit.key].delay_ps for role, unit in form.units.items()}
-        plan = schedule(config, load, decoded=form.decoded)
-        return plan.cell_delay(delays) * load.cells * PS
+        own = delay_model(config, load, decoded=form.decoded)
+        return own.cell_delay(delays) * load.cells * PS
 
     chosen = {
         config: min(several, key=lambda form: seconds(config, form))
         for config, several in forms.items()
     }
     cells = {config: form.units for config, form in chosen.items()}
-    plans = {c: schedule(c, load, decoded=form.decoded) for c, form in chosen.items()}
+    delay_models = {c: delay_model(c, load, decoded=form.decoded) for c, form in chosen.items()}
     rows = _unit_rows(cells, results)
     index = {key: number for number, key in enumerate(rows)}
     delays = {config: seconds(config, form) for config, form in chosen.items()}
     entries = tuple(
         _entry(
             config,
-            plans[config],
+            delay_models[config],
             {role: results[unit.key] for role, unit in units.items()},
             {role: index[unit.key] for role, unit in units.items()},
             load,
@@ -268,14 +268,14 @@ def assemble(
 
 def _entry(
     config: Config,
-    plan: Schedule,
+    delay_model: DelayModel,
     units: Mapping[str, SynthResult],
     rows: dict[str, int],
     load: Workload,
     delays: Mapping[Config, float],
 ) -> Entry:
     scale, delay_s = load.cells * PS, delays[config]
-    shares = plan.group_delays({role: unit.delay_ps for role, unit in units.items()})
+    shares = delay_model.group_delays({role: unit.delay_ps for role, unit in units.items()})
     return Entry(
         x_levels=level_name(config[0]),
         w_levels=level_name(config[1]),
@@ -284,10 +284,10 @@ def _entry(
         law_s=law_s(config),
         ratio=delays[FULL] / delay_s,
         paper_ratio=DELAY_S[FULL] / DELAY_S[config],
-        depth=plan.depth({role: unit.depth for role, unit in units.items()}),
+        depth=delay_model.depth({role: unit.depth for role, unit in units.items()}),
         area_um2=sum(unit.area_um2 for unit in units.values()),
         shares_s={group: ps * scale for group, ps in shares.items()},
-        schedule=plan.terms(),
+        terms=delay_model.terms(),
         units=rows,
     )
 

@@ -8,9 +8,9 @@ from mubinn.golden.cells.lstm_cell import LstmCellParams
 from mubinn.synth.flow.flow import synthesize_many
 from mubinn.synth.liberty.library import Library
 from mubinn.synth.table1.cell_units import CellUnit, Config, Start, cell_params, cell_units
+from mubinn.synth.table1.delay_model import PAPER, Workload
 from mubinn.synth.table1.elaborate import Report, elaborate, stage
 from mubinn.synth.table1.paper import CONFIGS
-from mubinn.synth.table1.schedule import PAPER, Workload
 from mubinn.synth.table1.table import Form, Table1, assemble
 
 

@@ -7,8 +7,8 @@ merged      scales that halve from level to level, so that all level pairs and t
             after it as above
 ==========  ========================================================================================
 
-Everything else is as in Table I: the library, the recipes of least delay for every unit, one unit
-after the other, H T cells. Ratios are to the same entry (FP, FP).
+Everything else is as in Table I: the library, the strategies of least delay for every unit, one
+unit after the other, H T cells. Ratios are to the same entry (FP, FP).
 """
 
 import threading
@@ -22,18 +22,18 @@ from mubinn.synth.flow.flow import synthesize_many
 from mubinn.synth.flow.result import SynthResult
 from mubinn.synth.liberty.library import Library
 from mubinn.synth.table1.cell_units import CellUnit, Start, cell_params, matrix_units
+from mubinn.synth.table1.delay_model import ACCUMULATE, MULTIPLY, SCALE, DelayModel, Step
 from mubinn.synth.table1.elaborate import Report, elaborate, stage
 from mubinn.synth.table1.merged_cell import (
     CODE_STEPS,
     GATES,
     code_units,
     in_series,
+    merged_delay_model,
     merged_layer,
-    merged_schedule,
     merged_units,
 )
 from mubinn.synth.table1.paper import CONFIGS
-from mubinn.synth.table1.schedule import ACCUMULATE, MULTIPLY, SCALE, Schedule, Step
 from mubinn.synth.table1.table import PS, Table1, Variant, VariantEntry
 
 CELLS = tuple((a, w) for a, w in CONFIGS if a is not None and w is not None)
@@ -42,11 +42,11 @@ CELLS = tuple((a, w) for a, w in CONFIGS if a is not None and w is not None)
 DIAGONAL = tuple((a, w) for a, w in CELLS if a == w)
 """Those with as many levels of the input as of all else."""
 
-Cell = tuple[dict[str, CellUnit], Schedule]
+Cell = tuple[dict[str, CellUnit], DelayModel]
 
 
 def threshold_cell(params: LstmCellParams) -> Cell:
-    """Return units and schedule of the cell with free scales and thresholds.
+    """Return units and delay model of the cell with free scales and thresholds.
 
     ``4 P (t_xnor + t_mult + t_add) + 4 t_search``, P level pairs, and what follows z.
     """
@@ -64,8 +64,8 @@ def threshold_cell(params: LstmCellParams) -> Cell:
 
 
 def merged_cell(start: Start, a: int, w: int) -> Cell:
-    """Return units and schedule of the cell with shifted scales and thresholds."""
-    return merged_units(merged_layer(start, a, w)), merged_schedule()
+    """Return units and delay model of the cell with shifted scales and thresholds."""
+    return merged_units(merged_layer(start, a, w)), merged_delay_model()
 
 
 def variant_cells(
@@ -135,12 +135,12 @@ def _entry(
     table: Table1,
     config: tuple[int, int],
     units: Mapping[str, CellUnit],
-    plan: Schedule,
+    delay_model: DelayModel,
     results: Mapping[str, SynthResult],
 ) -> VariantEntry:
     own = {role: results[unit.key] for role, unit in units.items()}
     delays = {role: result.delay_ps for role, result in own.items()}
-    cell_ps = plan.cell_delay(delays)
+    cell_ps = delay_model.cell_delay(delays)
     delay_s = cell_ps * table.hidden * table.steps * PS
     a, w = map(str, config)
     return VariantEntry(
@@ -151,6 +151,6 @@ def _entry(
         ratio=table.entry("FP", "FP").delay_s / delay_s,
         over_figure3=table.entry(a, w).delay_s / delay_s,
         area_um2=sum(result.area_um2 for result in own.values()),
-        schedule=plan.terms(),
+        terms=delay_model.terms(),
         delays_ps=delays,
     )

@@ -16,6 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from mubinn.cli.benchmarks.table import BENCHMARKS
+from mubinn.cli.commands import train_runs
 from mubinn.cli.main import COMMANDS, mubinn
 from mubinn.golden.model import bit_true
 from mubinn.golden.model.model_file import load_model, save_model
@@ -23,6 +24,7 @@ from mubinn.sim.layer import layer_check
 from mubinn.sim.runner.simulate import SimResult
 from mubinn.sim.runner.toolchain import fst_headers_available, icarus_available
 from mubinn.sim.testbench.compare import SimulationMismatch
+from mubinn.train.recipes.tuned import tuned
 
 PROGRAM = [sys.executable, "-c", "from mubinn.cli.main import main; main()"]
 
@@ -305,6 +307,17 @@ def test_the_command_of_the_bundled_model_is_accepted(
     assert data.features == 5
     assert recipe == trainer.Recipe(fold=0, epochs=6, seed=0)
     assert options["notes"] == {"data": "eeg_eegmmidb_eyes.npz", "command": noted}
+
+
+@pytest.mark.parametrize("option", ["--subject-calibration", "--centre"])
+def test_subject_calibration_keeps_its_old_name_unseen(monkeypatch, eeg_file, tmp_path, option):
+    seen = []
+    monkeypatch.setattr(train_runs, "single", lambda _, recipe, *__: seen.append(recipe))
+    run("train", eeg_file, option, "trained", "-o", tmp_path / "a.safetensors")
+    assert seen == [tuned("float", subject_calibration="trained")]
+    shown = run("train", "--help").stdout
+    assert "--subject-calibration" in shown
+    assert "--centre" not in shown
 
 
 def test_bench_lists_and_prints(monkeypatch):

@@ -13,7 +13,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model.model_file import load_model, save_model
 from mubinn.train.data.eeg import prepare
-from mubinn.train.subject.calibration import centred
+from mubinn.train.subject.calibration import calibrated
 
 STEPS = 16
 
@@ -35,14 +35,14 @@ def run(*arguments):
 
 
 @pytest.mark.parametrize("subject", [3, 8])
-def test_decisions_are_those_of_centred_scores(folder, subject):
+def test_decisions_are_those_of_calibrated_scores(folder, subject):
     result = run("model.mubinn", "all.npz", "--subject", str(subject), "-o", "own.mubinn", "--json")
     made, model = load_model("own.mubinn"), load_model("model.mubinn")
     x = np.load("all.npz")["X"][np.load("all.npz")["subject"] == subject]
     x = prepare(x)
     assert x.shape == (40, STEPS, 4)
     before, after = infer(model, x), infer(made, x)
-    wanted = centred(before.scores, np.zeros(len(x)))
+    wanted = calibrated(before.scores, np.zeros(len(x)))
     lead = np.abs(wanted[:, 1] - wanted[:, 0])
     sure = lead > 4 * STEPS  # a bias is rounded to a unit of one step
     assert sure.mean() > 0.8
@@ -59,7 +59,7 @@ def test_decisions_are_those_of_centred_scores(folder, subject):
 
 def test_one_person_needs_no_subject(folder):
     result = run("model.mubinn", "one.npy", "-o", "own.mubinn")
-    assert "decisions centred on 40 windows of one.npy" in result.output
+    assert "calibrated on 40 windows of one.npy" in result.output
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ def test_input_normalised_by_subject_takes_the_subjects_of_the_data(made):
     assert "not known here" in str(run("s.mubinn", "x.npy", status=2).stderr)
 
 
-def test_scores_that_training_centred_are_told(made):
+def test_scores_that_training_calibrated_are_told(made):
     _, model, _, _ = made
     recipe = json.dumps({"fold": 1, "centre": "trained"})
     save_model("c.mubinn", replace(model, meta={**model.meta, "recipe": recipe}))

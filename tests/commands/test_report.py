@@ -20,7 +20,7 @@ from mubinn.sim.runner.build import cache_root
 from mubinn.synth import builtin_library
 from mubinn.synth.flow.result import UNITS, Metric, SynthResult
 from mubinn.synth.table1 import table1
-from mubinn.synth.table1.schedule import Workload
+from mubinn.synth.table1.delay_model import Workload
 from mubinn.synth.table1.table import assemble
 from mubinn.train.data.eeg import synthetic_eeg
 

@@ -119,7 +119,11 @@ def test_what_cannot_be_meant_is_refused(tmp_path, case):
         loaded(tmp_path, **fields)
 
 
-WHOLE = [{"normalise": "subject"}, {"centre": "subject"}, {"centre": "trained", "batch": 15}]
+WHOLE = [
+    {"normalise": "subject"},
+    {"subject_calibration": "subject"},
+    {"subject_calibration": "trained", "batch": 15},
+]
 
 
 @pytest.mark.parametrize("change", WHOLE, ids=str)

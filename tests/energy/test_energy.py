@@ -15,7 +15,7 @@ from mubinn.synth.energy.energy import Energy, EnergyLibrary, netlist_energy
 from mubinn.synth.energy.energy_cell import UnitMeter
 from mubinn.synth.energy.energy_memory import Memory, access_pj, scale
 from mubinn.synth.energy.energy_stimulus import float_stimulus, merged_stimulus
-from mubinn.synth.liberty import tech65_cells as tech
+from mubinn.synth.liberty import tech65_gates as tech
 from mubinn.synth.liberty.library import builtin_library, parse_library
 from mubinn.synth.liberty.tech65 import tech65_liberty
 from mubinn.synth.netlist.activity_timed import activity
@@ -200,10 +200,10 @@ def test_the_way_of_least_energy_is_chosen():
     bits = np.random.default_rng(0).integers(0, 2, (256, 1), np.uint8)
     meter = UnitMeter(CELLS)
     found = meter.choose({"five": five, "one": one}, bits, 3, ())
-    assert (found.recipe, found.stages, found.uses, found.vectors) == ("one", 0, 3, 256)
+    assert (found.strategy, found.stages, found.uses, found.vectors) == ("one", 0, 3, 256)
     rates = activity(one, LIBRARY, {"i__payload": bits})
     assert found.energy == netlist_energy(one, CELLS, rates, 0.0)
     assert found.half_fj == pytest.approx(found.settled_fj, rel=0.2)
     piped = meter.choose({"five": five, "one": one}, bits, 3, (1, 2))
-    assert (piped.recipe, piped.stages) == ("one", 1)
+    assert (piped.strategy, piped.stages) == ("one", 1)
     assert piped.energy.clock > 0

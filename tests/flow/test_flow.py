@@ -24,7 +24,7 @@ from mubinn.synth import (
     synthesize_many,
     tool_versions,
 )
-from mubinn.synth.flow import flow, recipes
+from mubinn.synth.flow import flow, strategies
 from mubinn.synth.liberty.library import parse_library
 
 SHARED = Path(os.environ.get("MUBINN_SHARED", Path(__file__).parents[3] / "shared"))
@@ -248,7 +248,7 @@ def test_result_carries_all_that_repeats_it():
     assert set(result.tools) >= {"yosys", "pyosys", "amaranth"}
     assert result.library_hash == TECH65.sha256
     assert len(result.design_hash) == len(result.script_hash) == 64
-    assert set(result.recipes) == {"generic", "mapped"}
+    assert set(result.strategies) == {"generic", "mapped"}
     assert SynthResult.from_json(result.to_json()) == result
 
 
@@ -285,7 +285,7 @@ def test_tools_and_scripts_are_in_the_key(tmp_path, monkeypatch):
         with pytest.raises(AssertionError, match="ran again"):
             synthesize(adder(3), library=None, cache_path=tmp_path)
     with monkeypatch.context() as patch:
-        patch.setitem(recipes.PREPARE, "plain", "strash; balance")
+        patch.setitem(strategies.PREPARE, "plain", "strash; balance")
         with pytest.raises(AssertionError, match="ran again"):
             synthesize(adder(3), library=None, cache_path=tmp_path)
     synthesize(adder(3), library=None, cache_path=tmp_path)

@@ -14,7 +14,7 @@ import pytest
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.process import Cancelled, answer_job
 from mubinn.synth import builtin_library
-from mubinn.synth.flow import recipes, worker
+from mubinn.synth.flow import strategies, worker
 from mubinn.synth.flow.cache import cached, content_key
 from mubinn.synth.flow.process import run_worker
 from mubinn.synth.netlist import netlist
@@ -49,7 +49,7 @@ def finish(job):
     return json.loads(Path("result.json").read_text())
 
 
-def test_both_kinds_choose_the_best_recipe(job):
+def test_both_kinds_choose_the_best_strategy(job):
     mapped = finish(job)["mapped"]
     assert set(mapped["tried"]) == {"plain", "syn4", "balance"}
     assert mapped["delay_ps"] == min(delay for delay, _ in mapped["tried"].values())
@@ -74,21 +74,21 @@ def test_runs_that_share_a_process_tell_what_each_tells_alone(job, verilog):
 
 def test_other_logic_than_what_was_balanced_is_balanced_anew(job, monkeypatch):
     scripts = []
-    recipe = worker._recipe
-    monkeypatch.setattr(worker, "_recipe", lambda *args: scripts.append(args[2]) or recipe(*args))
+    made = worker._strategy
+    monkeypatch.setattr(worker, "_strategy", lambda *args: scripts.append(args[2]) or made(*args))
     whole = finish({**job, "kinds": ["generic", "mapped"]})
-    assert scripts[-1] == recipes.script("mapped", "balance", balanced=True)
+    assert scripts[-1] == strategies.script("mapped", "balance", balanced=True)
     logics = iter([b"a", b"b", b"b"])
     monkeypatch.setattr(worker, "_logic", lambda: next(logics))
     assert finish({**job, "kinds": ["generic", "mapped"]})["mapped"] == whole["mapped"]
-    assert scripts[-2] == recipes.script("mapped", "balance", balanced=True)
-    assert scripts[-1] == recipes.script("mapped", "balance")
+    assert scripts[-2] == strategies.script("mapped", "balance", balanced=True)
+    assert scripts[-1] == strategies.script("mapped", "balance")
 
 
 def test_large_designs_are_balanced_alone(job, monkeypatch):
     kinds = {"kinds": ["generic", "mapped"]}
     few = finish({**job, **kinds})
-    monkeypatch.setattr(recipes, "FEW_CELLS", 3)
+    monkeypatch.setattr(strategies, "FEW_CELLS", 3)
     many = finish({**job, **kinds})
     for kind in few:
         assert many[kind]["tried"] == {"balance": few[kind]["tried"]["balance"]}

@@ -10,7 +10,7 @@ import pytest
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.synth import builtin_library, load_library, tech65_liberty
-from mubinn.synth.liberty import tech65_cells
+from mubinn.synth.liberty import tech65_gates
 from mubinn.synth.liberty.boolean import truth_table
 from mubinn.synth.liberty.library import parse_library
 from mubinn.synth.liberty.nldm import read_table
@@ -111,7 +111,7 @@ def test_deterministic_and_scales_times_alone():
 
 def test_internal_energy_is_that_of_the_public_libraries():
     text = tech65_liberty()
-    cv2 = tech65_cells.CIN_FF * 1.2**2
+    cv2 = tech65_gates.CIN_FF * 1.2**2
     # In C V^2 of the inverter, as SkyWater's and IHP's 130 nm libraries have it.
     for cell, low, high in (("INV_X1", 0.34, 0.41), ("INV_X2", 0.68, 0.82), ("DFF_X1", 2.6, 2.7)):
         found = re.search(r"rise_power \(scalar\) \{ values \(\"([\d.]+)", cell_text(text, cell))

@@ -22,7 +22,7 @@ from mubinn.synth.netlist.pipeline import (
     smallest_register,
 )
 from mubinn.synth.netlist.sta import analyse
-from mubinn.synth.netlist.stages import Placement, fill_stages
+from mubinn.synth.netlist.stages import Staging, fill_stages
 from mubinn.synth.table1.equal_area import best_datapath
 
 LIBRARY = builtin_library()
@@ -146,7 +146,7 @@ USERS = {"a": "dz", "b": "dz", "c": "x", "p": "e", "q": "z", "r": "y", "s": "z"}
 )
 def test_cells_wait_where_that_takes_fewer_registers(budget, d, e):
     delays = rising(DECODED)
-    start = Placement(
+    start = Staging(
         {"a": 0, "b": 0, "c": 0, "p": 0, "q": 0, "r": 0, "s": 1, "t": 2},
         {"d": 0, "e": 0, "x": 0, "y": 1, "z": 2},
         3,

@@ -130,7 +130,10 @@ def test_dropout_changes_training_and_not_the_model():
     [
         ({"balance": "other"}, "balance 'other' is unknown; use 'none', 'weigh' or 'sample'"),
         ({"dropout": 1.0}, r"dropout is 1.0; it must be in \[0, 1\)"),
-        ({"balance": "sample", "centre": "trained", "batch": 60}, "give --balance weigh"),
+        (
+            {"balance": "sample", "subject_calibration": "trained", "batch": 60},
+            "give --balance weigh",
+        ),
     ],
 )
 def test_recipes_that_make_no_sense(change, words):

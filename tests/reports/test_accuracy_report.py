@@ -89,8 +89,8 @@ def test_rows_name_how_subjects_are_made_alike():
     ways = [("window", "subject"), ("referenced-window", "trained"), ("referenced-subject", "none")]
     names = [Run.of(row("float", 0, 0, 0.9, normalise=n, centre=c)).variant for n, c in ways]
     assert names == [
-        "centred by subject",
-        "average reference, centred by subject in training, too",
+        "subject calibration",
+        "average reference, subject calibration, trained for",
         "average reference, normalised by subject",
     ]
     exact = Run.of(row("mubinn2", 0, 0, 0.9, 0.9, (3, 3), datapath="threshold"))

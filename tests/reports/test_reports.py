@@ -24,7 +24,7 @@ from mubinn.reports.writer import MARK, render_report, write_report
 from mubinn.synth import builtin_library
 from mubinn.synth.flow.result import UNITS, Metric, SynthResult
 from mubinn.synth.table1 import table1
-from mubinn.synth.table1.schedule import Workload
+from mubinn.synth.table1.delay_model import Workload
 from mubinn.synth.table1.table import Variant, VariantEntry, assemble
 
 
@@ -129,7 +129,7 @@ def test_page_needs_nothing_from_outside(html, shown):
 
 
 def test_page_has_all_sections_and_links_to_them(html, shown):
-    sections = {"headline", "table1", "ratios", "schedule", "units", "verification", "accuracy"}
+    sections = {"headline", "table1", "ratios", "delay-model", "units", "verification", "accuracy"}
     assert sections | {"files", "how"} <= set(shown.ids)
     assert len(shown.ids) == len(set(shown.ids))
     links = re.findall(r'href="#([^"]+)"', html)

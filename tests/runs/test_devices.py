@@ -13,15 +13,15 @@ SCRIPT = """
 import json, sys
 import jax
 import numpy as np
-from mubinn.train.runs.devices import Placement
+from mubinn.train.runs.devices import BatchSharding
 if sys.argv[1] == "late":
     jax.devices()
-place = Placement(int(sys.argv[2]))
-x, y = place.parts(np.arange(16.0).reshape(8, 2), np.arange(8.0) ** 2)
-w = place.copies({"w": np.array([1.0, -2.0])})
+batch_sharding = BatchSharding(int(sys.argv[2]))
+x, y = batch_sharding.parts(np.arange(16.0).reshape(8, 2), np.arange(8.0) ** 2)
+w = batch_sharding.copies({"w": np.array([1.0, -2.0])})
 loss = lambda w, x, y: ((x @ w["w"] - y) ** 2).mean()
 value, slope = jax.jit(jax.value_and_grad(loss))(w, x, y)
-where = [place.devices, len(x.sharding.device_set), x.sharding.shard_shape(x.shape)[0]]
+where = [batch_sharding.devices, len(x.sharding.device_set), x.sharding.shard_shape(x.shape)[0]]
 print(json.dumps([*where, float(value), slope["w"].tolist()]))
 """
 

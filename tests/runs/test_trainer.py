@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 
@@ -397,7 +396,7 @@ def test_bundled_model_loads():
     assert (model.features, model.layers[0].hidden, model.classes) == (32, 100, 2)
     assert (model.layers[0].c_clip, model.readout) == (1.0, "mean")
     assert float(model.meta["test_accuracy"]) >= 0.82
-    usual = asdict(Recipe())  # the defaults make it
+    usual = Recipe().to_json()  # the defaults make it
     assert {k: usual[k] for k in json.loads(model.meta["recipe"])} == json.loads(
         model.meta["recipe"]
     )

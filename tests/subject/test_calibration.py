@@ -1,4 +1,4 @@
-"""Scores centred by subject: by hand, as the trainer decides by them, and as it trains for them."""
+"""Subject calibration: by hand, as the trainer decides by it, and as it trains for it."""
 
 from dataclasses import asdict, replace
 from statistics import median
@@ -23,15 +23,16 @@ from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe, batches, split
 from mubinn.train.recipes.tuned import tuned
 from mubinn.train.runs.run import Run
+from mubinn.train.runs.sweep import run_name
 from mubinn.train.runs.trainer import train
-from mubinn.train.subject.calibration import centred, centred_groups, grouped
+from mubinn.train.subject.calibration import calibrated, calibrated_groups, grouped
 from mubinn.train.subject.personal import for_subject
 
 # Recipes of equal method and pace share a compilation, which takes most of the time here.
 PLAIN = Recipe(epochs=2, hidden=6, batch=16, group=4, learning_rate=2e-2)
 BINARIZED = replace(PLAIN, method=Method("mubinn2", Levels.of(2, 1)))
-TRAINED = replace(PLAIN, centre="trained")
-BOTH = [replace(one, centre="trained", gain_spread=0.2) for one in (PLAIN, BINARIZED)]
+TRAINED = replace(PLAIN, subject_calibration="trained")
+BOTH = [replace(one, subject_calibration="trained", gain_spread=0.2) for one in (PLAIN, BINARIZED)]
 
 
 def small_data():
@@ -51,15 +52,15 @@ def run_of(data, recipe, start=None):
     return Run(data, x, split(data, recipe), recipe, start)
 
 
-def test_centred_by_hand():
+def test_calibrated_by_hand():
     scores = np.array([[0, 4], [0, 6], [2, 0], [10, 0], [10, 2], [10, 7]])
     subject = np.array([1, 1, 1, 0, 0, 0])
     # Leads of class 1: 4, 6, -2 less 4, and -10, -8, -3 less -8.
     lead = np.array([0, 2, -6, -2, 0, 5])
-    found = centred(scores, subject)
+    found = calibrated(scores, subject)
     assert (found == np.stack([-lead, lead], axis=1)).all()
-    assert (centred(scores.astype(np.float32), subject) == found).all()
-    three = centred(np.array([[1, 2, 6], [1, 2, 6], [4, 2, 0]]), np.zeros(3))
+    assert (calibrated(scores.astype(np.float32), subject) == found).all()
+    three = calibrated(np.array([[1, 2, 6], [1, 2, 6], [4, 2, 0]]), np.zeros(3))
     assert (three == [[0, 0, 0], [0, 0, 0], [6 + 6, 0 + 3, -6 - 9]]).all()
 
 
@@ -67,17 +68,17 @@ def test_statistics_equal_a_scalar_reference():
     rng = np.random.default_rng(5)
     scores, subject = rng.integers(-50, 50, (40, 3)), rng.integers(0, 5, 40)
     leads = [[3 * score - sum(row) for score in row] for row in scores.tolist()]
-    for n, found in enumerate(centred(scores, subject)):
+    for n, found in enumerate(calibrated(scores, subject)):
         own = [lead for lead, one in zip(leads, subject, strict=True) if one == subject[n]]
         for k in range(3):
             assert found[k] == leads[n][k] - median(lead[k] for lead in own)
-    for n, found in enumerate(centred_groups(scores.astype(float), 8)):
+    for n, found in enumerate(calibrated_groups(scores.astype(float), 8)):
         own = scores[n // 8 * 8 : n // 8 * 8 + 8].tolist()
         for k in range(3):
             assert found[k] == scores[n, k] - sum(row[k] for row in own) / 8
 
 
-def test_the_loss_sees_centred_scores():
+def test_the_loss_sees_calibrated_scores():
     data = small_data()
     run = run_of(data, PLAIN)
     index = batches(run.parts, TRAINED, 0)[0]
@@ -118,11 +119,20 @@ def test_subjects_of_few_and_of_odd_counts():
         split(small_data().take(np.isin(small_data().subject, (0, 1))), TRAINED)
 
 
+def test_files_and_folders_of_runs_keep_the_name_that_they_have():
+    stored = Recipe(subject_calibration="trained", batch=60)
+    assert stored.to_json()["centre"] == "trained"
+    assert stored.to_json().keys() == asdict(stored).keys() - {"subject_calibration"} | {"centre"}
+    assert run_name(stored) == "float-fold0-seed0-b0b410cd"
+
+
 def test_faults_end_in_one_sentence(tmp_path):
-    with pytest.raises(MubinnError, match="centre 'both' is unknown; use 'none', 'subject' or"):
-        Recipe(centre="both")
+    with pytest.raises(
+        MubinnError, match="subject_calibration 'both' is unknown; use 'none', 'subject' or"
+    ):
+        Recipe(subject_calibration="both")
     with pytest.raises(MubinnError, match="batch of 64 is no multiple of the 15 windows"):
-        Recipe(centre="trained")
+        Recipe(subject_calibration="trained")
     with pytest.raises(MubinnError, match="group is 0"):
         Recipe(group=0)
     words = ["train", "--centre", "both", "-o", str(tmp_path / "a.safetensors")]
@@ -132,12 +142,12 @@ def test_faults_end_in_one_sentence(tmp_path):
     assert len(told.stderr.strip().splitlines()[-1]) < 120
 
 
-def test_the_trainer_decides_by_centred_scores():
+def test_the_trainer_decides_by_calibrated_scores():
     data, test = small_data(), small_data().fold == 0
     plain = train(data, BINARIZED)
-    made = train(data, replace(BINARIZED, centre="subject"))
+    made = train(data, replace(BINARIZED, subject_calibration="subject"))
     scores = infer(plain.model, prepare(data.x)[test]).scores
-    decided = centred(scores, data.subject[test]).argmax(axis=1)
+    decided = calibrated(scores, data.subject[test]).argmax(axis=1)
     assert made.bit_true_accuracy == (decided == data.y[test]).mean()
     assert plain.bit_true_accuracy == (scores.argmax(axis=1) == data.y[test]).mean()
     assert (decided != scores.argmax(axis=1)).any()
@@ -159,9 +169,11 @@ def test_training_for_it_learns_and_decides_by_exported_integers(recipe):
         scores = infer(model, run.x[test]).scores
     else:
         assert run.history[-1]["loss"] < run.history[0]["loss"]
-        assert (np.asarray(run.best["bd"]) == 0).all()  # centring takes it off: it stays as drawn
+        assert (
+            np.asarray(run.best["bd"]) == 0
+        ).all()  # calibration takes it off: it stays as drawn
         scores = np.asarray(run.graph.logits(run.best, jnp.asarray(run.x[test])))
-    assert (found == centred(scores, data.subject[test]).argmax(axis=1)).all()
+    assert (found == calibrated(scores, data.subject[test]).argmax(axis=1)).all()
     assert (found != scores.argmax(axis=1)).any()
 
 
@@ -176,12 +188,12 @@ def small_model(readout, classes):
 
 @pytest.mark.parametrize("readout", ["mean", "last"])
 @pytest.mark.parametrize("classes", [2, 3])
-def test_the_biases_of_a_subject_decide_by_centred_scores(readout, classes):
+def test_the_biases_of_a_subject_decide_by_calibrated_scores(readout, classes):
     x = np.random.default_rng(4).normal(0, 1, (200, 16, 3)).astype(np.float32)
     model = small_model(readout, classes)
     scores = infer(model, x).scores
     made = for_subject(model, scores, 16)
-    lead = centred(scores, np.zeros(200))
+    lead = calibrated(scores, np.zeros(200))
     unit = classes * (16 if readout == "mean" else 1)
     best = np.sort(lead, axis=1)
     clear = best[:, -1] - best[:, -2] > unit  # rounding moves each class by half of that at most
@@ -206,7 +218,7 @@ def test_gains_are_one_for_each_channel_of_a_group():
     many = np.log(gains(recipe, 1, 500, 3).reshape(-1, 4, 3)[:, 0].astype(float))
     assert abs(many.std() - 0.3) < 0.01  # of 6000
     assert abs(many.mean()) < 0.02
-    assert len(np.unique(gains(replace(recipe, centre="none"), 1, 6, 3))) == 6 * 16 * 3
+    assert len(np.unique(gains(replace(recipe, subject_calibration="none"), 1, 6, 3))) == 6 * 16 * 3
     assert (drawn == gains(recipe, 1, 6, 3)).all()
     assert (drawn != gains(recipe, 2, 6, 3)).all()
     assert (drawn != gains(replace(recipe, seed=1), 1, 6, 3)).all()
@@ -286,8 +298,10 @@ def test_commands_prepare_as_the_model_says():
 
 
 def test_tuned_recipes():
-    made = tuned("float", centre="trained")
+    made = tuned("float", subject_calibration="trained")
     assert (made.batch, made.group, made.epochs, made.gain_spread) == (60, 15, 8, 0.2)
-    own = tuned("mubinn2", Levels.of(3, 3), centre="trained", batch=30)
+    own = tuned("mubinn2", Levels.of(3, 3), subject_calibration="trained", batch=30)
     assert (own.batch, own.epochs) == (30, 4)
-    assert asdict(tuned("float", centre="subject")) == asdict(Recipe(centre="subject"))
+    assert asdict(tuned("float", subject_calibration="subject")) == asdict(
+        Recipe(subject_calibration="subject")
+    )

@@ -9,8 +9,8 @@ from mubinn.golden.units.activation import ActivationParams, activation
 from mubinn.golden.units.requantize import RequantizeParams, requantize
 from mubinn.hw.units.fixed_segment import FixedSegment
 from mubinn.sim.runner.evaluate import evaluate_unit
-from mubinn.synth.table1.fixed_cell import fixed_schedule, fixed_units, shared_units
-from mubinn.synth.table1.schedule import Workload
+from mubinn.synth.table1.delay_model import Workload
+from mubinn.synth.table1.fixed_cell import fixed_delay_model, fixed_units, shared_units
 
 LOAD = Workload(32, 100)
 
@@ -35,11 +35,11 @@ def test_formats_fit_together(bits):
         assert units[table]["out_fraction"] + 2 == mac.width
 
 
-def test_schedule_is_that_of_full_precision():
+def test_delay_model_is_that_of_full_precision():
     delays = {"mac": 1000.0, "round_z": 100.0, "sigmoid": 20.0, "tanh_g": 30.0}
     delays |= {"round_c": 4.0, "tanh_c": 5.0, "round_h": 6.0}
     want = 4 * (132 * 1000 + 100) + 3 * 20 + 30 + 3 * 1000 + 4 + 5 + 6
-    assert fixed_schedule(LOAD).cell_delay(delays) == want
+    assert fixed_delay_model(LOAD).cell_delay(delays) == want
     assert set(fixed_units(8, LOAD)) == set(delays)
 
 

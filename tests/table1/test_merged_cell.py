@@ -1,4 +1,4 @@
-"""The merged cell: its units, its schedule, and the figures that are made of them."""
+"""The merged cell: its units, its delay model, and the figures that are made of them."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,12 @@ from mubinn.golden.quantize import quantize
 from mubinn.golden.units.merged_dot import merged_sum, step_constant
 from mubinn.hw.units.sum_of_words import SumOfWords
 from mubinn.sim.runner.evaluate import evaluate_unit
-from mubinn.synth.table1.merged_cell import bits_units, merged_layer, merged_schedule, merged_units
+from mubinn.synth.table1.merged_cell import (
+    bits_units,
+    merged_delay_model,
+    merged_layer,
+    merged_units,
+)
 
 
 def test_units_are_those_of_the_layer(random_float):
@@ -51,10 +56,10 @@ def test_free_scales_are_refused(random_float):
         merged_units(model.with_datapath("threshold").layers[0])
 
 
-def test_schedule_uses_each_unit_as_often_as_a_cell_does():
+def test_delay_model_uses_each_unit_as_often_as_a_cell_does():
     delays = {"merged": 1000.0, "search": 100.0, "fc": 7.0, "ig": 9.0}
     delays |= {"sum_c": 3.0, "search_c": 2.0, "table_h": 1.0}
-    assert merged_schedule().cell_delay(delays) == 4 * 1100 + 9 + 3 + 2 + 1
+    assert merged_delay_model().cell_delay(delays) == 4 * 1100 + 9 + 3 + 2 + 1
 
 
 @pytest.mark.parametrize("width", [1, 5, 12])

@@ -17,8 +17,8 @@ from mubinn.synth.flow.source import source_hash
 from mubinn.synth.table1 import elaborate, table1
 from mubinn.synth.table1 import table as entry
 from mubinn.synth.table1.cell_units import cell_params, cell_units
+from mubinn.synth.table1.delay_model import Workload
 from mubinn.synth.table1.paper import CONFIGS, DELAY_S, law_error, law_s
-from mubinn.synth.table1.schedule import Workload
 from mubinn.synth.table1.table import Table1, assemble
 
 

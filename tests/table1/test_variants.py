@@ -1,4 +1,4 @@
-"""Variants of Table I: their cells, their schedules, and the entries that are made of them."""
+"""Variants of Table I: their cells, their delay models, and the entries that are made of them."""
 
 import json
 
@@ -13,7 +13,7 @@ from mubinn.synth import builtin_library
 from mubinn.synth.flow.result import UNITS, Metric, SynthResult
 from mubinn.synth.table1 import table1, variants
 from mubinn.synth.table1.cell_units import cell_params
-from mubinn.synth.table1.schedule import Workload
+from mubinn.synth.table1.delay_model import Workload
 from mubinn.synth.table1.table import Table1, assemble
 
 LOAD = Workload(5, 4, 10)
@@ -79,7 +79,7 @@ def test_merged_sums_may_be_left_out(start, cells):
 
 
 @pytest.mark.parametrize("name", ["thresholds", "merged"])
-def test_an_entry_is_its_schedule(table, cells, numbers, name):
+def test_an_entry_is_its_delay_model(table, cells, numbers, name):
     (variant,) = (v for v in table.variants if v.name == name)
     entry, (units, _) = variant.entry("3", "2"), cells[name][3, 2]
     t = {role: 100.5 + numbers[unit.key] for role, unit in units.items()}

@@ -21,7 +21,7 @@ from mubinn.train.graphs import float_lstm, gru, quantized_lstm
 from mubinn.train.graphs.float_lstm import Params
 from mubinn.train.recipes.first_scales import first_scales, folded
 from mubinn.train.recipes.method import Method
-from mubinn.train.subject.calibration import centred_groups
+from mubinn.train.subject.calibration import calibrated_groups
 
 TRAVEL = 800
 """Steps over which scales go as far as their rate says; those that recipes were found on."""
@@ -44,7 +44,7 @@ class Graph:
         A GRU resets after the product, and clips nothing.
     group : int
         Consecutive windows of a batch that are one subject's and whose scores the loss sees
-        centred; 0 for none.
+        calibrated; 0 for none.
     datapath : "figure3" or "threshold"
         Whose sigmoid and tanh binarized gates have.
     """
@@ -80,11 +80,11 @@ class Graph:
 
         `weight` [B] has windows count more or less; `kept` is dropout's.
         """
-        if self.group:  # what centring takes off has a gradient of rounding errors alone
+        if self.group:  # what calibration takes off has a gradient of rounding errors alone
             params = {**params, "bd": jax.lax.stop_gradient(params["bd"])}
         scores = self.logits(params, x, kept)
         if self.group:
-            scores = centred_groups(scores, self.group)
+            scores = calibrated_groups(scores, self.group)
         shares = jax.nn.log_softmax(scores)
         own = -jnp.take_along_axis(shares, y[:, None], axis=1)[:, 0]
         return (own if weight is None else own * weight).mean()

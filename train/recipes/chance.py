@@ -14,7 +14,7 @@ def gains(recipe: Recipe, epoch: int, steps: int, channels: int) -> NDArray[np.f
     ``exp(gain_spread * n)`` with n standard normal, one for each channel of each window; windows
     of a group, which are one subject's, share theirs. A function of (seed, epoch) alone.
     """
-    share = recipe.group if recipe.centre == "trained" else 1
+    share = recipe.group if recipe.subject_calibration == "trained" else 1
     rng = np.random.default_rng([recipe.seed, 2, epoch])
     drawn = rng.standard_normal((steps, recipe.batch // share, 1, channels))
     grown = np.exp(recipe.gain_spread * drawn).astype(np.float32)

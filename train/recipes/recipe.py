@@ -17,7 +17,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import CELLS, READOUTS, Cell, Readout
 from mubinn.train.data.recordings import EegSet, Normalise
 from mubinn.train.recipes.method import Method
-from mubinn.train.subject.calibration import Centre, grouped
+from mubinn.train.subject.calibration import SubjectCalibration, grouped
 
 _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
     (("epochs", "hidden", "batch", "decimate", "group"), lambda v: v >= 1, "at least 1"),
@@ -33,6 +33,10 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
 """Fields of a recipe, whether a value fits, and the range in words; None is no number."""
 
 Balance = Literal["none", "weigh", "sample"]
+
+
+STORED = {"subject_calibration": "centre"}
+"""Fields that logs, model files and the names of runs know by an earlier name."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +76,10 @@ class Recipe:
     scale_rate : float
         Peak of Adam's step size for logarithms of scales, and for offsets, in runs of up to
         `mubinn.train.graphs.graph.TRAVEL` steps; in longer ones it is smaller in proportion.
-    centre : "none", "subject" or "trained"
-        ``"subject"`` decides by scores that `mubinn.train.subject.calibration.centred` centres;
+    subject_calibration : "none", "subject" or "trained"
+        ``"subject"`` decides by scores as `mubinn.train.subject.calibration.calibrated` gives them;
         nothing is trained otherwise. ``"trained"`` decides so, too, and is trained for it: batches
-        consist of groups of one subject's windows, and the loss sees `centred_groups`.
+        consist of groups of one subject's windows, and the loss sees `calibrated_groups`.
     group : int
         Windows of a group, for ``"trained"``; `batch` is a multiple.
     gain_spread : float
@@ -115,7 +119,7 @@ class Recipe:
     patience: int = 0
     normalise: Normalise = "window"
     decimate: int = 2
-    centre: Centre = "none"
+    subject_calibration: SubjectCalibration = "none"
     group: int = 15
     gain_spread: float = 0.0
     dropout: float = 0.0
@@ -130,14 +134,14 @@ class Recipe:
         self._check_choices()
         if self.patience and not self.validation:
             raise MubinnError("patience needs validation subjects: give validation as well.")
-        if self.centre == "trained" and self.batch % self.group:
+        if self.subject_calibration == "trained" and self.batch % self.group:
             raise MubinnError(
                 f"A batch of {self.batch} is no multiple of the {self.group} windows that are "
-                "centred together: change batch or group."
+                "calibrated together: change batch or group."
             )
-        if self.centre == "trained" and self.balance == "sample":
+        if self.subject_calibration == "trained" and self.balance == "sample":
             raise MubinnError(
-                "Windows that are centred together are one subject's, as they come: give "
+                "Windows that are calibrated together are one subject's, as they come: give "
                 "--balance weigh in place of sample."
             )
         if self.datapath == "threshold" and not self.method.exports:
@@ -158,7 +162,7 @@ class Recipe:
     def _check_choices(self) -> None:
         check_datapath(self.datapath)
         choices = {
-            "centre": get_args(Centre),
+            "subject_calibration": get_args(SubjectCalibration),
             "balance": get_args(Balance),
             "cell": CELLS,
             "readout": READOUTS,
@@ -169,9 +173,14 @@ class Recipe:
                 known = f"{', '.join(most)} or {last}"
                 raise MubinnError(f"{name} {getattr(self, name)!r} is unknown; use {known}.")
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as logs and model files name them."""
+        fields = asdict(self)
+        return {STORED.get(name, name): fields[name] for name in fields}
+
     def fingerprint(self, data: EegSet, weights: Iterable[NDArray[Any]] = ()) -> str:
         """SHA-256 of recipe, data and first weights: equal for runs that must end alike."""
-        digest = hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode())
+        digest = hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode())
         for column in (data.x, data.y, data.subject, data.fold, *weights):
             digest.update(f"{column.dtype}{column.shape}".encode())
             digest.update(np.ascontiguousarray(column).tobytes())
@@ -205,11 +214,11 @@ def split(data: EegSet, recipe: Recipe) -> Split:
         exist or is all there is, or the training windows fill no batch or show one class only.
     """
     whole = recipe.normalise.endswith("subject")
-    if not data.people and (whole or recipe.centre != "none"):
+    if not data.people and (whole or recipe.subject_calibration != "none"):
         raise MubinnError(
-            f"{'Normalising by subject' if whole else 'Centring'} takes each person's whole "
-            "recording, and the data do not say whose each window is: give the subjects, or "
-            f"another {'--normalise' if whole else '--centre'}."
+            f"{'Normalising by subject' if whole else 'Subject calibration'} takes each person's "
+            "whole recording, and the data do not say whose each window is: give the subjects, or "
+            f"another {'--normalise' if whole else '--subject-calibration'}."
         )
     if not (data.fold == recipe.fold).any():
         raise MubinnError(
@@ -248,7 +257,7 @@ def batches(split: Split, recipe: Recipe, epoch: int) -> NDArray[np.int64]:
     So a resumed run draws what the uninterrupted one does, with no generator state to keep.
     """
     rng = np.random.default_rng([recipe.seed, 1, epoch])
-    if recipe.centre == "trained":
+    if recipe.subject_calibration == "trained":
         order = grouped(split.train, split.subject, recipe.group, rng).ravel()
     elif recipe.balance == "sample":
         classes = [split.train[split.label == one] for one in np.unique(split.label)]

@@ -25,8 +25,8 @@ BY_LEVELS: dict[int, dict[str, Any]] = {
 }
 """Recipes of MuBiNN2 by the levels of h."""
 
-CENTRED: dict[str, Any] = {"batch": 60, "gain_spread": 0.2}
-"""With centring in training: four groups of 15 windows; a recording of 30 makes two groups."""
+CALIBRATED: dict[str, Any] = {"batch": 60, "gain_spread": 0.2}
+"""Trained for subject calibration: four groups of 15 windows; a recording of 30 makes two."""
 
 
 def tuned(
@@ -52,8 +52,8 @@ def tuned(
     usual = {} if name == "float" else USUAL
     if name == "mubinn2" and levels is not None and levels.h in BY_LEVELS:
         about, usual = FEW_LEVELS, BY_LEVELS[levels.h]
-    if changes.get("centre") == "trained":
-        usual = {**CENTRED, **({"epochs": 8} if name == "float" else {}), **usual}
+    if changes.get("subject_calibration") == "trained":
+        usual = {**CALIBRATED, **({"epochs": 8} if name == "float" else {}), **usual}
     if changes.get("cell") == "gru":
         about = {name: value for name, value in about.items() if name != "h_offset"}
     made = Method(name, levels, **{**about, **(method or {})})

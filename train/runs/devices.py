@@ -24,7 +24,7 @@ def split_cpu() -> None:
         return
 
 
-class Placement:
+class BatchSharding:
     """Puts batches in parts, and weights as copies, on as many devices as divide the batch.
 
     Parameters

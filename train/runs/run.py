@@ -6,7 +6,6 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,10 +30,10 @@ from mubinn.train.runs.checkpoint import (
     save_checkpoint,
     write_log,
 )
-from mubinn.train.runs.devices import Placement
+from mubinn.train.runs.devices import BatchSharding
 from mubinn.train.runs.export import to_quantized
 from mubinn.train.runs.progress import Progress
-from mubinn.train.subject.calibration import centred
+from mubinn.train.subject.calibration import calibrated
 
 _EVAL_BATCH = 256
 VALIDATED = ("validation_accuracy", "validation_balanced_accuracy")
@@ -70,9 +69,9 @@ class Run:
         self.y = data.y.astype(np.int32)
         self.steps = len(batches(parts, recipe, 0))
         self.weights = class_weights(parts, recipe)
-        self.place = Placement(recipe.batch)
+        self.sharding = BatchSharding(recipe.batch)
         clip = math.inf if recipe.c_clip is None else recipe.c_clip
-        group = recipe.group if recipe.centre == "trained" else 0
+        group = recipe.group if recipe.subject_calibration == "trained" else 0
         self.graph = Graph(recipe.method, clip, recipe.readout, recipe.cell, group, recipe.datapath)
         pace = Pace(
             recipe.learning_rate,
@@ -85,8 +84,8 @@ class Run:
         first = start or self._drawn()
         _check_start(first, data, recipe)
         fitted = parts.train[:: max(1, len(parts.train) // _FIT_WINDOWS)][:_FIT_WINDOWS]
-        self.params = self.place.copies(self.graph.start(first, x[fitted]))
-        self.state = self.place.copies(self.optimizer.init(self.params))
+        self.params = self.sharding.copies(self.graph.start(first, x[fitted]))
+        self.state = self.sharding.copies(self.optimizer.init(self.params))
         self.history: list[dict[str, Any]] = []
         self.best = jax.tree.map(np.asarray, self.params)
         self.best_epoch = 0
@@ -116,7 +115,7 @@ class Run:
         total = 0.0
         for k, batch in enumerate(self._batches(epoch), 1):
             self.params, self.state, value = self.step(
-                self.params, self.state, *self.place.parts(*batch)
+                self.params, self.state, *self.sharding.parts(*batch)
             )
             total += float(value)
             if not math.isfinite(total):
@@ -162,20 +161,20 @@ class Run:
 
     def predictions(self, index: NDArray[np.int64], params: Any = None) -> NDArray[np.int64]:
         """Return the classes of the windows `index`, by the best weights where none are given."""
-        weights = self.place.copies(self.best if params is None else params)
+        weights = self.sharding.copies(self.best if params is None else params)
         found = np.empty((len(index), len(self.data.classes)), np.float32)
-        size = _EVAL_BATCH // self.place.devices * self.place.devices
+        size = _EVAL_BATCH // self.sharding.devices * self.sharding.devices
         for start in range(0, len(index), size):
             part = index[start : start + size]
             padded = np.resize(part, size)  # one shape, so one compilation
-            scores = np.asarray(self.evaluate(weights, *self.place.parts(self.x[padded])))
+            scores = np.asarray(self.evaluate(weights, *self.sharding.parts(self.x[padded])))
             found[start : start + len(part)] = scores[: len(part)]
         return self._decided(found, index)
 
     def _decided(self, scores: NDArray[Any], index: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the classes that scores [N, C] of the windows `index` give."""
-        if self.recipe.centre != "none":
-            scores = centred(scores, self.data.subject[index])
+        if self.recipe.subject_calibration != "none":
+            scores = calibrated(scores, self.data.subject[index])
         return np.asarray(scores.argmax(axis=1), np.int64)
 
     def bit_true(self, model: QuantizedModel) -> NDArray[np.int64]:
@@ -187,7 +186,7 @@ class Run:
         """Write the state after an epoch."""
         leaves = jax.tree.leaves((self.params, self.state, self.best))
         arrays = {f"leaf{k}": np.asarray(leaf) for k, leaf in enumerate(leaves)}
-        about: dict[str, Any] = {"fingerprint": self.fingerprint, "devices": self.place.devices}
+        about: dict[str, Any] = {"fingerprint": self.fingerprint, "devices": self.sharding.devices}
         about["best_epoch"] = self.best_epoch
         save_checkpoint(path, arrays, {**about, "history": self.history})
 
@@ -200,17 +199,17 @@ class Run:
                 f"{path} belongs to a run with another recipe or other data; "
                 "choose another folder or delete it."
             )
-        if meta.get("devices") != self.place.devices:
+        if meta.get("devices") != self.sharding.devices:
             raise MubinnError(
                 f"{path} comes from sums in {meta.get('devices')} parts, of which there are "
-                f"{self.place.devices} now: go on with it on a machine like the first, before "
+                f"{self.sharding.devices} now: go on with it on a machine like the first, before "
                 "anything else uses JAX, or delete it."
             )
         named = {f"leaf{k}": leaf for k, leaf in enumerate(leaves)}
         shapes = {name: (leaf.shape, leaf.dtype) for name, leaf in named.items()}
         if {name: (array.shape, array.dtype) for name, array in arrays.items()} != shapes:
             raise damaged(path)
-        kept = self.place.copies([arrays[name] for name in named])
+        kept = self.sharding.copies([arrays[name] for name in named])
         self.history, self.best_epoch = _history(path, meta)
         self.params, self.state, self.best = jax.tree.unflatten(tree, kept)
 
@@ -228,7 +227,7 @@ class Run:
         """Return recipe, count of windows and versions."""
         parts = {name: len(getattr(self.parts, name)) for name in ("train", "validation", "test")}
         versions = {name: version(name) for name in ("mubinn", "jax", "optax", "numpy")}
-        return {"recipe": asdict(self.recipe), "windows": parts, "versions": versions}
+        return {"recipe": self.recipe.to_json(), "windows": parts, "versions": versions}
 
     def meta(self) -> dict[str, str]:
         """Return what a model notes about its making."""

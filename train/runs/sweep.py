@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +52,8 @@ def run_name(recipe: Recipe) -> str:
     """Return a run's folder: method, levels, fold, seed, and a hash of what is not usual."""
     method = recipe.method
     levels = "" if method.levels is None else f"-{method.levels.x}-{method.levels.w}"
-    usual = asdict(Recipe())
-    own = {name: value for name, value in asdict(recipe).items() if value != usual[name]}
+    usual = Recipe().to_json()
+    own = {name: value for name, value in recipe.to_json().items() if value != usual[name]}
     short = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:8]
     return f"{method.name}{levels}-fold{recipe.fold}-seed{recipe.seed}-{short}"
 

@@ -1,4 +1,4 @@
-"""Centring the scores of one subject: biases of the classifier for that subject, without labels."""
+"""Subject calibration: scores made alike over people, without labels."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-Centre = Literal["none", "subject", "trained"]
+SubjectCalibration = Literal["none", "subject", "trained"]
 
 
-def centred(scores: NDArray[Any], subject: NDArray[Any]) -> NDArray[Any]:
+def calibrated(scores: NDArray[Any], subject: NDArray[Any]) -> NDArray[Any]:
     """Return scores less the median that each class has over a subject's whole recording.
 
     People differ in how strong a rhythm is more than a state changes it. Where a recording spends
@@ -28,7 +28,7 @@ def centred(scores: NDArray[Any], subject: NDArray[Any]) -> NDArray[Any]:
     Returns
     -------
     float64 [N, C]
-        C times the leads, centred.
+        C times the leads, less their medians.
     """
     lead = _leads(scores)
     for one in np.unique(subject):
@@ -47,12 +47,12 @@ def _leads(scores: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(wide.shape[1] * wide - wide.sum(axis=1, keepdims=True))
 
 
-def centred_groups(scores: Any, group: int) -> Any:
+def calibrated_groups(scores: Any, group: int) -> Any:
     """Return scores [B, C] less the mean of each `group` consecutive rows, NumPy's or JAX's.
 
-    What the loss sees where training knows that decisions are centred: the mean has a gradient
-    everywhere, and stands for the median of `centred`. As the classifier is linear, it centres the
-    features that the classifier reads: W (f - mean f) = W f - W mean f.
+    What the loss sees where training knows that decisions are calibrated: the mean has a gradient
+    everywhere, and stands for the median of `calibrated`. As the classifier is linear, it takes the
+    mean off the features that the classifier reads: W (f - mean f) = W f - W mean f.
     """
     apart = scores.reshape(-1, group, scores.shape[1])
     return (apart - apart.mean(axis=1, keepdims=True)).reshape(scores.shape)

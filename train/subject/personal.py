@@ -1,4 +1,4 @@
-"""A model for one subject: biases of the classifier that centre the scores. NumPy only."""
+"""A model for one subject: biases of the classifier that calibrate it. NumPy only."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from mubinn.train.subject.row_bias import row_bias
 
 
 def for_subject(model: QuantizedModel, scores: Ints, steps: int) -> QuantizedModel:
-    """Return `model` with the M_B of its classifier changed so that it decides by centred scores.
+    """Return `model` with the M_B of its classifier changed to decide by calibrated scores.
 
     All else, weights and levels, stays: a memory of C words is what one subject differs in from
     another. The shift of each class is rounded to the unit of M_B (half up), which is `steps`
     units of a score with the mean readout: only windows whose lead is that close to the median
-    can be decided otherwise than by `mubinn.train.subject.calibration.centred`.
+    can be decided otherwise than by `mubinn.train.subject.calibration.calibrated`.
 
     Parameters
     ----------

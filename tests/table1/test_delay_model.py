@@ -3,8 +3,8 @@ import pytest
 
 from mubinn.cli.shared.recordings import calibrated
 from mubinn.synth.table1.cell_units import cell_params, cell_units
+from mubinn.synth.table1.delay_model import GROUPS, Workload, delay_model
 from mubinn.synth.table1.paper import CONFIGS
-from mubinn.synth.table1.schedule import GROUPS, Workload, schedule
 
 ROLES = [
     "xnor_x",
@@ -57,13 +57,13 @@ def test_binarized_cell_takes_the_larger_of_aw_and_ww_passes(delays, a, w, passe
     t = delays
     xnor, mult = (max(t[f"{kind}_x"], t[f"{kind}_h"]) for kind in ("xnor", "mult"))
     want = 4 * passes * (xnor + mult + t["add"]) + gates(t) + state(t)
-    assert schedule((a, w), LOAD).cell_delay(t) == want
+    assert delay_model((a, w), LOAD).cell_delay(t) == want
 
 
 def test_full_precision_cell(delays):
     t = delays
     want = 4 * 18 * (t["float_mult"] + t["float_add"]) + full_tail(t)
-    assert schedule((None, None), LOAD).cell_delay(t) == want
+    assert delay_model((None, None), LOAD).cell_delay(t) == want
 
 
 def signed_sums(t, levels):
@@ -74,33 +74,33 @@ def test_full_precision_input_with_binarized_weights(delays):
     t = delays
     passes = 4 * 9 * (t["xnor_h"] + t["mult_h"] + t["add"])
     want = signed_sums(t, 3) + 4 * t["to_fixed"] + passes + gates(t) + state(t)
-    assert schedule((None, 3), LOAD).cell_delay(t) == want
+    assert delay_model((None, 3), LOAD).cell_delay(t) == want
 
 
 def test_binarized_input_with_full_precision_weights(delays):
     t = delays
     want = signed_sums(t, 2) + 4 * 11 * (t["float_mult"] + t["float_add"]) + full_tail(t)
-    assert schedule((2, None), LOAD).cell_delay(t) == want
+    assert delay_model((2, None), LOAD).cell_delay(t) == want
 
 
 def test_groups_share_the_whole_delay(delays):
     for config in CONFIGS:
-        shares = schedule(config, LOAD).group_delays(delays)
+        shares = delay_model(config, LOAD).group_delays(delays)
         assert tuple(shares) == GROUPS
-        assert sum(shares.values()) == schedule(config, LOAD).cell_delay(delays)
+        assert sum(shares.values()) == delay_model(config, LOAD).cell_delay(delays)
 
 
 def test_depth_counts_each_unit_in_series_once_and_the_deeper_of_two_side_by_side():
     depths = dict.fromkeys(ROLES, 1) | {"xnor_x": 5, "xnor_h": 9, "sigmoid": 4, "tanh_g": 20}
-    assert schedule((3, 3)).depth(depths) == 9 + 1 + 1 + 1 + 20 + 8
-    assert schedule((None, 3)).depth(depths) == 3 + 9 + 1 + 1 + 1 + 20 + 8
-    assert schedule((None, None)).depth(depths) == 1 + 1 + 4
+    assert delay_model((3, 3)).depth(depths) == 9 + 1 + 1 + 1 + 20 + 8
+    assert delay_model((None, 3)).depth(depths) == 3 + 9 + 1 + 1 + 1 + 20 + 8
+    assert delay_model((None, None)).depth(depths) == 1 + 1 + 4
 
 
 def test_terms_say_what_is_summed():
-    terms = schedule((3, 3)).terms()
+    terms = delay_model((3, 3)).terms()
     assert terms.startswith("36 max(xnor_x, xnor_h) + 36 max(mult_x, mult_h) + 36 add + 4 round_z")
-    assert schedule((None, None)).terms().startswith("528 float_mult + 532 float_add")
+    assert delay_model((None, None)).terms().startswith("528 float_mult + 532 float_add")
 
 
 def test_workload_counts_cell_operations():
@@ -108,26 +108,26 @@ def test_workload_counts_cell_operations():
     assert LOAD.cells == 143
 
 
-def test_schedules_use_every_unit_of_their_cell_and_no_other(random_float):
+def test_delay_models_use_every_unit_of_their_cell_and_no_other(random_float):
     start = calibrated(random_float())
     for a, w in [(1, 1), (3, 2), (None, None), (None, 2), (2, None)]:
         params = None if w is None else cell_params(start, a or w, w)
         units = set(cell_units((a, w), params))
-        plan = schedule((a, w))
-        assert {role for step in plan.steps for role in step.units} == units
-        assert {role for stage in plan.series for role in stage} == units
+        made = delay_model((a, w))
+        assert {role for step in made.steps for role in step.units} == units
+        assert {role for stage in made.series for role in stage} == units
 
 
 def test_decoded_forms_of_mixed_cells():
     t = dict.fromkeys(("float_mult", "float_add", "sigmoid", "tanh", "decode"), 0.0)
     t |= {"decode": 1.0, "float_mult": 10.0, "float_add": 100.0}
-    plain = schedule((None, None), LOAD).cell_delay(t)
-    decoded = schedule((4, None), LOAD, decoded=True)
+    plain = delay_model((None, None), LOAD).cell_delay(t)
+    decoded = delay_model((4, None), LOAD, decoded=True)
     assert decoded.cell_delay(t) == plain + 4 * LOAD.features * t["decode"]
     assert decoded.series[0] == ("decode",)
-    assert schedule((None, None), LOAD, decoded=True) == schedule((None, None), LOAD)
-    assert schedule((2, 3), LOAD, decoded=True) == schedule((2, 3), LOAD)
-    shares = schedule((None, 3), LOAD, decoded=True).steps[:3]
+    assert delay_model((None, None), LOAD, decoded=True) == delay_model((None, None), LOAD)
+    assert delay_model((2, 3), LOAD, decoded=True) == delay_model((2, 3), LOAD)
+    shares = delay_model((None, 3), LOAD, decoded=True).steps[:3]
     assert [(step.units, step.count) for step in shares] == [
         (("decode",), 4 * LOAD.features),
         (("float_mult",), 4 * LOAD.features),

@@ -1,8 +1,8 @@
-"""The logic cells of Xilinx 7-series slices, as instances or as the plain logic they stand for.
+"""The primitives of Xilinx 7-series slices, as instances or as the plain logic they stand for.
 
 Yosys infers neither a LUT with two outputs nor the use of carry chains as counters, so a network
-that lives on them names the cells. The plain form is the same network, table by table, for
-simulators that have no models of these cells.
+that lives on them names the primitives. The plain form is the same network, table by table, for
+simulators that have no models of these primitives.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ def truth_table(function: Function, count: int, size: int = LUT_INPUTS) -> int:
     return sum(bool(function(*list(bits)[:count])) << row for row, bits in enumerate(rows))
 
 
-class SliceCells:
+class SlicePrimitives:
     """Adds LUTs and carry chains to a module.
 
     Parameters
@@ -44,7 +44,7 @@ class SliceCells:
         self._count += 1
         return Signal(width, name=f"{self._name}_{self._count}")
 
-    def _cell(self, kind: str, **ports: object) -> None:
+    def _instance(self, kind: str, **ports: object) -> None:
         self._m.submodules[f"{self._name}_cell{self._count}"] = Instance(kind, **ports)
 
     def lut(self, function: Function, inputs: Sequence[Value]) -> Value:
@@ -56,7 +56,7 @@ class SliceCells:
             return out
         wired = [*inputs, *[Const(0, 1)] * (LUT_INPUTS - len(inputs))]
         ports: dict[str, object] = {f"i_I{k}": bit for k, bit in enumerate(wired)}
-        self._cell("LUT6", p_INIT=Const(table, 64), o_O=out, **ports)
+        self._instance("LUT6", p_INIT=Const(table, 64), o_O=out, **ports)
         return out
 
     def lut2(
@@ -72,7 +72,7 @@ class SliceCells:
         wired = [*inputs, *[Const(0, 1)] * (LUT_INPUTS - 1 - len(inputs)), Const(1, 1)]
         ports: dict[str, object] = {f"i_I{k}": bit for k, bit in enumerate(wired)}
         init = Const(tables[0] << 32 | tables[1], 64)
-        self._cell("LUT6_2", p_INIT=init, o_O6=high, o_O5=low, **ports)
+        self._instance("LUT6_2", p_INIT=init, o_O6=high, o_O5=low, **ports)
         return high, low
 
     def chain(
@@ -92,7 +92,7 @@ class SliceCells:
                 # The carry chain of the FPGA begins at CYINIT; only a CARRY4 below drives CI.
                 begin, below = (carry, Const(0, 1)) if not start else (Const(0, 1), carry)
                 ports: dict[str, object] = {"i_CYINIT": begin, "i_CI": below, "i_S": s, "i_DI": d}
-                self._cell("CARRY4", o_O=out, o_CO=carries, **ports)
+                self._instance("CARRY4", o_O=out, o_CO=carries, **ports)
             else:
                 before = Cat(carry, carries[: CHAIN - 1])
                 self._m.d.comb += [

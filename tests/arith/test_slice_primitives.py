@@ -1,4 +1,4 @@
-"""The networks of slice cells: the instances mean what the plain form says."""
+"""The networks of slice primitives: the instances mean what the plain form says."""
 
 import re
 import subprocess
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from mubinn.golden.units.merged_dot import DotPart, MergedDotParams
-from mubinn.hw.arith.slice_cells import truth_table
+from mubinn.hw.arith.slice_primitives import truth_table
 from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.hw.units.merged_dot import MergedDot
 

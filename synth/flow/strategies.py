@@ -1,7 +1,7 @@
 """The Yosys passes and ABC scripts that every design gets: one effort for all, baselines too.
 
 No single ABC script is best for every structure: restructuring shortens ripple chains by half and
-lengthens explicit carry-save networks. So each design runs through every recipe here, and the one
+lengthens explicit carry-save networks. So each design runs through every strategy here, and the one
 with the least delay counts (least depth for generic gates), ties going to the smaller area.
 """
 
@@ -32,7 +32,7 @@ FRONT = (
 _SOP = "dch; if -g -K 6 -C 16; strash"  # sum-of-products balancing
 
 LOGIC = "logic.aig"
-"""Where the recipe "balance" leaves the logic that ABC was given."""
+"""Where the strategy "balance" leaves the logic that ABC was given."""
 
 BALANCED = "netlist.aig"
 """Where the logic lies after sum-of-products balancing, the costliest step of all: the first of a
@@ -56,10 +56,10 @@ TRIED = {
 }
 
 FEW_CELLS = 2500
-"""Cells before ABC up to which all recipes are tried for the least delay; with more it is "balance"
-that wins, at a third of the time."""
+"""Cells before ABC up to which all strategies are tried for the least delay; with more it is
+"balance" that wins, at a third of the time."""
 
-# Before ABC, in the recipe "adders": full adders are found in the gates and become cells of the
+# Before ABC, in the strategy "adders": full adders are found in the gates and become cells of the
 # library, which ABC leaves alone.
 PREPARE["adders"] = PREPARE["choices"]
 ADDERS = (
@@ -88,14 +88,14 @@ SCHEMA = 2
 
 
 def tried(kind: str, cells: int = 0) -> tuple[str, ...]:
-    """Return the recipes of a run, ``generic``, ``mapped`` or ``small``, on a design of `cells`."""
+    """Return the strategies of a ``generic``, ``mapped`` or ``small`` run on `cells` cells."""
     return TRIED[kind] if cells <= FEW_CELLS or kind == "small" else ("balance",)
 
 
 def script(kind: str, name: str, *, balanced: bool = False) -> str:
-    """Return the ABC script of a recipe.
+    """Return the ABC script of a strategy.
 
-    With `balanced` the recipe "balance" goes on with what a run on the same logic has written.
+    With `balanced` the strategy "balance" goes on with what a run on the same logic has written.
     """
     tail = {"generic": MAP_GENERIC, "mapped": MAP_LIBERTY, "small": MAP_SMALL}[kind]
     if balanced and name == "balance":

@@ -1,4 +1,4 @@
-"""The serial schedule that turns unit delays into the delay of a cell, as data.
+"""The delay of a cell as a sum of unit delays, one use after the other, as data.
 
 docs/concepts/table1.md has its formulas, of all forms of a cell.
 """
@@ -43,7 +43,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Schedule:
+class DelayModel:
     """A cell's steps, and its units in series.
 
     Attributes
@@ -72,7 +72,7 @@ class Schedule:
         return sum(max(depths[unit] for unit in units) for units in self.series)
 
     def terms(self) -> str:
-        """Return the schedule as one sum, such as ``36 max(xnor_x, xnor_h) + ...``."""
+        """Return the delay of one cell as a sum, such as ``36 max(xnor_x, xnor_h) + ...``."""
         return " + ".join(
             f"{step.count} {step.units[0]}"
             if len(step.units) == 1
@@ -81,14 +81,14 @@ class Schedule:
         )
 
 
-def schedule(config: Config, load: Workload = PAPER, *, decoded: bool = False) -> Schedule:
-    """Return the schedule of configuration (A, W); None is full precision.
+def delay_model(config: Config, load: Workload = PAPER, *, decoded: bool = False) -> DelayModel:
+    """Return the delay model of configuration (A, W); None is full precision.
 
     With `decoded` a mixed cell decodes its level bits and multiplies.
     """
     a, w = config
     if w is None:
-        return _float_schedule(a, load, decoded)
+        return _float_delay_model(a, load, decoded)
     steps: list[Step] = []
     series: list[tuple[str, ...]] = []
     if a is None:
@@ -122,7 +122,7 @@ def schedule(config: Config, load: Workload = PAPER, *, decoded: bool = False) -
             ("encode_h", ENCODE),
         )
     ]
-    return Schedule((*steps, *state), (*series, *(step.units for step in state)))
+    return DelayModel((*steps, *state), (*series, *(step.units for step in state)))
 
 
 def _mixed_sums(levels: int, load: Workload, decoded: bool) -> Iterable[Step]:
@@ -144,7 +144,7 @@ def _mixed_sums(levels: int, load: Workload, decoded: bool) -> Iterable[Step]:
     )
 
 
-def _float_schedule(a: int | None, load: Workload, decoded: bool) -> Schedule:
+def _float_delay_model(a: int | None, load: Workload, decoded: bool) -> DelayModel:
     """Weights and internals in binary32."""
     steps: list[Step] = []
     products = load.hidden
@@ -163,4 +163,4 @@ def _float_schedule(a: int | None, load: Workload, decoded: bool) -> Schedule:
     series: list[tuple[str, ...]] = [("float_mult",), ("float_add",), ("sigmoid", "tanh")]
     if a is not None and decoded:
         series.insert(0, ("decode",))
-    return Schedule(tuple(steps), tuple(series))
+    return DelayModel(tuple(steps), tuple(series))

@@ -1,4 +1,4 @@
-"""The cells of the built-in 65-nm-class library: logical-effort parameters and their sources.
+"""The gates of the built-in 65-nm-class library: logical-effort parameters and their sources.
 
 The model of an arc is that of docs/concepts/library.md. Sources:
 
@@ -130,7 +130,7 @@ FA_CARRY = (
 
 
 def _then_inverter(arcs: tuple[Arc, ...]) -> tuple[Arc, ...]:
-    """The arcs of a gate followed by an inverter of the same drive within one cell."""
+    """The arcs of a gate followed by an inverter of the same drive within one gate."""
     done = []
     for a in arcs:
         slew = S1 * a.r / R_INV + a.s0
@@ -141,7 +141,7 @@ def _then_inverter(arcs: tuple[Arc, ...]) -> tuple[Arc, ...]:
 
 @dataclass(frozen=True)
 class Gate:
-    """A combinational cell family: outputs as (pin, function, arcs), sizes as (drive, width um).
+    """A combinational gate family: outputs as (pin, function, arcs), sizes as (drive, width um).
 
     `share` is the part of an arc's p0 / r that its internal energy is.
     """
