@@ -14,7 +14,9 @@ from mubinn.golden.cells.constants import GATES, GRU_GATES
 from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.library import gru, gru_before, lstm
-from mubinn.golden.model.float_model import FloatGru, FloatLstm, FloatModel
+from mubinn.golden.model.float_layer import gru_layer as float_gru
+from mubinn.golden.model.float_layer import lstm_layer as float_lstm
+from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedModel
 from mubinn.sim.runner.toolchain import OPTIMISATION
 from mubinn.train.data.eeg import find_data, load_eeg, prepare, synthetic_eeg
@@ -173,7 +175,7 @@ def build_float(seed=0, features=5, hidden=4, classes=3, depth=1, c_clip=1.0, re
         return rng.normal(0, 0.4, shape).astype(np.float32)
 
     layers = tuple(
-        FloatLstm(
+        float_lstm(
             normal(4 * hidden, hidden if index else features),
             normal(4 * hidden, hidden),
             normal(4 * hidden),
@@ -195,7 +197,7 @@ def build_gru(
         return rng.normal(0, scale, shape).astype(np.float32)
 
     layers = tuple(
-        FloatGru(
+        float_gru(
             normal(3 * hidden, hidden if index else features),
             normal(3 * hidden, hidden),
             normal(3 * hidden, scale=bias),

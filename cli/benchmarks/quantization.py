@@ -11,7 +11,7 @@ from mubinn.golden.binarize.levels import MAX_LEVELS, Levels
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model import bit_true, reference
 from mubinn.golden.model.bounds import dequantize
-from mubinn.golden.model.float_model import FloatLstm, FloatModel
+from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.quantize import quantize
 
@@ -90,13 +90,12 @@ def level_errors(model: FloatModel, made: QuantizedModel, x: Floats) -> dict[str
     floats, quantizers = dequantize(made)
     errors, below = {"x": _error(quantizers[0].x(x), x)}, x
     for index, layer in enumerate(model.layers):
-        assert isinstance(layer, FloatLstm)
         run = reference.run_layer(layer, reference.LayerQuantizers(), below)
-        clip = np.inf if layer.c_clip is None else layer.c_clip
+        clip = layer.clip("c")
         c = np.clip(run["c_raw"], -clip, clip)
         mark = "" if index == 0 else str(index)
-        errors[f"h{mark}"] = _error(quantizers[index].h(run["h"]), run["h"])
-        errors[f"c{mark}"] = _error(quantizers[index].c(c), c)
+        errors[f"h{mark}"] = _error(quantizers[index]["h"](run["h"]), run["h"])
+        errors[f"c{mark}"] = _error(quantizers[index]["c"](c), c)
         below = run["h"]
     real = reference.logits(model, x)
     errors["logits"] = _error(reference.logits(floats, x, quantizers), real)

@@ -126,9 +126,7 @@ class Figure3(Rules):
         made, quantizer = self.wide(value), self.quantizer(code)
         scale = int(max(quantizer.scales.max(), np.abs(quantizer.offset).max()))
         bound = quantizer.peak * made.bound
-        params = MacParams(
-            quantizer.levels, unsigned_width(scale), made.width, signed_width(bound)
-        )
+        params = MacParams(quantizer.levels, unsigned_width(scale), made.width, signed_width(bound))
         operation = Scale(params, quantizer, bound, quantizer.fraction + made.fraction)
         role = self.role("mac", name)
         return self.add(name, role, operation, self.names[code], value, phase=phase)

@@ -158,6 +158,11 @@ class Cell:
     new: tuple[Node, ...]
     text: str = ""
 
+    @property
+    def family(self) -> str:
+        """What options call it: the forms of one cell are one."""
+        return self.name.partition("_")[0]
+
     def __post_init__(self) -> None:
         """Raise `MubinnError` on equations that make no cell."""
         for state, made in zip(self.states, self.new, strict=True):
@@ -289,9 +294,7 @@ class Cell:
             node
             for node in self.encoders
             if any(
-                operand is node
-                and user.operation != "row"
-                and self.phase(user) > self.phase(node)
+                operand is node and user.operation != "row" and self.phase(user) > self.phase(node)
                 for user, operand in users
             )
         ]

@@ -1,4 +1,4 @@
-"""The quantized layer of any cell: what the memories hold, and every format that follows from it."""
+"""The quantized layer of any cell: what memories hold, and every format that follows from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -146,9 +146,7 @@ class Rules:
         """Return the quantizer of a code."""
         return self.layer.quantizers[code.name]
 
-    def add(
-        self, name: str, role: str, operation: Operation, *operands: str, phase: int
-    ) -> str:
+    def add(self, name: str, role: str, operation: Operation, *operands: str, phase: int) -> str:
         """Add a unit; return `name`."""
         self.units.append(Unit(name, role, operation, operands, phase))
         self.formats[name] = operation.format

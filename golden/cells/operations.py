@@ -57,8 +57,9 @@ class Round:
 
     params: RequantizeParams
 
-    def __call__(self, value: Ints) -> Ints:
+    def __call__(self, *values: Ints) -> Ints:
         """Return the rounded value."""
+        (value,) = values
         return requantize(self.params, value)
 
     @property
@@ -73,8 +74,9 @@ class Activate:
 
     params: ActivationParams
 
-    def __call__(self, value: Ints) -> Ints:
+    def __call__(self, *values: Ints) -> Ints:
         """Return y."""
+        (value,) = values
         return activation(self.params, value)
 
     @property
@@ -91,8 +93,9 @@ class Encode:
     quantizer: Quantizer
     fraction: int
 
-    def __call__(self, value: Ints) -> Ints:
+    def __call__(self, *values: Ints) -> Ints:
         """Return the codes; offsets of elements count along the last axis."""
+        (value,) = values
         return self.quantizer.encode(value, self.fraction)
 
     @property
@@ -108,8 +111,9 @@ class Decode:
     params: MlbDecoderParams
     quantizer: Quantizer
 
-    def __call__(self, code: Ints) -> Ints:
+    def __call__(self, *values: Ints) -> Ints:
         """Return the values."""
+        (code,) = values
         return self.quantizer.decode(code)
 
     @property
@@ -127,13 +131,14 @@ class Products:
     inverted: tuple[bool, ...]
     fraction: int
 
-    def __call__(self, *codes: Ints) -> Ints:
+    def __call__(self, *values: Ints) -> Ints:
         """Return the sum of one product, or of two."""
         own = [
             code ^ ((1 << levels) - 1) if inverted else code
-            for code, levels, inverted in zip(codes, self.levels, self.inverted, strict=True)
+            for code, levels, inverted in zip(values, self.levels, self.inverted, strict=True)
         ]
-        return pointwise(self.params, *(own if len(own) == 4 else own * 2), *self.gammas)
+        a, b, c, d = own if len(own) == 4 else own * 2
+        return pointwise(self.params, a, b, c, d, *self.gammas)
 
     @property
     def levels(self) -> tuple[int, ...]:
@@ -156,9 +161,9 @@ class Scale:
     bound: int
     fraction: int
 
-    def __call__(self, code: Ints, factor: Ints) -> Ints:
+    def __call__(self, *values: Ints) -> Ints:
         """Return the products."""
-        q = self.quantizer
+        (code, factor), q = values, self.quantizer
         return mac(self.params, code, factor, q.offset, q.scales)
 
     @property
@@ -202,8 +207,9 @@ class Search:
     tree: int = 0
     offset: Ints | None = None
 
-    def __call__(self, value: Ints) -> Ints:
+    def __call__(self, *values: Ints) -> Ints:
         """Return the codes."""
+        (value,) = values
         own = value if self.offset is None else value - self.offset
         return threshold_search(self.params, own, self.tree)
 
@@ -230,9 +236,9 @@ class Table:
     levels: tuple[int, ...]
     made: Format
 
-    def __call__(self, *codes: Ints) -> Ints:
+    def __call__(self, *values: Ints) -> Ints:
         """Return the words."""
-        return code_table(self.params, side_by_side(codes, self.levels))
+        return code_table(self.params, side_by_side(values, self.levels))
 
     @property
     def format(self) -> Format:

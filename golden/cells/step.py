@@ -67,9 +67,7 @@ def cell_step(layer: QuantizedLayer, x: npt.ArrayLike, *states: npt.ArrayLike) -
         make, [..., H]: of an LSTM ``c_raw, c, c_q, tanh_c, h_raw, h``.
     """
     cell, codes = layer.cell, [np.asarray(state, np.int64) for state in states]
-    values = {
-        f"old.{node.name}": code for node, code in zip(cell.states, codes, strict=True)
-    }
+    values = {f"old.{node.name}": code for node, code in zip(cell.states, codes, strict=True)}
     whole: Trace = {}
     for phase, node in enumerate(cell.recurrent):
         read = codes[0] if node.operation == "state" else values[node.name]

@@ -26,7 +26,7 @@ import numpy as np
 
 from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.exact_activation import first_reaching, floor_product
-from mubinn.golden.cells.figure3 import Figure3, added
+from mubinn.golden.cells.figure3 import Figure3
 from mubinn.golden.cells.graph import Node
 from mubinn.golden.cells.lowering import (
     code_in,
@@ -47,6 +47,8 @@ from mubinn.golden.units.threshold_search import ThresholdSearchParams, encoder_
 
 class Thresholds(Figure3):
     """The rules of this datapath; products with a row's sum stay those of Figure 3."""
+
+    _shared: ThresholdSearchParams | None = None
 
     def encoded(self, node: Node) -> str:
         """Add the units of an encoder and of what it reads; return its name."""
@@ -71,7 +73,8 @@ class Thresholds(Figure3):
             bound = Wide(self.layer.z_bound, self.layer.z_fraction)
             places = {row_of(self.cell, gate): gate for gate in direct}
             by_row = [places.get(place, direct[0]) for place in range(max(places) + 1)]
-            operation = Search(self._searches(by_row, bound), row_of(self.cell, node))
+            self._shared = self._shared or self._searches(by_row, bound)
+            operation = Search(self._shared, row_of(self.cell, node))
             return self.add(node.name, "search_gate", operation, self.names[source], phase=phase)
         value = self._value(source, f"{node.name}_raw", phase)
         operation = Search(self._searches((node,), self.wide(value)))
@@ -79,15 +82,8 @@ class Thresholds(Figure3):
 
     def _searches(self, gates: Sequence[Node], value: Wide) -> ThresholdSearchParams:
         """Return the search of a sum with a tree for each gate; rows that are none have any."""
-        key = (*gates, value)
-        if key not in self._made:
-            trees = tuple(self._tree(node, value) for node in gates)
-            self._made[key] = ThresholdSearchParams(value.width, trees)
-        return self._made[key]
-
-    @property
-    def _made(self) -> dict[tuple[object, ...], ThresholdSearchParams]:
-        return self.__dict__.setdefault("_searches_made", {})
+        trees = tuple(self._tree(node, value) for node in gates)
+        return ThresholdSearchParams(value.width, trees)
 
     def _tree(self, node: Node, value: Wide) -> tuple[int, ...]:
         kind, quantizer = node.operands[0].kind, self.quantizer(node)
@@ -106,7 +102,8 @@ class Thresholds(Figure3):
             )
         quantizer, fraction = self.quantizer(node), self.layer.fraction(node.operands[0])
         nodes = np.array(encoder_nodes(quantizer), np.int64) << fraction - quantizer.fraction
-        left, right, nodes = shorten(*(self._products_of(pair, fraction) for pair in own), nodes)
+        addends = [self._products_of(pair, fraction) for pair in own]
+        left, right, nodes = shorten(addends[0], addends[1], nodes)
         bound = int(np.abs(left).max() + np.abs(right).max())
         names = [
             self._table(f"_{short_name(pair)}", pair, words, Wide(int(np.abs(words).max())), phase)
@@ -141,16 +138,14 @@ class Thresholds(Figure3):
         if is_pair(term):
             exact = self.layer.fraction(term)
             return self._products_of(term, exact) >> exact - fraction, fraction
-        parts = sorted(term.operands, key=is_factor, reverse=True) if term.operands else [term]
-        if term.operation == "activation":
-            parts = [term]
-        of, activation = (parts if len(parts) == 2 else [None, parts[0]])
-        code = code_in(activation.operands[0])
-        values = [Fraction(int(v), 1 << self.quantizer(code).fraction) for v in self._values(code)]
         factors = [Fraction(1 << fraction)]
-        if of is not None:
-            unit = self.quantizer(code_in(of)).fraction
-            factors = [Fraction(int(v) << fraction, 1 << unit) for v in self._values(of)]
+        activation = term
+        if term.operation == "product":
+            factor, activation = sorted(term.operands, key=is_factor, reverse=True)
+            unit = self.quantizer(code_in(factor)).fraction
+            factors = [Fraction(int(v) << fraction, 1 << unit) for v in self._values(factor)]
+        code = activation.operands[0]
+        values = [Fraction(int(v), 1 << self.quantizer(code).fraction) for v in self._values(code)]
         kind: Kind = activation.kind
         raw = [floor_product(factor, kind, value) for value in values for factor in factors]
         return np.array(raw, np.int64), fraction

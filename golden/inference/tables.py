@@ -120,7 +120,11 @@ class LayerTables:
 
 def _c_tables(layer: QuantizedLayer, codes: dict[str, Ints], limit: int) -> dict[str, Any]:
     """Return Eq. (5) and the encoder of c over all codes, index order f, c, i, g."""
-    products, quantizer, fraction = layer.lowered["c_raw"], layer.quantizers["c"], layer.fraction_of("c")
+    products, quantizer, fraction = (
+        layer.lowered["c_raw"],
+        layer.quantizers["c"],
+        layer.fraction_of("c"),
+    )
     own = products.operation
     assert isinstance(own, Products)
     params, (gamma_fc, gamma_ig) = own.params, own.gammas
@@ -145,7 +149,9 @@ def _c_tables(layer: QuantizedLayer, codes: dict[str, Ints], limit: int) -> dict
 
 def _h_tables(layer: QuantizedLayer, o: Ints, kind: np.dtype[Any]) -> dict[str, Any]:
     """Return Eq. (6) and the encoder of h over all codes, index order o, c."""
-    raw = values_of(layer.lowered, "h_raw", o=o[:, None], c=np.arange(1 << layer.quantizers["c"].levels))
+    raw = values_of(
+        layer.lowered, "h_raw", o=o[:, None], c=np.arange(1 << layer.quantizers["c"].levels)
+    )
     bucket, code = buckets(layer.h, layer.fraction_of("h"))
     shift = layer.fraction_of("h") - layer.h.fraction
     return {

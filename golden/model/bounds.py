@@ -26,9 +26,9 @@ import numpy.typing as npt
 
 from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.layer import QuantizedLayer
-from mubinn.golden.cells.library import gru_before, lstm
 from mubinn.golden.ground.fixed import Floats
-from mubinn.golden.model.float_model import FloatGru, FloatLayer, FloatLstm, FloatModel
+from mubinn.golden.model.float_layer import FloatLayer
+from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.reference import FloatQuantizer, LayerQuantizers
 from mubinn.golden.units.activation import ActivationParams, exact
@@ -61,15 +61,8 @@ def dequantize(model: QuantizedModel) -> tuple[FloatModel, list[LayerQuantizers]
     for index, layer in enumerate(model.layers):
         layers.append(_float_layer(layer))
         own = {name: _float(quantizer) for name, quantizer in layer.quantizers.items()}
-        quantizers.append(
-            LayerQuantizers(
-                x=_float(layer.x) if index == 0 else FloatQuantizer(),
-                h=own["h"],
-                c=own.get("c", own["h"]),
-                s=own.get("s", FloatQuantizer()),
-                gates={name: own[name] for name in layer.gates},
-            )
-        )
+        x = _float(layer.x) if index == 0 else FloatQuantizer()
+        quantizers.append(LayerQuantizers(x, own))
     top, dense = model.layers[-1], model.dense
     wd = dense.w.float_values
     bd = dense.b.float_values - wd @ np.broadcast_to(top.h.float_offset, top.hidden)
@@ -83,13 +76,7 @@ def _float_layer(layer: QuantizedLayer) -> FloatLayer:
     for phase, state in enumerate(layer.states):
         rows = layer.phase_rows(phase)
         bias[rows] -= wh[rows] @ np.broadcast_to(state.float_offset, layer.hidden)
-    if layer.cell is lstm:
-        return FloatLstm(wx, wh, bias)
-    if layer.cell is gru_before:
-        return FloatGru(wx, wh, bias, np.zeros(layer.hidden), "before")
-    gates, over_h, over_x = np.split(np.arange(len(bias)), (2 * layer.hidden, 3 * layer.hidden))
-    x_rows, h_rows = np.concatenate([gates, over_x]), np.concatenate([gates, over_h])
-    return FloatGru(wx[x_rows], wh[h_rows], bias[x_rows], bias[over_h])
+    return FloatLayer(layer.cell, wx, wh, bias)
 
 
 def _float(quantizer: Quantizer) -> FloatQuantizer:

@@ -37,14 +37,8 @@ from mubinn.golden.cells.library import cell_of, gru_before, lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Bits, Floats
 from mubinn.golden.model.container import Container, Tensors, read_container, write_container
-from mubinn.golden.model.float_model import (
-    CELLS,
-    FloatGru,
-    FloatLayer,
-    FloatLstm,
-    FloatModel,
-    Preprocessing,
-)
+from mubinn.golden.model.float_layer import FloatLayer, gru_layer, gru_parts
+from mubinn.golden.model.float_model import FloatModel, Preprocessing
 from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedModel
 from mubinn.golden.model.structure import Reader
 
@@ -258,12 +252,15 @@ def _of_float(model: FloatModel) -> Container:
     tensors = {"dense.wd": model.wd, "dense.bd": model.bd}
     layers: list[dict[str, Any]] = []
     for index, layer in enumerate(model.layers):
-        tensors |= {f"{index}.{name}": getattr(layer, name) for name in ("wx", "wh", "b")}
-        if isinstance(layer, FloatGru):
-            tensors[f"{index}.bn"] = layer.bn
-            layers.append({"cell": "gru", "reset": layer.reset})
+        if layer.cell.family == "gru":
+            parts = gru_parts(layer)._asdict()
+            layers.append({"cell": "gru", "reset": "after", **cell_fields(layer.cell)})
         else:
-            layers.append({"c_clip": layer.c_clip})
+            parts = {name: getattr(layer, name) for name in ("wx", "wh", "b")}
+            clips = {f"{name}_clip": layer.clips.get(name) for name in layer.cell.state_names[:-1]}
+            own = {} if layer.cell is lstm else cell_fields(layer.cell)
+            layers.append({**own, **clips})
+        tensors |= {f"{index}.{name}": array for name, array in parts.items()}
     structure = {"layers": layers, **_common(model)}
     return Container(FLOAT, structure, _single(tensors))
 
@@ -281,10 +278,13 @@ def _to_float(reader: Reader) -> FloatModel:
     layers: list[FloatLayer] = []
     for index, part in enumerate(reader.parts("layers")):
         wx, wh, b = (reader.tensor(f"{index}.{name}", "<f4") for name in ("wx", "wh", "b"))
-        if part.choice("cell", CELLS) == "gru":
+        cell = cell_in(part)
+        if cell.family == "gru":
             reset: Any = part.choice("reset", RESETS)
-            layers.append(FloatGru(wx, wh, b, reader.tensor(f"{index}.bn", "<f4"), reset))
-        else:
-            layers.append(FloatLstm(wx, wh, b, part.positive_or_none("c_clip")))
+            layers.append(gru_layer(wx, wh, b, reader.tensor(f"{index}.bn", "<f4"), reset))
+            continue
+        clips = {name: part.positive_or_none(f"{name}_clip") for name in cell.state_names[:-1]}
+        found = {name: clip for name, clip in clips.items() if clip is not None}
+        layers.append(FloatLayer(cell, wx, wh, b, found))
     wd, bd = (reader.tensor(f"dense.{name}", "<f4") for name in ("wd", "bd"))
     return FloatModel(tuple(layers), wd, bd, **_common_of(reader))

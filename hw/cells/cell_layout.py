@@ -22,9 +22,7 @@ class CellLayouts:
     def __init__(self, layer: QuantizedLayer) -> None:
         self.layer = layer
         self.row_bits = max(2, (layer.cell_rows - 1).bit_length())
-        self.kept = {
-            node.name: layer.quantizers[node.name].levels for node in layer.cell.kept
-        }
+        self.kept = {node.name: layer.quantizers[node.name].levels for node in layer.cell.kept}
         """Codes of a cell that a step reads from memory, the first in the low bits."""
         self.kept_bits = max(1, sum(self.kept.values()))
         self.h_bits = layer.h.levels
@@ -32,9 +30,7 @@ class CellLayouts:
         z = signed(layer.z_width)
         self.state_input = data.StructLayout({"z": z, "gate": unsigned(self.row_bits), **self.tags})
         """The sum z of one row of one cell, and what travels along."""
-        self.output = data.StructLayout(
-            {"c": unsigned(self.kept_bits), "h": unsigned(self.h_bits)}
-        )
+        self.output = data.StructLayout({"c": unsigned(self.kept_bits), "h": unsigned(self.h_bits)})
         """What one cell leaves: the codes that it keeps, and that of h, or what rows read next."""
 
     def kept_part(self, word: Value, name: str) -> Value:

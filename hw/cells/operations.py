@@ -1,6 +1,6 @@
 """The hardware of every operation of `mubinn.golden.cells.operations`."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value, ValueLike, signed
@@ -25,6 +25,7 @@ from mubinn.hw.arith.prefix_adder import prefix_add
 from mubinn.hw.cells.cell_layout import scale_array
 from mubinn.hw.stream.component import View, view_const
 from mubinn.hw.stream.pipe import apply
+from mubinn.hw.stream.unit import StreamUnit
 from mubinn.hw.units.activation import Activation
 from mubinn.hw.units.code_table import CodeTable
 from mubinn.hw.units.mac import Mac
@@ -33,6 +34,18 @@ from mubinn.hw.units.mlb_encoder import MlbEncoder
 from mubinn.hw.units.pointwise import Pointwise
 from mubinn.hw.units.requantize import Requantize
 from mubinn.hw.units.threshold_search import ThresholdSearch
+
+UNITS: dict[type[Operation], Callable[[Any], StreamUnit]] = {
+    Round: Requantize,
+    Activate: Activation,
+    Encode: MlbEncoder,
+    Decode: MlbDecoder,
+    Products: Pointwise,
+    Scale: Mac,
+    Search: ThresholdSearch,
+    Table: CodeTable,
+}
+"""The unit of each operation that has one, made of the operation's parameters."""
 
 
 def operate(
@@ -49,7 +62,7 @@ def operate(
             made = apply(m, role, Requantize(params), value=values[0]).value
         case Activate(params):
             made = apply(m, role, Activation(params), z=values[0]).y
-        case Encode(params, quantizer, fraction):
+        case Encode():
             made = _encoded(m, role, operation, values[0], offset)
         case Decode(params, quantizer):
             scales = _scales(quantizer.scales, params.scale_width)
@@ -59,9 +72,15 @@ def operate(
         case Products():
             made = _products(m, role, operation, values)
         case Scale(params, quantizer):
-            scales = _scales(quantizer.scales, params.scale_width)
-            own = {"offset": int(quantizer.offset), "scales": scales}
-            made = apply(m, role, Mac(params), code=values[0], factor=values[1], **own).product
+            made = apply(
+                m,
+                role,
+                Mac(params),
+                code=values[0],
+                factor=values[1],
+                offset=int(quantizer.offset),
+                scales=_scales(quantizer.scales, params.scale_width),
+            ).product
         case Add():
             made = _added(m, role, operation, values)
         case Search():
@@ -97,16 +116,13 @@ def encode(
 ) -> Value:
     """Return the code of `value`; `offset` counts where the encoder has one."""
     fields: dict[str, Any] = {"offset": offset} if own.params.offset_width else {}
-    made: Value = apply(
-        m, role, MlbEncoder(own.params), value=value, scales=scales, **fields
-    ).code
+    made: Value = apply(m, role, MlbEncoder(own.params), value=value, scales=scales, **fields).code
     return made
 
 
 def _products(m: Module, role: str, own: Products, values: Sequence[Value]) -> Value:
     factors = [
-        ~value if inverted else value
-        for value, inverted in zip(values, own.inverted, strict=True)
+        ~value if inverted else value for value, inverted in zip(values, own.inverted, strict=True)
     ]
     a, b, c, d = factors if len(factors) == 4 else factors * 2
     gammas = [

@@ -140,7 +140,10 @@ class SerialState(StateStage):
     def _table(self, m: Module, name: str, now: dict[str, Value], enable: Value) -> Value:
         """Return a code that reads gates and kept codes, in the cycle after `enable`."""
         leaves = _leaves(self.design, name)
-        index, bits = Cat(*(now[leaf] for leaf in leaves)), self.lowered[name].operation.format.width
+        index, bits = (
+            Cat(*(now[leaf] for leaf in leaves)),
+            self.lowered[name].operation.format.width,
+        )
         if len(index) > MOST_LOGIC and self.fpga and len(index) <= MOST_MEMORY:
             words = tabulated(self.lowered, name, leaves)
             memory = Memory(shape=unsigned(bits), depth=len(words), init=words)
@@ -154,7 +157,10 @@ class SerialState(StateStage):
             found = decision_diagram(m, words, index, bits, name=f"{name}_table")
         else:
             values = dict(now)
-            for unit in [*(self.lowered[n] for n in _beneath(self.design, name)), self.lowered[name]]:
+            for unit in [
+                *(self.lowered[n] for n in _beneath(self.design, name)),
+                self.lowered[name],
+            ]:
                 operands = [values[operand] for operand in unit.operands]
                 values[unit.name] = operate(m, unit.role, unit.operation, operands)
             found = values[name]

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterable
 
-from amaranth.hdl import Cat, Const, Module, Mux, ShapeLike, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, ShapeLike, Signal, Value, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Member, Out
 
 from mubinn.golden.cells.graph import Node
 from mubinn.golden.cells.lowering import row_of
-from mubinn.golden.cells.operations import Activate, Encode, Round, Search, Unit
+from mubinn.golden.cells.operations import Encode, Search, Unit
 from mubinn.golden.folding.cell_design import CellDesign
 from mubinn.hw.cells.cell_layout import CellLayouts, scale_array
 from mubinn.hw.cells.operations import encode, operate, scales_of, shape_of
@@ -243,8 +243,12 @@ class PipelinedState(StateStage):
 
     def _wide_rows(self) -> list[Node]:
         """Return the rows whose sums units other than those of direct gates read."""
-        names = {name for unit in self.lowered.units for name in unit.operands
-                 if not self.stages.is_front(unit)}
+        names = {
+            name
+            for unit in self.lowered.units
+            for name in unit.operands
+            if not self.stages.is_front(unit)
+        }
         return [node for node in self.layer.cell.rows if f"{node.name}.z" in names]
 
     def _phase(self, row: Value) -> Value:
@@ -301,9 +305,7 @@ class PipelinedState(StateStage):
         index = row[: (len(names) - 1).bit_length()] if len(names) > 1 else Const(0, 1)
         return encode(m, "encode_gate", first, y, scales[index], offsets[index])
 
-    def _collected(
-        self, m: Module, pipe: Pipe, row: Value, now: Values, leaves: Values
-    ) -> Values:
+    def _collected(self, m: Module, pipe: Pipe, row: Value, now: Values, leaves: Values) -> Values:
         """Return the values once the last row of a phase is there."""
         cell, values = self.layer.cell, dict(leaves)
         gates = {
@@ -411,7 +413,9 @@ class PipelinedState(StateStage):
             self._show(m, values)
 
     def _show(self, m: Module, values: Values) -> None:
-        fields: dict[str, FieldValue] = {unit.name: values[unit.name] for unit in shown(self.design)}
+        fields: dict[str, FieldValue] = {
+            unit.name: values[unit.name] for unit in shown(self.design)
+        }
         if self.layer.cell.gates:
             fields["gates"] = [
                 {

@@ -34,7 +34,10 @@ _FAR = 1 << 40
 def _tables() -> dict[str, np.ndarray]:
     """Return the activation tables over every z that their format holds, in output units."""
     z = np.arange(1 << FORMATS.z_width) - _HALF
-    return {name: activation(FORMATS.activation(name), z) for name in (*GATES, "c")}
+    return {
+        name: activation(FORMATS.activation("tanh" if name in "gcn" else "sigmoid"), z)
+        for name in (*GATES, "c", "n")
+    }
 
 
 _TABLES = _tables()
