@@ -324,7 +324,7 @@ class PipelinedState(StateStage):
     def _shifted(
         self, m: Module, pipe: Pipe, code: Value, values: Values, gates: dict[int, str]
     ) -> None:
-        """Keep codes in order: shifted in from the top, all are in place when the last one comes."""
+        """Keep codes in order: shifted in from the top, all are there when the last one comes."""
         size, bits = max(map(len, self.layer.phases)) - 1, len(code)
         held = Signal(max(1, size * bits), name="held")
         if size:
