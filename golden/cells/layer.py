@@ -40,6 +40,8 @@ class QuantizedLayer:
     formats : Formats
         Of the activation units; thresholds have none.
     datapath : "figure3" or "threshold"
+    stored : mapping of str to LevelTensor, bits uint8 [N, H]
+        Numbers of each cell, by name in the cell; one set of scales each.
     """
 
     cell: Cell
@@ -50,11 +52,13 @@ class QuantizedLayer:
     b: LevelTensor
     formats: Formats = field(default_factory=Formats)
     datapath: Datapath = "figure3"
+    stored: Mapping[str, LevelTensor] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Validate that the parts fit; raise `MubinnError`."""
         check_datapath(self.datapath)
         self._check_tensors()
+        self._check_stored()
         self._check_quantizers()
         limits = {
             f"{node.name}_raw": 2.0 ** self.fraction(node.operands[0])
@@ -85,6 +89,15 @@ class QuantizedLayer:
             raise MubinnError(
                 f"the bias does not have {rows} rows of {self.z_fraction} fraction bits."
             )
+
+    def _check_stored(self) -> None:
+        if set(self.stored) != {node.name for node in self.cell.stored}:
+            raise MubinnError(
+                f"the numbers that cells of {self.cell.name} have are not those stored."
+            )
+        for name, tensor in self.stored.items():
+            if tensor.bits.shape[1:] != (self.hidden,) or len(tensor.scales) != 1:
+                raise MubinnError(f"{name} does not have {self.hidden} numbers of common scales.")
 
     def _check_quantizers(self) -> None:
         cell = self.cell
@@ -131,6 +144,18 @@ class QuantizedLayer:
     def h(self) -> Quantizer:
         """Quantizer of the output."""
         return self.quantizers[self.cell.states[0].name]
+
+    def quantizer(self, code: Node) -> Quantizer:
+        """Return the quantizer of a code, which may be a number of each cell."""
+        if code.operation == "stored":
+            tensor = self.stored[code.name]
+            return Quantizer(tensor.scales[0], tensor.fraction, np.zeros((), np.int64))
+        return self.quantizers[code.name]
+
+    def stored_codes(self, name: str) -> Ints:
+        """Return the codes of a number of each cell, int64 [H]."""
+        bits = self.stored[name].bits.astype(np.int64)
+        return np.asarray((1 << np.arange(len(bits))) @ bits)
 
     @property
     def states(self) -> tuple[Quantizer, ...]:
@@ -256,7 +281,7 @@ class QuantizedLayer:
                 return max(self.fraction(part) for part in node.operands)
             case "complement":
                 return self.fraction(node.operands[0])
-        return self.quantizers[node.name].fraction
+        return self.quantizer(node).fraction
 
     def _limit(self, node: Node) -> float:
         """Return a bound of a value, as the number that it stands for."""
@@ -270,8 +295,8 @@ class QuantizedLayer:
             case "sum":
                 return sum(self._limit(part) for part in node.operands)
             case "complement":
-                return 1 + self.quantizers[node.operands[0].name].largest
-        return self.quantizers[node.name].largest
+                return 1 + self.quantizer(node.operands[0]).largest
+        return self.quantizer(node).largest
 
     @property
     def lowered(self) -> Lowered:

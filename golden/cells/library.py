@@ -1,36 +1,13 @@
 """The cells that MuBiNN has by name, each as its equations.
 
-A further cell takes a function like these and `register`; nothing else has to be told about it.
+A further cell is a function like these, in any program: `mubinn.golden.cells.graph.cell` makes it a
+cell, and nothing has to be told about it. Model files have the equations of other cells in them.
 """
 
 from mubinn.golden.cells.graph import Cell, Node, cell, encode, row, sigmoid, tanh
 from mubinn.golden.ground.errors import MubinnError
 
-CELLS: dict[str, Cell] = {}
-"""Cells by name."""
 
-
-def register(made: Cell) -> Cell:
-    """Let a cell be found by its name, in model files and options.
-
-    Raises
-    ------
-    MubinnError
-        Another cell has this name.
-    """
-    if CELLS.setdefault(made.name, made) is not made:
-        raise MubinnError(f"there is a cell {made.name} already: give yours another name.")
-    return made
-
-
-def cell_of(name: str) -> Cell:
-    """Return the cell of this name; raise `MubinnError` where there is none."""
-    if name not in CELLS:
-        raise MubinnError(f"unknown cell {name!r}: give one of {', '.join(CELLS)}.")
-    return CELLS[name]
-
-
-@register
 @cell
 def lstm(x: Node, h: Node, c: Node) -> tuple[Node, Node]:
     """Long short-term memory, MuBiNN Eq. (1)-(6)."""
@@ -42,7 +19,6 @@ def lstm(x: Node, h: Node, c: Node) -> tuple[Node, Node]:
     return encode("h", o * tanh(c)), c
 
 
-@register
 @cell
 def gru(x: Node, h: Node) -> Node:
     """Gated recurrent unit that resets after the product: cuDNN's, PyTorch's, Keras's form."""
@@ -52,7 +28,6 @@ def gru(x: Node, h: Node) -> Node:
     return encode("h", (1 - z) * h + z * n)
 
 
-@register
 @cell
 def gru_before(x: Node, h: Node) -> Node:
     """Gated recurrent unit that resets before the product, effective-quantization Eq. 10-13."""
@@ -61,3 +36,14 @@ def gru_before(x: Node, h: Node) -> Node:
     s = encode("s", r * h)
     n = encode("n", tanh(row("n", x, s)))
     return encode("h", (1 - z) * h + z * n)
+
+
+CELLS: dict[str, Cell] = {made.name: made for made in (lstm, gru, gru_before)}
+"""The cells by name."""
+
+
+def cell_of(name: str) -> Cell:
+    """Return the cell of this name; raise `MubinnError` where there is none."""
+    if name not in CELLS:
+        raise MubinnError(f"unknown cell {name[:40]!r}: give one of {', '.join(CELLS)}.")
+    return CELLS[name]

@@ -144,7 +144,7 @@ class Rules:
 
     def quantizer(self, code: Node) -> Quantizer:
         """Return the quantizer of a code."""
-        return self.layer.quantizers[code.name]
+        return self.layer.quantizer(code)
 
     def add(self, name: str, role: str, operation: Operation, *operands: str, phase: int) -> str:
         """Add a unit; return `name`."""

@@ -68,6 +68,7 @@ def cell_step(layer: QuantizedLayer, x: npt.ArrayLike, *states: npt.ArrayLike) -
     """
     cell, codes = layer.cell, [np.asarray(state, np.int64) for state in states]
     values = {f"old.{node.name}": code for node, code in zip(cell.states, codes, strict=True)}
+    values |= stored_values(layer)
     whole: Trace = {}
     for phase, node in enumerate(cell.recurrent):
         read = codes[0] if node.operation == "state" else values[node.name]
@@ -84,6 +85,11 @@ def cell_step(layer: QuantizedLayer, x: npt.ArrayLike, *states: npt.ArrayLike) -
         values |= row_values(layer, whole["z"], phase)
         layer.lowered.run(values, phase)
     return whole | traced(layer, values)
+
+
+def stored_values(layer: QuantizedLayer) -> dict[str, Ints]:
+    """Return the codes [H] of the numbers of each cell, by the names of values."""
+    return {f"stored.{name}": layer.stored_codes(name) for name in layer.stored}
 
 
 def row_values(layer: QuantizedLayer, z: Ints, phase: int | None = None) -> dict[str, Ints]:

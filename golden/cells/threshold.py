@@ -26,7 +26,7 @@ import numpy as np
 
 from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.exact_activation import first_reaching, floor_product
-from mubinn.golden.cells.figure3 import Figure3
+from mubinn.golden.cells.figure3 import Figure3, added
 from mubinn.golden.cells.graph import Node
 from mubinn.golden.cells.lowering import (
     code_in,
@@ -91,6 +91,20 @@ class Thresholds(Figure3):
             first_reaching(kind, Fraction(at, 1 << quantizer.fraction), value.fraction, value.bound)
             for at in encoder_nodes(quantizer)
         )
+
+    def _products(self, pairs: Sequence[Node], name: str, phase: int) -> str:
+        """Add a table of each product, and their sum; they are numbers and stay exact."""
+        fraction = max(self.layer.fraction(pair) for pair in pairs)
+        names = []
+        for pair in pairs:
+            words = self._products_of(pair, fraction)
+            own = name if len(pairs) == 1 else f"_{short_name(pair)}"
+            made = Wide(int(np.abs(words).max()), fraction)
+            names.append(self._table(own, pair, words, made, phase))
+        if len(names) == 1:
+            return names[0]
+        operation = added([self.wide(own) for own in names])
+        return self.add(name, f"sum_{name}", operation, *names, phase=phase)
 
     def _two_terms(self, node: Node, own: Sequence[Node], phase: int) -> str:
         """Add two tables, their sum, and the search that encodes it."""

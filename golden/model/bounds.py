@@ -76,7 +76,8 @@ def _float_layer(layer: QuantizedLayer) -> FloatLayer:
     for phase, state in enumerate(layer.states):
         rows = layer.phase_rows(phase)
         bias[rows] -= wh[rows] @ np.broadcast_to(state.float_offset, layer.hidden)
-    return FloatLayer(layer.cell, wx, wh, bias)
+    stored = {name: tensor.float_values for name, tensor in layer.stored.items()}
+    return FloatLayer(layer.cell, wx, wh, bias, stored=stored)
 
 
 def _float(quantizer: Quantizer) -> FloatQuantizer:

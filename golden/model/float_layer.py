@@ -39,6 +39,8 @@ class FloatLayer:
     clips : mapping of str to float
         What the encoders of these names read is clipped hard to so much on both sides; c of an LSTM
         is not clipped in the paper's literal form.
+    stored : mapping of str to float64 [H]
+        Numbers of each cell, by name in the cell: the weights of peepholes.
     """
 
     cell: Cell
@@ -46,6 +48,7 @@ class FloatLayer:
     wh: Floats
     b: Floats
     clips: Mapping[str, float] = field(default_factory=dict)
+    stored: Mapping[str, Floats] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Validate shapes and values; raise `MubinnError`."""
@@ -59,6 +62,16 @@ class FloatLayer:
         check_array("wx", self.wx, (rows, self.features))
         check_array("wh", self.wh, (rows, self.hidden))
         check_array("b", self.b, (rows,))
+        wanted = {node.name for node in self.cell.stored}
+        if set(self.stored) != wanted:
+            raise MubinnError(
+                f"cell {self.cell.name} has the numbers {', '.join(sorted(wanted)) or 'none'} of "
+                f"each cell, given are {', '.join(sorted(self.stored)) or 'none'}."
+            )
+        numbers = {name: frozen(array, np.float64) for name, array in self.stored.items()}
+        object.__setattr__(self, "stored", numbers)
+        for name, array in numbers.items():
+            check_array(name, array, (self.hidden,))
         for name, clip in self.clips.items():
             if not clip > 0:
                 raise MubinnError(f"{name}_clip is {clip}, expected a positive number or none.")

@@ -29,11 +29,12 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
+from mubinn.golden.cells.cell_file import cell_from, equations_of
 from mubinn.golden.cells.constants import RESETS
 from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.graph import Cell
 from mubinn.golden.cells.layer import QuantizedLayer
-from mubinn.golden.cells.library import cell_of, gru_before, lstm
+from mubinn.golden.cells.library import CELLS, cell_of, gru_before, lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Bits, Floats
 from mubinn.golden.model.container import Container, Tensors, read_container, write_container
@@ -149,7 +150,8 @@ def quantized_content(model: QuantizedModel) -> Container:
             tensors[f"{name}.scales"] = quantizer.scales
             tensors[f"{name}.offset"] = quantizer.offset
         parts = {name: getattr(layer, name) for name, _ in LAYER_TENSORS}
-        stored = _store(tensors, str(index), LAYER_TENSORS, parts)
+        own = tuple((name, "M_B") for name in layer.stored)
+        stored = _store(tensors, str(index), (*LAYER_TENSORS, *own), {**parts, **layer.stored})
         layers.append(
             {
                 **cell_fields(layer.cell),
@@ -205,21 +207,34 @@ def _to_layer(reader: Reader, prefix: str, below: Quantizer | None) -> Quantized
     # Files without the fields cell, reset and datapath are older than the choices.
     cell = cell_in(reader)
     quantizers = {node.name: quantizer("M_g", node.name) for node in cell.encoders}
-    wx, wh, b = _restore(reader.part("stored"), prefix, LAYER_TENSORS)
+    own = tuple((node.name, "M_B") for node in cell.stored)
+    wx, wh, b, *more = _restore(reader.part("stored"), prefix, (*LAYER_TENSORS, *own))
+    stored = {node.name: tensor for node, tensor in zip(cell.stored, more, strict=True)}
     formats = reader.part("formats")
     sizes = {field.name: formats.integer(field.name, 0, 64) for field in fields(Formats)}
     datapath: Any = reader.text("datapath", "figure3")
-    return QuantizedLayer(cell, x, quantizers, wx, wh, b, Formats(**sizes), datapath)
+    layer = (cell, x, quantizers, wx, wh, b, Formats(**sizes), datapath)
+    return QuantizedLayer(*layer, stored=stored)
 
 
-def cell_fields(cell: Cell) -> dict[str, str]:
-    """Return how a file names a cell: a GRU's two forms are one cell and its reset."""
-    return {"cell": "gru", "reset": "before"} if cell is gru_before else {"cell": cell.name}
+def cell_fields(cell: Cell) -> dict[str, Any]:
+    """Return how a file names a cell: a GRU's two forms are one cell and its reset.
+
+    A cell that MuBiNN does not have by name stands there with its equations.
+    """
+    if cell is gru_before:
+        return {"cell": "gru", "reset": "before"}
+    if cell in CELLS.values():
+        return {"cell": cell.name}
+    return {"cell": cell.name, "equations": equations_of(cell)}
 
 
 def cell_in(reader: Reader) -> Cell:
     """Return the cell that a file names."""
     name = reader.text("cell", lstm.name)
+    equations = reader.any("equations")
+    if equations is not None:
+        return cell_from(name, equations)
     if name == "gru" and reader.choice("reset", RESETS) == "before":
         return gru_before
     return cell_of(name)
@@ -256,7 +271,7 @@ def _of_float(model: FloatModel) -> Container:
             parts = gru_parts(layer)._asdict()
             layers.append({"cell": "gru", "reset": "after", **cell_fields(layer.cell)})
         else:
-            parts = {name: getattr(layer, name) for name in ("wx", "wh", "b")}
+            parts = {name: getattr(layer, name) for name in ("wx", "wh", "b")} | dict(layer.stored)
             clips = {f"{name}_clip": layer.clips.get(name) for name in layer.cell.state_names[:-1]}
             own = {} if layer.cell is lstm else cell_fields(layer.cell)
             layers.append({**own, **clips})
@@ -285,6 +300,7 @@ def _to_float(reader: Reader) -> FloatModel:
             continue
         clips = {name: part.positive_or_none(f"{name}_clip") for name in cell.state_names[:-1]}
         found = {name: clip for name, clip in clips.items() if clip is not None}
-        layers.append(FloatLayer(cell, wx, wh, b, found))
+        stored = {n.name: reader.tensor(f"{index}.{n.name}", "<f4") for n in cell.stored}
+        layers.append(FloatLayer(cell, wx, wh, b, found, stored))
     wd, bd = (reader.tensor(f"dense.{name}", "<f4") for name in ("wd", "bd"))
     return FloatModel(tuple(layers), wd, bd, **_common_of(reader))

@@ -118,6 +118,8 @@ def _value(layer: FloatLayer, node: Node, values: Mapping[Node, Floats]) -> Floa
             return np.asarray(sum(own[1:], start=own[0]))
         case "complement":
             return np.asarray(1 - own[0])
+        case "stored":
+            return layer.stored[node.name]
     return own[0]
 
 

@@ -1,5 +1,7 @@
 """Payload layouts of a state stage: the sum of a row with its cell's tags, the new state."""
 
+from collections.abc import Mapping
+
 from amaranth.hdl import Value, signed, unsigned
 from amaranth.lib import data
 
@@ -26,7 +28,12 @@ class CellLayouts:
         """Codes of a cell that a step reads from memory, the first in the low bits."""
         self.kept_bits = max(1, sum(self.kept.values()))
         self.h_bits = layer.h.levels
+        self.stored = {name: tensor.levels for name, tensor in layer.stored.items()}
+        """Numbers of a cell, the first in the low bits."""
+        self.stored_bits = sum(self.stored.values())
         self.tags = {"c": unsigned(self.kept_bits), "h_offset": signed(offset_width(layer))}
+        if self.stored:
+            self.tags["stored"] = unsigned(self.stored_bits)
         z = signed(layer.z_width)
         self.state_input = data.StructLayout({"z": z, "gate": unsigned(self.row_bits), **self.tags})
         """The sum z of one row of one cell, and what travels along."""
@@ -35,12 +42,13 @@ class CellLayouts:
 
     def kept_part(self, word: Value, name: str) -> Value:
         """Return the code `name` of a word of kept codes."""
-        start = 0
-        for own, levels in self.kept.items():
-            if own == name:
-                return word[start : start + levels]
-            start += levels
-        raise KeyError(name)
+        return part_of(self.kept, word, name)
+
+
+def part_of(sizes: Mapping[str, int], word: Value, name: str) -> Value:
+    """Return the code `name` of a word of codes of such sizes, the first in the low bits."""
+    start = sum(list(sizes.values())[: list(sizes).index(name)])
+    return word[start : start + sizes[name]]
 
 
 def offset_width(layer: QuantizedLayer) -> int:

@@ -7,10 +7,10 @@ from amaranth.lib.wiring import In, Member, Out
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.hw.cells.cell_layout import CellLayouts
 from mubinn.hw.cells.gate_sums import GateSums
-from mubinn.hw.cells.issue_layout import issue_layout, sum_trace
+from mubinn.hw.cells.issue_layout import issue_layout, sum_trace, tags
 from mubinn.hw.cells.state_stages import state_stage_class
 from mubinn.hw.stream.component import Component, View
-from mubinn.hw.stream.fields import drive
+from mubinn.hw.stream.fields import drive, fields_of
 
 
 class LstmCell(Component):
@@ -80,7 +80,8 @@ class LstmCell(Component):
             state.i.valid.eq(front.o.valid & ~row.dense),
             front.o.ready.eq(state.i.ready),
         ]
-        drive(m, state.i.payload, z=row.z, gate=row.gate, c=row.c, h_offset=row.h_offset)
+        own = [name for name in tags(self.plan) if name != "dense"]
+        drive(m, state.i.payload, z=row.z, **fields_of(row, *own))
         if self.plan.dense:
             m.d.comb += [
                 self.score.valid.eq(front.o.valid & row.dense),

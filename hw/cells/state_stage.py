@@ -10,7 +10,7 @@ from mubinn.golden.cells.graph import Node
 from mubinn.golden.cells.lowering import row_of
 from mubinn.golden.cells.operations import Encode, Search, Unit
 from mubinn.golden.folding.cell_design import CellDesign
-from mubinn.hw.cells.cell_layout import CellLayouts, scale_array
+from mubinn.hw.cells.cell_layout import CellLayouts, part_of, scale_array
 from mubinn.hw.cells.operations import encode, operate, scales_of, shape_of
 from mubinn.hw.cells.stages import Stages
 from mubinn.hw.stream.component import Component, FieldValue, View, view_const, view_signal
@@ -150,6 +150,9 @@ class PipelinedState(StateStage):
             f"old.{name}" if name in states else f"kept.{name}": self.layouts.kept_part(word, name)
             for name in kept
         }
+        for name in self.layouts.stored:
+            word = Value.cast(payload.stored)
+            found[f"stored.{name}"] = part_of(self.layouts.stored, word, name)
         return {**found, "h_offset": Value.cast(payload.h_offset)}
 
     def _operand(self, unit: Unit, name: str) -> str:

@@ -1,11 +1,13 @@
 """The memories of a layer, M_w, M_B, M_g and M_s of Figure 3, in the order they are read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from amaranth.hdl import Cat, Const, Module, ShapeLike, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Shape, ShapeLike, Value, unsigned
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.folding.layer_plan import LayerPlan
@@ -189,6 +191,76 @@ def offset_words(layer: QuantizedLayer) -> list[int]:
     return [int(v) << shift for v in np.broadcast_to(layer.h.offset, layer.hidden)]
 
 
+def stored_words(layer: QuantizedLayer) -> list[int]:
+    """Return the numbers of every cell, codes side by side."""
+    words, shift = np.zeros(layer.hidden, np.int64), 0
+    for name, levels in CellLayouts(layer).stored.items():
+        words, shift = words | layer.stored_codes(name) << shift, shift + levels
+    found: list[int] = words.tolist()
+    return found
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A memory that holds a part of a model.
+
+    Attributes
+    ----------
+    name : str
+        In Verilog.
+    figure3 : str
+        What the paper's Figure 3 calls it.
+    holds : str
+    layout : Layout
+        Of a word.
+    words : list
+        One integer a word, or fields by engine.
+    """
+
+    name: str
+    figure3: str
+    holds: str
+    layout: data.Layout
+    words: Sequence[Any]
+
+    @property
+    def width(self) -> int:
+        """Bits of a word."""
+        return Shape.cast(self.layout).width
+
+
+def constant_contents(plan: LayerPlan) -> list[Contents]:
+    """Return the memories of a layer that hold the model, but for those without a bit."""
+    layer = plan.layer
+    bias = "sign and magnitude" if plan.folded_bias else "level bits"
+    scales = "" if plan.folded_bias else ", and those of the bias"
+    weights = "weights: level planes of W_x and of W_h"
+    found = [
+        Contents("m_w", "M_w", weights, weight_layout(plan), weight_words(plan)),
+        Contents("m_s", "M_s", f"scales g_ij{scales}", scale_layout(plan), scale_words(plan)),
+        Contents("m_b", "M_B", f"biases, {bias}", bias_layout(plan), bias_words(plan)),
+    ]
+    tags = issue_layout(plan)
+    offsets = offset_words(layer)
+    if len(set(offsets)) > 1:
+        layout = data.ArrayLayout(tags["h_offset"].shape, plan.engines)
+        words = by_engine(plan, offsets)
+        found.append(Contents("m_h_offset", "M_s", "threshold offsets of h", layout, words))
+    if layer.stored:
+        layout = data.ArrayLayout(tags["stored"].shape, plan.engines)
+        words = by_engine(plan, stored_words(layer))
+        names = ", ".join(layer.stored)
+        found.append(Contents("m_stored", "M_B", f"numbers of each cell: {names}", layout, words))
+    return [memory for memory in found if memory.width]
+
+
+def by_engine(plan: LayerPlan, cells: Sequence[int]) -> list[list[int]]:
+    """Return a number of each cell as words of all engines; a dummy cell has 0."""
+    padded = [*cells, *[0] * (plan.rounds * plan.engines - len(cells))]
+    found: list[list[int]] = np.reshape(padded, (plan.rounds, plan.engines)).tolist()
+    return found
+
+
 class LayerMemories(Component):
     """All memories with synchronous reads: the words of an issue one cycle after its addresses.
 
@@ -202,7 +274,7 @@ class LayerMemories(Component):
     weights : Out(weight_layout(plan))
     scales : Out(scale_layout(plan))
     biases : Out(bias_layout(plan))
-    c, h_offset : Out(arrays by engine)
+    c, h_offset : Out(arrays by engine), and stored, where cells have numbers of their own
         Of the cell of the row.
     write : Out(WritePort.Signature), whose members are inputs
         Of M_g, the codes of c by cell, all engines in one word.
@@ -214,6 +286,7 @@ class LayerMemories(Component):
     biases: View
     c: View
     h_offset: View
+    stored: View
     write: WritePort
 
     def __init__(self, plan: LayerPlan) -> None:
@@ -222,8 +295,12 @@ class LayerMemories(Component):
         offset = issue_layout(plan)["h_offset"].shape
         self._codes = unsigned(c_bits * plan.engines)
         write = WritePort.Signature(addr_width=(plan.rounds - 1).bit_length(), shape=self._codes)
+        own: dict[str, Member] = {}
+        if plan.layer.stored:
+            own["stored"] = Out(data.ArrayLayout(issue_layout(plan)["stored"].shape, plan.engines))
         super().__init__(
             {
+                **own,
                 "address": In(issue_address(plan)),
                 "weights": Out(weight_layout(plan)),
                 "scales": Out(scale_layout(plan)),
@@ -239,17 +316,21 @@ class LayerMemories(Component):
         m = Module()
         plan, at = self.plan, self.address
         cell = cell_of(plan, at)
-        self._read(m, "m_w", self.weights, weight_words(plan), at.weight)
-        if len(self.scales.as_value()):
-            self._read(m, "m_s", self.scales, scale_words(plan), self._scale_address())
-        self._read(m, "m_b", self.biases, bias_words(plan), at.row)
-        offsets = offset_words(plan.layer)
-        if len(set(offsets)) == 1:
-            m.d.comb += [self.h_offset[e].eq(offsets[0]) for e in range(plan.engines)]
-        else:
-            padded = offsets + [0] * (plan.rounds * plan.engines - len(offsets))
-            words = np.reshape(padded, (plan.rounds, plan.engines)).tolist()
-            self._read(m, "m_h_offset", self.h_offset, words, cell)
+        places: dict[str, tuple[View, Callable[[], Value]]] = {
+            "m_w": (self.weights, lambda: Value.cast(at.weight)),
+            "m_s": (self.scales, self._scale_address),
+            "m_b": (self.biases, lambda: Value.cast(at.row)),
+            "m_h_offset": (self.h_offset, lambda: cell),
+        }
+        if plan.layer.stored:
+            places["m_stored"] = (self.stored, lambda: cell)
+        contents = constant_contents(plan)
+        for memory in contents:
+            out, address = places[memory.name]
+            self._read(m, memory.name, out, memory.words, address())
+        if not any(memory.name == "m_h_offset" for memory in contents):
+            offset = offset_words(plan.layer)[0]
+            m.d.comb += [self.h_offset[e].eq(offset) for e in range(plan.engines)]
         m_g = Memory(shape=self._codes, depth=plan.rounds, init=[])
         m.submodules.m_g = m_g
         wiring.connect(m, wiring.flipped(self.write), m_g.write_port())
@@ -268,9 +349,7 @@ class LayerMemories(Component):
         of_h = [] if plan.whole else [at.word >= plan.x_words]
         return Cat(at.cycle if plan.schedule.cycles > 1 else Const(0, 0), *of_h, group)
 
-    def _read(
-        self, m: Module, name: str, out: View, words: Sequence[int | Word], address: Value
-    ) -> None:
+    def _read(self, m: Module, name: str, out: View, words: Sequence[Any], address: Value) -> None:
         """Add a read-only memory `name` that drives `out`."""
         wide = isinstance(words[0], int)
         shape = unsigned(len(out.as_value())) if wide else out.shape()

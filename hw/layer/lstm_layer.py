@@ -173,6 +173,7 @@ class LstmLayer(Component):
             **parts,
             c=Mux(first & in_phase(plan, now, 0), zero, memories.c[e]),
             h_offset=memories.h_offset[e],
+            **({"stored": memories.stored[e]} if plan.layer.stored else {}),
             bias=bias.bias,
             bias_scales=(bias if plan.folded_bias else scale).bias_scales,
             gate=gate_of(plan, now),
@@ -239,18 +240,20 @@ class LstmLayer(Component):
         plan = self.plan
         m.submodules.classifier = classifier = Classifier(plan)
         wiring.connect(m, classifier.o, wiring.flipped(self.result))
-        begun, ended = Signal(), Signal()
+        begun, ending, ended = Signal(), Signal(), Signal()
         with m.If(done):
+            # The next step may have been read before the sums of this one's classes are there.
             m.d.sync += begun.eq(first_step if plan.readout == "mean" else 1)
+            m.d.sync += ending.eq(last)
         read = Signal()
         m.d.sync += read.eq(sequencer.valid & sequencer.at.end & sequencer.at.dense)
-        m.d.comb += ended.eq(read & last)
+        m.d.comb += ended.eq(read & ending)
         m.d.comb += [
             sequencer.classify.eq(1 if plan.readout == "mean" else last),
             sequencer.hold_classes.eq(classifier.o.valid),
             classifier.valid.eq(cells[0].score.valid),
             classifier.first.eq(begun),
-            classifier.last.eq(last),
+            classifier.last.eq(ending),
         ]
         for e, cell in enumerate(cells):
             m.d.comb += [cell.score.ready.eq(1), classifier.z[e].eq(cell.score.payload)]

@@ -1,0 +1,42 @@
+"""Cells that MuBiNN does not have, each as its equations: nothing else is written for them."""
+
+from mubinn.golden.cells.graph import cell, encode, row, sigmoid, stored, tanh
+
+
+@cell
+def rnn(x, h):
+    """A plain recurrent network."""
+    return encode("h", tanh(row("h", x, h)))
+
+
+@cell
+def cifg(x, h, c):
+    """An LSTM whose input gate is what its forget gate leaves."""
+    f = encode("f", sigmoid(row("f", x, h)))
+    g = encode("g", tanh(row("g", x, h)))
+    o = encode("o", sigmoid(row("o", x, h)))
+    c = encode("c", f * c + (1 - f) * g)
+    return encode("h", o * tanh(c)), c
+
+
+@cell
+def mgu(x, h):
+    """The minimal gated unit: one gate that forgets and updates."""
+    f = encode("f", sigmoid(row("f", x, h)))
+    s = encode("s", f * h)
+    n = encode("n", tanh(row("n", x, s)))
+    return encode("h", (1 - f) * h + f * n)
+
+
+@cell
+def peephole(x, h, c):
+    """An LSTM whose gates see the cell's state."""
+    f = encode("f", sigmoid(row("f", x, h) + stored("pf") * c))
+    i = encode("i", sigmoid(row("i", x, h) + stored("pi") * c))
+    g = encode("g", tanh(row("g", x, h)))
+    c = encode("c", f * c + i * g)
+    o = encode("o", sigmoid(row("o", x, h) + stored("po") * c))
+    return encode("h", o * tanh(c)), c
+
+
+OWN = (rnn, cifg, mgu, peephole)
