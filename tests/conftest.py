@@ -19,7 +19,7 @@ from mubinn.golden.model.float_layer import lstm_layer as float_lstm
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedModel
 from mubinn.sim.runner.toolchain import OPTIMISATION
-from mubinn.train.data.eeg import find_data, load_eeg, prepare, synthetic_eeg
+from mubinn.train.data.windows import find_data, load_labelled, prepare, synthetic_eeg
 
 # The trainer asks JAX for this; here a test may have started JAX before.
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "2")
@@ -251,7 +251,7 @@ def windows_of():
 
     def chosen(count):
         source = find_data()
-        data = load_eeg(source) if source else synthetic_eeg(windows=400, seed=7)
+        data = load_labelled(source) if source else synthetic_eeg(windows=400, seed=7)
         held_out = data.take(data.fold == 0)
         rest = data.take(data.fold != 0)
         spread = held_out.x[:: max(1, len(held_out.x) // count)][:count]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from mubinn.cli.benchmarks.figures import figure, subject, subject_about
-from mubinn.cli.shared.recordings import calibrated, open_eeg, prepared, spread
+from mubinn.cli.shared.recordings import calibrated, open_labelled, prepared, spread
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.reports.energy import COLUMNS, EnergyRow, energy_files, energy_rows
 from mubinn.synth.energy.energy import EnergyLibrary
@@ -58,8 +58,8 @@ class Energies:
     @classmethod
     def measure(cls, library: Library, model: FloatModel, configs: Sequence[Config]) -> "Energies":
         """Measure (FP, FP) and `configs`, on shared EEG where it is there, else synthetic."""
-        eeg, name = open_eeg(None, features=model.features)
-        x: Windows = prepared(model, eeg.x[spread(WINDOWS, np.arange(eeg.windows))])
+        recorded, name = open_labelled(None, features=model.features)
+        x: Windows = prepared(model, recorded.x[spread(WINDOWS, np.arange(recorded.windows))])
         cells, start = EnergyLibrary.of(library), calibrated(model)
         operations = {FULL: float_operation(cells, model, x)}
         for a, w in configs:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mubinn.cli.shared.common import FLOAT_MODEL, bundled
-from mubinn.cli.shared.recordings import open_eeg, prepared
+from mubinn.cli.shared.recordings import open_labelled, prepared
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.model_file import load_float
@@ -46,8 +46,8 @@ def threshold_models(
 
     Scales are powers of two of each other, fitted to the first `windows` of the data at hand.
     """
-    eeg, name = open_eeg(None, features=model.features)
-    x = prepared(model, eeg.x[:windows]).astype(np.float64)
+    recorded, name = open_labelled(None, features=model.features)
+    x = prepared(model, recorded.x[:windows]).astype(np.float64)
 
     def made(levels: Levels) -> QuantizedModel:
         return quantize(model, levels, x, scale_form="shift").with_datapath("threshold")

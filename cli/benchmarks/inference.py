@@ -25,7 +25,7 @@ from mubinn.golden.inference.loops import WORD
 from mubinn.golden.inference.run import CompiledModel
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.quantize import quantize
-from mubinn.train.data.eeg import find_data, load_eeg, prepare, synthetic_eeg
+from mubinn.train.data.windows import find_data, load_labelled, prepare, synthetic_eeg
 
 WINDOWS, STEPS, FEATURES = 3270, 320, 32
 DECIMATE = 2
@@ -107,8 +107,8 @@ def _product(compiled: CompiledModel, windows: int, steps: int) -> str:
 def _windows(count: int) -> tuple[Array, str]:
     """Return prepared windows, real where the data set is at hand, and where they come from."""
     path = find_data()
-    eeg = load_eeg(path) if path else synthetic_eeg(count, STEPS, FEATURES)
-    return prepare(eeg.x[:count], decimate=DECIMATE), path.name if path else "synthetic"
+    recorded = load_labelled(path) if path else synthetic_eeg(count, STEPS, FEATURES)
+    return prepare(recorded.x[:count], decimate=DECIMATE), path.name if path else "synthetic"
 
 
 def float_lstms(layer: FloatLayer, x: Array) -> dict[str, tuple[Run, int]]:

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 
 from mubinn.cli.benchmarks.figures import figure, subject_model, versions
-from mubinn.cli.shared.recordings import input_codes, open_eeg
+from mubinn.cli.shared.recordings import input_codes, open_labelled
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.quantize import quantize
 from mubinn.sim.layer.layer_check import check_layer
 from mubinn.sim.layer.layer_speed import simulate_outputs
-from mubinn.train.data.eeg import prepare
+from mubinn.train.data.windows import prepare
 
 CONFIGS = ((1, 1), (3, 3))
 CALIBRATION_WINDOWS = 32
@@ -45,21 +45,21 @@ def bench_layer(
         Of all runs.
     """
     model = subject_model(model)
-    eeg, name = open_eeg(None, features=model.features)
+    recorded, name = open_labelled(None, features=model.features)
     how: Any = model.preprocessing
-    calibration = prepare(eeg.x[:CALIBRATION_WINDOWS], normalise=how.normalise)
+    calibration = prepare(recorded.x[:CALIBRATION_WINDOWS], normalise=how.normalise)
     figures: list[dict[str, Any]] = []
     for a, w in CONFIGS:
         made = quantize(model, Levels.of(a, w), calibration.astype(np.float64))
         plan = LayerPlan(made.lstm_layers[0], made.dense, readout=made.readout)
-        codes = input_codes(made, eeg.x, 2, steps)[0]
+        codes = input_codes(made, recorded.x, 2, steps)[0]
         result = check_layer(made, codes, classify=True, simulator=simulator)
         classes = made.classes if made.readout == "mean" else 0
         rows = plan.layer.cell_rows * plan.layer.hidden + classes
         goal = 1.05 * rows * plan.planes + 64
         cycles = int(result.outputs["cycles_per_step"])
         figures.append(figure(f"cycles_per_step_{a}_{w}", cycles, "cycles", f"<= {goal:.0f}"))
-    codes = input_codes(made, eeg.x, 1, speed_steps)[0]
+    codes = input_codes(made, recorded.x, 1, speed_steps)[0]
     speed = simulate_outputs(made, codes, simulator=simulator)
     rate = speed.cycles / speed.seconds
     figures.append(figure("cycles_per_s", rate, "cycles/s", f">= {SPEED_GOAL}"))

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from mubinn.cli.benchmarks.figures import figure, subject_model, versions
-from mubinn.cli.shared.recordings import open_eeg, prepared, spread
+from mubinn.cli.shared.recordings import open_labelled, prepared, spread
 from mubinn.golden.binarize.levels import MAX_LEVELS, Levels
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model import bit_true, reference
@@ -47,9 +47,9 @@ def bench_quantization(
     model = subject_model(model)
     name = "given"
     if data is None:
-        eeg, name = open_eeg(None, features=model.features)
-        chosen = spread(CALIBRATION_WINDOWS + MEASURED_WINDOWS, np.arange(len(eeg.x)))
-        data = prepared(model, eeg.x[chosen]).astype(np.float64)
+        recorded, name = open_labelled(None, features=model.features)
+        chosen = spread(CALIBRATION_WINDOWS + MEASURED_WINDOWS, np.arange(len(recorded.x)))
+        data = prepared(model, recorded.x[chosen]).astype(np.float64)
     measured = np.arange(len(data)) % 3 == 2
     tables, worse = {}, 0
     for title, (a, w) in SERIES.items():

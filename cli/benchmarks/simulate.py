@@ -5,7 +5,7 @@ from typing import Any
 
 from mubinn.cli.benchmarks.figures import figure, versions
 from mubinn.cli.shared.common import QUANTIZED_MODEL, bundled
-from mubinn.cli.shared.recordings import input_codes, open_eeg, values
+from mubinn.cli.shared.recordings import input_codes, open_labelled, values
 from mubinn.golden.model.model_file import load_model
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.sim.layer.layer_check import check_layer
@@ -29,8 +29,8 @@ def bench_simulate(
         How much of the EEG to run; all steps by default.
     """
     model = model or load_model(bundled(QUANTIZED_MODEL))
-    eeg, name = open_eeg(None, features=model.features)
-    codes = input_codes(model, eeg.x, windows, steps)[0]
+    recorded, name = open_labelled(None, features=model.features)
+    codes = input_codes(model, recorded.x, windows, steps)[0]
     traced = check_layer(model, codes)
     plain = simulate_outputs(model, codes)
     layer = model.layers[0]

@@ -15,7 +15,7 @@ import numpy as np
 
 from mubinn.cli.benchmarks.figures import figure
 from mubinn.cli.shared.common import QUANTIZED_MODEL, bundled
-from mubinn.cli.shared.recordings import held_out, open_eeg, prepared
+from mubinn.cli.shared.recordings import held_out, open_labelled, prepared
 from mubinn.golden.cells.constants import DATAPATHS, Datapath
 from mubinn.golden.folding.cell_design import CellDesign
 from mubinn.golden.inference.run import infer
@@ -106,10 +106,10 @@ def _state_stage(model: QuantizedModel, datapath: Datapath, library: Library) ->
 
 def _accuracy(model: QuantizedModel) -> tuple[dict[str, float], dict[str, Any]]:
     """Return the accuracy of each datapath, and on what it was measured."""
-    eeg, name = open_eeg(None, features=model.features)
-    fold = held_out(model, eeg, name)
-    test = np.flatnonzero(eeg.fold == fold) if fold is not None else np.arange(len(eeg.x))
-    x, y = prepared(model, eeg.x[test]), eeg.y[test]
+    recorded, name = open_labelled(None, features=model.features)
+    fold = held_out(model, recorded, name)
+    test = np.flatnonzero(recorded.fold == fold) if fold is not None else np.arange(len(recorded.x))
+    x, y = prepared(model, recorded.x[test]), recorded.y[test]
     classes = {d: infer(model.with_datapath(d), x).classes for d in DATAPATHS}
     about = {
         "data": name if fold is None else f"fold {fold} of {name}",

@@ -1,4 +1,4 @@
-"""``mubinn convert``: public sets in compact form as windows to train on."""
+"""``mubinn convert``: public sets as windows to train on."""
 
 from __future__ import annotations
 
@@ -20,15 +20,16 @@ COPIES_HELP = "Each channel so many times: at one level every copy has a thresho
 
 @click.group()
 def convert() -> None:
-    """Make windows to train on of your own copy of a public set, in its compact form.
+    """Make windows to train on of your own copy of a public set.
 
-    A compact form is one .npz of whole recordings; the reference of `mubinn.train.data` names its
+    WISDM and MIT-BIH are read from the folder that is published, any of the three sets from its
+    compact form, one .npz of whole recordings; the reference of `mubinn.train.data` names its
     arrays. Windows come with their classes, subjects and folds, normalised: train on them with
     --normalise none.
 
     \b
-      mubinn convert watch wisdm_watch.npz -o watch.npz
-      mubinn convert ecg mitdb120.npz -o beats.npz
+      mubinn convert watch wisdm-dataset/ -o watch.npz
+      mubinn convert ecg mit-bih-arrhythmia-database-1.0.0/ -o beats.npz
       mubinn convert digits fsdd_mfcc.npz -o digits.npz
     """
 
@@ -44,15 +45,18 @@ def convert() -> None:
 def watch(source: Path, window: float, hop: float, copies: int, output: Path) -> None:
     """Convert WISDM's smart-watch movements: 18 activities, folds by person.
 
+    SOURCE is the folder wisdm-dataset, of which raw/watch is read, or an .npz.
+
     Of accelerometer and gyroscope at 20 Hz: gravity, change, and the logarithm of the energy.
 
     \b
-      mubinn convert watch wisdm_watch.npz -o watch.npz
+      mubinn convert watch wisdm-dataset/ -o watch.npz
       mubinn train watch.npz --normalise none --dropout 0.5 --epochs 8 -o watch.safetensors
     """
     from mubinn.train.data.watch import watch as converted
 
-    _write(output, converted(source, window_s=window, hop_s=hop), copies)
+    arrays, told = converted(source, window_s=window, hop_s=hop)
+    _write(output, arrays, copies, told)
 
 
 @convert.command(cls=Command)
@@ -62,13 +66,15 @@ def watch(source: Path, window: float, hop: float, copies: int, output: Path) ->
 def ecg(source: Path, copies: int, output: Path) -> None:
     """Convert MIT-BIH's heartbeats: classes N, S, V and F, folds by patient.
 
+    SOURCE is the folder of its records, .hea, .dat and .atr, or an .npz.
+
     Records of paced hearts and beats of class Q are left out. Each beat has its signal at 120 Hz,
     how it differs from the patient's usual beat, and how the intervals before and after it compare
     with those around: this takes a recording of the patient, without labels. With both parts of
     the usual split fold 0 is DS2.
 
     \b
-      mubinn convert ecg mitdb120.npz -o beats.npz
+      mubinn convert ecg mit-bih-arrhythmia-database-1.0.0/ -o beats.npz
       mubinn train beats.npz --normalise none --hidden 50 --epochs 2 --batch 128 \\
           --learning-rate 0.003 --dropout 0.3 --gain-spread 0.3 -o beats.safetensors
     """
@@ -98,7 +104,7 @@ def digits(source: Path, frames: int, copies: int, output: Path) -> None:
     from mubinn.train.data.digits import digits as converted
 
     arrays, told = converted(source, frames=frames)
-    _write(output, arrays, copies, f" ({told})")
+    _write(output, arrays, copies, told)
 
 
 def _write(output: Path, arrays: dict[str, NDArray[Any]], copies: int, told: str = "") -> None:
@@ -112,5 +118,5 @@ def _write(output: Path, arrays: dict[str, NDArray[Any]], copies: int, told: str
     x, people = arrays["X"], len(np.unique(arrays["subject"]))
     click.echo(
         f"{output}: {len(x)} windows of {x.shape[1]} steps and {x.shape[2]} channels, "
-        f"{len(arrays['classes'])} classes, {people} subjects{told}."
+        f"{len(arrays['classes'])} classes, {people} subjects{f' ({told})' if told else ''}."
     )

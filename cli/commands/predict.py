@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mubinn.golden.inference.metrics import Metrics
     from mubinn.golden.model.float_model import FloatModel
     from mubinn.golden.model.quantized_model import QuantizedModel
-    from mubinn.train.data.recordings import EegSet, Recording
+    from mubinn.train.data.recordings import LabelledSet, Recording
 
     Model = FloatModel | QuantizedModel
 
@@ -142,7 +142,9 @@ def _class_names(model: Model) -> tuple[str, ...]:
     return tuple(map(str, range(model.classes)))
 
 
-def _truth(windows: EegSet | Recording, names: tuple[str, ...], name: str) -> NDArray[Any] | None:
+def _truth(
+    windows: LabelledSet | Recording, names: tuple[str, ...], name: str
+) -> NDArray[Any] | None:
     """Return the labels as classes of the model: by their names, else by their numbers."""
     import numpy as np
 
@@ -175,7 +177,7 @@ def _warn(model: Model) -> None:
         )
 
 
-def _decided(model: Model, windows: EegSet | Recording, quiet: bool) -> Decisions:
+def _decided(model: Model, windows: LabelledSet | Recording, quiet: bool) -> Decisions:
     from mubinn.cli.shared.recordings import float_scores, prepared
     from mubinn.golden.inference.run import infer
     from mubinn.golden.model.quantized_model import QuantizedModel
@@ -192,7 +194,7 @@ def _decided(model: Model, windows: EegSet | Recording, quiet: bool) -> Decision
 def _told(
     model: Model,
     found: list[Decisions],
-    windows: EegSet | Recording,
+    windows: LabelledSet | Recording,
     truth: NDArray[Any],
     name: str,
 ) -> list[tuple[str, str, Metrics]]:
@@ -217,7 +219,7 @@ def _told(
 
 def _rows(
     found: list[Decisions],
-    windows: EegSet | Recording,
+    windows: LabelledSet | Recording,
     names: tuple[str, ...],
     truth: NDArray[Any] | None,
 ) -> Iterator[dict[str, Any]]:

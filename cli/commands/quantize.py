@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from mubinn.golden.inference.metrics import Metrics
     from mubinn.golden.model.float_model import FloatModel
     from mubinn.golden.model.quantized_model import QuantizedModel
-    from mubinn.train.data.eeg import EegSet
     from mubinn.train.data.recordings import Recording
+    from mubinn.train.data.windows import LabelledSet
 
 
 @click.command(cls=Command)
@@ -126,10 +126,10 @@ def quantize(
     A PyTorch model whose classifier reads the last step:
       mubinn quantize my.pt --readout last --levels 3,3 --data my.npz -o my.mubinn
     """
-    from mubinn.cli.shared.recordings import held_out, open_eeg, open_windows
+    from mubinn.cli.shared.recordings import held_out, open_labelled, open_windows
     from mubinn.golden.binarize.levels import parse_levels
     from mubinn.golden.model.model_file import save_model
-    from mubinn.train.data.eeg import EegSet
+    from mubinn.train.data.windows import LabelledSet
 
     own = {"h": h_levels, "c": c_levels, "gate": gate_levels, "b": b_levels}
     counts = parse_levels(levels, **{k: v for k, v in own.items() if v is not None})
@@ -141,12 +141,12 @@ def quantize(
     start = open_float(model or bundled(FLOAT_MODEL), **options)
     if not data:
         check_prepared(start, options["normalise"])
-    eeg, name = (
-        open_eeg(data, reading, model=start)
+    recorded, name = (
+        open_labelled(data, reading, model=start)
         if measure
         else open_windows(data, reading, model=start, people=True)
     )
-    fold = held_out(start, eeg, name)
+    fold = held_out(start, recorded, name)
     if measure and fold is None:
         raise MubinnError(
             "The model names no held-out fold that the data have: leave out --measure, or give "
@@ -158,7 +158,7 @@ def quantize(
             "scale_form": scale_form,
             "gate_offset": gate_offset,
         }
-        made, used, left_out = _quantize(start, counts, eeg, fold, windows, how)
+        made, used, left_out = _quantize(start, counts, recorded, fold, windows, how)
         chosen: Any = datapath or made.datapath
         made = made.with_datapath(chosen)
     notes = {
@@ -174,9 +174,9 @@ def quantize(
     measured: dict[str, Metrics] = {}
     classes: Sequence[str] = ()
     if measure:
-        assert isinstance(eeg, EegSet)
-        classes = eeg.classes
-        measured = _measure(start, made, eeg, fold, as_json)
+        assert isinstance(recorded, LabelledSet)
+        classes = recorded.classes
+        measured = _measure(start, made, recorded, fold, as_json)
         notes["measured_on"] = f"fold {fold}, {measured['float'].windows} windows"
         for kind, found in measured.items():
             notes |= found.notes(kind, classes)
@@ -187,7 +187,7 @@ def quantize(
 def _quantize(
     model: FloatModel,
     levels: Levels,
-    eeg: EegSet | Recording,
+    recorded: LabelledSet | Recording,
     fold: int | None,
     windows: int,
     how: dict[str, Any],
@@ -199,15 +199,15 @@ def _quantize(
     from mubinn.golden.quantization.clipped import clipped
     from mubinn.golden.quantize import quantize as fit
 
-    pool = np.arange(len(eeg.x)) if fold is None else np.flatnonzero(eeg.fold != fold)
+    pool = np.arange(len(recorded.x)) if fold is None else np.flatnonzero(recorded.fold != fold)
     chosen = spread(windows, pool)
-    calibration = prepared(model, eeg.x[chosen]).astype(np.float64)
+    calibration = prepared(model, recorded.x[chosen]).astype(np.float64)
     made = fit(model, levels, calibration, **how)
     return made, len(chosen), clipped(made.layers[0].x, calibration)
 
 
 def _measure(
-    start: FloatModel, made: QuantizedModel, eeg: EegSet, fold: int | None, quiet: bool
+    start: FloatModel, made: QuantizedModel, recorded: LabelledSet, fold: int | None, quiet: bool
 ) -> dict[str, Metrics]:
     """Return the measures of both models on the windows of `fold`."""
     import numpy as np
@@ -216,8 +216,8 @@ def _measure(
     from mubinn.golden.inference.metrics import metrics
     from mubinn.golden.inference.run import infer
 
-    test = np.flatnonzero(eeg.fold == fold)
-    x, y = prepared(start, eeg.x[test]), eeg.y[test]
+    test = np.flatnonzero(recorded.fold == fold)
+    x, y = prepared(start, recorded.x[test]), recorded.y[test]
     with progress_bar("float accuracy", quiet) as show:
         scores = float_scores(start, x, show)
     with working("bit-true accuracy", quiet):

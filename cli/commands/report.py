@@ -258,11 +258,11 @@ def _commands(
 ) -> dict[str, str]:
     """Return the command behind each group of numbers, as typed in the report's folder."""
     data, reading = read
-    eeg = [word for path in data for word in ("--data", str(path))] + options_of(reading)
+    given = [word for path in data for word in ("--data", str(path))] + options_of(reading)
     files = [word for path in liberty for word in ("--liberty", str(path))]
     library = files + ([] if fo4 is None else ["--fo4", f"{fo4:g}"])
-    quantize = ["quantize", *([] if model is None else [str(model)]), "--levels", levels, *eeg]
-    simulate = ["simulate", MODEL_FILE, "--windows", str(windows), "--simulator", simulator, *eeg]
+    quantize = ["quantize", *([] if model is None else [str(model)]), "--levels", levels, *given]
+    simulate = ["simulate", MODEL_FILE, "--windows", str(windows), "--simulator", simulator, *given]
     arguments = {
         "units of the cell": ["synth", MODEL_FILE, *library],
         "Table I and its variants" + ("" if fo4 is None else ", FO4 25 ps"): [*TABLE1, *files],

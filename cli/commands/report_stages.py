@@ -22,7 +22,7 @@ from mubinn.cli.shared.recordings import (
     calibrated,
     float_scores,
     held_out,
-    open_eeg,
+    open_labelled,
     prepared,
     spread,
     values,
@@ -44,7 +44,7 @@ from mubinn.synth.liberty.library import Library
 from mubinn.synth.table1.table import Table1
 from mubinn.synth.table1.table1 import measure
 from mubinn.synth.table1.variants import with_variants
-from mubinn.train.data.eeg import EegSet
+from mubinn.train.data.windows import LabelledSet
 
 CALIBRATION_WINDOWS = 256
 Show = Callable[[str, int, int], None]
@@ -60,7 +60,7 @@ class Task:
     start : FloatModel
     start_hash : str
         SHA-256 of its file.
-    eeg : EegSet
+    recorded : LabelledSet
     source : str
         Name of the data.
     cache : path or None
@@ -68,7 +68,7 @@ class Task:
 
     start: FloatModel
     start_hash: str
-    eeg: EegSet
+    recorded: LabelledSet
     source: str
     cache: Cache = None
 
@@ -78,14 +78,14 @@ class Task:
     ) -> Task:
         """Read the float model and the data; raise `MubinnError` as their loaders do."""
         start = load_float(model)
-        eeg, source = open_eeg(data, reading, model=start)
-        return cls(start, hashlib.sha256(model.read_bytes()).hexdigest(), eeg, source, cache)
+        recorded, source = open_labelled(data, reading, model=start)
+        return cls(start, hashlib.sha256(model.read_bytes()).hexdigest(), recorded, source, cache)
 
     @cached_property
-    def eeg_hash(self) -> str:
+    def data_hash(self) -> str:
         """SHA-256 of samples, labels and folds."""
         digest = hashlib.sha256()
-        for array in (self.eeg.x, self.eeg.y, self.eeg.fold):
+        for array in (self.recorded.x, self.recorded.y, self.recorded.fold):
             digest.update(str((array.dtype, array.shape)).encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
@@ -93,15 +93,15 @@ class Task:
     @property
     def fold(self) -> int | None:
         """The fold that training held out; None where the data are synthetic or lack it."""
-        return held_out(self.start, self.eeg, self.source)
+        return held_out(self.start, self.recorded, self.source)
 
     def windows(self, count: int, held_out: bool) -> NDArray[np.float32]:
         """Return prepared windows, evenly spread over the held-out fold or over all others."""
         if self.fold is None:
-            pool = np.arange(self.eeg.windows)
+            pool = np.arange(self.recorded.windows)
         else:
-            pool = np.flatnonzero((self.eeg.fold == self.fold) == held_out)
-        return prepared(self.start, self.eeg.x[spread(count, pool)])
+            pool = np.flatnonzero((self.recorded.fold == self.fold) == held_out)
+        return prepared(self.start, self.recorded.x[spread(count, pool)])
 
     def kept(
         self, stage: str, parts: Mapping[str, Any], make: Callable[[], dict[str, Any]]
@@ -134,7 +134,7 @@ def trained_model() -> Built:
 
 def make_model(task: Task, levels: Levels) -> Built:
     """Quantize the float model."""
-    count = min(CALIBRATION_WINDOWS, task.eeg.windows)
+    count = min(CALIBRATION_WINDOWS, task.recorded.windows)
     where = "" if task.fold is None else f", none of fold {task.fold}"
     made = f"quantized after training, calibrated on {count} windows of {task.source}{where}"
 
@@ -148,7 +148,7 @@ def make_model(task: Task, levels: Levels) -> Built:
 
     parts = {
         "model": task.start_hash,
-        "eeg": task.eeg_hash,
+        "data": task.data_hash,
         "levels": asdict(levels),
         "windows": count,
         "sources": source_hash("golden", "train"),
@@ -276,10 +276,10 @@ def measure_accuracy(task: Task, built: Built, quantized: Built, show: Show) -> 
     """
     if task.fold is None:
         return None
-    chosen = np.flatnonzero(task.eeg.fold == task.fold)
+    chosen = np.flatnonzero(task.recorded.fold == task.fold)
 
     def make() -> dict[str, Any]:
-        x, y = prepared(task.start, task.eeg.x[chosen]), task.eeg.y[chosen]
+        x, y = prepared(task.start, task.recorded.x[chosen]), task.recorded.y[chosen]
         scores = float_scores(task.start, x, lambda _, *counts: show("float", *counts))
         right = int((scores.argmax(-1) == y).sum())
         exact = {one.hash: int((infer(one.model, x).classes == y).sum()) for one in both}
@@ -289,7 +289,7 @@ def measure_accuracy(task: Task, built: Built, quantized: Built, show: Show) -> 
     parts = {
         "model": task.start_hash,
         "quantized": [one.hash for one in both],
-        "eeg": task.eeg_hash,
+        "data": task.data_hash,
         "sources": source_hash("golden", "train"),
     }
     right = task.kept("accuracy", parts, make)

@@ -108,8 +108,8 @@ def simulate(
     loaded = open_quantized(model, datapath)
     if waves is not None and len(loaded.layers) > 1:
         raise MubinnError("Waveforms are of one layer, and the model has several: drop --waves.")
-    eeg, name = open_windows(data, reading_of(options), model=loaded)
-    codes = input_codes(loaded, eeg.x, windows, steps)
+    recorded, name = open_windows(data, reading_of(options), model=loaded)
+    codes = input_codes(loaded, recorded.x, windows, steps)
     with working(f"simulating on {simulator}", as_json), _wave_folder(waves) as waved:
         reports = [
             _check(loaded, index, layer_codes, simulator=simulator, pause=pause, **waved)

@@ -206,7 +206,7 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
       mubinn report --accuracy --logs runs -o accuracy
     """
     from mubinn.cli.commands import train_runs
-    from mubinn.cli.shared.recordings import notes_of, open_eeg
+    from mubinn.cli.shared.recordings import notes_of, open_labelled
 
     reading = reading_of(options)
     many = options["runs"] is not None
@@ -224,12 +224,14 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
     if by_windows and (reading.subjects is not None or whole):
         raise MubinnError("--split windows knows no subjects: leave out what is of subjects.")
     start = options["float_model"] = _start(options["float_model"])
-    eeg, name = open_eeg(data, reading, model=start, by_windows=by_windows, own_folds=True)
-    notes = {"data": name, **notes_of(eeg, reading), "command": command_line(ctx)}
+    recorded, name = open_labelled(
+        data, reading, model=start, by_windows=by_windows, own_folds=True
+    )
+    notes = {"data": name, **notes_of(recorded, reading), "command": command_line(ctx)}
     if many:
-        train_runs.many(eeg, recipes, base, options, notes, as_json)
+        train_runs.many(recorded, recipes, base, options, notes, as_json)
     else:
-        train_runs.single(eeg, recipes[0], base, options, notes, as_json)
+        train_runs.single(recorded, recipes[0], base, options, notes, as_json)
 
 
 def _start(path: Path | None) -> FloatModel | None:

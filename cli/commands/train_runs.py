@@ -16,7 +16,7 @@ from mubinn.golden.ground.errors import MubinnError
 
 if TYPE_CHECKING:
     from mubinn.golden.model.float_model import FloatModel
-    from mubinn.train.data.eeg import EegSet
+    from mubinn.train.data.windows import LabelledSet
     from mubinn.train.recipes.recipe import Recipe
     from mubinn.train.runs.progress import Progress
 
@@ -25,7 +25,7 @@ RISE = 1.05
 
 
 def single(
-    eeg: EegSet,
+    recorded: LabelledSet,
     recipe: Recipe,
     base: Recipe,
     options: dict[str, Any],
@@ -39,10 +39,10 @@ def single(
 
     if options["curve"] is not None:
         check_curve(options["curve"])
-    start, earlier = _start(eeg, recipe, base, options, notes, as_json)
+    start, earlier = _start(recorded, recipe, base, options, notes, as_json)
     with display(as_json) as show:
         result = train(
-            eeg,
+            recorded,
             recipe,
             start=start,
             checkpoint_dir=options["checkpoint_dir"],
@@ -60,7 +60,7 @@ def single(
                 "data": notes["data"],
                 "test_accuracy": result.test_accuracy,
                 "bit_true_accuracy": result.bit_true_accuracy,
-                "measured": measures(result.measured, eeg.classes),
+                "measured": measures(result.measured, recorded.classes),
                 "agreement": result.agreement,
                 "validation_accuracy": result.validation_accuracy,
                 "best_epoch": result.best_epoch,
@@ -89,11 +89,11 @@ def single(
             "keeps the best epoch, or a lower --learning-rate.",
             err=True,
         )
-    click.echo(f"Of the {result.measured.windows}: {in_words(result.measured, eeg.classes)}")
+    click.echo(f"Of the {result.measured.windows}: {in_words(result.measured, recorded.classes)}")
 
 
 def _start(
-    eeg: EegSet,
+    recorded: LabelledSet,
     recipe: Recipe,
     base: Recipe,
     options: dict[str, Any],
@@ -112,8 +112,10 @@ def _start(
         return None, {}
     folder: Path | None = options["checkpoint_dir"]
     with display(as_json) as show:
-        first = train(eeg, base, checkpoint_dir=folder / "float" if folder else None, progress=show)
-    return _as_float(first.model), first.test.notes("float", eeg.classes)
+        first = train(
+            recorded, base, checkpoint_dir=folder / "float" if folder else None, progress=show
+        )
+    return _as_float(first.model), first.test.notes("float", recorded.classes)
 
 
 def _as_float(model: Any) -> FloatModel:
@@ -131,7 +133,7 @@ def _noted(model: FloatModel) -> dict[str, str]:
 
 
 def many(
-    eeg: EegSet,
+    recorded: LabelledSet,
     recipes: list[Recipe],
     base: Recipe,
     options: dict[str, Any],
@@ -146,7 +148,7 @@ def many(
     for name in ("float_model", "from_scratch", "checkpoint_dir", "log", "curve"):
         if options[name] not in (None, False):
             raise MubinnError(f"--{name.replace('_', '-')} belongs to one run: leave it out.")
-    present = np.unique(eeg.fold).tolist()
+    present = np.unique(recorded.fold).tolist()
     folds = _numbers(options["folds"], present) if options["folds"] else [options["fold"]]
     seeds = _numbers(options["seeds"], None) if options["seeds"] else [options["seed"]]
     recipes = [replace(recipe, fold=folds[0]) for recipe in recipes]
@@ -161,7 +163,7 @@ def many(
             return show
 
         for outcome in sweep(
-            eeg, recipes, base, folds, seeds, options["runs"], notes=notes, watch=watch
+            recorded, recipes, base, folds, seeds, options["runs"], notes=notes, watch=watch
         ):
             stack.close()
             done.append({"run": outcome.name, "fresh": outcome.fresh, **outcome.row})

@@ -10,11 +10,11 @@ import numpy as np
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
-from mubinn.train.data.recordings import EegSet, Recording, numbered
+from mubinn.train.data.recordings import LabelledSet, Recording, numbered
 from mubinn.train.data.signals import listed, picked
 
 Model = FloatModel | QuantizedModel
-_Data = TypeVar("_Data", EegSet, Recording)
+_Data = TypeVar("_Data", LabelledSet, Recording)
 
 
 def noted(model: Model | None, name: str, kind: type) -> Any:
@@ -55,7 +55,7 @@ def fitted(data: _Data, name: str, model: Model, *, channels_said: bool) -> _Dat
 
     Parameters
     ----------
-    data : EegSet or Recording
+    data : LabelledSet or Recording
     name : str
         Of the data, for sentences.
     model : FloatModel or QuantizedModel
@@ -103,7 +103,7 @@ def folded(data: _Data, model: Model, fold: int | None) -> _Data:
     return replace(data, fold=np.where(np.isin(who, held), fold, rest).astype(np.int64))
 
 
-def check_channels(data: EegSet | Recording, name: str, features: int | None) -> None:
+def check_channels(data: LabelledSet | Recording, name: str, features: int | None) -> None:
     """Raise MubinnError where data have another number of channels."""
     if features is not None and data.features != features:
         raise MubinnError(
@@ -112,7 +112,7 @@ def check_channels(data: EegSet | Recording, name: str, features: int | None) ->
         )
 
 
-def classified(data: EegSet, name: str, model: Model) -> EegSet:
+def classified(data: LabelledSet, name: str, model: Model) -> LabelledSet:
     """Return data with classes numbered as a model has them, where both name theirs.
 
     Raises

@@ -29,11 +29,11 @@ from mubinn.golden.model.bit_true import run_layer
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.train.data.cutting import Cutting, cut_recordings, load_recordings
-from mubinn.train.data.eeg import EegSet, find_data, load_eeg, prepare, synthetic_eeg
 from mubinn.train.data.files import load_windows
 from mubinn.train.data.naming import fits_all
 from mubinn.train.data.recordings import Normalise, Recording
 from mubinn.train.data.sources import is_arrays, is_recording, read_signals, recordings_of
+from mubinn.train.data.windows import LabelledSet, find_data, load_labelled, prepare, synthetic_eeg
 
 if TYPE_CHECKING:
     from mubinn.synth.table1.cell_units import Start
@@ -48,7 +48,7 @@ _CHUNK = 60
 """Windows of which the float model's intermediates are held at once."""
 
 
-def open_eeg(
+def open_labelled(
     data: Path | Sequence[Path] | None,
     reading: Reading = PLAIN,
     *,
@@ -56,13 +56,13 @@ def open_eeg(
     features: int | None = None,
     by_windows: bool = False,
     own_folds: bool = False,
-) -> tuple[EegSet, str]:
+) -> tuple[LabelledSet, str]:
     """Return a labelled set and its name.
 
     Parameters
     ----------
     data : Path, sequence of Path, or None
-        A file of windows, or the name of one in the shared data; or recordings, files and folders
+        Files of windows, or the name of one in the shared data; or recordings, files and folders
         of them. Without it the shared data set is taken where it is there and has `features`
         channels, else synthetic EEG.
     reading : Reading
@@ -71,7 +71,7 @@ def open_eeg(
     features : int or None
         Channels that are asked for, where there is no model.
     by_windows : bool
-        See `mubinn.train.data.files.load_eeg`.
+        See `mubinn.train.data.files.load_labelled`.
     own_folds : bool
         Leave folds as the data have them, also where the model says whom its training held out.
 
@@ -84,10 +84,12 @@ def open_eeg(
     paths = _paths(data)
     if not paths:
         return _without_file(reading, features, by_windows)
-    found: EegSet
+    found: LabelledSet
     if _holds_windows(paths, reading):
         labels = reading.labels[0] if reading.labels else None
-        found = load_eeg(paths[0], labels=labels, subjects=reading.subjects, by_windows=by_windows)
+        found = load_labelled(
+            paths, labels=labels, subjects=reading.subjects, by_windows=by_windows
+        )
     else:
         cutting = _cutting(paths[0], reading, _noted_cut(model), model)
         found = load_recordings(paths, cutting, by_windows=by_windows)
@@ -103,20 +105,20 @@ def open_windows(
     model: FloatModel | QuantizedModel | None = None,
     features: int | None = None,
     people: bool = False,
-) -> tuple[EegSet | Recording, str]:
-    """Return windows that need no labels, and their name; else as `open_eeg`.
+) -> tuple[LabelledSet | Recording, str]:
+    """Return windows that need no labels, and their name; else as `open_labelled`.
 
     Whose recordings are is told by the model's own pattern where it fits their paths; with `people`
     it has to, so that folds are those of training.
     """
     paths = _paths(data)
     if not paths:
-        return open_eeg(None, reading, model=model, features=features)
-    found: EegSet | Recording
+        return open_labelled(None, reading, model=model, features=features)
+    found: LabelledSet | Recording
     if _holds_windows(paths, reading):
         labels = Path(reading.labels[0]) if reading.labels else None
         subjects = Path(reading.subjects) if reading.subjects else None
-        found = load_windows(paths[0], labels=labels, subjects=subjects)
+        found = load_windows(paths, labels=labels, subjects=subjects)
     else:
         noted_cut = _noted_cut(model)
         own = {name: value for name, value in noted_cut.items() if name in CUT}
@@ -130,7 +132,9 @@ def open_windows(
     return _fitted(found, paths, reading, model, features), _name(paths)
 
 
-def _without_file(reading: Reading, features: int | None, by_windows: bool) -> tuple[EegSet, str]:
+def _without_file(
+    reading: Reading, features: int | None, by_windows: bool
+) -> tuple[LabelledSet, str]:
     given = next(iter(reading.given), None)
     if by_windows:
         given = "split windows"
@@ -138,7 +142,7 @@ def _without_file(reading: Reading, features: int | None, by_windows: bool) -> t
         raise MubinnError(f"--{given} is for data of your own: name it as well.")
     shared = find_data()
     if shared is not None:
-        data = load_eeg(shared)
+        data = load_labelled(shared)
         if features in (None, data.features):
             return data, shared.name
     return synthetic_eeg(channels=features or 32), SYNTHETIC
@@ -167,8 +171,11 @@ def _holds_windows(paths: list[Path], reading: Reading) -> bool:
             if not path.is_dir() and not is_recording(path):
                 read_signals(path)  # which says what is wrong with it
         return False
-    if len(paths) > 1:
-        raise MubinnError(f"{arrays[0]} holds windows: give it alone, or recordings alone.")
+    if len(arrays) < len(paths):
+        raise MubinnError(
+            f"{arrays[0]} holds windows, and {next(p for p in paths if p not in arrays)} does not: "
+            "give windows alone, or recordings alone."
+        )
     for name in ("window", "hop", "rate", "band", "events"):
         if name in reading.given:
             raise MubinnError(
@@ -236,7 +243,7 @@ def _band(text: str | None) -> tuple[float, float] | None:
     return low, high
 
 
-def notes_of(data: EegSet, reading: Reading) -> dict[str, str]:
+def notes_of(data: LabelledSet, reading: Reading) -> dict[str, str]:
     """Return what a model notes of the recordings that it is trained on; nothing for arrays."""
     if data.units is None or data.scale_uv is not None:
         return {}
@@ -257,7 +264,7 @@ def _fitted(
         data = chosen(data, said, name)
     if model is not None:
         data = fitted(data, name, model, channels_said=said is not None)
-        data = classified(data, name, model) if isinstance(data, EegSet) else data
+        data = classified(data, name, model) if isinstance(data, LabelledSet) else data
     check_channels(data, name, features)
     for note in data.notes:
         click.echo(f"note: {note}.", err=True)
@@ -283,19 +290,21 @@ def calibrated(model: FloatModel, steps: int = 320) -> "Start":
     """Return a float model with four windows of synthetic EEG, to which scales are fitted."""
     from mubinn.synth.table1.cell_units import Start
 
-    eeg = synthetic_eeg(4, steps, model.features, seed=0, subjects=2)
-    return Start(model, prepared(model, eeg.x).astype(np.float64))
+    recorded = synthetic_eeg(4, steps, model.features, seed=0, subjects=2)
+    return Start(model, prepared(model, recorded.x).astype(np.float64))
 
 
-def held_out(model: FloatModel | QuantizedModel, eeg: EegSet | Recording, name: str) -> int | None:
+def held_out(
+    model: FloatModel | QuantizedModel, recorded: LabelledSet | Recording, name: str
+) -> int | None:
     """Return the fold that training held out.
 
     None where the data, `name`, are synthetic, or the model names no fold that it has.
     """
     fold = trained_fold(model)
-    if fold is None or eeg.fold is None:
+    if fold is None or recorded.fold is None:
         return None
-    outside = eeg.fold != fold
+    outside = recorded.fold != fold
     usable = name != SYNTHETIC and outside.any() and not outside.all()
     return fold if usable else None
 

@@ -12,6 +12,7 @@ import re
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -239,6 +240,15 @@ def _check_heaps(data: bytes) -> None:
             raise MubinnError(DAMAGED)
 
 
+@contextmanager
+def _damage_told() -> Iterator[None]:
+    """Say of whatever HDF5's library raises that the file is damaged."""
+    try:
+        yield
+    except (OSError, KeyError, ValueError, RuntimeError, TypeError):
+        raise MubinnError(DAMAGED) from None
+
+
 class Weights:
     """The variables in an HDF5 file.
 
@@ -257,10 +267,8 @@ class Weights:
             ) from None
         _check_heaps(data)
         self._h5: Any = h5py
-        try:
+        with _damage_told():
             self._file = h5py.File(io.BytesIO(data), "r")
-        except (OSError, ValueError, RuntimeError):
-            raise MubinnError(DAMAGED) from None
 
     def config(self) -> str | None:
         """Return the layers of a whole model as JSON, None where there are only weights."""
@@ -286,35 +294,32 @@ class Weights:
         return [array for array in found if array is not None]
 
     def _attribute(self, node: Any, name: str) -> Any:
-        try:
+        with _damage_told():
             return node.attrs.get(name)
-        except (OSError, KeyError, ValueError, RuntimeError, TypeError):
-            raise MubinnError(DAMAGED) from None
 
     def _node(self, path: str) -> Any:
         """Return what stands at `path` of the file itself, not of another one it links to."""
         node: Any = self._file
-        for part in path.split("/"):
-            if not isinstance(node, self._h5.Group) or part not in node:
-                return None
-            if not isinstance(node.get(part, getlink=True), self._h5.HardLink):
-                raise MubinnError(f"its weights {path} are a link: save the model again.")
-            node = node[part]
+        with _damage_told():
+            for part in path.split("/"):
+                if not isinstance(node, self._h5.Group) or part not in node:
+                    return None
+                if not isinstance(node.get(part, getlink=True), self._h5.HardLink):
+                    raise MubinnError(f"its weights {path} are a link: save the model again.")
+                node = node[part]
         return node
 
     def _array(self, path: str) -> Floats | None:
         """Return the dataset `path`, None where there is none."""
-        try:
-            node = self._node(path)
-            if node is None:
-                return None
+        node = self._node(path)
+        if node is None:
+            return None
+        with _damage_told():
             if not isinstance(node, self._h5.Dataset) or node.external or node.is_virtual:
                 raise MubinnError(f"its weights {path} are no plain numbers: save the model again.")
             if node.size is None or node.size > MAX_NUMBERS:
                 raise MubinnError(f"its weights {path} are larger than any model's.")
             return parts.checked(path, np.asarray(node[()]))
-        except (OSError, KeyError, ValueError, RuntimeError):
-            raise MubinnError(DAMAGED) from None
 
 
 def _recurrent(kind: str, name: str, config: Layer, variables: list[Floats]) -> FloatLayer:

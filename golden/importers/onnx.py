@@ -102,7 +102,7 @@ def of_onnx(data: bytes, options: parts.ImportOptions, folder: Path) -> FloatMod
     options.demand_absent("an ONNX graph", "recurrent")
     graph = Graph(data, folder)
     if not any(node.op_type in RECURRENT for node in graph.nodes):
-        _demand_floats(graph)
+        _demand_plain(graph)
         raise MubinnError("it has no LSTM or GRU node: give a model with one.")
     graph = graph.cut(options.first, options.last)
     head = _head(graph, options.head)
@@ -116,14 +116,23 @@ def of_onnx(data: bytes, options: parts.ImportOptions, folder: Path) -> FloatMod
     raise MubinnError(f"{text}: give --from {part[0]} --to {part[1]} to cut it out.")
 
 
-def _demand_floats(graph: Graph) -> None:
-    """Raise `MubinnError` where nodes compute with quantized numbers."""
+def _demand_plain(graph: Graph) -> None:
+    """Raise `MubinnError` where nodes compute with quantized numbers, or one chooses others."""
     for node in graph.nodes:
+        if node.op_type == "If":
+            raise _open_choice(node)
         if QUANTIZED.search(node.op_type):
             raise MubinnError(
                 f"its node {named(node)} computes with quantized numbers: give the model before "
                 "any quantization."
             )
+
+
+def _open_choice(node: Any) -> MubinnError:
+    return MubinnError(
+        f"its node {named(node)} chooses what is computed by {node.input[0]}, which its file does "
+        "not decide: export the model without the choice, with fixed sizes where it is by size."
+    )
 
 
 def _part(graph: Graph, head: Head, options: parts.ImportOptions) -> tuple[str, str] | None:
@@ -175,6 +184,8 @@ def _check_nodes(graph: Graph, nodes: list[Any]) -> None:
         moved = graph.data & set(node.input)
         fits = {*ORDERS, *OUTPUTS, *PLUMBING} if moved else COMPUTED
         if node.domain not in STANDARD or node.op_type not in fits:
+            if node.op_type == "If":
+                raise _open_choice(node)
             kind = f"{node.domain}.{node.op_type}".lstrip(".")
             raise MubinnError(
                 f"it has a node {kind}, which is no part of a stack of LSTM or GRU layers "
@@ -258,7 +269,7 @@ def _head(graph: Graph, wanted: str | None) -> Head:
             head = Head(dense[-1], end, _names(graph, dense[-1], end))
             heads.setdefault(dense[-1].output[0], []).append(head)
     if not heads:
-        _demand_floats(graph)
+        _demand_plain(graph)
         node = next(node for node in reversed(graph.nodes) if node.op_type in RECURRENT)
         raise parts.no_head(_weights(graph, node, 2).shape[1])
     shown = ", ".join(sorted(found[0].names[0] for found in heads.values()))

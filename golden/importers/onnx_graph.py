@@ -1,7 +1,8 @@
 """A parsed ONNX graph: its constants folded, and every node run in ONNX's reference evaluator.
 
 What follows from the file alone (a weight behind Cast, Transpose, Concat and the like) is computed
-once and is a constant. The rest depends on the signal, or on its shape alone.
+once and is a constant. The rest depends on the signal, or on its shape alone. Where a condition is
+a constant, an If node is the nodes of the branch that it chooses.
 """
 
 import warnings
@@ -176,6 +177,12 @@ class Graph:
 
     def _take(self, node: Any, folder: Path) -> None:
         """Fold `node` where it depends on the file alone, else keep it."""
+        branch = self._branch(node) if node.op_type == "If" and node.domain in STANDARD else None
+        if branch is not None:
+            for part in self._in_place(node, branch, folder):
+                self._take(part, folder)
+            return
+        node = _with_all_inputs(node)
         given = [str(name) for name in node.input if name]
         for attribute in node.attribute if node.op_type == "Constant" else ():
             if attribute.name == "value":
@@ -191,6 +198,70 @@ class Graph:
         self.nodes.append(node)
         if node.op_type not in ("Shape", "Size") and self.data & set(given):
             self.data |= set(node.output) - {""}
+
+    def _branch(self, node: Any) -> Any:
+        """Return the branch that an If node always takes, None where that is not known."""
+        condition = self._known(str(node.input[0])) if node.input else None
+        if condition is None or condition.size != 1:
+            return None
+        return self.attributes(node).get("then_branch" if condition.all() else "else_branch")
+
+    def _known(self, name: str) -> Array | None:
+        """Return a tensor that follows from the file and from the sizes that it fixes, or None.
+
+        Of a shape of which some sizes are open the others are known.
+        """
+        values: dict[str, Array] = dict(self.constants)
+        shapes: dict[str, list[int | None]] = {}
+        for node in self.before(name):
+            sizes = self._sizes.get(node.input[0] if node.input else "", [])
+            if node.op_type == "Shape" and sizes and not node.attribute:
+                shapes[node.output[0]] = sizes
+                if None not in sizes:
+                    values[node.output[0]] = np.array(sizes, np.int64)
+            elif node.op_type in ("Gather", "Slice") and node.input[0] in shapes:
+                values |= self._selected(node, shapes[node.input[0]], values)
+            elif all(read in values for read in node.input if read):
+                values |= self.compute(node, values) or {}
+        return values.get(name)
+
+    def _selected(
+        self, node: Any, sizes: list[int | None], values: Mapping[str, Array]
+    ) -> dict[str, Array]:
+        """Return what a node selects of a shape; nothing where any of it is open."""
+        if any(read not in values for read in node.input[1:] if read):
+            return {}
+        found = []
+        for other in (-1, -2):
+            shape = np.array([other if size is None else size for size in sizes], np.int64)
+            found.append(self.compute(node, {**values, node.input[0]: shape}))
+        one, two = found
+        if one is None or two is None:
+            return {}
+        return one if all((one[key] == two[key]).all() for key in one) else {}
+
+    def _in_place(self, node: Any, branch: Any, folder: Path) -> list[Any]:
+        """Return the nodes of a branch as nodes of this graph, their own names led by that of it.
+
+        What they make of the file alone are constants of the graph.
+        """
+        names = {str(end): f"{node.output[0]}/{end}" for part in branch.node for end in part.output}
+        for tensor in branch.initializer:
+            own = names[tensor.name] = f"{node.output[0]}/{tensor.name}"
+            self.constants[own] = self._stored(tensor, folder)
+            self._sources[own] = {str(tensor.name)}
+        made = {str(end) for part in branch.node for end in part.output if end}
+        more = []
+        for value, end in zip(branch.output, node.output, strict=False):
+            if value.name in made:
+                made.remove(value.name)
+                names[value.name] = str(end)
+            elif end:
+                read = names.get(value.name, value.name)
+                more.append(self._onnx.helper.make_node("Identity", [read], [end]))
+        names[""] = ""
+        apart = [one for part in branch.node for one in self._apart(_renamed(part, names))]
+        return _ordered([*apart, *more])
 
     def _can(self, node: Any) -> bool:
         return node.domain in STANDARD and node.op_type in COMPUTED
@@ -405,7 +476,7 @@ def _ordered(nodes: Sequence[Any]) -> list[Any]:
     readers: dict[int, set[int]] = {k: set() for k in range(len(nodes))}
     waits = dict.fromkeys(readers, 0)
     for k, node in enumerate(nodes):
-        for below in {makers[name] for name in node.input if name in makers}:
+        for below in {makers[name] for name in _reads(node) if name in makers}:
             readers[below].add(k)
             waits[k] += 1
     ready, found = deque(k for k, count in waits.items() if not count), []
@@ -418,6 +489,46 @@ def _ordered(nodes: Sequence[Any]) -> list[Any]:
     if len(found) < len(nodes):
         raise MubinnError("its nodes read each other in a circle: export the model again.")
     return [nodes[k] for k in found]
+
+
+def _graphs(node: Any) -> list[Any]:
+    """Return the graphs that a node has of its own, such as the branches of If."""
+    return [attribute.g for attribute in node.attribute if attribute.HasField("g")]
+
+
+def _reads(node: Any) -> list[str]:
+    """Return the names that a node reads, also those that its own graphs read around them."""
+    found = [str(name) for name in node.input]
+    for graph in _graphs(node):
+        own = {str(tensor.name) for tensor in (*graph.initializer, *graph.input)}
+        own |= {str(end) for part in graph.node for end in part.output}
+        read = [name for part in graph.node for name in _reads(part)]
+        found += [name for name in (*read, *(v.name for v in graph.output)) if name not in own]
+    return found
+
+
+def _with_all_inputs(node: Any) -> Any:
+    """Return a node that names all that it reads as its inputs."""
+    if not _graphs(node):
+        return node
+    whole = type(node)()
+    whole.CopyFrom(node)
+    whole.input.extend(name for name in dict.fromkeys(_reads(node)) if name not in node.input)
+    return whole
+
+
+def _renamed(node: Any, names: Mapping[str, str]) -> Any:
+    """Return a node with other names of tensors, in its own graphs too."""
+    changed = type(node)()
+    changed.CopyFrom(node)
+    changed.input[:] = [names.get(name, name) for name in node.input]
+    changed.output[:] = [names.get(name, name) for name in node.output]
+    for graph in _graphs(changed):
+        for k, part in enumerate(graph.node):
+            graph.node[k].CopyFrom(_renamed(part, names))
+        for value in graph.output:
+            value.name = names.get(value.name, value.name)
+    return changed
 
 
 def _plain(array: Array) -> Array:

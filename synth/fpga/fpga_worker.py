@@ -17,6 +17,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.leash import end_with_caller
 from mubinn.golden.ground.process import answer_job
 
+_HOLD = re.compile(r"Info:\s+hold\s+\S+\s+(-?\d+\.\d+)\s")
 _USED = re.compile(r"Info:\s+(\w+):\s+(\d+)/\s*(\d+)\s+\d+%")
 
 
@@ -69,6 +70,20 @@ def parse_used(log: str) -> dict[str, int]:
     return {name: int(used) for name, used, _ in _USED.findall(log)}
 
 
+def check_hold(log: str, top: str) -> None:
+    """Raise `MubinnError` where a path that nextpnr tells of reaches its end before it may.
+
+    Of Gowin's block RAMs nextpnr adds up the hold time of several entries of its tables, and tells
+    of paths that by its own sum, the last figure of each, keep to it.
+    """
+    sums = [float(found) for found in _HOLD.findall(log)]
+    if sums and min(sums) < 0:
+        raise MubinnError(
+            f"nextpnr routed {top} with a path that misses a hold time by {-min(sums):.2f} ns: "
+            "choose another device, or other lanes or units, which are placed anew."
+        )
+
+
 def run_route(job: dict[str, Any]) -> dict[str, Any]:
     """Place, route and pack ``netlist.txt``; return Fmax, resources, critical path, bitstream.
 
@@ -99,6 +114,7 @@ def run_route(job: dict[str, Any]) -> dict[str, Any]:
             return {"used": used, "error_line": errors[0]}
         told = errors[0] if errors else f"exit status {status}"
         raise MubinnError(f"nextpnr could not place and route {job['top']}: {told}.")
+    check_hold(log, job["top"])
     if _call(job["pack"]) != 0:
         raise MubinnError(f"The bitstream of {job['top']} could not be packed: see the tool's log.")
     report = json.loads(Path("report.json").read_text())

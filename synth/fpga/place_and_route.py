@@ -25,7 +25,7 @@ from mubinn.synth.flow.process import run_worker
 from mubinn.synth.fpga.fpga_worker import unpacked
 
 WORKER = python_module("mubinn.synth.fpga.fpga_worker")
-SCHEMA = 2
+SCHEMA = 3
 
 
 @dataclass(frozen=True)

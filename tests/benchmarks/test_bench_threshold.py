@@ -6,7 +6,7 @@ from mubinn.cli.shared.recordings import SYNTHETIC, prepared
 from mubinn.golden.cells.formats import Formats
 from mubinn.golden.inference.run import infer
 from mubinn.reports.accuracy import datapath_difference, measured
-from mubinn.train.data.eeg import synthetic_eeg
+from mubinn.train.data.windows import synthetic_eeg
 
 
 def small(random_model):
@@ -15,7 +15,7 @@ def small(random_model):
 
 def test_the_bench_measures_both_tails(random_model, monkeypatch):
     eeg = synthetic_eeg(40, 16, 5, subjects=10)
-    monkeypatch.setattr(bench, "open_eeg", lambda path, features: (eeg, "some.npz"))
+    monkeypatch.setattr(bench, "open_labelled", lambda path, features: (eeg, "some.npz"))
     model = replace(small(random_model), meta={"recipe": '{"fold": 1}'})
     found = bench.bench_threshold(model)
     figures = {figure["name"]: figure["value"] for figure in found["figures"]}
@@ -41,7 +41,7 @@ def test_the_bench_measures_both_tails(random_model, monkeypatch):
 
 def test_without_recordings_all_synthetic_windows_count(random_model, monkeypatch):
     eeg = synthetic_eeg(6, 16, 5, subjects=2)
-    monkeypatch.setattr(bench, "open_eeg", lambda path, features: (eeg, SYNTHETIC))
+    monkeypatch.setattr(bench, "open_labelled", lambda path, features: (eeg, SYNTHETIC))
     accuracy, about = bench._accuracy(replace(small(random_model), meta={"recipe": '{"fold": 1}'}))
     assert (about["data"], about["windows"]) == (SYNTHETIC, 6)
     assert {value * 6 % 1 for value in accuracy.values()} == {0}

@@ -12,7 +12,7 @@ from mubinn.cli.main import mubinn
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model.model_file import load_model, save_model
-from mubinn.train.data.eeg import prepare
+from mubinn.train.data.windows import prepare
 from mubinn.train.subject.calibration import calibrated
 
 STEPS = 16

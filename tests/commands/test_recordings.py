@@ -11,7 +11,7 @@ from edf_files import Line, edf_bytes
 
 from mubinn.cli.main import mubinn
 from mubinn.cli.shared.data_options import Reading, labelled_options, options_of, reading_of
-from mubinn.cli.shared.recordings import open_eeg, open_windows
+from mubinn.cli.shared.recordings import open_labelled, open_windows
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.model_file import load_any, save_model
 
@@ -183,16 +183,16 @@ def test_arrays_are_held_to_the_model_as_well(folder):
     fields = {"X": x[..., order], "y": np.arange(8) % 2, "classes": np.array(["shut", "open"])}
     path = folder / "a.npz"
     np.savez(path, **fields, channels=np.array(NAMES)[order])
-    data, _ = open_eeg(path, model=of_model(folder))
+    data, _ = open_labelled(path, model=of_model(folder))
     assert (data.x == x).all()
     assert (data.classes, data.y.tolist()) == (("open", "shut"), [1, 0] * 4)
-    assert open_eeg(path, Reading(channels="C3,F*"))[0].channels == ("C3", "Fz")
+    assert open_labelled(path, Reading(channels="C3,F*"))[0].channels == ("C3", "Fz")
     np.savez(path, **fields, fs_hz=32.0)
     with pytest.raises(MubinnError, match="has 32 Hz, the model was trained on 16 Hz"):
-        open_eeg(path, model=of_model(folder))
+        open_labelled(path, model=of_model(folder))
     np.savez(path, **{**fields, "classes": np.array(["shut", "half"])})
     with pytest.raises(MubinnError, match="has the class 'half', the model was trained on open"):
-        open_eeg(path, model=of_model(folder))
+        open_labelled(path, model=of_model(folder))
 
 
 ONE = ("--data", "@edf/S0R0.edf")
@@ -212,7 +212,7 @@ FAULTS = [
     ((*SIMULATE, *ONE, "--window", 2, "--band", "3,1"), "from 3 to 1 Hz is none"),
     ((*SIMULATE, *ONE, "--window", 2, "--band", "1,9"), "needs more than 18 Hz"),
     ((*SIMULATE, "--data", "@x.npz", "--events", "all"), "--events is for recordings"),
-    ((*SIMULATE, "--data", "@x.npz", *ONE), "holds windows: give it alone"),
+    ((*SIMULATE, "--data", "@x.npz", *ONE), "does not: give windows alone, or"),
     ((*SIMULATE, "--window", 2), "--window is for data of your own"),
     ((*SIMULATE, "--data", "@edf/none.edf"), "does not exist"),
     ((*SIMULATE, "--data", "@empty", "--window", 2), "holds no recordings"),
@@ -316,7 +316,7 @@ def test_a_report_reads_recordings(folder):
     reading = Reading(window=2.0, labels=("open=*R0", "shut=*R1"), subjects="S{}R*")
     task = Task.load(folder / "start.safetensors", [folder / "edf"], reading)
     assert (task.source, task.fold) == ("edf", 1)
-    assert task.eeg.x.shape == (160, 32, 5)
+    assert task.recorded.x.shape == (160, 32, 5)
 
 
 def test_labels_are_not_overwritten(folder):

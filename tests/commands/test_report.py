@@ -22,7 +22,7 @@ from mubinn.synth.flow.result import UNITS, Metric, SynthResult
 from mubinn.synth.table1 import table1
 from mubinn.synth.table1.delay_model import Workload
 from mubinn.synth.table1.table import assemble
-from mubinn.train.data.eeg import synthetic_eeg
+from mubinn.train.data.windows import synthetic_eeg
 
 STEPS = 40
 
@@ -181,7 +181,7 @@ def test_calibration_keeps_off_the_held_out_fold(float_file, eeg_file):
     assert task.fold == 0
     held = {window.tobytes() for window in task.windows(1000, held_out=True)}
     used = {window.tobytes() for window in task.windows(1000, held_out=False)}
-    assert len(held) == (task.eeg.fold == 0).sum()
+    assert len(held) == (task.recorded.fold == 0).sum()
     assert not held & used
 
 
@@ -199,8 +199,8 @@ def test_stages_are_kept_by_content(float_file, eeg_file, monkeypatch):
     made = stages.make_model(task, Levels.of(2, 1))
     other = stages.make_model(task, Levels.of(1, 2))
     first = stages.measure_accuracy(task, made, other, lambda *_: None)
-    x, y = prepared(task.start, task.eeg.x), task.eeg.y
-    held = task.eeg.fold == 0
+    x, y = prepared(task.start, task.recorded.x), task.recorded.y
+    held = task.recorded.fold == 0
     shares = [(infer(one.model, x[held]).classes == y[held]).mean() for one in (made, other)]
     assert [first.bit_true_accuracy, first.post_training_accuracy] == shares
     alone = stages.measure_accuracy(task, made, made, lambda *_: None)

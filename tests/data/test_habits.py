@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.train.data.files import load_eeg, load_windows
+from mubinn.train.data.files import load_labelled, load_windows
 from mubinn.train.recipes.recipe import Recipe, split
 
 X = np.random.default_rng(3).normal(0, 1, (20, 8, 2)).astype(np.float32)
@@ -14,7 +14,7 @@ Y = np.arange(20) % 2
 def loaded(folder, name="rec.npz", **fields):
     with (folder / name).open("wb") as file:
         np.savez(file, **{"X": X, "y": Y, **fields})
-    return load_eeg(folder / name)
+    return load_labelled(folder / name)
 
 
 WORDS = np.where(Y == 0, "open", "closed")
@@ -69,12 +69,12 @@ def test_content_tells_the_kind(tmp_path):
     np.save(tmp_path / "x.npy", X)
     (tmp_path / "x.npy").rename(tmp_path / "x.npz")
     np.save(tmp_path / "x_y.npy", Y)
-    assert load_eeg(tmp_path / "x.npz").y.tolist() == Y.tolist()
+    assert load_labelled(tmp_path / "x.npz").y.tolist() == Y.tolist()
 
 
 def test_one_person_is_divided_on_request(tmp_path):
     loaded(tmp_path, subject=0 * Y)
-    data = load_eeg(tmp_path / "rec.npz", by_windows=True)
+    data = load_labelled(tmp_path / "rec.npz", by_windows=True)
     assert np.bincount(data.fold).tolist() == [4] * 5
 
 
@@ -88,7 +88,8 @@ def test_windows_need_no_labels(tmp_path):
     np.savez(tmp_path / "c.npz", X=X, y=Y)
     loaded(tmp_path)
     assert (
-        load_windows(tmp_path / "c.npz").fold.tolist() == load_eeg(tmp_path / "c.npz").fold.tolist()
+        load_windows(tmp_path / "c.npz").fold.tolist()
+        == load_labelled(tmp_path / "c.npz").fold.tolist()
     )
 
 

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from mubinn.cli.main import mubinn
 from mubinn.train.data import beats, digits, watch
 from mubinn.train.data.compact import differences
-from mubinn.train.data.files import load_eeg
+from mubinn.train.data.files import load_labelled
 
 
 def run(*arguments, status=0):
@@ -41,7 +41,7 @@ def moved(tmp_path):
 def test_windows_of_the_watch_are_cut_within_recordings(moved):
     folder, _, _, _ = moved
     said = run("watch", folder / "compact.npz", "-o", folder / "w.npz", "--hop", 2).stdout
-    data = load_eeg(folder / "w.npz")
+    data = load_labelled(folder / "w.npz")
     # (length - 200) // 40 + 1 windows of each; the third recording is shorter than a window.
     assert np.bincount(data.subject)[[7, 9]].tolist() == [3 + 2, 3]
     assert data.y.tolist() == [1] * 3 + [0] * 2 + [0] * 3
@@ -51,7 +51,7 @@ def test_windows_of_the_watch_are_cut_within_recordings(moved):
     assert (data.x[:, :, ::2] == data.x[:, :, 1::2]).all()
     assert "8 windows of 200 steps and 30 channels, 2 classes, 2 subjects" in said
     run("watch", folder / "compact.npz", "-o", folder / "one.npz", "--hop", 2, "--copies", 1)
-    one = load_eeg(folder / "one.npz")
+    one = load_labelled(folder / "one.npz")
     assert one.channels == watch.CHANNELS
     assert (one.x == data.x[:, :, ::2]).all()
     assert (np.unique(data.fold[data.subject == 7]) != data.fold[data.subject == 9]).all()
@@ -60,7 +60,7 @@ def test_windows_of_the_watch_are_cut_within_recordings(moved):
 def test_channels_of_the_watch_are_those_of_their_definitions(moved):
     folder, samples, off, _ = moved
     run("watch", folder / "compact.npz", "-o", folder / "w.npz", "--copies", 1)
-    x = load_eeg(folder / "w.npz").x[2]  # the second recording's first
+    x = load_labelled(folder / "w.npz").x[2]  # the second recording's first
     own = samples[:, off[1] : off[2]].T / watch.UNITS
     for step in (60, 150):
         gravity = own[step - 39 : step + 1, :3].mean(axis=0)
@@ -99,7 +99,7 @@ def hearts(tmp_path):
 def test_beats_have_their_signal_and_their_intervals(hearts):
     folder, signals, peaks, arrays = hearts
     run("ecg", folder / "compact.npz", "-o", folder / "b.npz")
-    data = load_eeg(folder / "b.npz")
+    data = load_labelled(folder / "b.npz")
     assert data.x.shape[1:] == (84, 7)
     assert data.classes == beats.CLASSES
     first = np.insert(np.flatnonzero(data.subject == 101), 29, -1)  # the beat of class Q is out
@@ -144,14 +144,15 @@ def test_wide_beats_are_told_from_narrow_ones():
 def test_a_person_of_both_parts_is_tested_alone_and_paced_hearts_are_left_out(hearts):
     folder, _, _, arrays = hearts
     run("ecg", folder / "compact.npz", "-o", folder / "b.npz")
-    data = load_eeg(folder / "b.npz")
+    data = load_labelled(folder / "b.npz")
     assert set(data.subject) == {101, 106, 201}
     assert set(data.subject[data.fold == 0]) == {201}
     assert set(data.fold[data.subject != 201]) == {1, 2}
     one = {**arrays, "ds": np.array([1, 0, 1, 1, 1])}
     np.savez(folder / "one.npz", **one)
     run("ecg", folder / "one.npz", "-o", folder / "b.npz")
-    assert sorted(set(load_eeg(folder / "b.npz").fold)) == [0, 1, 2]  # by patient, dealt in turn
+    dealt = load_labelled(folder / "b.npz").fold  # by patient, in turn
+    assert sorted(set(dealt)) == [0, 1, 2]
 
 
 @pytest.fixture
@@ -170,7 +171,7 @@ def spoken(tmp_path):
 def test_digits_are_normalised_padded_and_cut(spoken):
     folder, x, off, take = spoken
     said = run("digits", folder / "compact.npz", "-o", folder / "d.npz", "--frames", 8).stdout
-    data = load_eeg(folder / "d.npz")
+    data = load_labelled(folder / "d.npz")
     lengths = np.diff(off)
     assert f"{(lengths < 8).sum()} recordings padded behind, {(lengths > 8).sum()} cut" in said
     assert (lengths < 8).any()

@@ -239,3 +239,37 @@ def test_cells_of_a_netlist_come_without_it(cache):
     found = synthesize_cells(SynthJob(COUNTER, "top"), commands, cache_path=cache)
     assert found["netlist"] == ""
     assert found["cells"]["FDRE"] == 12
+
+
+def held(total):
+    """What nextpnr prints of a path that misses its hold time, as it counts."""
+    return (
+        "Warning: Hold/min time violation for clock 'posedge clk':\n"
+        "Info:       type curr  total name\n"
+        "Info:   clk-to-q  0.33  0.33 Source a_DFFRE_Q.Q\n"
+        "Info:    routing  0.89  1.22 Net a[4] (23,11) -> (22,9)\n"
+        f"Info:       hold -0.16  {total} Source m_w.0.3.ADB9\n"
+    )
+
+
+@pytest.mark.parametrize("status", [0, 1])
+def test_a_path_that_misses_its_hold_time_is_refused(folder, monkeypatch, status):
+    """Of Gowin's block RAMs nextpnr tells of paths that by its own figures have time to spare."""
+    log = held(1.07) * 2 + (held(-0.06) if status else "")
+
+    def call(tool, *more):
+        Path("pnr.log").write_text(log)
+        Path("design.bit").write_text("1")
+        Path("report.json").write_text(
+            json.dumps({"fmax": {"c": {"achieved": 9}}, "utilization": {}, "critical_paths": []})
+        )
+        return 0
+
+    monkeypatch.setattr(fpga_worker, "_call", call)
+    (folder / "netlist.txt").write_text(fpga_worker.packed(b"{}"))
+    job = {"top": "top", "place": {}, "pack": {}, "text": "--asc"}
+    if status:
+        with pytest.raises(MubinnError, match=r"routed top with a path that misses .* 0\.06 ns"):
+            fpga_worker.run_route(job)
+    else:
+        assert fpga_worker.run_route(job)["fmax_mhz"] == 9

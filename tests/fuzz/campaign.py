@@ -1,14 +1,16 @@
 """``python -m fuzz``: malformed files by the ten thousand at every door, resumed where it ended.
 
 Case N of a door is always the same file. Each core works in a process of its own, which may use
-2 GB and a minute a file; one that crashes or hangs is told and started anew. What fails is kept in
-FOLDER/failures, and how far each door has come in FOLDER/done.json.
+2 GB and a minute of computing a file; one that crashes or hangs is told and started anew. What
+fails is kept in FOLDER/failures and tried again by the next run; how far each door has come is in
+FOLDER/done.json.
 """
 
 import json
 import multiprocessing
 import os
 import resource
+import signal
 import sys
 import time
 import traceback
@@ -26,6 +28,11 @@ from rich.progress import track
 
 MEMORY = 2 << 30
 SECONDS = 60
+"""Computing time of a case, which a machine at work on more than this does not use up."""
+
+PATIENCE = 10 * SECONDS
+"""Until a case that does not compute hangs."""
+
 CHUNK = 500
 
 
@@ -61,8 +68,8 @@ def good_files(folder: Path) -> None:
     make_good(folder, models)
 
 
-def work(name: str, numbers: range, pipe: Any) -> None:
-    """Be a worker: try cases, and send after each what went wrong."""
+def work(name: str, numbers: range, seconds: int, pipe: Any) -> None:
+    """Be a worker: try cases, of so much computing each, and send after each what went wrong."""
     os.environ["MUBINN_SHARED"] = os.devnull
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
@@ -71,28 +78,34 @@ def work(name: str, numbers: range, pipe: Any) -> None:
         folder = Path(there)
         good_files(folder)
         for number in numbers:
+            end = int(time.process_time()) + seconds
+            resource.setrlimit(resource.RLIMIT_CPU, (end, resource.RLIM_INFINITY))
             suffix, data, fault = attempt(name, number, folder)
             pipe.send(fault and (suffix, data, fault))
 
 
-def cases(name: str, numbers: range) -> Iterator[tuple[int, tuple[str, bytes, str] | None]]:
+def cases(
+    name: str, numbers: range, seconds: int = SECONDS
+) -> Iterator[tuple[int, tuple[str, bytes, str] | None]]:
     """Try cases in a process of its own; yield each with its fault, also a crash or a hang."""
     context = multiprocessing.get_context("spawn")
     done = numbers.start
     while done < numbers.stop:
         ours, theirs = context.Pipe(duplex=False)
         left = range(done, numbers.stop)
-        worker = context.Process(target=work, args=(name, left, theirs), daemon=True)
+        worker = context.Process(target=work, args=(name, left, seconds, theirs), daemon=True)
         worker.start()
         theirs.close()
-        died = f"more than {SECONDS} s"
+        died = f"more than {PATIENCE} s"
         try:
-            while done < numbers.stop and ours.poll(SECONDS):
+            while done < numbers.stop and ours.poll(PATIENCE):
                 yield done, ours.recv()
                 done += 1
         except EOFError:
             worker.join()
             died = f"the process ended with status {worker.exitcode}"
+            if worker.exitcode == -signal.SIGXCPU:
+                died = f"more than {seconds} s of computing"
         finally:
             worker.kill()
             worker.join()
@@ -126,10 +139,21 @@ class Campaign:
         """Return how many files a door has seen."""
         return CHUNK * len(self.done.get(name, []))
 
+    def again(self) -> None:
+        """Try what has failed before; what comes in now is no failure any more."""
+        for kept in sorted(self.folder.glob("failures/*.txt")):
+            name, _, number = kept.stem.rpartition("-")
+            for file in kept.parent.glob(f"{kept.stem}.*"):
+                file.unlink()
+            self.failures -= 1
+            for case, fault in cases(name, range(int(number), int(number) + 1)):
+                if fault is not None:
+                    self._keep(name, case, *fault)
+
     def _keep(self, name: str, number: int, suffix: str, data: bytes, fault: str) -> None:
         place = self.folder / "failures"
         place.mkdir(exist_ok=True)
-        (place / f"{name}-{number}{suffix}").write_bytes(data)
+        (place / f"{name}-{number}.case{suffix}").write_bytes(data)
         (place / f"{name}-{number}.txt").write_text(f"{fault}\n")
         with self.lock:
             self.failures += 1
@@ -154,6 +178,7 @@ def main(folder: Path, count: int, workers: int, door: tuple[str, ...]) -> None:
         if start not in campaign.done.get(name, [])
     ]
     started = time.perf_counter()
+    campaign.again()
     with ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(campaign.run, *part) for part in todo]
         for future in track(futures, "fuzz", transient=True):

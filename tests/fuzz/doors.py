@@ -1,16 +1,23 @@
 """The doors by which files come in: good files for each, ways to change them, and readers."""
 
+import io
 import json
 import shutil
+import zipfile
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from click.testing import CliRunner
 from edf_files import Line, edf_bytes
 from fuzz.mutate import Change, Rng, altered, altered_json, altered_zip, packed, pick, unpacked
+from keras_files import NAMES, h5, older
+from set_files import CODES, PLACES, moving, record
+from torch_files import Call, Global, stream
 
 from mubinn.cli.main import mubinn
 from mubinn.golden.ground.errors import MubinnError
@@ -34,13 +41,13 @@ class Door:
     changes : sequence of callable
         How they are changed.
     enter : callable
-        Given the folder and a changed file, reads it; raises `Fault` or anything else where that
-        does not end in success or in one sentence.
+        Given the folder and a changed file, reads it and returns whether it was taken; raises
+        `Fault` or anything else where that does not end in success or in one sentence.
     """
 
     seeds: Callable[[Path], list[Path]]
     changes: Sequence[Change]
-    enter: Callable[[Path, Path], None]
+    enter: Callable[[Path, Path], bool]
 
     def case(self, rng: Rng, folder: Path) -> tuple[str, bytes]:
         """Return the suffix and the bytes of a malformed file."""
@@ -52,15 +59,20 @@ def files(*names: str) -> Callable[[Path], list[Path]]:
     """Return the files of these names in the folder, or among the recorded ones."""
 
     def found(folder: Path) -> list[Path]:
-        return [path for name in names for place in (folder, RECORDED) for path in place.glob(name)]
+        return [
+            path
+            for name in names
+            for place in (folder, RECORDED)
+            for path in sorted(place.glob(name))
+        ]
 
     return found
 
 
-def command(*words: str) -> Callable[[Path, Path], None]:
+def command(*words: str) -> Callable[[Path, Path], bool]:
     """Return what hands a file, FILE among `words`, to a command, whose output is OUT."""
 
-    def enter(folder: Path, path: Path) -> None:
+    def enter(folder: Path, path: Path) -> bool:
         out = folder / "out"
         named = {"FILE": str(path), "OUT": str(out)}
         given = [named.get(word, word.replace("@", f"{folder}/")) for word in words]
@@ -77,6 +89,7 @@ def command(*words: str) -> Callable[[Path, Path], None]:
             if result.exit_code == 2:
                 said = [line for line in result.stderr.split("\n") if not line.startswith("note: ")]
                 check_sentence("\n".join(said).removeprefix("mubinn: ").removesuffix("\n"))
+            return result.exit_code == 0
         finally:
             if out.is_dir():
                 shutil.rmtree(out)
@@ -85,14 +98,31 @@ def command(*words: str) -> Callable[[Path, Path], None]:
     return enter
 
 
-def call(read: Callable[[Path], Any]) -> Callable[[Path, Path], None]:
+def call(read: Callable[[Path], Any]) -> Callable[[Path, Path], bool]:
     """Return what hands a file to a function."""
 
-    def enter(_: Path, path: Path) -> None:
+    def enter(_: Path, path: Path) -> bool:
         try:
             read(path)
         except MubinnError as error:
             check_sentence(str(error))
+            return False
+        return True
+
+    return enter
+
+
+def in_place_of(kept: str, read: Callable[[Path], Any]) -> Callable[[Path, Path], bool]:
+    """Return what puts a file in the place of one among others, and hands that to a function."""
+
+    def enter(folder: Path, path: Path) -> bool:
+        place = folder / f"{kept}{path.suffix}"
+        good = place.read_bytes()
+        try:
+            place.write_bytes(path.read_bytes())
+            return call(read)(folder, place)
+        finally:
+            place.write_bytes(good)
 
     return enter
 
@@ -113,7 +143,7 @@ def behind_checksum(rng: Rng, data: bytes) -> bytes:
         except ValueError:  # no such file can be written: its JSON has no infinities
             return data
     tensors = dict(content.tensors)
-    name = pick(rng, list(tensors))
+    name = pick(rng, sorted(tensors))
     array = np.array(tensors.pop(name))
     kind = int(rng.integers(6))
     if kind == 1:
@@ -162,6 +192,15 @@ def json_header(rng: Rng, data: bytes) -> bytes:
     return len(header).to_bytes(8, "little") + header + data[8 + length :]
 
 
+def h5_config(rng: Rng, data: bytes) -> bytes:
+    """Return a Keras model of the older form with its configuration changed as JSON."""
+    buffer = io.BytesIO(data)
+    with h5py.File(buffer, "r+") as file:
+        changed = altered_json(rng, file.attrs["model_config"].encode())
+        file.attrs["model_config"] = np.bytes_(changed)
+    return buffer.getvalue()
+
+
 def edf_field(rng: Rng, data: bytes) -> bytes:
     """Return an EDF file with a few bytes of its header, which is text, written over."""
     header = int(data[184:192])
@@ -199,8 +238,21 @@ def _checkpoint(path: Path) -> None:
     load_checkpoint(path)
 
 
+def _watch(path: Path) -> None:
+    from mubinn.train.data.watch_text import runs_of
+
+    runs_of(path.parents[1], 20)
+
+
+def _record(path: Path) -> None:
+    from mubinn.train.data.beats import beats
+
+    beats(path.parent)
+
+
 QUANTIZE = ("--levels", "1,1", "--windows", "2", "-o", "OUT")
-MODEL = ("quantize", "FILE", "--readout", "last", "--data", "@windows.npz", *QUANTIZE)
+MODEL = ("quantize", "FILE", "--data", "@three.npz", *QUANTIZE)
+LAST = (*MODEL, "--readout", "last")
 DATA = ("quantize", "@good.safetensors", "--data", "FILE", *QUANTIZE)
 
 DOORS = {
@@ -210,16 +262,18 @@ DOORS = {
     "float": Door(
         files("good.safetensors"), (altered, behind_checksum, json_header), command("info", "FILE")
     ),
-    "safetensors": Door(files("torch_*.safetensors"), (altered, json_header), command(*MODEL)),
-    "torch": Door(files("torch_*.pt"), (altered, altered_zip, altered_zip), command(*MODEL)),
+    "safetensors": Door(files("torch_*.safetensors"), (altered, json_header), command(*LAST)),
+    "torch": Door(files("torch_*.pt"), (altered, altered_zip, altered_zip), command(*LAST)),
+    "torch_stream": Door(files("old*.pt"), (altered,), command(*LAST)),
     "keras": Door(files("*.keras"), (altered, altered_zip, altered_zip), command(*MODEL)),
+    "keras_h5": Door(files("*.h5"), (altered, altered, h5_config), command(*MODEL)),
     "onnx": Door(files("*.onnx"), (altered,), command(*MODEL)),
     "npz": Door(
         files("windows.npz", "people.npz"), (altered, altered_zip, npz_header), command(*DATA)
     ),
     "npy": Door(files("windows.npy"), (altered, npy_header), command(*DATA)),
     "recording": Door(
-        files("windows.npz", "people.npz"),
+        files("windows.npz", "anna.npz"),
         (altered_zip, npz_header),
         command("calibrate", "@good.mubinn", "FILE", "-o", "OUT"),
     ),
@@ -231,6 +285,12 @@ DOORS = {
     ),
     "log": Door(files("log.jsonl"), (altered, json_lines, json_lines), call(_log)),
     "liberty": Door(files("small.lib"), (altered,), call(_library)),
+    "watch": Door(
+        files("wisdm/accel/*.txt"),
+        (altered,),
+        in_place_of("wisdm/accel/data_1600_accel_watch", _watch),
+    ),
+    "wfdb": Door(files("mitdb/100.*"), (altered,), in_place_of("mitdb/100", _record)),
 }
 """Every kind of file that the program reads, by name."""
 
@@ -238,26 +298,39 @@ DOORS = {
 def make_good(folder: Path, models: Iterable[tuple[str, Any]]) -> None:
     """Write the good files: the models by name, and data, logs and a library for them."""
     from mubinn.golden.model.model_file import save_model
-    from mubinn.synth.liberty.tech65 import tech65_liberty
-    from mubinn.train.runs.checkpoint import save_checkpoint
 
     for name, model in models:
         save_model(folder / name, model)
+    _older_forms(folder)
+    _chosen(folder)
+    _published_sets(folder)
+    _data_and_logs(folder)
+    for path in folder.glob("*.npz"):  # which note when they were made
+        path.write_bytes(packed(unpacked(path.read_bytes()), zipfile.ZIP_DEFLATED))
+
+
+def _data_and_logs(folder: Path) -> None:
+    """Write data of every form, a checkpoint, a library and a log."""
+    from mubinn.synth.liberty.tech65 import tech65_liberty
+    from mubinn.train.runs.checkpoint import save_checkpoint
+
     rng = np.random.default_rng(0)
     x = rng.normal(0, 1, (20, 16, 5)).astype(np.float32)
     y = np.arange(20) % 2
     np.savez(folder / "windows.npz", X=x, y=y)
+    np.savez(folder / "three.npz", X=x[..., :3], y=y)
     names = np.array(["left", "right"])
     people = np.arange(20) // 2
     about = {"classes": names, "channels": np.array([*"abcde"]), "fs_hz": 80.0, "scale_uV": 0.1}
-    np.savez_compressed(
-        folder / "people.npz",
-        X=(100 * x).astype(np.int16),
-        y=names[y],
-        subject=people,
-        fold=people % 5,
-        **about,
-    )
+    for name, subject in [("people.npz", people), ("anna.npz", np.zeros_like(people))]:
+        np.savez_compressed(
+            folder / name,
+            X=(100 * x).astype(np.int16),
+            y=names[y],
+            subject=subject,
+            fold=people % 5,
+            **about,
+        )
     np.save(folder / "windows.npy", x)
     lines = [Line(name, rng.normal(0, 90, 32 * 9), rate=32) for name in "abcde"]
     texts = [("left", 1, 2), ("right", 4, 2)]
@@ -278,3 +351,43 @@ def make_good(folder: Path, models: Iterable[tuple[str, Any]]) -> None:
         {"event": "end", **end, "epochs": 1, "notes": {}},
     ]
     (folder / "log.jsonl").write_text("".join(json.dumps(row) + "\n" for row in log))
+
+
+def _chosen(folder: Path) -> None:
+    """Write an ONNX graph whose last node stands in both branches of a choice."""
+    import onnx
+
+    model = onnx.load(RECORDED / "node_lstm.onnx")
+    last = model.graph.node.pop()
+    [end] = last.output
+    last.output[0] = "inner"
+    value = onnx.helper.make_tensor_value_info("inner", onnx.TensorProto.FLOAT, None)
+    branch = onnx.helper.make_graph([last], "branch", [], [value])
+    both = {"then_branch": branch, "else_branch": branch}
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(True), "yes"))
+    model.graph.node.append(onnx.helper.make_node("If", ["yes"], [end], **both))
+    onnx.save_model(model, folder / "choice.onnx")
+
+
+def _published_sets(folder: Path) -> None:
+    """Write a person's watch and two records of beats."""
+    moving(folder / "wisdm", 1600, "A", seconds=15)
+    (folder / "mitdb").mkdir()
+    record(folder / "mitdb", "100", PLACES, CODES)
+    record(folder / "mitdb", "101", PLACES, CODES)
+
+
+def _older_forms(folder: Path) -> None:
+    """Write models as PyTorch kept them before version 1.6, and as Keras 2 did."""
+    rng = np.random.default_rng(0)
+    shapes = {
+        **{"rnn.weight_ih_l0": (16, 3), "rnn.weight_hh_l0": (16, 4)},
+        **{"rnn.bias_ih_l0": (16,), "rnn.bias_hh_l0": (16,)},
+        **{"fc.weight": (2, 4), "fc.bias": (2,)},
+    }
+    for name, kind in [("old_float.pt", np.float32), ("old_half.pt", np.float16)]:
+        state = OrderedDict((key, rng.normal(0, 1, shapes[key]).astype(kind)) for key in shapes)
+        beside = {"epoch": 3, "device": Call("torch.device", "cpu"), "step": Global("numpy.int64")}
+        (folder / name).write_bytes(stream({"net": state, **beside}))
+    for name in NAMES:
+        h5(folder / f"{Path(name).stem}.h5", name, older)

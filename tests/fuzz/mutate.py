@@ -171,11 +171,13 @@ def unpacked(data: bytes) -> dict[str, bytes]:
 
 
 def packed(members: Mapping[str, bytes], method: int = zipfile.ZIP_STORED) -> bytes:
-    """Return an archive of members, with their checksums."""
+    """Return an archive of members, with their checksums, the same whenever it is made."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", method) as archive:
         for name, content in members.items():
-            archive.writestr(name, content)
+            about = zipfile.ZipInfo(name)  # of 1980, not of now
+            about.compress_type = method
+            archive.writestr(about, content)
     return buffer.getvalue()
 
 

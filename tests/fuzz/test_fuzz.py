@@ -1,8 +1,10 @@
 """A sample of the campaign: malformed files at every door, and that a fault at a door is seen."""
 
+import time
+
 import numpy as np
 import pytest
-from fuzz.campaign import attempt, good_files
+from fuzz.campaign import Campaign, attempt, cases, good_files
 from fuzz.doors import DOORS, Fault, call, check_sentence, command
 
 from mubinn.golden.ground.errors import MubinnError
@@ -31,7 +33,7 @@ def test_good_files_come_in(name, folder, tmp_path):
     for seed in seeds:
         copy = tmp_path / f"case{seed.suffix}"
         copy.write_bytes(seed.read_bytes())
-        door.enter(folder, copy)
+        assert door.enter(folder, copy), seed.name
 
 
 @pytest.mark.filterwarnings("default")
@@ -44,10 +46,14 @@ def test_malformed_files_end_in_a_sentence(name, folder):
     assert sorted(path.name for path in folder.iterdir()) == before
 
 
-def test_cases_are_the_same_whenever_they_are_made(folder):
-    for door in DOORS.values():
-        first, second = (door.case(np.random.default_rng(3), folder) for _ in range(2))
-        assert first == second
+def test_cases_are_the_same_whenever_they_are_made(folder, tmp_path, monkeypatch):
+    then = time.localtime(10**9)
+    monkeypatch.setattr("time.localtime", lambda *_: then)
+    good_files(tmp_path)
+    for name, door in DOORS.items():
+        for number in range(8):
+            made = [door.case(np.random.default_rng(number), place) for place in (folder, tmp_path)]
+            assert made[0] == made[1], f"{name} {number}"
 
 
 @pytest.mark.parametrize("text", ["no end", "two\nlines.", "a " * 1000 + ".", "Traceback x."])
@@ -69,3 +75,19 @@ def test_a_half_written_output_is_a_fault(folder, monkeypatch):
     with pytest.raises(Fault, match="it failed and left"):
         command("info", "FILE")(folder, folder / "good.mubinn")
     (folder / "left").unlink()
+
+
+def test_what_failed_is_tried_again(tmp_path):
+    place = tmp_path / "failures"
+    place.mkdir()
+    (place / "log-3.txt").write_text("a fault that is mended")
+    (place / "log-3.case.jsonl").touch()
+    campaign = Campaign(tmp_path)
+    assert campaign.failures == 1
+    campaign.again()
+    assert (campaign.failures, list(place.iterdir())) == (0, [])
+
+
+def test_a_case_that_computes_for_long_is_ended():
+    [(number, fault)] = cases("liberty", range(4, 5), seconds=0)
+    assert (number, fault) == (4, ("", b"", "more than 0 s of computing"))

@@ -19,7 +19,7 @@ from mubinn.golden.model.bit_true import run
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.units.activation import activation
-from mubinn.train.data.eeg import EegSet, find_data, load_eeg, prepare, synthetic_eeg
+from mubinn.train.data.windows import LabelledSet, find_data, load_labelled, prepare, synthetic_eeg
 from mubinn.train.recipes.first_scales import first_scales, search_exponents
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe
@@ -313,7 +313,7 @@ def test_one_level_learns_from_scratch(data):
     rng = np.random.default_rng(0)
     y = data.y[rng.permutation(data.windows)]
     shifted = rng.normal(0, 1, (data.windows, 16, 4)) + (y - 0.5)[:, None, None]
-    easy = EegSet(**vars(data) | {"x": shifted.astype(np.float32), "y": y})
+    easy = LabelledSet(**vars(data) | {"x": shifted.astype(np.float32), "y": y})
     recipe = replace(small(1, 1), epochs=25, learning_rate=1e-2, scale_rate=1e-2, decimate=1)
     recipe = replace(recipe, normalise="none")
     result = train(easy, recipe)
@@ -359,7 +359,7 @@ def test_tuned_recipes_follow_the_levels():
 @pytest.mark.slow
 @pytest.mark.skipif(find_data() is None, reason="the eegmmidb windows are not here")
 def test_real_eeg_agrees_and_keeps_its_accuracy():
-    data = load_eeg(find_data())
+    data = load_labelled(find_data())
     start = train(data).model
     result = train(data, tuned("mubinn2", Levels.of(3, 3)), start=start)
     assert result.agreement >= 0.995

@@ -10,7 +10,7 @@ from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model import reference
-from mubinn.train.data.eeg import prepare, synthetic_eeg
+from mubinn.train.data.windows import prepare, synthetic_eeg
 from mubinn.train.graphs import gru
 from mubinn.train.graphs.graph import Graph
 from mubinn.train.recipes.method import Method

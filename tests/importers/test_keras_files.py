@@ -1,77 +1,11 @@
 """Keras models as versions 2 and 3 keep them: whole .h5 files, configurations of either form."""
 
-import io
-import json
-import zipfile
-from pathlib import Path
-
 import h5py
-import numpy as np
 import pytest
+from keras_files import FOLDER, NAMES, h5, older, oldest, packed
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.importers.any_file import import_model
-
-FOLDER = Path(__file__).parent / "data" / "frameworks"
-KINDS = ("LSTM", "GRU", "Dense")
-NAMES = sorted(path.name for path in FOLDER.glob("*.keras"))
-
-
-def parts(name):
-    """The configuration of a recorded model, and the variables of each of its layers by name."""
-    with zipfile.ZipFile(FOLDER / name) as archive:
-        config = json.loads(archive.read("config.json"))
-        stored = h5py.File(io.BytesIO(archive.read("model.weights.h5")))
-    groups = {}
-    stored.visititems(
-        lambda path, node: (
-            groups.setdefault(path.split("/")[1], []).append(node[()])
-            if isinstance(node, h5py.Dataset)
-            else None
-        )
-    )
-    layers = [layer for layer in config["config"]["layers"] if layer["class_name"] in KINDS]
-    found = {}
-    for kind in KINDS:
-        own = [layer["config"]["name"] for layer in layers if layer["class_name"] == kind]
-        stored = [f"{kind.lower()}_{k}" if k else kind.lower() for k in range(len(own))]
-        found |= {name: groups[place] for name, place in zip(own, stored, strict=True)}
-    return config, found
-
-
-def older(config):
-    """The configuration as Keras 2 writes it."""
-    for layer in config["config"]["layers"]:
-        layer["module"] = "keras.layers"
-        if "inbound_nodes" in layer:
-            below = json.dumps(layer["inbound_nodes"]).split('"keras_history": ["')[1:]
-            nodes = [[text.split('"')[0], 0, 0, {}] for text in below]
-            layer["inbound_nodes"] = [nodes] if nodes else []
-
-
-def oldest(config):
-    """The configuration of a sequential model before it had a name of its own."""
-    older(config)
-    config["config"] = config["config"]["layers"]
-
-
-def h5(path, name, change=lambda config: None, weights="{}:0"):
-    """Write what model.save(path) of the older form writes."""
-    config, groups = parts(name)
-    layers = {layer["config"]["name"]: layer["class_name"] for layer in config["config"]["layers"]}
-    with h5py.File(path, "w") as file:
-        for layer, kind in layers.items():
-            group = file.create_group(f"model_weights/{layer}")
-            names = ["kernel", "recurrent_kernel", "bias"] if kind in ("LSTM", "GRU") else None
-            names = names or ["kernel", "bias"]
-            found = groups.get(layer, [])
-            full = [weights.format(f"{layer}/cell/{names[k]}") for k in range(len(found))]
-            group.attrs["weight_names"] = np.array(full, "S") if full else np.zeros(0, "S1")
-            for text, array in zip(full, found, strict=True):
-                group[text] = array
-        change(config)
-        file.attrs["model_config"] = json.dumps(config)
-    return path
 
 
 def same(one, other):
@@ -94,16 +28,6 @@ def test_whole_h5_models_are_read(tmp_path, name, change, weights):
 def test_a_sequential_model_may_be_no_more_than_its_layers(tmp_path):
     name = "sequential_lstm.keras"
     same(import_model(h5(tmp_path / "m", name, oldest)), import_model(FOLDER / name))
-
-
-def packed(path, name, change):
-    """The recorded .keras file with its configuration changed."""
-    with zipfile.ZipFile(FOLDER / name) as source, zipfile.ZipFile(path, "w") as archive:
-        config = json.loads(source.read("config.json"))
-        change(config)
-        archive.writestr("config.json", json.dumps(config))
-        archive.writestr("model.weights.h5", source.read("model.weights.h5"))
-    return path
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -229,3 +153,16 @@ def test_a_damaged_heap_of_texts_is_not_searched(tmp_path):
         path.write_bytes(changed)
         with pytest.raises(MubinnError, match="truncated or damaged"):
             import_model(path)
+
+
+def test_damaged_groups_are_told_as_damage(tmp_path):
+    path = h5(tmp_path / "m", "sequential_lstm.keras")
+    parts, told = path.read_bytes().split(b"TREE"), []
+    for k in range(1, len(parts)):
+        path.write_bytes(b"TREE".join(parts[:k]) + b"tree" + b"TREE".join(parts[k:]))
+        try:
+            import_model(path)  # the group of a layer without weights is not read
+        except MubinnError as error:
+            told.append(str(error))
+    assert len(told) > 3
+    assert all("it is truncated or damaged" in text for text in told)

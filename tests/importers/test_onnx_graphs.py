@@ -432,3 +432,88 @@ def test_quantized_graphs_are_told_so(tmp_path):
     for made in ([nodes()[0], whole, *LAST], [*nodes(), LAST[0], head]):
         with pytest.raises(MubinnError, match="give the model before any quantization"):
             import_model(save(tmp_path / "m", made, given))
+
+
+def chosen(condition, end, then, other, **more):
+    """An If node; each branch is nodes and the name of what it gives, with tensors of its own."""
+    branches = []
+    for made, name in (then, other):
+        value = helper.make_tensor_value_info(name, TensorProto.FLOAT, None)
+        own = [numpy_helper.from_array(array, key) for key, array in more.items()]
+        branches.append(helper.make_graph(made, "branch", [], [value], own))
+    return node("If", [condition], [end], then_branch=branches[0], else_branch=branches[1])
+
+
+def squeezed(size):
+    """What PyTorch writes for squeeze(0): by the size of an axis, as the file may not tell it."""
+    return [
+        node("Shape", ["h"], ["sizes"]),
+        node("Gather", ["sizes", "place"], ["size"]),
+        node("Equal", ["size", "one"], ["is one"]),
+        chosen(
+            "is one",
+            "s",
+            ([node("Squeeze", ["h", "zero"], ["inner"])], "inner"),
+            ([node("Identity", ["h"], ["inner"])], "inner"),
+        ),
+        top(),
+    ], {"place": np.array([size], np.int64)}
+
+
+def test_a_choice_by_a_size_that_the_file_fixes_is_made(tmp_path):
+    head, more = squeezed(0)
+    check(save(tmp_path / "m", [*nodes(), *head], tensors() | more))
+
+
+def test_a_choice_by_a_size_that_the_file_leaves_open_is_refused(tmp_path):
+    head, more = squeezed(1)
+    path = save(tmp_path / "m", [*nodes(), *head], tensors() | more)
+    with pytest.raises(MubinnError, match="If s chooses what is computed by is one, which its"):
+        import_model(path)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_choices_by_constants_are_made(tmp_path, given):
+    """One within another, two branches with equal names, a tensor of the branch, one around it."""
+    inner = chosen("no", "w", ([], "W"), ([node("Mul", ["W", "twice"], ["w0"])], "w0"))
+    plain = ([node("Identity", ["W"], ["w"])], "w")
+    halved = ([inner], "w") if given else plain
+    first = chosen("yes", "V", halved, plain, twice=np.array(2, np.float32))
+    second = chosen("yes", "U", ([node("Identity", ["R"], ["w"])], "w"), plain)
+    values = tensors() | {"yes": np.array([True]), "no": np.array(False)}
+    made = [first, second, *nodes(W="V", R="U"), *LAST]
+    path = save(tmp_path / "m", made if given else made[::-1], values)
+    if given:
+        check(path)
+    else:
+        assert (import_model(path).layers[0].wh == whole(tmp_path).layers[0].wh).all()
+
+
+def whole(folder):
+    return import_model(save(folder / "whole", [*nodes(), *LAST], tensors()))
+
+
+def test_a_model_within_a_choice_is_told_so(tmp_path):
+    transposed, lstm = nodes()
+    asked = node("ReduceMax", ["x"], ["most"], keepdims=0)
+    whether = node("Cast", ["most"], ["any"], to=TensorProto.BOOL)
+    other = ([node("Identity", ["x"], ["h"])], "h")
+    made = [asked, whether, chosen("any", "h", ([transposed, lstm], "h"), other), *LAST]
+    with pytest.raises(MubinnError, match="If h chooses what is computed by any"):
+        import_model(save(tmp_path / "m", made, tensors()))
+
+
+def test_a_choice_in_front_is_cut_off(tmp_path):
+    transposed, lstm = nodes()
+    transposed.input[0] = "a"
+    both = [([node(kind, ["x"], ["b"])], "b") for kind in ("Abs", "Neg")]
+    front = [
+        node("Shape", ["x"], ["sizes"]),
+        node("Gather", ["sizes", "one"], ["steps"]),
+        node("Equal", ["steps", "one"], ["short"]),
+        chosen("short", "a", *both),
+    ]
+    path = save(tmp_path / "m", [*front, transposed, lstm, *LAST], tensors())
+    with pytest.raises(MubinnError, match=r"If a chooses .* give --from hs --to y to cut it out"):
+        import_model(path)
+    assert (import_model(path, ImportOptions(first="hs")).wd == whole(tmp_path).wd).all()

@@ -20,7 +20,7 @@ from mubinn.golden.inference.tables import LayerTables
 from mubinn.golden.model import bit_true
 from mubinn.golden.model.model_file import load_float
 from mubinn.golden.quantize import quantize
-from mubinn.train.data.eeg import prepare, synthetic_eeg
+from mubinn.train.data.windows import prepare, synthetic_eeg
 
 MIXED = [
     Levels(x=1, w=2, h=3, c=4, gate=5, b=6),

@@ -19,7 +19,7 @@ from mubinn.golden.inference.run import CompiledModel
 from mubinn.golden.model import bit_true
 from mubinn.golden.model.model_file import load_float
 from mubinn.golden.quantize import quantize
-from mubinn.train.data.eeg import prepare, synthetic_eeg
+from mubinn.train.data.windows import prepare, synthetic_eeg
 
 KERNELS = ("popcount", "fused")
 LEVELS = [

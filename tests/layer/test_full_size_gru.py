@@ -10,7 +10,7 @@ import pytest
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.quantize import quantize
 from mubinn.sim.layer.layer_check import check_layer
-from mubinn.train.data.eeg import find_data, load_eeg, prepare, synthetic_eeg
+from mubinn.train.data.windows import find_data, load_labelled, prepare, synthetic_eeg
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +22,7 @@ WINDOWS = 5
 @pytest.mark.parametrize("levels", [(1, 1), (3, 3)])
 @pytest.mark.parametrize("reset", ["after", "before"])
 def test_every_intermediate_of_whole_windows(random_float_gru, levels, datapath, reset):
-    data = load_eeg(SOURCE) if SOURCE else synthetic_eeg(windows=100, seed=7)
+    data = load_labelled(SOURCE) if SOURCE else synthetic_eeg(windows=100, seed=7)
     model = random_float_gru(0, 32, 100, classes=2, bias=0.1, reset=reset)
     made = quantize(model, Levels.of(*levels), prepare(data.x[:64]).astype(float))
     windows = prepare(data.x[64 : 64 + WINDOWS], decimate=1)

@@ -8,8 +8,8 @@ import pytest
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.train.data.eeg import prepare, synthetic_eeg
-from mubinn.train.data.recordings import EegSet
+from mubinn.train.data.recordings import LabelledSet
+from mubinn.train.data.windows import prepare, synthetic_eeg
 from mubinn.train.graphs.graph import Graph
 from mubinn.train.recipes.chance import kept
 from mubinn.train.recipes.method import Method
@@ -54,7 +54,7 @@ def test_weights_give_every_class_the_same_say():
     np.testing.assert_allclose(shares, len(labels) / 2, rtol=1e-5)
     assert class_weights(parts, SMALL) is None
     # A class that the data name and training lacks has no weight to divide by.
-    named = EegSet(
+    named = LabelledSet(
         *(getattr(data, name) for name in ("x", "y", "subject", "fold", "scale_uv", "fs_hz")),
         data.channels,
         (*data.classes, "never seen"),

@@ -16,7 +16,7 @@ from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model import reference
 from mubinn.golden.model.model_file import load_float, load_model
-from mubinn.train.data.eeg import prepare, synthetic_eeg
+from mubinn.train.data.windows import prepare, synthetic_eeg
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe, split
 from mubinn.train.runs.checkpoint import load_checkpoint
@@ -197,7 +197,7 @@ from dataclasses import replace
 from pathlib import Path
 from mubinn.golden.binarize.levels import Levels
 from mubinn.train.runs.sweep import sweep
-from mubinn.train.data.eeg import synthetic_eeg
+from mubinn.train.data.windows import synthetic_eeg
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe
 small = Recipe(epochs=4, hidden=6, batch=16)

@@ -14,7 +14,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model import reference
 from mubinn.golden.model.float_model import FloatLstm, FloatModel
 from mubinn.golden.model.model_file import load_float
-from mubinn.train.data.eeg import find_data, load_eeg, prepare, synthetic_eeg
+from mubinn.train.data.windows import find_data, load_labelled, prepare, synthetic_eeg
 from mubinn.train.recipes.recipe import Recipe, batches, split
 from mubinn.train.runs.checkpoint import load_checkpoint, save_checkpoint
 from mubinn.train.runs.trainer import CHECKPOINT, train
@@ -191,7 +191,7 @@ def test_sigkill_in_the_middle_leaves_a_good_checkpoint(tmp_path):
     code = f"""
 import os, signal
 from pathlib import Path
-from mubinn.train.data.eeg import synthetic_eeg
+from mubinn.train.data.windows import synthetic_eeg
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe
 from mubinn.train.runs.trainer import train
@@ -375,7 +375,7 @@ def test_trainer_imports_without_jax():
 
 @pytest.mark.skipif(find_data() is None, reason="the eegmmidb windows are not here")
 def test_real_eeg_is_learned_above_chance():
-    data = load_eeg(find_data())
+    data = load_labelled(find_data())
     some = data.take((data.fold == 0) | (data.subject % 3 == 0))
     result = train(some, Recipe(epochs=2, hidden=24, batch=32))
     assert result.test_accuracy > 0.6  # the standard error of 660 windows is 0.02
@@ -384,7 +384,7 @@ def test_real_eeg_is_learned_above_chance():
 @pytest.mark.slow
 @pytest.mark.skipif(find_data() is None, reason="the eegmmidb windows are not here")
 def test_bundled_recipe_reaches_82_percent_on_fold_0():
-    assert train(load_eeg(find_data())).test_accuracy >= 0.82
+    assert train(load_labelled(find_data())).test_accuracy >= 0.82
 
 
 BUNDLED = Path(__file__).parents[2] / "train" / "models" / "eeg_float.safetensors"
@@ -407,7 +407,7 @@ def test_bundled_model_has_the_accuracy_it_states():
     from mubinn.train.graphs import float_lstm
 
     model = load_float(BUNDLED)
-    data = load_eeg(find_data())
+    data = load_labelled(find_data())
     held = data.fold == 0
     params, clip, readout = float_lstm.from_model(model)
     scores = np.asarray(float_lstm.logits(params, prepare(data.x[held]), clip, readout))

@@ -16,7 +16,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model.float_model import FloatLstm, FloatModel, Preprocessing
 from mubinn.golden.quantize import quantize
-from mubinn.train.data.eeg import EegSet, prepare, synthetic_eeg
+from mubinn.train.data.windows import LabelledSet, prepare, synthetic_eeg
 from mubinn.train.graphs.graph import Graph
 from mubinn.train.recipes.chance import gains
 from mubinn.train.recipes.method import Method
@@ -269,7 +269,7 @@ def test_labels_of_the_test_fold_change_nothing(normalise):
     y, held = data.y.copy(), data.fold == 0
     y[held] = np.random.default_rng(1).permutation(y[held])
     assert 0 < (y != data.y).sum() < held.sum()  # not all: grouping by label is blind to a swap
-    other = EegSet(**vars(data) | {"y": y})
+    other = LabelledSet(**vars(data) | {"y": y})
     recipe = replace(BOTH[1], normalise=normalise)
     found = []
     for one in (data, other):

@@ -1,4 +1,4 @@
-"""Heartbeats: windows of the MIT-BIH arrhythmia set from its compact form. NumPy only.
+"""Heartbeats: windows of the MIT-BIH arrhythmia set, records or compact form. NumPy only.
 
 MIT-BIH Arrhythmia Database (Moody and Mark 2001, PhysioNet, ODC-By 1.0), one lead at 120 Hz; the
 classes of AAMI EC57 and the split by patients of de Chazal 2004.
@@ -6,6 +6,8 @@ classes of AAMI EC57 and the split by patients of de Chazal 2004.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,11 @@ from numpy.typing import NDArray
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, Ints
 from mubinn.train.data.compact import arrays_of, bounds, differences
+from mubinn.train.data.resample import resample
+from mubinn.train.data.wfdb import read_record
 
 RATE_HZ = 120
+PUBLISHED_HZ = 360
 CLASSES = ("N", "S", "V", "F")
 """Classes of AAMI EC57 but Q, beats not classified, of which unpaced hearts have hardly any."""
 BEFORE, AFTER = 36, 48
@@ -40,6 +45,24 @@ CORE = slice(BEFORE - 18, BEFORE + 24)
 SAME = {202: 201}
 """Records of one person: 202 was taken from the person of 201."""
 
+STEP_MV = 0.005
+"""Millivolts of a step of the signals."""
+
+DS1 = "101 106 108 109 112 114 115 116 118 119 122 124 201 203 205 207 208 209 215 220 223 230"
+DS2 = "100 103 105 111 113 117 121 123 200 202 210 212 213 214 219 221 222 228 231 232 233 234"
+PACED = "102 104 107 217"
+PARTS = {name: part for part, names in enumerate((PACED, DS1, DS2)) for name in names.split()}
+"""Part of de Chazal's split by record, 0 for paced hearts."""
+
+CODES = {
+    **dict.fromkeys((1, 2, 3, 11, 25, 34), 0),  # N L R j B e
+    **dict.fromkeys((4, 7, 8, 9, 35), 1),  # a J A S n
+    **dict.fromkeys((5, 10, 41), 2),  # V E r
+    6: 3,  # F
+    **dict.fromkeys((12, 13, 30, 38), 4),  # / Q ? f
+}
+"""Class of a beat by its code in an .atr file, which its letter stands beside; 4 is Q."""
+
 CHANNELS = (
     "ecg",
     "ecg less the usual beat",
@@ -49,6 +72,20 @@ CHANNELS = (
     "likeness to the usual beat",
     "width beside the usual beat",
 )
+
+
+@dataclass(frozen=True, eq=False)
+class Record:
+    """A record: its number, its part of the split, the signal, and where its beats are.
+
+    `labels` are places among `CLASSES`, or 4 for Q.
+    """
+
+    number: int
+    part: int
+    signal: Floats
+    peaks: Ints
+    labels: Ints
 
 
 def windows_of(signal: Floats, peaks: Ints) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
@@ -121,7 +158,7 @@ def _width(beat: Floats) -> Floats:
 
 
 def beats(path: Path) -> dict[str, NDArray[Any]]:
-    """Return windows of the compact form of the set: what an .npz for training holds.
+    """Return windows of the set: what an .npz for training holds.
 
     Records of paced hearts are left out, as AAMI EC57 asks. Where records of both parts of de
     Chazal's split are there, fold 0 is his test set, DS2, and the patients of DS1 are dealt to
@@ -130,33 +167,26 @@ def beats(path: Path) -> dict[str, NDArray[Any]]:
     Parameters
     ----------
     path : Path
-        An .npz of ``dsig`` int16 [records, N] (differences along time), ``rec`` (numbers), ``ds``
-        (1 or 2, 0 for paced) [records], ``beat_off`` [records + 1], ``beat_pos`` and ``beat_cls``
-        (0 to 3, the place among `CLASSES`; 4 for Q, left out) [beats].
+        A folder of PhysioNet's records (.hea, .dat and .atr); or an .npz of ``dsig`` int16
+        [records, N] (differences along time, of 5 microvolts), ``rec`` (numbers), ``ds`` (1 or 2,
+        0 for paced) [records], ``beat_off`` [records + 1], ``beat_pos`` and ``beat_cls`` (0 to 3,
+        the place among `CLASSES`; 4 for Q, left out) [beats].
 
     Raises
     ------
     MubinnError
-        The file is missing or damaged, lacks an array, or has no beat of an unpaced heart.
+        The file is missing or damaged, lacks an array, or has no beat of an unpaced heart; the
+        folder holds no such records, or others.
     """
-    found = arrays_of(path, dsig=2, rec=1, ds=1, beat_off=1, beat_pos=1, beat_cls=1)
-    signals = differences(found["dsig"])
-    records = found["rec"].astype(np.int64)
-    parts = bounds(path, "beat_off", found["beat_off"], len(found["beat_pos"]), len(records))
     x, y, subject, test = [], [], [], []
-    for k in np.flatnonzero(found["ds"]):
-        begin, end = parts[k]
-        peaks = found["beat_pos"][begin:end].astype(np.int64)
-        if (np.diff(peaks) < 0).any() or not len(peaks):
-            raise MubinnError(f"{path} has beats out of order in record {records[k]}.")
-        made, used = windows_of(signals[k], peaks)
-        labels = found["beat_cls"][begin:end][used].astype(np.int64)
+    for record in records_of(path) if path.is_dir() else _compact(path):
+        made, used = windows_of(record.signal, record.peaks)
+        labels = record.labels[used]
         kept = labels < len(CLASSES)
         x.append(made[kept])
         y.append(labels[kept])
-        person = SAME.get(int(records[k]), int(records[k]))
-        subject += [person] * len(y[-1])
-        test += [int(found["ds"][k]) == 2] * len(y[-1])
+        subject += [SAME.get(record.number, record.number)] * len(y[-1])
+        test += [record.part == 2] * len(y[-1])
     if not subject:
         raise MubinnError(f"{path} has no beat of an unpaced heart: give a set that has some.")
     whose = np.array(subject, np.int64)
@@ -169,6 +199,46 @@ def beats(path: Path) -> dict[str, NDArray[Any]]:
         "channels": np.array(CHANNELS),
         "fs_hz": np.array(float(RATE_HZ)),
     }
+
+
+def records_of(folder: Path) -> Iterator[Record]:
+    """Yield the records of a folder, but those of paced hearts, at `RATE_HZ` and of `STEP_MV`."""
+    headers = sorted(folder.glob("*.hea"))
+    if not headers:
+        raise MubinnError(f"{folder} holds no .hea files: give the folder of MIT-BIH's records.")
+    for header in headers:
+        part = PARTS.get(header.stem)
+        if part is None:
+            raise MubinnError(
+                f"{header} is no record of the MIT-BIH arrhythmia set: give a folder of its own."
+            )
+        if part:
+            signal, rate, places, codes = read_record(header)
+            if rate != PUBLISHED_HZ:
+                raise MubinnError(
+                    f"{header} speaks of {rate:g} Hz, not of MIT-BIH's {PUBLISHED_HZ}: fetch it "
+                    "again."
+                )
+            beat = np.isin(codes, list(CODES))
+            peaks = np.rint(places[beat] * RATE_HZ / rate).astype(np.int64)
+            labels = np.array([CODES[code] for code in codes[beat].tolist()], np.int64)
+            signal = resample(signal / STEP_MV, rate, RATE_HZ)
+            yield Record(int(header.stem), part, signal, peaks, labels)
+
+
+def _compact(path: Path) -> Iterator[Record]:
+    """Yield the records of the compact form, but those of paced hearts."""
+    found = arrays_of(path, dsig=2, rec=1, ds=1, beat_off=1, beat_pos=1, beat_cls=1)
+    signals = differences(found["dsig"])
+    records = found["rec"].astype(np.int64).tolist()
+    parts = bounds(path, "beat_off", found["beat_off"], len(found["beat_pos"]), len(records))
+    for k in np.flatnonzero(found["ds"]):
+        begin, end = parts[k]
+        peaks = found["beat_pos"][begin:end].astype(np.int64)
+        if (np.diff(peaks) < 0).any() or not len(peaks):
+            raise MubinnError(f"{path} has beats out of order in record {records[k]}.")
+        labels = found["beat_cls"][begin:end].astype(np.int64)
+        yield Record(records[k], int(found["ds"][k]), signals[k], peaks, labels)
 
 
 def _folds(subject: NDArray[np.int64], test: NDArray[np.bool_]) -> dict[str, NDArray[Any]]:

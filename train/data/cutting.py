@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mubinn.golden.ground.arrays import memory_limit
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.train.data.naming import classes_of, subjects_of
-from mubinn.train.data.recordings import EegSet, Recording, folds_of, pieces_of
+from mubinn.train.data.recordings import LabelledSet, Recording, folds_of, pieces_of
 from mubinn.train.data.resample import band_passed, resample
 from mubinn.train.data.signals import Annotation, Channel, Signals, Stretch, listed
 from mubinn.train.data.sources import read_signals, recordings_of
@@ -106,11 +106,11 @@ class _Part:
 
 def load_recordings(
     paths: Path | Sequence[Path], how: Cutting, *, by_windows: bool = False
-) -> EegSet:
+) -> LabelledSet:
     """Return labelled windows of recordings, given as files and folders.
 
     Voltages are in microvolts, other channels in the unit of their file. No window crosses a gap.
-    With `by_windows` pseudo-subjects are cut as `mubinn.train.data.files.load_eeg` does.
+    With `by_windows` pseudo-subjects are cut as `mubinn.train.data.files.load_labelled` does.
 
     Raises
     ------
@@ -147,7 +147,7 @@ def load_edf(
     hop_s: float | None = None,
     fs_hz: float | None = 80.0,
     band_hz: tuple[float, float] | None = (0.5, 35.0),
-) -> EegSet:
+) -> LabelledSet:
     """Return labelled windows of recordings of any format, one class a file.
 
     Parameters
@@ -188,11 +188,11 @@ def _set_of(
     people: NDArray[np.int64] | None,
     called: tuple[str, ...] | None,
     notes: Notes,
-) -> EegSet:
+) -> LabelledSet:
     """Return the windows of files as a set; without people, by pieces of neighbours."""
     y = np.concatenate([part.y for part in parts])
     subject = pieces_of(y) if people is None else people
-    return EegSet(
+    return LabelledSet(
         x=np.concatenate([part.x for part in parts]),
         y=y,
         subject=subject,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 from mubinn.golden.ground.arrays import NPY, ZIP, beginning, read_arrays
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.train.data.columns import integers, labels_of, named, texts
-from mubinn.train.data.recordings import EegSet, Recording, folds_of, numbered, pieces_of
+from mubinn.train.data.joining import joined
+from mubinn.train.data.recordings import LabelledSet, Recording, folds_of, numbered, pieces_of
 
 DATA_NAME = "eeg_eegmmidb_eyes.npz"
 """File name of the eyes open/closed windows of the PhysioNet motor imagery database."""
@@ -50,15 +52,15 @@ def find_data(name: str = DATA_NAME) -> Path | None:
     return None
 
 
-def load_eeg(
-    path: str | Path,
+def load_labelled(
+    path: str | Path | Sequence[Path],
     *,
     labels: str | Path | None = None,
     subjects: str | Path | None = None,
     fs_hz: float | None = None,
     by_windows: bool = False,
-) -> EegSet:
-    """Load labelled windows from an .npz or .npy file, which is known by its content.
+) -> LabelledSet:
+    """Load labelled windows from .npz or .npy files, which are known by their content.
 
     An .npz holds ``X`` (or ``x``) [windows, steps, channels] and ``y`` [windows], and may hold
     ``scale_uV``, ``subject``, ``fold``, ``fs_hz``, ``channels`` and ``classes``; `NAMES` lists
@@ -72,11 +74,13 @@ def load_eeg(
     one; without both, the windows of each class are cut into five contiguous pseudo-subjects, so
     that folds do not mix neighbours in time. Without folds, subjects are dealt to five folds.
 
+    Several files are read as one set; see `mubinn.train.data.joining`.
+
     Parameters
     ----------
-    path : str or Path
+    path : str, Path or sequence of Path
     labels, subjects : str or Path, optional
-        .npy files [windows] that take the place of the ``y`` and ``subject`` of `path`.
+        .npy files [windows] that take the place of the ``y`` and ``subject`` of the one `path`.
     fs_hz : float, optional
         Sampling rate in hertz where the file has none.
     by_windows : bool
@@ -84,37 +88,41 @@ def load_eeg(
 
     Returns
     -------
-    EegSet
+    LabelledSet
 
     Raises
     ------
     MubinnError
-        The file is missing, truncated, of another kind, needs pickle, or holds data that
-        `EegSet` refuses; or an array, such as one of people, has a name that is not known.
+        A file is missing, truncated, of another kind, needs pickle, or holds data that
+        `LabelledSet` refuses; or an array, such as one of people, has a name that is not known; or
+        several files differ in what they hold.
     """
-    path = Path(path)
-    fields = _fields(path, labels, subjects, people=not by_windows)
-    if by_windows:
-        fields = {name: array for name, array in fields.items() if name not in ("subject", "fold")}
-    if fs_hz is not None:
-        fields.setdefault("fs_hz", np.asarray(fs_hz))
-    return _assemble(path, fields)
+    paths = _listed(path, labels, subjects)
+    parts = [_fields(one, labels, subjects, people=not by_windows) for one in paths]
+    for fields in parts:
+        if by_windows:
+            fields.pop("subject", None)
+            fields.pop("fold", None)
+        if fs_hz is not None:
+            fields.setdefault("fs_hz", np.asarray(fs_hz))
+    fields, notes = joined(paths, parts)
+    return _assemble(paths[0], fields, notes)
 
 
 def load_windows(
-    path: Path, *, labels: Path | None = None, subjects: Path | None = None
+    path: Path | Sequence[Path], *, labels: Path | None = None, subjects: Path | None = None
 ) -> Recording:
-    """Load windows of which nobody asks for labels; the arguments are those of `load_eeg`.
+    """Load windows of which nobody asks for labels; the arguments are those of `load_labelled`.
 
     Raises
     ------
     MubinnError
-        The file is missing, truncated, of another kind, or has no windows.
+        A file is missing, truncated, of another kind, or has no windows; or several files differ
+        in what they hold.
     """
-    fields = _fields(path, labels, subjects, labelled=False)
-    if "X" not in fields:
-        raise MubinnError(f"{path} has no array 'X'; it must hold windows under that name.")
-    x = _samples(path, fields["X"])
+    paths = _listed(path, labels, subjects)
+    fields, notes = joined(paths, [_fields(p, labels, subjects, labelled=False) for p in paths])
+    path, x = paths[0], fields["X"]
     y: NDArray[np.int64] | None = None
     classes: tuple[str, ...] = ()
     if "y" in fields:
@@ -130,7 +138,22 @@ def load_windows(
         units=_units(fields, x.shape[2]),
         y=y,
         classes=classes,
+        notes=notes,
     )
+
+
+def _listed(
+    path: str | Path | Sequence[Path], labels: str | Path | None, subjects: str | Path | None
+) -> list[Path]:
+    """Return the paths of the files; labels and subjects from elsewhere are of one alone."""
+    paths = [Path(path)] if isinstance(path, str | Path) else list(path)
+    for what, key, given in (("labels", "y", labels), ("subjects", "subject", subjects)):
+        if given is not None and len(paths) > 1:
+            raise MubinnError(
+                f"{given} has the {what} of one file of windows, and there are {len(paths)}: store "
+                f"the {what} of each in it, as {key} in an .npz."
+            )
+    return paths
 
 
 def _fields(
@@ -141,7 +164,7 @@ def _fields(
     labelled: bool = True,
     people: bool = True,
 ) -> dict[str, NDArray[Any]]:
-    """Return the arrays that `load_eeg` reads, by its names."""
+    """Return the arrays that `load_labelled` reads, by its names."""
     start = beginning(path)
     if not start.startswith((ZIP, NPY)) and path.suffix.lower() not in (".npz", ".npy"):
         raise MubinnError(
@@ -164,6 +187,11 @@ def _fields(
         fields["subject"] = _column(Path(subjects))
     if labelled and people and isinstance(read, dict) and "subject" not in fields:
         _check_no_people(path, read)
+    for key in ("X", "y") if labelled else ("X",):
+        if key not in fields:
+            what = "X and y" if labelled else "windows under that name"
+            raise MubinnError(f"{path} has no array {key!r}; it must hold {what}.")
+    fields["X"] = _samples(path, fields["X"])
     return fields
 
 
@@ -203,16 +231,13 @@ def _column(path: Path) -> NDArray[Any]:
     return array
 
 
-def _assemble(path: Path, fields: dict[str, NDArray[Any]]) -> EegSet:
-    for key in ("X", "y"):
-        if key not in fields:
-            raise MubinnError(f"{path} has no array {key!r}; it must hold X and y.")
-    x = _samples(path, fields["X"])
+def _assemble(path: Path, fields: dict[str, NDArray[Any]], notes: tuple[str, ...]) -> LabelledSet:
+    x = fields["X"]
     y, classes = labels_of(path, fields["y"], fields.get("classes"), len(x))
     subject, fold = _people(path, fields, len(x), y)
     assert subject is not None
     assert fold is not None
-    return EegSet(
+    return LabelledSet(
         x=x,
         y=y,
         subject=subject,
@@ -224,6 +249,7 @@ def _assemble(path: Path, fields: dict[str, NDArray[Any]]) -> EegSet:
         people="subject" in fields,
         names=_names(path, fields, len(x)),
         units=_units(fields, x.shape[2]),
+        notes=notes,
     )
 
 

@@ -23,7 +23,7 @@ REFERENCED = "referenced-"
 
 
 @dataclass(frozen=True, eq=False)
-class EegSet:
+class LabelledSet:
     """Labelled windows of samples, of EEG or any other sensors, checked on construction.
 
     Parameters
@@ -139,7 +139,7 @@ class EegSet:
         """Number of channels."""
         return int(self.x.shape[2])
 
-    def take(self, index: NDArray[Any]) -> EegSet:
+    def take(self, index: NDArray[Any]) -> LabelledSet:
         """Return the windows that a mask or an index array selects, as a set of its own."""
         columns = {name: getattr(self, name)[index] for name in ("x", "y", "subject", "fold")}
         return replace(self, **columns)
@@ -157,7 +157,7 @@ class Recording:
     fold : ndarray of int64, shape [windows], or None
         Fold of each window, where anything decides it.
     fs_hz, channels, scale_uv, units, notes
-        As those of `EegSet`.
+        As those of `LabelledSet`.
     y : ndarray of int64, shape [windows], or None
         Classes, where the file has labels all the same; `classes` are their names.
     """

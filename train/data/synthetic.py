@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.train.data.recordings import EegSet, folds_of, numbered
+from mubinn.train.data.recordings import LabelledSet, folds_of, numbered
 
 FS_HZ = 80.0
 SCALE_UV = 0.1
@@ -26,7 +26,7 @@ def synthetic_eeg(
     channels: int = 32,
     seed: int = 0,
     subjects: int = 10,
-) -> EegSet:
+) -> LabelledSet:
     """Make labelled windows of synthetic EEG, at 80 Hz and in 0.5-35 Hz.
 
     A window is the sum of spatially smooth 1/f noise, beta (13-30 Hz, strongest over the middle),
@@ -48,7 +48,7 @@ def synthetic_eeg(
 
     Returns
     -------
-    EegSet
+    LabelledSet
         int16 samples, 0.1 uV a unit; class 0 eyes open, class 1 eyes closed.
 
     Raises
@@ -70,7 +70,7 @@ def synthetic_eeg(
     x += _alpha(rng, subject, y, steps, front)
     x += _blinks(rng, y, steps, front)
     units = np.clip(np.rint(x / SCALE_UV), -32768, 32767).astype(np.int16)
-    return EegSet(
+    return LabelledSet(
         x=units,
         y=y.astype(np.int64),
         subject=subject.astype(np.int64),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mubinn.golden.cells.constants import Datapath, check_datapath
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import CELLS, READOUTS, Cell, Readout
-from mubinn.train.data.recordings import EegSet, Normalise
+from mubinn.train.data.recordings import LabelledSet, Normalise
 from mubinn.train.recipes.method import Method
 from mubinn.train.subject.calibration import SubjectCalibration, grouped
 
@@ -178,7 +178,7 @@ class Recipe:
         fields = asdict(self)
         return {STORED.get(name, name): fields[name] for name in fields}
 
-    def fingerprint(self, data: EegSet, weights: Iterable[NDArray[Any]] = ()) -> str:
+    def fingerprint(self, data: LabelledSet, weights: Iterable[NDArray[Any]] = ()) -> str:
         """SHA-256 of recipe, data and first weights: equal for runs that must end alike."""
         digest = hashlib.sha256(json.dumps(self.to_json(), sort_keys=True).encode())
         for column in (data.x, data.y, data.subject, data.fold, *weights):
@@ -201,7 +201,7 @@ class Split:
     label: NDArray[np.int64]
 
 
-def split(data: EegSet, recipe: Recipe) -> Split:
+def split(data: LabelledSet, recipe: Recipe) -> Split:
     """Split by subjects: the held-out fold, the validation subjects, the rest.
 
     The validation subjects depend on the fold, not on the seed, so that seeds are compared on the

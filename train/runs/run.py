@@ -19,7 +19,7 @@ from mubinn.golden.inference.metrics import metrics
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model.float_model import FloatModel, Preprocessing
 from mubinn.golden.model.quantized_model import QuantizedModel
-from mubinn.train.data.recordings import EegSet
+from mubinn.train.data.recordings import LabelledSet
 from mubinn.train.graphs import float_lstm, gru
 from mubinn.train.graphs.graph import Graph, Pace, compiled
 from mubinn.train.recipes.chance import gains, kept
@@ -49,7 +49,7 @@ class Run:
 
     Parameters
     ----------
-    data : EegSet
+    data : LabelledSet
     x : float32 [windows, T, I]
         Its windows, prepared.
     parts : Split
@@ -59,7 +59,7 @@ class Run:
 
     def __init__(
         self,
-        data: EegSet,
+        data: LabelledSet,
         x: NDArray[np.float32],
         parts: Split,
         recipe: Recipe,
@@ -277,7 +277,7 @@ def _history(path: Path, meta: Mapping[str, Any]) -> tuple[list[dict[str, Any]],
     return rows, best
 
 
-def _check_start(model: FloatModel, data: EegSet, recipe: Recipe) -> None:
+def _check_start(model: FloatModel, data: LabelledSet, recipe: Recipe) -> None:
     """Raise `MubinnError` where the first weights do not fit the data or the recipe."""
     if model.features != data.features or model.classes != len(data.classes):
         raise MubinnError(

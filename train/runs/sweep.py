@@ -15,7 +15,7 @@ from typing import Any
 
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.model_file import load_float, save_model
-from mubinn.train.data.recordings import EegSet
+from mubinn.train.data.recordings import LabelledSet
 from mubinn.train.recipes.recipe import Recipe
 from mubinn.train.runs.checkpoint import no_log, read_log
 from mubinn.train.runs.curve import write_curve
@@ -59,7 +59,7 @@ def run_name(recipe: Recipe) -> str:
 
 
 def sweep(
-    data: EegSet,
+    data: LabelledSet,
     recipes: Sequence[Recipe],
     float_recipe: Recipe,
     folds: Sequence[int],
@@ -73,7 +73,7 @@ def sweep(
 
     Parameters
     ----------
-    data : EegSet
+    data : LabelledSet
     recipes : sequence of Recipe
         Their fold and seed are replaced. A float recipe trains from scratch.
     float_recipe : Recipe
@@ -107,7 +107,7 @@ def sweep(
 
 
 def one_run(
-    data: EegSet,
+    data: LabelledSet,
     recipe: Recipe,
     folder: Path,
     start: FloatModel | None,

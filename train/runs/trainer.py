@@ -12,7 +12,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.metrics import Metrics, metrics
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
-from mubinn.train.data.recordings import EegSet, prepare
+from mubinn.train.data.recordings import LabelledSet, prepare
 from mubinn.train.recipes.recipe import Recipe, split
 from mubinn.train.runs.progress import Progress
 
@@ -76,7 +76,7 @@ class TrainResult:
 
 
 def train(
-    data: EegSet,
+    data: LabelledSet,
     recipe: Recipe | None = None,
     *,
     start: FloatModel | None = None,
@@ -94,7 +94,7 @@ def train(
 
     Parameters
     ----------
-    data : EegSet
+    data : LabelledSet
     recipe : Recipe, optional
     start : FloatModel, optional
         Weights to start from; drawn from the seed without it.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.train.data.eeg import EegSet, find_data, load_eeg, prepare, synthetic_eeg
+from mubinn.train.data.windows import LabelledSet, find_data, load_labelled, prepare, synthetic_eeg
 
 RNG = np.random.default_rng(3)
 
@@ -32,7 +32,7 @@ def save(path, **fields):
 
 def test_import_needs_numpy_alone():
     code = (
-        "import sys, mubinn.train.data.eeg\n"
+        "import sys, mubinn.train.data.windows\n"
         "heavy = {'jax', 'optax', 'mne', 'scipy', 'torch'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
@@ -41,7 +41,7 @@ def test_import_needs_numpy_alone():
 
 def test_npz_round_trip(tmp_path):
     fields = small_fields()
-    data = load_eeg(save(tmp_path / "a.npz", **fields))
+    data = load_labelled(save(tmp_path / "a.npz", **fields))
     assert data.x.dtype == np.int16
     for name in ("x", "y", "subject", "fold"):
         assert (getattr(data, name) == fields["X" if name == "x" else name]).all()
@@ -54,7 +54,7 @@ def test_npz_round_trip(tmp_path):
 def test_generic_npz_gets_contiguous_pseudo_subjects(tmp_path):
     x = RNG.standard_normal((20, 8, 2))
     labels = np.array(["rest"] * 10 + ["move"] * 10)
-    data = load_eeg(save(tmp_path / "a.npz", x=x, y=labels), fs_hz=128)
+    data = load_labelled(save(tmp_path / "a.npz", x=x, y=labels), fs_hz=128)
     assert data.x.dtype == np.float32
     assert data.classes == ("move", "rest")
     assert data.y.tolist() == [1] * 10 + [0] * 10
@@ -67,14 +67,14 @@ def test_npy_takes_sibling_or_named_labels(tmp_path):
     fields = small_fields()
     np.save(tmp_path / "rec.npy", fields["X"])
     with pytest.raises(MubinnError, match=r"rec_y\.npy is not beside it"):
-        load_eeg(tmp_path / "rec.npy")
+        load_labelled(tmp_path / "rec.npy")
     np.save(tmp_path / "rec_y.npy", fields["y"])
     np.save(tmp_path / "who.npy", fields["subject"])
-    data = load_eeg(tmp_path / "rec.npy", subjects=tmp_path / "who.npy")
+    data = load_labelled(tmp_path / "rec.npy", subjects=tmp_path / "who.npy")
     assert (data.y == fields["y"]).all()
     assert data.fold.tolist() == [k // 2 % 5 for k in range(20)]
     np.save(tmp_path / "flip.npy", 1 - fields["y"])
-    flipped = load_eeg(tmp_path / "rec.npy", labels=tmp_path / "flip.npy")
+    flipped = load_labelled(tmp_path / "rec.npy", labels=tmp_path / "flip.npy")
     assert (flipped.y == 1 - fields["y"]).all()
 
 
@@ -104,44 +104,44 @@ def test_bad_fields_end_in_one_sentence(tmp_path, case):
     change, message = BAD_FIELDS[case]
     path = save(tmp_path / "a.npz", **(small_fields() | change))
     with pytest.raises(MubinnError, match=message) as info:
-        load_eeg(path)
+        load_labelled(path)
     assert "\n" not in str(info.value)
 
 
 def test_unreadable_files(tmp_path):
     with pytest.raises(MubinnError, match="does not exist"):
-        load_eeg(tmp_path / "none.npz")
+        load_labelled(tmp_path / "none.npz")
     (tmp_path / "rec.csv").write_text("1,2,3")
     with pytest.raises(MubinnError, match=r"neither \.npz nor \.npy"):
-        load_eeg(tmp_path / "rec.csv")
+        load_labelled(tmp_path / "rec.csv")
     with pytest.raises(MubinnError, match="no array 'y'"):
-        load_eeg(save(tmp_path / "x.npz", X=np.zeros((4, 4, 4))))
+        load_labelled(save(tmp_path / "x.npz", X=np.zeros((4, 4, 4))))
     whole = save(tmp_path / "a.npz", **small_fields()).read_bytes()
     array = tmp_path / "a.npy"
     np.save(array, small_fields()["X"])
     for length in (0, 10, 100, len(whole) // 2, len(whole) - 1):
         (tmp_path / "cut.npz").write_bytes(whole[:length])
         with pytest.raises(MubinnError, match=r"cut\.npz"):
-            load_eeg(tmp_path / "cut.npz")
+            load_labelled(tmp_path / "cut.npz")
         (tmp_path / "cut.npy").write_bytes(array.read_bytes()[: min(length, 2000)])
         with pytest.raises(MubinnError, match=r"cut\.npy"):
-            load_eeg(tmp_path / "cut.npy", labels=array)
+            load_labelled(tmp_path / "cut.npy", labels=array)
     damaged = bytearray(whole)
     damaged[400] ^= 0xFF  # inside X: the archive's checksum notices
     (tmp_path / "cut.npz").write_bytes(damaged)
     with pytest.raises(MubinnError, match="truncated or damaged"):
-        load_eeg(tmp_path / "cut.npz")
+        load_labelled(tmp_path / "cut.npz")
     (tmp_path / "zip.npy").write_bytes(whole)
-    assert load_eeg(tmp_path / "zip.npy").windows == 20
+    assert load_labelled(tmp_path / "zip.npy").windows == 20
 
 
 def test_set_refuses_other_types():
     data = synthetic_eeg(20, steps=16, channels=2)
     rest = (data.y, data.subject, data.fold, 1.0, 80.0, data.channels, data.classes)
     with pytest.raises(MubinnError, match="give int16 or float32"):
-        EegSet(data.x.astype(np.float64), *rest)
+        LabelledSet(data.x.astype(np.float64), *rest)
     with pytest.raises(MubinnError, match=r"must be \[windows, steps, channels\]"):
-        EegSet(data.x[:0], *rest)
+        LabelledSet(data.x[:0], *rest)
 
 
 def test_take_selects_windows():
@@ -277,7 +277,7 @@ def test_find_data_follows_the_environment(tmp_path, monkeypatch):
 
 @pytest.mark.skipif(find_data() is None, reason="the eegmmidb windows are not here")
 def test_real_data():
-    data = load_eeg(find_data())
+    data = load_labelled(find_data())
     assert data.x.shape == (3270, 320, 32)
     assert np.bincount(data.fold).tolist() == [660, 660, 660, 660, 630]
     x = prepare(data.x[:64])
