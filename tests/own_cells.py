@@ -1,6 +1,15 @@
 """Cells that MuBiNN does not have, each as its equations: nothing else is written for them."""
 
-from mubinn.golden.cells.graph import cell, encode, row, sigmoid, stored, tanh
+from mubinn.golden.cells.graph import (
+    cell,
+    encode,
+    hard_sigmoid,
+    hard_tanh,
+    row,
+    sigmoid,
+    stored,
+    tanh,
+)
 
 
 @cell
@@ -39,4 +48,15 @@ def peephole(x, h, c):
     return encode("h", o * tanh(c)), c
 
 
-OWN = (rnn, cifg, mgu, peephole)
+@cell
+def hard_lstm(x, h, c):
+    """An LSTM of straight lines."""
+    f = encode("f", hard_sigmoid(row("f", x, h)))
+    i = encode("i", hard_sigmoid(row("i", x, h)))
+    g = encode("g", hard_tanh(row("g", x, h)))
+    o = encode("o", hard_sigmoid(row("o", x, h)))
+    c = encode("c", f * c + i * g)
+    return encode("h", o * hard_tanh(c)), c
+
+
+OWN = (rnn, cifg, mgu, peephole, hard_lstm)

@@ -2,11 +2,11 @@
 
 import json
 from functools import lru_cache
-from typing import Any, get_args
+from typing import Any
 
 from mubinn.golden.cells.graph import Cell, Node, Operation
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.units.activation import Kind
+from mubinn.golden.units.shapes import shape_of
 
 MOST_NODES = 1000
 """Nodes of a cell that a file may have."""
@@ -88,7 +88,7 @@ def _node(row: object, nodes: list[Node]) -> Node | None:
     operands = tuple(nodes[k] for k in places)
     if operation == "new":
         return operands[0] if len(operands) == 1 else None
-    if operation not in ARITY or kind not in get_args(Kind):
+    if operation not in ARITY or not _is_kind(kind):
         return None
     least, most = ARITY[operation]
     if not least <= len(operands) <= most or (
@@ -96,6 +96,15 @@ def _node(row: object, nodes: list[Node]) -> Node | None:
     ):
         return None
     return Node(operation, operands, name, kind)
+
+
+def _is_kind(kind: object) -> bool:
+    """Whether a file's word for an activation is one."""
+    try:
+        shape_of(str(kind))
+    except MubinnError:
+        return False
+    return isinstance(kind, str)
 
 
 def _misplaced(operation: str, operands: tuple[Node, ...]) -> bool:

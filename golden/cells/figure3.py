@@ -43,6 +43,7 @@ from mubinn.golden.units.mlb_decoder import MlbDecoderParams
 from mubinn.golden.units.mlb_encoder import MlbEncoderParams
 from mubinn.golden.units.pointwise import PointwiseParams
 from mubinn.golden.units.requantize import RequantizeParams
+from mubinn.golden.units.shapes import shape_of
 
 
 class Figure3(Rules):
@@ -85,11 +86,11 @@ class Figure3(Rules):
     def _lut(self, node: Node, own: str) -> str:
         """Return the role of a LUT: rows share one of each kind."""
         if own != "z":
-            return f"{node.kind}_{own}"
+            return f"{shape_of(node.kind).label}_{own}"
         if node.kind == "sigmoid":
             return "sigmoid"
         first = next(g for g in direct_gates(self.cell) if g.operands[0].kind == node.kind)
-        return f"{node.kind}_{first.name}"
+        return f"{shape_of(node.kind).label}_{first.name}"
 
     def _value(self, node: Node, name: str, phase: int) -> str:
         """Add the units of a number, `name` where it is made of several; return its name."""
@@ -136,7 +137,7 @@ class Figure3(Rules):
         if is_factor(source):
             stem = code_in(source).name
             value = self._decoded(source, phase)
-            names = f"{stem}_q", f"{node.kind}_{stem}"
+            names = f"{stem}_q", f"{shape_of(node.kind).label}_{stem}"
             return self._activated(node, value, names, stem, phase)
         stem = name.removesuffix("_raw")
         value = self._value(source, f"{stem}_sum", phase)

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.units.activation import ActivationParams, Kind
+from mubinn.golden.units.activation import ActivationParams
+from mubinn.golden.units.shapes import Kind
 
 MAX_FORMAT_BITS = 24
 """Widest input and finest output of an activation."""

@@ -19,6 +19,8 @@ hardware, its traces, Table I's units and the picture of a cell are read from th
                 of other values in the same step: such a row takes another pass over the cells
 `sigmoid`       activation, of a row or of a sum, or of a code
 `tanh`
+`hard_sigmoid`  clipped straight lines, and `ramp` for any
+`hard_tanh`
 `encode`        level bits of a value by the quantizer of this name: a *code*
 `stored`        a number of each cell from memory, in level bits: a code as well
 ``a * b``       product: of two codes, or of a code and a wide number
@@ -32,12 +34,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cached_property
 from itertools import count
 from typing import Any, Literal
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.units.activation import Kind
+from mubinn.golden.units.shapes import Kind, shape_of
 
 Operation = Literal[
     "input", "state", "stored", "row", "activation", "encode", "product", "sum", "complement"
@@ -124,6 +127,26 @@ def sigmoid(value: Node) -> Node:
 def tanh(value: Node) -> Node:
     """Return the hyperbolic tangent of `value`."""
     return Node("activation", (value,), kind="tanh")
+
+
+def ramp(value: Node, slope: float | Fraction, at_zero: float | Fraction = 0, low: int = 0) -> Node:
+    """Return ``slope value + at_zero`` clipped to [low, 1]: hard sigmoids, hard tanh, relu."""
+    rise, start = (Fraction(number).limit_denominator(10_000) for number in (slope, at_zero))
+    kind = f"ramp({rise}, {start}, {low})"
+    shape_of(kind)
+    return Node("activation", (value,), kind=kind)
+
+
+def hard_sigmoid(
+    value: Node, alpha: float | Fraction = Fraction(1, 6), beta: float | Fraction = Fraction(1, 2)
+) -> Node:
+    """Return the hard sigmoid: by default that of Keras 3 and PyTorch; Keras 2 has 1/5 and 1/2."""
+    return ramp(value, alpha, beta)
+
+
+def hard_tanh(value: Node) -> Node:
+    """Return `value` clipped to [-1, 1]."""
+    return ramp(value, 1, 0, -1)
 
 
 def encode(name: str, value: Node) -> Node:

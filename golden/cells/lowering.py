@@ -17,6 +17,7 @@ from mubinn.golden.cells.graph import Cell, Node
 from mubinn.golden.cells.operations import Code, Format, Operation, Unit, Wide
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
+from mubinn.golden.units.shapes import shape_of
 
 if TYPE_CHECKING:
     from mubinn.golden.binarize.scales import Quantizer
@@ -190,7 +191,7 @@ def code_in(node: Node) -> Node:
 def short_name(node: Node) -> str:
     """Return the names of what a product is made of, side by side: ``rnh``, ``fc``."""
     if node.operation == "activation":
-        return node.kind + short_name(node.operands[0])
+        return shape_of(node.kind).label + short_name(node.operands[0])
     if node.operation in ("product", "sum", "complement"):
         return "".join(map(short_name, node.operands))
     return node.name

@@ -40,8 +40,8 @@ from mubinn.golden.cells.lowering import (
 from mubinn.golden.cells.operations import Add, Code, Search, Table, Wide
 from mubinn.golden.cells.shorten import shorten
 from mubinn.golden.ground.fixed import Ints, signed_width
-from mubinn.golden.units.activation import Kind
 from mubinn.golden.units.code_table import CodeTableParams
+from mubinn.golden.units.shapes import Kind
 from mubinn.golden.units.threshold_search import ThresholdSearchParams, encoder_nodes
 
 

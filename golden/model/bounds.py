@@ -31,13 +31,8 @@ from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.reference import FloatQuantizer, LayerQuantizers
-from mubinn.golden.units.activation import ActivationParams, exact
-
-SLOPE = {"sigmoid": 0.25, "tanh": 1.0}
-"""Largest slope of each function, reached at 0."""
-
-LIMITS = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
-"""Values towards minus and plus infinity."""
+from mubinn.golden.units.activation import ActivationParams
+from mubinn.golden.units.shapes import exact, shape_of
 
 FLOAT_SLACK = 2.0**-45
 """More than float64 rounds in the reference's own activations and residuals."""
@@ -93,10 +88,10 @@ def rounding_bound(params: ActivationParams, fraction: int) -> float:
     unit = 2.0**-params.in_fraction
     half = unit / 2 if fraction > params.in_fraction else 0.0
     low = -(2.0 ** (params.in_width - 1)) * unit
-    below, above = LIMITS[params.kind]
-    tail_low = float(exact(params.kind, low)) - below
-    tail_high = above - float(exact(params.kind, -low - unit))
-    return max(SLOPE[params.kind] * half, tail_low, tail_high)
+    shape = shape_of(params.kind)
+    tail_low = float(exact(params.kind, low)) - shape.low
+    tail_high = shape.high - float(exact(params.kind, -low - unit))
+    return max(shape.slope * half, tail_low, tail_high)
 
 
 def activation_bound(params: ActivationParams, fraction: int) -> float:

@@ -16,7 +16,7 @@ from mubinn.golden.cells.graph import Node
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
-from mubinn.golden.units.activation import exact
+from mubinn.golden.units.shapes import exact, shape_of
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def step(
             if node not in cell.gates:
                 t |= {f"{node.name}_raw": values[source], node.name: values[node]}
         elif node.operation == "activation" and source.is_code:
-            t[f"{node.kind}_{source.name}"] = values[node]
+            t[f"{shape_of(node.kind).label}_{source.name}"] = values[node]
     for gate in cell.gates:
         source = gate.operands[0].operands[0]
         if source.operation != "row":

@@ -16,6 +16,7 @@ from mubinn.golden.cells.graph import Cell
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Bits, Floats, Ints, to_fixed, to_float
 from mubinn.golden.model import reference
+from mubinn.golden.units.shapes import shape_of
 
 Granularity = Literal["gate", "row"]
 SAMPLE = 200_000
@@ -62,7 +63,8 @@ def fit_gates(
     """Return the quantizers of a cell's gates, side by side in `y` [windows, T, G H]."""
     gates = {}
     for gate, own in zip(cell.gates, np.split(y, len(cell.gates), axis=-1), strict=True):
-        offset = 0.0 if gate.operands[0].kind == "tanh" else options.gate_offset
+        signed = shape_of(gate.operands[0].kind).low < 0
+        offset = 0.0 if signed else options.gate_offset
         most = options.formats.y_fraction
         gates[gate.name] = fit_activation(rng, own, options.levels.count("gate"), offset, most)
     return gates

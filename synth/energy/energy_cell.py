@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from mubinn.golden.baseline.float_activation import FloatActivationParams
 from mubinn.golden.model.float_model import FloatModel
-from mubinn.golden.units.activation import Kind
+from mubinn.golden.units.shapes import Kind
 from mubinn.hw.baseline.float_activation import FloatSegment
 from mubinn.hw.baseline.float_add import FloatAdd
 from mubinn.hw.baseline.float_mult import FloatMult

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from mubinn.golden.cells.constants import GATES, Datapath
 from mubinn.golden.cells.exact_activation import first_reaching
 from mubinn.golden.cells.formats import Formats
-from mubinn.golden.units.activation import Kind, activation
+from mubinn.golden.units.activation import activation
+from mubinn.golden.units.shapes import Kind
 from mubinn.train.graphs.binarize import fraction_of
 
 FORMATS = Formats()
