@@ -46,7 +46,10 @@ WITH_LIBRARY = ("table1", "popcount", "delay", "threshold", "energy")
 WITH_LIBRARIES = ("libraries",)
 """Those that compare several, ``libraries``."""
 
-WITH_PROGRESS = ("lut-cycles", "fpga", "scale")
+WITH_DATA = ("quantization",)
+"""Those that take a float model, ``model``, and labelled windows, ``data``."""
+
+WITH_PROGRESS = ("lut-cycles", "fpga", "scale", "quantization")
 """Those of several long measurements, which tell each by ``progress`` as it begins."""
 
 WITH_FILES = ("energy",)

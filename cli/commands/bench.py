@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from mubinn.cli.shared.common import json_option, liberty_option, print_json, print_table, working
-from mubinn.cli.shared.paths import Command, OutputFolder
+from mubinn.cli.shared.paths import Command, InputPath, OutputFolder
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.files import check_folder, write_folder
 
@@ -15,6 +15,18 @@ from mubinn.golden.ground.files import check_folder, write_folder
 @click.argument("name", required=False)
 @click.option("--list", "as_list", is_flag=True, help="List the names and what each measures.")
 @liberty_option
+@click.option(
+    "--model",
+    type=InputPath(),
+    metavar="FILE",
+    help="Float model of 'quantization', in place of the bundled one; with --data.",
+)
+@click.option(
+    "--data",
+    type=InputPath(),
+    metavar="FILE",
+    help="Windows that --model was trained on, an .npz, in place of the shared data set.",
+)
 @click.option(
     "-o",
     "--output",
@@ -27,6 +39,8 @@ def bench(
     name: str | None,
     as_list: bool,
     liberty: tuple[Path, ...],
+    model: Path | None,
+    data: Path | None,
     output: Path | None,
     as_json: bool,
 ) -> None:
@@ -41,6 +55,7 @@ def bench(
       mubinn bench delay --liberty sky130hd_tt.lib.gz
       mubinn bench energy -o energy
       mubinn bench libraries --liberty sky130hd_tt.lib.gz --liberty sg13g2.lib
+      mubinn bench quantization --model watch.safetensors --data watch.npz
     """
     from mubinn.cli.benchmarks.table import ABOUT, BENCHMARKS, WITH_PROGRESS
 
@@ -55,7 +70,7 @@ def bench(
         raise click.UsageError(f"Give a name: {', '.join(BENCHMARKS)}.")
     if name not in BENCHMARKS:
         raise MubinnError(f"There is no benchmark {name}: choose from {', '.join(BENCHMARKS)}.")
-    options = _library_options(name, liberty)
+    options = {**_library_options(name, liberty), **_data_options(name, model, data)}
     if output is not None:
         _check_output(name, output)
     with working(f"measuring {name}", as_json) as show:
@@ -93,6 +108,25 @@ def _library_options(name: str, liberty: tuple[Path, ...]) -> dict[str, Any]:
     if name not in WITH_LIBRARY:
         raise MubinnError(f"The benchmark {name} maps to no cell library: leave out --liberty.")
     return {"library": load_library(list(liberty))}
+
+
+def _data_options(name: str, model: Path | None, data: Path | None) -> dict[str, Any]:
+    """Return what ``--model`` and ``--data`` mean to a benchmark."""
+    from mubinn.cli.benchmarks.table import WITH_DATA
+
+    if model is None and data is None:
+        return {}
+    if name not in WITH_DATA:
+        raise MubinnError(
+            f"The benchmark {name} takes no other model or data: leave out --model and --data."
+        )
+    if model is None or data is None:
+        raise MubinnError("A model is measured on the data it was trained on: give both.")
+    from mubinn.cli.shared.recordings import open_labelled
+    from mubinn.golden.model.model_file import load_float
+
+    found = load_float(model)
+    return {"model": found, "data": open_labelled(data, model=found)[0]}
 
 
 def _check_output(name: str, folder: Path) -> None:

@@ -333,13 +333,17 @@ def values(layer: QuantizedLayer, steps: int) -> dict[str, int]:
 
 
 def float_scores(
-    model: FloatModel, x: NDArray[np.float32], show: Callable[[str, int, int], None]
+    model: FloatModel,
+    x: NDArray[Any],
+    show: Callable[[str, int, int], None] | None = None,
+    quantizers: Sequence[reference.LayerQuantizers] | None = None,
 ) -> NDArray[np.float64]:
     """Return the logits of prepared windows; `show` is told of windows done, and of all."""
     parts = []
     for begin in range(0, len(x), _CHUNK):
-        parts.append(reference.logits(model, x[begin : begin + _CHUNK]))
-        show("", min(begin + _CHUNK, len(x)), len(x))
+        parts.append(reference.logits(model, x[begin : begin + _CHUNK], quantizers))
+        if show is not None:
+            show("", min(begin + _CHUNK, len(x)), len(x))
     return np.concatenate(parts)
 
 

@@ -97,10 +97,10 @@ def fixed_form(
     """
     total = float(scales.sum(axis=1).max() + abs(offset))
     levels = scales.shape[1]
-    bits = scale_bits(levels)
     if form == "free":
-        fraction = choose_fraction(total, most=most, bits=bits)
+        fraction = choose_fraction(total, levels, most=most)
         return to_fixed(scales, fraction), fraction
+    bits = scale_bits(levels)
     doubles = 1 << np.arange(levels - 1, -1, -1, dtype=np.int64)
     for fraction in range(most, -1, -1):
         # A scale that vanished would leave its level without meaning.

@@ -27,19 +27,27 @@ def scale_bits(levels: int) -> int:
     return max(SCALE_BITS, levels + 2)
 
 
-def choose_fraction(total: float, *, most: int = 15, bits: int = SCALE_BITS) -> int:
-    """Return the largest fraction <= `most` at which a sum of `total` stays below 2**bits."""
-    for fraction in range(most, -1, -1):
-        # One unit in hand for each rounding of the scales that make up the sum.
-        if np.ldexp(total, fraction) <= (1 << bits) - 1 - MAX_ROUNDINGS:
-            return fraction
-    raise MubinnError(
-        f"scales that sum to {total:.4g} are too large for {bits} bits: rescale the model."
-    )
+def room(levels: int) -> int:
+    """Return the largest sum of scales, not yet rounded, that stays below its bits when they are.
+
+    It has a unit in hand for each rounding that raises the sum.
+    """
+    return (1 << scale_bits(levels)) - 1 - MAX_ROUNDINGS
 
 
 MAX_ROUNDINGS = 4
 """Half-up rounding of up to 8 scales raises their sum by at most this many units."""
+
+
+def choose_fraction(total: float, levels: int, *, most: int = 15) -> int:
+    """Return the largest fraction <= `most` at which so many scales of sum `total` have room."""
+    for fraction in range(most, -1, -1):
+        if np.ldexp(total, fraction) <= room(levels):
+            return fraction
+    raise MubinnError(
+        f"scales that sum to {total:.4g} are too large for {scale_bits(levels)} bits: "
+        "rescale the model."
+    )
 
 
 MAX_SCALE = 1 << 24
@@ -90,7 +98,7 @@ class Quantizer:
         """Return the fixed-point form of float `scales` [N] and `offset`; `most` fraction bits."""
         scales = np.asarray(scales, np.float64)
         peak = float(scales.sum() + np.abs(offset).max())
-        fraction = choose_fraction(peak, most=most)
+        fraction = choose_fraction(peak, len(scales), most=most)
         return cls(to_fixed(scales, fraction), fraction, to_fixed(offset, fraction))
 
     @property

@@ -10,27 +10,28 @@ from mubinn.golden.binarize.mlb import mlb, mlb_value
 from mubinn.golden.binarize.scales import (
     MAX_SCALE,
     MAX_STORED_SCALE,
-    SCALE_BITS,
     LevelTensor,
     Quantizer,
     choose_fraction,
+    scale_bits,
     signs,
 )
 from mubinn.golden.ground.errors import MubinnError
 
 
-@given(st.floats(1e-6, 240), st.integers(0, 20))
-def test_fraction_is_the_largest_that_fits(total, most):
-    fraction = choose_fraction(total, most=most)
+@given(st.floats(1e-6, 240), st.integers(1, 8), st.integers(0, 20))
+def test_fraction_is_the_largest_that_fits(total, levels, most):
+    fraction = choose_fraction(total, levels, most=most)
+    largest = 2 ** scale_bits(levels) - 5
     assert 0 <= fraction <= most
-    assert total * 2**fraction <= 2**SCALE_BITS - 5
-    assert fraction == most or total * 2 ** (fraction + 1) > 2**SCALE_BITS - 5
+    assert total * 2**fraction <= largest
+    assert fraction == most or total * 2 ** (fraction + 1) > largest
 
 
 @given(st.lists(st.floats(0.001, 10), min_size=1, max_size=8), st.floats(-5, 5))
 def test_rounded_scales_stay_below_their_bits(scales, offset):
     quantizer = Quantizer.of(scales, offset)
-    assert quantizer.peak < 2**SCALE_BITS
+    assert quantizer.peak < 2 ** scale_bits(len(scales))
     half = 2.0 ** -(quantizer.fraction + 1)
     assert np.abs(quantizer.float_scales - scales).max() <= half
     assert abs(quantizer.float_offset - offset) <= half

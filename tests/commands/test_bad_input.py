@@ -134,6 +134,8 @@ FAULTS = [
     (("synth", "@good.mubinn", "--liberty", "@tiny.lib", "--fo4", "30"), "leave out one"),
     (("synth", "@good.mubinn", "--fo4", "-3"), "out of range"),
     (("bench", "nothing"), "no benchmark nothing"),
+    (("bench", "simulate", "--data", "@eeg.npz"), "leave out --model and --data"),
+    (("bench", "quantization", "--data", "@eeg.npz"), "give both"),
     (("train", "@missing.npz", "-o", "@out"), "does not exist"),
     (("train", "@nan.npz", "-o", "@out"), "NaN"),
     (("train", "@eeg.npz", "--fold", "7", "-o", "@out"), "Fold 7 has no windows"),

@@ -334,6 +334,19 @@ def test_bench_lists_and_prints(monkeypatch):
     assert "inference" in run("bench", status=2).stderr
 
 
+def test_bench_takes_a_model_and_its_data(float_file, eeg_file, monkeypatch):
+    seen = {}
+
+    def stand_in(**options):
+        seen.update(options)
+        return {"figures": [], "versions": {}, "parameters": {}}
+
+    monkeypatch.setitem(BENCHMARKS, "quantization", stand_in)
+    run("bench", "quantization", "--model", float_file, "--data", eeg_file)
+    assert seen["model"].features == 5
+    assert (seen["data"].x == np.load(eeg_file)["X"]).all()
+
+
 def test_bench_simulate_measures(random_model):
     from mubinn.cli.benchmarks.simulate import bench_simulate
 

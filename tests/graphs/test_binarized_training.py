@@ -1,6 +1,7 @@
 """Binarized training: its pieces against the golden ones, its gradient, and its exact export."""
 
 import json
+import re
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -27,6 +28,7 @@ from mubinn.train.recipes.tuned import tuned
 from mubinn.train.runs.trainer import train
 
 SMALL = Recipe(epochs=2, hidden=8, batch=16)
+NOTED_RANGE = r"[\d.]+ % of 96 training windows' values lie beyond the range of \+-[\d.]+[;,]"
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +45,7 @@ def small(a, w, datapath="figure3", **fields):
     return replace(SMALL, method=Method("mubinn2", Levels.of(a, w), **fields), datapath=datapath)
 
 
-@pytest.mark.parametrize("levels", [1, 2, 3, 5])
+@pytest.mark.parametrize("levels", [1, 2, 3, 5, 7, 8])
 def test_scales_and_bits_are_the_golden_ones(levels):
     import jax.numpy as jnp
 
@@ -52,7 +54,7 @@ def test_scales_and_bits_are_the_golden_ones(levels):
     rng = np.random.default_rng(levels)
     own = np.sort(rng.uniform(0.01, 1.5, (levels, 4)).astype(np.float32), axis=0)[::-1]
     got = levels_of.scales_of(jnp.log(own), levels, most=12)
-    fraction = choose_fraction(float(own.sum(axis=0).max()), most=12)
+    fraction = choose_fraction(float(own.sum(axis=0).max()), levels, most=12)
     want = to_fixed(own, fraction)
     assert float(got.unit) == 2.0**-fraction  # exactly
     assert (np.abs(np.asarray(got.value) / float(got.unit) - want) <= 1e-3).mean() > 0.9
@@ -225,6 +227,7 @@ CASES = [
     ((2, 2), {"scale_form": "power-of-two", "granularity": "row", "h_offset": "learned"}),
     ((3, 2), {"bias": "gate", "gate_offset": 0.0}),
     ((2, 3), {"datapath": "threshold", "scale_form": "shift"}),
+    pytest.param((8, 8), {}, marks=pytest.mark.slow),
     pytest.param((2, 4), {"scale_form": "power-of-two"}, marks=pytest.mark.slow),
 ]
 
@@ -243,6 +246,7 @@ def test_export_decides_as_the_training_graph(data, start, pair, fields):
     assert (classes == data.y[data.fold == 0]).mean() == result.bit_true_accuracy
     assert result.accuracy == result.bit_true_accuracy
     assert model.meta["bit_true_accuracy"] == f"{result.bit_true_accuracy:.4f}"
+    assert re.match(NOTED_RANGE, model.meta["input_range"])
     recipe = json.loads(model.meta["recipe"])
     assert recipe["method"]["levels"] == asdict(Levels.of(*pair))
     if fields.get("scale_form"):
@@ -269,6 +273,18 @@ def test_graph_has_the_scores_of_the_integers(data, start, pair, datapath):
     unit = 2.0 ** -(made.layers[0].h.fraction + made.dense.w.fraction)
     found = np.asarray(jax.jit(graph.logits)(params, x)) / unit
     assert (found == infer(made, x).scores).all()
+
+
+def test_no_level_of_eight_is_rounded_away(data, start):
+    from mubinn.train.graphs.graph import Graph
+    from mubinn.train.runs.export import to_quantized
+
+    method = Method("mubinn2", Levels.of(8, 8))
+    params = Graph(method, 1.0, "mean").start(start, prepare(data.x))
+    layer = to_quantized(params, method, "mean", start.preprocessing, {}).layers[0]
+    for scales in (layer.x.scales, layer.h.scales, layer.c.scales, *layer.wx.scales):
+        assert scales[-1] > 0
+        assert (np.diff(scales) < 0).all()
 
 
 def test_scales_are_learned_by_mubinn2_alone(data, start):
@@ -319,6 +335,7 @@ def test_one_level_learns_from_scratch(data):
     result = train(easy, recipe)
     assert result.history[-1]["loss"] < 0.8 * result.history[0]["loss"]
     assert result.bit_true_accuracy > 0.8  # chance is 0.5
+    assert re.match(NOTED_RANGE, result.model.meta["input_range"])
 
 
 BAD = [

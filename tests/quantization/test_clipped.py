@@ -20,3 +20,8 @@ from mubinn.golden.quantization.clipped import clipped
 def test_share_and_greatest_value_are_said(offset, values, text):
     said = clipped(Quantizer([4, 2], 2, offset), np.array(values))
     assert re.match(text, said), said
+
+
+def test_whose_values_they_are_is_said():
+    said = clipped(Quantizer([4, 2], 2, 0), np.array([1.0, 2.0]), "3 windows'")
+    assert said.startswith("50 % of 3 windows' values lie beyond")

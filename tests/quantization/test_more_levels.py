@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from mubinn.cli.benchmarks.quantization import level_errors
+from mubinn.cli.benchmarks.quantization import FloatRun, level_errors, rms
 from mubinn.golden.binarize.levels import MAX_LEVELS, Levels
 from mubinn.golden.binarize.scale_form import FORMS
 from mubinn.golden.quantization.tensors import fit_activation
@@ -64,9 +64,10 @@ def test_a_clipped_state_keeps_its_values_at_the_clip():
 def test_errors_of_a_model_fall_to_the_last_level(random_float):
     model = random_float(4, features=6, hidden=8, c_clip=0.3)
     x = np.random.default_rng(1).standard_t(4, size=(30, 20, 6))
+    real = FloatRun.of(model, x[20:])
     rows = [
-        level_errors(model, quantize(model, Levels.of(n, n), x[:20]), x[20:])
-        for n in range(1, MAX_LEVELS + 1)
+        {name: rms(own) for name, own in level_errors(made, real).items()}
+        for made in (quantize(model, Levels.of(n, n), x[:20]) for n in range(1, MAX_LEVELS + 1))
     ]
     for name in ("x", "h", "c"):
         errors = [row[name] for row in rows]

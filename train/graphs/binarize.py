@@ -2,8 +2,10 @@
 
 Scales are learned as logarithms and rounded, inside the graph, to the very fixed-point numbers
 that the exported model stores. Products of such numbers are short, float32 holds their sums
-exactly, and so the graph takes the decisions that the bit-true model takes. The level axis comes
-first, as in `mubinn.golden.binarize.mlb`.
+exactly, and so the graph takes the decisions that the bit-true model takes. From seven levels on
+scales are longer (`scale_bits`), and float32 rounds the last bits of large sums: a decision may
+differ where one lies within such a bit of its threshold, which the agreement that training
+measures tells. The level axis comes first, as in `mubinn.golden.binarize.mlb`.
 """
 
 from __future__ import annotations
@@ -16,10 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from mubinn.golden.binarize.scales import MAX_ROUNDINGS, SCALE_BITS
-
-ROOM = float((1 << SCALE_BITS) - 1 - MAX_ROUNDINGS)
-"""Largest sum of a tensor's scales in units of their fraction, as `choose_fraction` has it."""
+from mubinn.golden.binarize.scales import room
 
 Planes: TypeAlias = list[Array]
 """Level bits as boolean arrays, one a level."""
@@ -77,15 +76,15 @@ def scales_of(
         nearest = jax.lax.stop_gradient(jnp.ldexp(jnp.ones(()), exponent))
         own = own + jax.lax.stop_gradient(nearest - own)
     total = jnp.max((own * ratios).sum(axis=0)) + jnp.max(jnp.abs(offset))
-    unit = unit_of(total, most)
+    unit = unit_of(total, most, levels)
     if shift and isinstance(offset, float) and not offset:
         unit = jnp.clip(nearest, unit, 1)
     return Scales(round_to(own, unit) * ratios, unit)
 
 
-def unit_of(total: Array, most: int) -> Array:
-    """Return ``2**-fraction`` for scales that sum to `total`, `most` fraction bits or fewer."""
-    fraction = jnp.clip(jnp.floor(jnp.log2(ROOM / total)), 0, most)
+def unit_of(total: Array, most: int, levels: int) -> Array:
+    """Return ``2**-fraction`` for `levels` scales of sum `total`, `most` fraction bits or fewer."""
+    fraction = jnp.clip(jnp.floor(jnp.log2(room(levels) / total)), 0, most)
     # Unlike exp2, ldexp gives an exact power of two.
     return jax.lax.stop_gradient(jnp.ldexp(jnp.ones(()), -fraction.astype(jnp.int32)))
 

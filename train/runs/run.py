@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from mubinn.golden.inference.metrics import metrics
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model.float_model import FloatModel, Preprocessing
 from mubinn.golden.model.quantized_model import QuantizedModel
+from mubinn.golden.quantization.clipped import clipped
 from mubinn.train.data.recordings import LabelledSet
 from mubinn.train.graphs import float_lstm, gru
 from mubinn.train.graphs.graph import Graph, Pace, compiled
@@ -42,6 +44,9 @@ the second."""
 
 _FIT_WINDOWS = 64
 """Training windows that first scales are fitted on."""
+
+_RANGE_WINDOWS = 256
+"""Training windows of which is told what lies beyond the levels' span."""
 
 
 class Run:
@@ -255,10 +260,18 @@ class Run:
         about = Preprocessing(recipe.normalise, recipe.decimate)
         if recipe.method.exports:
             made = to_quantized(self.best, recipe.method, graph.readout, about, meta, recipe.cell)
-            return made.with_datapath(recipe.datapath)
+            noted = {**made.meta, "input_range": self._input_range(made)}
+            return replace(made, meta=noted).with_datapath(recipe.datapath)
         if recipe.cell == "gru":
             return gru.to_model(self.best, graph.readout, about, dict(meta))
         return float_lstm.to_model(self.best, graph.clip, graph.readout, about, dict(meta))
+
+    def _input_range(self, made: QuantizedModel) -> str:
+        """Return what of some training windows lies beyond the span of the input's levels."""
+        train = self.parts.train
+        chosen = train[:: max(1, len(train) // _RANGE_WINDOWS)][:_RANGE_WINDOWS]
+        values = self.x[chosen].astype(np.float64)
+        return clipped(made.layers[0].x, values, f"{len(chosen)} training windows'")
 
 
 def _history(path: Path, meta: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int]:
