@@ -173,8 +173,8 @@ def level_errors(made: QuantizedModel, real: FloatRun) -> Squares:
     errors = {"x": _squares(quantizers[0].x(real.x), real.x)}
     for index, own in enumerate(quantizers):
         mark = "" if index == 0 else str(index)
-        errors[f"h{mark}"] = _squares(own.h(real.h[index]), real.h[index])
-        errors[f"c{mark}"] = _squares(own.c(real.c[index]), real.c[index])
+        errors[f"h{mark}"] = _squares(own["h"](real.h[index]), real.h[index])
+        errors[f"c{mark}"] = _squares(own["c"](real.c[index]), real.c[index])
     errors["logits"] = _squares(float_scores(floats, real.x, quantizers=quantizers), real.logits)
     steps = real.x.shape[1] if made.readout == "mean" else 1
     scores = infer(made, real.x).scores.astype(np.float64)
