@@ -1,5 +1,7 @@
 """Cells that MuBiNN does not have, each as its equations: nothing else is written for them."""
 
+import numpy as np
+
 from mubinn.golden.cells.graph import (
     cell,
     encode,
@@ -10,6 +12,8 @@ from mubinn.golden.cells.graph import (
     stored,
     tanh,
 )
+from mubinn.golden.model.float_layer import FloatLayer
+from mubinn.golden.model.float_model import FloatModel
 
 
 @cell
@@ -60,3 +64,29 @@ def hard_lstm(x, h, c):
 
 
 OWN = (rnn, cifg, mgu, peephole, hard_lstm)
+
+FEATURES, HIDDEN, STEPS = 5, 4, 6
+
+
+def float_model(cell, depth=1, seed=3):
+    random = np.random.default_rng(seed)
+
+    def normal(*shape):
+        return random.normal(0, 0.5, shape)
+
+    rows = len(cell.rows) * HIDDEN
+    layers = [
+        FloatLayer(
+            cell,
+            normal(rows, FEATURES if k == 0 else HIDDEN),
+            normal(rows, HIDDEN),
+            normal(rows),
+            stored={node.name: normal(HIDDEN) for node in cell.stored},
+        )
+        for k in range(depth)
+    ]
+    return FloatModel(tuple(layers), normal(3, HIDDEN), normal(3))
+
+
+def windows(count=12):
+    return np.random.default_rng(1).normal(0, 1, (count, STEPS, FEATURES))

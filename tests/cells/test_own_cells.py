@@ -2,40 +2,12 @@
 
 import numpy as np
 import pytest
-from own_cells import OWN
+from own_cells import OWN, STEPS, float_model, windows
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.model import bit_true, reference
-from mubinn.golden.model.float_layer import FloatLayer
-from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.quantize import quantize
 from mubinn.sim.layer.layer_check import check_layer
-
-FEATURES, HIDDEN, STEPS = 5, 4, 6
-
-
-def float_model(cell, depth=1, seed=3):
-    random = np.random.default_rng(seed)
-
-    def normal(*shape):
-        return random.normal(0, 0.5, shape)
-
-    rows = len(cell.rows) * HIDDEN
-    layers = [
-        FloatLayer(
-            cell,
-            normal(rows, FEATURES if k == 0 else HIDDEN),
-            normal(rows, HIDDEN),
-            normal(rows),
-            stored={node.name: normal(HIDDEN) for node in cell.stored},
-        )
-        for k in range(depth)
-    ]
-    return FloatModel(tuple(layers), normal(3, HIDDEN), normal(3))
-
-
-def windows(count=12):
-    return np.random.default_rng(1).normal(0, 1, (count, STEPS, FEATURES))
 
 
 @pytest.mark.parametrize("cell", OWN, ids=lambda cell: cell.name)
