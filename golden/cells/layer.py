@@ -57,6 +57,7 @@ class QuantizedLayer:
     def __post_init__(self) -> None:
         """Validate that the parts fit; raise `MubinnError`."""
         check_datapath(self.datapath)
+        self._check_names()
         self._check_tensors()
         self._check_stored()
         self._check_quantizers()
@@ -99,14 +100,16 @@ class QuantizedLayer:
             if tensor.bits.shape[1:] != (self.hidden,) or len(tensor.scales) != 1:
                 raise MubinnError(f"{name} does not have {self.hidden} numbers of common scales.")
 
+    def _check_names(self) -> None:
+        names = [node.name for node in self.cell.encoders]
+        if set(self.quantizers) != set(names):
+            raise MubinnError(
+                f"the quantizers {', '.join(self.quantizers)} are not those of cell "
+                f"{self.cell.name}: {', '.join(names)}."
+            )
+
     def _check_quantizers(self) -> None:
         cell = self.cell
-        names = {node.name for node in cell.encoders}
-        if set(self.quantizers) != names:
-            raise MubinnError(
-                f"the quantizers {', '.join(self.quantizers)} are not those of cell {cell.name}: "
-                f"{', '.join(node.name for node in cell.encoders)}."
-            )
         if len({q.levels for q in self.gates.values()}) > 1:
             raise MubinnError(f"the gates {', '.join(self.gates)} differ in their level counts.")
         states = {self.quantizers[node.name].levels for node in cell.recurrent}
@@ -119,7 +122,8 @@ class QuantizedLayer:
         if cell.states[0] in cell.kept:
             sizes.pop(cell.states[0].name)
         for name, quantizer in (("x", self.x), *self.quantizers.items()):
-            if quantizer.offset.shape not in ((), (sizes.get(name, 0),)):
+            own = ((), (sizes[name],)) if name in sizes else ((),)
+            if quantizer.offset.shape not in own:
                 raise MubinnError(
                     f"the offset of {name} is not one number"
                     + (f", nor {sizes[name]}." if name in sizes else ".")
