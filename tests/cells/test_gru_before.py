@@ -163,8 +163,14 @@ def test_more_levels_come_closer_to_the_float_model(random_float_gru, granularit
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda q: Quantizer(q.scales[:-1], q.fraction, q.offset), "h and s have different level counts"),
-        (lambda q: Quantizer(q.scales, 17, q.offset), "scales of s are finer than the numbers that they encode"),
+        (
+            lambda q: Quantizer(q.scales[:-1], q.fraction, q.offset),
+            "h and s have different level counts",
+        ),
+        (
+            lambda q: Quantizer(q.scales, 17, q.offset),
+            "scales of s are finer than the numbers that they encode",
+        ),
         (lambda q: Quantizer(q.scales, q.fraction, np.arange(4)), "offset of s is not one number"),
     ],
 )

@@ -165,8 +165,14 @@ def offsets_per_cell(layer):
     [
         (mixed, "row nx of the cell does not read h"),
         (offsets_per_cell, "offset of h is not one number"),
-        (lambda layer: {"quantizers": {"z": layer.gates["z"]}}, "not those of cell gru: z, r, n, h"),
-        (lambda layer: {"formats": Formats(y_fraction=4)}, "scales of z are finer than the numbers"),
+        (
+            lambda layer: {"quantizers": {"z": layer.gates["z"]}},
+            "not those of cell gru: z, r, n, h",
+        ),
+        (
+            lambda layer: {"formats": Formats(y_fraction=4)},
+            "scales of z are finer than the numbers",
+        ),
         (lambda layer: {"wh": layer.wx}, "are not"),
         (lambda layer: {"b": replace(layer.b, fraction=1)}, "the bias does not have"),
     ],

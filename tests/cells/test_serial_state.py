@@ -30,7 +30,11 @@ STAGES = {
 def transfers(layer, steps):
     """Inputs of every gate and the golden trace of every cell, from random codes."""
     rng = np.random.default_rng(1)
-    sizes = ((layer.x, layer.features), (layer.h, layer.hidden), (layer.quantizers["c"], layer.hidden))
+    sizes = (
+        (layer.x, layer.features),
+        (layer.h, layer.hidden),
+        (layer.quantizers["c"], layer.hidden),
+    )
     codes = [rng.integers(0, 1 << q.levels, (steps, n)) for q, n in sizes]
     trace = cell_step(layer, *codes)
     offset = (

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -9,8 +10,8 @@ import pytest
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.mlb import mlb, mlb_value
 from mubinn.golden.binarize.scales import Quantizer, choose_fraction
+from mubinn.golden.cells.exact_activation import first_reaching
 from mubinn.golden.cells.formats import Formats
-from mubinn.golden.cells.thresholds import SumFormat
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import to_fixed
@@ -19,6 +20,7 @@ from mubinn.golden.model.bit_true import run
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.units.activation import activation
+from mubinn.golden.units.threshold_search import encoder_nodes
 from mubinn.train.data.eeg import EegSet, find_data, load_eeg, prepare, synthetic_eeg
 from mubinn.train.recipes.first_scales import first_scales, search_exponents
 from mubinn.train.recipes.method import Method
@@ -125,7 +127,8 @@ def test_exact_thresholds_are_the_datapaths_own(gate):
     edges = [e for level in traced(gate, offset, scales, "threshold", unit) for e in level]
     quantizer = Quantizer((16 * values).astype(np.int64), 4, np.int64(16 * offset))
     kind = "tanh" if gate == "g" else "sigmoid"
-    (golden,) = SumFormat(20, 1 << 30).search((kind, quantizer)).trees
+    nodes = (Fraction(node, 1 << quantizer.fraction) for node in encoder_nodes(quantizer))
+    golden = [first_reaching(kind, node, 20, 1 << 30) for node in nodes]
     # The golden tree has the first level's sign as its lowest bit, the graph's as its highest.
     order = [0, 1, 2, 3, 5, 4, 6]
     inside = [k for k in range(7) if abs(golden[k]) < 1 << 30]

@@ -34,7 +34,9 @@ def scalar_cell(layer, x, h, c):
         f, i, g, o = (value_of(layer.gates[m], gate[p * n + k]) for p, m in enumerate("figo"))
         found["c_raw"].append(f * value_of(layer.quantizers["c"], int(c[k])) + i * g)
         found["c"].append(code_of(layer.quantizers["c"], found["c_raw"][-1]))
-        found["tanh_c"].append(pwl("tanh", value_of(layer.quantizers["c"], found["c"][-1]), layer.formats))
+        found["tanh_c"].append(
+            pwl("tanh", value_of(layer.quantizers["c"], found["c"][-1]), layer.formats)
+        )
         found["h_raw"].append(o * found["tanh_c"][-1])
         found["h"].append(code_of(layer.h, found["h_raw"][-1], k))
     return found
@@ -127,7 +129,11 @@ def test_the_first_of_equal_scores_wins(random_model):
 def extremes(layer):
     """Codes with all bits 0, all bits 1, and random ones."""
     rng = np.random.default_rng(0)
-    tensors = ((layer.x, layer.features), (layer.h, layer.hidden), (layer.quantizers["c"], layer.hidden))
+    tensors = (
+        (layer.x, layer.features),
+        (layer.h, layer.hidden),
+        (layer.quantizers["c"], layer.hidden),
+    )
     yield [np.zeros((1, n), int) for _, n in tensors]
     yield [np.full((1, n), 2**q.levels - 1) for q, n in tensors]
     yield [rng.integers(0, 2**q.levels, (8, n)) for q, n in tensors]
