@@ -45,8 +45,8 @@ def _environment() -> jinja2.Environment:
 def page(content: ReportContent, pictures: Mapping[str, bytes]) -> str:
     """Return ``index.html``: no script, no resource from outside, the same text each time.
 
-    `pictures` are those of `mubinn.reports.figures.pictures`, and `mubinn.reports.cell.cell_pictures`
-    where a cell is to be shown.
+    `pictures` are those of `mubinn.reports.figures.pictures`, and where a cell is to be shown
+    `mubinn.reports.cell.cell_pictures`.
     """
     table = content.table1
     values: dict[str, Any] = {

@@ -10,11 +10,16 @@ import numpy as np
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
 from mubinn.golden.cells.constants import INPUT_FRACTION, Datapath, check_bounds, check_datapath
+from mubinn.golden.cells.figure3 import Figure3
 from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.graph import Cell, Node
-from mubinn.golden.cells.lowering import Lowered, lower
+from mubinn.golden.cells.lowering import Lowered, Rules
+from mubinn.golden.cells.threshold import Thresholds
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints, signed_width, unsigned_width
+
+RULES: dict[Datapath, type[Rules]] = {"figure3": Figure3, "threshold": Thresholds}
+"""What makes units of equations, by datapath."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -310,7 +315,7 @@ class QuantizedLayer:
     def on(self, datapath: Datapath) -> Lowered:
         """Return the units of the cell on a datapath; made once."""
         if datapath not in self._lowered:
-            self._lowered[datapath] = lower(self, datapath)
+            self._lowered[datapath] = RULES[datapath](self).lowered()
         return self._lowered[datapath]
 
     @cached_property

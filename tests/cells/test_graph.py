@@ -2,8 +2,8 @@
 
 import pytest
 
-from mubinn.golden.cells.graph import Cell, cell, encode, row, sigmoid, stored, tanh
-from mubinn.golden.cells.library import CELLS, cell_of, gru, gru_before, lstm, register
+from mubinn.golden.cells.graph import cell, encode, row, sigmoid, stored, tanh
+from mubinn.golden.cells.library import CELLS, cell_of, gru, gru_before, lstm
 from mubinn.golden.ground.errors import MubinnError
 
 PARTS = {
@@ -181,12 +181,9 @@ def test_equations_that_make_no_cell_are_a_fault(equations, words):
         cell(equations)
 
 
-def test_cells_are_found_by_name_and_no_name_is_given_twice():
+def test_cells_are_found_by_name():
     assert cell_of("gru_before") is gru_before
-    assert register(lstm) is lstm
     with pytest.raises(MubinnError, match="unknown cell 'rnn': give one of lstm, gru, gru_before"):
         cell_of("rnn")
-    with pytest.raises(MubinnError, match="there is a cell lstm already"):
-        register(Cell("lstm", lstm.x, lstm.states, lstm.new))
     assert cell_of("lstm") is lstm
     assert [cell(tied).gate_names, cell(tied).state_names] == [(), ("h",)]

@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("golden", "hw", "sim", "synth", "reports", "train", "cli")
-UNIT_ROOMS = ("units", "baseline", "cells")
+UNIT_ROOMS = ("units", "baseline")
 SHARED = {"binary32"}
 """What the full-precision units share, on each side."""
 MAX_FILES = 25
