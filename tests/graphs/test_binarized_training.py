@@ -109,7 +109,9 @@ def test_gate_thresholds_are_where_the_table_crosses():
     tree = gate_edges("f", 0.5, jnp.asarray(scales, jnp.float32), "figure3", jnp.asarray(2.0**-8))
     z = np.arange(-3000, 3000) / 256  # beyond the table at both ends
     got = np.stack(levels_of.search(jnp.asarray(z, jnp.float32), tree))
-    y = activation(formats.activation("f"), np.clip(np.round(z * 256), -2048, 2047).astype(int))
+    y = activation(
+        formats.activation("sigmoid"), np.clip(np.round(z * 256), -2048, 2047).astype(int)
+    )
     assert (got == mlb(y / 1024, scales, 0.5)).all()
 
 

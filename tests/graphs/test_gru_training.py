@@ -42,7 +42,7 @@ def test_float_graph_is_the_reference(start, data):
     assert np.abs(found - reference.logits(model, x)).max() < 1e-5
     params = gru.from_model(model)
     again = gru.to_model(params, model.readout, model.preprocessing, {})
-    for name in ("wx", "wh", "b", "bn"):
+    for name in ("wx", "wh", "b"):
         assert (getattr(again.layers[0], name) == getattr(model.layers[0], name)).all()
     (rows,) = params["layers"]
     assert not np.asarray(rows["wx"][12:18]).any()

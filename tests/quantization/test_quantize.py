@@ -114,9 +114,9 @@ def test_thresholds_of_a_clipped_c_stay_below_the_clip(random_float, levels, cli
 
 
 def test_a_threshold_beyond_the_clip_is_refused():
-    _check_clip(Quantizer([128, 64, 32], 8, 0), 0.75)
+    _check_clip("c", Quantizer([128, 64, 32], 8, 0), 0.75)
     with pytest.raises(MubinnError, match=r"0.75, lies beyond its clip 0.74: use fewer levels"):
-        _check_clip(Quantizer([128, 64, 32], 8, 0), 0.74)
+        _check_clip("c", Quantizer([128, 64, 32], 8, 0), 0.74)
 
 
 FAULTS = [
