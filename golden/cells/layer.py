@@ -10,11 +10,16 @@ import numpy as np
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
 from mubinn.golden.cells.constants import INPUT_FRACTION, Datapath, check_bounds, check_datapath
+from mubinn.golden.cells.figure3 import Figure3
 from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.graph import Cell, Node
-from mubinn.golden.cells.lowering import Lowered, lower
+from mubinn.golden.cells.lowering import Lowered, Rules
+from mubinn.golden.cells.threshold import Thresholds
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints, signed_width, unsigned_width
+
+RULES: dict[Datapath, type[Rules]] = {"figure3": Figure3, "threshold": Thresholds}
+"""What makes units of equations, by datapath."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,6 +62,7 @@ class QuantizedLayer:
     def __post_init__(self) -> None:
         """Validate that the parts fit; raise `MubinnError`."""
         check_datapath(self.datapath)
+        self._check_names()
         self._check_tensors()
         self._check_stored()
         self._check_quantizers()
@@ -99,14 +105,16 @@ class QuantizedLayer:
             if tensor.bits.shape[1:] != (self.hidden,) or len(tensor.scales) != 1:
                 raise MubinnError(f"{name} does not have {self.hidden} numbers of common scales.")
 
+    def _check_names(self) -> None:
+        names = [node.name for node in self.cell.encoders]
+        if set(self.quantizers) != set(names):
+            raise MubinnError(
+                f"the quantizers {', '.join(self.quantizers)} are not those of cell "
+                f"{self.cell.name}: {', '.join(names)}."
+            )
+
     def _check_quantizers(self) -> None:
         cell = self.cell
-        names = {node.name for node in cell.encoders}
-        if set(self.quantizers) != names:
-            raise MubinnError(
-                f"the quantizers {', '.join(self.quantizers)} are not those of cell {cell.name}: "
-                f"{', '.join(node.name for node in cell.encoders)}."
-            )
         if len({q.levels for q in self.gates.values()}) > 1:
             raise MubinnError(f"the gates {', '.join(self.gates)} differ in their level counts.")
         states = {self.quantizers[node.name].levels for node in cell.recurrent}
@@ -119,7 +127,8 @@ class QuantizedLayer:
         if cell.states[0] in cell.kept:
             sizes.pop(cell.states[0].name)
         for name, quantizer in (("x", self.x), *self.quantizers.items()):
-            if quantizer.offset.shape not in ((), (sizes.get(name, 0),)):
+            own = ((), (sizes[name],)) if name in sizes else ((),)
+            if quantizer.offset.shape not in own:
                 raise MubinnError(
                     f"the offset of {name} is not one number"
                     + (f", nor {sizes[name]}." if name in sizes else ".")
@@ -306,7 +315,7 @@ class QuantizedLayer:
     def on(self, datapath: Datapath) -> Lowered:
         """Return the units of the cell on a datapath; made once."""
         if datapath not in self._lowered:
-            self._lowered[datapath] = lower(self, datapath)
+            self._lowered[datapath] = RULES[datapath](self).lowered()
         return self._lowered[datapath]
 
     @cached_property

@@ -11,17 +11,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from mubinn.golden.binarize.scales import Quantizer
+from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.graph import Cell, Node
 from mubinn.golden.cells.operations import Code, Format, Operation, Unit, Wide
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.units.shapes import shape_of
-
-if TYPE_CHECKING:
-    from mubinn.golden.binarize.scales import Quantizer
-    from mubinn.golden.cells.layer import QuantizedLayer
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,18 +94,34 @@ def row_of(cell: Cell, gate: Node) -> int:
     return cell.rows.index(gate.operands[0].operands[0])
 
 
-def lower(layer: QuantizedLayer, datapath: str) -> Lowered:
-    """Return the units of a layer's cell.
+class Numbers(Protocol):
+    """What rules ask of a layer: `mubinn.golden.cells.layer.QuantizedLayer` has it."""
 
-    Raises
-    ------
-    MubinnError
-        Where the datapath has no units for an equation.
-    """
-    from mubinn.golden.cells.figure3 import Figure3
-    from mubinn.golden.cells.threshold import Thresholds
+    @property
+    def cell(self) -> Cell:
+        """The equations."""
 
-    return {"figure3": Figure3, "threshold": Thresholds}[datapath](layer).lowered()
+    @property
+    def formats(self) -> Formats:
+        """Formats of the activation units."""
+
+    @property
+    def gates(self) -> dict[str, Quantizer]:
+        """Quantizers of the gates, in the cell's order."""
+
+    @property
+    def z_bound(self) -> int:
+        """Largest magnitude of the sum of a row."""
+
+    @property
+    def z_fraction(self) -> int:
+        """Fraction bits of the sum of a row."""
+
+    def quantizer(self, node: Node) -> Quantizer:
+        """Return the quantizer of a code."""
+
+    def fraction(self, node: Node) -> int:
+        """Return the fraction bits of an exact value, or of what the LUTs make."""
 
 
 class Rules:
@@ -115,10 +129,10 @@ class Rules:
 
     Parameters
     ----------
-    layer : QuantizedLayer
+    layer : Numbers
     """
 
-    def __init__(self, layer: QuantizedLayer) -> None:
+    def __init__(self, layer: Numbers) -> None:
         self.layer = layer
         self.cell = layer.cell
         self.units: list[Unit] = []

@@ -154,9 +154,15 @@ class GruParts(NamedTuple):
 
 
 def gru_parts(layer: FloatLayer) -> GruParts:
-    """Return a GRU layer by gates; where r resets before the product all of n's bias is in b."""
+    """Return a GRU layer by gates.
+
+    Where r resets before the product, n has one bias: b is its float32 value, bn the rest.
+    """
     gates, most = 2 * layer.hidden, 3 * layer.hidden
     if layer.cell is gru_before:
-        return GruParts(layer.wx, layer.wh, layer.b, np.zeros(layer.hidden))
+        b = layer.b.copy()
+        with np.errstate(over="ignore"):
+            b[gates:] = b[gates:].astype(np.float32)
+        return GruParts(layer.wx, layer.wh, b, layer.b[gates:] - b[gates:])
     own = np.concatenate([np.arange(gates), np.arange(most, most + layer.hidden)])
     return GruParts(layer.wx[own], layer.wh[:most], layer.b[own], layer.b[gates:most])

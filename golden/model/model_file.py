@@ -34,7 +34,7 @@ from mubinn.golden.cells.constants import RESETS
 from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.graph import Cell
 from mubinn.golden.cells.layer import QuantizedLayer
-from mubinn.golden.cells.library import CELLS, cell_of, gru_before, lstm
+from mubinn.golden.cells.library import CELLS, cell_of, gru, gru_before, lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Bits, Floats
 from mubinn.golden.model.container import Container, Tensors, read_container, write_container
@@ -267,7 +267,7 @@ def _of_float(model: FloatModel) -> Container:
     tensors = {"dense.wd": model.wd, "dense.bd": model.bd}
     layers: list[dict[str, Any]] = []
     for index, layer in enumerate(model.layers):
-        if layer.cell.family == "gru":
+        if layer.cell in (gru, gru_before):
             parts = gru_parts(layer)._asdict()
             layers.append({"cell": "gru", "reset": "after", **cell_fields(layer.cell)})
         else:
@@ -294,7 +294,7 @@ def _to_float(reader: Reader) -> FloatModel:
     for index, part in enumerate(reader.parts("layers")):
         wx, wh, b = (reader.tensor(f"{index}.{name}", "<f4") for name in ("wx", "wh", "b"))
         cell = cell_in(part)
-        if cell.family == "gru":
+        if cell in (gru, gru_before):
             reset: Any = part.choice("reset", RESETS)
             layers.append(gru_layer(wx, wh, b, reader.tensor(f"{index}.bn", "<f4"), reset))
             continue

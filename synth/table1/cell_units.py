@@ -115,7 +115,7 @@ class Start:
 @lru_cache(maxsize=32)  # Table I and its variants ask for the same
 def first_layer(start: Start, a: int, w: int) -> QuantizedLayer:
     """Return the first layer, quantized at (A, W)."""
-    return start.quantized(a, w).layers[0]
+    return start.quantized(a, w).lstm_layers[0]
 
 
 def cell_units(
