@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mubinn.golden.binarize.levels import Levels
     from mubinn.golden.binarize.scale_form import ScaleForm
-    from mubinn.golden.cells.cell import QuantizedLayer
     from mubinn.golden.cells.formats import Formats
+    from mubinn.golden.cells.layer import QuantizedLayer
     from mubinn.golden.ground.fixed import Floats
     from mubinn.golden.model.float_model import FloatModel
     from mubinn.golden.model.quantized_model import QuantizedModel
@@ -68,9 +68,8 @@ def quantize(
     from mubinn.golden.cells.formats import Formats
     from mubinn.golden.ground.errors import MubinnError
     from mubinn.golden.model import reference
-    from mubinn.golden.model.float_model import FloatGru
     from mubinn.golden.model.quantized_model import QuantizedModel
-    from mubinn.golden.quantization.layers import dense_layer, gru_layer, lstm_layer
+    from mubinn.golden.quantization.layers import dense_layer, quantized_layer
     from mubinn.golden.quantization.tensors import FitOptions, fit_activation
 
     counts = {name: getattr(levels, name) for name in ("x", "w", "h", "c", "gate", "b")}
@@ -105,10 +104,7 @@ def quantize(
     for index, layer in enumerate(model.layers):
         run = reference.run_layer(layer, reference.LayerQuantizers(), below)
         offset = h_offset if index == len(model.layers) - 1 and h_offset is not None else 0.0
-        if isinstance(layer, FloatGru):
-            layers.append(gru_layer(rng, layer, x, below, run, offset, options))
-        else:
-            layers.append(lstm_layer(rng, layer, x, below, run, offset, options))
+        layers.append(quantized_layer(rng, layer, x, below, run, offset, options))
         below, x = run["h"], layers[-1].h
     dense = dense_layer(model, layers[-1].h, options)
     return QuantizedModel(

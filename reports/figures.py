@@ -40,6 +40,9 @@ _BARS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7", "#D55E00")
 LIGHT = Theme("#1b2330", "#ffffff", "#d9dee6", _BARS)
 DARK = Theme("#e6eaf0", "#171c24", "#384252", _BARS)
 
+FORMS = ((".svg", "svg", LIGHT), (".png", "png", LIGHT), ("-dark.svg", "svg", DARK))
+"""The files of a picture: what its name ends in, its kind and its colours."""
+
 STYLE: dict[str, Any] = {
     "font.family": "DejaVu Sans",
     "font.size": 9,
@@ -220,11 +223,10 @@ def render(name: str, table: Table1, kind: str, theme: Theme = LIGHT) -> bytes:
 
 def pictures(table: Table1) -> dict[str, bytes]:
     """Return all pictures by file name: each as ``svg`` and ``png``, and as ``-dark.svg``."""
-    forms = ((".svg", "svg", LIGHT), (".png", "png", LIGHT), ("-dark.svg", "svg", DARK))
     return {
         f"{name}{end}": render(name, table, kind, theme)
         for name in PICTURES
-        for end, kind, theme in forms
+        for end, kind, theme in FORMS
     }
 
 

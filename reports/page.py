@@ -13,6 +13,11 @@ from mubinn.synth.table1.paper import LAW
 SHOWN = (("3", "3"), ("FP", "FP"))
 """Entries whose delay model and units stand open on the page; all others are in a fold."""
 
+ALTS = {name: alt for name, (_, alt) in figures.PICTURES.items()} | {
+    "cell": "The units of the cell from the sums of its rows to its new state, with widths in bits."
+}
+"""What each picture shows, in words."""
+
 
 def _embedded(svg: bytes) -> str:
     return f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"
@@ -40,7 +45,8 @@ def _environment() -> jinja2.Environment:
 def page(content: ReportContent, pictures: Mapping[str, bytes]) -> str:
     """Return ``index.html``: no script, no resource from outside, the same text each time.
 
-    `pictures` are those of `mubinn.reports.figures.pictures`.
+    `pictures` are those of `mubinn.reports.figures.pictures`, and those of
+    `mubinn.reports.cell.cell_pictures` where a cell is to be shown.
     """
     table = content.table1
     values: dict[str, Any] = {
@@ -60,7 +66,8 @@ def page(content: ReportContent, pictures: Mapping[str, bytes]) -> str:
                 "dark": _embedded(pictures[f"{name}-dark.svg"]),
                 "alt": alt,
             }
-            for name, (_, alt) in figures.PICTURES.items()
+            for name, alt in ALTS.items()
+            if f"{name}.svg" in pictures
         },
         "table_columns": tables.TABLE_COLUMNS,
     }

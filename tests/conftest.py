@@ -12,10 +12,11 @@ from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
 from mubinn.golden.cells.constants import GATES, GRU_GATES
 from mubinn.golden.cells.formats import Formats
-from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
-from mubinn.golden.cells.gru_layer import QuantizedGru
-from mubinn.golden.cells.lstm_layer import QuantizedLstm
-from mubinn.golden.model.float_model import FloatGru, FloatLstm, FloatModel
+from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.library import gru, gru_before, lstm
+from mubinn.golden.model.float_layer import gru_layer as float_gru
+from mubinn.golden.model.float_layer import lstm_layer as float_lstm
+from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedModel
 from mubinn.sim.runner.toolchain import OPTIMISATION
 from mubinn.train.data.windows import find_data, load_labelled, prepare, synthetic_eeg
@@ -73,7 +74,8 @@ def layer_of(rng, levels, features, hidden, x=None, groups=4, offsets=True, form
     fraction = max(x.fraction + fractions[0], h.fraction + fractions[1])
     b = level_tensor(rng, (levels.b, rows), 4, fraction, top=1 << 13)
     c = quantizer(rng, levels.c, 7, 5 if offsets else 0)
-    return QuantizedLstm(x, h, gates, wx, wh, b, formats or Formats(), c=c)
+    own = {**gates, "c": c, "h": h}
+    return QuantizedLayer(lstm, x, own, wx, wh, b, formats or Formats())
 
 
 def build(
@@ -131,14 +133,15 @@ def gru_layer_of(
     fraction = max(x.fraction + fractions[0], *(s.fraction + fractions[1] for s in states))
     b = level_tensor(rng, (levels.b, rows), count, fraction, top=1 << 13)
     if reset == "before":
-        return QuantizedGruBefore(x, h, gates, wx, wh, b, formats or Formats(), s=states[1])
+        own = {**gates, "s": states[1], "h": h}
+        return QuantizedLayer(gru_before, x, own, wx, wh, b, formats or Formats())
     # Row z, r, nh, nx: nh reads h alone, nx reads x alone.
     quarter = groups // 4
     for tensor, row in ((wx, 2), (wh, 3)):
         scales = tensor.scales.copy()
         scales[row * quarter : (row + 1) * quarter] = 0
         object.__setattr__(tensor, "scales", scales)
-    return QuantizedGru(x, h, gates, wx, wh, b, formats or Formats())
+    return QuantizedLayer(gru, x, {**gates, "h": h}, wx, wh, b, formats or Formats())
 
 
 def build_quantized_gru(
@@ -172,7 +175,7 @@ def build_float(seed=0, features=5, hidden=4, classes=3, depth=1, c_clip=1.0, re
         return rng.normal(0, 0.4, shape).astype(np.float32)
 
     layers = tuple(
-        FloatLstm(
+        float_lstm(
             normal(4 * hidden, hidden if index else features),
             normal(4 * hidden, hidden),
             normal(4 * hidden),
@@ -194,7 +197,7 @@ def build_gru(
         return rng.normal(0, scale, shape).astype(np.float32)
 
     layers = tuple(
-        FloatGru(
+        float_gru(
             normal(3 * hidden, hidden if index else features),
             normal(3 * hidden, hidden),
             normal(3 * hidden, scale=bias),

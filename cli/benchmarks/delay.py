@@ -142,7 +142,7 @@ def _merged(
     """Return the serial delay of a cell and its pipelined datapath."""
     layer = merged_layer(start, a, w)
     units = _Units(library, merged_units(layer), bits_units(layer))
-    ways = {name: units.ways(name) for name in ("merged", "search")}
+    ways = {name: units.ways(name) for name in ("merged", "search_gate")}
     rest = {name: units.smallest(name) for name in units.small if name not in ways}
     register = library.area_um2([smallest_register(library, LibraryTiming(library)).cell])
     # The codes of f, i and g wait for o, those of c and h for the memories; the sum over the

@@ -23,7 +23,7 @@ from mubinn.golden.inference.compiled import available
 from mubinn.golden.inference.input import Array
 from mubinn.golden.inference.loops import WORD
 from mubinn.golden.inference.run import CompiledModel
-from mubinn.golden.model.float_model import FloatLstm
+from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.quantize import quantize
 from mubinn.train.data.windows import find_data, load_labelled, prepare, synthetic_eeg
 
@@ -111,7 +111,7 @@ def _windows(count: int) -> tuple[Array, str]:
     return prepare(recorded.x[:count], decimate=DECIMATE), path.name if path else "synthetic"
 
 
-def float_lstms(layer: FloatLstm, x: Array) -> dict[str, tuple[Run, int]]:
+def float_lstms(layer: FloatLayer, x: Array) -> dict[str, tuple[Run, int]]:
     """Return a run and its fastest batch size for every float LSTM that is installed.
 
     A run returns h of all steps of the last batch, float32 [T, N, H].
@@ -161,7 +161,7 @@ def _stacked(values: Array, order: str, rows: int) -> Array:
     return blocks[["figo".index(gate) for gate in order]].reshape(values.shape).astype(np.float32)
 
 
-def _torch(layer: FloatLstm) -> Callable[[Array], Array]:
+def _torch(layer: FloatLayer) -> Callable[[Array], Array]:
     torch: Any = import_module("torch")
     lstm = torch.nn.LSTM(layer.features, layer.hidden).eval()
     parts = {"weight_ih_l0": layer.wx, "weight_hh_l0": layer.wh, "bias_ih_l0": layer.b}
@@ -182,7 +182,7 @@ def _torch(layer: FloatLstm) -> Callable[[Array], Array]:
     return step
 
 
-def _onnxruntime(layer: FloatLstm) -> Callable[[Array], Array]:
+def _onnxruntime(layer: FloatLayer) -> Callable[[Array], Array]:
     onnx: Any = import_module("onnx")
     runtime: Any = import_module("onnxruntime")
     helper, numpy_helper, kind = onnx.helper, onnx.numpy_helper, onnx.TensorProto.FLOAT

@@ -15,7 +15,7 @@ from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model import reference
 from mubinn.golden.model.bounds import dequantize
-from mubinn.golden.model.float_model import FloatLstm, FloatModel
+from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.quantize import quantize
 from mubinn.train.data.windows import LabelledSet
@@ -143,9 +143,8 @@ class FloatRun:
         h: list[Floats] = []
         c: list[Floats] = []
         for layer in model.layers:
-            assert isinstance(layer, FloatLstm)
             run = reference.run_layer(layer, reference.LayerQuantizers(), h[-1] if h else x)
-            clip = np.inf if layer.c_clip is None else layer.c_clip
+            clip = layer.clip("c")
             h.append(run["h"])
             c.append(np.clip(run["c_raw"], -clip, clip))
         return cls(model, x, h, c, float_scores(model, x))
@@ -174,8 +173,8 @@ def level_errors(made: QuantizedModel, real: FloatRun) -> Squares:
     errors = {"x": _squares(quantizers[0].x(real.x), real.x)}
     for index, own in enumerate(quantizers):
         mark = "" if index == 0 else str(index)
-        errors[f"h{mark}"] = _squares(own.h(real.h[index]), real.h[index])
-        errors[f"c{mark}"] = _squares(own.c(real.c[index]), real.c[index])
+        errors[f"h{mark}"] = _squares(own["h"](real.h[index]), real.h[index])
+        errors[f"c{mark}"] = _squares(own["c"](real.c[index]), real.c[index])
     errors["logits"] = _squares(float_scores(floats, real.x, quantizers=quantizers), real.logits)
     steps = real.x.shape[1] if made.readout == "mean" else 1
     scores = infer(made, real.x).scores.astype(np.float64)

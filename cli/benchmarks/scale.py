@@ -21,7 +21,8 @@ from mubinn.cli.benchmarks.lut_cycles import DEVICE, measure
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Floats
-from mubinn.golden.model.float_model import FloatLstm, FloatModel
+from mubinn.golden.model.float_layer import FloatLayer, lstm_layer
+from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.quantize import quantize
 from mubinn.hw.boards.device import find_device
@@ -88,9 +89,9 @@ def random_model(features: int, hidden: int, classes: int) -> QuantizedModel:
     def normal(rows: int, columns: int) -> Floats:
         return rng.normal(0, columns**-0.5, (rows, columns))
 
-    def layer(inputs: int) -> FloatLstm:
+    def layer(inputs: int) -> FloatLayer:
         wx, wh = normal(4 * hidden, inputs), normal(4 * hidden, hidden)
-        return FloatLstm(wx, wh, rng.normal(0, 0.1, 4 * hidden), 1.0)
+        return lstm_layer(wx, wh, rng.normal(0, 0.1, 4 * hidden), 1.0)
 
     floats = FloatModel(
         (layer(features), layer(hidden)), normal(classes, hidden), np.zeros(classes)

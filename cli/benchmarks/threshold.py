@@ -17,7 +17,7 @@ from mubinn.cli.benchmarks.figures import figure
 from mubinn.cli.shared.common import QUANTIZED_MODEL, bundled
 from mubinn.cli.shared.recordings import held_out, open_labelled, prepared
 from mubinn.golden.cells.constants import DATAPATHS, Datapath
-from mubinn.golden.cells.lstm_cell import LstmCellParams
+from mubinn.golden.folding.cell_design import CellDesign
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model.model_file import load_model
 from mubinn.golden.model.quantized_model import QuantizedModel
@@ -86,10 +86,10 @@ def bench_threshold(
 
 def _state_stage(model: QuantizedModel, datapath: Datapath, library: Library) -> dict[str, float]:
     """Return what the first layer's state stage takes in cells and on the FPGA."""
-    params = LstmCellParams(model.with_datapath(datapath).lstm_layers[0])
-    job = SynthJob(verilog_text(state_stage_class(params)(params), TOP), TOP)
+    design = CellDesign(model.with_datapath(datapath).layers[0])
+    job = SynthJob(verilog_text(state_stage_class(design)(design), TOP), TOP)
     found = synthesize(job, library=library)
-    device, stages = find_device(FPGA), state_stage_class(params).latency(params)
+    device, stages = find_device(FPGA), state_stage_class(design).latency(design)
     used = device.estimate(measure(job, (device.command(TOP),)).cells)
     return {
         "area_um2": found.area_um2,

@@ -13,8 +13,9 @@ from mubinn.cli.shared.common import QUANTIZED_MODEL, bundled, json_option, prin
 from mubinn.cli.shared.paths import Command, InputPath
 
 if TYPE_CHECKING:
-    from mubinn.golden.cells.cell import QuantizedLayer
-    from mubinn.golden.model.float_model import FloatLayer, FloatModel
+    from mubinn.golden.cells.layer import QuantizedLayer
+    from mubinn.golden.model.float_layer import FloatLayer
+    from mubinn.golden.model.float_model import FloatModel
     from mubinn.golden.model.quantized_model import QuantizedModel
 
 
@@ -127,21 +128,18 @@ def describe(model: FloatModel | QuantizedModel) -> dict[str, Any]:
 
 
 def _layer(layer: FloatLayer | QuantizedLayer) -> dict[str, Any]:
-    from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
-    from mubinn.golden.cells.lstm_layer import QuantizedLstm
-    from mubinn.golden.model.float_model import FloatGru, FloatLstm
+    from mubinn.golden.model.float_layer import FloatLayer
+    from mubinn.golden.model.model_file import cell_fields
 
     sizes: dict[str, Any] = {"features": layer.features, "hidden": layer.hidden}
-    if isinstance(layer, FloatLstm):
-        return {"cell": "lstm", **sizes, "c_clip": layer.c_clip}
-    if isinstance(layer, FloatGru):
-        return {"cell": "gru", **sizes, "reset": layer.reset}
+    cell = cell_fields(layer.cell)
+    if layer.cell.family == "gru":
+        cell = {"cell": "gru", "reset": "after", **cell}
+    if isinstance(layer, FloatLayer):
+        clips = {f"{name}_clip": layer.clips.get(name) for name in layer.cell.state_names[:-1]}
+        return {**cell, **sizes, **(clips if layer.cell.family != "gru" else {})}
     stored = {name: getattr(layer, name) for name in ("wx", "wh", "b")}
     scales = {name: len(part.scales) for name, part in stored.items()}
-    cell = {"cell": "lstm"}
-    if not isinstance(layer, QuantizedLstm):
-        reset = "before" if isinstance(layer, QuantizedGruBefore) else "after"
-        cell = {"cell": "gru", "reset": reset}
     return {
         **cell,
         **sizes,

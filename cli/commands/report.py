@@ -188,7 +188,7 @@ def report(
             command_line(ctx),
             _commands(model, levels or "3,3", liberty, fo4, (data, reading), windows, simulator),
         )
-        written = write_report(content, output, attached, stages.draw(task, table))
+        written = write_report(content, output, attached, stages.draw(task, table, built))
     _tell(output, content, written, as_json)
 
 

@@ -35,6 +35,7 @@ from mubinn.golden.model.model_file import load_float, load_model, save_model
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.quantize import quantize
 from mubinn.reports import figures
+from mubinn.reports.cell import cell_pictures
 from mubinn.reports.content import Accuracy, Verification
 from mubinn.synth.flow.cache import cached, content_key
 from mubinn.synth.flow.flow import tool_versions
@@ -246,16 +247,17 @@ def synthesize_table(
     return Table1.from_json(task.kept("table1", parts, make))
 
 
-def draw(task: Task, table: Table1) -> dict[str, bytes]:
-    """Return the pictures of the report."""
+def draw(task: Task, table: Table1, built: Built) -> dict[str, bytes]:
+    """Return the pictures of the report: of the table, and of the model's cell."""
 
     def make() -> dict[str, Any]:
-        drawn = figures.pictures(table)
+        drawn = figures.pictures(table) | cell_pictures(built.model.layers[0])
         return {name: base64.b64encode(data).decode() for name, data in drawn.items()}
 
     parts = {
         "table": table.to_json(),
-        "sources": source_hash("reports"),
+        "model": built.hash,
+        "sources": source_hash("reports", "golden", "hw"),
         "matplotlib": version("matplotlib"),
     }
     kept = task.kept("draw", parts, make)

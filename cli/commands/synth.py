@@ -140,12 +140,10 @@ def _library(liberty: tuple[Path, ...], dont_use: tuple[str, ...], fo4: float | 
 
 def units_of(model: QuantizedModel) -> dict[str, CellUnit]:
     """Return the units of the first layer's cell, and those of full precision, by name."""
-    from mubinn.golden.cells.lstm_cell import LstmCellParams
     from mubinn.synth.table1.cell_units import cell_units
 
-    params = LstmCellParams(model.lstm_layers[0])
     levels = model.levels
-    own = cell_units((levels.x, levels.w), params)
+    own = cell_units((levels.x, levels.w), model.layers[0])
     full = cell_units((None, None), None)
     return own | {f"fp_{name.removeprefix('float_')}": unit for name, unit in full.items()}
 

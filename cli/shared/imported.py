@@ -103,7 +103,7 @@ def open_float(
     if clip_c is not None:
         if model.cell != "lstm":
             raise MubinnError(f"{path} is a GRU, which has no c to clip: leave out --clip-c.")
-        layers = tuple(replace(layer, c_clip=clip_c) for layer in model.lstm_layers)
+        layers = tuple(replace(layer, clips={"c": clip_c}) for layer in model.lstm_layers)
         model = replace(model, layers=layers)
     return model
 

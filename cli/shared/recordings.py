@@ -21,7 +21,7 @@ from mubinn.cli.shared.fitting import (
     named,
     noted,
 )
-from mubinn.golden.cells.cell import QuantizedLayer
+from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model import reference

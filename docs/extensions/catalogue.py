@@ -22,7 +22,7 @@ from mubinn.golden.model.model_file import load_float
 from mubinn.hw.baseline.float_activation import FloatSegment
 from mubinn.hw.stream.unit import StreamUnit
 from mubinn.hw.units.popcount import Popcount
-from mubinn.synth.table1.cell_units import CellUnit, cell_params, cell_units
+from mubinn.synth.table1.cell_units import CellUnit, cell_units, first_layer
 from mubinn.synth.table1.delay_model import Workload
 from mubinn.synth.table1.fixed_cell import fixed_units, shared_units
 from mubinn.synth.table1.merged_cell import bits_units, merged_layer, merged_units
@@ -43,16 +43,16 @@ def examples() -> dict[str, CellUnit]:
     """Return a unit of each class by the class's name."""
     model = load_float(bundled(FLOAT_MODEL))
     start = calibrated(model)
-    params = cell_params(start, LEVELS, LEVELS)
-    layer = merged_layer(start, LEVELS, LEVELS)
-    load = Workload(model.features, params.layer.hidden, 1)
+    layer = first_layer(start, LEVELS, LEVELS)
+    merged = merged_layer(start, LEVELS, LEVELS)
+    load = Workload(model.features, layer.hidden, 1)
     groups = [
-        cell_units((LEVELS, LEVELS), params),
+        cell_units((LEVELS, LEVELS), layer),
         cell_units((None, None), None),
-        cell_units((None, LEVELS), params, decoded=True),
-        cell_units((None, LEVELS), params),
-        merged_units(layer),
-        bits_units(layer),
+        cell_units((None, LEVELS), layer, decoded=True),
+        cell_units((None, LEVELS), layer),
+        merged_units(merged),
+        bits_units(merged),
         fixed_units(BITS, load),
         shared_units(BITS, load),
     ]

@@ -11,7 +11,7 @@ from mubinn.golden.baseline.float_add import float_add
 from mubinn.golden.baseline.float_mult import float_mult
 from mubinn.golden.ground.checks import demand
 from mubinn.golden.ground.fixed import Floats, Ints, frozen
-from mubinn.golden.units.activation import Kind, exact
+from mubinn.golden.units.shapes import Kind, exact
 
 
 @dataclass(frozen=True)

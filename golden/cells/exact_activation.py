@@ -12,7 +12,7 @@ from fractions import Fraction
 from functools import lru_cache
 from math import ceil, floor
 
-from mubinn.golden.units.activation import Kind
+from mubinn.golden.units.shapes import Kind, Ramp, shape_of
 
 DIGITS = 48
 """Decimal digits of the first bracket."""
@@ -57,10 +57,19 @@ def _brackets(kind: Kind, z: Fraction) -> Iterator[tuple[Fraction, Fraction]]:
         digits *= 2
 
 
+def _rational(kind: Kind, z: Fraction) -> Fraction | None:
+    """Return the value at `z` where it is a rational number, None where it is none."""
+    shape = shape_of(kind)
+    if isinstance(shape, Ramp):
+        return shape.exact(z)
+    return CENTRE[kind] if z == 0 else None
+
+
 def reaches(kind: Kind, z: Fraction, target: Fraction) -> bool:
     """Return whether the exact function of `z` is at least `target`."""
-    if z == 0:
-        return CENTRE[kind] >= target
+    known = _rational(kind, z)
+    if known is not None:
+        return known >= target
     for low, high in _brackets(kind, z):
         if low >= target:
             return True
@@ -89,6 +98,11 @@ def first_reaching(kind: Kind, target: Fraction, fraction: int, bound: int) -> i
 
 def _guess(kind: Kind, target: Fraction, fraction: int) -> int:
     """Return about ``inverse(target) * 2**fraction``; far outside for a target that has none."""
+    shape = shape_of(kind)
+    if isinstance(shape, Ramp):
+        if not shape.least < target <= 1:
+            return (1 if target > 1 else -1) << 64
+        return ceil((target - shape.at_zero) / shape.rise * (1 << fraction))
     part = target if kind == "sigmoid" else (target + 1) / 2
     if part <= 0 or part >= 1:
         return (1 if part > 0 else -1) << 64
@@ -101,8 +115,9 @@ def _guess(kind: Kind, target: Fraction, fraction: int) -> int:
 
 def floor_product(factor: Fraction, kind: Kind, z: Fraction) -> int:
     """Return the floor of ``factor`` times the exact function of `z`."""
-    if z == 0 or factor == 0:
-        return floor(factor * CENTRE[kind])
+    known = _rational(kind, z)
+    if known is not None or factor == 0:
+        return floor(factor * (known or 0))
     for bounds in _brackets(kind, z):
         low, high = sorted(factor * bound for bound in bounds)
         # The product lies strictly between, so an integer at the upper end is out of reach.

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.units.activation import ActivationParams, Kind
+from mubinn.golden.units.activation import ActivationParams
+from mubinn.golden.units.shapes import Kind
 
 MAX_FORMAT_BITS = 24
 """Widest input and finest output of an activation."""
@@ -42,9 +43,8 @@ class Formats:
         ):
             raise MubinnError(f"the activation formats {self} make no table of usable size.")
 
-    def activation(self, gate: str) -> ActivationParams:
-        """Return the table of `gate`: tanh for g (Eq. 3), c (Eq. 6) and n, else sigmoid."""
-        kind: Kind = "tanh" if gate in ("g", "c", "n") else "sigmoid"
+    def activation(self, kind: Kind) -> ActivationParams:
+        """Return the table of an activation."""
         return ActivationParams(
             kind, self.z_width, self.z_fraction, self.y_fraction, self.segment_bits
         )

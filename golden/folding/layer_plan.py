@@ -4,14 +4,14 @@ A row is one gate of one cell, or one class of the classifier. Its planes are th
 of x or h and of the weights. Each cycle one *word* of elements meets `side` of the pairs.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from mubinn.golden.binarize.scales import LevelTensor
-from mubinn.golden.cells.cell import AnyCellParams, QuantizedLayer, cell_params
-from mubinn.golden.cells.lstm_cell import LstmCellParams
+from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.folding.cell_design import CellDesign
 from mubinn.golden.folding.merged_rows import MergedRows, merged_rows
 from mubinn.golden.folding.row_schedule import RowSchedule
 from mubinn.golden.ground.errors import MubinnError
@@ -39,7 +39,7 @@ class LayerPlan:
 
     Attributes
     ----------
-    layer : QuantizedLstm, QuantizedGru or QuantizedGruBefore
+    layer : QuantizedLayer
     dense : QuantizedDense or None
     lanes : int or None
         Elements of a word. From I + H on (the default) x and h fill the lanes together and a row
@@ -94,12 +94,9 @@ class LayerPlan:
             )
 
     @property
-    def cell(self) -> AnyCellParams:
-        """Parameters of the units of the layer's cell."""
-        params = cell_params(self.layer)
-        if isinstance(params, LstmCellParams):
-            return replace(params, interval=self.interval, network=self.network)
-        return params
+    def cell(self) -> CellDesign:
+        """What the second half of the layer's cell is made for."""
+        return CellDesign(self.layer, self.interval, self.network)
 
     # Levels and parallelism.
 

@@ -22,7 +22,8 @@ from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers import parts
 from mubinn.golden.importers.archive import DAMAGED, member
 from mubinn.golden.importers.stored import MAX_NUMBERS
-from mubinn.golden.model.float_model import FloatLayer, FloatModel, Readout
+from mubinn.golden.model.float_layer import FloatLayer
+from mubinn.golden.model.float_model import FloatModel, Readout
 
 SILENT = {
     *("InputLayer", "Dropout", "SpatialDropout1D", "AlphaDropout"),

@@ -20,7 +20,8 @@ from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers import parts
 from mubinn.golden.importers.onnx_graph import COMPUTED, RECURRENT, STANDARD, Graph, named
 from mubinn.golden.model import reference
-from mubinn.golden.model.float_model import FloatLayer, FloatModel, Readout
+from mubinn.golden.model.float_layer import FloatLayer
+from mubinn.golden.model.float_model import FloatModel, Readout
 
 ORDERS = {"LSTM": "iofg", "GRU": "zrn"}
 """Gate order of each node type."""

@@ -12,15 +12,10 @@ from mubinn.golden.cells.constants import GATES, GRU_GATES, Reset
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers.stored import finite
+from mubinn.golden.model import float_layer
 from mubinn.golden.model.container import MAX_BYTES
-from mubinn.golden.model.float_model import (
-    FloatGru,
-    FloatLayer,
-    FloatLstm,
-    FloatModel,
-    Preprocessing,
-    Readout,
-)
+from mubinn.golden.model.float_layer import FloatLayer
+from mubinn.golden.model.float_model import FloatModel, Preprocessing, Readout
 
 MAX_SIZE = MAX_BYTES
 """Most bytes of one tensor, and of all of a file's parts once they are unpacked."""
@@ -115,15 +110,15 @@ def check_stack(layers: Sequence[FloatLayer]) -> None:
             )
 
 
-def lstm_layer(wx: Floats, wh: Floats, b: Floats, order: str) -> FloatLstm:
+def lstm_layer(wx: Floats, wh: Floats, b: Floats, order: str) -> FloatLayer:
     """Return an LSTM layer from rows in the gate order `order`, such as PyTorch's ``"ifgo"``."""
     wx, wh, b = (reordered(rows, order, GATES) for rows in (wx, wh, b))
-    return FloatLstm(wx, wh, b)
+    return float_layer.lstm_layer(wx, wh, b)
 
 
 def gru_layer(
     wx: Floats, wh: Floats, bx: Floats, bh: Floats, order: str, reset: Reset = "after"
-) -> FloatGru:
+) -> FloatLayer:
     """Return a GRU layer from rows in the gate order `order`, such as PyTorch's ``"rzn"``.
 
     Their z weighs the old state, ours the candidate: ours is ``sigmoid(-a)`` where theirs is
@@ -135,7 +130,8 @@ def gru_layer(
     gates = slice(0, 2 * hidden)
     b = bx.copy()
     b[gates] += bh[gates]
-    return FloatGru(wx * sign[:, None], wh * sign[:, None], b * sign, bh[2 * hidden :], reset)
+    wx, wh, b = (wx * sign[:, None], wh * sign[:, None], b * sign)
+    return float_layer.gru_layer(wx, wh, b, bh[2 * hidden :], reset)
 
 
 def classifier(name: str, weight: Floats, bias: Floats | None) -> tuple[Floats, Floats]:

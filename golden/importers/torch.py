@@ -15,7 +15,8 @@ from mubinn.golden.importers.archive import DAMAGED
 from mubinn.golden.importers.stored import Stored
 from mubinn.golden.importers.torch_pickle import SAVE_WEIGHTS, Opaque
 from mubinn.golden.model.container import MAX_HEADER
-from mubinn.golden.model.float_model import FloatLayer, FloatModel
+from mubinn.golden.model.float_layer import FloatLayer
+from mubinn.golden.model.float_model import FloatModel
 
 ORDERS = {4: "ifgo", 3: "rzn"}
 """Gate order of nn.LSTM and nn.GRU, by the count of gates."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mubinn.golden.cells.lstm_layer import QuantizedLstm
+from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.inference.compiled import kernels
 from mubinn.golden.inference.input import Array, InputTables, unit
@@ -30,21 +30,21 @@ class BitTables:
 
     Attributes
     ----------
-    layer : QuantizedLstm
+    layer : QuantizedLayer
     rows, cell : tuple
     c_zero : int
     h_zero : uint32 [L, n_h, 1]
         Levels of the first state.
     """
 
-    layer: QuantizedLstm
+    layer: QuantizedLayer
     rows: Any
     cell: Any
     c_zero: int
     h_zero: Array
 
     @classmethod
-    def of(cls, layer: QuantizedLstm, tables: LayerTables, planes: int) -> "BitTables | None":
+    def of(cls, layer: QuantizedLayer, tables: LayerTables, planes: int) -> "BitTables | None":
         """Return the tables; None where sums might reach `LIMIT` or c has no table.
 
         There are `planes` levels of x and h in words, of which the layer may use less.
@@ -62,12 +62,12 @@ class BitTables:
         )
 
 
-def depth(layer: QuantizedLstm) -> int:
+def depth(layer: QuantizedLayer) -> int:
     """Return L, the larger of the level counts of x and h."""
     return max(layer.x.levels, layer.h.levels)
 
 
-def words_of(layer: QuantizedLstm) -> int:
+def words_of(layer: QuantizedLayer) -> int:
     """Return the words of all rows and level pairs of a step."""
     return layer.wx.rows * depth(layer) * layer.wx.levels * sum(map(len, _sizes(layer)))
 
@@ -92,7 +92,7 @@ def pack_words(codes: Array, levels: int, planes: int) -> Array:
     return out
 
 
-def _gains(layer: QuantizedLstm) -> tuple[Array, Ints]:
+def _gains(layer: QuantizedLayer) -> tuple[Array, Ints]:
     """Return gains int32 [4H, L, W, 2] and start int64 [4H]."""
     gains = np.zeros((layer.wx.rows, depth(layer), layer.wx.levels, 2), np.int64)
     gains[:, : layer.h.levels, :, 0] = -2 * layer.gamma_h
@@ -101,11 +101,11 @@ def _gains(layer: QuantizedLstm) -> tuple[Array, Ints]:
     return gains.astype(np.int32), layer.b.values + layer.hidden * of_h + layer.features * of_x
 
 
-def _sizes(layer: QuantizedLstm) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _sizes(layer: QuantizedLayer) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return (0,) * -(-layer.hidden // WORD), (0,) * -(-layer.features // WORD)
 
 
-def _words(layer: QuantizedLstm) -> Array:
+def _words(layer: QuantizedLayer) -> Array:
     """Return the weights' planes uint32 [4H, W, n_h + n_x]."""
     planes = [
         np.concatenate([pack_words(h.T, 1, 1)[0], pack_words(x.T, 1, 1)[0]])
@@ -114,11 +114,11 @@ def _words(layer: QuantizedLstm) -> Array:
     return np.ascontiguousarray(np.stack(planes).transpose(2, 0, 1))
 
 
-def _cell(layer: QuantizedLstm, tables: LayerTables) -> Any:
+def _cell(layer: QuantizedLayer, tables: LayerTables) -> Any:
     """Return radix, c_levels, c_word, c_table, h_levels, h_words, h_tables."""
     _, i, g, _ = tables.segments
     assert tables.c_table is not None
-    c_table, c_levels = tables.c_table, layer.c.levels
+    c_table, c_levels = tables.c_table, layer.quantizers["c"].levels
     h_tables, h_levels = tables.of_cells(tables.h_codes).astype(np.uint8), layer.h.levels
     c_word, h_words = np.zeros(1, np.uint32), np.zeros(layer.hidden, np.uint32)
     if c_table.size * c_levels <= WORD:

@@ -5,14 +5,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mubinn.golden.cells.constants import GATES
-from mubinn.golden.cells.lstm_cell import LstmCellParams
-from mubinn.golden.cells.lstm_layer import QuantizedLstm
+from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.inference.input import Array, peak, runs, unit
 from mubinn.golden.inference.packed import Decision, pack
 from mubinn.golden.inference.threshold import threshold_segments
-from mubinn.golden.units.activation import activation
-from mubinn.golden.units.requantize import requantize
 
 COMPARE_LIMIT = 10
 """Up to this many thresholds a gate are compared one by one; above, z_q indexes a table."""
@@ -47,7 +44,7 @@ class GateTables:
     z_tables: Array | None = None
 
     @classmethod
-    def of(cls, layer: QuantizedLstm, compare_limit: int, packs: bool) -> "GateTables":
+    def of(cls, layer: QuantizedLayer, compare_limit: int, packs: bool) -> "GateTables":
         """Tabulate; `compare_limit` and `packs` choose between forms of equal results."""
         product = Product.of(layer)
         found = [_segments(layer, gate, product.bound) for gate in GATES]
@@ -78,7 +75,7 @@ class Product:
     peak: Ints
 
     @classmethod
-    def of(cls, layer: QuantizedLstm) -> "Product":
+    def of(cls, layer: QuantizedLayer) -> "Product":
         """Collapse all level planes of `layer`."""
         left, right = (layer.h, layer.wh), (layer.x, layer.wx)
         w = [w.values << (layer.z_fraction - q.fraction - w.fraction) for q, w in (left, right)]
@@ -108,7 +105,7 @@ class Product:
         return values.astype(np.float32 if most <= 1 << 24 else np.float64)
 
 
-def _segments(layer: QuantizedLstm, gate: str, bound: int) -> tuple[Ints, Ints, Ints]:
+def _segments(layer: QuantizedLayer, gate: str, bound: int) -> tuple[Ints, Ints, Ints]:
     """Return first z, first z_q and code of the segments of `gate` that ``|z| <= bound`` reaches.
 
     The threshold datapath has no z_q, and is never indexed by it.
@@ -118,16 +115,16 @@ def _segments(layer: QuantizedLstm, gate: str, bound: int) -> tuple[Ints, Ints, 
         return first, first, code
     half = 1 << (layer.formats.z_width - 1)
     z_q = np.arange(-half, half)
-    y = activation(layer.formats.activation(gate), z_q)
-    code = layer.gates[gate].encode(y, layer.formats.y_fraction)
+    lowered = layer.lowered
+    code = lowered[gate].operation(lowered[f"{gate}.y"].operation(z_q))
     starts = runs(code)
-    params = LstmCellParams(layer).z_requantize
+    rounded = lowered[f"{gate}.z_q"].operation
     low = np.full(len(starts), -bound - 1)
     high = np.full(len(starts), bound + 1)
     # The smallest z whose z_q reaches the start, by bisection on the golden unit.
     while (high - low > 1).any():
         middle = (low + high) // 2
-        reached = requantize(params, middle) >= z_q[starts]
+        reached = rounded(middle) >= z_q[starts]
         high, low = np.where(reached, middle, high), np.where(reached, low, middle)
     kept = slice(int((high <= -bound).sum()) - 1, int((high <= bound).sum()))
     return high[kept], z_q[starts][kept], code[starts][kept]
@@ -150,23 +147,28 @@ def _compared(product: Product, first: list[Ints]) -> tuple[Array, Array]:
     return weights, thresholds
 
 
-def _can_index(product: Product, layer: QuantizedLstm) -> bool:
+def z_shift(layer: QuantizedLayer) -> int:
+    """Return the fraction bits that z loses on its way to the LUTs."""
+    return layer.z_fraction - layer.formats.z_fraction
+
+
+def _can_index(product: Product, layer: QuantizedLayer) -> bool:
     """Whether z loses fraction bits on its way to a z_q, and the sums of `_indexed` fit float64."""
-    shift, start = LstmCellParams(layer).z_requantize.shift, 1 << (layer.formats.z_width - 1)
-    if layer.datapath == "threshold" or shift <= 0:
+    start = 1 << (layer.formats.z_width - 1)
+    if layer.datapath == "threshold" or (shift := z_shift(layer)) <= 0:
         return False
     return product.bound + ((start + 1) << shift) < 1 << 53
 
 
-def _indexed(product: Product, layer: QuantizedLstm) -> Array:
+def _indexed(product: Product, layer: QuantizedLayer) -> Array:
     """Return the matrix of y, whose floor is z_q counted from its most negative value."""
-    shift = LstmCellParams(layer).z_requantize.shift
+    shift = z_shift(layer)
     start = 1 << (layer.formats.z_width - 1)
     half = 1 << (shift - 1)
     return product.floats(_common(product, [np.array([half])] * 4), (start << shift) + half, -shift)
 
 
-def _z_tables(layer: QuantizedLstm, first: list[Ints]) -> Array:
+def _z_tables(layer: QuantizedLayer, first: list[Ints]) -> Array:
     half = 1 << (layer.formats.z_width - 1)
     z_q = np.arange(-half, half)
     # Values below the first segment kept do not occur.
@@ -175,7 +177,7 @@ def _z_tables(layer: QuantizedLstm, first: list[Ints]) -> Array:
 
 
 def _packed(
-    product: Product, layer: QuantizedLstm, first: list[Ints]
+    product: Product, layer: QuantizedLayer, first: list[Ints]
 ) -> tuple[Array, Array] | None:
     """Return `pack` of the rows where all that they hold has one level and one threshold."""
     gains = np.abs(product.matrix)

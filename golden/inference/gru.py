@@ -8,10 +8,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mubinn.golden.cells.gru_before_cell import gru_before_reset, gru_before_state
-from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
-from mubinn.golden.cells.gru_cell import gru_state
-from mubinn.golden.cells.gru_layer import GruLayer, QuantizedGru
+from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.step import row_values
 from mubinn.golden.ground.fixed import Floats, Ints
 from mubinn.golden.inference.input import Array, check_windows
 from mubinn.golden.model.quantized_model import QuantizedModel
@@ -36,7 +34,6 @@ def gru_scores(
 
 def _scores(model: QuantizedModel, codes: Ints) -> Ints:
     for layer in model.layers:
-        assert isinstance(layer, GruLayer)
         codes = _run(layer, codes)
     dense, h = model.dense, model.layers[-1].h
     read = codes if model.readout == "mean" else codes[:, -1:]
@@ -45,38 +42,31 @@ def _scores(model: QuantizedModel, codes: Ints) -> Ints:
     return np.asarray(total @ dense.w.values.T + read.shape[1] * dense.b.values)
 
 
-def _run(layer: GruLayer, codes: Ints) -> Ints:
+def _run(layer: QuantizedLayer, codes: Ints) -> Ints:
     """Return the codes of h, int64 [N, T, H], of input codes [N, T, I]."""
     shift = layer.z_fraction - layer.x.fraction - layer.wx.fraction
     wx: Floats = np.ldexp(layer.wx.values.T.astype(np.float64), shift)
-    step = _step(layer)
-    h = np.broadcast_to(layer.h.zero_code(layer.hidden), (len(codes), layer.hidden))
+    names = [node.name for node in layer.cell.states]
+    zeros = (layer.quantizers[name].zero_code(layer.hidden) for name in names)
+    states = [np.broadcast_to(zero, (len(codes), layer.hidden)) for zero in zeros]
+    sums = [_state_sums(layer, phase) for phase in range(len(layer.phases))]
     steps = np.empty((*codes.shape[:2], layer.hidden), np.int64)
     for t in range(codes.shape[1]):
         over_x = layer.x.decode_signs(codes[:, t]).astype(np.float64) @ wx
-        h = step(over_x.astype(np.int64) + layer.b.values, h)
-        steps[:, t] = h
+        z = over_x.astype(np.int64) + layer.b.values
+        values = {f"old.{name}": state for name, state in zip(names, states, strict=True)}
+        for phase, read in enumerate(layer.cell.recurrent):
+            rows = layer.phase_rows(phase)
+            own = states[0] if read.operation == "state" else values[read.name]
+            z[:, rows] += sums[phase](own)
+            values |= row_values(layer, z, phase)
+            layer.lowered.run(values, phase)
+        states = [values[name] for name in names]
+        steps[:, t] = states[0]
     return steps
 
 
-def _step(layer: GruLayer) -> Callable[[Ints, Ints], Ints]:
-    """Return what gives the new codes [N, H] for x's and the bias's part of the sums, and h."""
-    sums = [_state_sums(layer, phase) for phase in range(len(layer.phases))]
-    if isinstance(layer, QuantizedGruBefore):
-        before, update = layer, 2 * layer.hidden
-
-        def two_phases(z: Ints, h: Ints) -> Ints:
-            t = gru_before_reset(before, z[:, :update] + sums[0](h), h)
-            candidate = z[:, update:] + sums[1](t["s"])
-            return gru_before_state(before, candidate, t["gate"][:, : before.hidden], h)["h"]
-
-        return two_phases
-    assert isinstance(layer, QuantizedGru)
-    after = layer
-    return lambda z, h: gru_state(after, z + sums[0](h), h)["h"]
-
-
-def _state_sums(layer: GruLayer, phase: int) -> Callable[[Ints], Ints]:
+def _state_sums(layer: QuantizedLayer, phase: int) -> Callable[[Ints], Ints]:
     """Return what gives the sums of a phase's rows over the codes [N, H] of the phase's state."""
     state = layer.states[phase]
     shift = layer.z_fraction - state.fraction - layer.wh.fraction

@@ -17,16 +17,14 @@ from typing import Any
 import numpy as np
 
 from mubinn.golden.cells.constants import GATES
-from mubinn.golden.cells.lstm_cell import LstmCellParams
-from mubinn.golden.cells.lstm_layer import QuantizedLstm
+from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.operations import Products
+from mubinn.golden.cells.tabulate import values_of
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.inference.gates import COMPARE_LIMIT, GateTables
 from mubinn.golden.inference.input import Array, buckets, positive
 from mubinn.golden.inference.threshold import threshold_c, threshold_h
-from mubinn.golden.units.activation import activation
-from mubinn.golden.units.mac import mac
 from mubinn.golden.units.pointwise import pointwise
-from mubinn.golden.units.requantize import requantize
 
 TABLE_LIMIT = 1 << 20
 """Most entries of `LayerTables.c_table`; a larger one is split into a sum of two."""
@@ -82,7 +80,7 @@ class LayerTables:
     @classmethod
     def of(
         cls,
-        layer: QuantizedLstm,
+        layer: QuantizedLayer,
         compare_limit: int = COMPARE_LIMIT,
         table_limit: int = TABLE_LIMIT,
         packs: bool = True,
@@ -102,11 +100,11 @@ class LayerTables:
             features=layer.features,
             gates=gates,
             segments=(counts[0], counts[1], counts[2], counts[3]),
-            c_codes=1 << layer.c.levels,
+            c_codes=1 << layer.quantizers["c"].levels,
             **(threshold_c if thresholds else _c_tables)(layer, gates.codes, table_limit),
             **(threshold_h if thresholds else _h_tables)(layer, gates.codes["o"], kind),
             h_zero=positive(layer.h, layer.h.zero_code(layer.hidden))[:, None].astype(kind),
-            c_zero=int(layer.c.zero_code(1)[0]),
+            c_zero=int(layer.quantizers["c"].zero_code(1)[0]),
         )
 
     @cached_property
@@ -120,19 +118,26 @@ class LayerTables:
         return np.take(buckets, self.h_raw - self.h_offset, mode="clip")
 
 
-def _c_tables(layer: QuantizedLstm, codes: dict[str, Ints], limit: int) -> dict[str, Any]:
+def _c_tables(layer: QuantizedLayer, codes: dict[str, Ints], limit: int) -> dict[str, Any]:
     """Return Eq. (5) and the encoder of c over all codes, index order f, c, i, g."""
-    params, fraction = LstmCellParams(layer).pointwise, layer.c_raw_fraction
-    f, c = codes["f"][:, None, None, None], np.arange(1 << layer.c.levels)[:, None, None]
+    products, quantizer, fraction = (
+        layer.lowered["c_raw"],
+        layer.quantizers["c"],
+        layer.fraction_of("c"),
+    )
+    own = products.operation
+    assert isinstance(own, Products)
+    params, (gamma_fc, gamma_ig) = own.params, own.gammas
+    f, c = codes["f"][:, None, None, None], np.arange(1 << quantizer.levels)[:, None, None]
     i, g = codes["i"][:, None], codes["g"]
-    fc = pointwise(params, f, c, i[:1], g[:1], layer.gamma_fc, 0 * layer.gamma_ig)
-    ig = pointwise(params, f[:1], c[:1], i, g, 0 * layer.gamma_fc, layer.gamma_ig)
-    bucket, code = buckets(layer.c, fraction)
-    shift = fraction - layer.c.fraction
+    fc = pointwise(params, f, c, i[:1], g[:1], gamma_fc, 0 * gamma_ig)
+    ig = pointwise(params, f[:1], c[:1], i, g, 0 * gamma_fc, gamma_ig)
+    bucket, code = buckets(quantizer, fraction)
+    shift = fraction - quantizer.fraction
     table = None
     if fc.size * ig.size <= limit:
-        table = layer.c.encode(fc + ig, fraction).astype(np.uint8).ravel()
-    start = (int(layer.c.offset.sum()) + int(bucket[0])) << shift
+        table = quantizer.encode(fc + ig, fraction).astype(np.uint8).ravel()
+    start = (int(quantizer.offset.sum()) + int(bucket[0])) << shift
     return {
         "c_table": table,
         "fc": fc.ravel() - start,
@@ -142,14 +147,13 @@ def _c_tables(layer: QuantizedLstm, codes: dict[str, Ints], limit: int) -> dict[
     }
 
 
-def _h_tables(layer: QuantizedLstm, o: Ints, kind: np.dtype[Any]) -> dict[str, Any]:
+def _h_tables(layer: QuantizedLayer, o: Ints, kind: np.dtype[Any]) -> dict[str, Any]:
     """Return Eq. (6) and the encoder of h over all codes, index order o, c."""
-    params, gate = LstmCellParams(layer), layer.gates["o"]
-    c_q = requantize(params.c_requantize, layer.c.decode(np.arange(1 << layer.c.levels)))
-    tanh_c = activation(layer.formats.activation("c"), c_q)
-    raw = mac(params.mac, o[:, None], tanh_c, gate.offset, gate.scales)
-    bucket, code = buckets(layer.h, layer.h_raw_fraction)
-    shift = layer.h_raw_fraction - layer.h.fraction
+    raw = values_of(
+        layer.lowered, "h_raw", o=o[:, None], c=np.arange(1 << layer.quantizers["c"].levels)
+    )
+    bucket, code = buckets(layer.h, layer.fraction_of("h"))
+    shift = layer.fraction_of("h") - layer.h.fraction
     return {
         "h_raw": (raw >> shift).ravel() - int(bucket[0]),
         "h_offset": np.broadcast_to(layer.h.offset, layer.hidden)[:, None],

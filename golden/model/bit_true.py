@@ -3,8 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from mubinn.golden.cells.cell import QuantizedLayer, cell_step
-from mubinn.golden.cells.lstm_cell import Trace, dots, logits
+from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.step import Trace, cell_step, dots, logits
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.quantized_model import QuantizedModel
 
@@ -17,12 +17,13 @@ def run_layer(layer: QuantizedLayer, x: npt.ArrayLike) -> Trace:
     """
     codes = np.moveaxis(np.asarray(x, np.int64), -2, 0)
     shape = (*codes.shape[1:-1], layer.hidden)
-    h = np.broadcast_to(layer.h.zero_code(layer.hidden), shape)
-    c = np.broadcast_to(layer.c.zero_code(layer.hidden), shape)
+    names = [node.name for node in layer.cell.states]
+    zeros = (layer.quantizers[name].zero_code(layer.hidden) for name in names)
+    states = [np.broadcast_to(zero, shape) for zero in zeros]
     steps = []
     for now in codes:
-        steps.append(cell_step(layer, now, h, c))
-        h, c = steps[-1]["h"], steps[-1].get("c", c)
+        steps.append(cell_step(layer, now, *states))
+        states = [steps[-1][name] for name in names]
     return {name: np.stack([step[name] for step in steps]) for name in steps[0]}
 
 

@@ -25,22 +25,14 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.binarize.scales import Quantizer
-from mubinn.golden.cells.cell import QuantizedLayer
-from mubinn.golden.cells.constants import GATES
-from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
-from mubinn.golden.cells.gru_layer import GruLayer
-from mubinn.golden.cells.lstm_layer import QuantizedLstm
+from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.ground.fixed import Floats
-from mubinn.golden.model.float_model import FloatGru, FloatLayer, FloatLstm, FloatModel
+from mubinn.golden.model.float_layer import FloatLayer
+from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.reference import FloatQuantizer, LayerQuantizers
-from mubinn.golden.units.activation import ActivationParams, exact
-
-SLOPE = {"sigmoid": 0.25, "tanh": 1.0}
-"""Largest slope of each function, reached at 0."""
-
-LIMITS = {"sigmoid": (0.0, 1.0), "tanh": (-1.0, 1.0)}
-"""Values towards minus and plus infinity."""
+from mubinn.golden.units.activation import ActivationParams
+from mubinn.golden.units.shapes import exact, shape_of
 
 FLOAT_SLACK = 2.0**-45
 """More than float64 rounds in the reference's own activations and residuals."""
@@ -63,15 +55,9 @@ def dequantize(model: QuantizedModel) -> tuple[FloatModel, list[LayerQuantizers]
     quantizers = []
     for index, layer in enumerate(model.layers):
         layers.append(_float_layer(layer))
-        quantizers.append(
-            LayerQuantizers(
-                x=_float(layer.x) if index == 0 else FloatQuantizer(),
-                h=_float(layer.h),
-                c=_float(layer.c),
-                s=_float(layer.s) if isinstance(layer, QuantizedGruBefore) else FloatQuantizer(),
-                gates={name: _float(quantizer) for name, quantizer in layer.gates.items()},
-            )
-        )
+        own = {name: _float(quantizer) for name, quantizer in layer.quantizers.items()}
+        x = _float(layer.x) if index == 0 else FloatQuantizer()
+        quantizers.append(LayerQuantizers(x, own))
     top, dense = model.layers[-1], model.dense
     wd = dense.w.float_values
     bd = dense.b.float_values - wd @ np.broadcast_to(top.h.float_offset, top.hidden)
@@ -85,13 +71,8 @@ def _float_layer(layer: QuantizedLayer) -> FloatLayer:
     for phase, state in enumerate(layer.states):
         rows = layer.phase_rows(phase)
         bias[rows] -= wh[rows] @ np.broadcast_to(state.float_offset, layer.hidden)
-    if isinstance(layer, QuantizedLstm):
-        return FloatLstm(wx, wh, bias)
-    if isinstance(layer, QuantizedGruBefore):
-        return FloatGru(wx, wh, bias, np.zeros(layer.hidden), "before")
-    gates, over_h, over_x = np.split(np.arange(len(bias)), (2 * layer.hidden, 3 * layer.hidden))
-    x_rows, h_rows = np.concatenate([gates, over_x]), np.concatenate([gates, over_h])
-    return FloatGru(wx[x_rows], wh[h_rows], bias[x_rows], bias[over_h])
+    stored = {name: tensor.float_values for name, tensor in layer.stored.items()}
+    return FloatLayer(layer.cell, wx, wh, bias, stored=stored)
 
 
 def _float(quantizer: Quantizer) -> FloatQuantizer:
@@ -107,10 +88,10 @@ def rounding_bound(params: ActivationParams, fraction: int) -> float:
     unit = 2.0**-params.in_fraction
     half = unit / 2 if fraction > params.in_fraction else 0.0
     low = -(2.0 ** (params.in_width - 1)) * unit
-    below, above = LIMITS[params.kind]
-    tail_low = float(exact(params.kind, low)) - below
-    tail_high = above - float(exact(params.kind, -low - unit))
-    return max(SLOPE[params.kind] * half, tail_low, tail_high)
+    shape = shape_of(params.kind)
+    tail_low = float(exact(params.kind, low)) - shape.low
+    tail_high = shape.high - float(exact(params.kind, -low - unit))
+    return max(shape.slope * half, tail_low, tail_high)
 
 
 def activation_bound(params: ActivationParams, fraction: int) -> float:
@@ -139,24 +120,27 @@ class StepBounds:
     h_raw: float
 
 
-def step_bounds(layer: QuantizedLstm) -> StepBounds:
+def step_bounds(layer: QuantizedLayer) -> StepBounds:
     """Return the bounds of one step of `layer`, from its formats and the values of o alone."""
     formats, o = layer.formats, layer.gates["o"]
-    tanh_c = activation_bound(formats.activation("c"), layer.c.fraction)
-    y = {name: activation_bound(formats.activation(name), layer.z_fraction) for name in GATES}
+    tanh_c = activation_bound(formats.activation("tanh"), layer.quantizers["c"].fraction)
+    y = gate_bounds(layer)
     return StepBounds(y, tanh_c, float(np.ldexp(o.peak, -o.fraction)) * tanh_c)
 
 
-def gru_bounds(layer: GruLayer) -> Mapping[str, float]:
-    """Return bounds on abs(bit-true - reference) of y of z, r and n, in one step from equal codes.
+def gate_bounds(layer: QuantizedLayer) -> Mapping[str, float]:
+    """Return bounds on abs(bit-true - reference) of y of every gate, in one step from equal codes.
 
-    That of n holds where the codes of r are equal, of all cells where r resets before the product;
-    n_raw is then equal, and so are h_raw and h where all codes are: products of dyadic numbers
-    below 2**52.
+    That of a gate that reads codes of the same step holds where those are equal, of all cells where
+    a row reads them: what their sums are made of are products of dyadic numbers below 2**52.
     """
-    sigmoid, tanh = (layer.formats.activation(name) for name in "fg")
-    gate = activation_bound(sigmoid, layer.z_fraction)
-    return {"z": gate, "r": gate, "n": activation_bound(tanh, layer.n_raw_fraction)}
+    return {
+        node.name: activation_bound(
+            layer.formats.activation(node.operands[0].kind),
+            layer.fraction(node.operands[0].operands[0]),
+        )
+        for node in layer.cell.gates
+    }
 
 
 def margin(value: npt.ArrayLike, quantizer: FloatQuantizer) -> Floats:
@@ -173,7 +157,7 @@ def margin(value: npt.ArrayLike, quantizer: FloatQuantizer) -> Floats:
     return smallest
 
 
-def scale_rounding_bound(layer: QuantizedLstm) -> Floats:
+def scale_rounding_bound(layer: QuantizedLayer) -> Floats:
     """Return a bound on abs(z_fixed - z_float) for equal level bits and codes, float64 [4H].
 
     z_float has real scales that lie within half a unit of the stored ones: ux of x, uh of h, uw of

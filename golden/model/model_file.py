@@ -29,23 +29,17 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
-from mubinn.golden.cells.cell import QuantizedLayer
-from mubinn.golden.cells.constants import GATES, GRU_GATES, RESETS
+from mubinn.golden.cells.cell_file import cell_from, equations_of
+from mubinn.golden.cells.constants import RESETS
 from mubinn.golden.cells.formats import Formats
-from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
-from mubinn.golden.cells.gru_layer import QuantizedGru
-from mubinn.golden.cells.lstm_layer import QuantizedLstm
+from mubinn.golden.cells.graph import Cell
+from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.library import CELLS, cell_of, gru, gru_before, lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Bits, Floats
 from mubinn.golden.model.container import Container, Tensors, read_container, write_container
-from mubinn.golden.model.float_model import (
-    CELLS,
-    FloatGru,
-    FloatLayer,
-    FloatLstm,
-    FloatModel,
-    Preprocessing,
-)
+from mubinn.golden.model.float_layer import FloatLayer, gru_layer, gru_parts
+from mubinn.golden.model.float_model import FloatModel, Preprocessing
 from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedModel
 from mubinn.golden.model.structure import Reader
 
@@ -146,11 +140,7 @@ def quantized_content(model: QuantizedModel) -> Container:
     tensors: dict[str, npt.NDArray[Any]] = {}
     layers = []
     for index, layer in enumerate(model.layers):
-        own = {"c": layer.c} if isinstance(layer, QuantizedLstm) else {}
-        form = {}
-        if isinstance(layer, QuantizedGruBefore):
-            own, form = {"s": layer.s}, {"reset": "before"}
-        quantizers = {**layer.gates, **own, "h": layer.h}
+        quantizers = layer.quantizers
         names = {f"{index}.M_g.{name}": q for name, q in quantizers.items()}
         fractions = {name: q.fraction for name, q in quantizers.items()}
         if index == 0:
@@ -160,11 +150,11 @@ def quantized_content(model: QuantizedModel) -> Container:
             tensors[f"{name}.scales"] = quantizer.scales
             tensors[f"{name}.offset"] = quantizer.offset
         parts = {name: getattr(layer, name) for name, _ in LAYER_TENSORS}
-        stored = _store(tensors, str(index), LAYER_TENSORS, parts)
+        own = tuple((name, "M_B") for name in layer.stored)
+        stored = _store(tensors, str(index), (*LAYER_TENSORS, *own), {**parts, **layer.stored})
         layers.append(
             {
-                "cell": model.cell,
-                **form,
+                **cell_fields(layer.cell),
                 "datapath": layer.datapath,
                 "formats": asdict(layer.formats),
                 "fractions": fractions,
@@ -215,19 +205,39 @@ def _to_layer(reader: Reader, prefix: str, below: Quantizer | None) -> Quantized
     fractions = reader.part("fractions")
     x = below or quantizer("M_x", "x")
     # Files without the fields cell, reset and datapath are older than the choices.
-    cell = reader.choice("cell", CELLS)
-    gates = {name: quantizer("M_g", name) for name in (GATES if cell == "lstm" else GRU_GATES)}
-    h = quantizer("M_g", "h")
-    wx, wh, b = _restore(reader.part("stored"), prefix, LAYER_TENSORS)
+    cell = cell_in(reader)
+    quantizers = {node.name: quantizer("M_g", node.name) for node in cell.encoders}
+    own = tuple((node.name, "M_B") for node in cell.stored)
+    wx, wh, b, *more = _restore(reader.part("stored"), prefix, (*LAYER_TENSORS, *own))
+    stored = {node.name: tensor for node, tensor in zip(cell.stored, more, strict=True)}
     formats = reader.part("formats")
     sizes = {field.name: formats.integer(field.name, 0, 64) for field in fields(Formats)}
     datapath: Any = reader.text("datapath", "figure3")
-    shared = x, h, gates, wx, wh, b, Formats(**sizes), datapath
-    if cell == "gru" and reader.choice("reset", RESETS) == "before":
-        return QuantizedGruBefore(*shared, s=quantizer("M_g", "s"))
-    return (
-        QuantizedGru(*shared) if cell == "gru" else QuantizedLstm(*shared, c=quantizer("M_g", "c"))
-    )
+    layer = (cell, x, quantizers, wx, wh, b, Formats(**sizes), datapath)
+    return QuantizedLayer(*layer, stored=stored)
+
+
+def cell_fields(cell: Cell) -> dict[str, Any]:
+    """Return how a file names a cell: a GRU's two forms are one cell and its reset.
+
+    A cell that MuBiNN does not have by name stands there with its equations.
+    """
+    if cell is gru_before:
+        return {"cell": "gru", "reset": "before"}
+    if cell in CELLS.values():
+        return {"cell": cell.name}
+    return {"cell": cell.name, "equations": equations_of(cell)}
+
+
+def cell_in(reader: Reader) -> Cell:
+    """Return the cell that a file names."""
+    name = reader.text("cell", lstm.name)
+    equations = reader.any("equations")
+    if equations is not None:
+        return cell_from(name, equations)
+    if name == "gru" and reader.choice("reset", RESETS) == "before":
+        return gru_before
+    return cell_of(name)
 
 
 def _restore(
@@ -257,12 +267,15 @@ def _of_float(model: FloatModel) -> Container:
     tensors = {"dense.wd": model.wd, "dense.bd": model.bd}
     layers: list[dict[str, Any]] = []
     for index, layer in enumerate(model.layers):
-        tensors |= {f"{index}.{name}": getattr(layer, name) for name in ("wx", "wh", "b")}
-        if isinstance(layer, FloatGru):
-            tensors[f"{index}.bn"] = layer.bn
-            layers.append({"cell": "gru", "reset": layer.reset})
+        if layer.cell in (gru, gru_before):
+            parts = gru_parts(layer)._asdict()
+            layers.append({"cell": "gru", "reset": "after", **cell_fields(layer.cell)})
         else:
-            layers.append({"c_clip": layer.c_clip})
+            parts = {name: getattr(layer, name) for name in ("wx", "wh", "b")} | dict(layer.stored)
+            clips = {f"{name}_clip": layer.clips.get(name) for name in layer.cell.state_names[:-1]}
+            own = {} if layer.cell is lstm else cell_fields(layer.cell)
+            layers.append({**own, **clips})
+        tensors |= {f"{index}.{name}": array for name, array in parts.items()}
     structure = {"layers": layers, **_common(model)}
     return Container(FLOAT, structure, _single(tensors))
 
@@ -280,10 +293,14 @@ def _to_float(reader: Reader) -> FloatModel:
     layers: list[FloatLayer] = []
     for index, part in enumerate(reader.parts("layers")):
         wx, wh, b = (reader.tensor(f"{index}.{name}", "<f4") for name in ("wx", "wh", "b"))
-        if part.choice("cell", CELLS) == "gru":
+        cell = cell_in(part)
+        if cell in (gru, gru_before):
             reset: Any = part.choice("reset", RESETS)
-            layers.append(FloatGru(wx, wh, b, reader.tensor(f"{index}.bn", "<f4"), reset))
-        else:
-            layers.append(FloatLstm(wx, wh, b, part.positive_or_none("c_clip")))
+            layers.append(gru_layer(wx, wh, b, reader.tensor(f"{index}.bn", "<f4"), reset))
+            continue
+        clips = {name: part.positive_or_none(f"{name}_clip") for name in cell.state_names[:-1]}
+        found = {name: clip for name, clip in clips.items() if clip is not None}
+        stored = {n.name: reader.tensor(f"{index}.{n.name}", "<f4") for n in cell.stored}
+        layers.append(FloatLayer(cell, wx, wh, b, found, stored))
     wd, bd = (reader.tensor(f"dense.{name}", "<f4") for name in ("wd", "bd"))
     return FloatModel(tuple(layers), wd, bd, **_common_of(reader))

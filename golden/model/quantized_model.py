@@ -7,9 +7,9 @@ import numpy as np
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
-from mubinn.golden.cells.cell import QuantizedLayer
 from mubinn.golden.cells.constants import INPUT_FRACTION, INPUT_RANGE, Datapath, check_bounds
-from mubinn.golden.cells.lstm_layer import QuantizedLstm
+from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.library import lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints, to_fixed
 from mubinn.golden.model.float_model import READOUTS, Cell, Preprocessing, Readout
@@ -47,7 +47,7 @@ class QuantizedModel:
 
     Attributes
     ----------
-    layers : tuple of QuantizedLstm, of QuantizedGru or of QuantizedGruBefore
+    layers : tuple of QuantizedLayer
         The x quantizer of layer k + 1 is the h quantizer of layer k.
     dense : QuantizedDense
     readout : "last" or "mean"
@@ -70,7 +70,7 @@ class QuantizedModel:
         for below, above in zip(self.layers, self.layers[1:], strict=False):
             if above.features != below.hidden or above.x is not below.h:
                 raise MubinnError("a layer does not read the hidden state of the layer below it.")
-        if len({(type(layer), layer.datapath) for layer in self.layers}) > 1:
+        if len({(layer.cell, layer.datapath) for layer in self.layers}) > 1:
             raise MubinnError("the layers have different cells or datapaths: give all the same.")
         top = self.layers[-1]
         if self.dense.w.bits.shape[2] != top.hidden:
@@ -91,12 +91,12 @@ class QuantizedModel:
     @property
     def cell(self) -> Cell:
         """What the layers consist of."""
-        return "lstm" if isinstance(self.layers[0], QuantizedLstm) else "gru"
+        return "lstm" if self.layers[0].cell is lstm else "gru"
 
     @property
-    def lstm_layers(self) -> tuple[QuantizedLstm, ...]:
+    def lstm_layers(self) -> tuple[QuantizedLayer, ...]:
         """The layers, for what works on LSTMs alone; raise `MubinnError` for a GRU."""
-        found = tuple(layer for layer in self.layers if isinstance(layer, QuantizedLstm))
+        found = tuple(layer for layer in self.layers if layer.cell is lstm)
         if len(found) != len(self.layers):
             raise MubinnError("the model is a GRU where an LSTM is needed: give an LSTM.")
         return found

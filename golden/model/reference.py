@@ -1,4 +1,4 @@
-"""The float64 reference: Eq. (1)-(6) with Algorithm 1, and the GRU beside it, readable and slow.
+"""The float64 reference: the equations of a cell with Algorithm 1, readable and slow.
 
 With no quantizers it is the plain float model. With quantizers every tensor passes through
 Algorithm 1 where the hardware encodes it; activations stay exact, which is the one difference to
@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.binarize.mlb import mlb, mlb_value
-from mubinn.golden.cells.constants import GATES, GRU_GATES
+from mubinn.golden.cells.graph import Node
 from mubinn.golden.ground.fixed import Floats
-from mubinn.golden.model.float_model import FloatGru, FloatLayer, FloatLstm, FloatModel
-from mubinn.golden.units.activation import exact
+from mubinn.golden.model.float_layer import FloatLayer
+from mubinn.golden.model.float_model import FloatModel
+from mubinn.golden.units.shapes import exact, shape_of
 
 
 @dataclass(frozen=True)
@@ -36,123 +37,106 @@ class FloatQuantizer:
 class LayerQuantizers:
     """The quantizers of one layer's activations; the weights are quantized beforehand.
 
-    `c` belongs to an LSTM alone, `s` = r h to a GRU that resets before the product; `gates` are
-    those of `GATES` or of `GRU_GATES`.
+    Attributes
+    ----------
+    x : FloatQuantizer
+    own : mapping of str to FloatQuantizer
+        By encoder of the cell; those that are missing leave their value as it is.
     """
 
     x: FloatQuantizer = field(default_factory=FloatQuantizer)
-    h: FloatQuantizer = field(default_factory=FloatQuantizer)
-    c: FloatQuantizer = field(default_factory=FloatQuantizer)
-    s: FloatQuantizer = field(default_factory=FloatQuantizer)
-    gates: Mapping[str, FloatQuantizer] = field(
-        default_factory=lambda: {name: FloatQuantizer() for name in (*GATES, *GRU_GATES)}
-    )
+    own: Mapping[str, FloatQuantizer] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> FloatQuantizer:
+        """Return the quantizer of an encoder."""
+        return self.own.get(name, FloatQuantizer())
 
 
 def step(
-    layer: FloatLstm, quantizers: LayerQuantizers, x: Floats, h: Floats, c: Floats
+    layer: FloatLayer, quantizers: LayerQuantizers, x: Floats, *states: Floats
 ) -> dict[str, Floats]:
-    """Return every intermediate of one time step, Eq. (1)-(6).
+    """Return every intermediate of one time step of a cell.
 
     Parameters
     ----------
-    layer : FloatLstm
+    layer : FloatLayer
     quantizers : LayerQuantizers
     x : float64 [..., I]
         Already quantized.
-    h, c : float64 [..., H]
-        The state before the step, already quantized.
+    states : float64 [..., H]
+        The states before the step, already quantized: h, and c of an LSTM.
 
     Returns
     -------
     dict of float64 arrays
-        ``z, y, gate [..., 4H]``, where `gate` is y quantized, and ``c_raw, c, tanh_c, h_raw,
-        h [..., H]``.
+        ``z [..., R H]``, the sums of all rows; ``y, gate [..., G H]``, where `gate` is y quantized;
+        and [..., H] by name what encoders read (``c_raw``, ``h_raw``; ``n_raw`` of a gate that
+        reads more than a row) and make (``c``, ``h``), and activations of codes (``tanh_c``).
     """
-    z = x @ layer.wx.T + h @ layer.wh.T + layer.b
-    ys = [
-        exact("tanh" if name == "g" else "sigmoid", part)
-        for name, part in zip(GATES, np.split(z, 4, axis=-1), strict=True)
-    ]
-    gates = [quantizers.gates[name](y) for name, y in zip(GATES, ys, strict=True)]
-    f, i, g, o = gates
-    c_raw = f * c + i * g
-    clip = np.inf if layer.c_clip is None else layer.c_clip
-    c_new = quantizers.c(np.clip(c_raw, -clip, clip))
-    tanh_c = np.tanh(c_new)
-    h_raw = o * tanh_c
-    return {
-        "z": z,
-        "y": np.concatenate(ys, axis=-1),
-        "gate": np.concatenate(gates, axis=-1),
-        "c_raw": c_raw,
-        "c": c_new,
-        "tanh_c": tanh_c,
-        "h_raw": h_raw,
-        "h": quantizers.h(h_raw),
-    }
+    cell = layer.cell
+    t: dict[str, Floats] = {}
+    values = dict(zip((cell.x, *cell.states), (x, *states), strict=True))
+    for node in cell.nodes:
+        if node in values:
+            continue
+        values[node] = _value(layer, node, values)
+        source = node.operands[0] if node.operands else node
+        if node.operation == "encode":
+            raw = np.clip(values[source], -layer.clip(node.name), layer.clip(node.name))
+            values[node] = quantizers[node.name](raw)
+            if node not in cell.gates:
+                t |= {f"{node.name}_raw": values[source], node.name: values[node]}
+        elif node.operation == "activation" and source.is_code:
+            t[f"{shape_of(node.kind).label}_{source.name}"] = values[node]
+    for gate in cell.gates:
+        source = gate.operands[0].operands[0]
+        if source.operation != "row":
+            t[f"{gate.name}_raw"] = values[source]
+    t["z"] = np.concatenate([values[row] for row in cell.rows], axis=-1)
+    if cell.gates:
+        t["y"] = np.concatenate([values[gate.operands[0]] for gate in cell.gates], axis=-1)
+        t["gate"] = np.concatenate([values[gate] for gate in cell.gates], axis=-1)
+    return t
 
 
-def gru_step(
-    layer: FloatGru, quantizers: LayerQuantizers, x: Floats, h: Floats
-) -> dict[str, Floats]:
-    """Return every intermediate of one time step of a GRU (effective-quantization, Eq. 10-13).
-
-    Parameters are those of `step`.
-
-    Returns
-    -------
-    dict of float64 arrays
-        ``z [..., 4H]``, the sums of the update gate, the reset gate, and the candidate's recurrent
-        and input parts; ``y, gate [..., 3H]``, where `gate` is y quantized; ``n_raw``, the input
-        of tanh, ``h_raw, h [..., H]``, and ``s_raw, s [..., H]``: r h, which the recurrent part
-        reads where r resets before the product.
-    """
-    zero = np.zeros(2 * layer.hidden)
-    x_part = np.split(x @ layer.wx.T + layer.b, 3, axis=-1)
-    h_part = np.split(h @ layer.wh.T + np.concatenate([zero, layer.bn]), 3, axis=-1)
-    sums = [x_part[0] + h_part[0], x_part[1] + h_part[1], h_part[2], x_part[2]]
-    ys = [exact("sigmoid", sums[0]), exact("sigmoid", sums[1])]
-    z, r = (quantizers.gates[name](y) for name, y in zip("zr", ys, strict=True))
-    s = quantizers.s(r * h)
-    if layer.reset == "before":
-        sums[2] = s @ layer.wh[2 * layer.hidden :].T + layer.bn
-        n_raw = sums[3] + sums[2]
-    else:
-        n_raw = sums[3] + r * sums[2]
-    ys.append(exact("tanh", n_raw))
-    n = quantizers.gates["n"](ys[2])
-    h_raw = (1 - z) * h + z * n
-    return {
-        "z": np.concatenate(sums, axis=-1),
-        "n_raw": n_raw,
-        "y": np.concatenate(ys, axis=-1),
-        "gate": np.concatenate([z, r, n], axis=-1),
-        "s_raw": r * h,
-        "s": s,
-        "h_raw": h_raw,
-        "h": quantizers.h(h_raw),
-    }
+def _value(layer: FloatLayer, node: Node, values: Mapping[Node, Floats]) -> Floats:
+    """Return what an equation makes of its operands."""
+    own = [values[operand] for operand in node.operands]
+    match node.operation:
+        case "row":
+            rows = layer.row_slice(layer.cell.rows.index(node))
+            total = layer.b[rows]
+            for read, value in zip(node.operands, own, strict=True):
+                weights = layer.wx if read.operation == "input" else layer.wh
+                total = total + value @ weights[rows].T
+            return np.asarray(total)
+        case "activation":
+            return exact(node.kind, own[0])
+        case "product":
+            return np.asarray(own[0] * own[1])
+        case "sum":
+            return np.asarray(sum(own[1:], start=own[0]))
+        case "complement":
+            return np.asarray(1 - own[0])
+        case "stored":
+            return layer.stored[node.name]
+    return own[0]
 
 
 def run_layer(layer: FloatLayer, quantizers: LayerQuantizers, x: Floats) -> dict[str, Floats]:
-    """Return the intermediates of `step` or `gru_step` over whole sequences `x` [..., T, I].
+    """Return the intermediates of `step` over whole sequences `x` [..., T, I].
 
     x is not yet quantized; the time axis stands before the last. The state before the first step is
     the quantized 0, as in hardware.
     """
     x = quantizers.x(x)
     zeros = np.zeros((*x.shape[:-2], layer.hidden))
-    h, c = quantizers.h(zeros), quantizers.c(zeros)
+    names = [node.name for node in layer.cell.states]
+    states = [quantizers[name](zeros) for name in names]
     steps = []
     for t in range(x.shape[-2]):
-        now = x[..., t, :]
-        if isinstance(layer, FloatGru):
-            steps.append(gru_step(layer, quantizers, now, h))
-        else:
-            steps.append(step(layer, quantizers, now, h, c))
-            c = steps[-1]["c"]
-        h = steps[-1]["h"]
+        steps.append(step(layer, quantizers, x[..., t, :], *states))
+        states = [steps[-1][name] for name in names]
     return {name: np.stack([s[name] for s in steps], axis=-2) for name in steps[0]}
 
 

@@ -72,6 +72,10 @@ class Reader:
             raise self._fault(name, f"one of {', '.join(options)}")
         return str(value)
 
+    def any(self, name: str) -> object:
+        """Return the field `name` unchecked, None where it is absent."""
+        return self._fields.get(name)
+
     def texts(self, name: str) -> dict[str, str]:
         """Return the mapping of texts to texts `name`."""
         found = self._get(name, dict, "an object")

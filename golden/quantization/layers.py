@@ -1,15 +1,16 @@
-"""Post-training quantization of an LSTM or GRU layer, and of the classifier."""
+"""Post-training quantization of a recurrent layer, and of the classifier."""
 
 import numpy as np
 
 from mubinn.golden.binarize.scales import Quantizer
-from mubinn.golden.cells.constants import GATES, GRU_GATES, INPUT_FRACTION
-from mubinn.golden.cells.gru_before_layer import QuantizedGruBefore
-from mubinn.golden.cells.gru_layer import QuantizedGru
-from mubinn.golden.cells.lstm_layer import QuantizedLstm
+from mubinn.golden.cells.constants import INPUT_FRACTION
+from mubinn.golden.cells.formats import Formats
+from mubinn.golden.cells.graph import Node
+from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
-from mubinn.golden.model.float_model import FloatGru, FloatLstm, FloatModel
+from mubinn.golden.model.float_layer import FloatLayer
+from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedDense
 from mubinn.golden.quantization.tensors import (
     FitOptions,
@@ -22,22 +23,22 @@ from mubinn.golden.quantization.tensors import (
 )
 
 
-def lstm_layer(
+def quantized_layer(
     rng: np.random.Generator,
-    layer: FloatLstm,
+    layer: FloatLayer,
     x: Quantizer,
     inputs: Floats,
     run: dict[str, Floats],
     h_offset: Floats | float,
     options: FitOptions,
-) -> QuantizedLstm:
+) -> QuantizedLayer:
     """Return the layer in level bits.
 
     Parameters
     ----------
     rng : Generator
         Of the samples that activation scales are fitted to.
-    layer : FloatLstm
+    layer : FloatLayer
     x : Quantizer
         Of the layer's input.
     inputs : float64 [windows, T, I]
@@ -45,77 +46,84 @@ def lstm_layer(
         Intermediates of the float layer on `inputs`.
     h_offset : float, or float64 [H]
     options : FitOptions
-    """
-    levels, formats = options.levels, options.formats
-    gates = fit_gates(rng, GATES, run["y"], options)
-    clip = np.inf if layer.c_clip is None else layer.c_clip
-    c = fit_activation(rng, np.clip(run["c_raw"], -clip, clip), levels.count("c"), clip=clip)
-    _check_clip(c, clip)
-    # h may be the x of a layer above, so it keeps to the fraction bits of an input.
-    most = min(INPUT_FRACTION, gates["o"].fraction + formats.y_fraction)
-    h = fit_activation(rng, run["h"], levels.count("h"), h_offset, most, form=options.form)
-    states = StateRows(np.arange(len(layer.b)), h, before(run["h"]))
-    wx, wh, b = fit_sums((layer.wx, layer.wh, layer.b), x, [states], options, inputs)
-    return QuantizedLstm(x, h, gates, wx, wh, b, formats, c=c)
-
-
-def _check_clip(c: Quantizer, clip: float) -> None:
-    """Clipping folds into the encoder of c while no threshold lies beyond it."""
-    highest = float(c.float_scales[:-1].sum() + np.abs(c.float_offset).max())
-    if highest > clip:
-        raise MubinnError(
-            f"the highest threshold of c, {highest:.4g}, lies beyond its clip {clip:.4g}: "
-            "use fewer levels for c."
-        )
-
-
-def gru_layer(
-    rng: np.random.Generator,
-    layer: FloatGru,
-    x: Quantizer,
-    inputs: Floats,
-    run: dict[str, Floats],
-    h_offset: Floats | float,
-    options: FitOptions,
-) -> QuantizedGru | QuantizedGruBefore:
-    """Return the layer in level bits, in the form of its reset; parameters as of `lstm_layer`.
 
     Raises
     ------
     MubinnError
-        For offsets of h that differ between cells, and scales out of range.
+        For offsets of h that differ between cells where h is a factor, and scales out of range.
     """
-    if np.ndim(h_offset):
-        raise MubinnError("a GRU takes one offset of h for all cells: give one number.")
-    levels, formats = options.levels, options.formats
-    gates = fit_gates(rng, GRU_GATES, run["y"], options)
-    most = INPUT_FRACTION
-    h = fit_activation(rng, run["h"], levels.count("h"), h_offset, most, form=options.form)
-    rows, size = np.arange(4 * layer.hidden), 2 * layer.hidden
-    if layer.reset == "after":
-        states = [StateRows(rows, h, before(run["h"]))]
-        sums = fit_sums(row_weights(layer), x, states, options, inputs)
-        return QuantizedGru(x, h, gates, *sums, formats)
-    s = fit_activation(rng, run["s_raw"], levels.count("h"), 0.0, most, form=options.form)
-    bias = np.concatenate([layer.b[:size], layer.b[size:] + layer.bn])
-    states = [
-        StateRows(rows[:size], h, before(run["h"])),
-        StateRows(rows[size : size + layer.hidden], s, run["s_raw"]),
-    ]
-    sums = fit_sums((layer.wx, layer.wh, bias), x, states, options, inputs)
-    return QuantizedGruBefore(x, h, gates, *sums, formats, s=s)
+    cell, formats = layer.cell, options.formats
+    output = cell.states[0]
+    if np.ndim(h_offset) and output in cell.kept:
+        raise MubinnError(
+            f"a {cell.family.upper()} takes one offset of h for all cells: give one number."
+        )
+    found: dict[str, Quantizer] = fit_gates(rng, cell, run["y"], options) if cell.gates else {}
+    reads = {node.name for node in cell.recurrent} | {output.name}
+    for node in cell.encoders:
+        if node in cell.gates:
+            continue
+        name, clip, meets = node.name, layer.clip(node.name), node.name in reads
+        found[name] = fit_activation(
+            rng,
+            np.clip(run[f"{name}_raw"], -clip, clip),
+            options.levels.count("h" if meets else "c"),
+            h_offset if name == output.name else 0.0,
+            _most(node.operands[0], found, formats, meets),
+            clip,
+            options.form if meets else "free",
+        )
+        _check_clip(name, found[name], clip)
+    states = []
+    for phase, node in enumerate(cell.recurrent):
+        rows = np.concatenate(
+            [np.arange(len(layer.b))[layer.row_slice(place)] for place in cell.phases[phase]]
+        )
+        made = run[node.name]
+        read = before(made) if node.operation == "state" else made
+        states.append(StateRows(rows, found[node.name], read))
+    wx, wh, b = fit_sums((layer.wx, layer.wh, layer.b), x, states, options, inputs)
+    stored = {
+        name: fit_weights(values, options.levels.count("w"), 1)
+        for name, values in layer.stored.items()
+    }
+    return QuantizedLayer(cell, x, found, wx, wh, b, formats, stored=stored)
 
 
-def row_weights(layer: FloatGru) -> tuple[Floats, Floats, Floats]:
-    """Return W_x [4H, I], W_h [4H, H] and the bias [4H] of the rows z, r, nh, nx of each cell."""
-    gates = 2 * layer.hidden
-    none_x = np.zeros((layer.hidden, layer.features))
-    none_h = np.zeros((layer.hidden, layer.hidden))
-    return (
-        np.concatenate([layer.wx[:gates], none_x, layer.wx[gates:]]),
-        np.concatenate([layer.wh, none_h]),
-        np.concatenate([layer.b[:gates], layer.bn, layer.b[gates:]]),
-    )
+def _most(node: Node, found: dict[str, Quantizer], formats: Formats, meets: bool) -> int:
+    """Return the most fraction bits of scales for a value.
+
+    What meets weights may be the x of a layer above, and keeps to the fraction bits of an input.
+    """
+    limits = [INPUT_FRACTION] if meets else [15]
+    own = _fraction(node, found, formats)
+    return min(limits if own is None else [*limits, own])
+
+
+def _fraction(node: Node, found: dict[str, Quantizer], formats: Formats) -> int | None:
+    """Return the fraction bits of a value, None where they follow from scales not known yet."""
+    if node.is_code:
+        quantizer = found.get(node.name)
+        return None if quantizer is None else quantizer.fraction
+    if node.operation == "activation":
+        return formats.y_fraction
+    if node.operation == "row":
+        return None
+    parts = [_fraction(part, found, formats) for part in node.operands]
+    known = [part for part in parts if part is not None]
+    if len(known) < len(parts):
+        return None
+    return sum(known) if node.operation == "product" else max(known)
+
+
+def _check_clip(name: str, quantizer: Quantizer, clip: float) -> None:
+    """Clipping folds into an encoder while no threshold lies beyond it."""
+    highest = float(quantizer.float_scales[:-1].sum() + np.abs(quantizer.float_offset).max())
+    if highest > clip:
+        raise MubinnError(
+            f"the highest threshold of {name}, {highest:.4g}, lies beyond its clip {clip:.4g}: "
+            f"use fewer levels for {name}."
+        )
 
 
 def dense_layer(model: FloatModel, h: Quantizer, options: FitOptions) -> QuantizedDense:

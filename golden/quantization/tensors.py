@@ -12,9 +12,11 @@ from mubinn.golden.binarize.mlb import mlb
 from mubinn.golden.binarize.scale_form import ScaleForm, fit_fixed, fit_form, fixed_form
 from mubinn.golden.binarize.scales import MAX_STORED_SCALE, LevelTensor, Quantizer
 from mubinn.golden.cells.formats import Formats
+from mubinn.golden.cells.graph import Cell
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Bits, Floats, Ints, to_fixed, to_float
 from mubinn.golden.model import reference
+from mubinn.golden.units.shapes import shape_of
 
 Granularity = Literal["gate", "row"]
 SAMPLE = 200_000
@@ -56,14 +58,15 @@ def fit_activation(
 
 
 def fit_gates(
-    rng: np.random.Generator, names: Sequence[str], y: Floats, options: FitOptions
+    rng: np.random.Generator, cell: Cell, y: Floats, options: FitOptions
 ) -> dict[str, Quantizer]:
-    """Return the quantizers of gates `names`, whose y [windows, T, H] stand side by side in `y`."""
+    """Return the quantizers of a cell's gates, side by side in `y` [windows, T, G H]."""
     gates = {}
-    for name, own in zip(names, np.split(y, len(names), axis=-1), strict=True):
-        offset = 0.0 if options.formats.activation(name).kind == "tanh" else options.gate_offset
+    for gate, own in zip(cell.gates, np.split(y, len(cell.gates), axis=-1), strict=True):
+        signed = shape_of(gate.operands[0].kind).low < 0
+        offset = 0.0 if signed else options.gate_offset
         most = options.formats.y_fraction
-        gates[name] = fit_activation(rng, own, options.levels.count("gate"), offset, most)
+        gates[gate.name] = fit_activation(rng, own, options.levels.count("gate"), offset, most)
     return gates
 
 

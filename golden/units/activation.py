@@ -1,4 +1,4 @@
-"""Sigmoid and tanh as piecewise-linear tables: the LUT unit of the paper's Figure 3.
+"""Sigmoid, tanh and others as piecewise-linear tables: the LUT unit of the paper's Figure 3.
 
 The table holds the function at equally spaced nodes, rounded to the output format. Between two
 nodes the value is interpolated with integers, ``node[k] + round_half_up(step * (node[k+1] -
@@ -8,24 +8,13 @@ function is continuous at the nodes and never decreases, as the threshold datapa
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.ground.checks import demand
-from mubinn.golden.ground.fixed import Floats, Ints, round_shift, to_fixed, to_float
-
-Kind = Literal["sigmoid", "tanh"]
-
-
-def exact(kind: Kind, z: npt.ArrayLike) -> Floats:
-    """Return the exact sigmoid (Eq. 1, 2, 4) or tanh (Eq. 3, 6) of `z`, float64."""
-    wide = np.asarray(z, np.float64)
-    if kind == "tanh":
-        return np.tanh(wide)
-    # tanh keeps the logistic function free of overflow.
-    return np.asarray(0.5 + 0.5 * np.tanh(0.5 * wide), np.float64)
+from mubinn.golden.ground.fixed import Ints, round_shift, to_fixed, to_float
+from mubinn.golden.units.shapes import Kind, exact, shape_of
 
 
 @dataclass(frozen=True)
@@ -34,7 +23,8 @@ class ActivationParams:
 
     Attributes
     ----------
-    kind : "sigmoid" or "tanh"
+    kind : str
+        An activation by its name, `mubinn.golden.units.shapes`.
     in_width, in_fraction : int
         Format of z, signed: the table spans [-2**(in_width - 1 - in_fraction), that).
     out_fraction : int
@@ -51,8 +41,7 @@ class ActivationParams:
 
     def __post_init__(self) -> None:
         """Raise `ValueError` on a kind or size that makes no table."""
-        if self.kind not in ("sigmoid", "tanh"):
-            raise ValueError(f"unknown activation {self.kind!r}")
+        shape_of(self.kind)
         demand(self, 1, "segment_bits", most=self.in_width)
         demand(self, 1, "out_fraction")
 
@@ -77,12 +66,10 @@ class ActivationParams:
     def error_bound(self) -> float:
         """Largest distance between y and the exact function over the inputs of the format.
 
-        Interpolation of a function with ``abs(f'') <= M`` over segments of width d errs by at most
-        M d^2 / 8; the nodes and the result are rounded, half a unit each.
+        That of the interpolation; the nodes and the result are rounded, half a unit each.
         """
-        curvature = {"sigmoid": 1 / (6 * np.sqrt(3)), "tanh": 4 / (3 * np.sqrt(3))}[self.kind]
         width = 2.0 ** (self.step_bits - self.in_fraction)
-        return float(curvature * width**2 / 8 + 2.0**-self.out_fraction)
+        return float(shape_of(self.kind).interpolation_error(width) + 2.0**-self.out_fraction)
 
 
 def activation(params: ActivationParams, z: npt.ArrayLike) -> Ints:

@@ -7,7 +7,15 @@ from amaranth.lib.wiring import In, Member, Out
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.units.scaling_mult import ScalingMultParams
 from mubinn.golden.units.xnor_multiplier import XnorMultiplierParams
-from mubinn.hw.cells.issue_layout import TAGS, issue_layout, product_trace, sum_layout, sum_trace
+from mubinn.hw.cells.issue_layout import (
+    issue_layout,
+    product_trace,
+    sum_layout,
+    sum_trace,
+)
+from mubinn.hw.cells.issue_layout import (
+    tags as tag_names,
+)
 from mubinn.hw.cells.merged_sums import merged_latency, merged_sums
 from mubinn.hw.stream.component import Component, View, view_signal
 from mubinn.hw.stream.fields import drive, fields_of
@@ -68,7 +76,7 @@ class GateSums(Component):
             s = merged_sums(m, pipe, self.plan, self.i.payload)
         assert pipe.stages == self.latency(self.plan)
         pipe.end(self.o)
-        drive(m, self.o.payload, **fields_of(s, "z", *TAGS))
+        drive(m, self.o.payload, **fields_of(s, "z", *tag_names(self.plan)))
         if self._trace:
             drive(m, self.probe, **fields_of(s, *sum_trace(self.plan).members))
         return m
@@ -77,7 +85,7 @@ class GateSums(Component):
         """XNOR multiplier and mult of every level pair, all side by side. Two stages."""
         plan, issue = self.plan, self.i.payload
         shared = ("late", "joined") if plan.rolling else ()
-        tags = ("first", "last", "bias", "bias_scales", *shared, *TAGS)
+        tags = ("first", "last", "bias", "bias_scales", *shared, *tag_names(plan))
         units = [(name, unit) for name in plan.parts for unit in range(plan.side)]
         dots = {f"dot_{n}{u}": self._dot(m, n, u) for n, u in units}
         gammas = {f"gamma_{n}{u}": getattr(issue, n).gamma[u] for n, u in units}
@@ -130,7 +138,7 @@ class GateSums(Component):
         with m.If(pipe.transfer):
             m.d.sync += acc.eq(total)
         pipe.keep(s.last)
-        return pipe.cut("after_add", z=total, **fields_of(s, *TAGS), **traced)
+        return pipe.cut("after_add", z=total, **fields_of(s, *tag_names(plan)), **traced)
 
     def _total(self, m: Module, pipe: Pipe, s: View, part: str) -> Signal:
         """Return the sum of the products of one part, of the row that the cycle begins in.

@@ -6,8 +6,10 @@ from amaranth.lib import data
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.hw.cells.cell_layout import CellLayouts, scale_array
 
-TAGS = ("gate", "dense", "c", "h_offset")
-"""What travels from a row's issues to its sum."""
+
+def tags(plan: LayerPlan) -> tuple[str, ...]:
+    """Return the names of what travels from a row's issues to its sum."""
+    return tuple(tag_fields(plan))
 
 
 def words_layout(plan: LayerPlan, lanes: int) -> data.StructLayout:
@@ -47,8 +49,9 @@ def issue_layout(plan: LayerPlan) -> data.StructLayout:
 
 
 def tag_fields(plan: LayerPlan) -> dict[str, ShapeLike]:
-    """Return the shapes of `TAGS`."""
-    return {"gate": unsigned(2), "dense": unsigned(1), **CellLayouts(plan.cell).tags}
+    """Return the shapes of `tags`."""
+    layouts = CellLayouts(plan.layer)
+    return {"gate": unsigned(layouts.row_bits), "dense": unsigned(1), **layouts.tags}
 
 
 def sum_layout(plan: LayerPlan) -> data.StructLayout:

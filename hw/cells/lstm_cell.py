@@ -7,14 +7,14 @@ from amaranth.lib.wiring import In, Member, Out
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.hw.cells.cell_layout import CellLayouts
 from mubinn.hw.cells.gate_sums import GateSums
-from mubinn.hw.cells.issue_layout import issue_layout, sum_trace
+from mubinn.hw.cells.issue_layout import issue_layout, sum_trace, tags
 from mubinn.hw.cells.state_stages import state_stage_class
 from mubinn.hw.stream.component import Component, View
-from mubinn.hw.stream.fields import drive
+from mubinn.hw.stream.fields import drive, fields_of
 
 
 class LstmCell(Component):
-    """`mubinn.golden.cells.lstm_cell.lstm_cell` in hardware, one hidden unit at a time.
+    """`mubinn.golden.cells.step.cell_step` in hardware, one hidden unit at a time.
 
     The four gates f, i, g, o of a cell arrive in this order, each as ``plan.issues`` transfers, or
     fewer where rows share some. One transfer a cycle; the new state of a cell leaves `latency`
@@ -52,7 +52,7 @@ class LstmCell(Component):
         self._trace = trace
         members: dict[str, Member] = {
             "i": In(stream.Signature(issue_layout(plan))),
-            "o": Out(stream.Signature(CellLayouts(plan.cell).output)),
+            "o": Out(stream.Signature(CellLayouts(plan.layer).output)),
         }
         if plan.dense:
             members["score"] = Out(stream.Signature(signed(plan.z_width)))
@@ -80,7 +80,8 @@ class LstmCell(Component):
             state.i.valid.eq(front.o.valid & ~row.dense),
             front.o.ready.eq(state.i.ready),
         ]
-        drive(m, state.i.payload, z=row.z, gate=row.gate, c=row.c, h_offset=row.h_offset)
+        own = [name for name in tags(self.plan) if name != "dense"]
+        drive(m, state.i.payload, z=row.z, **fields_of(row, *own))
         if self.plan.dense:
             m.d.comb += [
                 self.score.valid.eq(front.o.valid & row.dense),

@@ -6,7 +6,7 @@ from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.folding.merged_rows import MergedRows
 from mubinn.golden.units.merged_dot import DotPart, MergedDotParams
 from mubinn.golden.units.scaling_mult import ScalingMultParams
-from mubinn.hw.cells.issue_layout import TAGS
+from mubinn.hw.cells.issue_layout import tags as tag_names
 from mubinn.hw.stream.component import View
 from mubinn.hw.stream.fields import fields_of
 from mubinn.hw.stream.pipe import Pipe, apply
@@ -30,7 +30,7 @@ def merged_sums(m: Module, pipe: Pipe, plan: LayerPlan, issue: View) -> View:
     """Return z of a row and its tags; a row is one issue."""
     rows = plan.merged
     assert rows
-    tags = fields_of(issue, *TAGS)
+    tags = fields_of(issue, *tag_names(plan))
     # The bias is a two's complement number in two fields.
     bias = Cat(issue.bias_scales[0], issue.bias).as_signed()
     if rows.constant and not plan.dense:
@@ -38,7 +38,7 @@ def merged_sums(m: Module, pipe: Pipe, plan: LayerPlan, issue: View) -> View:
     counts = {part.name: _count(m, plan, part, issue) for part in rows.parts}
     gammas = {f"gamma_{n}": getattr(issue, n).gamma[0] for n in counts if plan.scales}
     s = pipe.cut("after_count", **counts, **gammas, bias=bias, **tags)
-    tags = fields_of(s, *TAGS)
+    tags = fields_of(s, *tag_names(plan))
     if rows.constant:
         x = Mux(s.dense, 0, s.x << rows.shift("x"))
         h = Mux(s.dense, s.h << rows.shift("dense"), s.h << rows.shift("h"))
@@ -49,7 +49,7 @@ def merged_sums(m: Module, pipe: Pipe, plan: LayerPlan, issue: View) -> View:
         unit = ScalingMult(ScalingMultParams(len(count), plan.gamma_width))
         products[name] = apply(m, f"mult_{name}", unit, dot=count, scale=gamma).product
     s = pipe.cut("after_mult", **products, bias=s.bias, **tags)
-    tags = fields_of(s, *TAGS)
+    tags = fields_of(s, *tag_names(plan))
     return pipe.cut("after_sum", z=_fit(m, plan, s.x + s.h + s.bias), **tags)
 
 

@@ -9,18 +9,16 @@ from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Shape, unsigned
 from amaranth.lib import data
 from amaranth.lib.wiring import In
 
 from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.constants import INPUT_FRACTION
-from mubinn.golden.cells.lstm_layer import QuantizedLstm
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.boards.device import Device
-from mubinn.hw.cells.issue_layout import issue_layout
+from mubinn.hw.cells.cell_layout import CellLayouts
 from mubinn.hw.cells.lstm_cell import LstmCell
 from mubinn.hw.export.device_design import (
     CELLS,
@@ -32,15 +30,7 @@ from mubinn.hw.export.device_design import (
 from mubinn.hw.export.names import module_name
 from mubinn.hw.export.render import Json, render
 from mubinn.hw.export.verilog_text import verilog_text
-from mubinn.hw.layer.layer_memory import (
-    bias_layout,
-    bias_words,
-    offset_words,
-    scale_layout,
-    scale_words,
-    weight_layout,
-    weight_words,
-)
+from mubinn.hw.layer.layer_memory import constant_contents
 from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step
 
 PARAMETERS = "parameters.json"
@@ -168,7 +158,7 @@ def describe(design: LstmLayer) -> Json:
     plan = design.plan
     layer = plan.layer
     return {
-        "cell": "lstm" if isinstance(layer, QuantizedLstm) else "gru",
+        "cell": layer.cell.name,
         "features": layer.features,
         "hidden": layer.hidden,
         "levels": asdict(layer.levels),
@@ -189,7 +179,7 @@ def describe(design: LstmLayer) -> Json:
         "memories": memories(design),
         "formats": {
             **asdict(layer.formats),
-            "y_width": layer.formats.activation("f").out_width,
+            "y_width": layer.formats.activation("sigmoid").out_width,
             "gamma_width": plan.gamma_width,
             "dot_width": plan.dot_width,
             "z_sum_width": plan.z_width,
@@ -266,42 +256,26 @@ def _field(label: str, offset: int, width: int, name: str, index: Any) -> Json:
 def memories(design: LstmLayer) -> list[Json]:
     """Return name, purpose, words and width of every memory of a layer."""
     plan = design.plan
-    state = "c" if isinstance(plan.layer, QuantizedLstm) else "h"
-    if len(plan.layer.phases) > 1:
-        state = "h and, between the two passes of a step, z"
-    bias = "sign and magnitude" if plan.folded_bias else "level bits"
-    scales = "" if plan.folded_bias else ", and those of the bias"
-    found: list[tuple[str, str, str, int, Any]] = [
-        (
-            "m_w",
-            "M_w",
-            "weights: level planes of W_x and of W_h",
-            len(weight_words(plan)),
-            weight_layout(plan),
-        ),
-        ("m_s", "M_s", f"scales g_ij{scales}", len(scale_words(plan)), scale_layout(plan)),
-        ("m_b", "M_B", f"biases, {bias}", len(bias_words(plan)), bias_layout(plan)),
-        (
-            "m_g",
-            "M_g",
-            f"codes of {state}, written as cells are computed",
-            plan.rounds,
-            unsigned(design.plan.engines * plan.layer.kept_bits),
-        ),
+    cell, layouts = plan.layer.cell, CellLayouts(plan.layer)
+    state = " and ".join(node.name for node in cell.kept if node in cell.states)
+    passed = " and ".join(node.name for node in cell.kept if node not in cell.states)
+    if passed:
+        state = f"{state} and, between the passes of a step, {passed}"
+    found = [
+        (memory.name, memory.figure3, memory.holds, len(memory.words), memory.width)
+        for memory in constant_contents(plan)
     ]
-    if len(set(offset_words(plan.layer))) > 1:
-        offset = issue_layout(plan)["h_offset"].shape
-        shape = data.ArrayLayout(offset, plan.engines)
-        found.append(("m_h_offset", "M_s", "threshold offsets of h", plan.rounds, shape))
+    codes = f"codes of {state}, written as cells are computed"
+    found.append(("m_g", "M_g", codes, plan.rounds, plan.engines * layouts.kept_bits))
     return [
         {
             "name": name,
             "figure3": memory,
             "holds": purpose,
             "words": words,
-            "width": Shape.cast(shape).width,
-            "bits": words * Shape.cast(shape).width,
+            "width": width,
+            "bits": words * width,
             "contents": "state" if name == "m_g" else "constant",
         }
-        for name, memory, purpose, words, shape in found
+        for name, memory, purpose, words, width in found
     ]

@@ -3,22 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-from amaranth.hdl import Const, Shape
-from amaranth.lib import data
+from amaranth.hdl import Const
 
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.hw.accelerator.accelerator import Accelerator
-from mubinn.hw.cells.issue_layout import issue_layout
-from mubinn.hw.layer.layer_memory import (
-    bias_layout,
-    bias_words,
-    offset_words,
-    scale_layout,
-    scale_words,
-    weight_layout,
-    weight_words,
-)
+from mubinn.hw.layer.layer_memory import constant_contents
 
 
 def memory_files(core: Accelerator) -> dict[str, str]:
@@ -32,21 +21,8 @@ def memory_files(core: Accelerator) -> dict[str, str]:
 
 def constant_memories(plan: LayerPlan) -> Iterator[tuple[str, list[int]]]:
     """Yield names and words of the memories of a layer that hold the model."""
-    found: list[tuple[str, Any, list[Any]]] = [
-        ("m_w", weight_layout(plan), weight_words(plan)),
-        ("m_s", scale_layout(plan), scale_words(plan)),
-        ("m_b", bias_layout(plan), bias_words(plan)),
-    ]
-    offsets = offset_words(plan.layer)
-    if len(set(offsets)) > 1:
-        places = plan.rounds * plan.engines
-        rows = np.reshape(offsets + [0] * (places - len(offsets)), (plan.rounds, plan.engines))
-        layout = data.ArrayLayout(issue_layout(plan)["h_offset"].shape, plan.engines)
-        found.append(("m_h_offset", layout, rows.tolist()))
-    for name, layout, words in found:
-        if not Shape.cast(layout).width:
-            continue
-        yield name, [_integer(layout, word) for word in words]
+    for memory in constant_contents(plan):
+        yield memory.name, [_integer(memory.layout, word) for word in memory.words]
 
 
 def _integer(layout: Any, word: Any) -> int:

@@ -1,13 +1,15 @@
 """The memories of a layer, M_w, M_B, M_g and M_s of Figure 3, in the order they are read."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from amaranth.hdl import Cat, Const, Module, ShapeLike, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Shape, ShapeLike, Value, unsigned
 from amaranth.lib import data, wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
-from mubinn.golden.cells.cell import QuantizedLayer
+from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Bits, Ints
 from mubinn.hw.cells.cell_layout import CellLayouts, scale_array
@@ -124,10 +126,11 @@ def _passes(plan: LayerPlan) -> Iterator[tuple[bool, Ints]]:
 
 
 def _gate_passes(plan: LayerPlan) -> Iterator[tuple[bool, Ints]]:
-    """Yield one row of each gate in the place of `_passes`, those of a cell filled up to four."""
+    """Yield one row of each gate in the place of `_passes`, those of a cell filled up."""
     for gates in plan.layer.phases:
         yield False, np.array(gates)[:, None] * plan.layer.hidden
-    yield False, np.zeros((4 - plan.layer.cell_rows, 1), np.int64)
+    spare = (1 << CellLayouts(plan.layer).row_bits) - plan.layer.cell_rows
+    yield False, np.zeros((spare, 1), np.int64)
     yield True, np.zeros((1 if plan.dense else 0, 1), np.int64)
 
 
@@ -184,8 +187,78 @@ def bias_words(plan: LayerPlan) -> list[Word]:
 
 def offset_words(layer: QuantizedLayer) -> list[int]:
     """Return the threshold offset of h of every cell, in the fraction of h_raw."""
-    shift = layer.h_raw_fraction - layer.h.fraction
+    shift = layer.fraction_of(layer.cell.states[0].name) - layer.h.fraction
     return [int(v) << shift for v in np.broadcast_to(layer.h.offset, layer.hidden)]
+
+
+def stored_words(layer: QuantizedLayer) -> list[int]:
+    """Return the numbers of every cell, codes side by side."""
+    words, shift = np.zeros(layer.hidden, np.int64), 0
+    for name, levels in CellLayouts(layer).stored.items():
+        words, shift = words | layer.stored_codes(name) << shift, shift + levels
+    found: list[int] = words.tolist()
+    return found
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A memory that holds a part of a model.
+
+    Attributes
+    ----------
+    name : str
+        In Verilog.
+    figure3 : str
+        What the paper's Figure 3 calls it.
+    holds : str
+    layout : Layout
+        Of a word.
+    words : list
+        One integer a word, or fields by engine.
+    """
+
+    name: str
+    figure3: str
+    holds: str
+    layout: data.Layout
+    words: Sequence[Any]
+
+    @property
+    def width(self) -> int:
+        """Bits of a word."""
+        return Shape.cast(self.layout).width
+
+
+def constant_contents(plan: LayerPlan) -> list[Contents]:
+    """Return the memories of a layer that hold the model, but for those without a bit."""
+    layer = plan.layer
+    bias = "sign and magnitude" if plan.folded_bias else "level bits"
+    scales = "" if plan.folded_bias else ", and those of the bias"
+    weights = "weights: level planes of W_x and of W_h"
+    found = [
+        Contents("m_w", "M_w", weights, weight_layout(plan), weight_words(plan)),
+        Contents("m_s", "M_s", f"scales g_ij{scales}", scale_layout(plan), scale_words(plan)),
+        Contents("m_b", "M_B", f"biases, {bias}", bias_layout(plan), bias_words(plan)),
+    ]
+    tags = issue_layout(plan)
+    offsets = offset_words(layer)
+    if len(set(offsets)) > 1:
+        layout = data.ArrayLayout(tags["h_offset"].shape, plan.engines)
+        words = by_engine(plan, offsets)
+        found.append(Contents("m_h_offset", "M_s", "threshold offsets of h", layout, words))
+    if layer.stored:
+        layout = data.ArrayLayout(tags["stored"].shape, plan.engines)
+        words = by_engine(plan, stored_words(layer))
+        names = ", ".join(layer.stored)
+        found.append(Contents("m_stored", "M_B", f"numbers of each cell: {names}", layout, words))
+    return [memory for memory in found if memory.width]
+
+
+def by_engine(plan: LayerPlan, cells: Sequence[int]) -> list[list[int]]:
+    """Return a number of each cell as words of all engines; a dummy cell has 0."""
+    padded = [*cells, *[0] * (plan.rounds * plan.engines - len(cells))]
+    found: list[list[int]] = np.reshape(padded, (plan.rounds, plan.engines)).tolist()
+    return found
 
 
 class LayerMemories(Component):
@@ -201,7 +274,7 @@ class LayerMemories(Component):
     weights : Out(weight_layout(plan))
     scales : Out(scale_layout(plan))
     biases : Out(bias_layout(plan))
-    c, h_offset : Out(arrays by engine)
+    c, h_offset : Out(arrays by engine), and stored, where cells have numbers of their own
         Of the cell of the row.
     write : Out(WritePort.Signature), whose members are inputs
         Of M_g, the codes of c by cell, all engines in one word.
@@ -213,16 +286,21 @@ class LayerMemories(Component):
     biases: View
     c: View
     h_offset: View
+    stored: View
     write: WritePort
 
     def __init__(self, plan: LayerPlan) -> None:
         self.plan = plan
-        c_bits = CellLayouts(plan.cell).c_bits
+        c_bits = CellLayouts(plan.layer).kept_bits
         offset = issue_layout(plan)["h_offset"].shape
         self._codes = unsigned(c_bits * plan.engines)
         write = WritePort.Signature(addr_width=(plan.rounds - 1).bit_length(), shape=self._codes)
+        own: dict[str, Member] = {}
+        if plan.layer.stored:
+            own["stored"] = Out(data.ArrayLayout(issue_layout(plan)["stored"].shape, plan.engines))
         super().__init__(
             {
+                **own,
                 "address": In(issue_address(plan)),
                 "weights": Out(weight_layout(plan)),
                 "scales": Out(scale_layout(plan)),
@@ -238,17 +316,21 @@ class LayerMemories(Component):
         m = Module()
         plan, at = self.plan, self.address
         cell = cell_of(plan, at)
-        self._read(m, "m_w", self.weights, weight_words(plan), at.weight)
-        if len(self.scales.as_value()):
-            self._read(m, "m_s", self.scales, scale_words(plan), self._scale_address())
-        self._read(m, "m_b", self.biases, bias_words(plan), at.row)
-        offsets = offset_words(plan.layer)
-        if len(set(offsets)) == 1:
-            m.d.comb += [self.h_offset[e].eq(offsets[0]) for e in range(plan.engines)]
-        else:
-            padded = offsets + [0] * (plan.rounds * plan.engines - len(offsets))
-            words = np.reshape(padded, (plan.rounds, plan.engines)).tolist()
-            self._read(m, "m_h_offset", self.h_offset, words, cell)
+        places: dict[str, tuple[View, Callable[[], Value]]] = {
+            "m_w": (self.weights, lambda: Value.cast(at.weight)),
+            "m_s": (self.scales, self._scale_address),
+            "m_b": (self.biases, lambda: Value.cast(at.row)),
+            "m_h_offset": (self.h_offset, lambda: cell),
+        }
+        if plan.layer.stored:
+            places["m_stored"] = (self.stored, lambda: cell)
+        contents = constant_contents(plan)
+        for memory in contents:
+            out, address = places[memory.name]
+            self._read(m, memory.name, out, memory.words, address())
+        if not any(memory.name == "m_h_offset" for memory in contents):
+            offset = offset_words(plan.layer)[0]
+            m.d.comb += [self.h_offset[e].eq(offset) for e in range(plan.engines)]
         m_g = Memory(shape=self._codes, depth=plan.rounds, init=[])
         m.submodules.m_g = m_g
         wiring.connect(m, wiring.flipped(self.write), m_g.write_port())
@@ -260,14 +342,14 @@ class LayerMemories(Component):
         plan, at = self.plan, self.address
         if plan.rolling and plan.scaled_rows:
             return Value.cast(at.issue)
-        gate = gate_of(plan, at) & ~at.dense.replicate(2)
+        gate = gate_of(plan, at)
+        bits = CellLayouts(plan.layer).row_bits
+        gate = Cat(gate, Const(0, bits))[:bits] & ~at.dense.replicate(bits)
         group = at.row if plan.scaled_rows else Cat(gate, at.dense)
         of_h = [] if plan.whole else [at.word >= plan.x_words]
         return Cat(at.cycle if plan.schedule.cycles > 1 else Const(0, 0), *of_h, group)
 
-    def _read(
-        self, m: Module, name: str, out: View, words: Sequence[int | Word], address: Value
-    ) -> None:
+    def _read(self, m: Module, name: str, out: View, words: Sequence[Any], address: Value) -> None:
         """Add a read-only memory `name` that drives `out`."""
         wide = isinstance(words[0], int)
         shape = unsigned(len(out.as_value())) if wide else out.shape()

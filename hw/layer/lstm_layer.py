@@ -4,7 +4,9 @@ from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Member, Out
 
+from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.folding.layer_plan import LayerPlan
+from mubinn.hw.cells.cell_layout import CellLayouts
 from mubinn.hw.cells.lstm_cell import LstmCell
 from mubinn.hw.layer.classifier import Classifier, result_layout
 from mubinn.hw.layer.layer_memory import LayerMemories
@@ -155,7 +157,7 @@ class LstmLayer(Component):
         plan = self.plan
         scale = memories.scales[e if plan.scaled_rows else 0]
         bias = memories.biases[e]
-        zero = int(plan.layer.c.zero_code(1)[0])
+        zero = zero_word(plan.layer)
         parts: dict[str, FieldValue] = {}
         for name in plan.parts:
             parts[name] = {
@@ -171,6 +173,7 @@ class LstmLayer(Component):
             **parts,
             c=Mux(first & in_phase(plan, now, 0), zero, memories.c[e]),
             h_offset=memories.h_offset[e],
+            **({"stored": memories.stored[e]} if plan.layer.stored else {}),
             bias=bias.bias,
             bias_scales=(bias if plan.folded_bias else scale).bias_scales,
             gate=gate_of(plan, now),
@@ -237,18 +240,20 @@ class LstmLayer(Component):
         plan = self.plan
         m.submodules.classifier = classifier = Classifier(plan)
         wiring.connect(m, classifier.o, wiring.flipped(self.result))
-        begun, ended = Signal(), Signal()
+        begun, ending, ended = Signal(), Signal(), Signal()
         with m.If(done):
+            # The next step may have been read before the sums of this one's classes are there.
             m.d.sync += begun.eq(first_step if plan.readout == "mean" else 1)
+            m.d.sync += ending.eq(last)
         read = Signal()
         m.d.sync += read.eq(sequencer.valid & sequencer.at.end & sequencer.at.dense)
-        m.d.comb += ended.eq(read & last)
+        m.d.comb += ended.eq(read & ending)
         m.d.comb += [
             sequencer.classify.eq(1 if plan.readout == "mean" else last),
             sequencer.hold_classes.eq(classifier.o.valid),
             classifier.valid.eq(cells[0].score.valid),
             classifier.first.eq(begun),
-            classifier.last.eq(last),
+            classifier.last.eq(ending),
         ]
         for e, cell in enumerate(cells):
             m.d.comb += [cell.score.ready.eq(1), classifier.z[e].eq(cell.score.payload)]
@@ -267,3 +272,13 @@ class LstmLayer(Component):
         """Return plane `level` of the code of 0 of all cells, cell 0 in bit 0."""
         codes = self.plan.layer.h.zero_code(self.plan.layer.hidden)
         return sum((int(code) >> level & 1) << cell for cell, code in enumerate(codes))
+
+
+def zero_word(layer: QuantizedLayer) -> int:
+    """Return the codes of 0 that a cell keeps, as one word; those between phases are any."""
+    word, shift = 0, 0
+    states = {node.name for node in layer.cell.states}
+    for name, levels in CellLayouts(layer).kept.items():
+        code = int(layer.quantizers[name].zero_code(1)[0]) if name in states else 0
+        word, shift = word | code << shift, shift + levels
+    return word

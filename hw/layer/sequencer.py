@@ -40,20 +40,25 @@ def issue_address(plan: LayerPlan) -> data.StructLayout:
     }
     if plan.rolling and plan.scaled_rows:
         fields["issue"] = range(plan.gate_issues + plan.class_issues)
-    if len(plan.layer.phases) > 1:
+    if counts_cells(plan):
         fields["phase"] = range(len(plan.layer.phases))
         fields |= {"gate": range(plan.layer.cell_rows), "cell": range(plan.rounds)}
     return data.StructLayout(fields)
 
 
+def counts_cells(plan: LayerPlan) -> bool:
+    """Return whether row and cell are counted; elsewhere they are bits of the address of a row."""
+    return len(plan.layer.phases) > 1 or plan.layer.cell_rows != 4
+
+
 def gate_of(plan: LayerPlan, at: View) -> Value:
-    """Return which row of its cell an issue of gates belongs to, two bits."""
-    return at.row[:2] if len(plan.layer.phases) == 1 else Value.cast(at.gate)
+    """Return which row of its cell an issue of gates belongs to."""
+    return Value.cast(at.gate) if counts_cells(plan) else at.row[:2]
 
 
 def cell_of(plan: LayerPlan, at: View) -> Value:
     """Return which cell of its engine an issue of gates belongs to."""
-    return at.row[2:] if len(plan.layer.phases) == 1 else Value.cast(at.cell)
+    return Value.cast(at.cell) if counts_cells(plan) else at.row[2:]
 
 
 def in_phase(plan: LayerPlan, at: View, phase: int) -> Value:
@@ -165,7 +170,7 @@ class Sequencer(Component):
         m.d.sync += [at.row.eq(0), at.weight.eq(0), at.word.eq(0)]
         if self.plan.rolling and self.plan.scaled_rows:
             m.d.sync += at.issue.eq(0)
-        if len(self.plan.layer.phases) > 1:
+        if counts_cells(self.plan):
             m.d.sync += [at.phase.eq(0), at.gate.eq(0), at.cell.eq(0)]
 
     def _next_phase(self, m: Module) -> None:
@@ -196,7 +201,7 @@ class Sequencer(Component):
                 m.d.sync += at.word.eq(Mux(at.dense, plan.x_words, 0))
         if plan.rolling and plan.scaled_rows:
             m.d.sync += at.issue.eq(at.issue + 1)
-        if len(plan.layer.phases) > 1:
+        if counts_cells(plan):
             with m.If(at.last):
                 self._count_rows(m)
 

@@ -8,8 +8,8 @@ import numpy as np
 from amaranth.hdl import Shape
 
 from mubinn.golden.cells.constants import GATES
-from mubinn.golden.cells.lstm_cell import Trace, lstm_cell
-from mubinn.golden.cells.lstm_layer import QuantizedLstm
+from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.step import Trace, cell_step
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Ints
 from mubinn.hw.cells.cell_layout import CellLayouts
@@ -43,7 +43,7 @@ def issue_fields(plan: LayerPlan, x: Ints, h: Ints, c: Ints) -> Fields:
     row = gates * plan.layer.hidden + cells
     codes, scales = plan.bias(plan.layer.b)
     layer = plan.layer
-    shift = layer.h_raw_fraction - layer.h.fraction
+    shift = layer.fraction_of("h") - layer.h.fraction
     return fields | {
         "first": cycle == 0,
         "last": cycle == plan.schedule.cycles - 1,
@@ -109,7 +109,7 @@ def _by_cell(plan: LayerPlan, values: Any) -> Any:
 
 
 def check_cell(
-    layer: QuantizedLstm,
+    layer: QuantizedLayer,
     x: Any,
     *,
     units: int = 1,
@@ -123,7 +123,7 @@ def check_cell(
 
     Parameters
     ----------
-    layer : QuantizedLstm
+    layer : QuantizedLayer
     x : int64 [T, I]
         Input codes.
     units, folded_bias
@@ -142,14 +142,14 @@ def check_cell(
     """
     plan = LayerPlan(layer, units=units, folded_bias=folded_bias, packed=False)
     probe = state_stage_class(plan.cell).trace_layout(plan.cell)
-    h, c = layer.h.zero_code(layer.hidden), layer.c.zero_code(layer.hidden)
+    h, c = (layer.quantizers[name].zero_code(layer.hidden) for name in "hc")
     packed: dict[str, list[Any]] = {name: [] for name in ("inputs", "outputs", "sums", "probes")}
     for now in np.asarray(x, np.int64):
-        golden = lstm_cell(layer, now, h, c)
+        golden = cell_step(layer, now, h, c)
         words = issue_fields(plan, now, h, c)
         h, c = golden["h"], golden["c"]
         packed["inputs"].append(_packed(issue_layout(plan), words))
-        packed["outputs"].append(_packed(CellLayouts(plan.cell).output, {"c": c, "h": h}))
+        packed["outputs"].append(_packed(CellLayouts(plan.layer).output, {"c": c, "h": h}))
         packed["sums"].append(_packed(sum_trace(plan), sum_fields(plan, golden, words)))
         packed["probes"].append(_packed(probe, cell_fields(plan, golden)))
     job = {

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mubinn.golden.cells.lstm_cell import Trace
+from mubinn.golden.cells.step import Trace
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Ints
-from mubinn.hw.cells.state_stages import state_stage_class
 from mubinn.sim.testbench.compare import SimulationMismatch, compare_signal
 from mubinn.sim.testbench.payload import Bits, Field, unpack_bits
 
@@ -89,10 +88,11 @@ def compare_cells(
             want = by_cell(want, hidden)
             got = made[:, 0]
             if len(phases) > 1:
-                own = [made[:, p][..., list(gates)] for p, gates in enumerate(phases)]
-                got = np.concatenate(own, axis=-1)
+                cell = plan.layer.cell
+                own = [made[:, cell.phase(g)][..., k] for k, g in enumerate(cell.gates)]
+                got = np.stack(own, axis=-1)
         else:
-            got = made[:, 0 if leaf in state_stage_class(plan.cell).FIRST_PHASE else -1]
+            got = made[:, plan.layer.lowered[leaf].phase]
         compare_signal(leaf, got, want, AXES, where)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from cocotb.triggers import FallingEdge, RisingEdge, SimTimeoutError, ValueChange, with_timeout
 from cocotb.utils import get_sim_time
 
-from mubinn.golden.cells.lstm_cell import Trace, dots, logits
+from mubinn.golden.cells.step import Trace, dots, logits
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.bit_true import run_layer
@@ -159,6 +159,7 @@ async def full_speed(dut: Any) -> None:
     offer(dut, next(following, None))
     tracer = Tracer(dut, job, 2 * job.cycles_per_step + 100)
     ends: list[float] = []
+    goldens: list[Trace] = []
     for number, window in enumerate(job.windows):
         golden = run_layer(job.plan.layer, window)
         record, taken = Record(), []
@@ -169,11 +170,13 @@ async def full_speed(dut: Any) -> None:
             taken.append(str(dut.o__payload.value) if valid else "")
         job.compare(number, golden, record)
         check_outputs(number, taken, job.outputs(golden))
-        if job.plan.dense:
-            for _ in range(job.plan.class_issues + 6):
-                await FallingEdge(dut.clk)
-            if len(decided) != number + 1:
-                raise SimulationMismatch(f"window {number}: {len(decided)} results so far.")
+        goldens.append(golden)
+    if job.plan.dense:
+        for _ in range(job.plan.class_issues + 6):
+            await FallingEdge(dut.clk)
+        if len(decided) != len(goldens):
+            raise SimulationMismatch(f"{len(decided)} results of {len(goldens)} windows.")
+        for number, golden in enumerate(goldens):
             job.check_result(number, decided[number], golden)
     check_cycles(job, np.diff(ends))
     save_outputs(cycles_per_step=job.cycles_per_step, windows=len(job.windows))

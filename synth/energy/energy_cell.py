@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from mubinn.golden.baseline.float_activation import FloatActivationParams
 from mubinn.golden.model.float_model import FloatModel
-from mubinn.golden.units.activation import Kind
+from mubinn.golden.units.shapes import Kind
 from mubinn.hw.baseline.float_activation import FloatSegment
 from mubinn.hw.baseline.float_add import FloatAdd
 from mubinn.hw.baseline.float_mult import FloatMult
@@ -261,7 +261,7 @@ def merged_operation(
     params = sum_params(layer)
     fields = merged_stimulus(quantized, params, x)
     step = (layer.features + layer.hidden) / layer.hidden
-    uses = {"merged": GATES, "search": GATES, "step_table": step, "step_sum": step}
+    uses = {"merged": GATES, "search_gate": GATES, "step_table": step, "step_sum": step}
     meter = UnitMeter(cells)
     measured = {
         name: meter.measure(unit, fields[name], uses.get(name, 1), uses.get(name) == GATES)

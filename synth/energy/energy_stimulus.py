@@ -12,15 +12,14 @@ from collections.abc import Mapping
 import numpy as np
 import numpy.typing as npt
 
-from mubinn.golden.cells.lstm_layer import QuantizedLstm
+from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.bit_true import run_layer
-from mubinn.golden.model.float_model import FloatLstm
+from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.reference import LayerQuantizers
 from mubinn.golden.model.reference import run_layer as run_float
-from mubinn.golden.units.code_table import code_table
 from mubinn.golden.units.merged_dot import MergedDotParams, row_constant, step_constant
 from mubinn.synth.netlist.activity import WORD
 
@@ -59,22 +58,22 @@ def merged_stimulus(
     x : float [windows, T, I]
         Prepared.
     """
-    layer: QuantizedLstm = model.lstm_layers[0]
+    layer: QuantizedLayer = model.lstm_layers[0]
     codes = model.encode_input(x)
     trace = run_layer(layer, codes)
     h, c = trace["h"][-2], trace["c"][-2]
-    bits, tables = layer.levels.count("gate"), layer.thresholds
+    bits, lowered = layer.levels.count("gate"), layer.lowered
     f, i, g, o = np.split(trace["gate"][-1], GATES, axis=-1)
     fc, ig = f | c << bits, i | g << bits
     new_c = trace["c"][-1]
     addends: Fields = {
-        "a": code_table(tables.fc, fc).ravel(),
-        "b": code_table(tables.ig, ig).ravel(),
+        "a": lowered["_fc"].operation(f, c).ravel(),
+        "b": lowered["_ig"].operation(i, g).ravel(),
     }
     steps = _step_codes(params, codes[:, -1], h)
     made: dict[str, Fields] = {
         "merged": _rows(layer, params, codes[:, -1], h),
-        "search": {
+        "search_gate": {
             "value": _by_cell(trace["z"][-1]),
             "tree": np.tile(np.arange(GATES), h.size),
         },
@@ -94,7 +93,7 @@ def _by_cell(rows: Ints) -> Ints:
     return np.asarray(rows.reshape(len(rows), GATES, -1).swapaxes(1, 2).ravel())
 
 
-def _rows(layer: QuantizedLstm, params: MergedDotParams, x: Ints, h: Ints) -> Fields:
+def _rows(layer: QuantizedLayer, params: MergedDotParams, x: Ints, h: Ints) -> Fields:
     """Return the operands of the merged sum: planes of x, h and weights, constants of row, step."""
     windows, rows = len(x), layer.wx.rows
     order = _by_cell(np.arange(rows)[None])
@@ -134,13 +133,13 @@ def _step_codes(params: MergedDotParams, x: Ints, h: Ints) -> dict[str, Ints]:
 
 
 def float_stimulus(
-    layer: FloatLstm, x: npt.NDArray[np.floating], vectors: int, interleave: int
+    layer: FloatLayer, x: npt.NDArray[np.floating], vectors: int, interleave: int
 ) -> dict[str, Fields]:
     """Return the operands of the units of (FP, FP), by unit.
 
     Parameters
     ----------
-    layer : FloatLstm
+    layer : FloatLayer
     x : float [windows, T, I]
         Prepared.
     vectors : int

@@ -26,12 +26,14 @@ from mubinn.golden.baseline.float_activation import FloatActivationParams
 from mubinn.golden.baseline.float_to_fixed import FloatToFixedParams
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scale_form import ScaleForm
-from mubinn.golden.cells.lstm_cell import LstmCellParams
-from mubinn.golden.ground.fixed import Floats
+from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.lowering import Lowered
+from mubinn.golden.cells.operations import Add
+from mubinn.golden.ground.fixed import Floats, unsigned_width
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.quantize import quantize
-from mubinn.golden.units.activation import ActivationParams
+from mubinn.golden.units.bias_add import BiasAddParams
 from mubinn.golden.units.level_table import LevelTableParams
 from mubinn.golden.units.scaling_mult import ScalingMultParams
 from mubinn.golden.units.xnor_multiplier import XnorMultiplierParams
@@ -40,15 +42,11 @@ from mubinn.hw.baseline.float_add import FloatAdd
 from mubinn.hw.baseline.float_mult import FloatMult
 from mubinn.hw.baseline.float_to_fixed import FloatToFixed
 from mubinn.hw.baseline.signed_float_add import SignedFloatAdd
-from mubinn.hw.units.activation import Activation
+from mubinn.hw.cells.operations import UNITS
 from mubinn.hw.units.bias_add import BiasAdd
 from mubinn.hw.units.level_table import LevelTable
-from mubinn.hw.units.mac import Mac
-from mubinn.hw.units.mlb_decoder import MlbDecoder
-from mubinn.hw.units.mlb_encoder import MlbEncoder
-from mubinn.hw.units.pointwise import Pointwise
-from mubinn.hw.units.requantize import Requantize
 from mubinn.hw.units.scaling_mult import ScalingMult
+from mubinn.hw.units.sum_of_words import SumOfWords
 from mubinn.hw.units.xnor_multiplier import XnorMultiplier
 
 Config = tuple[int | None, int | None]
@@ -115,21 +113,21 @@ class Start:
 
 
 @lru_cache(maxsize=32)  # Table I and its variants ask for the same
-def cell_params(start: Start, a: int, w: int) -> LstmCellParams:
-    """Return the parameters of the first layer's cell, quantized at (A, W)."""
-    return LstmCellParams(start.quantized(a, w).lstm_layers[0])
+def first_layer(start: Start, a: int, w: int) -> QuantizedLayer:
+    """Return the first layer, quantized at (A, W)."""
+    return start.quantized(a, w).lstm_layers[0]
 
 
 def cell_units(
-    config: Config, params: LstmCellParams | None, *, decoded: bool = False
+    config: Config, layer: QuantizedLayer | None, *, decoded: bool = False
 ) -> dict[str, CellUnit]:
     """Return the units of a cell by their role, each as often as the cell has it.
 
     Parameters
     ----------
     config : (A, W)
-    params : LstmCellParams or None
-        The cell at (A, W), at (W, W) where A is full precision; None where W is.
+    layer : QuantizedLayer or None
+        Of the cell at (A, W), at (W, W) where A is full precision; None where W is.
     decoded : bool
         Whether a mixed cell decodes and multiplies x W_x; has no meaning for others.
     """
@@ -143,9 +141,9 @@ def cell_units(
             "sigmoid": CellUnit.of(FloatActivation, FloatActivationParams("sigmoid")),
             "tanh": CellUnit.of(FloatActivation, FloatActivationParams("tanh")),
         }
-    if params is None:
-        raise ValueError(f"{config} needs the parameters of a cell")
-    units = matrix_units(params, float_input=a is None) | _later_units(params)
+    if layer is None:
+        raise ValueError(f"{config} needs the layer of a cell")
+    units = matrix_units(layer, float_input=a is None) | later_units(layer.on("figure3"))
     if a is None and decoded:
         units |= {**_decoder(w), "float_add": CellUnit.of(FloatAdd)}
     return units
@@ -157,24 +155,25 @@ def _decoder(levels: int | None) -> dict[str, CellUnit]:
     return {"decode": CellUnit.of(LevelTable, LevelTableParams(levels))}
 
 
-def matrix_units(p: LstmCellParams, float_input: bool = False) -> dict[str, CellUnit]:
-    """Eq. (1)-(4) up to z."""
-    mult = CellUnit.of(ScalingMult, ScalingMultParams(p.dot_width, p.gamma_width))
+def matrix_units(layer: QuantizedLayer, float_input: bool = False) -> dict[str, CellUnit]:
+    """Return the units of Eq. (1)-(4) up to z."""
+    mult = CellUnit.of(ScalingMult, ScalingMultParams(layer.dot_width, layer.gamma_width))
     hidden = {
-        "xnor_h": CellUnit.of(XnorMultiplier, XnorMultiplierParams(p.layer.hidden)),
+        "xnor_h": CellUnit.of(XnorMultiplier, XnorMultiplierParams(layer.hidden)),
         "mult_h": mult,
     }
     if not float_input:
-        features = CellUnit.of(XnorMultiplier, XnorMultiplierParams(p.layer.features))
+        features = CellUnit.of(XnorMultiplier, XnorMultiplierParams(layer.features))
         return {
             "xnor_x": features,
             "mult_x": mult,
             **hidden,
-            "add": CellUnit.of(BiasAdd, p.bias_add),
+            "add": CellUnit.of(BiasAdd, bias_add(layer)),
         }
     # x W_x is added in the first pass, where another cell has the product of x: in z's format.
-    add = replace(p.bias_add, product_width=max(p.bias_add.product_width, p.z_width))
-    z = FloatToFixedParams(p.z_width, p.layer.z_fraction)
+    add = bias_add(layer)
+    add = replace(add, product_width=max(add.product_width, layer.z_width))
+    z = FloatToFixedParams(layer.z_width, layer.z_fraction)
     return {
         "float_add": CellUnit.of(SignedFloatAdd),
         "float_mult": CellUnit.of(FloatMult),
@@ -184,23 +183,25 @@ def matrix_units(p: LstmCellParams, float_input: bool = False) -> dict[str, Cell
     }
 
 
-def _later_units(p: LstmCellParams) -> dict[str, CellUnit]:
-    """Everything after z, as in the cell of Figure 3."""
+def bias_add(layer: QuantizedLayer) -> BiasAddParams:
+    """Return the parameters of the Add unit of Figure 3, which takes one product a cycle."""
+    return BiasAddParams(
+        levels=layer.b.levels,
+        product_width=layer.dot_width + layer.gamma_width,
+        scale_width=unsigned_width(int(layer.b.scales.max())),
+        sum_width=layer.z_width,
+    )
 
-    def table(gate: str) -> CellUnit:
-        params: ActivationParams = p.layer.formats.activation(gate)
-        return CellUnit.of(Activation, params)
 
-    return {
-        "round_z": CellUnit.of(Requantize, p.z_requantize),
-        "sigmoid": table("f"),
-        "tanh_g": table("g"),
-        "encode_gate": CellUnit.of(MlbEncoder, p.encoder("gate")),
-        "pointwise": CellUnit.of(Pointwise, p.pointwise),
-        "encode_c": CellUnit.of(MlbEncoder, p.encoder("c")),
-        "decode_c": CellUnit.of(MlbDecoder, p.c_decoder),
-        "round_c": CellUnit.of(Requantize, p.c_requantize),
-        "tanh_c": table("c"),
-        "mac": CellUnit.of(Mac, p.mac),
-        "encode_h": CellUnit.of(MlbEncoder, p.encoder("h")),
-    }
+def later_units(lowered: Lowered) -> dict[str, CellUnit]:
+    """Return everything after z by role, as in the hardware of a cell."""
+    found: dict[str, CellUnit] = {}
+    for unit in lowered.units:
+        operation = unit.operation
+        if isinstance(operation, Add):
+            width = operation.format.width
+            made = CellUnit("SumOfWords", (("width", width),), partial(SumOfWords, width))
+        else:
+            made = CellUnit.of(UNITS[type(operation)], operation.params)
+        found.setdefault(unit.role, made)
+    return found

@@ -12,8 +12,9 @@ and tanh, interpolated on the multiply-accumulate.
 """
 
 from mubinn.golden.baseline.fixed_mac import FixedMacParams
-from mubinn.golden.units.activation import ActivationParams, Kind
+from mubinn.golden.units.activation import ActivationParams
 from mubinn.golden.units.requantize import RequantizeParams
+from mubinn.golden.units.shapes import Kind
 from mubinn.hw.baseline.fixed_mac import FixedMac
 from mubinn.hw.units.activation import Activation
 from mubinn.hw.units.fixed_segment import FixedSegment

@@ -3,7 +3,7 @@
 With scales that are powers of two (`mubinn.golden.binarize.scale_form`, ``shift``) all level pairs
 of x W_x and of h W_h and the bias meet in one network of weighted adders, whose sum is z; a search
 among thresholds is the gate, and Eq. (5) and (6) are small tables
-(`mubinn.golden.cells.thresholds`). The memory M_B holds the bias of a row as the number that
+(`mubinn.golden.cells.threshold`). The memory M_B holds the bias of a row as the number that
 its levels stand for, and with products of bits (`mubinn.hw.units.merged_dot.MergedBits`) what its
 weights add to it.
 """
@@ -12,7 +12,8 @@ from functools import partial
 
 import numpy as np
 
-from mubinn.golden.cells.lstm_layer import QuantizedLstm
+from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.threshold import own_offsets
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import signed_width
 from mubinn.golden.model.quantized_model import QuantizedModel
@@ -21,14 +22,13 @@ from mubinn.golden.units.merged_dot import MergedDotParams, merged_sum
 from mubinn.hw.units.code_table import CodeTable
 from mubinn.hw.units.merged_dot import MergedBits, MergedDot
 from mubinn.hw.units.sum_of_words import SumOfWords
-from mubinn.hw.units.threshold_search import ThresholdSearch
-from mubinn.synth.table1.cell_units import CellUnit, Start
+from mubinn.synth.table1.cell_units import CellUnit, Start, later_units
 from mubinn.synth.table1.delay_model import ENCODE, MULTIPLY, STATE, DelayModel, Step
 
 GATES = 4
 
 CODE_STEPS = (
-    Step(("search",), GATES, ENCODE),
+    Step(("search_gate",), GATES, ENCODE),
     Step(("fc", "ig"), 1, STATE),
     Step(("sum_c",), 1, STATE),
     Step(("search_c",), 1, ENCODE),
@@ -42,24 +42,24 @@ def merged_model(start: Start, a: int, w: int) -> QuantizedModel:
     return start.quantized(a, w, "shift").with_datapath("threshold")
 
 
-def merged_layer(start: Start, a: int, w: int) -> QuantizedLstm:
+def merged_layer(start: Start, a: int, w: int) -> QuantizedLayer:
     """Return the first layer of `merged_model`."""
-    layer: QuantizedLstm = merged_model(start, a, w).lstm_layers[0]
+    layer: QuantizedLayer = merged_model(start, a, w).lstm_layers[0]
     return layer
 
 
-def sum_params(layer: QuantizedLstm) -> MergedDotParams:
+def sum_params(layer: QuantizedLayer) -> MergedDotParams:
     """Return the one sum that forms z of every row."""
     bias = signed_width(int(np.abs(layer.b.values).max()))
     params = merged_sum(layer.gamma_x, layer.gamma_h, layer.features, layer.hidden, bias)
-    if params is None or layer.thresholds.h_raw is not None:
+    if params is None or own_offsets(layer.h):
         raise MubinnError(
             "The layer's level pairs do not merge to one sum: quantize with --scale-form shift."
         )
     return params
 
 
-def merged_units(layer: QuantizedLstm) -> dict[str, CellUnit]:
+def merged_units(layer: QuantizedLayer) -> dict[str, CellUnit]:
     """Return the units of the merged cell by their role.
 
     Raises
@@ -70,21 +70,12 @@ def merged_units(layer: QuantizedLstm) -> dict[str, CellUnit]:
     return {"merged": CellUnit.of(MergedDot, sum_params(layer)), **code_units(layer)}
 
 
-def code_units(layer: QuantizedLstm) -> dict[str, CellUnit]:
+def code_units(layer: QuantizedLayer) -> dict[str, CellUnit]:
     """Return the units after z on the threshold datapath, where cells share the offset of h."""
-    tables = layer.thresholds
-    width = tables.c.width
-    return {
-        "search": CellUnit.of(ThresholdSearch, tables.gate),
-        "fc": CellUnit.of(CodeTable, tables.fc),
-        "ig": CellUnit.of(CodeTable, tables.ig),
-        "sum_c": CellUnit("SumOfWords", (("width", width),), partial(SumOfWords, width)),
-        "search_c": CellUnit.of(ThresholdSearch, tables.c),
-        "table_h": CellUnit.of(CodeTable, tables.h),
-    }
+    return later_units(layer.on("threshold"))
 
 
-def bits_units(layer: QuantizedLstm) -> dict[str, CellUnit]:
+def bits_units(layer: QuantizedLayer) -> dict[str, CellUnit]:
     """Return the units of the merged cell where products are of bits: for the least area.
 
     What the activations of a step add to all its rows is summed beside, a code at a time: a table
@@ -110,7 +101,7 @@ def bits_units(layer: QuantizedLstm) -> dict[str, CellUnit]:
 def merged_delay_model() -> DelayModel:
     """Return the delay model of a cell, one unit after the other: the four gates, then the state.
 
-    ``4 (t_merged + t_search) + max(t_fc, t_ig) + t_sum_c + t_search_c + t_table_h``.
+    ``4 (t_merged + t_search_gate) + max(t_fc, t_ig) + t_sum_c + t_search_c + t_table_h``.
     """
     return in_series(Step(("merged",), GATES, MULTIPLY), *CODE_STEPS)
 

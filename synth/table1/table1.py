@@ -4,10 +4,10 @@ import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from mubinn.golden.cells.lstm_cell import LstmCellParams
+from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.synth.flow.flow import synthesize_many
 from mubinn.synth.liberty.library import Library
-from mubinn.synth.table1.cell_units import CellUnit, Config, Start, cell_params, cell_units
+from mubinn.synth.table1.cell_units import CellUnit, Config, Start, cell_units, first_layer
 from mubinn.synth.table1.delay_model import PAPER, Workload
 from mubinn.synth.table1.elaborate import Report, elaborate, stage
 from mubinn.synth.table1.paper import CONFIGS
@@ -64,16 +64,16 @@ def measure(
 
 def all_forms(start: Start, progress: Report | None = None) -> dict[Config, tuple[Form, ...]]:
     """Return the forms of all 36 cells, two of a mixed one, quantizing 25 times."""
-    params: dict[Config, LstmCellParams] = {}
+    layers: dict[Config, QuantizedLayer] = {}
     binarized = [(a, w) for a, w in CONFIGS if a is not None and w is not None]
     for done, pair in enumerate(binarized, 1):
-        params[pair] = cell_params(start, *pair)
+        layers[pair] = first_layer(start, *pair)
         if progress is not None:
             progress("quantize", done, len(binarized))
     forms: dict[Config, tuple[Form, ...]] = {}
     for config in CONFIGS:
         a, w = config
-        own = None if w is None else params[w if a is None else a, w]
+        own = None if w is None else layers[w if a is None else a, w]
         ways = (False, True) if (a is None) != (w is None) else (False,)
         forms[config] = tuple(Form(cell_units(config, own, decoded=d), d) for d in ways)
     return forms

@@ -16,12 +16,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from mubinn.golden.cells.lstm_cell import LstmCellParams
+from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.threshold import own_offsets
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.synth.flow.flow import synthesize_many
 from mubinn.synth.flow.result import SynthResult
 from mubinn.synth.liberty.library import Library
-from mubinn.synth.table1.cell_units import CellUnit, Start, cell_params, matrix_units
+from mubinn.synth.table1.cell_units import CellUnit, Start, first_layer, matrix_units
 from mubinn.synth.table1.delay_model import ACCUMULATE, MULTIPLY, SCALE, DelayModel, Step
 from mubinn.synth.table1.elaborate import Report, elaborate, stage
 from mubinn.synth.table1.merged_cell import (
@@ -45,13 +46,12 @@ DIAGONAL = tuple((a, w) for a, w in CELLS if a == w)
 Cell = tuple[dict[str, CellUnit], DelayModel]
 
 
-def threshold_cell(params: LstmCellParams) -> Cell:
+def threshold_cell(layer: QuantizedLayer) -> Cell:
     """Return units and delay model of the cell with free scales and thresholds.
 
     ``4 P (t_xnor + t_mult + t_add) + 4 t_search``, P level pairs, and what follows z.
     """
-    layer = params.layer
-    if layer.thresholds.h_raw is not None:
+    if own_offsets(layer.h):
         raise MubinnError("The table of thresholds is for cells that share the offset of h.")
     a, w = (layer.levels.count(name) for name in ("x", "w"))
     uses = GATES * max(a * w, w * layer.levels.count("h"))
@@ -60,7 +60,7 @@ def threshold_cell(params: LstmCellParams) -> Cell:
         Step(("mult_x", "mult_h"), uses, SCALE),
         Step(("add",), uses, ACCUMULATE),
     )
-    return matrix_units(params) | code_units(layer), in_series(*sums, *CODE_STEPS)
+    return matrix_units(layer) | code_units(layer), in_series(*sums, *CODE_STEPS)
 
 
 def merged_cell(start: Start, a: int, w: int) -> Cell:
@@ -76,7 +76,7 @@ def variant_cells(
     """Return the cells of each variant by (A, W); `progress` is told of stage ``quantize``."""
     found: dict[str, dict[tuple[int, int], Cell]] = {"thresholds": {}, "merged": {}}
     for done, (a, w) in enumerate(CELLS, 1):
-        found["thresholds"][a, w] = threshold_cell(cell_params(start, a, w))
+        found["thresholds"][a, w] = threshold_cell(first_layer(start, a, w))
         if (a, w) in merged:
             found["merged"][a, w] = merged_cell(start, a, w)
         if progress is not None:

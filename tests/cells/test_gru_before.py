@@ -10,13 +10,13 @@ from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.constants import GRU_GATES
 from mubinn.golden.cells.formats import Formats
-from mubinn.golden.cells.gru_before_cell import GruBeforeCellParams, gru_before_cell
+from mubinn.golden.cells.step import cell_step
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import to_float
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model import reference
 from mubinn.golden.model.bit_true import run, run_layer
-from mubinn.golden.model.bounds import dequantize, gru_bounds, margin
+from mubinn.golden.model.bounds import dequantize, gate_bounds, margin
 from mubinn.golden.model.model_file import load_model, save_model
 from mubinn.golden.quantize import quantize
 
@@ -41,8 +41,8 @@ def scalar_cell(layer, x, h):
     r = [row(n + k, layer.h, h) for k in range(n)]
     old = [value_of(layer.h, int(code)) for code in h]
     found["s_raw"] = [a * b for a, b in zip(r, old, strict=True)]
-    found["s"] = [code_of(layer.s, value) for value in found["s_raw"]]
-    new = [row(2 * n + k, layer.s, found["s"]) for k in range(n)]
+    found["s"] = [code_of(layer.quantizers["s"], value) for value in found["s_raw"]]
+    new = [row(2 * n + k, layer.quantizers["s"], found["s"]) for k in range(n)]
     found["h_raw"] = [(1 - z[k]) * old[k] + z[k] * new[k] for k in range(n)]
     found["h"] = [code_of(layer.h, value) for value in found["h_raw"]]
     return found
@@ -59,8 +59,8 @@ CASES = [
 FRACTIONS = {
     "z": lambda layer: layer.z_fraction,
     "y": lambda layer: layer.formats.y_fraction,
-    "s_raw": lambda layer: layer.h_raw_fraction,
-    "h_raw": lambda layer: layer.h_raw_fraction,
+    "s_raw": lambda layer: layer.fraction_of("s"),
+    "h_raw": lambda layer: layer.fraction_of("h"),
 }
 
 
@@ -83,19 +83,16 @@ def test_every_intermediate_equals_the_scalar_cell(random_gru, case, seed):
 @pytest.mark.parametrize("offsets", [False, True])
 def test_derived_widths_hold_every_intermediate(random_gru, levels, offsets):
     layer = random_gru(6, levels, features=9, hidden=8, offsets=offsets, reset="before").layers[0]
-    params = GruBeforeCellParams(layer)
-    widths = {
-        "z": params.z_width,
-        "s_raw": params.pointwise.sum_width,
-        "h_raw": params.pointwise.sum_width,
-    }
+    products = {name: layer.lowered[name].operation for name in ("s_raw", "h_raw")}
+    widths = {"z": layer.z_width} | {n: own.params.sum_width for n, own in products.items()}
     rng = np.random.default_rng(0)
     x = rng.integers(0, 2**layer.x.levels, (60, 9))
-    trace = gru_before_cell(layer, x, rng.integers(0, 2**layer.h.levels, (60, 8)))
+    trace = cell_step(layer, x, rng.integers(0, 2**layer.h.levels, (60, 8)))
     for name, width in widths.items():
         assert abs(trace[name]).max() < 2 ** (width - 1), name
-    for gamma in (layer.gamma_rh, layer.gamma_zh, layer.gamma_zn):
-        assert np.abs(gamma).max() < 2 ** (params.pointwise.gamma_width - 1)
+    for own in products.values():
+        for gamma in own.gammas:
+            assert np.abs(gamma).max() < 2 ** (own.params.gamma_width - 1)
 
 
 def real(quantizer, codes):
@@ -111,9 +108,9 @@ def test_one_step_stays_within_the_bounds(random_gru, datapath, levels, offsets)
     rng = np.random.default_rng(0)
     x = rng.integers(0, 2**layer.x.levels, (80, 9))
     h = rng.integers(0, 2**layer.h.levels, (80, 12))
-    t = gru_before_cell(layer, x, h)
-    ref = reference.gru_step(floats.layers[0], own, real(layer.x, x), real(layer.h, h))
-    bounds = gru_bounds(layer) if datapath == "figure3" else dict.fromkeys(GRU_GATES, SLACK)
+    t = cell_step(layer, x, h)
+    ref = reference.step(floats.layers[0], own, real(layer.x, x), real(layer.h, h))
+    bounds = gate_bounds(layer) if datapath == "figure3" else dict.fromkeys(GRU_GATES, SLACK)
     sums, update = to_float(t["z"], layer.z_fraction), 2 * layer.hidden
     assert (sums[:, :update] == ref["z"][:, :update]).all()
     ys, codes = np.split(ref["y"], 3, axis=-1), np.split(t["gate"], 3, axis=-1)
@@ -122,12 +119,12 @@ def test_one_step_stays_within_the_bounds(random_gru, datapath, levels, offsets)
         # Every n needs the reset gates of all cells.
         valid = equal["r"].all(axis=1) if name == "n" else np.ones(len(x), bool)
         assert valid.mean() > 0.3
-        equal[name] = real(layer.gates[name], code) == own.gates[name](y)
-        safe = margin(y, own.gates[name]) > bounds[name]
+        equal[name] = real(layer.gates[name], code) == own[name](y)
+        safe = margin(y, own[name]) > bounds[name]
         assert equal[name][valid][safe[valid]].all(), name
-    assert (real(layer.s, t["s"])[equal["r"]] == ref["s"][equal["r"]]).all()
+    assert (real(layer.quantizers["s"], t["s"])[equal["r"]] == ref["s"][equal["r"]]).all()
     rows = equal["r"].all(axis=1)
-    assert (sums[rows, update:] == ref["n_raw"][rows]).all()
+    assert (sums[rows, update:] == ref["z"][rows, update:]).all()
     same = rows[:, None] & equal["z"] & equal["n"]
     assert same.mean() > 0.3
     assert (real(layer.h, t["h"])[same] == ref["h"][same]).all()
@@ -166,14 +163,20 @@ def test_more_levels_come_closer_to_the_float_model(random_float_gru, granularit
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda q: Quantizer(q.scales[:-1], q.fraction, q.offset), "r h has 2 levels and h 3"),
-        (lambda q: Quantizer(q.scales, 17, q.offset), "finer than the numbers they encode"),
-        (lambda q: Quantizer(q.scales, q.fraction, np.arange(4)), "more numbers than a GRU"),
+        (
+            lambda q: Quantizer(q.scales[:-1], q.fraction, q.offset),
+            "h and s have different level counts",
+        ),
+        (
+            lambda q: Quantizer(q.scales, 17, q.offset),
+            "scales of s are finer than the numbers that they encode",
+        ),
+        (lambda q: Quantizer(q.scales, q.fraction, np.arange(4)), "offset of s is not one number"),
     ],
 )
 def test_a_product_that_does_not_fit_is_a_fault(random_gru, change, words):
     layer = random_gru(reset="before").layers[0]
-    s = change(layer.s)
+    s = change(layer.quantizers["s"])
     b = replace(layer.b, fraction=max(layer.z_fraction, s.fraction + layer.wh.fraction))
     with pytest.raises(MubinnError, match=words):
-        replace(layer, s=s, b=b)
+        replace(layer, quantizers={**layer.quantizers, "s": s}, b=b)

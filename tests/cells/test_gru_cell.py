@@ -8,8 +8,9 @@ import pytest
 from exact_arithmetic import code_of, product, pwl, value_of, weight
 
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
+from mubinn.golden.cells.figure3 import Figure3
 from mubinn.golden.cells.formats import Formats
-from mubinn.golden.cells.gru_cell import GruCellParams, gru_cell
+from mubinn.golden.cells.step import cell_step
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.run import CompiledModel, infer
 from mubinn.golden.model.bit_true import run, run_layer
@@ -60,9 +61,9 @@ CASES = [
 FRACTIONS = {
     "z": lambda layer: layer.z_fraction,
     "y": lambda layer: layer.formats.y_fraction,
-    "rnh": lambda layer: layer.n_raw_fraction,
-    "n_raw": lambda layer: layer.n_raw_fraction,
-    "h_raw": lambda layer: layer.h_raw_fraction,
+    "rnh": lambda layer: layer.lowered.formats["rnh"].fraction,
+    "n_raw": lambda layer: layer.lowered.formats["n_raw"].fraction,
+    "h_raw": lambda layer: layer.fraction_of("h"),
 }
 
 
@@ -85,31 +86,33 @@ def test_every_intermediate_equals_the_scalar_cell(random_gru, case, seed):
 @pytest.mark.parametrize("offsets", [False, True])
 def test_derived_widths_hold_every_intermediate(random_gru, levels, offsets):
     layer = random_gru(6, levels, features=9, hidden=8, offsets=offsets).layers[0]
-    params, formats = GruCellParams(layer), layer.formats
+    lowered, formats = layer.lowered, layer.formats
+    mac, pointwise = (lowered[name].operation for name in ("rnh", "h_raw"))
     widths = {
-        "z": params.z_width,
+        "z": layer.z_width,
         "z_q": formats.z_width,
-        "y": formats.activation("f").out_width,
-        "rnh": params.mac.sum_width,
-        "n_raw": params.n_width,
-        "h_raw": params.pointwise.sum_width,
+        "y": formats.activation("sigmoid").out_width,
+        "rnh": mac.params.sum_width,
+        "n_raw": lowered.formats["n_raw"].width,
+        "h_raw": pointwise.params.sum_width,
     }
     ones = (np.full((1, 9), 2**layer.x.levels - 1), np.full((1, 8), 2**layer.h.levels - 1))
     rng = np.random.default_rng(0)
     some = (rng.integers(0, 2**layer.x.levels, (8, 9)), rng.integers(0, 2**layer.h.levels, (8, 8)))
     for x, h in ((ones[0] * 0, ones[1] * 0), ones, some):
-        trace = gru_cell(layer, x, h)
+        trace = cell_step(layer, x, h)
         for name, width in widths.items():
             assert -(2 ** (width - 1)) <= trace[name].min(), name
             assert trace[name].max() < 2 ** (width - 1), name
-    for gamma in (layer.gamma_zh, layer.gamma_zn):
-        assert np.abs(gamma).max() < 2 ** (params.pointwise.gamma_width - 1)
-    assert layer.z_bound * layer.gates["r"].peak < 2 ** (params.mac.sum_width - 1)
+    for gamma in pointwise.gammas:
+        assert np.abs(gamma).max() < 2 ** (pointwise.params.gamma_width - 1)
+    assert layer.z_bound * layer.gates["r"].peak < 2 ** (mac.params.sum_width - 1)
 
 
 def test_inverted_bits_of_z_stand_for_the_rest_of_one(random_gru):
     layer = random_gru(3, (2, 3)).layers[0]
-    z, rest = layer.gates["z"], layer.inverted_z
+    (complement,) = layer.cell.of("complement")
+    z, rest = layer.gates["z"], Figure3(layer)._factor(complement)
     codes = np.arange(1 << z.levels)
     assert (z.decode(codes) + rest.decode(codes ^ (1 << z.levels) - 1) == 1 << z.fraction).all()
 
@@ -133,7 +136,7 @@ def test_a_file_holds_the_same_model(random_gru, tmp_path, depth, readout):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda layer: layer.update(cell="rnn"), "is not one of lstm, gru"),
+        (lambda layer: layer.update(cell="rnn"), "unknown cell 'rnn': give one of lstm, gru"),
         (lambda layer: layer.update(datapath="rnn"), "unknown datapath 'rnn'"),
         (lambda layer: layer.update(cell="lstm"), "M_g.f.scales is missing"),
     ],
@@ -153,16 +156,23 @@ def mixed(layer):
 
 
 def offsets_per_cell(layer):
-    return {"h": Quantizer(layer.h.scales, layer.h.fraction, np.arange(layer.hidden))}
+    h = Quantizer(layer.h.scales, layer.h.fraction, np.arange(layer.hidden))
+    return {"quantizers": {**layer.quantizers, "h": h}}
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (mixed, "mixes x and h"),
-        (offsets_per_cell, "more numbers than a GRU can take"),
-        (lambda layer: {"gates": {"z": layer.gates["z"]}}, "not z, r, n"),
-        (lambda layer: {"formats": Formats(y_fraction=4)}, "finer than the activation's output"),
+        (mixed, "row nx of the cell does not read h"),
+        (offsets_per_cell, "offset of h is not one number"),
+        (
+            lambda layer: {"quantizers": {"z": layer.gates["z"]}},
+            "not those of cell gru: z, r, n, h",
+        ),
+        (
+            lambda layer: {"formats": Formats(y_fraction=4)},
+            "scales of z are finer than the numbers",
+        ),
         (lambda layer: {"wh": layer.wx}, "are not"),
         (lambda layer: {"b": replace(layer.b, fraction=1)}, "the bias does not have"),
     ],

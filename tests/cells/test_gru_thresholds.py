@@ -5,7 +5,7 @@ import pytest
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.formats import Formats
-from mubinn.golden.cells.gru_cell import gru_cell
+from mubinn.golden.cells.step import cell_step
 from mubinn.golden.ground.fixed import to_float
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model import reference
@@ -31,25 +31,27 @@ def test_every_code_is_that_of_the_exact_equations(random_gru, levels, offsets, 
     rng = np.random.default_rng(seed)
     x = rng.integers(0, 2**layer.x.levels, (80, 9))
     h = rng.integers(0, 2**layer.h.levels, (80, 12))
-    t = gru_cell(layer, x, h)
-    ref = reference.gru_step(floats.layers[0], own, real(layer.x, x), real(layer.h, h))
+    t = cell_step(layer, x, h)
+    ref = reference.step(floats.layers[0], own, real(layer.x, x), real(layer.h, h))
     gates = zip(np.split(t["gate"], 3, -1), np.split(ref["y"], 3, -1), layer.gates, strict=True)
     for code, y, name in gates:
-        safe = margin(y, own.gates[name]) > SLACK
+        safe = margin(y, own[name]) > SLACK
         assert safe.mean() > 0.99
-        assert (real(layer.gates[name], code) == own.gates[name](y))[safe].all(), name
-    assert (to_float(t["n_raw"], layer.n_raw_fraction) == ref["n_raw"]).all()
+        assert (real(layer.gates[name], code) == own[name](y))[safe].all(), name
+    assert (to_float(t["n_raw"], layer.lowered.formats["n_raw"].fraction) == ref["n_raw"]).all()
     assert (real(layer.h, t["h"]) == ref["h"]).all()
 
 
 def test_tables_are_held_to_their_widths(random_gru):
     layer = random_gru(1, (3, 3)).with_datapath("threshold").layers[0]
-    tables = layer.thresholds
-    words = [max(abs(w) for w in table.words) for table in (tables.zh, tables.zn)]
-    assert sum(words) < 2 ** (tables.h.width - 1)
-    assert tables.gate.width == int(layer.z_bound).bit_length() + 1
-    assert (tables.gate.levels, len(tables.gate.trees), tables.h.levels) == (3, 2, 3)
-    assert "y" not in gru_cell(layer, np.zeros(5, int), np.zeros(4, int))
+    units = ("_zh", "_zn", "z", "r", "h")
+    zh, zn, z, r, h = (layer.lowered[name].operation.params for name in units)
+    words = [max(abs(w) for w in table.words) for table in (zh, zn)]
+    assert sum(words) < 2 ** (h.width - 1)
+    assert z is r
+    assert z.width == int(layer.z_bound).bit_length() + 1
+    assert (z.levels, len(z.trees), h.levels) == (3, 2, 3)
+    assert "y" not in cell_step(layer, np.zeros(5, int), np.zeros(4, int))
 
 
 @pytest.mark.parametrize("depth", [1, 2])

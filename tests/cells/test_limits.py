@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mubinn.golden.cells.constants import MAX_BITS
-from mubinn.golden.cells.lstm_cell import lstm_cell
+from mubinn.golden.cells.step import cell_step
 from mubinn.golden.ground.errors import MubinnError
 
 
@@ -21,7 +21,7 @@ def test_exact_up_to_the_limit(random_model):
         replace(layer, wx=replace(wx, scales=wx.scales << (shift + 2)))
     x = np.random.default_rng(0).integers(0, 4, (50, 3))
     zero = np.zeros((50, 2), int)
-    t = lstm_cell(layer, x, zero, zero)
+    t = cell_step(layer, x, zero, zero)
     dots = t["dot_x"].astype(object), t["dot_h"].astype(object)
     gammas = (g.reshape(8, -1).astype(object) for g in (layer.gamma_x, layer.gamma_h))
     exact = sum((d * g).sum(axis=-1) for d, g in zip(dots, gammas, strict=True))

@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from mubinn.golden.binarize.levels import Levels
-from mubinn.golden.cells.lstm_cell import LstmCellParams
 from mubinn.golden.folding.layer_plan import LayerPlan
-from mubinn.hw.cells.figure3_state import Figure3State
+from mubinn.hw.cells import state_stages
 from mubinn.hw.cells.lstm_cell import LstmCell
-from mubinn.hw.cells.state_stages import STAGES
+from mubinn.hw.cells.state_stage import PipelinedState
 from mubinn.sim.cells.cell_check import check_cell
 from mubinn.sim.testbench.compare import SimulationMismatch
 
@@ -34,7 +33,7 @@ def test_cell_equals_bit_true_model_under_back_pressure(random_model, simulator,
     assert result.tests == 2
 
 
-class WithoutRounding(Figure3State):
+class WithoutRounding(PipelinedState):
     """A state stage whose requantizer truncates."""
 
     def elaborate(self, platform):
@@ -50,7 +49,7 @@ class WithoutRounding(Figure3State):
 
 def test_bench_finds_a_cell_that_truncates(random_model, monkeypatch):
     layer = random_model(seed=3, levels=(1, 1)).layers[0]
-    monkeypatch.setitem(STAGES[LstmCellParams], "figure3", (WithoutRounding,))
+    monkeypatch.setattr(state_stages, "FORMS", (WithoutRounding,))
     design = LstmCell(LayerPlan(layer, folded_bias=False), trace=True)
     simulator = "icarus" if shutil.which("iverilog") else "verilator"
     with pytest.raises(SimulationMismatch, match=r"cell \d+, signal (o|probe)"):

@@ -6,10 +6,11 @@ from amaranth.back import verilog
 from amaranth.sim import Simulator
 
 from mubinn.golden.binarize.levels import Levels
-from mubinn.golden.cells.lstm_cell import LstmCellParams, lstm_cell
+from mubinn.golden.cells.step import cell_step
+from mubinn.golden.folding.cell_design import CellDesign
 from mubinn.hw.cells.serial_state import SerialState
+from mubinn.hw.cells.state_stage import PipelinedState
 from mubinn.hw.cells.state_stages import state_stage_class
-from mubinn.hw.cells.threshold_state import ThresholdState
 from mubinn.sim.testbench.payload import fields_of, ints_to_bits, unpack_bits
 
 MIXED = Levels(x=1, w=1, h=2, c=3, gate=2, b=1)
@@ -20,7 +21,7 @@ MODELS = {
     "mixed": {"levels": MIXED},
 }
 STAGES = {
-    "pipeline": (ThresholdState, "asic"),
+    "pipeline": (PipelinedState, "asic"),
     "serial": (SerialState, "asic"),
     "serial on an FPGA": (SerialState, "xc7"),
 }
@@ -29,11 +30,15 @@ STAGES = {
 def transfers(layer, steps):
     """Inputs of every gate and the golden trace of every cell, from random codes."""
     rng = np.random.default_rng(1)
-    sizes = ((layer.x, layer.features), (layer.h, layer.hidden), (layer.c, layer.hidden))
+    sizes = (
+        (layer.x, layer.features),
+        (layer.h, layer.hidden),
+        (layer.quantizers["c"], layer.hidden),
+    )
     codes = [rng.integers(0, 1 << q.levels, (steps, n)) for q, n in sizes]
-    trace = lstm_cell(layer, *codes)
+    trace = cell_step(layer, *codes)
     offset = (
-        np.broadcast_to(layer.h.offset, layer.hidden) << layer.h_raw_fraction - layer.h.fraction
+        np.broadcast_to(layer.h.offset, layer.hidden) << layer.fraction_of("h") - layer.h.fraction
     )
     gates, cells = [], []
     for step, cell in np.ndindex(steps, layer.hidden):
@@ -104,42 +109,42 @@ def test_a_tail_equals_the_bit_true_cell(random_model, name, model, pause):
         random_model(4, **MODELS[model], features=3, hidden=3).with_datapath("threshold").layers[0]
     )
     kind, network = STAGES[name]
-    params = LstmCellParams(layer, network=network)
+    design = CellDesign(layer, network=network)
     gates, cells = transfers(layer, 8)
-    stage = kind(params, trace=True)
+    stage = kind(design, trace=True)
     outputs, probes, given, taken = play(stage, gates, len(cells), pause)
     assert outputs == [(cell["c"], cell["h"]) for cell in cells]
     for field, values in probes.items():
         assert values.tolist() == [cell[field] for cell in cells], field
     assert {"gates.gate", "c", "h"} <= set(probes)
-    assert ("h_raw" in probes) == (layer.thresholds.h_raw is not None)
+    assert ("h_raw" in probes) == ("h_raw" in layer.lowered)
     if not pause:
         # The search of one gate after the other, from the offer of o to the new state.
         cycles = 1 if name == "pipeline" else layer.levels.gate
         assert set(np.diff(given)) == {cycles}
-        latency = stage.latency(params) - (cycles - 1)
+        latency = stage.latency(design) - (cycles - 1)
         assert np.subtract(taken, given[3::4]).tolist() == [latency] * len(cells)
 
 
 def test_the_table_of_eq_5_is_a_memory_on_an_fpga(random_model):
     layer = random_model(4, (3, 3), hidden=3).with_datapath("threshold").layers[0]
-    params = [LstmCellParams(layer, network=network) for network in ("asic", "lut4")]
-    texts = [verilog.convert(SerialState(own)) for own in params]
-    assert ["cell_table" in text for text in texts] == [False, True]
+    design = [CellDesign(layer, network=network) for network in ("asic", "lut4")]
+    texts = [verilog.convert(SerialState(own)) for own in design]
+    assert ["c_table" in text for text in texts] == [False, True]
 
 
 @pytest.mark.parametrize(
     ("levels", "interval", "network", "kind"),
     [
-        ((3, 3), 9, "asic", ThresholdState),
-        ((3, 3), 2, "xc7", ThresholdState),
+        ((3, 3), 9, "asic", PipelinedState),
+        ((3, 3), 2, "xc7", PipelinedState),
         ((3, 3), 3, "xc7", SerialState),
-        ((2, 2), 1, "asic", ThresholdState),
+        ((2, 2), 1, "asic", PipelinedState),
         ((2, 2), 2, "asic", SerialState),
         ((1, 1), 1, "asic", SerialState),
     ],
 )
 def test_the_smaller_tail_that_is_fast_enough(random_model, levels, interval, network, kind):
     layer = random_model(4, levels, features=3, hidden=2).with_datapath("threshold").layers[0]
-    params = LstmCellParams(layer, interval, network)
-    assert state_stage_class(params) is kind
+    design = CellDesign(layer, interval, network)
+    assert state_stage_class(design) is kind

@@ -36,7 +36,7 @@ def inputs(layer, *shape, seed=0):
 def test_layer_equals_bit_true_model(random_model, levels, offsets, how):
     model = random_model(seed=2, levels=levels, offsets=offsets, features=3, hidden=2)
     model = model.with_datapath("threshold")
-    assert (model.layers[0].thresholds.h_raw is not None) == offsets
+    assert ("h_raw" in model.layers[0].lowered) == offsets
     result = check_layer(model, inputs(model.layers[0], 2, 6), **how)
     assert int(result.outputs["windows"]) == 2
 
@@ -44,8 +44,11 @@ def test_layer_equals_bit_true_model(random_model, levels, offsets, how):
 def test_one_wrong_word_is_found(random_model):
     made = (random_model(seed=3, levels=MIXED, offsets=False) for _ in range(2))
     layer, other = (model.with_datapath("threshold").layers[0] for model in made)
-    words = tuple(word ^ 1 for word in other.thresholds.h.words)
-    vars(other)["thresholds"] = replace(other.thresholds, h=CodeTableParams(words))
+    right = other.lowered["h"]
+    words = tuple(word ^ 1 for word in right.operation.params.words)
+    wrong = replace(right, operation=replace(right.operation, params=CodeTableParams(words)))
+    units = tuple(wrong if unit is right else unit for unit in other.lowered.units)
+    other._lowered["threshold"] = replace(other.lowered, units=units)
     design = LstmCell(LayerPlan(other, folded_bias=False), trace=True)
     with pytest.raises(SimulationMismatch, match=r"cell 0, signal (o|probe)"):
         check_cell(layer, inputs(layer, 1), design=design, simulator=SIMULATOR)

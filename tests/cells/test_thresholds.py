@@ -8,7 +8,8 @@ import pytest
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.constants import GATES
-from mubinn.golden.cells.lstm_cell import LstmCellParams, lstm_cell, threshold_state
+from mubinn.golden.cells.operations import Search, Table
+from mubinn.golden.cells.step import cell_step, row_values
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model import reference
 from mubinn.golden.model.bit_true import run, run_layer
@@ -35,21 +36,21 @@ def shuffled(layer, seed):
     def other(quantizer):
         return replace(quantizer, scales=rng.integers(0, 120, quantizer.levels))
 
-    gates = {name: other(q) for name, q in layer.gates.items()}
-    return replace(layer, gates=gates, c=other(layer.c), h=other(layer.h))
+    return replace(layer, quantizers={n: other(q) for n, q in layer.quantizers.items()})
 
 
 def check_step(layer, floats, quantizers, codes):
     """Hold one step from the codes of x, h and c to the reference with exact activations."""
     x, h, c = codes
-    t = lstm_cell(layer, x, h, c)
+    own_c = layer.quantizers["c"]
+    t = cell_step(layer, x, h, c)
     scale = 2.0**-layer.x.fraction
     values = reference.step(
         floats,
         quantizers,
         layer.x.decode(x) * scale,
         layer.h.decode(h) * 2.0**-layer.h.fraction,
-        layer.c.decode(c) * 2.0**-layer.c.fraction,
+        own_c.decode(c) * 2.0**-own_c.fraction,
     )
     assert (t["z"] * 2.0**-layer.z_fraction == values["z"]).all()
     far = 0
@@ -58,15 +59,15 @@ def check_step(layer, floats, quantizers, codes):
         *(np.split(part, 4, axis=-1) for part in (t["gate"], values["y"], values["gate"])),
         strict=True,
     ):
-        sure = margin(y, quantizers.gates[name]) > FLOAT_SLACK
+        sure = margin(y, quantizers[name]) > FLOAT_SLACK
         own = layer.gates[name]
         assert (own.decode(code) * 2.0**-own.fraction == gate)[sure].all()
         far += sure.sum()
     assert far > 0.9 * t["z"].size
     all_sure = (t["z"] != 0).all()
     if all_sure:
-        assert (layer.c.decode(t["c"]) * 2.0**-layer.c.fraction == values["c"]).all()
-        sure = margin(values["h_raw"], quantizers.h) > FLOAT_SLACK
+        assert (own_c.decode(t["c"]) * 2.0**-own_c.fraction == values["c"]).all()
+        sure = margin(values["h_raw"], quantizers["h"]) > FLOAT_SLACK
         assert (layer.h.decode(t["h"]) * 2.0**-layer.h.fraction == values["h"])[sure].all()
     return t
 
@@ -81,7 +82,7 @@ def test_codes_are_those_of_exact_activations(random_model, levels, offsets, ord
     model = replace(model, layers=(layer,), dense=replace(model.dense, b=dense_b))
     floats, quantizers = dequantize(model)
     rng = np.random.default_rng(2)
-    sizes = ((layer.x, 4), (layer.h, 5), (layer.c, 5))
+    sizes = ((layer.x, 4), (layer.h, 5), (layer.quantizers["c"], 5))
     codes = [rng.integers(0, 1 << q.levels, (60, n)) for q, n in sizes]
     t = check_step(layer, floats.layers[0], quantizers[0], codes)
     assert ("h_raw" in t) == offsets
@@ -90,22 +91,24 @@ def test_codes_are_those_of_exact_activations(random_model, levels, offsets, ord
 @pytest.mark.parametrize("levels", LEVELS, ids=str)
 def test_eq_5_and_its_encoder_are_those_of_figure_3(random_model, levels):
     layer = of(random_model, 5, levels).layers[0]
-    params = LstmCellParams(layer).pointwise
+    c_quantizer, product = layer.quantizers["c"], layer.on("figure3")["c_raw"].operation
     rng = np.random.default_rng(0)
     f, i, g = rng.integers(0, 1 << layer.gates["f"].levels, (3, 5000))
-    c = rng.integers(0, 1 << layer.c.levels, 5000)
-    raw = pointwise(params, f, c, i, g, layer.gamma_fc, layer.gamma_ig)
-    tables, bits = layer.thresholds, layer.gates["f"].levels
-    short = np.array(tables.fc.words)[f | c << bits] + np.array(tables.ig.words)[i | g << bits]
-    code = threshold_search(tables.c, short)
-    assert (code == layer.c.encode(raw, layer.c_raw_fraction)).all()
+    c = rng.integers(0, 1 << c_quantizer.levels, 5000)
+    raw = pointwise(product.params, f, c, i, g, *product.gammas)
+    fc, ig, search = (layer.lowered[name].operation.params for name in ("_fc", "_ig", "c"))
+    bits = layer.gates["f"].levels
+    short = np.array(fc.words)[f | c << bits] + np.array(ig.words)[i | g << bits]
+    code = threshold_search(search, short)
+    assert (code == c_quantizer.encode(raw, layer.fraction_of("c"))).all()
 
 
 def test_every_z_around_every_threshold(random_model):
     layer = of(random_model, 7, (3, 3)).layers[0]
     hidden, bound = layer.hidden, layer.z_bound
-    assert layer.thresholds.gate.width == LstmCellParams(layer).z_width
-    for k, (name, tree) in enumerate(zip(GATES, layer.thresholds.gate.trees, strict=True)):
+    search = layer.lowered["f"].operation.params
+    assert search.width == layer.z_width
+    for k, (name, tree) in enumerate(zip(GATES, search.trees, strict=True)):
         quantizer = layer.gates[name]
         near = np.array(tree)[:, None] + np.arange(-2, 3)
         z = np.unique(np.clip(np.append(near, [-bound, bound, 0]), -bound, bound))
@@ -119,8 +122,8 @@ def test_every_z_around_every_threshold(random_model):
         assert sure.mean() > 0.8
         all_rows = np.zeros((len(z), 4, hidden), np.int64)
         all_rows[:, k, 0] = z
-        t = threshold_state(layer, all_rows.reshape(len(z), -1), np.zeros((len(z), hidden), int))
-        got = t["gate"].reshape(len(z), 4, hidden)[:, k, 0]
+        values = row_values(layer, all_rows.reshape(len(z), -1))
+        got = layer.lowered.run(values | {"old.c": np.zeros((len(z), hidden), int)})[name][:, 0]
         assert (got == want)[sure].all()
 
 
@@ -143,18 +146,21 @@ def test_the_state_starts_from_the_code_of_zero(random_model):
     layer = of(random_model, 4, (2, 2)).layers[0]
     x = np.random.default_rng(0).integers(0, 4, (3, layer.features))
     trace = run_layer(layer, x)
-    first = lstm_cell(layer, x[0], layer.h.zero_code(4), layer.c.zero_code(4))
+    first = cell_step(layer, x[0], layer.h.zero_code(4), layer.quantizers["c"].zero_code(4))
     assert all((trace[name][0] == values).all() for name, values in first.items())
 
 
 def test_h_with_one_offset_for_all_cells_is_one_table(random_model):
     layer = of(random_model, 8, (3, 3)).layers[0]
     offset = int(layer.h.offset[0])
-    shared = replace(layer, h=Quantizer(layer.h.scales, layer.h.fraction, [offset] * 4))
-    assert layer.thresholds.h_raw is not None
-    assert shared.thresholds.h_raw is None
+    h = Quantizer(layer.h.scales, layer.h.fraction, [offset] * 4)
+    shared = replace(layer, quantizers={**layer.quantizers, "h": h})
+    assert isinstance(layer.lowered["h_raw"].operation, Table)
+    assert isinstance(layer.lowered["h"].operation, Search)
+    assert "h_raw" not in shared.lowered
+    assert isinstance(shared.lowered["h"].operation, Table)
     codes = [np.random.default_rng(1).integers(0, 8, (50, n)) for n in (5, 4, 4)]
-    one, other = lstm_cell(layer, *codes), lstm_cell(shared, *codes)
+    one, other = cell_step(layer, *codes), cell_step(shared, *codes)
     assert (one["h"][:, 0] == other["h"][:, 0]).all()
     assert (one["h"][:, 1:] != other["h"][:, 1:]).any()
 

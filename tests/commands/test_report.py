@@ -11,7 +11,7 @@ from mubinn.cli.commands import report_stages as stages
 from mubinn.cli.shared.common import QUANTIZED_MODEL, bundled
 from mubinn.cli.shared.recordings import calibrated, prepared
 from mubinn.golden.binarize.levels import Levels
-from mubinn.golden.cells.lstm_cell import lstm_cell
+from mubinn.golden.cells.step import cell_step
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.process import Cancelled
 from mubinn.golden.inference.run import infer
@@ -89,7 +89,7 @@ def test_whole_line_on_a_small_model(capfd, float_file, eeg_file, table, tmp_pat
     layer = load_model(out / "design" / "model.mubinn").layers[0]
     assert layer.levels == Levels.of(2, 2)
     zero = np.zeros(5, np.int64), np.zeros(4, np.int64)
-    values = sum(v.size for v in lstm_cell(layer, zero[0], zero[1], zero[1]).values())
+    values = sum(v.size for v in cell_step(layer, zero[0], zero[1], zero[1]).values())
     assert told["compared_values"] == values * 3 * STEPS // 2
     assert told["fp_over_3_3"] == table[0].fp_over_3_3
     assert 0 <= told["float_accuracy"] <= 1

@@ -150,20 +150,20 @@ def test_stimulus_is_what_the_golden_models_compute(random_float):
         weights = np.left_shift(4, np.add.outer(part.shifts, part.w_shifts))
         left, right = 1 - rows[part.name], 1 - rows[f"w{part.name}"]
         total += np.einsum("nak,nwk,aw->n", left, right, weights) - part.peak
-    assert (total == fields["search"]["value"]).all()
+    assert (total == fields["search_gate"]["value"]).all()
     sums = fields["step_sum"]["a"] + fields["step_sum"]["b"]
     lanes = layer.features + layer.hidden
     assert (sums[lanes - 1 :: lanes] == rows["step"][:: layer.wx.rows][: len(sums) // lanes]).all()
     table = dict(bits_units(layer)["step_table"].parameters)["words"]
     assert (np.array(table)[fields["step_table"]["index"]] == fields["step_sum"]["b"]).all()
-    tables = layer.thresholds
-    gate = threshold_search(tables.gate, fields["search"]["value"], fields["search"]["tree"])
+    search, table = (layer.lowered[name].operation.params for name in ("f", "_fc"))
+    gate = threshold_search(search, fields["search_gate"]["value"], fields["search_gate"]["tree"])
     mask = (1 << layer.levels.count("gate")) - 1
     f, i = (fields[name]["index"] & mask for name in ("fc", "ig"))
     cells = len(gate) // 4
     assert (gate.reshape(-1, 4)[:, 0] == f[:cells]).all()
     assert (gate.reshape(-1, 4)[:, 1] == i[:cells]).all()
-    words = code_table(tables.fc, fields["fc"]["index"])
+    words = code_table(table, fields["fc"]["index"])
     assert (words[: len(fields["sum_c"]["a"])] == fields["sum_c"]["a"]).all()
 
 

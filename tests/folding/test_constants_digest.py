@@ -21,10 +21,12 @@ def test_weights_alone_may_differ(random_model):
 def test_every_constant_and_the_order_of_the_weights_count(random_model):
     model = random_model(seed=2)
     layer = model.layers[0]
+    c = layer.quantizers["c"]
+    moved = {**layer.quantizers, "c": replace(c, offset=c.offset + 1)}
     others = [
         replace(layer, b=replace(layer.b, bits=1 - layer.b.bits)),
         replace(layer, wh=replace(layer.wh, scales=layer.wh.scales + 1)),
-        replace(layer, c=replace(layer.c, offset=layer.c.offset + 1)),
+        replace(layer, quantizers=moved),
         replace(layer, formats=replace(layer.formats, y_fraction=layer.formats.y_fraction - 1)),
     ]
     models = [replace(model, layers=(other,)) for other in others]

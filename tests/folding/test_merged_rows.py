@@ -30,7 +30,7 @@ def halving(model, constant, dense=1):
     layer = replace(
         layer,
         x=quantizer(layer.x, own),
-        h=quantizer(layer.h, 2 * own),
+        quantizers={**layer.quantizers, "h": quantizer(layer.h, 2 * own)},
         wx=weights(layer.wx, bases),
         wh=weights(layer.wh, bases[::-1]),
     )

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import asdict, replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,8 +11,8 @@ import pytest
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.mlb import mlb, mlb_value
 from mubinn.golden.binarize.scales import Quantizer, choose_fraction
+from mubinn.golden.cells.exact_activation import first_reaching
 from mubinn.golden.cells.formats import Formats
-from mubinn.golden.cells.thresholds import SumFormat
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import to_fixed
@@ -20,6 +21,7 @@ from mubinn.golden.model.bit_true import run
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.units.activation import activation
+from mubinn.golden.units.threshold_search import encoder_nodes
 from mubinn.train.data.windows import LabelledSet, find_data, load_labelled, prepare, synthetic_eeg
 from mubinn.train.recipes.first_scales import first_scales, search_exponents
 from mubinn.train.recipes.method import Method
@@ -109,7 +111,9 @@ def test_gate_thresholds_are_where_the_table_crosses():
     tree = gate_edges("f", 0.5, jnp.asarray(scales, jnp.float32), "figure3", jnp.asarray(2.0**-8))
     z = np.arange(-3000, 3000) / 256  # beyond the table at both ends
     got = np.stack(levels_of.search(jnp.asarray(z, jnp.float32), tree))
-    y = activation(formats.activation("f"), np.clip(np.round(z * 256), -2048, 2047).astype(int))
+    y = activation(
+        formats.activation("sigmoid"), np.clip(np.round(z * 256), -2048, 2047).astype(int)
+    )
     assert (got == mlb(y / 1024, scales, 0.5)).all()
 
 
@@ -127,7 +131,8 @@ def test_exact_thresholds_are_the_datapaths_own(gate):
     edges = [e for level in traced(gate, offset, scales, "threshold", unit) for e in level]
     quantizer = Quantizer((16 * values).astype(np.int64), 4, np.int64(16 * offset))
     kind = "tanh" if gate == "g" else "sigmoid"
-    (golden,) = SumFormat(20, 1 << 30).search((kind, quantizer)).trees
+    nodes = (Fraction(node, 1 << quantizer.fraction) for node in encoder_nodes(quantizer))
+    golden = [first_reaching(kind, node, 20, 1 << 30) for node in nodes]
     # The golden tree has the first level's sign as its lowest bit, the graph's as its highest.
     order = [0, 1, 2, 3, 5, 4, 6]
     inside = [k for k in range(7) if abs(golden[k]) < 1 << 30]

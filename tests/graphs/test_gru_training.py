@@ -10,6 +10,7 @@ from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model import reference
+from mubinn.golden.model.float_layer import gru_parts
 from mubinn.train.data.windows import prepare, synthetic_eeg
 from mubinn.train.graphs import gru
 from mubinn.train.graphs.graph import Graph
@@ -41,7 +42,7 @@ def test_float_graph_is_the_reference(start, data):
     assert np.abs(found - reference.logits(model, x)).max() < 1e-5
     params = gru.from_model(model)
     again = gru.to_model(params, model.readout, model.preprocessing, {})
-    for name in ("wx", "wh", "b", "bn"):
+    for name in ("wx", "wh", "b"):
         assert (getattr(again.layers[0], name) == getattr(model.layers[0], name)).all()
     (rows,) = params["layers"]
     assert not np.asarray(rows["wx"][12:18]).any()
@@ -51,7 +52,7 @@ def test_float_graph_is_the_reference(start, data):
 def test_float_training_learns(start):
     losses = [row["loss"] for row in start.history]
     assert losses[-1] < losses[0]
-    assert np.abs(start.model.layers[0].bn).max() > 0
+    assert np.abs(gru_parts(start.model.layers[0]).bn).max() > 0
 
 
 def test_binarized_training_exports_its_decisions(start, data):

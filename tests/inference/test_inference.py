@@ -164,7 +164,13 @@ def test_offsets_of_h_that_differ_between_cells(random_model):
     model = random_model(14, (3, 3))
     assert LayerTables.of(model.layers[0]).h_table is None
     layer = model.layers[0]
-    same = replace(layer, h=replace(layer.h, offset=np.full(layer.hidden, 4)))
+    same = replace(
+        layer,
+        quantizers={
+            **layer.quantizers,
+            "h": replace(layer.h, offset=np.full(layer.hidden, 4)),
+        },
+    )
     assert LayerTables.of(same).h_table is not None
     check(replace(model, layers=(same,)), windows(15))
 

@@ -74,8 +74,8 @@ def test_scales_of_many_levels_have_their_widths(random_float, levels, form):
     floats = random_float(levels, features=3, hidden=2, c_clip=0.6)
     model = quantize(floats, Levels.of(levels, levels), x, scale_form=form)
     layer = model.layers[0]
-    assert min(layer.c.scales.min(), layer.x.scales.min()) > 0
-    assert layer.c.scales.sum() > 255
+    assert min(layer.quantizers["c"].scales.min(), layer.x.scales.min()) > 0
+    assert layer.quantizers["c"].scales.sum() > 255
     codes = model.encode_input(x[:2, :3])
     assert check_layer(model, codes, pause=0.3, classify=True).tests == 2
 

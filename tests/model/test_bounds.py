@@ -10,7 +10,7 @@ from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.mlb import mlb
 from mubinn.golden.cells.constants import GATES
 from mubinn.golden.cells.formats import Formats
-from mubinn.golden.cells.lstm_cell import dots, lstm_cell
+from mubinn.golden.cells.step import cell_step, dots
 from mubinn.golden.ground.fixed import to_float
 from mubinn.golden.model import reference
 from mubinn.golden.model.bit_true import run
@@ -37,19 +37,20 @@ def compare_step(model, seed=0, batch=40):
     rng = np.random.default_rng(seed)
     ratios = dict.fromkeys(("y", "tanh_c", "h_raw"), 0.0)
     for layer, real, own in zip(model.layers, floats.layers, quantizers, strict=True):
+        c_quantizer = layer.quantizers["c"]
         codes = [
             rng.integers(0, 2**q.levels, (batch, n))
             for q, n in (
                 (layer.x, layer.features),
                 (layer.h, layer.hidden),
-                (layer.c, layer.hidden),
+                (c_quantizer, layer.hidden),
             )
         ]
         values = [
             to_float(q.decode(code), q.fraction)
-            for q, code in zip((layer.x, layer.h, layer.c), codes, strict=True)
+            for q, code in zip((layer.x, layer.h, c_quantizer), codes, strict=True)
         ]
-        t = lstm_cell(layer, *codes)
+        t = cell_step(layer, *codes)
         ref = reference.step(real, own, *values)
         bounds, y_bits = step_bounds(layer), layer.formats.y_fraction
 
@@ -62,23 +63,23 @@ def compare_step(model, seed=0, batch=40):
             ratios["y"] = max(ratios["y"], error.max() / bounds.y[name])
             quantizer = layer.gates[name]
             equal = to_float(quantizer.decode(gate), quantizer.fraction) == ref_gate
-            safe = margin(ref_y, own.gates[name]) > bounds.y[name]
+            safe = margin(ref_y, own[name]) > bounds.y[name]
             assert equal[safe].all()
             gates_equal &= equal
-        c = to_float(layer.c.decode(t["c"]), layer.c.fraction)
-        c_raw = to_float(t["c_raw"], layer.c_raw_fraction)
+        c = to_float(c_quantizer.decode(t["c"]), c_quantizer.fraction)
+        c_raw = to_float(t["c_raw"], layer.fraction_of("c"))
         assert (c_raw[gates_equal] == ref["c_raw"][gates_equal]).all()
         assert (c[gates_equal] == ref["c"][gates_equal]).all()
         assert gates_equal.mean() > 0.3
         for name, fraction, limit in (
             ("tanh_c", y_bits, bounds.tanh_c),
-            ("h_raw", layer.h_raw_fraction, bounds.h_raw),
+            ("h_raw", layer.fraction_of("h"), bounds.h_raw),
         ):
             error = np.abs(to_float(t[name], fraction) - ref[name])[gates_equal].max()
             assert error <= limit
             ratios[name] = max(ratios[name], error / limit)
         h = to_float(layer.h.decode(t["h"]), layer.h.fraction)
-        safe = gates_equal & (margin(ref["h_raw"], own.h) > bounds.h_raw)
+        safe = gates_equal & (margin(ref["h_raw"], own["h"]) > bounds.h_raw)
         assert safe.any()
         assert (h[safe] == ref["h"][safe]).all()
     return ratios
@@ -156,9 +157,9 @@ def test_a_wrong_bias_is_seen_in_z(random_model):
     floats, quantizers = dequantize(other)
     h, c = np.zeros(4, int), np.zeros(4, int)
     x = np.zeros(5, int)
-    pairs = ((layer.x, x), (layer.h, h), (layer.c, c))
+    pairs = ((layer.x, x), (layer.h, h), (layer.quantizers["c"], c))
     values = [to_float(q.decode(v), q.fraction) for q, v in pairs]
-    z = to_float(lstm_cell(layer, x, h, c)["z"], layer.z_fraction)
+    z = to_float(cell_step(layer, x, h, c)["z"], layer.z_fraction)
     differs = z != reference.step(floats.layers[0], quantizers[0], *values)["z"]
     assert differs.tolist() == [True] + [False] * 15
 
@@ -191,7 +192,7 @@ def test_dequantized_numbers_are_the_stored_ones(random_model):
     h_off = layer.h.offset / 2**layer.h.fraction
     folded = floats.layers[0].b + layer.wx.float_values @ x_off + layer.wh.float_values @ h_off
     assert (folded == layer.b.float_values).all()
-    assert floats.layers[0].c_clip is None
+    assert floats.layers[0].clip("c") == np.inf
     assert (floats.meta, floats.readout) == (model.meta, model.readout)
 
 
@@ -235,7 +236,7 @@ def test_rounded_scales_move_z_within_the_bound(random_model, levels):
     rng = np.random.default_rng(0)
     x = rng.integers(0, 2**layer.x.levels, (50, 7))
     h = rng.integers(0, 2**layer.h.levels, (50, 6))
-    z = to_float(lstm_cell(layer, x, h, np.zeros((50, 6), int))["z"], layer.z_fraction)
+    z = to_float(cell_step(layer, x, h, np.zeros((50, 6), int))["z"], layer.z_fraction)
     assert (z_of(layer, x, h, *real_scales(layer, np.zeros)) == z).all()
     for _ in range(20):
         real = z_of(layer, x, h, *real_scales(layer, lambda shape: rng.uniform(-0.5, 0.5, shape)))
@@ -252,7 +253,7 @@ def test_the_worst_rounding_of_scales_reaches_the_bound(random_model, levels):
     layer = replace(layer, **ones)
     x = np.full((1, 7), 2**layer.x.levels - 1)
     h = np.full((1, 6), 2**layer.h.levels - 1)
-    z = to_float(lstm_cell(layer, x, h, np.zeros((1, 6), int))["z"], layer.z_fraction)
+    z = to_float(cell_step(layer, x, h, np.zeros((1, 6), int))["z"], layer.z_fraction)
     bound = scale_rounding_bound(layer)
     up = np.abs(z - z_of(layer, x, h, *real_scales(layer, lambda s: np.full(s, 0.4999999))))
     assert (up <= bound).all()
@@ -264,5 +265,6 @@ def test_codes_of_the_reference_are_codes_of_algorithm_1(random_model):
     layer = random_model(2, (4, 4)).layers[0]
     _, (own, *_) = dequantize(random_model(2, (4, 4)))
     values = np.arange(-600, 600)
-    bits = mlb(to_float(values, layer.c.fraction), own.c.scales, own.c.offset)
-    assert (plane_codes(bits) == layer.c.encode(values, layer.c.fraction)).all()
+    c = layer.quantizers["c"]
+    bits = mlb(to_float(values, c.fraction), own["c"].scales, own["c"].offset)
+    assert (plane_codes(bits) == c.encode(values, c.fraction)).all()

@@ -6,12 +6,12 @@ import pytest
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.constants import GRU_GATES
 from mubinn.golden.cells.formats import Formats
-from mubinn.golden.cells.gru_cell import gru_cell
+from mubinn.golden.cells.step import cell_step
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import to_float
 from mubinn.golden.model import reference
 from mubinn.golden.model.bit_true import run
-from mubinn.golden.model.bounds import dequantize, gru_bounds, margin
+from mubinn.golden.model.bounds import dequantize, gate_bounds, margin
 from mubinn.golden.quantize import quantize
 from mubinn.golden.units.activation import ActivationParams
 
@@ -30,10 +30,10 @@ def compare_step(model, seed=0, batch=60):
     for layer, plain, own in zip(model.layers, floats.layers, quantizers, strict=True):
         x = rng.integers(0, 2**layer.x.levels, (batch, layer.features))
         h = rng.integers(0, 2**layer.h.levels, (batch, layer.hidden))
-        t = gru_cell(layer, x, h)
-        ref = reference.gru_step(plain, own, real(layer.x, x), real(layer.h, h))
+        t = cell_step(layer, x, h)
+        ref = reference.step(plain, own, real(layer.x, x), real(layer.h, h))
         assert (to_float(t["z"], layer.z_fraction) == ref["z"]).all()
-        bounds = gru_bounds(layer)
+        bounds = gate_bounds(layer)
         parts = (np.split(v, 3, axis=-1) for v in (t["y"], t["gate"], ref["y"], ref["gate"]))
         equal = {}
         for name, y, gate, ref_y, ref_gate in zip(GRU_GATES, *parts, strict=True):
@@ -42,13 +42,13 @@ def compare_step(model, seed=0, batch=60):
             assert error <= bounds[name]
             ratios[name] = max(ratios[name], error / bounds[name])
             equal[name] = real(layer.gates[name], gate) == ref_gate
-            safe = valid & (margin(ref_y, own.gates[name]) > bounds[name])
+            safe = valid & (margin(ref_y, own[name]) > bounds[name])
             assert equal[name][safe].all()
-        n_raw = to_float(t["n_raw"], layer.n_raw_fraction)
+        n_raw = to_float(t["n_raw"], layer.lowered.formats["n_raw"].fraction)
         assert (n_raw[equal["r"]] == ref["n_raw"][equal["r"]]).all()
         same = equal["z"] & equal["r"] & equal["n"]
         assert same.mean() > 0.3
-        h_raw = to_float(t["h_raw"], layer.h_raw_fraction)
+        h_raw = to_float(t["h_raw"], layer.fraction_of("h"))
         assert (h_raw[same] == ref["h_raw"][same]).all()
         assert (real(layer.h, t["h"])[same] == ref["h"][same]).all()
     return ratios

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.model.float_model import FloatGru, FloatModel
+from mubinn.golden.model.float_layer import gru_layer, gru_parts
+from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.model_file import load_float, save_model
 from mubinn.golden.model.reference import LayerQuantizers, logits, run_layer
 from mubinn.train.graphs.float_lstm import from_model
@@ -17,25 +18,25 @@ def sigmoid(x):
     return 1 / (1 + math.exp(-x))
 
 
-def scalar_step(layer, x, h):
+def scalar_step(layer, x, h, reset):
     """Eq. (10)-(13) with biases, cell by cell."""
-    size = len(h)
+    size, own = len(h), gru_parts(layer)
 
     def row(matrix, gate, cell, vector):
         return sum(float(w) * v for w, v in zip(matrix[gate * size + cell], vector, strict=True))
 
     def both(gate, cell):
-        here = float(layer.b[gate * size + cell])
-        return row(layer.wx, gate, cell, x) + row(layer.wh, gate, cell, h) + here
+        here = float(own.b[gate * size + cell])
+        return row(own.wx, gate, cell, x) + row(own.wh, gate, cell, h) + here
 
     z = [sigmoid(both(0, k)) for k in range(size)]
     r = [sigmoid(both(1, k)) for k in range(size)]
     new = []
     for k in range(size):
         kept = [a * b for a, b in zip(r, h, strict=True)]
-        inner = row(layer.wh, 2, k, kept if layer.reset == "before" else h) + float(layer.bn[k])
-        inner = inner if layer.reset == "before" else r[k] * inner
-        n = math.tanh(row(layer.wx, 2, k, x) + float(layer.b[2 * size + k]) + inner)
+        inner = row(own.wh, 2, k, kept if reset == "before" else h) + float(own.bn[k])
+        inner = inner if reset == "before" else r[k] * inner
+        n = math.tanh(row(own.wx, 2, k, x) + float(own.b[2 * size + k]) + inner)
         new.append((1 - z[k]) * h[k] + z[k] * n)
     return new
 
@@ -47,13 +48,13 @@ def test_the_layer_equals_the_scalar_one(random_float_gru, reset):
     found = run_layer(layer, LayerQuantizers(), x)["h"]
     h = [0.0] * 3
     for now, here in zip(x, found, strict=True):
-        h = scalar_step(layer, now.tolist(), h)
+        h = scalar_step(layer, now.tolist(), h, reset)
         np.testing.assert_allclose(here, h, rtol=0, atol=1e-14)
 
 
 def test_the_two_resets_differ(random_float_gru):
     model = random_float_gru(3, 4, 3)
-    other = replace(model, layers=(replace(model.layers[0], reset="before"),))
+    other = replace(model, layers=(gru_layer(*gru_parts(model.layers[0]), "before"),))
     x = np.random.default_rng(0).normal(size=(2, 6, 4))
     assert np.abs(logits(model, x) - logits(other, x)).max() > 1e-3
 
@@ -67,8 +68,9 @@ def test_a_file_holds_the_same_model(random_float_gru, tmp_path, reset, depth):
     again = load_float(path)
     assert again.cell == "gru"
     for here, there in zip(model.layers, again.layers, strict=True):
-        assert there.reset == reset
-        for name in ("wx", "wh", "b", "bn"):
+        assert there.cell is here.cell
+        assert there.cell.name == {"after": "gru", "before": "gru_before"}[reset]
+        for name in ("wx", "wh", "b"):
             assert (getattr(here, name) == getattr(there, name)).all()
     assert (again.wd == model.wd).all()
     assert again.readout == "last"
@@ -81,16 +83,16 @@ def zeros(*shape):
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: FloatGru(zeros(8, 3), zeros(8, 2), zeros(8), zeros(2)), r"expected \(3H, I\)"),
-        (lambda: FloatGru(zeros(6, 3), zeros(6, 3), zeros(6), zeros(2)), r"wh has shape \(6, 3\)"),
-        (lambda: FloatGru(zeros(6, 3), zeros(6, 2), zeros(5), zeros(2)), r"b has shape \(5,\)"),
-        (lambda: FloatGru(zeros(6, 3), zeros(6, 2), zeros(6), zeros(3)), r"bn has shape \(3,\)"),
+        (lambda: gru_layer(zeros(8, 3), zeros(8, 2), zeros(8), zeros(2)), r"expected \(3H, I\)"),
+        (lambda: gru_layer(zeros(6, 3), zeros(6, 3), zeros(6), zeros(2)), r"wh has shape \(6, 3\)"),
+        (lambda: gru_layer(zeros(6, 3), zeros(6, 2), zeros(5), zeros(2)), r"b has shape \(5,\)"),
+        (lambda: gru_layer(zeros(6, 3), zeros(6, 2), zeros(6), zeros(3)), r"bn has shape \(3,\)"),
         (
-            lambda: FloatGru(zeros(6, 3), zeros(6, 2), zeros(6), zeros(2) + np.nan),
+            lambda: gru_layer(zeros(6, 3), zeros(6, 2), zeros(6), zeros(2) + np.nan),
             "bn holds NaN",
         ),
         (
-            lambda: FloatGru(zeros(6, 3), zeros(6, 2), zeros(6), zeros(2), "between"),
+            lambda: gru_layer(zeros(6, 3), zeros(6, 2), zeros(6), zeros(2), "between"),
             "unknown reset 'between'",
         ),
     ],

@@ -228,7 +228,7 @@ QUANTIZED_FAULTS = {
     "empty": (set_tensor("0.M_s.wx", np.zeros((0, 3), int)), "do not divide 16 rows"),
     "scales": (set_tensor("0.M_g.c.scales", np.zeros(0, int)), "not a list of integers"),
     "nine": (set_tensor("0.M_g.c.scales", np.ones(9, int)), "unknown level count 9"),
-    "offset": (set_tensor("0.M_g.c.offset", np.zeros(3, int)), "offset of c is neither"),
+    "offset": (set_tensor("0.M_g.c.offset", np.zeros(3, int)), "offset of c is not one number"),
     "least": (set_tensor("0.M_g.c.offset", np.array(-(1 << 63))), "units or more"),
 }
 

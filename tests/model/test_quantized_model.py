@@ -8,10 +8,11 @@ import pytest
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
 from mubinn.golden.cells.constants import INPUT_FRACTION
+from mubinn.golden.cells.figure3 import with_offset
 from mubinn.golden.cells.formats import Formats
-from mubinn.golden.cells.lstm_cell import LstmCellParams, lstm_cell
-from mubinn.golden.cells.lstm_layer import QuantizedLstm
-from mubinn.golden.cells.recurrent_layer import with_offset
+from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.library import lstm
+from mubinn.golden.cells.step import cell_step
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import signed_width
 from mubinn.golden.model.bit_true import run_layer
@@ -32,8 +33,8 @@ def test_z_bound_is_reached_and_never_exceeded(random_model, levels, per_row):
     worst = replace(layer, **parts)
     x = np.full(layer.features, 2 ** codes["x"] - 1)
     h = np.full(layer.hidden, 2 ** codes["h"] - 1)
-    assert lstm_cell(worst, x, h, np.zeros(layer.hidden, int))["z"].max() == layer.z_bound
-    assert LstmCellParams(worst).z_width == signed_width(layer.z_bound)
+    assert cell_step(worst, x, h, np.zeros(layer.hidden, int))["z"].max() == layer.z_bound
+    assert worst.z_width == signed_width(layer.z_bound)
     rng = np.random.default_rng(0)
     trace = run_layer(layer, rng.integers(0, 2 ** codes["x"], (30, 6, layer.features)))
     assert np.abs(trace["z"]).max() <= layer.z_bound
@@ -55,11 +56,11 @@ def test_gammas_are_products_of_scales(random_model, levels):
 
 def test_offsets_stand_first_in_the_pair_products(random_model):
     layer = random_model(1, (2, 3)).layers[0]
-    assert layer.gamma_fc.shape == (4, 4)
-    assert layer.gamma_ig.shape == (4, 3)
+    assert [gamma.shape for gamma in layer.lowered["c_raw"].operation.gammas] == [(4, 4), (4, 3)]
     assert with_offset(layer.gates["f"])[0] == 128
     assert len(with_offset(layer.gates["g"])) == 3
-    assert random_model(1, (2, 3), offsets=False).layers[0].gamma_fc.shape == (3, 3)
+    plain = random_model(1, (2, 3), offsets=False).layers[0].lowered["c_raw"].operation
+    assert plain.gammas[0].shape == (3, 3)
 
 
 def test_names_of_levels_and_sizes(random_model):
@@ -112,6 +113,14 @@ def shrink(tensor, **changes):
     return replace(tensor, **changes)
 
 
+def changed(quantizers, name, **changes):
+    return {**quantizers, name: replace(quantizers[name], **changes)}
+
+
+def without(quantizers, name):
+    return {own: quantizer for own, quantizer in quantizers.items() if own != name}
+
+
 LAYER_FAULTS = [
     ("wx", lambda t: shrink(t, bits=t.bits[:, :6], scales=t.scales[:1]), "check the model file"),
     ("wx", lambda t: shrink(t, bits=t.bits[:, :, 0]), "check the model file"),
@@ -123,14 +132,15 @@ LAYER_FAULTS = [
     ),
     ("b", lambda t: shrink(t, bits=t.bits[:, :4]), "does not have 16 rows"),
     ("b", lambda t: shrink(t, fraction=t.fraction + 1), "does not have 16 rows"),
-    ("gates", lambda g: dict(reversed(g.items())), "gates are not f, i, g, o"),
-    ("gates", lambda g: {**g, "o": Quantizer([1], 8, 0)}, "gates are not f, i, g, o"),
-    ("gates", lambda g: {**g, "o": shrink(g["o"], fraction=11)}, "scales of gate o are finer"),
-    ("gates", lambda g: {**g, "o": shrink(g["o"], offset=[1, 2])}, "scales of gate o are finer"),
-    ("x", lambda q: shrink(q, offset=[1, 2]), "offset of x is neither"),
-    ("h", lambda q: shrink(q, offset=[1, 2]), "offset of h is neither"),
-    ("c", lambda q: shrink(q, offset=[1, 2]), "offset of c is neither"),
-    ("c", lambda q: shrink(q, scales=[1] * 9), "unknown level count 9"),
+    ("quantizers", lambda q: without(q, "i"), "not those of cell lstm: f, i, g, o, c, h"),
+    ("quantizers", lambda q: {**q, "n": q["g"]}, "not those of cell lstm: f, i, g, o, c, h"),
+    ("quantizers", lambda q: {**q, "o": Quantizer([1], 8, 0)}, "f, i, g, o differ in their level"),
+    ("quantizers", lambda q: changed(q, "o", fraction=11), "scales of o are finer"),
+    ("quantizers", lambda q: changed(q, "o", offset=[1, 2]), "offset of o is not one number"),
+    ("x", lambda q: shrink(q, offset=[1, 2]), "offset of x is not one number, nor 5"),
+    ("quantizers", lambda q: changed(q, "h", offset=[1, 2]), "of h is not one number, nor 4"),
+    ("quantizers", lambda q: changed(q, "c", offset=[1, 2]), "offset of c is not one number"),
+    ("quantizers", lambda q: changed(q, "c", scales=[1] * 9), "unknown level count 9"),
 ]
 
 
@@ -147,14 +157,14 @@ def finer(layer, **fractions):
     h = replace(layer.h, fraction=fractions.get("h", layer.h.fraction))
     fraction = max(x.fraction + layer.wx.fraction, h.fraction + layer.wh.fraction)
     b = replace(layer.b, fraction=fraction)
-    return replace(layer, x=x, h=h, b=b)
+    return replace(layer, x=x, quantizers={**layer.quantizers, "h": h}, b=b)
 
 
 @pytest.mark.parametrize("fractions", [{"x": INPUT_FRACTION + 1}, {"h": 19}])
 def test_scales_finer_than_their_numbers_are_refused(random_model, fractions):
-    with pytest.raises(MubinnError, match="scales of x or h are finer"):
+    ((name, fraction),) = fractions.items()
+    with pytest.raises(MubinnError, match=f"scales of {name} are finer"):
         finer(random_model(0).layers[0], **fractions)
-    name, fraction = next(iter(fractions.items()))
     assert finer(random_model(0).layers[0], **{name: fraction - 1})
 
 
@@ -165,10 +175,10 @@ def test_numbers_beyond_52_bits_are_refused(random_model):
     coarse = replace(layer.wx, scales=np.full((4, 3), 1 << 30))
     with pytest.raises(MubinnError, match="z may need more than 52 bits"):
         replace(layer, x=wide, wx=coarse)
-    c = replace(layer.c, scales=[big] * 3, fraction=30)
-    gates = {**layer.gates, **{n: replace(layer.gates[n], scales=[big] * 3) for n in "ig"}}
+    c = replace(layer.quantizers["c"], scales=[big] * 3, fraction=30)
+    gates = {name: replace(layer.gates[name], scales=[big] * 3) for name in "ig"}
     with pytest.raises(MubinnError, match="c_raw may need more than 52 bits"):
-        replace(layer, c=c, gates=gates)
+        replace(layer, quantizers={**layer.quantizers, **gates, "c": c})
     dense = random_model(0).dense
     w = replace(dense.w, scales=np.full((1, 3), 1 << 47))
     with pytest.raises(MubinnError, match="a logit may need more"):
@@ -197,6 +207,7 @@ def test_models_that_do_not_fit_are_refused(random_model):
 
 def test_layer_is_what_its_parts_are(random_model):
     layer = random_model(0).layers[0]
-    assert isinstance(layer, QuantizedLstm)
-    assert layer.c_raw_fraction == max(8 + layer.c.fraction, 16)
-    assert layer.h_raw_fraction == 8 + layer.formats.y_fraction
+    assert isinstance(layer, QuantizedLayer)
+    assert layer.cell is lstm
+    assert layer.fraction_of("c") == max(8 + layer.quantizers["c"].fraction, 16)
+    assert layer.fraction_of("h") == 8 + layer.formats.y_fraction

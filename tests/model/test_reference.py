@@ -7,7 +7,8 @@ import pytest
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model import reference
-from mubinn.golden.model.float_model import FloatLstm, FloatModel
+from mubinn.golden.model.float_layer import lstm_layer
+from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.reference import FloatQuantizer, LayerQuantizers
 
 
@@ -86,11 +87,11 @@ def test_quantizers_act_where_hardware_encodes(random_float):
     x_s, h_s, c_s, gate_s = [1.0, 0.5], [0.3, 0.2], [0.5, 0.25], [0.25, 0.125]
     offsets = np.array([0.125, -0.25])
     quantizers = LayerQuantizers(
-        x=FloatQuantizer(np.array(x_s)),
-        h=FloatQuantizer(np.array(h_s), offsets),
-        c=FloatQuantizer(np.array(c_s)),
-        gates={
-            name: FloatQuantizer(np.array(gate_s), 0.0 if name == "g" else 0.5) for name in "figo"
+        FloatQuantizer(np.array(x_s)),
+        {
+            **{n: FloatQuantizer(np.array(gate_s), 0.0 if n == "g" else 0.5) for n in "figo"},
+            "c": FloatQuantizer(np.array(c_s)),
+            "h": FloatQuantizer(np.array(h_s), offsets),
         },
     )
     x = np.random.default_rng(6).normal(size=(8, 5))
@@ -133,14 +134,14 @@ def zeros(*shape):
 
 
 FAULTS = [
-    (lambda: FloatLstm(zeros(8), zeros(8, 2), zeros(8)), r"expected \(4H, I\)"),
-    (lambda: FloatLstm(zeros(6, 3), zeros(6, 2), zeros(6)), r"expected \(4H, I\)"),
-    (lambda: FloatLstm(zeros(8, 0), zeros(8, 2), zeros(8)), r"expected \(4H, I\)"),
-    (lambda: FloatLstm(zeros(8, 3), zeros(8, 3), zeros(8)), r"wh has shape \(8, 3\)"),
-    (lambda: FloatLstm(zeros(8, 3), zeros(8, 2), zeros(7)), r"b has shape \(7,\)"),
-    (lambda: FloatLstm(zeros(8, 3) + np.nan, zeros(8, 2), zeros(8)), "wx holds NaN"),
-    (lambda: FloatLstm(zeros(8, 3), zeros(8, 2), zeros(8), 0.0), "c_clip is 0.0"),
-    (lambda: FloatLstm(zeros(8, 3), zeros(8, 2), zeros(8), math.nan), "c_clip is nan"),
+    (lambda: lstm_layer(zeros(8), zeros(8, 2), zeros(8)), r"expected \(4H, I\)"),
+    (lambda: lstm_layer(zeros(6, 3), zeros(6, 2), zeros(6)), r"expected \(4H, I\)"),
+    (lambda: lstm_layer(zeros(8, 0), zeros(8, 2), zeros(8)), r"expected \(4H, I\)"),
+    (lambda: lstm_layer(zeros(8, 3), zeros(8, 3), zeros(8)), r"wh has shape \(8, 3\)"),
+    (lambda: lstm_layer(zeros(8, 3), zeros(8, 2), zeros(7)), r"b has shape \(7,\)"),
+    (lambda: lstm_layer(zeros(8, 3) + np.nan, zeros(8, 2), zeros(8)), "wx holds NaN"),
+    (lambda: lstm_layer(zeros(8, 3), zeros(8, 2), zeros(8), 0.0), "c_clip is 0.0"),
+    (lambda: lstm_layer(zeros(8, 3), zeros(8, 2), zeros(8), math.nan), "c_clip is nan"),
 ]
 
 
@@ -151,7 +152,7 @@ def test_unusable_layers_are_refused(make, message):
 
 
 def test_unusable_models_are_refused():
-    layer = FloatLstm(zeros(8, 3), zeros(8, 2), zeros(8))
+    layer = lstm_layer(zeros(8, 3), zeros(8, 2), zeros(8))
     with pytest.raises(MubinnError, match="no LSTM layer"):
         FloatModel((), zeros(2, 2), zeros(2))
     with pytest.raises(MubinnError, match="expects 3 inputs, the one below has 2"):

@@ -13,7 +13,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model import reference
 from mubinn.golden.model.bit_true import run
 from mubinn.golden.model.bounds import dequantize
-from mubinn.golden.model.float_model import FloatLstm
+from mubinn.golden.model.float_layer import lstm_layer
 from mubinn.golden.quantization.layers import _check_clip
 from mubinn.golden.quantize import quantize
 
@@ -52,7 +52,8 @@ def test_gate_offset_is_that_of_the_sigmoids(random_float, offset):
     layer = quantize(random_float(2), Levels.of(2, 2), windows(), gate_offset=offset).layers[0]
     for name, gate in layer.gates.items():
         assert gate.float_offset == (0.0 if name == "g" else offset)
-    assert layer.gamma_fc.shape == (2 + (offset > 0), 2)
+    first, _ = layer.lowered["c_raw"].operation.gammas
+    assert first.shape == (2 + (offset > 0), 2)
 
 
 def test_offsets_of_h_fold_into_the_biases(random_float):
@@ -95,7 +96,7 @@ def test_is_reproducible_and_samples_by_seed(random_float, monkeypatch):
 def test_a_quiet_layer_below_another_is_no_fault(random_float):
     model = random_float(6, depth=2)
     low = model.layers[0]
-    quiet = FloatLstm(low.wx * 1e-5, low.wh, low.b * 1e-5, 1.0)
+    quiet = lstm_layer(low.wx * 1e-5, low.wh, low.b * 1e-5, 1.0)
     quantized = quantize(
         replace(model, layers=(quiet, model.layers[1])), Levels.of(2, 2), windows()
     )
@@ -107,14 +108,15 @@ def test_a_quiet_layer_below_another_is_no_fault(random_float):
 def test_thresholds_of_a_clipped_c_stay_below_the_clip(random_float, levels, clip):
     model = random_float(7, features=32, hidden=30, c_clip=clip)
     layer = quantize(model, Levels.of(2, 2, c=levels), windows(32)).layers[0]
-    assert layer.c.float_scales[:-1].sum() <= clip
-    assert layer.c.float_scales.sum() > 0.4 * clip
+    scales = layer.quantizers["c"].float_scales
+    assert scales[:-1].sum() <= clip
+    assert scales.sum() > 0.4 * clip
 
 
 def test_a_threshold_beyond_the_clip_is_refused():
-    _check_clip(Quantizer([128, 64, 32], 8, 0), 0.75)
+    _check_clip("c", Quantizer([128, 64, 32], 8, 0), 0.75)
     with pytest.raises(MubinnError, match=r"0.75, lies beyond its clip 0.74: use fewer levels"):
-        _check_clip(Quantizer([128, 64, 32], 8, 0), 0.74)
+        _check_clip("c", Quantizer([128, 64, 32], 8, 0), 0.74)
 
 
 FAULTS = [

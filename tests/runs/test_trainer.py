@@ -12,7 +12,8 @@ import pytest
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model import reference
-from mubinn.golden.model.float_model import FloatLstm, FloatModel
+from mubinn.golden.model.float_layer import lstm_layer
+from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.model_file import load_float
 from mubinn.train.data.windows import find_data, load_labelled, prepare, synthetic_eeg
 from mubinn.train.recipes.recipe import Recipe, batches, split
@@ -33,7 +34,7 @@ def random_model(seed, sizes, classes, clip, readout):
         return rng.normal(0, 0.5, shape).astype(np.float32)
 
     layers = tuple(
-        FloatLstm(draw(4 * h, i), draw(4 * h, h), draw(4 * h), clip) for i, h in pairwise(sizes)
+        lstm_layer(draw(4 * h, i), draw(4 * h, h), draw(4 * h), clip) for i, h in pairwise(sizes)
     )
     return FloatModel(layers, draw(classes, sizes[-1]), draw(classes), readout)
 
@@ -60,7 +61,7 @@ def test_forward_equals_the_reference(sizes, clip, readout):
         assert (one.wx == other.wx).all()
         assert (one.wh == other.wh).all()
         assert (one.b == other.b).all()
-        assert one.c_clip == other.c_clip
+        assert one.clips == other.clips
     assert (back.wd == model.wd).all()
     assert (back.bd == model.bd).all()
 
@@ -70,7 +71,7 @@ def test_layers_that_clip_apart_are_refused():
 
     whole = random_model(1, (3, 4, 4), 2, 1.0, "mean")
     first = whole.layers[0]
-    mixed = (FloatLstm(first.wx, first.wh, first.b, 0.5), whole.layers[1])
+    mixed = (lstm_layer(first.wx, first.wh, first.b, 0.5), whole.layers[1])
     with pytest.raises(MubinnError, match="different bounds"):
         float_lstm.from_model(FloatModel(mixed, whole.wd, whole.bd))
 
@@ -394,7 +395,7 @@ def test_bundled_model_loads():
     assert BUNDLED.stat().st_size < 300_000
     model = load_float(BUNDLED)
     assert (model.features, model.layers[0].hidden, model.classes) == (32, 100, 2)
-    assert (model.layers[0].c_clip, model.readout) == (1.0, "mean")
+    assert (model.layers[0].clip("c"), model.readout) == (1.0, "mean")
     assert float(model.meta["test_accuracy"]) >= 0.82
     usual = Recipe().to_json()  # the defaults make it
     assert {k: usual[k] for k in json.loads(model.meta["recipe"])} == json.loads(

@@ -14,7 +14,8 @@ from mubinn.cli.shared.recordings import prepared
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.run import infer
-from mubinn.golden.model.float_model import FloatLstm, FloatModel, Preprocessing
+from mubinn.golden.model.float_layer import lstm_layer
+from mubinn.golden.model.float_model import FloatModel, Preprocessing
 from mubinn.golden.quantize import quantize
 from mubinn.train.data.windows import LabelledSet, prepare, synthetic_eeg
 from mubinn.train.graphs.graph import Graph
@@ -180,7 +181,7 @@ def test_training_for_it_learns_and_decides_by_exported_integers(recipe):
 def small_model(readout, classes):
     """A float model of random weights, quantized without training."""
     rng = np.random.default_rng(3)
-    layer = FloatLstm(*(rng.normal(0, 1, shape) for shape in ((24, 3), (24, 6), (24,))), 1.0)
+    layer = lstm_layer(*(rng.normal(0, 1, shape) for shape in ((24, 3), (24, 6), (24,))), 1.0)
     dense = rng.normal(0, 1, (classes, 6)), rng.normal(0, 0.1, classes)
     x = rng.normal(0, 1, (20, 16, 3))
     return quantize(FloatModel((layer,), *dense, readout), Levels.of(2, 2), x)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from mubinn.cli.shared.recordings import calibrated
-from mubinn.synth.table1.cell_units import cell_params, cell_units
+from mubinn.synth.table1.cell_units import cell_units, first_layer
 from mubinn.synth.table1.delay_model import GROUPS, Workload, delay_model
 from mubinn.synth.table1.paper import CONFIGS
 
@@ -111,8 +111,8 @@ def test_workload_counts_cell_operations():
 def test_delay_models_use_every_unit_of_their_cell_and_no_other(random_float):
     start = calibrated(random_float())
     for a, w in [(1, 1), (3, 2), (None, None), (None, 2), (2, None)]:
-        params = None if w is None else cell_params(start, a or w, w)
-        units = set(cell_units((a, w), params))
+        layer = None if w is None else first_layer(start, a or w, w)
+        units = set(cell_units((a, w), layer))
         made = delay_model((a, w))
         assert {role for step in made.steps for role in step.units} == units
         assert {role for stage in made.series for role in stage} == units

@@ -57,7 +57,7 @@ def test_free_scales_are_refused(random_float):
 
 
 def test_delay_model_uses_each_unit_as_often_as_a_cell_does():
-    delays = {"merged": 1000.0, "search": 100.0, "fc": 7.0, "ig": 9.0}
+    delays = {"merged": 1000.0, "search_gate": 100.0, "fc": 7.0, "ig": 9.0}
     delays |= {"sum_c": 3.0, "search_c": 2.0, "table_h": 1.0}
     assert merged_delay_model().cell_delay(delays) == 4 * 1100 + 9 + 3 + 2 + 1
 

@@ -8,7 +8,7 @@ from mubinn.cli.shared.recordings import calibrated
 from mubinn.golden.binarize.levels import level_name
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.hw.cells import figure3_state, gate_stage, gate_sums
+from mubinn.hw.cells import gate_sums, operations
 from mubinn.hw.cells.lstm_cell import LstmCell
 from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.synth import builtin_library
@@ -16,7 +16,7 @@ from mubinn.synth.flow.result import UNITS, Metric, SynthResult
 from mubinn.synth.flow.source import source_hash
 from mubinn.synth.table1 import elaborate, table1
 from mubinn.synth.table1 import table as entry
-from mubinn.synth.table1.cell_units import cell_params, cell_units
+from mubinn.synth.table1.cell_units import cell_units, first_layer
 from mubinn.synth.table1.delay_model import Workload
 from mubinn.synth.table1.paper import CONFIGS, DELAY_S, law_error, law_s
 from mubinn.synth.table1.table import Table1, assemble
@@ -119,9 +119,9 @@ def test_table_survives_json(table):
 
 
 def test_units_are_those_of_the_cell_in_hardware(random_float, monkeypatch):
-    params = cell_params(calibrated(random_float()), 2, 3)
+    layer = first_layer(calibrated(random_float()), 2, 3)
     found = {}
-    parts = (gate_sums, figure3_state, gate_stage)
+    parts = (gate_sums, operations)
 
     def record(m, name, unit, **fields):
         found[name] = (type(unit).__name__, asdict(unit.params))
@@ -130,8 +130,8 @@ def test_units_are_those_of_the_cell_in_hardware(random_float, monkeypatch):
     apply = gate_sums.apply
     for part in parts:
         monkeypatch.setattr(part, "apply", record)
-    verilog_text(LstmCell(LayerPlan(params.layer, folded_bias=False)), "cell")
-    units = cell_units((2, 3), params)
+    verilog_text(LstmCell(LayerPlan(layer, folded_bias=False)), "cell")
+    units = cell_units((2, 3), layer)
     assert {role: (u.kind, dict(u.parameters)) for role, u in units.items()} == found
 
 
@@ -142,18 +142,18 @@ def test_full_precision_weights_need_no_quantized_cell():
     ]
     mixed = cell_units((3, None), None)
     assert mixed["float_add"].kind == "SignedFloatAdd"
-    with pytest.raises(ValueError, match="needs the parameters"):
+    with pytest.raises(ValueError, match="needs the layer of a cell"):
         cell_units((3, 3), None)
 
 
 def test_mixed_cell_takes_the_float_sum_in_the_format_of_z(random_float):
-    params = cell_params(calibrated(random_float()), 2, 2)
-    units = cell_units((None, 2), params)
+    layer = first_layer(calibrated(random_float()), 2, 2)
+    units = cell_units((None, 2), layer)
     assert dict(units["to_fixed"].parameters) == {
-        "width": params.z_width,
-        "fraction": params.layer.z_fraction,
+        "width": layer.z_width,
+        "fraction": layer.z_fraction,
     }
-    assert dict(units["add"].parameters)["product_width"] >= params.z_width
+    assert dict(units["add"].parameters)["product_width"] >= layer.z_width
     assert "xnor_x" not in units
 
 

@@ -6,13 +6,12 @@ import pytest
 
 from mubinn.cli.shared.recordings import calibrated
 from mubinn.golden.binarize.levels import Levels
-from mubinn.golden.cells.lstm_cell import LstmCellParams
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.quantize import quantize
 from mubinn.synth import builtin_library
 from mubinn.synth.flow.result import UNITS, Metric, SynthResult
 from mubinn.synth.table1 import table1, variants
-from mubinn.synth.table1.cell_units import cell_params
+from mubinn.synth.table1.cell_units import first_layer
 from mubinn.synth.table1.delay_model import Workload
 from mubinn.synth.table1.table import Table1, assemble
 
@@ -84,7 +83,7 @@ def test_an_entry_is_its_delay_model(table, cells, numbers, name):
     entry, (units, _) = variant.entry("3", "2"), cells[name][3, 2]
     t = {role: 100.5 + numbers[unit.key] for role, unit in units.items()}
     assert entry.delays_ps == t
-    cell = 4 * t["search"] + max(t["fc"], t["ig"]) + t["sum_c"] + t["search_c"] + t["table_h"]
+    cell = 4 * t["search_gate"] + max(t["fc"], t["ig"]) + t["sum_c"] + t["search_c"] + t["table_h"]
     if name == "merged":
         cell += 4 * t["merged"]
     else:
@@ -98,21 +97,21 @@ def test_an_entry_is_its_delay_model(table, cells, numbers, name):
 
 
 def test_thresholds_follow_the_sums_of_figure_3(start, cells):
-    params = cell_params(start, 2, 3)
+    layer = first_layer(start, 2, 3)
     own = cells["thresholds"][2, 3][0]
-    figure3 = table1.cell_units((2, 3), params)
+    figure3 = table1.cell_units((2, 3), layer)
     sums = ("xnor_x", "xnor_h", "mult_x", "mult_h", "add")
     assert {role: own[role] for role in sums} == {role: figure3[role] for role in sums}
     assert not {"sigmoid", "mac", "encode_gate", "pointwise"} & set(own)
     # z is never rounded: the search takes it as wide as it is.
-    assert dict(own["search"].parameters)["width"] <= params.z_width
-    assert "4 search" in cells["thresholds"][2, 3][1].terms()
+    assert dict(own["search_gate"].parameters)["width"] <= layer.z_width
+    assert "4 search_gate" in cells["thresholds"][2, 3][1].terms()
 
 
 def test_own_offsets_of_h_are_refused(start):
     made = quantize(start.model, Levels.of(2, 2), start.windows, h_offset=[0.1, 0.2, 0.3, 0.4])
     with pytest.raises(MubinnError, match="share the offset of h"):
-        variants.threshold_cell(LstmCellParams(made.lstm_layers[0]))
+        variants.threshold_cell(made.lstm_layers[0])
 
 
 def test_variants_survive_json(table):

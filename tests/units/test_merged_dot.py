@@ -8,7 +8,7 @@ from amaranth.hdl import Module
 from amaranth.sim import Simulator
 
 from mubinn.golden.binarize.levels import Levels
-from mubinn.golden.cells.lstm_cell import lstm_cell
+from mubinn.golden.cells.step import cell_step
 from mubinn.golden.quantize import quantize
 from mubinn.golden.units.merged_dot import (
     DotPart,
@@ -97,7 +97,7 @@ def test_a_model_of_shifted_scales_merges_to_one_sum(random_float, levels):
     random = np.random.default_rng(4)
     x = random.integers(0, 1 << layer.x.levels, 5)
     h = random.integers(0, 1 << layer.h.levels, 6)
-    z = lstm_cell(layer, x, h, np.zeros(6, np.int64))["z"]
+    z = cell_step(layer, x, h, np.zeros(6, np.int64))["z"]
     planes = {"x": (x, layer.x), "h": (h, layer.h)}
     bits = {
         name: np.repeat((codes >> np.arange(q.levels)[:, None] & 1)[None], layer.wx.rows, axis=0)

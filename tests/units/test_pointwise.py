@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mubinn.golden.binarize.scales import Quantizer
-from mubinn.golden.cells.recurrent_layer import with_offset
+from mubinn.golden.cells.figure3 import with_offset
 from mubinn.golden.units.pointwise import PointwiseParams, extended_signs, pointwise
 from mubinn.hw.units.pointwise import Pointwise
 from mubinn.sim.runner.evaluate import evaluate_unit

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from mubinn.golden.cells.constants import GATES, Datapath
 from mubinn.golden.cells.exact_activation import first_reaching
 from mubinn.golden.cells.formats import Formats
-from mubinn.golden.units.activation import Kind, activation
+from mubinn.golden.units.activation import activation
+from mubinn.golden.units.shapes import Kind
 from mubinn.train.graphs.binarize import fraction_of
 
 FORMATS = Formats()
@@ -34,7 +35,10 @@ _FAR = 1 << 40
 def _tables() -> dict[str, np.ndarray]:
     """Return the activation tables over every z that their format holds, in output units."""
     z = np.arange(1 << FORMATS.z_width) - _HALF
-    return {name: activation(FORMATS.activation(name), z) for name in (*GATES, "c")}
+    return {
+        name: activation(FORMATS.activation("tanh" if name in "gcn" else "sigmoid"), z)
+        for name in (*GATES, "c", "n")
+    }
 
 
 _TABLES = _tables()

@@ -14,7 +14,8 @@ import numpy as np
 from jax import Array
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.model.float_model import FloatLstm, FloatModel, Preprocessing, Readout
+from mubinn.golden.model.float_layer import lstm_layer
+from mubinn.golden.model.float_model import FloatModel, Preprocessing, Readout
 from mubinn.train.graphs.projection import (
     classified,
     side_by_side,
@@ -168,7 +169,7 @@ def to_model(
     """Hand trained weights over to the golden model, exactly (float32 fits into float64)."""
     wide = jax.tree.map(partial(np.asarray, dtype=np.float64), params)
     c_clip = None if np.isinf(clip) else clip
-    layers = tuple(FloatLstm(v["wx"], v["wh"], v["b"], c_clip) for v in wide["layers"])
+    layers = tuple(lstm_layer(v["wx"], v["wh"], v["b"], c_clip) for v in wide["layers"])
     return FloatModel(layers, wide["wd"], wide["bd"], readout, preprocessing, meta)
 
 
@@ -180,7 +181,7 @@ def from_model(model: FloatModel) -> tuple[Params, float, Readout]:
     MubinnError
         The layers clip c at different bounds, which this graph does not express, or are no LSTM.
     """
-    if len({layer.c_clip for layer in model.lstm_layers}) > 1:
+    if len({layer.clips.get("c") for layer in model.lstm_layers}) > 1:
         raise MubinnError("The layers clip c at different bounds; training needs one for all.")
     layers = tuple(
         {name: jnp.asarray(getattr(layer, name), jnp.float32) for name in ("wx", "wh", "b")}
@@ -191,5 +192,5 @@ def from_model(model: FloatModel) -> tuple[Params, float, Readout]:
         "wd": jnp.asarray(model.wd, jnp.float32),
         "bd": jnp.asarray(model.bd, jnp.float32),
     }
-    clip = model.lstm_layers[0].c_clip
+    clip = model.lstm_layers[0].clips.get("c")
     return params, np.inf if clip is None else clip, model.readout

@@ -1,7 +1,7 @@
 """The GRU classifier in JAX, float or binarized: parameters, recurrence, forward graph.
 
 Parameters have the shape of an LSTM's: a cell has the rows z, r, nh and nx, as in
-`mubinn.golden.cells.gru_layer`, with weights of 0 where a row leaves x or h out. Gradients are
+`mubinn.golden.cells.library.gru`, with weights of 0 where a row leaves x or h out. Gradients are
 automatic, so a step takes longer than an LSTM's.
 """
 
@@ -16,9 +16,9 @@ import numpy as np
 from jax import Array
 
 from mubinn.golden.cells.constants import GRU_GATES, Datapath
-from mubinn.golden.cells.gru_layer import GRU_ROWS
-from mubinn.golden.model.float_model import FloatGru, FloatModel, Preprocessing, Readout
-from mubinn.golden.quantization.layers import row_weights
+from mubinn.golden.cells.library import gru
+from mubinn.golden.model.float_layer import FloatLayer, gru_layer
+from mubinn.golden.model.float_model import FloatModel, Preprocessing, Readout
 from mubinn.train.graphs import binarize as levels_of
 from mubinn.train.graphs.float_lstm import Params
 from mubinn.train.graphs.projection import classified, project
@@ -32,6 +32,7 @@ from mubinn.train.graphs.quantized_lstm import (
 from mubinn.train.recipes.method import Method
 
 Gate: TypeAlias = Any
+GRU_ROWS = tuple(node.name for node in gru.rows)
 NH, NX = GRU_ROWS.index("nh"), GRU_ROWS.index("nx")
 
 
@@ -42,7 +43,7 @@ def init_params(seed: int, features: int, hidden: int, classes: int) -> Params:
     def uniform(rows: int, columns: int, fan: int) -> Any:
         return rng.uniform(-np.sqrt(6 / fan), np.sqrt(6 / fan), (rows, columns))
 
-    layer = FloatGru(
+    layer = gru_layer(
         uniform(3 * hidden, features, features + hidden),
         uniform(3 * hidden, hidden, 2 * hidden),
         np.zeros(3 * hidden),
@@ -55,8 +56,7 @@ def init_params(seed: int, features: int, hidden: int, classes: int) -> Params:
 def from_model(model: FloatModel) -> Params:
     """Return the parameters of a model of one layer, rounded to float32."""
     (layer,) = model.layers
-    assert isinstance(layer, FloatGru)
-    rows = dict(zip(("wx", "wh", "b"), row_weights(layer), strict=True))
+    rows = {name: getattr(layer, name) for name in ("wx", "wh", "b")}
     params = {"layers": (rows,), "wd": model.wd, "bd": model.bd}
     single: Params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), params)
     return single
@@ -66,15 +66,13 @@ def to_model(
     params: Params, readout: Readout, preprocessing: Preprocessing, meta: dict[str, str]
 ) -> FloatModel:
     """Hand trained weights over to the golden model, exactly."""
-    wide = jax.tree.map(partial(np.asarray, dtype=np.float64), params)
+    wide = jax.tree.map(partial(np.array, dtype=np.float64), params)
     (rows,) = wide["layers"]
-    wx, wh, b = (np.split(rows[name], len(GRU_ROWS)) for name in ("wx", "wh", "b"))
-    layer = FloatGru(
-        np.concatenate([wx[0], wx[1], wx[NX]]),
-        np.concatenate(wh[:NX]),
-        np.concatenate([b[0], b[1], b[NX]]),
-        b[NH],
-    )
+    size = len(rows["b"]) // len(GRU_ROWS)
+    # What a row does not read has taken no part in training.
+    rows["wx"][NH * size :][:size] = 0
+    rows["wh"][NX * size :][:size] = 0
+    layer = FloatLayer(gru, rows["wx"], rows["wh"], rows["b"])
     return FloatModel((layer,), wide["wd"], wide["bd"], readout, preprocessing, meta)
 
 

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from mubinn.golden.binarize.mlb import fit_scales, mlb, mlb_value
 from mubinn.golden.binarize.scale_form import fit_form
-from mubinn.golden.cells.constants import GATES, GRU_GATES
+from mubinn.golden.cells.library import gru_before
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model import reference
-from mubinn.golden.model.float_model import FloatLayer, FloatLstm, FloatModel
-from mubinn.golden.quantization.layers import row_weights
+from mubinn.golden.model.float_layer import FloatLayer
+from mubinn.golden.model.float_model import FloatModel
 from mubinn.train.recipes.method import Method
 
 SAMPLE = 100_000
@@ -42,11 +42,9 @@ def first_scales(
     run = reference.run_layer(layer, reference.LayerQuantizers(), np.asarray(x, np.float64))
     offsets = {}
     values: dict[str, list[Floats]] = {}
-    gates: tuple[str, ...] = GRU_GATES
-    if isinstance(layer, FloatLstm):
-        gates = GATES
-        clip = np.inf if layer.c_clip is None else layer.c_clip
-        values["c"] = [np.clip(run["c_raw"], -clip, clip)]
+    gates = layer.cell.gate_names
+    if "c_raw" in run:
+        values["c"] = [np.clip(run["c_raw"], -layer.clip("c"), layer.clip("c"))]
     for name, tensor in (("x", np.asarray(x, np.float64)), ("h", run["h"])):
         offset = _offset(getattr(method, f"{name}_offset"), tensor, method.counts[name])
         if offset is not None:
@@ -76,7 +74,7 @@ def first_scales(
 def _layer(model: FloatModel) -> FloatLayer:
     """Return the one layer that binarized training takes."""
     layer = model.layers[0]
-    if len(model.layers) != 1 or getattr(layer, "reset", "after") == "before":
+    if len(model.layers) != 1 or layer.cell is gru_before:
         raise MubinnError(
             "Binarized training takes models of one LSTM layer, or of one GRU layer that resets "
             "after the product: use `mubinn quantize` for others."
@@ -87,7 +85,7 @@ def _layer(model: FloatModel) -> FloatLayer:
 def _rows(model: FloatModel) -> tuple[Floats, Floats, Floats]:
     """Return W_x [4H, I], W_h [4H, H] and the bias [4H] of the rows of all cells."""
     layer = _layer(model)
-    return (layer.wx, layer.wh, layer.b) if isinstance(layer, FloatLstm) else row_weights(layer)
+    return layer.wx, layer.wh, layer.b
 
 
 def folded(model: FloatModel, offsets: dict[str, Floats]) -> tuple[Floats, Floats]:

@@ -15,10 +15,9 @@ import numpy as np
 
 from mubinn.golden.binarize.mlb import mlb
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
-from mubinn.golden.cells.cell import QuantizedLayer
 from mubinn.golden.cells.constants import GATES, GRU_GATES
-from mubinn.golden.cells.gru_layer import GRU_ROWS, QuantizedGru
-from mubinn.golden.cells.lstm_layer import QuantizedLstm
+from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.library import gru, lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, Ints
 from mubinn.golden.model.float_model import Cell, Preprocessing, Readout
@@ -63,12 +62,12 @@ def to_quantized(
     gates = {g: _quantizer(q, g, 0.0 if g in "gn" else method.gate_offset) for g in names}
     b = _bias(q, "b", layer["b"], method)
     wx, wh = (_tensor(q, name, layer[name]) for name in ("wx", "wh"))
-    made: QuantizedLayer
     if cell == "gru":
         wx, wh = _without(wx, "nh"), _without(wh, "nx")
-        made = QuantizedGru(x, h, gates, wx, wh, b, FORMATS)
+        made = QuantizedLayer(gru, x, {**gates, "h": h}, wx, wh, b, FORMATS)
     else:
-        made = QuantizedLstm(x, h, gates, wx, wh, b, FORMATS, c=_quantizer(q, "c", 0.0))
+        own = {**gates, "c": _quantizer(q, "c", 0.0), "h": h}
+        made = QuantizedLayer(lstm, x, own, wx, wh, b, FORMATS)
     dense = QuantizedDense(_tensor(q, "wd", wide["wd"]), _bias(q, "bd", wide["bd"], method))
     return QuantizedModel((made,), dense, readout, preprocessing, dict(meta))
 
@@ -97,9 +96,10 @@ def _tensor(q: Quantizers, name: str, values: Floats) -> LevelTensor:
 
 def _without(tensor: LevelTensor, row: str) -> LevelTensor:
     """Return weights of a GRU's rows with scales of 0 in one row of each cell."""
-    size = len(tensor.scales) // len(GRU_ROWS)
+    names = [node.name for node in gru.rows]
+    size = len(tensor.scales) // len(names)
     scales = tensor.scales.copy()
-    scales[GRU_ROWS.index(row) * size :][:size] = 0
+    scales[names.index(row) * size :][:size] = 0
     return replace(tensor, scales=scales)
 
 

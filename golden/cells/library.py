@@ -1,0 +1,49 @@
+"""The cells that MuBiNN has by name, each as its equations.
+
+A further cell is a function like these, in any program: `mubinn.golden.cells.graph.cell` makes it a
+cell, and nothing has to be told about it. Model files have the equations of other cells in them.
+"""
+
+from mubinn.golden.cells.graph import Cell, Node, cell, encode, row, sigmoid, tanh
+from mubinn.golden.ground.errors import MubinnError
+
+
+@cell
+def lstm(x: Node, h: Node, c: Node) -> tuple[Node, Node]:
+    """Long short-term memory, MuBiNN Eq. (1)-(6)."""
+    f = encode("f", sigmoid(row("f", x, h)))
+    i = encode("i", sigmoid(row("i", x, h)))
+    g = encode("g", tanh(row("g", x, h)))
+    o = encode("o", sigmoid(row("o", x, h)))
+    c = encode("c", f * c + i * g)
+    return encode("h", o * tanh(c)), c
+
+
+@cell
+def gru(x: Node, h: Node) -> Node:
+    """Gated recurrent unit that resets after the product: cuDNN's, PyTorch's, Keras's form."""
+    z = encode("z", sigmoid(row("z", x, h)))
+    r = encode("r", sigmoid(row("r", x, h)))
+    n = encode("n", tanh(r * row("nh", h) + row("nx", x)))
+    return encode("h", (1 - z) * h + z * n)
+
+
+@cell
+def gru_before(x: Node, h: Node) -> Node:
+    """Gated recurrent unit that resets before the product, effective-quantization Eq. 10-13."""
+    z = encode("z", sigmoid(row("z", x, h)))
+    r = encode("r", sigmoid(row("r", x, h)))
+    s = encode("s", r * h)
+    n = encode("n", tanh(row("n", x, s)))
+    return encode("h", (1 - z) * h + z * n)
+
+
+CELLS: dict[str, Cell] = {made.name: made for made in (lstm, gru, gru_before)}
+"""The cells by name."""
+
+
+def cell_of(name: str) -> Cell:
+    """Return the cell of this name; raise `MubinnError` where there is none."""
+    if name not in CELLS:
+        raise MubinnError(f"unknown cell {name[:40]!r}: give one of {', '.join(CELLS)}.")
+    return CELLS[name]

@@ -1,0 +1,35 @@
+"""Cells that this folder writes go all the way, and no source file knows of them."""
+
+import numpy as np
+import pytest
+from own_cells import OWN, STEPS, float_model, windows
+
+from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.model import bit_true, reference
+from mubinn.golden.quantize import quantize
+from mubinn.sim.layer.layer_check import check_layer
+
+
+@pytest.mark.parametrize("cell", OWN, ids=lambda cell: cell.name)
+def test_many_levels_come_close_to_the_float_model(cell):
+    model, x = float_model(cell), windows()
+    real = reference.logits(model, x)
+    errors = []
+    for levels in (1, 3, 5):
+        made = quantize(model, Levels.of(levels, levels), x)
+        _, scores, _ = bit_true.run(made, made.encode_input(x))
+        found = np.ldexp(scores.astype(float), -made.dense.b.fraction) / STEPS
+        errors.append(float(np.sqrt(np.square(found - real).mean()) / real.std()))
+    assert errors[2] < errors[1] < errors[0]
+    assert errors[2] < 0.15
+
+
+@pytest.mark.parametrize("datapath", ["figure3", "threshold"])
+@pytest.mark.parametrize("levels", [(1, 1), (3, 2)])
+@pytest.mark.parametrize("cell", OWN, ids=lambda cell: cell.name)
+def test_hardware_equals_the_bit_true_model(cell, levels, datapath):
+    x = windows()
+    made = quantize(float_model(cell), Levels.of(*levels), x).with_datapath(datapath)
+    codes = made.encode_input(x)[:2]
+    how = {"units": 4, "classify": True} if levels == (1, 1) else {}
+    assert check_layer(made, codes, pause=0.4, simulator="icarus", **how).tests == 2

@@ -1,0 +1,92 @@
+"""Cells that MuBiNN does not have, each as its equations: nothing else is written for them."""
+
+import numpy as np
+
+from mubinn.golden.cells.graph import (
+    cell,
+    encode,
+    hard_sigmoid,
+    hard_tanh,
+    row,
+    sigmoid,
+    stored,
+    tanh,
+)
+from mubinn.golden.model.float_layer import FloatLayer
+from mubinn.golden.model.float_model import FloatModel
+
+
+@cell
+def rnn(x, h):
+    """A plain recurrent network."""
+    return encode("h", tanh(row("h", x, h)))
+
+
+@cell
+def cifg(x, h, c):
+    """An LSTM whose input gate is what its forget gate leaves."""
+    f = encode("f", sigmoid(row("f", x, h)))
+    g = encode("g", tanh(row("g", x, h)))
+    o = encode("o", sigmoid(row("o", x, h)))
+    c = encode("c", f * c + (1 - f) * g)
+    return encode("h", o * tanh(c)), c
+
+
+@cell
+def mgu(x, h):
+    """The minimal gated unit: one gate that forgets and updates."""
+    f = encode("f", sigmoid(row("f", x, h)))
+    s = encode("s", f * h)
+    n = encode("n", tanh(row("n", x, s)))
+    return encode("h", (1 - f) * h + f * n)
+
+
+@cell
+def peephole(x, h, c):
+    """An LSTM whose gates see the cell's state."""
+    f = encode("f", sigmoid(row("f", x, h) + stored("pf") * c))
+    i = encode("i", sigmoid(row("i", x, h) + stored("pi") * c))
+    g = encode("g", tanh(row("g", x, h)))
+    c = encode("c", f * c + i * g)
+    o = encode("o", sigmoid(row("o", x, h) + stored("po") * c))
+    return encode("h", o * tanh(c)), c
+
+
+@cell
+def hard_lstm(x, h, c):
+    """An LSTM of straight lines."""
+    f = encode("f", hard_sigmoid(row("f", x, h)))
+    i = encode("i", hard_sigmoid(row("i", x, h)))
+    g = encode("g", hard_tanh(row("g", x, h)))
+    o = encode("o", hard_sigmoid(row("o", x, h)))
+    c = encode("c", f * c + i * g)
+    return encode("h", o * hard_tanh(c)), c
+
+
+OWN = (rnn, cifg, mgu, peephole, hard_lstm)
+
+FEATURES, HIDDEN, STEPS = 5, 4, 6
+
+
+def float_model(cell, depth=1, seed=3):
+    random = np.random.default_rng(seed)
+
+    def normal(*shape):
+        return random.normal(0, 0.5, shape)
+
+    rows = len(cell.rows) * HIDDEN
+    layers = [
+        FloatLayer(
+            cell,
+            normal(rows, FEATURES if k == 0 else HIDDEN),
+            normal(rows, HIDDEN),
+            normal(rows),
+            stored={node.name: normal(HIDDEN) for node in cell.stored},
+        )
+        for k in range(depth)
+    ]
+    return FloatModel(tuple(layers), normal(3, HIDDEN), normal(3))
+
+
+def windows(count=12):
+    return np.random.default_rng(1).normal(0, 1, (count, STEPS, FEATURES))
