@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mubinn.golden.cells.library import lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.inference.bits import BitTables, depth, read_bits, words_of
@@ -264,9 +265,9 @@ def infer(
 ) -> Inference:
     """Return scores and classes of prepared windows; parameters as in `CompiledModel.infer`.
 
-    GRUs run without compiled tables, and without threads of their own.
+    Other cells than LSTMs run without compiled tables, and without threads of their own.
     """
-    if model.cell == "gru":
+    if any(layer.cell is not lstm for layer in model.layers):
         scores = gru_scores(model, x, batch, progress)
         return Inference(scores, scores.argmax(axis=-1))
     return CompiledModel(model).infer(x, batch=batch, threads=threads, progress=progress)

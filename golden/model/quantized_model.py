@@ -12,7 +12,7 @@ from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.library import lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints, to_fixed
-from mubinn.golden.model.float_model import READOUTS, Cell, Preprocessing, Readout
+from mubinn.golden.model.float_model import READOUTS, Preprocessing, Readout
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,9 +89,9 @@ class QuantizedModel:
         return self.layers[0].levels
 
     @property
-    def cell(self) -> Cell:
+    def cell(self) -> str:
         """What the layers consist of."""
-        return "lstm" if self.layers[0].cell is lstm else "gru"
+        return self.layers[0].cell.family
 
     @property
     def lstm_layers(self) -> tuple[QuantizedLayer, ...]:
