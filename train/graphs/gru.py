@@ -1,7 +1,7 @@
 """The GRU classifier in JAX, float or binarized: parameters, recurrence, forward graph.
 
-Parameters have the shape of an LSTM's: a cell has the rows z, r, nh and nx, as in
-``gru`` of `mubinn.golden.cells.library`, with weights of 0 where a row leaves x or h out. Gradients are
+Parameters have the shape of an LSTM's: a cell has the rows z, r, nh and nx, as in ``gru`` of
+`mubinn.golden.cells.library`, with weights of 0 where a row leaves x or h out. Gradients are
 automatic, so a step takes longer than an LSTM's.
 """
 
