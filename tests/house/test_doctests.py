@@ -15,7 +15,7 @@ MODULES = sorted(
     if floor == "golden" or ">>>" in path.read_text()
 )
 UNITS = {"units", "baseline"}
-SHARED = {"binary32"}
+SHARED = {"binary32", "shapes"}
 """What units share, which is none itself."""
 
 
