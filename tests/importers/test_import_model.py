@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from safetensors.numpy import save_file
 
 from mubinn.cli.main import mubinn
+from mubinn.golden.cells.library import gru, gru_before, lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.importers.any_file import import_model
 from mubinn.golden.importers.parts import ImportOptions
@@ -67,8 +68,7 @@ def test_the_recordings_cover_what_is_promised():
     assert {name.rsplit(".")[1] for name in MAKERS} == {"pt", "safetensors", "onnx", "keras"}
     assert {len(model.layers) for model in models.values()} == {1, 2}
     assert {model.readout for model in models.values()} == {"last", "mean"}
-    resets = {getattr(model.layers[0], "reset", None) for model in models.values()}
-    assert resets == {None, "after", "before"}
+    assert {model.layers[0].cell for model in models.values()} == {lstm, gru, gru_before}
 
 
 def test_the_content_decides_not_the_name(tmp_path):
@@ -137,7 +137,7 @@ def test_quantize_takes_them(tmp_path, monkeypatch, name):
     assert model.cell == ("gru" if "gru" in name else "lstm")
     assert "imported_from" in model.meta
     if name.endswith("pt"):
-        assert model.layers[0].c.float_scales[:-1].sum() <= 0.75
+        assert model.layers[0].quantizers["c"].float_scales[:-1].sum() <= 0.75
     assert model.preprocessing == Preprocessing("window", 2 if name.endswith("pt") else 1)
 
 
