@@ -53,9 +53,15 @@ class Thresholds(Figure3):
     def encoded(self, node: Node) -> str:
         """Add the units of an encoder and of what it reads; return its name."""
         value, phase = node.operands[0], self.cell.phase(node)
+        own = terms(value)
+        if own_offsets(self.quantizer(node)) and not (len(own) == 1 and is_term(own[0])):
+            raise self.fault(
+                value,
+                f"its thresholds would differ between cells, as the offsets of {node.name} do: "
+                "give one offset, or use the datapath figure3.",
+            )
         if value.operation == "activation" and not is_factor(value.operands[0]):
             return self._activated_search(node, value.operands[0], phase)
-        own = terms(value)
         if len(own) <= 2 and all(map(is_term, own)):
             if len(own) == 2:
                 return self._two_terms(node, own, phase)

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
-from own_cells import OWN, STEPS, float_model, windows
+from own_cells import OWN, STEPS, float_model, rnn, windows
 
 from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model import bit_true, reference
+from mubinn.golden.model.bit_true import run_layer
 from mubinn.golden.quantize import quantize
 from mubinn.sim.layer.layer_check import check_layer
 
@@ -22,6 +24,17 @@ def test_many_levels_come_close_to_the_float_model(cell):
         errors.append(float(np.sqrt(np.square(found - real).mean()) / real.std()))
     assert errors[2] < errors[1] < errors[0]
     assert errors[2] < 0.15
+
+
+def test_thresholds_of_sums_have_one_offset():
+    made = quantize(
+        float_model(rnn), Levels.of(2, 2), windows(), h_offset=np.linspace(-0.1, 0.1, 4)
+    )
+    assert run_layer(made.layers[0], made.encode_input(windows()))["h"].shape == (STEPS, 12, 4)
+    with pytest.raises(
+        MubinnError, match=r"cell rnn computes tanh\(h\): its thresholds would differ"
+    ):
+        run_layer(made.with_datapath("threshold").layers[0], made.encode_input(windows()))
 
 
 @pytest.mark.parametrize("datapath", ["figure3", "threshold"])
