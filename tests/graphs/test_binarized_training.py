@@ -287,7 +287,7 @@ def test_no_level_of_eight_is_rounded_away(data, start):
     method = Method("mubinn2", Levels.of(8, 8))
     params = Graph(method, 1.0, "mean").start(start, prepare(data.x))
     layer = to_quantized(params, method, "mean", start.preprocessing, {}).layers[0]
-    for scales in (layer.x.scales, layer.h.scales, layer.c.scales, *layer.wx.scales):
+    for scales in (layer.x.scales, layer.h.scales, layer.quantizers["c"].scales, *layer.wx.scales):
         assert scales[-1] > 0
         assert (np.diff(scales) < 0).all()
 

@@ -6,6 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.units.activation import ActivationParams, activation, exact
 from mubinn.hw.units.activation import Activation
 from mubinn.sim.runner.evaluate import evaluate_unit
@@ -102,7 +103,7 @@ def test_bad_formats_are_refused(name, size, wanted):
 
 
 def test_unknown_kind_is_refused():
-    with pytest.raises(ValueError, match="unknown activation"):
+    with pytest.raises(MubinnError, match="unknown activation"):
         ActivationParams("relu")
 
 
