@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from mubinn.golden.cells.layer import QuantizedLayer
-from mubinn.golden.cells.step import row_values
+from mubinn.golden.cells.step import row_values, stored_values
 from mubinn.golden.ground.fixed import Floats, Ints
 from mubinn.golden.inference.input import Array, check_windows
 from mubinn.golden.model.quantized_model import QuantizedModel
@@ -51,10 +51,12 @@ def _run(layer: QuantizedLayer, codes: Ints) -> Ints:
     states = [np.broadcast_to(zero, (len(codes), layer.hidden)) for zero in zeros]
     sums = [_state_sums(layer, phase) for phase in range(len(layer.phases))]
     steps = np.empty((*codes.shape[:2], layer.hidden), np.int64)
+    numbers = stored_values(layer)
     for t in range(codes.shape[1]):
         over_x = layer.x.decode_signs(codes[:, t]).astype(np.float64) @ wx
         z = over_x.astype(np.int64) + layer.b.values
         values = {f"old.{name}": state for name, state in zip(names, states, strict=True)}
+        values |= numbers
         for phase, read in enumerate(layer.cell.recurrent):
             rows = layer.phase_rows(phase)
             own = states[0] if read.operation == "state" else values[read.name]

@@ -6,6 +6,7 @@ from own_cells import OWN, STEPS, float_model, rnn, windows
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.inference.run import infer
 from mubinn.golden.model import bit_true, reference
 from mubinn.golden.model.bit_true import run_layer
 from mubinn.golden.quantize import quantize
@@ -24,6 +25,17 @@ def test_many_levels_come_close_to_the_float_model(cell):
         errors.append(float(np.sqrt(np.square(found - real).mean()) / real.std()))
     assert errors[2] < errors[1] < errors[0]
     assert errors[2] < 0.15
+
+
+@pytest.mark.parametrize("datapath", ["figure3", "threshold"])
+@pytest.mark.parametrize("cell", OWN, ids=lambda cell: cell.name)
+def test_inference_equals_the_bit_true_model(cell, datapath):
+    x = windows().astype(np.float32)
+    made = quantize(float_model(cell, depth=2), Levels.of(2, 3), x).with_datapath(datapath)
+    _, scores, classes = bit_true.run(made, made.encode_input(x))
+    found = infer(made, x)
+    assert (found.scores == scores).all()
+    assert (found.classes == classes).all()
 
 
 def test_thresholds_of_sums_have_one_offset():
