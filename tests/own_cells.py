@@ -63,7 +63,16 @@ def hard_lstm(x, h, c):
     return encode("h", o * hard_tanh(c)), c
 
 
-OWN = (rnn, cifg, mgu, peephole, hard_lstm)
+@cell
+def open_gate(x, h):
+    """A gate whose sum is read beside its code, and a state that the last equation reads."""
+    z = row("z", x, h)
+    f = encode("f", sigmoid(z))
+    n = encode("n", tanh(row("n", x, h)))
+    return encode("h", tanh(f * z + n * h))
+
+
+OWN = (rnn, cifg, mgu, peephole, hard_lstm, open_gate)
 
 FEATURES, HIDDEN, STEPS = 5, 4, 6
 

@@ -128,16 +128,18 @@ def describe(model: FloatModel | QuantizedModel) -> dict[str, Any]:
 
 
 def _layer(layer: FloatLayer | QuantizedLayer) -> dict[str, Any]:
+    from mubinn.golden.cells.library import gru, gru_before
     from mubinn.golden.model.float_layer import FloatLayer
     from mubinn.golden.model.model_file import cell_fields
 
     sizes: dict[str, Any] = {"features": layer.features, "hidden": layer.hidden}
     cell = cell_fields(layer.cell)
-    if layer.cell.family == "gru":
+    resets = layer.cell in (gru, gru_before)
+    if resets:
         cell = {"cell": "gru", "reset": "after", **cell}
     if isinstance(layer, FloatLayer):
         clips = {f"{name}_clip": layer.clips.get(name) for name in layer.cell.state_names[:-1]}
-        return {**cell, **sizes, **(clips if layer.cell.family != "gru" else {})}
+        return {**cell, **sizes, **({} if resets else clips)}
     stored = {name: getattr(layer, name) for name in ("wx", "wh", "b")}
     scales = {name: len(part.scales) for name, part in stored.items()}
     return {
@@ -151,7 +153,7 @@ def _layer(layer: FloatLayer | QuantizedLayer) -> dict[str, Any]:
 
 
 def _line(layer: dict[str, Any]) -> str:
-    kind = "GRU of " if layer["cell"] == "gru" else ""
+    kind = {"lstm": "", "gru": "GRU of "}.get(layer["cell"], f"{layer['cell']} of ")
     text = f"{kind}{layer['features']} inputs, {layer['hidden']} cells"
     if "reset" in layer:
         text = f"{text}, reset {layer['reset']} the product"

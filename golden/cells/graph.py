@@ -181,11 +181,6 @@ class Cell:
     new: tuple[Node, ...]
     text: str = ""
 
-    @property
-    def family(self) -> str:
-        """What options call it: the forms of one cell are one."""
-        return self.name.partition("_")[0]
-
     def __post_init__(self) -> None:
         """Raise `MubinnError` on equations that make no cell."""
         for state, made in zip(self.states, self.new, strict=True):
@@ -197,6 +192,13 @@ class Cell:
                 raise MubinnError(f"cell {self.name} gives a name twice: {', '.join(own)}.")
         if not self.rows:
             raise MubinnError(f"cell {self.name} has no row of weights.")
+        for row_node in self.rows:
+            readers = [gate.name for gate in self.gates if gate.operands[0].operands[0] is row_node]
+            if len(readers) > 1:
+                raise MubinnError(
+                    f"gates {' and '.join(readers)} of cell {self.name} read one row: give each a "
+                    "row of its own."
+                )
         for phase, rows in enumerate(self.phase_nodes):
             if len({self.recurrent_of(node) for node in rows} - {None}) > 1:
                 raise MubinnError(

@@ -42,6 +42,11 @@ CELLS: dict[str, Cell] = {made.name: made for made in (lstm, gru, gru_before)}
 """The cells by name."""
 
 
+def family_of(made: Cell) -> str:
+    """Return what options call a cell: the two forms of a GRU are one."""
+    return gru.name if made is gru_before else made.name
+
+
 def cell_of(name: str) -> Cell:
     """Return the cell of this name; raise `MubinnError` where there is none."""
     if name not in CELLS:

@@ -137,7 +137,7 @@ class Thresholds(Figure3):
     def _one_term(self, node: Node, term: Node, phase: int) -> str:
         """Add the table of codes of one term."""
         quantizer = self.quantizer(node)
-        raw, fraction = self._rounded_down(term, quantizer.fraction)
+        raw = self._rounded_down(term, quantizer.fraction)
         if own_offsets(quantizer):
             name = self._table(f"{node.name}_raw", term, raw, Wide(int(np.abs(raw).max())), phase)
             largest = int(np.abs(raw).max() + np.abs(quantizer.offset).max()) + 1
@@ -146,18 +146,18 @@ class Thresholds(Figure3):
             operation = Search(search, offset=quantizer.offset)
             return self.add(node.name, f"search_{node.name}", operation, name, phase=phase)
         shared = Quantizer(quantizer.scales, quantizer.fraction, quantizer.offset.reshape(-1)[0])
-        codes = shared.encode(raw, fraction)
+        codes = shared.encode(raw, quantizer.fraction)
         return self._table(node.name, term, codes, Code(quantizer.levels), phase)
 
-    def _rounded_down(self, term: Node, fraction: int) -> tuple[Ints, int]:
-        """Return the values of a term for all codes and their fraction: `fraction`, or exact ones.
+    def _rounded_down(self, term: Node, fraction: int) -> Ints:
+        """Return the values of a term for all codes, rounded down to `fraction` bits.
 
         Thresholds are integers in their quantizer's fraction, which a value reaches where its
         floor does.
         """
         if is_pair(term):
             exact = self.layer.fraction(term)
-            return self._products_of(term, exact) >> exact - fraction, fraction
+            return self._products_of(term, exact) >> exact - fraction
         factors = [Fraction(1 << fraction)]
         activation = term
         if term.operation == "product":
@@ -168,7 +168,7 @@ class Thresholds(Figure3):
         values = [Fraction(int(v), 1 << self.quantizer(code).fraction) for v in self._values(code)]
         kind: Kind = activation.kind
         raw = [floor_product(factor, kind, value) for value in values for factor in factors]
-        return np.array(raw, np.int64), fraction
+        return np.array(raw, np.int64)
 
     def _products_of(self, pair: Node, fraction: int) -> Ints:
         """Return the products of all values in `fraction` bits, the first code in the low bits."""

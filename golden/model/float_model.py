@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from mubinn.golden.cells.library import lstm
+from mubinn.golden.cells.library import family_of, lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, frozen
 from mubinn.golden.model.float_layer import FloatLayer, check_array
@@ -65,7 +65,7 @@ class FloatModel:
             object.__setattr__(self, name, frozen(getattr(self, name), np.float64))
         if not self.layers:
             raise MubinnError("the model has no LSTM layer: give at least one.")
-        if len({layer.cell.family for layer in self.layers}) > 1:
+        if len({family_of(layer.cell) for layer in self.layers}) > 1:
             raise MubinnError("the model mixes LSTM and GRU layers: give a model of one kind.")
         for below, above in zip(self.layers, self.layers[1:], strict=False):
             if above.features != below.hidden:
@@ -85,7 +85,7 @@ class FloatModel:
     @property
     def cell(self) -> str:
         """What the layers consist of."""
-        return self.layers[0].cell.family
+        return family_of(self.layers[0].cell)
 
     @property
     def lstm_layers(self) -> tuple[FloatLayer, ...]:

@@ -9,7 +9,7 @@ from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
 from mubinn.golden.cells.constants import INPUT_FRACTION, INPUT_RANGE, Datapath, check_bounds
 from mubinn.golden.cells.layer import QuantizedLayer
-from mubinn.golden.cells.library import lstm
+from mubinn.golden.cells.library import family_of, lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints, to_fixed
 from mubinn.golden.model.float_model import READOUTS, Preprocessing, Readout
@@ -91,7 +91,7 @@ class QuantizedModel:
     @property
     def cell(self) -> str:
         """What the layers consist of."""
-        return self.layers[0].cell.family
+        return family_of(self.layers[0].cell)
 
     @property
     def lstm_layers(self) -> tuple[QuantizedLayer, ...]:

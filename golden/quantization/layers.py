@@ -7,6 +7,7 @@ from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.graph import Node
 from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.library import family_of
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model.float_layer import FloatLayer
@@ -56,7 +57,7 @@ def quantized_layer(
     output = cell.states[0]
     if np.ndim(h_offset) and output in cell.kept:
         raise MubinnError(
-            f"a {cell.family.upper()} takes one offset of h for all cells: give one number."
+            f"a {family_of(cell).upper()} takes one offset of h for all cells: give one number."
         )
     found: dict[str, Quantizer] = fit_gates(rng, cell, run["y"], options) if cell.gates else {}
     reads = {node.name for node in cell.recurrent} | {output.name}

@@ -318,7 +318,7 @@ class PipelinedState(StateStage):
         }
         if self._trace and gates:
             self._recent(m, pipe, now, values, gates)
-        if len(gates) == len(cell.rows):
+        if len(gates) == len(cell.rows) and not self._wide_rows():
             self._shifted(m, pipe, now["code"], values, gates)
         else:
             self._held(m, pipe, row, now, values, gates)

@@ -187,3 +187,13 @@ def test_cells_are_found_by_name():
         cell_of("rnn")
     assert cell_of("lstm") is lstm
     assert [cell(tied).gate_names, cell(tied).state_names] == [(), ("h",)]
+
+
+def test_gates_have_rows_of_their_own():
+    def two(x, h):
+        z = row("z", x, h)
+        f, g = encode("f", sigmoid(z)), encode("g", tanh(z))
+        return encode("h", f * g)
+
+    with pytest.raises(MubinnError, match="gates f and g of cell two read one row"):
+        cell(two)
