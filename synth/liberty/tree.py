@@ -16,13 +16,14 @@ from mubinn.golden.ground.errors import MubinnError
 
 # What stays as it is; then strings with escapes, comments and continued lines; a lone quote or an
 # open comment is left to be told.
+# Groups are never repeated possessively: CPython 3.11.0 to 3.11.4 match those wrongly (gh-106052).
 _SPECIAL = re.compile(
-    r'(?P<plain>(?:[^"/\\]++|"[^"\\]*+"|/(?![*/])|(?<=\S)//)++)'
+    r'(?P<plain>(?:[^"/\\]++|"[^"\\]*+"|/(?![*/])|(?<=\S)//){1,1000})'
     r'|"(?:[^"\\]|\\.)*+"|/\*.*?\*/|(?<!\S)//[^\n]*|\\[ \t]*\n|(?P<open>"|/\*)',
     re.DOTALL,
 )
 _CONTINUED = re.compile(r"\\[ \t]*\n")
-_BRACE = re.compile(r'(?:[^"{}]++|"[^"]*+")*+([{}])')
+_BRACE = re.compile(r'[^"{}]*+(?:"[^"]*+"[^"{}]*+)*(?:([{}])|\Z)')
 _BLANK = re.compile(r"[\s;]*")
 _STATEMENT = re.compile(
     r"([^\s(){};:,\"]+)\s*"
@@ -31,9 +32,9 @@ _STATEMENT = re.compile(
     r'|\(([^")]*(?:"[^"]*"[^")]*)*)\)\s*(\{)?)'  # name (values), or the head of a group
 )
 _VALUE = re.compile(r'"([^"]*)"|([^\s,"]+)')
-_DIGITS = r"[-+]?(?:\d{1,60}\.?\d{0,60}|\.\d{1,60})(?:[eE][-+]?0?\d{1,2})?"
+_DIGITS = r"[-+]?(?:\d{1,60}(?:\.\d{0,60})?|\.\d{1,60})(?:[eE][-+]?0?\d{1,2})?"
 _NUMBER = re.compile(_DIGITS, re.ASCII)
-_LIST = re.compile(rf"\s*+(?:{_DIGITS}(?:\s*,\s*|\s+|$))*+", re.ASCII)
+_LIST = re.compile(rf"\s*+(?:{_DIGITS}(?:\s*,\s*|\s+|$))*", re.ASCII)
 _EXPONENTS = {"f": -15, "p": -12, "n": -9, "u": -6, "m": -3, "": 0, "k": 3}
 _UNITS = {
     "time_unit": "s",
@@ -296,6 +297,8 @@ def read_tree(text: str, name: str, include: Callable[[str], Group] | None = Non
     closing: dict[int, int] = {}
     source = Source(name, plain, closing, include)
     for found in _BRACE.finditer(plain):
+        if not found[1]:
+            break
         if found[1] == "{":
             opened.append(found.start(1))
             if len(opened) > DEEPEST:
