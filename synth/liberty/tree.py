@@ -19,7 +19,7 @@ from mubinn.golden.ground.errors import MubinnError
 # Groups are never repeated possessively: CPython 3.11.0 to 3.11.4 match those wrongly (gh-106052).
 _SPECIAL = re.compile(
     r'(?P<plain>(?:[^"/\\]++|"[^"\\]*+"|/(?![*/])|(?<=\S)//){1,1000})'
-    r'|"(?:[^"\\]|\\.)*+"|/\*.*?\*/|(?<!\S)//[^\n]*|\\[ \t]*\n|(?P<open>"|/\*)',
+    r'|"[^"\\]*+(?:\\.[^"\\]*+)*"|/\*.*?\*/|(?<!\S)//[^\n]*|\\[ \t]*\n|(?P<open>"|/\*)',
     re.DOTALL,
 )
 _CONTINUED = re.compile(r"\\[ \t]*\n")
