@@ -43,7 +43,7 @@ class LibraryGate:
     functions: tuple[str, ...]
     is_flipflop: bool
     has_state: bool
-    group: Group = field(repr=False)
+    group: Group = field(repr=False, compare=False)
 
 
 @dataclass(frozen=True)
