@@ -1,4 +1,4 @@
-"""Tables of the fast inference: encoders as look-ups, and the encoder of float32 samples.
+"""Numbers of the fast inference: what codes stand for in products, and the encoder of samples.
 
 A code of a tensor with scales a and bits b stands in the products of the fast inference as
 ``m = sum_k (a_k / u) b_k >= 0``, where u is the greatest common divisor of the scales; its value is
@@ -15,6 +15,7 @@ from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints, to_fixed
+from mubinn.golden.inference.decisions import encoder_segments
 from mubinn.golden.model.quantized_model import QuantizedModel
 
 Array = npt.NDArray[Any]
@@ -22,8 +23,8 @@ Array = npt.NDArray[Any]
 BLOCK = 16
 """Windows whose samples are encoded at once, so that they stay in the cache."""
 
-SCALE_LIMIT = 1 << 20
-"""Most that the scales of one encoder may sum to; quantization stays below 2**10."""
+WORD = 32
+"""Bits of a word."""
 
 
 def check_windows(x: Array) -> None:
@@ -51,32 +52,19 @@ def positive(quantizer: Quantizer, code: npt.ArrayLike) -> Ints:
     return np.asarray((quantizer.decode_signs(code) + total) // (2 * unit(quantizer)))
 
 
-def buckets(quantizer: Quantizer, fraction: int) -> tuple[Ints, Ints]:
-    """Return an encoder as a table over ``(value >> shift) - offset``, clipped to its ends.
+def pack(codes: Array, planes: int, width: int, least: int = 1) -> Array:
+    """Return fields of codes [n, B] in words, uint32 [max(planes, least), n width / 32, B].
 
-    All thresholds are multiples of ``2**shift`` with ``shift = fraction - quantizer.fraction``.
-
-    Returns
-    -------
-    bucket, code : int64 [n]
+    A plane takes `width` bits of a code, plane 0 the low ones; the first code is in the low bits.
     """
-    bare = Quantizer(quantizer.scales, quantizer.fraction, np.zeros((), np.int64))
-    if bare.peak > SCALE_LIMIT:
-        raise MubinnError(
-            f"scales that sum to {bare.peak} are too long for the fast inference: "
-            "quantize the model with shorter scales."
-        )
-    shift = fraction - bare.fraction
-    bucket = np.arange(-bare.peak - 1, bare.peak + 2)
-    code = bare.encode(bucket << shift, fraction)
-    if (bare.encode((bucket << shift) + (1 << shift) - 1, fraction) != code).any():
-        raise AssertionError("a threshold lies inside a bucket")
-    return bucket, code
-
-
-def runs(code: Ints) -> Ints:
-    """Return where the runs of equal `code` start."""
-    return np.flatnonzero(np.concatenate([[True], np.diff(code) != 0]))
+    per = WORD // width
+    size, batch = codes.shape
+    out = np.zeros((max(planes, least), -(-size // per), batch), np.uint32)
+    for plane in range(planes):
+        for k in range(size):
+            field = (codes[k] >> plane * width & (1 << width) - 1).astype(np.uint32)
+            out[plane, k // per] |= field << np.uint32(k % per * width)
+    return out
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,9 +88,8 @@ class InputTables:
     @classmethod
     def of(cls, x: Quantizer) -> "InputTables":
         """Derive the thresholds of ``encode(to_fixed(sample))`` and check each from both sides."""
-        bucket, code = buckets(x, INPUT_FRACTION)
-        starts = runs(code)
-        first = (bucket[starts[1:], None] + x.offset.reshape(1, -1)) << INPUT_FRACTION - x.fraction
+        nodes, made, offset = encoder_segments(x, INPUT_FRACTION)
+        first = nodes[:, None] + offset.reshape(1, -1)
         # Rounding half up reaches `first` half a unit below it; the next float32 up is exact.
         exact = np.ldexp(first - 0.5, -INPUT_FRACTION)
         thresholds = exact.astype(np.float32)
@@ -113,9 +100,9 @@ class InputTables:
             to_fixed(below, INPUT_FRACTION) >= first
         ).any():
             raise AssertionError("a float32 threshold is not the first sample of its segment")
-        m = positive(x, code[starts])
+        m = positive(x, made)
         values = m.astype(np.min_scalar_type(int(m.max())))
-        return cls(thresholds, values, code[starts].astype(np.uint32))
+        return cls(thresholds, values, made.astype(np.uint32))
 
     def encode(self, model: QuantizedModel, x: Array) -> Array:
         """Return m of the codes that ``model.encode_input(x)`` has, unsigned [T, I, N].

@@ -1,12 +1,10 @@
 """Loops of the fast inference as plain Python on NumPy arrays, written for numba to compile.
 
-Each inner loop runs over the windows of a batch, contiguous and of 32 bits at most, so that LLVM
-turns it into vector instructions, with a population count where the CPU has one. The casts keep
-numba from widening what fits 32 bits; unsigned indices save its test for negative ones. All loops
-stand in this file, as numba compiles anew when the file of the function that it keeps changes.
-
-A cell's tail has `radix`, the counts of codes of c and of segments of i and g, and tables over the
-codes f, c, i, g and o, c in this order. Tables of 32 bits at most are passed as one word.
+`run_layer` runs a layer over all steps: the sums of its rows, and for each cell the program of
+`mubinn.golden.inference.program`. Each inner loop runs over the windows of a batch, contiguous and
+of 32 bits where it can be, so that LLVM turns it into vector instructions. The casts keep numba
+from widening what fits 32 bits; unsigned indices save its test for negative ones. All loops stand
+in this file, as numba compiles anew when the file of the function that it keeps changes.
 """
 
 from typing import Any
@@ -14,13 +12,19 @@ from typing import Any
 import numpy as np
 from numpy import int32, uint32
 
-from mubinn.golden.inference.input import Array
-
-WORD = 32
-"""Bits of a word."""
+from mubinn.golden.inference.input import WORD, Array
 
 GROUP = 4
-"""Thresholds that `segment` compares in one pass."""
+"""Thresholds that are compared in one pass."""
+
+BLOCK = 16
+"""Windows whose samples are encoded side by side, as they share lines of the cache."""
+
+TILE = 4
+"""Rows whose sums are made together."""
+
+LOAD, KEEP, SEGMENT, LOOK, MIX, SPLIT, STORE = range(7)
+"""Instructions; `mubinn.golden.inference.program` says what they do."""
 
 
 def popcount(word: Any) -> int:
@@ -28,243 +32,270 @@ def popcount(word: Any) -> int:
     return int(word).bit_count()
 
 
-def weighted(b: int, h: Array, x: Array, words: Array, gains: Array, sizes: Any) -> Any:
-    """Return ``gains @ [differing bits of h, of x]`` of window b, int32.
+def accumulate(z: Array, weights: Array, row: int, column: int, m: Array) -> None:
+    """Add products of pairs of 16-bit numbers to z [rows, B], Eq. (9) with all levels collapsed.
+
+    Parameters
+    ----------
+    z : int32 [rows, B]
+        A multiple of `TILE` rows, and of as many windows as a tile has.
+    weights : uint32 [R, 1, n]
+        Two numbers a word, from `row` and `column` on.
+    m : uint32 [1, k, B]
+    """
+    own = weights[row : row + len(z), 0, column : column + m.shape[1]].copy().view(np.int16)
+    wide = m[0].view(np.int16).reshape(m.shape[1], -1, 2).astype(np.int32)
+    z += np.einsum("rkp,kbp->rb", own.reshape(len(z), -1, 2).astype(np.int32), wide)
+
+
+def weighted(b: int, h: Array, x: Array, i: int, words: Array, row: int, j: int, sizes: Any) -> Any:
+    """Return how many bits of h, and of x, differ in window b from a plane of a row of weights.
 
     Parameters
     ----------
     b : int
-    h, x : uint32 [n_h, B] and [n_x, B]
-        One level of each.
-    words : uint32 [n_h + n_x]
-        One level of one row of weights.
-    gains : int32 [2]
+    h, x : uint32 [L, n_h, B] and [L, n_x, B]
+        Levels, of which number `i` counts.
+    words : uint32 [R, W, n_h + n_x]
+    row, j : int
+        Which row and plane of `words`.
     sizes : tuple of n_h and of n_x zeros
         Their lengths are known where numba compiles, so that it unrolls the loops.
     """
     of_h, of_x = int32(0), int32(0)
     for k in range(len(sizes[0])):
-        of_h = int32(of_h + int32(popcount(uint32(h[k, b] ^ words[k]))))
+        of_h = int32(of_h + int32(popcount(uint32(h[i, k, b] ^ words[row, j, k]))))
     for k in range(len(sizes[1])):
-        of_x = int32(of_x + int32(popcount(uint32(x[k, b] ^ words[len(sizes[0]) + k]))))
-    return int32(int32(gains[0] * of_h) + int32(gains[1] * of_x))
+        word = words[row, j, len(sizes[0]) + k]
+        of_x = int32(of_x + int32(popcount(uint32(x[i, k, b] ^ word))))
+    return of_h, of_x
 
 
-def products(z: Array, h: Array, x: Array, words: Array, gains: Array, sizes: Any) -> None:
-    """Add `weighted` of every pair of levels, Eq. (9), to z.
+def products(
+    z: Array, n: int, h: Array, x: Array, words: Array, row: int, gains: Array, sizes: Any
+) -> None:
+    """Make z[n] the sum over all pairs of levels, Eq. (9); gains are int32 [R, L, W, 2].
 
-    Parameters
-    ----------
-    z : int32 [B]
-    h, x : uint32 [L, n_h, B] and [L, n_x, B]
-        Levels; `L` is the larger of the two counts, and absent levels have gain 0.
-    words : uint32 [W, n_h + n_x]
-    gains : int32 [L, W, 2]
-    sizes : as in `weighted`
+    `L` is the larger of the two level counts of h and x; absent levels have gain 0.
     """
-    for level in range(len(gains)):
-        for plane in range(len(words)):
-            own_h, own_x, row, gain = h[level], x[level], words[plane], gains[level, plane]
-            for b in range(len(z)):
-                z[b] += weighted(b, own_h, own_x, row, gain, sizes)
+    for i in range(gains.shape[1]):
+        for j in range(words.shape[1]):
+            gain_h, gain_x = gains[row, i, j, 0], gains[row, i, j, 1]
+            if i + j == 0:
+                for b in range(z.shape[1]):
+                    of_h, of_x = weighted(b, h, x, 0, words, row, 0, sizes)
+                    z[n, b] = int32(int32(gain_h * of_h) + int32(gain_x * of_x))
+                continue
+            for b in range(z.shape[1]):
+                of_h, of_x = weighted(b, h, x, i, words, row, j, sizes)
+                z[n, b] += int32(int32(gain_h * of_h) + int32(gain_x * of_x))
 
 
-def decide(out: Array, h: Array, x: Array, words: Array, gains: Array, t: Any, sizes: Any) -> None:
-    """``out = weighted >= t``, int32 [B], with one level of everything: no z is stored."""
-    for b in range(len(out)):
-        out[b] = weighted(b, h, x, words, gains, sizes) >= t
-
-
-def segment(z: Array, first: Array, out: Array) -> None:
-    """``out = count of first that z reaches``: int32 [B] of z [B] and first [1 or n GROUP]."""
-    if len(first) == 1:
-        t = first[0]
-        for b in range(len(z)):
-            out[b] = z[b] >= t
+def segment(
+    z: Array, row: int, first: Array, at: int, count: int, symbols: Array, dst: int
+) -> None:
+    """Make a symbol of how many of `count` thresholds in `first` from `at` on z[row] reaches."""
+    if count == 1:
+        t = first[at]
+        for b in range(z.shape[1]):
+            symbols[dst, b] = int32(z[row, b] >= t)
         return
-    out[:] = 0
-    for k in range(0, len(first), GROUP):
+    for k in range(at, at + count, GROUP):
         t, u, v, w = first[k], first[k + 1], first[k + 2], first[k + 3]
-        for b in range(len(z)):
-            low = int32(int32(z[b] >= t) + int32(z[b] >= u))
-            out[b] += int32(low + int32(int32(z[b] >= v) + int32(z[b] >= w)))
+        if k == at:
+            for b in range(z.shape[1]):
+                low = int32(int32(z[row, b] >= t) + int32(z[row, b] >= u))
+                high = int32(int32(z[row, b] >= v) + int32(z[row, b] >= w))
+                symbols[dst, b] = int32(low + high)
+            continue
+        for b in range(z.shape[1]):
+            low = int32(int32(z[row, b] >= t) + int32(z[row, b] >= u))
+            symbols[dst, b] += int32(low + int32(int32(z[row, b] >= v) + int32(z[row, b] >= w)))
 
 
-def join(high: Any, radix: Any, low: Any) -> Any:
-    """Return ``high * radix + low``, uint32."""
-    return uint32(uint32(uint32(high) * uint32(radix)) + uint32(low))
+def look(symbols: Array, code: Array, at: int, table: int, tables: Array, words: Array) -> None:
+    """Make a symbol of four others: all together, or an entry of a table or of a table's word."""
+    dst, p, q, r, s = code[at, 1], code[at, 2], code[at, 3], code[at, 4], code[at, 5]
+    k, m, n = uint32(code[at, 6]), uint32(code[at, 7]), uint32(code[at, 8])
+    for b in range(symbols.shape[1]):
+        high = uint32(uint32(uint32(symbols[p, b]) << k) | uint32(symbols[q, b]))
+        high = uint32(uint32(high << m) | uint32(symbols[r, b]))
+        symbols[dst, b] = uint32(uint32(high << n) | uint32(symbols[s, b]))
+    if code[at, 11] < 0:
+        return
+    if code[at, 11]:
+        bits, word = uint32(code[at, 11]), uint32(words[table])
+        ones = uint32((1 << code[at, 11]) - 1)
+        for b in range(symbols.shape[1]):
+            down = uint32(uint32(symbols[dst, b]) * bits)
+            symbols[dst, b] = uint32(uint32(word >> down) & ones)
+        return
+    begin = uint32(table)
+    # By itself, as it is no vector instruction.
+    for b in range(symbols.shape[1]):
+        symbols[dst, b] = tables[uint32(begin + uint32(symbols[dst, b]))]
 
 
-def next_c(gates: Array, c: Array, radix: Any, table: Array) -> None:
-    """Replace the codes c [B] by the entries of `table`; gates is int32 [4, B]."""
-    f, i, g = gates[0], gates[1], gates[2]
-    for b in range(len(c)):
-        c[b] = table[join(join(join(f[b], radix[0], c[b]), radix[1], i[b]), radix[2], g[b])]
+def mix(
+    numbers: Array, symbols: Array, z: Array, row: int, code: Array, at: int, pool: Array, n: int
+) -> None:
+    """Add to a number an entry of `pool`, times the scaled sum of a row; float64."""
+    dst, p, begin, scale = code[at, 1], code[at, 2], uint32(code[at, 9]), code[at, 10] + 2 * n
+    keep, factor, constant = float(code[at, 4]), pool[scale], pool[scale + 1]
+    for b in range(symbols.shape[1]):
+        own = pool[uint32(begin + uint32(symbols[p, b]))] * (factor * z[row, b] + constant)
+        numbers[dst, b] = keep * numbers[dst, b] + own
 
 
-def next_c_short(gates: Array, c: Array, radix: Any, word: Any, levels: Any) -> None:
-    """Do as `next_c` with a table of `levels` bits an entry in one uint32 word."""
-    f, i, g = gates[0], gates[1], gates[2]
-    ones = uint32((1 << levels) - 1)
-    for b in range(len(c)):
-        at = join(join(join(f[b], radix[0], c[b]), radix[1], i[b]), radix[2], g[b])
-        c[b] = uint32(word >> uint32(at * uint32(levels))) & ones
+def store(
+    symbols: Array, src: int, words: Array, phase: int, n: int, width: int, counts: Array
+) -> None:
+    """Put fields of a symbol into words[phase], and add them to counts [planes, H, B]."""
+    per = WORD // width
+    word, shift, ones = n // per, uint32(n % per * width), uint32((1 << width) - 1)
+    for plane in range(words.shape[1]):
+        down = uint32(plane)
+        for b in range(symbols.shape[1]):
+            field = uint32(uint32(uint32(symbols[src, b]) >> down) & ones)
+            words[phase, plane, word, b] |= uint32(field << shift)
+    for plane in range(len(counts)):
+        down = uint32(plane)
+        for b in range(symbols.shape[1]):
+            counts[plane, n, b] += int32(uint32(uint32(symbols[src, b]) >> down) & ones)
 
 
-def next_c_sum(gates: Array, c: Array, radix: Any, sums: Any) -> None:
-    """Do as `next_c` with ``bucket[(fc + ig) >> shift]``, clipped; sums holds these four."""
-    f, i, g = gates[0], gates[1], gates[2]
-    fc, ig, shift, bucket = sums
-    last = len(bucket) - 1
-    for b in range(len(c)):
-        raw = fc[join(f[b], radix[0], c[b])] + ig[join(i[b], radix[2], g[b])]
-        c[b] = bucket[min(max(raw >> shift, 0), last)]
+def encoded(x: Array, b: int, t: int, thresholds: Array, codes: Array, reached: Array) -> bool:
+    """Make `reached` the codes of the samples x[b, t]; return whether all are finite."""
+    reached[:] = 0
+    good = int32(1)
+    for i in range(x.shape[2]):
+        good &= int32(abs(x[b, t, i]) < np.inf)
+    for k in range(len(thresholds)):
+        for i in range(x.shape[2]):
+            reached[i] += uint32(x[b, t, i] >= thresholds[k, i])
+    for i in range(x.shape[2]):
+        reached[i] = codes[reached[i]]
+    return bool(good)
 
 
-def next_h(o: Array, c: Array, radix: Any, table: Array, out: Array) -> None:
-    """``out = table[o, c]`` over the windows of one cell."""
-    for b in range(len(c)):
-        out[b] = table[join(o[b], radix[0], c[b])]
-
-
-def next_h_short(o: Array, c: Array, radix: Any, word: Any, levels: Any) -> None:
-    """Replace o by the entries of a table of `levels` bits an entry in one uint32 word."""
-    ones = uint32((1 << levels) - 1)
-    for b in range(len(c)):
-        o[b] = uint32(word >> uint32(join(o[b], radix[0], c[b]) * uint32(levels))) & ones
-
-
-def store_bits(code: Array, words: Array, at: int, counts: Array) -> None:
-    """Set bit `at` of the words [L, B] to the levels of code [B], and add them to counts [L, B]."""
-    shift = uint32(at)
-    for level in range(len(words)):
-        own, down = words[level], uint32(level)
-        for b in range(len(code)):
-            own[b] |= uint32((uint32(uint32(code[b]) >> down) & uint32(1)) << shift)
-    for level in range(len(counts)):
-        count, down = counts[level], uint32(level)
-        for b in range(len(code)):
-            count[b] += int32(uint32(uint32(code[b]) >> down) & uint32(1))
-
-
-def encode_words(x: Array, thresholds: Array, codes: Array, words: Array) -> bool:
-    """Encode samples into level bits; return whether all are finite.
+def encode_words(x: Array, thresholds: Array, codes: Array, width: int, words: Array) -> bool:
+    """Encode samples into fields of `width` bits; return whether all are finite.
 
     Parameters
     ----------
-    x : float32 [B, T, I]
+    x : float32 [N, T, I]
     thresholds : float32 [K, I]
     codes : uint32 [K + 1]
-        Code of a sample that reaches so many thresholds.
+        Of a sample that reaches so many thresholds.
+    width : int
     words : uint32 [T, L, n, B]
-        Zeros, filled in.
+        Zeros, filled in for the first N windows.
     """
-    reached = np.empty(x.shape[2], np.uint32)
+    reached, per = np.zeros(2 * x.shape[2], np.uint32), WORD // width
     finite = True
-    for b in range(len(x)):
+    for begin in range(0, len(x), BLOCK):
         for t in range(x.shape[1]):
-            samples = x[b, t]
-            reached[:] = 0
-            good = int32(1)
-            for i in range(len(samples)):
-                good &= int32(abs(samples[i]) < np.inf)
-            finite &= good != 0
-            for k in range(len(thresholds)):
-                first = thresholds[k]
-                for i in range(len(samples)):
-                    reached[i] += uint32(samples[i] >= first[i])
-            for i in range(len(samples)):
-                reached[i] = codes[reached[i]]
-            for level in range(words.shape[1]):
-                for start in range(0, len(samples), WORD):
-                    part, word = reached[start : start + WORD], uint32(0)
-                    for i in range(len(part)):
-                        bit = uint32(uint32(part[i] >> uint32(level)) & uint32(1))
-                        word |= uint32(bit << uint32(i))
-                    words[t, level, start // WORD, b] = word
+            for b in range(begin, min(begin + BLOCK, len(x))):
+                finite &= encoded(x, b, t, thresholds, codes, reached)
+                if width > 1:
+                    for k in range(words.shape[2]):
+                        high = uint32(reached[2 * k + 1] << uint32(width))
+                        words[t, 0, k, b] = uint32(reached[2 * k] | high)
+                    continue
+                for plane in range(words.shape[1]):
+                    for word in range(words.shape[2]):
+                        part, own = reached[word * per : (word + 1) * per], uint32(0)
+                        for i in range(len(part)):
+                            bit = uint32(uint32(part[i] >> uint32(plane)) & uint32(1))
+                            own |= uint32(bit << uint32(i))
+                        words[t, plane, word, b] = own
     return finite
 
 
-def run_layer(
-    x: Array, h: Array, counts: Array, count_from: int, rows: Any, cell: Any, state: Any
+def run_cell(
+    n: int, z: Array, first: int, code: Array, memory: Any, fields: Any, pools: Any
 ) -> None:
-    """Run one layer over all steps with XNOR and population counts, Eq. (1)-(6).
-
-    Parameters
-    ----------
-    x, h : uint32 [T, L, n_x, B] and [T + 1, L, n_h, B]
-        Levels of the input, and of the states: the first is given, the others are filled in.
-    counts : int32 [levels of h, H, B]
-        Steps of at least `count_from` in which the level of h is 1, added to what it holds.
-    count_from : int
-    rows : tuple
-        start int32 [4H], words uint32 [4H, W, n], gains int32 [4H, L, W, 2], first int32 [4, K],
-        and the tuples `sizes` of `weighted`.
-    cell : tuple
-        radix, c_levels, c_word, c_table, h_levels, h_words uint32 [H], h_tables [H, n]; the words
-        count where the tables are empty.
-    state : int
-        Code of the first c.
-    """
-    start, words, gains, first, sizes = rows
-    short = gains.shape[1] * gains.shape[2] * first.shape[1] == 1
-    radix, c_levels, c_word, c_table, h_levels, h_words, h_tables = cell
-    hidden, batch = len(h_words), x.shape[3]
-    z, gates = np.empty(batch, np.int32), np.empty((4, batch), np.int32)
-    c = np.full((hidden, batch), state, np.uint8)
-    for t in range(len(x)):
-        now = h[t + 1]
-        now[:] = 0
-        for n in range(hidden):
-            for gate in range(4):
-                row = gate * hidden + n
-                if short:
-                    least = int32(first[gate, 0] - start[row])
-                    gain = gains[row, 0, 0]
-                    decide(gates[gate], h[t, 0], x[t, 0], words[row, 0], gain, least, sizes)
-                    continue
-                z[:] = start[row]
-                products(z, h[t], x[t], words[row], gains[row], sizes)
-                segment(z, first[gate], gates[gate])
-            if len(c_table):
-                next_c(gates, c[n], radix, c_table)
+    """Run the program `code` [k, 12] of one phase for cell n, whose sums are z[first:]."""
+    symbols, numbers, kept = memory
+    h, step, made, counts, width = fields
+    tables, thresholds, pool = pools
+    for k in range(len(code)):
+        operation, dst, src, count = code[k, 0], code[k, 1], code[k, 2], code[k, 11]
+        at = code[k, 9] + n * code[k, 10]
+        if operation == SEGMENT:
+            segment(z, first + src, thresholds, at, count, symbols, dst)
+        elif operation == LOOK:
+            look(symbols, code, k, at, tables, thresholds)
+        elif operation == LOAD:
+            for b in range(symbols.shape[1]):
+                symbols[dst, b] = kept[src, n, b]
+        elif operation == KEEP:
+            for b in range(symbols.shape[1]):
+                kept[dst, n, b] = symbols[src, b]
+        elif operation == STORE:
+            if dst < 0:
+                store(symbols, src, h, step, n, width, counts)
             else:
-                next_c_short(gates, c[n], radix, c_word, c_levels)
-            if h_tables.shape[1]:
-                next_h(gates[3], c[n], radix, h_tables[n], gates[3])
-            else:
-                next_h_short(gates[3], c[n], radix, h_words[n], h_levels)
-            counted = counts[: h_levels if t >= count_from else 0, n]
-            store_bits(gates[3], now[:h_levels, n // WORD], n % WORD, counted)
-
-
-def finish_step(y: Array, h: Array, c: Array, first: Array, cell: Any) -> None:
-    """Do one step of one layer after its matrix product, Eq. (1)-(6).
-
-    Parameters
-    ----------
-    y : float [4H, B]
-    h : float [H, B]
-        m of the next h, written.
-    c : uint8 [H, B]
-        Codes, replaced.
-    first : float [4, K]
-    cell : tuple
-        radix, c_table, sums of `next_c_sum`, h_tables float [H, n]; the sums count where c_table
-        is empty.
-    """
-    radix, c_table, sums, h_tables = cell
-    gates = np.empty((4, y.shape[1]), np.int32)
-    for n in range(len(h)):
-        for gate in range(4):
-            segment(y[gate * len(h) + n], first[gate], gates[gate])
-        if len(c_table):
-            next_c(gates, c[n], radix, c_table)
+                store(symbols, src, made, dst, n, width, counts[:0])
+        elif operation == SPLIT:
+            segment(numbers, src, pool, at, count, symbols, dst)
         else:
-            next_c_sum(gates, c[n], radix, sums)
-        next_h(gates[3], c[n], radix, h_tables[n], h[n])
+            mix(numbers, symbols, z, first + code[k, 3], code, k, pool, n)
 
 
-PARTS = (weighted, products, decide, segment, join, store_bits)
-TAILS = (next_c, next_c_short, next_c_sum, next_h, next_h_short)
-"""What `run_layer` and `finish_step` call, besides `popcount`."""
+def run_layer(
+    x: Array, h: Array, made: Array, kept: Array, counts: Array, span: Any, phases: Any, pools: Any
+) -> None:
+    """Run one layer over all steps, Eq. (1)-(6).
+
+    Parameters
+    ----------
+    x, h : uint32 [T, L, n_x, B] and [T + 1 or 2, L, n_h, B]
+        Fields of the input, and of the states: the first is given, the others are filled in, all
+        or the last ones.
+    made : uint32 [P, L, n_h, B]
+        Fields of what phase p multiplies with W_h where it is not h.
+    kept : uint8 [S, H, B]
+        Symbols that cells keep; those of the states are given.
+    counts : int32 [planes, H, B]
+        Sums of the fields of h over the steps from `count_from` on.
+    span : tuple
+        count_from, width of a field, counts of symbols, numbers and rows of a cell, and `sizes` of
+        `products`; two empty ones where words are pairs of numbers.
+    phases : tuple of tuple
+        weights uint32 [R, W, n] with a cell's rows side by side, gains int32 [R, L, W, 2], rows of
+        a cell, code, and whether the phase reads `made`.
+    pools : tuple
+        tables uint16, thresholds and words int32, and numbers float64, one after the other.
+    """
+    count_from, width, symbol_count, number_count, most, sizes = span
+    hidden, batch = kept.shape[1], x.shape[3]
+    memory = np.zeros((symbol_count, batch), np.int32), np.zeros((number_count, batch)), kept
+    z = np.zeros((TILE * most, batch), np.int32)
+    for t in range(len(x)):
+        after = (t + 1) % len(h)
+        h[after] = 0
+        made[:] = 0
+        counted = counts if t >= count_from else counts[:0]
+        for phase in range(len(phases)):
+            weights, gains, rows, code, own = phases[phase]
+            read, now = made[phase] if own else h[t % len(h)], x[t]
+            fields = h, after, made, counted, width
+            if len(sizes[0]):
+                for n in range(hidden):
+                    for row in range(rows):
+                        products(z, row, read, now, weights, n * rows + row, gains, sizes)
+                    run_cell(n, z, 0, code, memory, fields, pools)
+                continue
+            group = 1 if rows % TILE == 0 else 2 if 2 * rows % TILE == 0 else TILE
+            sums = z[: group * rows]
+            for n in range(0, hidden, group):
+                sums[:] = 0
+                accumulate(sums, weights, n * rows, 0, read)
+                accumulate(sums, weights, n * rows, read.shape[1], now)
+                for k in range(min(group, hidden - n)):
+                    run_cell(n + k, z, k * rows, code, memory, fields, pools)
+
+
+PARTS = (weighted, encoded, products, segment, look, mix, store, run_cell)
+"""What the loops call, besides `popcount` and `accumulate`."""

@@ -1,13 +1,13 @@
 """Fast bit-true inference over whole data sets: scores equal those of `bit_true.run` exactly.
 
 Windows run in batches, the batch along the last axis of every array, so that one step's arrays stay
-in a core's cache. `mubinn.golden.inference.tables` says what a step consists of. Batches run in
-threads, as NumPy lets go of the interpreter inside each call; the BLAS is held to one thread each.
+in a core's cache. `mubinn.golden.inference.plan` says what a step of a cell consists of. Batches
+run in threads, as NumPy and compiled code let go of the interpreter, with one thread for the BLAS.
 
 There are three kernels of equal results. ``numpy`` needs nothing else. The others need numba, which
 takes a moment to start, so data sets of fewer than `LEAST_WORK` multiply-adds do without:
-``popcount`` works on level bits in words, and is taken where a row of all level pairs has few
-words (`COLUMNS_PER_WORD`); ``fused`` keeps the matrix product and compiles what follows it.
+``words`` works on level bits in words, and is taken where a row of all level pairs has few words
+(`COLUMNS_PER_WORD`); ``pairs`` multiplies 16-bit numbers, which have all levels of a value.
 """
 
 import os
@@ -22,31 +22,38 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mubinn.golden.cells.library import lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
-from mubinn.golden.inference.bits import BitTables, depth, read_bits, words_of
-from mubinn.golden.inference.compiled import available, kernels
-from mubinn.golden.inference.gates import COMPARE_LIMIT
-from mubinn.golden.inference.gru import gru_scores
-from mubinn.golden.inference.input import Array, InputTables, check_windows, peak, unit
-from mubinn.golden.inference.step import FusedRun, LayerRun
-from mubinn.golden.inference.tables import TABLE_LIMIT, LayerTables
+from mubinn.golden.inference.compiled import WINDOWS, available, kernels
+from mubinn.golden.inference.input import (
+    WORD,
+    Array,
+    InputTables,
+    check_windows,
+    pack,
+    peak,
+    positive,
+    unit,
+)
+from mubinn.golden.inference.plan import TABLE_LIMIT, Plan
+from mubinn.golden.inference.program import Program
+from mubinn.golden.inference.rows import depth, words_of
+from mubinn.golden.inference.step import LayerRun, NumpyPlan
 from mubinn.golden.model.quantized_model import QuantizedModel
 
 BATCH = 512
 """Windows in a batch: at 100 cells a step's arrays then fill about 1 MiB."""
 
-Kernel = Literal["numpy", "fused", "popcount"]
+COMPILED_BATCH = {"words": 512, "pairs": 256}
+"""The same of the compiled kernels, which hold the states of all steps."""
+
+Kernel = Literal["numpy", "words", "pairs"]
 
 LEAST_WORK = 1 << 33
 """Multiply-adds of the matrix products from which on numba's start is worth its while."""
 
-COLUMNS_PER_WORD = 4
-"""A word of one level pair costs the popcount kernel what these many columns cost a BLAS."""
-
-FUSED_COMPARE_LIMIT = 32
-"""The fused kernel compares up to so many thresholds a gate; above, NumPy's index is as fast."""
+COLUMNS_PER_WORD = 6
+"""A word of one level pair costs what these many columns of pairs cost."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,70 +78,68 @@ class CompiledModel:
     Parameters
     ----------
     model : QuantizedModel
-    compare_limit, table_limit, packs : int, int, bool
-        See `LayerTables.of`; they affect the speed alone.
-    kernel : "numpy", "fused", "popcount" or None
+    table_limit : int
+        See `Plan.of`; it affects the speed alone.
+    kernel : "numpy", "words", "pairs" or None
         None chooses for each data set, as this module says.
 
     Raises
     ------
     MubinnError
-        Where scales are too long for exact sums, or `kernel` cannot run this model here.
+        Where the fast inference has no form for an equation, or `kernel` cannot run this model
+        here.
     """
 
     def __init__(
         self,
         model: QuantizedModel,
         *,
-        compare_limit: int = COMPARE_LIMIT,
         table_limit: int = TABLE_LIMIT,
-        packs: bool = True,
         kernel: Kernel | None = None,
     ):
         self.model = model
         self.kernel = kernel
-        self.table_limit = table_limit
         self.input = InputTables.of(model.layers[0].x)
-        self.layers = [
-            LayerTables.of(layer, compare_limit, table_limit, packs) for layer in model.lstm_layers
-        ]
-        if kernel not in (None, "numpy") and not available():
+        self.plans = [Plan.of(layer, table_limit) for layer in model.layers]
+        if kernel in (None, "numpy"):
+            return
+        if not available():
             raise MubinnError(
                 f"the {kernel} kernel needs numba: install it with pip install 'mubinn[fast]'."
             )
-        if kernel == "popcount" and self.bits is None:
+        if self.programs(kernel) is None:
             raise MubinnError(
-                "the sums or tables of this model are too long for the popcount kernel: "
-                "take the fused or the numpy kernel."
+                f"the sums of this model are too long for the {kernel} kernel: take the numpy one."
             )
 
     @cached_property
-    def bits(self) -> list[BitTables] | None:
-        """Tables of the popcount kernel; None where sums or tables are too long for it."""
-        planes = max(depth(layer) for layer in self.model.lstm_layers)
-        pairs = zip(self.model.lstm_layers, self.layers, strict=True)
-        found = [BitTables.of(layer, tables, planes) for layer, tables in pairs]
-        return None if None in found else [own for own in found if own is not None]
+    def numpy(self) -> list[NumpyPlan]:
+        """Plans of the numpy kernel."""
+        return [NumpyPlan(plan) for plan in self.plans]
+
+    def programs(self, kernel: Kernel) -> list[Program] | None:
+        """Return the layers of a compiled kernel; None where sums are too long for it."""
+        if kernel not in self._programs:
+            found = [Program.of(plan, kernel) for plan in self.plans]
+            whole = [own for own in found if own is not None]
+            self._programs[kernel] = whole if len(whole) == len(found) else None
+        return self._programs[kernel]
 
     @cached_property
-    def fused(self) -> list[LayerTables]:
-        """Tables of the fused kernel."""
-        return [
-            LayerTables.of(layer, FUSED_COMPARE_LIMIT, self.table_limit, packs=False)
-            for layer in self.model.lstm_layers
-        ]
+    def _programs(self) -> dict[Kernel, list[Program] | None]:
+        return {}
 
     def choose(self, windows: int, steps: int) -> Kernel:
         """Return the kernel for a data set of so many windows and steps."""
         if self.kernel is not None:
             return self.kernel
-        layers = self.model.lstm_layers
+        layers = self.model.layers
         columns = sum(layer.wx.rows * (layer.hidden + layer.features) for layer in layers)
         if windows * steps * columns < LEAST_WORK or not available():
             return "numpy"
-        words = sum(map(words_of, layers))
-        few = words * COLUMNS_PER_WORD <= columns
-        return "popcount" if few and self.bits is not None else "fused"
+        few = sum(map(words_of, layers)) * COLUMNS_PER_WORD <= columns
+        order: tuple[Kernel, Kernel] = ("words", "pairs") if few else ("pairs", "words")
+        return next((own for own in order if self.programs(own) is not None), "numpy")
 
     def infer(
         self,
@@ -151,7 +156,7 @@ class CompiledModel:
         x : float32 [N, T, I]
             Prepared samples; other types work, slower.
         batch : int
-            Most windows computed at once.
+            Most windows computed at once; compiled kernels take `COMPILED_BATCH` at most.
         threads : int or None
             None uses every core that the process may use.
         progress : callable or None
@@ -167,14 +172,14 @@ class CompiledModel:
         scores = np.zeros((len(x), self.model.classes), np.int64)
         if not len(x):
             return Inference(scores, scores.argmax(axis=-1))
+        kernel = self.choose(len(x), x.shape[1])
+        if kernel != "numpy":
+            kernels()  # once, before there are threads
+            batch = min(batch, COMPILED_BATCH[kernel])
         # A multiple of the thread count leaves no thread idle for the length of a batch.
         rounds = -(-len(x) // (batch * threads))
         edges = np.linspace(0, len(x), min(rounds * threads, len(x)) + 1).astype(int)
         parts = [slice(a, b) for a, b in pairwise(edges)]
-
-        kernel = self.choose(len(x), x.shape[1])
-        if kernel != "numpy":
-            kernels()  # once, before there are threads
 
         def work(part: slice) -> int:
             scores[part] = self._scores(x[part], kernel)
@@ -194,36 +199,66 @@ class CompiledModel:
             self.model.encode_input(x)  # raises with the right words
 
     def _scores(self, x: Array, kernel: Kernel) -> Ints:
-        if kernel == "popcount":
-            assert self.bits is not None
-            read = read_bits(self.bits, self.input, self.model, x)
-        else:
-            read = self._read_steps(x, kernel)
+        programs = self.programs(kernel) if kernel != "numpy" else None
+        read = self._read_steps(x) if programs is None else self._read_fields(x, programs)
         h_q, dense = self.model.layers[-1].h, self.model.dense
         count = x.shape[1] if self.model.readout == "mean" else 1
         # The sum of h over the steps is exact, and so is the sum of logits that it gives.
         h = (2 * read.T.astype(np.int64) - count * peak(h_q)) * unit(h_q)
         return np.asarray(h @ dense.w.values.T + count * dense.b.values)
 
-    def _read_steps(self, x: Array, kernel: Kernel) -> Array:
+    def _read_steps(self, x: Array) -> Array:
         """Return m of h of the top layer, of the last step or summed over all: [H, N]."""
-        layers = self.fused if kernel == "fused" else self.layers
-        fits = [kernel == "fused" and own.gates.thresholds is not None for own in layers]
-        runs = [
-            (FusedRun if fit else LayerRun)(own, len(x))
-            for fit, own in zip(fits, layers, strict=True)
-        ]
-        top, most = runs[-1], x.shape[1] * peak(self.model.layers[-1].h)
-        total = np.zeros(top.h.shape, np.float32 if most < 1 << 24 else np.float64)
+        runs = [LayerRun(own, len(x)) for own in self.numpy]
+        total = np.zeros((self.model.layers[-1].hidden, len(x)))
         for now in self.input.encode(self.model, x):
-            below = now
             for run in runs:
-                np.copyto(run.x, below, casting="unsafe")
-                run.step()
-                below = run.h
+                now = run.step(now)
             if self.model.readout == "mean":
-                total += top.h
-        return total if self.model.readout == "mean" else top.h
+                total += now
+        return total if self.model.readout == "mean" else now
+
+    def _read_fields(self, x: Array, programs: list[Program]) -> Array:
+        """Do as `_read_steps` with compiled loops."""
+        steps, batch = x.shape[1], -(-len(x) // WINDOWS) * WINDOWS
+        planes = max(map(depth, self.model.layers)) if programs[0].form == "words" else 1
+        words = self._encoded(x, programs[0].form, planes, batch)
+        for own in programs:
+            layer, top = own.layer, own is programs[-1]
+            zero = own.fields(layer.h.zero_code(layer.hidden)[:, None], planes)
+            states = np.empty((2 if top else steps + 1, *zero.shape[:2], batch), np.uint32)
+            states[0] = zero
+            made = np.zeros((len(own.phases), *states.shape[1:]), np.uint32)
+            kept = np.repeat(own.start[..., None], batch, axis=2)
+            counts = np.zeros((len(own.planes) if top else 0, layer.hidden, batch), np.int32)
+            count_from = 0 if self.model.readout == "mean" else steps - 1
+            span = (count_from, *own.span)
+            kernels().run_layer(words, states, made, kept, counts, span, own.phases, own.pools)
+            words = states[1:]
+        return np.tensordot(own.planes, counts[..., : len(x)].astype(np.int64), axes=1)
+
+    def _encoded(self, x: Array, form: str, planes: int, batch: int) -> Array:
+        """Return fields of the samples, uint32 [T, L, n_x, batch]."""
+        quantizer, first = self.model.layers[0].x, self.input
+        width, own = (1, first.codes) if form == "words" else (16, first.values)
+        words = np.zeros((x.shape[1], planes, -(-x.shape[2] * width // WORD), batch), np.uint32)
+        if x.dtype == np.float32:
+            thresholds = np.broadcast_to(first.thresholds, (len(first.thresholds), x.shape[2]))
+            if kernels().encode_words(
+                np.ascontiguousarray(x),
+                np.ascontiguousarray(thresholds),
+                own.astype(np.uint32),
+                width,
+                words,
+            ):
+                return words
+        codes = self.model.encode_input(x)  # raises on NaN with the right words
+        for t in range(x.shape[1]):
+            if form == "words":
+                words[t, ..., : len(x)] = pack(codes[:, t].T, quantizer.levels, 1, planes)
+            else:
+                words[t, ..., : len(x)] = pack(positive(quantizer, codes[:, t].T), 1, 16)
+        return words
 
 
 def _each(work: Callable[[slice], int], parts: list[slice], threads: int) -> Iterator[int]:
@@ -263,11 +298,5 @@ def infer(
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Inference:
-    """Return scores and classes of prepared windows; parameters as in `CompiledModel.infer`.
-
-    Other cells than LSTMs run without compiled tables, and without threads of their own.
-    """
-    if any(layer.cell is not lstm for layer in model.layers):
-        scores = gru_scores(model, x, batch, progress)
-        return Inference(scores, scores.argmax(axis=-1))
+    """Return scores and classes of prepared windows; parameters as in `CompiledModel.infer`."""
     return CompiledModel(model).infer(x, batch=batch, threads=threads, progress=progress)

@@ -9,14 +9,15 @@ import pytest
 from mubinn.cli.shared.common import FLOAT_MODEL, bundled
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import Quantizer
-from mubinn.golden.cells.constants import INPUT_FRACTION
+from mubinn.golden.cells.constants import DATAPATHS, INPUT_FRACTION
 from mubinn.golden.cells.formats import Formats
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference import run as inference
-from mubinn.golden.inference.input import InputTables, buckets, positive, unit
-from mubinn.golden.inference.packed import MAX_GAIN, Decision, pack
+from mubinn.golden.inference import step as inference_step
+from mubinn.golden.inference.input import InputTables, positive, unit
+from mubinn.golden.inference.plan import TABLE_LIMIT, Plan
+from mubinn.golden.inference.rows import MatrixRows
 from mubinn.golden.inference.run import CompiledModel, infer
-from mubinn.golden.inference.tables import LayerTables
 from mubinn.golden.model import bit_true
 from mubinn.golden.model.model_file import load_float
 from mubinn.golden.quantize import quantize
@@ -28,51 +29,91 @@ MIXED = [
     Levels(x=2, w=4, h=1, c=3, gate=1, b=3),
     Levels(x=3, w=3, h=4, c=2, gate=4, b=2),
 ]
-LEVELS = [Levels.of(a, w) for a, w in ((1, 1), (2, 2), (3, 3), (2, 4), (5, 5), (1, 3))] + MIXED
-NO_LIMITS = {"compare_limit": 1 << 20, "table_limit": 1 << 40, "packs": False, "kernel": "numpy"}
-LOW_LIMITS = {"compare_limit": 0, "table_limit": 0, "packs": False, "kernel": "numpy"}
+LEVELS = [Levels.of(a, w) for a, w in ((1, 1), (2, 2), (3, 3), (2, 4), (6, 5), (1, 3))] + MIXED
+CELLS = ("lstm", "gru", "gru_before", "coupled", "minimal", "plain")
+SPLIT = 1 << 6
+"""A limit that makes of most tables sums of several."""
 
 
 def windows(seed, n=7, steps=6, features=5, spread=1.5):
     return np.random.default_rng(seed).normal(0, spread, (n, steps, features)).astype(np.float32)
 
 
-def check(model, x, limits=(NO_LIMITS, LOW_LIMITS, {}), **how):
+def check(model, x, limits=(TABLE_LIMIT, SPLIT), **how):
     _, scores, classes = bit_true.run(model, model.encode_input(x))
-    for own in limits:
-        result = CompiledModel(model, **own).infer(x, **how)
+    for limit in limits:
+        result = CompiledModel(model, table_limit=limit, kernel="numpy").infer(x, **how)
         assert result.scores.dtype == result.classes.dtype == np.int64
-        assert (result.scores == scores).all(), own
+        assert (result.scores == scores).all(), limit
         assert (result.classes == classes).all()
     return scores
 
 
 @pytest.mark.parametrize("levels", LEVELS, ids=str)
-@pytest.mark.parametrize("offsets", [True, False], ids=["offsets", "plain"])
-def test_equals_bit_true(random_model, levels, offsets):
-    model = random_model(1, levels, offsets=offsets, hidden=6, features=5)
-    scores = check(model, windows(2), batch=3, threads=2)
-    assert len(np.unique(scores)) > 1
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("datapath", DATAPATHS)
+def test_equals_bit_true(model_of, cell, datapath, levels):
+    for offsets in (True, False):
+        model = model_of(cell, seed=1, levels=levels, offsets=offsets, hidden=6)
+        scores = check(model.with_datapath(datapath), windows(2), batch=3, threads=2)
+        assert len(np.unique(scores)) > 1
 
 
-@pytest.mark.parametrize("seed", range(40))
-def test_equals_bit_true_at_random(random_model, seed):
-    rng = np.random.default_rng(seed)
-    levels = Levels(*(int(n) for n in rng.integers(1, 6, 6)))
-    features, hidden = (int(n) for n in rng.integers(1, 10, 2))
-    model = random_model(
-        seed,
-        levels,
-        features=features,
-        hidden=hidden,
-        classes=int(rng.integers(2, 5)),
-        depth=int(rng.integers(1, 4)),
-        per_row=bool(rng.integers(2)),
-        offsets=bool(rng.integers(2)),
-        readout=("last", "mean")[rng.integers(2)],
-    )
-    x = windows(seed, int(rng.integers(1, 20)), int(rng.integers(1, 9)), features)
-    check(model, x, batch=int(rng.integers(1, 8)), threads=int(rng.integers(1, 4)))
+@pytest.mark.parametrize("seed", range(20))
+def test_equals_bit_true_at_random(random_build, seed):
+    model, x = random_build(seed)
+    check(model, x, batch=3, threads=2)
+
+
+def test_double_precision_where_single_is_not_exact(random_model):
+    model = random_model(5, (3, 3))
+    layer = model.layers[0]
+    wide = replace(layer, wx=replace(layer.wx, scales=(layer.wx.scales << 16) + 1))
+    assert MatrixRows.of(layer, 0).floats.dtype == np.float32
+    assert MatrixRows.of(wide, 0).floats.dtype == np.float64
+    check(replace(model, layers=(wide,)), windows(6))
+
+
+def test_extreme_sums_on_both_sides_of_single_precision(random_model):
+    model = random_model(0, (1, 1), gate=2, features=40, hidden=3, offsets=False)
+    layer, kinds = model.layers[0], set()
+    # Every row has a window whose samples all push it upwards, and one that push it downwards.
+    push = 2.0 * layer.wx.bits[0] - 1
+    x = np.repeat(np.concatenate([push, -push])[:, None], 3, axis=1).astype(np.float32) * 9
+    for scale in range(1, 400000, 9700):
+        wide = replace(layer, wx=replace(layer.wx, scales=layer.wx.scales * 0 + 2 * scale + 1))
+        kinds.add(MatrixRows.of(wide, 0).floats.dtype)
+        check(replace(model, layers=(wide,)), x, limits=[TABLE_LIMIT])
+    assert kinds == {np.dtype(np.float32), np.dtype(np.float64)}
+
+
+def test_offsets_of_h_that_differ_between_cells(random_model):
+    model = random_model(14, (3, 3))
+    layer = model.layers[0]
+    table = Plan.of(layer).phases[-1][-1].table
+    assert len(table) == layer.hidden
+    quantizers = dict(layer.quantizers)
+    quantizers["h"] = replace(layer.h, offset=np.full(layer.hidden, 4))
+    alike = replace(layer, quantizers=quantizers)
+    check(replace(model, layers=(alike,)), windows(15))
+
+
+def test_more_thresholds_than_are_compared(random_gru, monkeypatch):
+    monkeypatch.setattr(inference_step, "COMPARED", 2)
+    check(random_gru(12, (4, 4)), windows(13))
+
+
+def test_what_is_a_row_in_part_stays_wide(random_gru):
+    steps = Plan.of(random_gru(1, (2, 2)).layers[0]).steps
+    assert [type(step).__name__ for step in steps] == [
+        "Segment",
+        "Segment",
+        "Mix",
+        "Segment",
+        "Look",
+    ]
+    (r_nh, row), (_, other) = steps[2].terms
+    assert (r_nh.operands, row, other) == (("r",), "nh.z", "nx.z")
 
 
 @pytest.mark.parametrize("scale", [1, 60])
@@ -88,34 +129,12 @@ def test_weights_that_saturate_z(random_model, fit, scale):
     assert (scale > 1) == bool(((z == 2047) | (z == -2048)).mean() > 0.1)
 
 
-def test_double_precision_where_single_is_not_exact(random_model):
-    model = random_model(5, (3, 3))
-    layer = model.layers[0]
-    wide = replace(layer, wx=replace(layer.wx, scales=(layer.wx.scales << 12) + 1))
-    assert LayerTables.of(layer).gates.weights.dtype == np.float32
-    assert LayerTables.of(wide).gates.weights.dtype == np.float64
-    check(replace(model, layers=(wide,)), windows(6))
-
-
 @pytest.mark.parametrize(
     "formats",
     [Formats(8, 4, 8, 5), Formats(14, 10, 12, 8), Formats(10, 8, 9, 4), Formats(18, 16, 12, 7)],
 )
 def test_other_formats(random_model, formats):
     check(random_model(7, (2, 3), formats=formats, depth=2), windows(8))
-
-
-def test_extreme_sums_on_both_sides_of_single_precision(random_model):
-    model = random_model(0, (1, 1), gate=2, features=40, hidden=3, offsets=False)
-    layer, kinds = model.layers[0], set()
-    # Every row has a window whose samples all push it upwards, and one that push it downwards.
-    push = 2.0 * layer.wx.bits[0] - 1
-    x = np.repeat(np.concatenate([push, -push])[:, None], 3, axis=1).astype(np.float32) * 9
-    for scale in range(1, 4000, 97):
-        wide = replace(layer, wx=replace(layer.wx, scales=layer.wx.scales * 0 + 2 * scale + 1))
-        kinds.add(LayerTables.of(wide).gates.weights.dtype)
-        check(replace(model, layers=(wide,)), x, limits=[{}])
-    assert kinds == {np.dtype(np.float32), np.dtype(np.float64)}
 
 
 @pytest.mark.parametrize("batch", [1, 2, 5, 7, 64])
@@ -157,22 +176,7 @@ def test_other_types_than_float32(random_model):
     model, x = random_model(12, (3, 3)), windows(13)
     for other in (x.astype(np.float64) / 3, np.round(x).astype(np.int16)):
         check(model, other)
-    check(model, x.transpose(1, 0, 2), limits=[{}])
-
-
-def test_offsets_of_h_that_differ_between_cells(random_model):
-    model = random_model(14, (3, 3))
-    assert LayerTables.of(model.layers[0]).h_table is None
-    layer = model.layers[0]
-    same = replace(
-        layer,
-        quantizers={
-            **layer.quantizers,
-            "h": replace(layer.h, offset=np.full(layer.hidden, 4)),
-        },
-    )
-    assert LayerTables.of(same).h_table is not None
-    check(replace(model, layers=(same,)), windows(15))
+    check(model, x.transpose(1, 0, 2), limits=[TABLE_LIMIT])
 
 
 def test_without_windows(random_model):
@@ -188,7 +192,7 @@ def test_without_threadpoolctl(random_model, monkeypatch):
     monkeypatch.setattr(inference, "import_module", absent)
     with pytest.raises(ImportError):
         inference.import_module("threadpoolctl")
-    check(random_model(16, (3, 3)), windows(17), limits=[{}], batch=2, threads=2)
+    check(random_model(16, (3, 3)), windows(17), limits=[TABLE_LIMIT], batch=2, threads=2)
     assert importlib.import_module is not absent
 
 
@@ -216,92 +220,6 @@ def test_bad_input_is_named(random_model):
             infer(model, x.astype(kind), batch=2, threads=2)
 
 
-def test_formats_too_wide_for_an_index_are_compared(random_model):
-    fine = random_model(20, (5, 5), formats=Formats(18, 4, 9, 9))
-    layer = fine.layers[0]
-    coarse = random_model(20, (5, 5), formats=Formats(16, 16, 9, 6))
-    assert LayerTables.of(layer, 0).gates.thresholds is None
-    assert LayerTables.of(coarse.layers[0], 0).gates.thresholds is not None
-    for model in (fine, coarse):
-        check(model, windows(21), limits=[LOW_LIMITS])
-    wx, wh = replace(layer.wx, fraction=34), replace(layer.wh, fraction=33)
-    finest = replace(layer, wx=wx, wh=wh, b=replace(layer.b, fraction=40))
-    assert LayerTables.of(finest, 0).gates.thresholds is not None
-    check(replace(fine, layers=(finest,)), windows(21), limits=[LOW_LIMITS])
-
-
-def test_scales_too_long_are_refused():
-    with pytest.raises(MubinnError, match="too long for the fast inference"):
-        buckets(Quantizer([1 << 20, 1], 0, 0), 12)
-
-
-@pytest.mark.parametrize("seed", range(30))
-def test_two_gates_in_one_product(random_model, seed):
-    rng = np.random.default_rng(seed)
-    features, hidden = (int(n) for n in rng.integers(1, 30, 2))
-    model = random_model(
-        seed,
-        Levels(x=1, w=1, h=1, c=int(rng.integers(1, 4)), gate=1, b=3),
-        features=features,
-        hidden=hidden,
-        depth=int(rng.integers(1, 3)),
-        per_row=bool(rng.integers(2)),
-        offsets=bool(rng.integers(2)),
-    )
-    layer = model.layers[0]
-    if rng.integers(2):  # small gains leave no row decided beforehand
-        b = replace(layer.b, scales=layer.b.scales // 50)
-        model = replace(model, layers=(replace(layer, b=b), *model.layers[1:]))
-    gates = LayerTables.of(model.layers[0]).gates
-    gains = (layer.gamma_x > 0).all() and (layer.gamma_h > 0).all()
-    assert gates.packed_bit is not None or not gains
-    check(model, windows(seed, 40, 6, features), limits=[{}])
-
-
-def test_decisions_stay_with_shorter_gains():
-    rng = np.random.default_rng(22)
-    signs = rng.choice([-1, 1], (300, 30))
-    gain_h, gain_x = rng.integers(1, 5000, (2, 300))
-    first = np.array([rng.integers(-9 * g, 9 * g) for g in gain_h + gain_x])
-    decision = Decision(signs, 20, gain_h, gain_x, first)
-    short = decision.shortened()
-    assert (short.gain_h <= MAX_GAIN).all()
-    assert (short.gain_h < gain_h).mean() > 0.9
-    (low, high), (d_x, _) = decision.ranges(), decision.steps()
-    for row in range(300):
-        d_h = np.arange(low[row], high[row] + 1)[:, None]
-        long_sum = gain_h[row] * d_h + gain_x[row] * d_x[row]
-        short_sum = short.gain_h[row] * d_h + short.gain_x[row] * d_x[row]
-        assert ((long_sum >= first[row]) == (short_sum >= short.first[row])).all()
-
-
-def test_rows_too_long_for_two_stay_apart(random_model):
-    model = random_model(23, (1, 1), features=90, hidden=90, per_row=True)
-    layer = model.layers[0]
-    near = replace(layer, b=replace(layer.b, scales=layer.b.scales * 0))
-    assert LayerTables.of(layer, packs=False).gates.packed_bit is None
-    assert LayerTables.of(near).gates.packed_bit is None
-    check(replace(model, layers=(near,)), windows(24, 5, 4, 90), limits=[{}])
-    weightless = replace(layer, wh=replace(layer.wh, scales=layer.wh.scales * 0))
-    assert LayerTables.of(weightless).gates.packed_bit is None
-    check(replace(model, layers=(weightless,)), windows(25, 5, 4, 90), limits=[{}])
-
-
-def test_packed_rows_fit_single_precision():
-    rng = np.random.default_rng(26)
-    outcomes = set()
-    for size in range(4, 150, 4):
-        signs = rng.choice([-1, 1], (20, 2 * size))
-        gain_h, gain_x = rng.integers(900, 1000, (2, 20))
-        packed = pack(Decision(signs, size, gain_h, gain_x, rng.integers(-900, 900, 20)))
-        outcomes.add(packed is None)
-        if packed is not None:
-            exact = packed[0].astype(np.int64)
-            for sign in (1, -1):
-                assert np.maximum(sign * exact, 0).sum(axis=1).max() <= 1 << 24
-    assert outcomes == {True, False}
-
-
 @pytest.mark.parametrize("fit", [(1, 1), (3, 3), (2, 4), (5, 5)])
 @pytest.mark.parametrize("granularity", ["gate", "row"])
 def test_the_bundled_model(fit, granularity):
@@ -309,5 +227,5 @@ def test_the_bundled_model(fit, granularity):
     model = quantize(
         load_float(bundled(FLOAT_MODEL)), Levels.of(*fit), x.astype(float), granularity=granularity
     )
-    scores = check(model, x, limits=[{}], batch=2, threads=2)
+    scores = check(model, x, limits=[TABLE_LIMIT], batch=2, threads=2)
     assert len(np.unique(scores)) > 4
