@@ -81,7 +81,8 @@ def _tile(numba: Any, extending: Any) -> tuple[Any, int]:
     products, which is one instruction of most processors; a plain loop does not become it.
     """
     ir: Any = import_module("llvmlite.ir")
-    features = import_module("llvmlite.binding").get_host_cpu_features()
+    binding: Any = import_module("llvmlite.binding")
+    features = binding.get_host_cpu_features()
     vectors = range(0, WINDOWS if features.get("avx512f") else LANES, LANES)
     word, lanes = ir.IntType(32), ir.VectorType(ir.IntType(32), LANES)
     pairs, products = ir.VectorType(ir.IntType(16), 2 * LANES), ir.VectorType(word, 2 * LANES)
