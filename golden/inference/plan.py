@@ -166,6 +166,8 @@ class _Planner:
         self.bound = max(rows.bound for rows in self.rows)
         # Of each value that is made of symbols, what they stand for.
         self.alphabets = {f"old.{s.name}": self._codes(s.name) for s in cell.states}
+        for node in cell.stored:
+            self.alphabets[f"stored.{node.name}"] = np.arange(1 << layer.quantizer(node).levels)
 
     def _codes(self, name: str) -> Ints:
         return np.arange(1 << self.layer.quantizers[name].levels)

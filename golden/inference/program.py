@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.step import stored_values
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.inference.input import WORD, Array, pack, positive, unit
 from mubinn.golden.inference.loops import (
@@ -112,11 +113,11 @@ class Program:
 
 
 def _start(layer: QuantizedLayer, kept: list[str]) -> Array:
-    zeros = {
-        f"old.{n.name}": layer.quantizers[n.name].zero_code(layer.hidden) for n in layer.cell.states
-    }
+    names = [node.name for node in layer.cell.states]
+    first = {f"old.{name}": layer.quantizers[name].zero_code(layer.hidden) for name in names}
+    first |= stored_values(layer)
     nothing = np.zeros(layer.hidden, np.int64)
-    return np.stack([nothing, *(zeros.get(name, nothing) for name in kept)]).astype(np.uint8)
+    return np.stack([nothing, *(first.get(name, nothing) for name in kept)]).astype(np.uint8)
 
 
 def _side_by_side(rows: Array, hidden: int, count: int) -> Array:

@@ -4,6 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
+from mubinn.golden.cells.step import stored_values
 from mubinn.golden.inference.input import Array, positive
 from mubinn.golden.inference.plan import Look, Mix, Plan, Segment
 
@@ -72,6 +73,8 @@ class LayerRun:
         for node in layer.cell.states:
             zero = layer.quantizers[node.name].zero_code(self.hidden).astype(np.uint8)
             self.values[f"old.{node.name}"] = np.repeat(zero[:, None], batch, axis=1)
+        for name, codes in stored_values(layer).items():
+            self.values[name] = codes[:, None].astype(np.uint8)
 
     def step(self, x: Array) -> Array:
         """Return m of h [H, B] after a step with m of x [I, B]."""

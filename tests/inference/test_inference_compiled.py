@@ -6,6 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from own_cells import OWN, float_model
+from own_cells import windows as own_windows
 
 from mubinn.cli.shared.common import FLOAT_MODEL, bundled
 from mubinn.golden.binarize.levels import Levels
@@ -73,6 +75,18 @@ def test_equals_bit_true_at_random(random_build, seed, limit):
     check(model, x, ["pairs"], limit, batch=3, threads=2)
     if seed < 2:  # each size of words is compiled anew
         check(model, x, ["words"], limit)
+
+
+@pytest.mark.parametrize("cell", OWN, ids=lambda cell: cell.name)
+def test_a_cell_of_ones_own(form, cell):
+    for levels in (Levels.of(1, 1), Levels.of(2, 3)):
+        x = own_windows().astype(np.float32)
+        model = quantize(float_model(cell, depth=2), levels, x.astype(float))
+        # Sums of fractions far apart are too long for pairs: words and NumPy take them.
+        pairs = ["pairs"] if CompiledModel(model).programs("pairs") else []
+        assert pairs or cell.name == "hard_lstm"
+        for limit in (TABLE_LIMIT, 1 << 5):
+            check(model, x[:5], ["numpy", "words", *pairs], limit, threads=1)
 
 
 def test_more_windows_than_a_tile_has(random_gru):
