@@ -2,41 +2,15 @@
 
 import numpy as np
 import pytest
+from own_cells import cifg, mgu, rnn
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
 from mubinn.golden.cells.constants import DATAPATHS
-from mubinn.golden.cells.graph import cell, encode, row, sigmoid, tanh
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedModel
 
-
-@cell
-def coupled(x, h, c):
-    """An LSTM whose input gate is 1 - f."""
-    f = encode("f", sigmoid(row("f", x, h)))
-    g = encode("g", tanh(row("g", x, h)))
-    o = encode("o", sigmoid(row("o", x, h)))
-    c = encode("c", f * c + (1 - f) * g)
-    return encode("h", o * tanh(c)), c
-
-
-@cell
-def minimal(x, h):
-    """A gated unit with one gate."""
-    f = encode("f", sigmoid(row("f", x, h)))
-    s = encode("s", f * h)
-    n = encode("n", tanh(row("n", x, s)))
-    return encode("h", (1 - f) * h + f * n)
-
-
-@cell
-def plain(x, h):
-    """Nothing but a row."""
-    return encode("h", tanh(row("h", x, h)))
-
-
-OWN = {made.name: made for made in (coupled, minimal, plain)}
+OWN = {made.name: made for made in (cifg, mgu, rnn)}
 
 
 def layer_of(made, rng, levels, features, hidden, x, offsets):
@@ -50,7 +24,8 @@ def layer_of(made, rng, levels, features, hidden, x, offsets):
 
     x = x or quantizer(levels.x, 6, rng.integers(-9, 9, features))
     own = {name: quantizer(levels.gate, 8, 3) for name in made.gate_names}
-    each = made.states[0] not in made.kept
+    # An activation reads the code of h, or makes it: its thresholds are those of every cell.
+    each = made.states[0] not in made.kept and made.new[0].operands[0].operation != "activation"
     for name in made.state_names:
         count = levels.c if name == "c" else levels.h
         own[name] = quantizer(count, 7, rng.integers(-9, 9, hidden) if each and name == "h" else 5)

@@ -30,7 +30,7 @@ MIXED = [
     Levels(x=3, w=3, h=4, c=2, gate=4, b=2),
 ]
 LEVELS = [Levels.of(a, w) for a, w in ((1, 1), (2, 2), (3, 3), (2, 4), (6, 5), (1, 3))] + MIXED
-CELLS = ("lstm", "gru", "gru_before", "coupled", "minimal", "plain")
+CELLS = ("lstm", "gru", "gru_before", "cifg", "mgu", "rnn")
 SPLIT = 1 << 6
 """A limit that makes of most tables sums of several."""
 

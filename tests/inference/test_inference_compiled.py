@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from own_cells import OWN, float_model
+from own_cells import OWN, float_model, hard_lstm, open_gate
 from own_cells import windows as own_windows
 
 from mubinn.cli.shared.common import FLOAT_MODEL, bundled
@@ -58,7 +58,7 @@ def check(model, x, kernels=KERNELS, limit=TABLE_LIMIT, **how):
     return scores
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "gru_before", "coupled", "minimal", "plain"])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "gru_before", "cifg", "mgu", "rnn"])
 @pytest.mark.parametrize("datapath", DATAPATHS)
 def test_equals_bit_true(model_of, form, cell, datapath):
     for levels in (Levels.of(1, 1), Levels(x=2, w=1, h=3, c=1, gate=2, b=2)):
@@ -72,7 +72,10 @@ def test_equals_bit_true(model_of, form, cell, datapath):
 def test_equals_bit_true_at_random(random_build, seed, limit):
     pytest.importorskip("numba")
     model, x = random_build(seed, most=4)
-    check(model, x, ["pairs"], limit, batch=3, threads=2)
+    # Seed 1 has one level of 195 units beside several of one unit: factors of more than 16 bits.
+    fits = CompiledModel(model).programs("pairs") is not None
+    assert fits == (seed != 1)
+    check(model, x, ["pairs"] if fits else ["numpy"], limit, batch=3, threads=2)
     if seed < 2:  # each size of words is compiled anew
         check(model, x, ["words"], limit)
 
@@ -84,7 +87,7 @@ def test_a_cell_of_ones_own(form, cell):
         model = quantize(float_model(cell, depth=2), levels, x.astype(float))
         # Sums of fractions far apart are too long for pairs: words and NumPy take them.
         pairs = ["pairs"] if CompiledModel(model).programs("pairs") else []
-        assert pairs or cell.name == "hard_lstm"
+        assert pairs or cell in (hard_lstm, open_gate)
         for limit in (TABLE_LIMIT, 1 << 5):
             check(model, x[:5], ["numpy", "words", *pairs], limit, threads=1)
 
