@@ -80,7 +80,9 @@ def tree(
 
     They are those of Algorithm 1 with `scales` [N] about `offset`, one or [H], through `edges`.
     """
-    nodes = levels_of.tree_thresholds(offset, scales)
+    each = scales.reshape(-1, *[1] * jnp.ndim(offset))
+    own = jnp.broadcast_to(each, (len(scales), *jnp.shape(offset)))
+    nodes = levels_of.tree_thresholds(offset, own)
     flat = jnp.stack([node for level in nodes for node in level])
     found = iter(edges(datapath, kind, flat.ravel(), unit).reshape(flat.shape))
     return [[next(found) for _ in level] for level in nodes]
