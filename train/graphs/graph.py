@@ -119,10 +119,10 @@ class Graph:
             return params
         if self.cell is not lstm:
             return params
-        offset = self.method.gate_offset
-        sizes = [1.0 if gate == "g" else max(abs(offset), 1 - offset) for gate in GATES]
+        offsets = [self.method.offset_of(gate.operands[0].kind) for gate in lstm.gates]
+        sizes = [max(abs(offset), 1 - offset) for offset in offsets]
         most = {
-            "gate": [REACH[gate] * size for gate, size in zip(GATES, sizes, strict=True)],
+            "gate": [REACH[gate] * size for gate, size in zip(lstm.gate_names, sizes, strict=True)],
             "c": [REACH["c"] * min(self.clip, 1.0)],
         }
         scales = dict(params["scales"])
