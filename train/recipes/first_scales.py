@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mubinn.golden.binarize.mlb import fit_scales, mlb, mlb_value
 from mubinn.golden.binarize.scale_form import fit_form
 from mubinn.golden.cells.graph import Weights
+from mubinn.golden.cells.library import family_of
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model import reference
@@ -49,7 +50,7 @@ def first_scales(
             offsets[name] = offset
     if "h" in offsets and not cell.own_offsets:
         raise MubinnError(
-            f"The cells of a {cell.family.upper()} share one offset of h: leave --h-offset out."
+            f"The cells of a {family_of(cell).upper()} share one offset of h: leave --h-offset out."
         )
     biases = folded(model, offsets)
     values = {

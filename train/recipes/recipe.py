@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from mubinn.golden.cells.cell_file import equations_of
 from mubinn.golden.cells.constants import Datapath, check_datapath
 from mubinn.golden.cells.graph import Cell
-from mubinn.golden.cells.library import CELLS, cell_of
+from mubinn.golden.cells.library import CELLS, cell_of, family_of
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import READOUTS, Readout
 from mubinn.train.data.recordings import LabelledSet, Normalise
@@ -156,7 +156,8 @@ class Recipe:
         cell = self.equations
         if self.method.h_offset != "none" and not cell.own_offsets:
             raise MubinnError(
-                f"The cells of a {cell.family.upper()} share one offset of h: leave --h-offset out."
+                f"The cells of a {family_of(cell).upper()} share one offset of h: "
+                "leave --h-offset out."
             )
 
     def _check_ranges(self) -> None:
