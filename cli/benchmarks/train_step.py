@@ -80,16 +80,16 @@ def _jax(levels: Levels | None, x: Any, y: Any) -> Run:
             "JAX and optax are not installed; run: pip install 'mubinn[train]'."
         ) from error
     from mubinn.golden.model.float_model import Preprocessing
-    from mubinn.train.graphs import float_lstm
+    from mubinn.train.graphs import network
     from mubinn.train.graphs.graph import Graph, Pace, compiled
     from mubinn.train.recipes.method import Method
     from mubinn.train.runs.devices import BatchSharding
 
     batch_sharding = BatchSharding(len(x))
     method = Method() if levels is None else Method("mubinn2", levels)
-    drawn = float_lstm.init_params(0, FEATURES, HIDDEN, CLASSES)
-    model = float_lstm.to_model(drawn, CLIP, "mean", Preprocessing(), {})
     graph = Graph(method, CLIP, "mean")
+    drawn = network.init_params(graph.cell, 0, FEATURES, HIDDEN, CLASSES)
+    model = network.to_model(drawn, graph.cell, graph.clips, "mean", Preprocessing(), {})
     optimizer, step, _ = compiled(graph, Pace(1e-3, 1e-3, 0.05, 1.0, 1000))
     params = batch_sharding.copies(graph.start(model, x[:8]))
     state = [params, batch_sharding.copies(optimizer.init(params))]

@@ -46,6 +46,8 @@ Operation = Literal[
     "input", "state", "stored", "row", "activation", "encode", "product", "sum", "complement"
 ]
 
+Weights = Literal["wx", "wh", "b"]
+
 CODES = ("input", "state", "stored", "encode")
 """Operations that give level bits."""
 
@@ -255,6 +257,32 @@ class Cell:
     def gate_names(self) -> tuple[str, ...]:
         """Names of the gates in order."""
         return tuple(node.name for node in self.gates)
+
+    def tensor(self, encoder: Node) -> Literal["gate", "h", "c"]:
+        """Return whose level count an encoder has: what meets weights that of h, a state that of c.
+
+        The output meets those of the classifier.
+        """
+        if encoder in self.gates:
+            return "gate"
+        read = {node.name for node in (*self.recurrent, self.states[0])}
+        return "h" if encoder.name in read else "c"
+
+    def reading(self, tensor: Weights) -> tuple[int, ...]:
+        """Return the places among `rows` of those that have such weights: b is every row's."""
+        sources = {"wx": (True,), "wh": (False,), "b": (True, False)}[tensor]
+        return tuple(
+            place
+            for place, node in enumerate(self.rows)
+            if any((read.operation == "input") in sources for read in node.operands)
+        )
+
+    @property
+    def own_offsets(self) -> bool:
+        """Whether each cell may have an offset of h: where rows alone read it, they fold it in."""
+        output = self.new[0]
+        users = (node for node in self.nodes if {output, self.states[0]} & {*node.operands})
+        return all(node.operation == "row" for node in users)
 
     @property
     def state_names(self) -> tuple[str, ...]:

@@ -60,15 +60,15 @@ def quantized_layer(
             f"a {family_of(cell).upper()} takes one offset of h for all cells: give one number."
         )
     found: dict[str, Quantizer] = fit_gates(rng, cell, run["y"], options) if cell.gates else {}
-    reads = {node.name for node in cell.recurrent} | {output.name}
     for node in cell.encoders:
         if node in cell.gates:
             continue
-        name, clip, meets = node.name, layer.clip(node.name), node.name in reads
+        name, clip, tensor = node.name, layer.clip(node.name), cell.tensor(node)
+        meets = tensor == "h"
         found[name] = fit_activation(
             rng,
             np.clip(run[f"{name}_raw"], -clip, clip),
-            options.levels.count("h" if meets else "c"),
+            options.levels.count(tensor),
             h_offset if name == output.name else 0.0,
             _most(node.operands[0], found, formats, meets),
             clip,

@@ -105,10 +105,11 @@ def test_gate_thresholds_are_where_the_table_crosses():
     import jax.numpy as jnp
 
     from mubinn.train.graphs import binarize as levels_of
-    from mubinn.train.graphs.quantized_lstm import gate_edges
+    from mubinn.train.graphs.activations import tree as tree_of
 
     formats, scales = Formats(), np.array([0.25, 0.125, 0.0625])
-    tree = gate_edges("f", 0.5, jnp.asarray(scales, jnp.float32), "figure3", jnp.asarray(2.0**-8))
+    own = jnp.asarray(scales, jnp.float32)
+    tree = tree_of("figure3", "sigmoid", 0.5, own, jnp.asarray(2.0**-8))
     z = np.arange(-3000, 3000) / 256  # beyond the table at both ends
     got = np.stack(levels_of.search(jnp.asarray(z, jnp.float32), tree))
     y = activation(
@@ -122,15 +123,15 @@ def test_exact_thresholds_are_the_datapaths_own(gate):
     import jax
     import jax.numpy as jnp
 
-    from mubinn.train.graphs.quantized_lstm import gate_edges
+    from mubinn.train.graphs.activations import tree as tree_of
 
     offset = 0.5 if gate == "f" else 0.0
     values, unit = np.array([0.3125, 0.25, 0.125]), jnp.asarray(2.0**-20)
-    traced = jax.jit(gate_edges, static_argnums=(0, 1, 3))
-    scales = jnp.asarray(values, jnp.float32)
-    edges = [e for level in traced(gate, offset, scales, "threshold", unit) for e in level]
-    quantizer = Quantizer((16 * values).astype(np.int64), 4, np.int64(16 * offset))
     kind = "tanh" if gate == "g" else "sigmoid"
+    traced = jax.jit(tree_of, static_argnums=(0, 1))
+    scales = jnp.asarray(values, jnp.float32)
+    edges = [e for level in traced("threshold", kind, offset, scales, unit) for e in level]
+    quantizer = Quantizer((16 * values).astype(np.int64), 4, np.int64(16 * offset))
     nodes = (Fraction(node, 1 << quantizer.fraction) for node in encoder_nodes(quantizer))
     golden = [first_reaching(kind, node, 20, 1 << 30) for node in nodes]
     # The golden tree has the first level's sign as its lowest bit, the graph's as its highest.
@@ -140,90 +141,6 @@ def test_exact_thresholds_are_the_datapaths_own(gate):
     assert [float(edges[order[k]]) * 2**20 for k in inside] == [golden[k] for k in inside]
     assert all((edges[order[k]] > 0) == (golden[k] > 0) for k in range(7))
     assert all(abs(edges[order[k]]) >= 2**10 for k in range(7) if k not in inside)
-
-
-def automatic(cell, zx, wh, q):
-    """The recurrence by automatic differentiation of straight-through steps, undamped."""
-    import jax
-    import jax.numpy as jnp
-
-    from mubinn.train.graphs import binarize as levels_of
-
-    def through(value, scales, offset=0.0):
-        centred = value - offset
-        return levels_of.binarize(centred, scales[:, None, None])
-
-    zero = jnp.zeros(zx.shape[1:2] + wh.shape[1:])
-    h, c = through(zero, q["h"], q["h_offset"]), through(zero, q["c"])
-    h, c, seen = jax.lax.stop_gradient(h), jax.lax.stop_gradient(c), []
-    for now in zx:
-        parts = jnp.split(now + h @ wh.T, 4, axis=1)
-        kinds = (jax.nn.sigmoid, jax.nn.sigmoid, jnp.tanh, jax.nn.sigmoid)
-        gates = [
-            off + through(kind(part), scales, off)
-            for kind, part, scales, off in zip(
-                kinds, parts, q["gate"], q["gate_offset"], strict=True
-            )
-        ]
-        f, i, g, o = gates
-        c = through(f * c + i * g, q["c"])
-        h = through(o * jnp.tanh(c), q["h"], q["h_offset"])
-        seen.append(h)
-    return jnp.stack(seen)
-
-
-def test_written_gradient_equals_the_automatic_one():
-    import jax
-    import jax.numpy as jnp
-
-    from mubinn.train.graphs import binarize as levels_of
-    from mubinn.train.graphs.binarized_lstm import Cell, recurrence
-    from mubinn.train.graphs.projection import side_by_side, with_one
-
-    rng = np.random.default_rng(4)
-    zx = jnp.asarray(rng.normal(0, 1, (12, 5, 24)), jnp.float32)
-    wh = jnp.asarray(rng.normal(0, 0.4, (24, 6)), jnp.float32)
-    weight = jnp.asarray(rng.normal(0, 1, (12, 5, 6)), jnp.float32)
-    pair = jnp.asarray([0.25, 0.125])
-    q = {
-        "gate": [pair, pair * 1.1, pair * 2, pair * 0.9],
-        "gate_offset": [0.5, 0.5, 0.0, 0.5],
-        "c": pair * 1.5,
-        "h": pair * 0.8,
-        "h_offset": jnp.asarray(rng.normal(0, 0.1, 6), jnp.float32),
-    }
-    cell = Cell(True, True, True, 1.0, 1.0, 1.0)
-
-    def thresholds(q):
-        def invert(name, y):
-            edge = jnp.arctanh(jnp.clip(y, -1, 1))
-            return edge if name == "g" else jnp.log(y / (1 - y))
-
-        trees = [
-            [[invert(name, node) for node in level] for level in levels_of.tree_thresholds(off, s)]
-            for name, off, s in zip("figo", q["gate_offset"], q["gate"], strict=True)
-        ]
-        codes = [jnp.zeros(())]
-        for scale in q["c"]:
-            codes = [leaf for value in codes for leaf in (value - scale, value + scale)]
-        return {"edges": trees, "tanh": [jnp.tanh(code) for code in codes]}
-
-    def written(zx, wh, q):
-        fixed = jax.lax.stop_gradient(thresholds(q))
-        # Sums of the inputs as they are.
-        w = side_by_side(wh, jnp.eye(len(wh)), jnp.zeros(len(wh)))
-        return (weight * recurrence(with_one(zx), w, {**q, **fixed}, cell)).sum()
-
-    def by_rule(zx, wh, q):
-        return (weight * automatic(cell, zx, wh, q)).sum()
-
-    assert written(zx, wh, q) == by_rule(zx, wh, q)
-    got = jax.grad(written, argnums=(0, 1, 2), allow_int=True)(zx, wh, q)
-    want = jax.grad(by_rule, argnums=(0, 1, 2), allow_int=True)(zx, wh, q)
-    for one, other in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
-        if np.ndim(one):
-            assert np.abs(other).max() > 0.01
-            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
 
 
 CASES = [
@@ -362,7 +279,7 @@ def test_bad_method(fields, words):
 
 
 def test_models_that_cannot_start_binarized_training(data, random_float):
-    with pytest.raises(MubinnError, match="one LSTM layer"):
+    with pytest.raises(MubinnError, match="models of one layer"):
         train(data, small(2, 2), start=random_float(features=4, classes=2, depth=2))
     with pytest.raises(MubinnError, match="5 channels and 2 classes"):
         train(data, small(2, 2), start=random_float(features=5, classes=2))

@@ -46,17 +46,21 @@ def random_model(seed, sizes, classes, clip, readout):
 def test_forward_equals_the_reference(sizes, clip, readout):
     import jax.numpy as jnp
 
-    from mubinn.train.graphs import float_lstm
+    from mubinn.train.graphs import network
+    from mubinn.train.graphs.graph import Graph
+    from mubinn.train.recipes.method import Method
 
     model = random_model(1, sizes, 3, clip, readout)
     x = np.random.default_rng(2).normal(0, 1.5, (6, 40, sizes[0])).astype(np.float32)
-    params, bound, read = float_lstm.from_model(model)
-    got = np.asarray(float_lstm.logits(params, jnp.asarray(x), bound, read))
+    graph = Graph(Method(), np.inf if clip is None else clip, readout)
+    params = graph.start(model, x)
+    got = np.asarray(graph.logits(params, jnp.asarray(x)))
     want = reference.logits(model, x)
     assert np.abs(want).max() > 0.1
     # float32 rounding over 40 steps of the recurrence; a wrong gate order is off by 0.1 and more.
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-5)
-    back = float_lstm.to_model(params, bound, read, model.preprocessing, {})
+    about = readout, model.preprocessing, {}
+    back = network.to_model(params, graph.cell, graph.clips, *about)
     for one, other in zip(model.layers, back.layers, strict=True):
         assert (one.wx == other.wx).all()
         assert (one.wh == other.wh).all()
@@ -67,39 +71,13 @@ def test_forward_equals_the_reference(sizes, clip, readout):
 
 
 def test_layers_that_clip_apart_are_refused():
-    from mubinn.train.graphs import float_lstm
+    from mubinn.train.graphs import network
 
     whole = random_model(1, (3, 4, 4), 2, 1.0, "mean")
     first = whole.layers[0]
     mixed = (lstm_layer(first.wx, first.wh, first.b, 0.5), whole.layers[1])
     with pytest.raises(MubinnError, match="different bounds"):
-        float_lstm.from_model(FloatModel(mixed, whole.wd, whole.bd))
-
-
-@pytest.mark.parametrize("clip", [0.3, np.inf])
-def test_written_gradient_equals_the_automatic_one(clip):
-    import jax
-    import jax.numpy as jnp
-
-    from mubinn.train.graphs import float_lstm
-    from mubinn.train.graphs.projection import side_by_side, with_one
-
-    rng = np.random.default_rng(4)
-    x = jnp.asarray(rng.normal(0, 1, (30, 5, 3)), jnp.float32)
-    parts = [jnp.asarray(rng.normal(0, 0.4, (24, *n)), jnp.float32) for n in ((6,), (3,), ())]
-    weight = jnp.asarray(rng.normal(0, 1, (30, 5, 6)), jnp.float32)
-
-    def written(x, parts):
-        return (weight * float_lstm.recurrence(with_one(x), side_by_side(*parts), clip)).sum()
-
-    def automatic(x, parts):
-        return (weight * float_lstm._scan(with_one(x), side_by_side(*parts), clip)[0]).sum()
-
-    got = jax.jit(jax.grad(written, argnums=(0, 1)))(x, parts)
-    want = jax.jit(jax.grad(automatic, argnums=(0, 1)))(x, parts)
-    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
-        assert np.abs(b).max() > 0.1
-        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+        network.from_model(FloatModel(mixed, whole.wd, whole.bd))
 
 
 def test_split_keeps_subjects_apart():
@@ -405,13 +383,14 @@ def test_bundled_model_loads():
 
 @pytest.mark.skipif(find_data() is None, reason="the eegmmidb windows are not here")
 def test_bundled_model_has_the_accuracy_it_states():
-    from mubinn.train.graphs import float_lstm
+    from mubinn.train.graphs.graph import Graph
+    from mubinn.train.recipes.method import Method
 
     model = load_float(BUNDLED)
     data = load_labelled(find_data())
     held = data.fold == 0
-    params, clip, readout = float_lstm.from_model(model)
-    scores = np.asarray(float_lstm.logits(params, prepare(data.x[held]), clip, readout))
+    graph, x = Graph(Method(), model.layers[0].clip("c"), model.readout), prepare(data.x[held])
+    scores = np.asarray(graph.logits(graph.start(model, x), x))
     right = (scores.argmax(axis=1) == data.y[held]).mean()
     # Another processor rounds float32 sums otherwise: two windows may tip over.
     assert abs(right - float(model.meta["test_accuracy"])) < 2.5 / held.sum()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,10 +15,15 @@ import optax
 from jax import Array
 from numpy.typing import NDArray
 
-from mubinn.golden.cells.constants import GATES, Datapath
-from mubinn.golden.model.float_model import Cell, FloatModel, Readout
-from mubinn.train.graphs import float_lstm, gru, quantized_lstm
-from mubinn.train.graphs.float_lstm import Params
+from mubinn.golden.cells.constants import Datapath
+from mubinn.golden.cells.graph import Cell
+from mubinn.golden.cells.library import lstm
+from mubinn.golden.cells.threshold import is_term
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.model.float_model import FloatModel, Readout
+from mubinn.train.graphs import network
+from mubinn.train.graphs.cell_step import Form
+from mubinn.train.graphs.network import Params
 from mubinn.train.recipes.first_scales import first_scales, folded
 from mubinn.train.recipes.method import Method
 from mubinn.train.subject.calibration import calibrated_groups
@@ -41,10 +46,11 @@ class Graph:
     ----------
     method : Method
     clip : float
-        Bound of abs(c) where c is not binarized; ``inf`` for none.
+        Bound of the states that meet no weights, abs(c), where they are not binarized; ``inf`` for
+        none.
     readout : "mean" or "last"
-    cell : "lstm" or "gru"
-        A GRU resets after the product, and clips nothing.
+    cell : Cell
+        Its equations.
     group : int
         Consecutive windows of a batch that are one subject's and whose scores the loss sees
         calibrated; 0 for none.
@@ -55,7 +61,7 @@ class Graph:
     method: Method
     clip: float
     readout: Readout
-    cell: Cell = "lstm"
+    cell: Cell = lstm
     group: int = 0
     datapath: Datapath = "figure3"
 
@@ -64,12 +70,17 @@ class Graph:
 
         For `kept` see `mubinn.train.graphs.projection.classified`.
         """
-        if self.cell == "gru":
-            return gru.logits(params, x, self.readout, self.method, self.datapath, kept)
-        if self.method.name == "float":
-            return float_lstm.logits(params, x, self.clip, self.readout, kept)
-        clip, readout = self.clip, self.readout
-        return quantized_lstm.logits(params, x, clip, readout, self.method, self.datapath, kept)
+        return network.logits(params, x, self.form, self.readout, self.method, kept)
+
+    @property
+    def form(self) -> Form:
+        """What the recurrence binarizes."""
+        return network.form_of(self.cell, self.method, self.clip, self.datapath)
+
+    @property
+    def clips(self) -> dict[str, float]:
+        """Bounds by encoder, as a float layer has them."""
+        return network.clips_of(self.cell, self.clip)
 
     def loss(
         self,
@@ -106,12 +117,12 @@ class Graph:
         counts = self.method.counts
         if not self.method.learns_scales or (counts["gate"], counts["c"]) != (1, 1):
             return params
-        if self.cell != "lstm":
+        if self.cell is not lstm:
             return params
-        offset = self.method.gate_offset
-        sizes = [1.0 if gate == "g" else max(abs(offset), 1 - offset) for gate in GATES]
+        offsets = [self.method.offset_of(gate.operands[0].kind) for gate in lstm.gates]
+        sizes = [max(abs(offset), 1 - offset) for offset in offsets]
         most = {
-            "gate": [REACH[gate] * size for gate, size in zip(GATES, sizes, strict=True)],
+            "gate": [REACH[gate] * size for gate, size in zip(lstm.gate_names, sizes, strict=True)],
             "c": [REACH["c"] * min(self.clip, 1.0)],
         }
         scales = dict(params["scales"])
@@ -134,7 +145,13 @@ class Graph:
         MubinnError
             If binarized training is asked for a model of several layers.
         """
-        weights = gru.from_model(model) if self.cell == "gru" else float_lstm.from_model(model)[0]
+        for own in model.layers:
+            if own.cell is not self.cell:
+                raise MubinnError(
+                    f"The model is of {own.cell.name} cells, the training graph of "
+                    f"{self.cell.name} cells: let both be the same."
+                )
+        weights = network.from_model(model)
         if self.method.name == "float":
             return weights
         scales, offsets = first_scales(model, self.method, x)
@@ -143,8 +160,18 @@ class Graph:
             lambda leaf: jnp.asarray(leaf, jnp.float32),
             {"scales": scales, "offsets": offsets, "b": b, "bd": bd},
         )
+        self._check_offsets(offsets)
         layer = {**weights["layers"][0], "b": single.pop("b")}
         return {**weights, "layers": (layer,), **single}
+
+    def _check_offsets(self, offsets: Mapping[str, Any]) -> None:
+        """Raise `MubinnError` where the datapath cannot have an offset of h for each cell."""
+        (value,) = self.cell.new[0].operands
+        if "h" in offsets and self.datapath == "threshold" and not is_term(value):
+            raise MubinnError(
+                f"Thresholds of {self.cell.name} cells take one offset of h for all: leave "
+                "--h-offset out, or train for --datapath figure3."
+            )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ a copy of x in the place of one of dz, which is several times as large.
 
 from __future__ import annotations
 
-import jax
 import jax.numpy as jnp
 from jax import Array
 
@@ -47,36 +46,6 @@ def side_by_side(wh: Array, wx: Array, b: Array) -> Array:
     b : float32 [R]
     """
     return jnp.concatenate([wh, wx, b[:, None]], axis=1)
-
-
-@jax.custom_vjp
-def project(x: Array, w: Array, b: Array) -> Array:
-    """Return ``x w^T + b`` of every step.
-
-    Parameters
-    ----------
-    x : float32 [T, B, I]
-    w : float32 [R, I]
-    b : float32 [R]
-
-    Returns
-    -------
-    float32 [T, B, R]
-    """
-    return with_one(x) @ jnp.concatenate([w, b[:, None]], axis=1).T
-
-
-def _forward(x: Array, w: Array, b: Array) -> tuple[Array, tuple[Array, Array]]:
-    return project(x, w, b), (x, w)
-
-
-def _backward(kept: tuple[Array, Array], dz: Array) -> tuple[Array, Array, Array]:
-    x, w = kept
-    both = weight_gradient(with_one(x), dz)
-    return dz @ w, both[:, :-1], both[:, -1]
-
-
-project.defvjp(_forward, _backward)
 
 
 def classified(h: Array, readout: Readout, wd: Array, bd: Array, kept: Array | None) -> Array:

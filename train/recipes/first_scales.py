@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from mubinn.golden.binarize.mlb import fit_scales, mlb, mlb_value
 from mubinn.golden.binarize.scale_form import fit_form
-from mubinn.golden.cells.library import gru_before
+from mubinn.golden.cells.graph import Weights
+from mubinn.golden.cells.library import family_of
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model import reference
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
-from mubinn.train.recipes.method import Method
+from mubinn.train.recipes.method import TENSORS, Method
 
 SAMPLE = 100_000
 """Values of an activation tensor that its scales are fitted to."""
@@ -38,63 +39,101 @@ def first_scales(
     x : float32 [windows, T, I]
         Training windows that the activations are taken from.
     """
-    layer = _layer(model)
-    run = reference.run_layer(layer, reference.LayerQuantizers(), np.asarray(x, np.float64))
+    layer = one_layer(model)
+    cell = layer.cell
+    wide = np.asarray(x, np.float64)
+    run = reference.run_layer(layer, reference.LayerQuantizers(), wide)
     offsets = {}
-    values: dict[str, list[Floats]] = {}
-    gates = layer.cell.gate_names
-    if "c_raw" in run:
-        values["c"] = [np.clip(run["c_raw"], -layer.clip("c"), layer.clip("c"))]
-    for name, tensor in (("x", np.asarray(x, np.float64)), ("h", run["h"])):
+    for name, tensor in (("x", wide), ("h", run[cell.states[0].name])):
         offset = _offset(getattr(method, f"{name}_offset"), tensor, method.counts[name])
         if offset is not None:
             offsets[name] = offset
-            tensor = tensor - offset
-        values[name] = [tensor]
-    values["gate"] = [
-        y - (0 if name in "gn" else method.gate_offset)
-        for name, y in zip(gates, np.split(run["y"], len(gates), axis=-1), strict=True)
-    ]
-    groups = 4 if method.granularity == "gate" else 4 * layer.hidden
-    wx, wh, _ = _rows(model)
-    values["wx"] = np.split(wx, groups)
-    values["wh"] = np.split(wh, groups)
-    values["wd"] = np.split(model.wd, 1 if method.granularity == "gate" else model.classes)
+    if "h" in offsets and not cell.own_offsets:
+        raise MubinnError(
+            f"The cells of a {family_of(cell).upper()} share one offset of h: leave --h-offset out."
+        )
     biases = folded(model, offsets)
-    values |= {"b": np.split(biases[0], 4), "bd": [biases[1]]}
-    rng = np.random.default_rng(0)
-    logs = {
-        name: np.stack([_fit(method, name, _some(rng, part)) for part in values[name]], axis=1)
-        for name, count in method.counts.items()
-        if count is not None and name in values
+    values = {
+        "x": [wide - offsets.get("x", 0.0)],
+        **_rows(layer, method),
+        "b": np.split(biases[0], len(cell.rows)),
+        **_codes(layer, method, run, offsets.get("h", 0.0)),
+        "wd": np.split(model.wd, 1 if method.granularity == "gate" else model.classes),
+        "bd": [biases[1]],
+        **{f"stored.{name}": [own] for name, own in layer.stored.items()},
     }
+    tensors: dict[str, str]
+    tensors = {node.name: cell.tensor(node) for node in cell.encoders if node not in cell.gates}
+    tensors |= {f"stored.{name}": "stored" for name in layer.stored}
+    rng = np.random.default_rng(0)
+    logs = {}
+    for name, parts in values.items():
+        kind = tensors.get(name, name)
+        if method.counts[kind] is not None:
+            fits = [_fit(method, kind, _some(rng, part)) for part in parts]
+            logs[name] = np.stack(fits, axis=1)
     return logs, offsets
 
 
-def _layer(model: FloatModel) -> FloatLayer:
-    """Return the one layer that binarized training takes."""
+def _rows(layer: FloatLayer, method: Method) -> dict[str, list[Floats]]:
+    """Return the weights of rows that have some, in groups of one set of scales."""
+    found: dict[str, list[Floats]] = {}
+    kinds: tuple[Weights, ...] = ("wx", "wh")
+    for name in kinds:
+        own, places = getattr(layer, name), layer.cell.reading(name)
+        groups = len(places) * (1 if method.granularity == "gate" else layer.hidden)
+        rows = np.concatenate([own[layer.row_slice(place)] for place in places])
+        found[name] = np.split(rows, groups)
+    return found
+
+
+def _codes(
+    layer: FloatLayer, method: Method, run: dict[str, Floats], h_offset: Floats | float
+) -> dict[str, list[Floats]]:
+    """Return what encoders read, those of h first, without offset; gates under one name."""
+    cell, found = layer.cell, {}
+    for node in sorted(cell.encoders, key=lambda node: "hc".find(cell.tensor(node))):
+        if node not in cell.gates:
+            name, clip = node.name, layer.clip(node.name)
+            made = np.clip(run[f"{name}_raw"], -clip, clip)
+            found[name] = [made - h_offset if node is cell.new[0] else made]
+    if cell.gates:
+        found["gate"] = [
+            y - method.offset_of(node.operands[0].kind)
+            for node, y in zip(
+                cell.gates, np.split(run["y"], len(cell.gates), axis=-1), strict=True
+            )
+        ]
+    return found
+
+
+def one_layer(model: FloatModel) -> FloatLayer:
+    """Return the one layer that binarized training takes; raise `MubinnError` on others."""
     layer = model.layers[0]
-    if len(model.layers) != 1 or layer.cell is gru_before:
+    if len(model.layers) != 1:
         raise MubinnError(
-            "Binarized training takes models of one LSTM layer, or of one GRU layer that resets "
-            "after the product: use `mubinn quantize` for others."
+            "Binarized training takes models of one layer: use `mubinn quantize` for others."
         )
+    for node in layer.cell.encoders:
+        if node not in layer.cell.gates and node.name in set(TENSORS) - {"h", "c"}:
+            raise MubinnError(
+                f"The cell {layer.cell.name} has an encoder {node.name}, as training calls a "
+                "tensor of its own: give it another name."
+            )
     return layer
-
-
-def _rows(model: FloatModel) -> tuple[Floats, Floats, Floats]:
-    """Return W_x [4H, I], W_h [4H, H] and the bias [4H] of the rows of all cells."""
-    layer = _layer(model)
-    return layer.wx, layer.wh, layer.b
 
 
 def folded(model: FloatModel, offsets: dict[str, Floats]) -> tuple[Floats, Floats]:
     """Return the biases of layer and classifier with the offsets of x and h folded in."""
-    (wx, wh, b), bd = _rows(model), model.bd
+    layer, bd = one_layer(model), model.bd
+    b = layer.b
     if "x" in offsets:
-        b = b + wx @ offsets["x"]
+        b = b + layer.wx @ offsets["x"]
     if "h" in offsets:
-        b, bd = b + wh @ offsets["h"], bd + model.wd @ offsets["h"]
+        cell = layer.cell
+        reads = [cell.recurrent_of(node) is cell.states[0] for node in cell.rows]
+        b = b + np.where(np.repeat(reads, layer.hidden), layer.wh @ offsets["h"], 0.0)
+        bd = bd + model.wd @ offsets["h"]
     return b, bd
 
 

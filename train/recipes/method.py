@@ -8,12 +8,13 @@ from typing import Literal, get_args
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scale_form import ScaleForm
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.units.shapes import Kind, shape_of
 
 Name = Literal["float", "mubinn2", "mubinn1", "b_lstm"]
 Granularity = Literal["gate", "row"]
 Offsets = Literal["none", "alternate", "learned"]
 
-TENSORS = ("x", "wx", "wh", "b", "h", "c", "gate", "wd", "bd")
+TENSORS = ("x", "wx", "wh", "b", "h", "c", "gate", "wd", "bd", "stored")
 """Every tensor that has scales."""
 
 MERGED = ("x", "h", "wx", "wh", "wd")
@@ -42,7 +43,7 @@ class Method:
         What shares one set of bias scales; ``"row"`` makes a bias a sign and a magnitude, which
         hardware stores as one number.
     gate_offset : float
-        Offset of f, i and o; 0 is the paper's literal form.
+        Offset of f, i and o, gates from 0 to 1; 0 is the paper's literal form.
     x_offset, h_offset : "none", "alternate" or "learned"
         Thresholds of each channel and each cell: 0; plus and minus the mean magnitude in turn; or
         those as a start, then learned. Offsets fold into the bias.
@@ -102,11 +103,15 @@ class Method:
         if own is None:
             return dict.fromkeys(TENSORS)
         counts = {"x": own.x, "wx": own.w, "wh": own.w, "wd": own.w, "b": own.b, "bd": own.b}
-        counts |= {"h": own.h, "c": own.c, "gate": own.gate}
+        counts |= {"h": own.h, "c": own.c, "gate": own.gate, "stored": own.w}
         if self.bias == "row":
             counts |= {"b": None, "bd": None}
         kept = {"b_lstm": ("x", "wx", "wh"), "mubinn1": ("x", "wx"), "mubinn2": TENSORS}[self.name]
         return {name: counts[name] if name in kept else None for name in TENSORS}
+
+    def offset_of(self, kind: Kind) -> float:
+        """Return the offset of gates of an activation: `gate_offset` of those from 0 to 1."""
+        return 0.0 if shape_of(kind).low < 0 else self.gate_offset
 
     @property
     def learns_scales(self) -> bool:

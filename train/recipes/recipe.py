@@ -6,15 +6,18 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mubinn.golden.cells.cell_file import equations_of
 from mubinn.golden.cells.constants import Datapath, check_datapath
+from mubinn.golden.cells.graph import Cell
+from mubinn.golden.cells.library import CELLS, cell_of, family_of
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.model.float_model import CELLS, READOUTS, Cell, Readout
+from mubinn.golden.model.float_model import READOUTS, Readout
 from mubinn.train.data.recordings import LabelledSet, Normalise
 from mubinn.train.recipes.method import Method
 from mubinn.train.subject.calibration import SubjectCalibration, grouped
@@ -53,8 +56,9 @@ class Recipe:
         Seeds the weights and the order of the windows.
     hidden : int
         Cells.
-    cell : "lstm" or "gru"
-        Cells of a GRU reset after the product, and have no c to clip.
+    cell : str or Cell
+        Name among `mubinn.golden.cells.library.CELLS`, or a cell of one's own. What is clipped as c
+        are states that meet no weights, of which a GRU has none.
     readout : "mean" or "last"
     c_clip : float or None
         c is clipped to [-c_clip, c_clip]; None for no clipping.
@@ -124,7 +128,7 @@ class Recipe:
     gain_spread: float = 0.0
     dropout: float = 0.0
     balance: Balance = "none"
-    cell: Cell = "lstm"
+    cell: str | Cell = "lstm"
     method: Method = field(default_factory=Method)
     scale_rate: float = 2e-3
     datapath: Datapath = "figure3"
@@ -149,8 +153,12 @@ class Recipe:
                 f"Method {self.method.name} leaves gates in full precision, which have no "
                 "thresholds: leave --datapath out, or train with mubinn2."
             )
-        if self.cell == "gru" and self.method.h_offset != "none":
-            raise MubinnError("The cells of a GRU share one offset of h: leave --h-offset out.")
+        cell = self.equations
+        if self.method.h_offset != "none" and not cell.own_offsets:
+            raise MubinnError(
+                f"The cells of a {family_of(cell).upper()} share one offset of h: "
+                "leave --h-offset out."
+            )
 
     def _check_ranges(self) -> None:
         for names, fits, words in _RANGES:
@@ -164,7 +172,6 @@ class Recipe:
         choices = {
             "subject_calibration": get_args(SubjectCalibration),
             "balance": get_args(Balance),
-            "cell": CELLS,
             "readout": READOUTS,
         }
         for name, words in choices.items():
@@ -173,9 +180,16 @@ class Recipe:
                 known = f"{', '.join(most)} or {last}"
                 raise MubinnError(f"{name} {getattr(self, name)!r} is unknown; use {known}.")
 
+    @property
+    def equations(self) -> Cell:
+        """The cell."""
+        return cell_of(self.cell) if isinstance(self.cell, str) else self.cell
+
     def to_json(self) -> dict[str, Any]:
         """Return the fields as logs and model files name them."""
-        fields = asdict(self)
+        fields = asdict(replace(self, cell="lstm")) | {"cell": self.equations.name}
+        if self.equations not in CELLS.values():
+            fields["equations"] = equations_of(self.equations)
         return {STORED.get(name, name): fields[name] for name in fields}
 
     def fingerprint(self, data: LabelledSet, weights: Iterable[NDArray[Any]] = ()) -> str:

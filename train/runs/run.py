@@ -22,7 +22,7 @@ from mubinn.golden.model.float_model import FloatModel, Preprocessing
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.quantization.clipped import clipped
 from mubinn.train.data.recordings import LabelledSet
-from mubinn.train.graphs import float_lstm, gru
+from mubinn.train.graphs import network
 from mubinn.train.graphs.graph import Graph, Pace, compiled
 from mubinn.train.recipes.chance import gains, kept
 from mubinn.train.recipes.recipe import Recipe, Split, batches, class_weights
@@ -77,7 +77,8 @@ class Run:
         self.sharding = BatchSharding(recipe.batch)
         clip = math.inf if recipe.c_clip is None else recipe.c_clip
         group = recipe.group if recipe.subject_calibration == "trained" else 0
-        self.graph = Graph(recipe.method, clip, recipe.readout, recipe.cell, group, recipe.datapath)
+        cell = recipe.equations
+        self.graph = Graph(recipe.method, clip, recipe.readout, cell, group, recipe.datapath)
         pace = Pace(
             recipe.learning_rate,
             recipe.scale_rate,
@@ -100,10 +101,11 @@ class Run:
     def _drawn(self) -> FloatModel:
         recipe = self.recipe
         sizes = recipe.seed, self.data.features, recipe.hidden, len(self.data.classes)
-        if recipe.cell == "gru":
-            return gru.to_model(gru.init_params(*sizes), recipe.readout, Preprocessing(), {})
-        drawn = float_lstm.init_params(*sizes)
-        return float_lstm.to_model(drawn, self.graph.clip, recipe.readout, Preprocessing(), {})
+        return self._float(network.init_params(self.graph.cell, *sizes), Preprocessing(), {})
+
+    def _float(self, params: Any, about: Preprocessing, meta: Mapping[str, str]) -> FloatModel:
+        graph = self.graph
+        return network.to_model(params, graph.cell, graph.clips, graph.readout, about, meta)
 
     @property
     def finished(self) -> bool:
@@ -259,12 +261,10 @@ class Run:
         recipe, graph = self.recipe, self.graph
         about = Preprocessing(recipe.normalise, recipe.decimate)
         if recipe.method.exports:
-            made = to_quantized(self.best, recipe.method, graph.readout, about, meta, recipe.cell)
+            made = to_quantized(self.best, recipe.method, graph.readout, about, meta, graph.cell)
             noted = {**made.meta, "input_range": self._input_range(made)}
             return replace(made, meta=noted).with_datapath(recipe.datapath)
-        if recipe.cell == "gru":
-            return gru.to_model(self.best, graph.readout, about, dict(meta))
-        return float_lstm.to_model(self.best, graph.clip, graph.readout, about, dict(meta))
+        return self._float(self.best, about, meta)
 
     def _input_range(self, made: QuantizedModel) -> str:
         """Return what of some training windows lies beyond the span of the input's levels."""
@@ -297,11 +297,13 @@ def _check_start(model: FloatModel, data: LabelledSet, recipe: Recipe) -> None:
             f"The float model has {model.features} channels and {model.classes} classes, the data "
             f"have {data.features} and {len(data.classes)}: give a model trained on such data."
         )
-    if model.cell != recipe.cell:
-        raise MubinnError(
-            f"The float model is of {model.cell.upper()} cells, the recipe of "
-            f"{recipe.cell.upper()} cells: let both be the same."
-        )
+    cell = recipe.equations
+    for layer in model.layers:
+        if layer.cell is not cell:
+            raise MubinnError(
+                f"The float model is of {layer.cell.name.upper()} cells, the recipe of "
+                f"{cell.name.upper()} cells: let both be the same."
+            )
     if model.readout != recipe.readout:
         raise MubinnError(
             f"The float model reads the {model.readout} of h, the recipe the {recipe.readout}: "
