@@ -4,7 +4,7 @@ import math
 import platform
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,9 @@ from mubinn.golden.model.model_file import load_float
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.quantize import quantize
 from mubinn.synth.liberty.library import Library, builtin_library
+
+PAUSE = 0.2
+"""Seconds before what is timed."""
 
 
 def subject(library: Library | None, model: FloatModel | None) -> tuple[Library, FloatModel]:
@@ -72,10 +75,15 @@ def versions(*packages: str) -> dict[str, str]:
 
 
 def best_seconds(runs: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return the best time of each; the runs alternate, so that all see the same machine."""
+    """Return the best time of each; the runs alternate, so that all see the same machine.
+
+    Before each there is a pause of `PAUSE` seconds: the threads of a library's pool go on looking
+    for work for a while after its run, on cores that the next one is to have.
+    """
     best = dict.fromkeys(runs, math.inf)
     for index in range(rounds + 1):
         for name, run in runs.items():
+            sleep(PAUSE)
             start = perf_counter()
             run()
             if index:  # the first round warms up, or compiles

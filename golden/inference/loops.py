@@ -23,7 +23,7 @@ BLOCK = 16
 TILE = 4
 """Rows whose sums are made together."""
 
-LOAD, KEEP, SEGMENT, LOOK, MIX, SPLIT, STORE = range(7)
+LOAD, KEEP, SEGMENT, LOOK, MIX, SPLIT, STORE, DECIDE = range(8)
 """Instructions; `mubinn.golden.inference.program` says what they do."""
 
 
@@ -91,6 +91,15 @@ def products(
                 z[n, b] += int32(int32(gain_h * of_h) + int32(gain_x * of_x))
 
 
+def decide(operands: Any, place: int, first: Array, at: int, symbols: Array, dst: int) -> None:
+    """Make a symbol of whether the sum of a row of one pair of levels reaches a threshold."""
+    h, x, words, gains, sizes = operands
+    t, gain_h, gain_x = first[at], gains[place, 0, 0, 0], gains[place, 0, 0, 1]
+    for b in range(symbols.shape[1]):
+        of_h, of_x = weighted(b, h, x, 0, words, place, 0, sizes)
+        symbols[dst, b] = int32(int32(int32(gain_h * of_h) + int32(gain_x * of_x)) >= t)
+
+
 def segment(
     z: Array, row: int, first: Array, at: int, count: int, symbols: Array, dst: int
 ) -> None:
@@ -117,18 +126,25 @@ def look(symbols: Array, code: Array, at: int, table: int, tables: Array, words:
     """Make a symbol of four others: all together, or an entry of a table or of a table's word."""
     dst, p, q, r, s = code[at, 1], code[at, 2], code[at, 3], code[at, 4], code[at, 5]
     k, m, n = uint32(code[at, 6]), uint32(code[at, 7]), uint32(code[at, 8])
+    if code[at, 11] > 0:
+        wide, word = uint32(code[at, 11] - 1), uint32(words[table])
+        ones = uint32((1 << (1 << (code[at, 11] - 1))) - 1)
+        if p == q == 0:
+            for b in range(symbols.shape[1]):
+                high = uint32(uint32(uint32(symbols[r, b]) << n) | uint32(symbols[s, b]))
+                symbols[dst, b] = uint32(uint32(word >> uint32(high << wide)) & ones)
+            return
+        for b in range(symbols.shape[1]):
+            high = uint32(uint32(uint32(symbols[p, b]) << k) | uint32(symbols[q, b]))
+            high = uint32(uint32(high << m) | uint32(symbols[r, b]))
+            high = uint32(uint32(high << n) | uint32(symbols[s, b]))
+            symbols[dst, b] = uint32(uint32(word >> uint32(high << wide)) & ones)
+        return
     for b in range(symbols.shape[1]):
         high = uint32(uint32(uint32(symbols[p, b]) << k) | uint32(symbols[q, b]))
         high = uint32(uint32(high << m) | uint32(symbols[r, b]))
         symbols[dst, b] = uint32(uint32(high << n) | uint32(symbols[s, b]))
     if code[at, 11] < 0:
-        return
-    if code[at, 11]:
-        bits, word = uint32(code[at, 11]), uint32(words[table])
-        ones = uint32((1 << code[at, 11]) - 1)
-        for b in range(symbols.shape[1]):
-            down = uint32(uint32(symbols[dst, b]) * bits)
-            symbols[dst, b] = uint32(uint32(word >> down) & ones)
         return
     begin = uint32(table)
     # By itself, as it is no vector instruction.
@@ -155,13 +171,15 @@ def store(
     word, shift, ones = n // per, uint32(n % per * width), uint32((1 << width) - 1)
     for plane in range(words.shape[1]):
         down = uint32(plane)
+        if plane < len(counts):
+            for b in range(symbols.shape[1]):
+                field = uint32(uint32(uint32(symbols[src, b]) >> down) & ones)
+                words[phase, plane, word, b] |= uint32(field << shift)
+                counts[plane, n, b] += int32(field)
+            continue
         for b in range(symbols.shape[1]):
             field = uint32(uint32(uint32(symbols[src, b]) >> down) & ones)
             words[phase, plane, word, b] |= uint32(field << shift)
-    for plane in range(len(counts)):
-        down = uint32(plane)
-        for b in range(symbols.shape[1]):
-            counts[plane, n, b] += int32(uint32(uint32(symbols[src, b]) >> down) & ones)
 
 
 def encoded(x: Array, b: int, t: int, thresholds: Array, codes: Array, reached: Array) -> bool:
@@ -213,9 +231,12 @@ def encode_words(x: Array, thresholds: Array, codes: Array, width: int, words: A
 
 
 def run_cell(
-    n: int, z: Array, first: int, code: Array, memory: Any, fields: Any, pools: Any
+    n: int, z: Array, first: int, code: Array, memory: Any, fields: Any, pools: Any, operands: Any
 ) -> None:
-    """Run the program `code` [k, 12] of one phase for cell n, whose sums are z[first:]."""
+    """Run the program `code` [k, 12] of one phase for cell n, whose sums are z[first:].
+
+    `operands` are those of `decide`.
+    """
     symbols, numbers, kept = memory
     h, step, made, counts, width = fields
     tables, thresholds, pool = pools
@@ -224,6 +245,8 @@ def run_cell(
         at = code[k, 9] + n * code[k, 10]
         if operation == SEGMENT:
             segment(z, first + src, thresholds, at, count, symbols, dst)
+        elif operation == DECIDE:
+            decide(operands, src + n * code[k, 3], thresholds, at, symbols, dst)
         elif operation == LOOK:
             look(symbols, code, k, at, tables, thresholds)
         elif operation == LOAD:
@@ -264,7 +287,7 @@ def run_layer(
         `products`; two empty ones where words are pairs of numbers.
     phases : tuple of tuple
         weights uint32 [R, W, n] with a cell's rows side by side, gains int32 [R, L, W, 2], rows of
-        a cell, code, and whether the phase reads `made`.
+        a cell, code, whether the phase reads `made`, and how many rows `decide` adds up.
     pools : tuple
         tables uint16, thresholds and words int32, and numbers float64, one after the other.
     """
@@ -278,14 +301,15 @@ def run_layer(
         made[:] = 0
         counted = counts if t >= count_from else counts[:0]
         for phase in range(len(phases)):
-            weights, gains, rows, code, own = phases[phase]
+            weights, gains, rows, code, own, decided = phases[phase]
             read, now = made[phase] if own else h[t % len(h)], x[t]
+            operands = read, now, weights, gains, sizes
             fields = h, after, made, counted, width
             if len(sizes[0]):
                 for n in range(hidden):
-                    for row in range(rows):
+                    for row in range(rows - decided):
                         products(z, row, read, now, weights, n * rows + row, gains, sizes)
-                    run_cell(n, z, 0, code, memory, fields, pools)
+                    run_cell(n, z, 0, code, memory, fields, pools, operands)
                 continue
             group = 1 if rows % TILE == 0 else 2 if 2 * rows % TILE == 0 else TILE
             sums = z[: group * rows]
@@ -294,8 +318,8 @@ def run_layer(
                 accumulate(sums, weights, n * rows, 0, read)
                 accumulate(sums, weights, n * rows, read.shape[1], now)
                 for k in range(min(group, hidden - n)):
-                    run_cell(n + k, z, k * rows, code, memory, fields, pools)
+                    run_cell(n + k, z, k * rows, code, memory, fields, pools, operands)
 
 
-PARTS = (weighted, encoded, products, segment, look, mix, store, run_cell)
+PARTS = (weighted, encoded, products, decide, segment, look, mix, store, run_cell)
 """What the loops call, besides `popcount` and `accumulate`."""

@@ -7,6 +7,8 @@ population counts, or pairs of the 16-bit numbers m. An instruction is twelve in
 `LOAD`      symbol dst = kept symbol src of the cell
 `KEEP`      the other way
 `SEGMENT`   symbol dst = how many thresholds from `at` on the sum of row src reaches
+`DECIDE`    the same of one threshold and one pair of levels, where no row has anything else: the
+            sum is not kept; 3 is the count of rows of a cell
 `LOOK`      symbol dst = the table's entry of the symbols 2 to 5, bits of the last three in 6 to 8;
             where the count is not 0 the table is one word, of so many bits an entry, and
             where it is -1 the symbols are put together
@@ -30,6 +32,7 @@ from mubinn.golden.cells.step import stored_values
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.inference.input import WORD, Array, pack, positive, unit
 from mubinn.golden.inference.loops import (
+    DECIDE,
     GROUP,
     KEEP,
     LOAD,
@@ -88,7 +91,8 @@ class Program:
             weights, gains = (_words if form == "words" else _pairs)(own, hidden, count)
             made = layer.cell.recurrent[phase].operation == "encode"
             code = np.array(writer.phase(phase), np.int64)
-            phases.append((weights, gains, count, code, made))
+            decided = count if DECIDE in code[:, 0] else 0
+            phases.append((weights, gains, count, code, made, decided))
         pools = [
             np.concatenate([np.zeros(1), *pool]).astype(kind)
             for pool, kind in zip(writer.pools, (np.uint16, np.int32, np.float64), strict=True)
@@ -181,6 +185,19 @@ class _Writer:
                 self._emit(KEEP, self._slot(f"old.{node.name}"), self._symbol(node.name))
         return self.code
 
+    def _count(self, phase: int) -> int:
+        return len(self.plan.layer.phases[phase])
+
+    def _decides(self, phase: int) -> bool:
+        """Return whether all that rows of a phase do is to reach one threshold each."""
+        rows = self.rows[phase]
+        if not isinstance(rows, WordRows) or rows.gains[0, ..., 0].size > 1:
+            return False
+        names = {name for name, (own, _) in self.plan.places.items() if own == phase}
+        users = [step for step in self.plan.steps if names & set(reads(step))]
+        single = [s for s in users if isinstance(s, Segment) and s.first.shape[1] <= 1]
+        return len(users) == len(single) == self._count(phase)
+
     def _slot(self, name: str) -> int:
         return 1 + self.kept.index(name)
 
@@ -213,7 +230,12 @@ class _Writer:
         elif step.source in self.plan.places:
             phase, row = self.plan.places[step.source]
             first = self.rows[phase].first(step.first, row, self.plan.layer.hidden)
-            self._thresholds(SEGMENT, step.out, row, 1, np.clip(first, -NEVER, NEVER), NEVER)
+            first = np.clip(first, -NEVER, NEVER)
+            if self._decides(phase):
+                at, each = self._pool(1, first if first.size else np.full((1, 1), NEVER))
+                self._emit(DECIDE, self._place(step.out), row, self._count(phase), at=at, each=each)
+            else:
+                self._thresholds(SEGMENT, step.out, row, 1, first, NEVER)
         else:
             number = self.numbers[step.source]
             self._thresholds(SPLIT, step.out, number, 2, step.first, np.inf)
@@ -240,14 +262,15 @@ class _Writer:
         if table is None:
             self._four(place, symbols, bits)
             return
-        width = max(1, int(table.max()).bit_length())
-        if table.shape[1] * width > WORD:
+        # Entries of 1, 2, 4, .. bits, so that shifts find them.
+        double = (max(1, int(table.max()).bit_length()) - 1).bit_length()
+        if table.shape[1] << double > WORD:
             at, each = self._pool(0, table)
             self._four(place, symbols, bits, at=at, each=each)
             return
-        words = np.bitwise_or.reduce(table << np.arange(table.shape[1]) * width, axis=1)
+        words = np.bitwise_or.reduce(table << (np.arange(table.shape[1]) << double), axis=1)
         at, _ = self._pool(1, words.astype(np.uint32).view(np.int32)[:, None])
-        self._four(place, symbols, bits, at=at, each=int(len(words) > 1), count=width)
+        self._four(place, symbols, bits, at=at, each=int(len(words) > 1), count=1 + double)
 
     def _four(self, out: int, symbols: list[int], bits: list[int], **how: int) -> None:
         more = 4 - len(symbols)  # symbol 0 is always 0

@@ -24,7 +24,7 @@ import numpy as np
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
-from mubinn.golden.inference.compiled import WINDOWS, available, kernels
+from mubinn.golden.inference.compiled import LANES, WINDOWS, available, kernels
 from mubinn.golden.inference.input import (
     WORD,
     Array,
@@ -46,6 +46,9 @@ BATCH = 512
 
 COMPILED_BATCH = {"words": 512, "pairs": 256}
 """The same of the compiled kernels, which hold the states of all steps."""
+
+TILES = {"numpy": 1, "words": LANES, "pairs": WINDOWS}
+"""Windows that a kernel computes at once: batches are filled up to a multiple of them."""
 
 Kernel = Literal["numpy", "words", "pairs"]
 
@@ -176,9 +179,12 @@ class CompiledModel:
         if kernel != "numpy":
             kernels()  # once, before there are threads
             batch = min(batch, COMPILED_BATCH[kernel])
-        # A multiple of the thread count leaves no thread idle for the length of a batch.
+        # A multiple of the thread count leaves no thread idle for the length of a batch, and whole
+        # tiles none of a tile's lanes.
+        tiles = -(-len(x) // TILES[kernel])
         rounds = -(-len(x) // (batch * threads))
-        edges = np.linspace(0, len(x), min(rounds * threads, len(x)) + 1).astype(int)
+        edges = np.linspace(0, tiles, min(rounds * threads, tiles) + 1).astype(int)
+        edges = np.minimum(edges * TILES[kernel], len(x))
         parts = [slice(a, b) for a, b in pairwise(edges)]
 
         def work(part: slice) -> int:
@@ -220,7 +226,8 @@ class CompiledModel:
 
     def _read_fields(self, x: Array, programs: list[Program]) -> Array:
         """Do as `_read_steps` with compiled loops."""
-        steps, batch = x.shape[1], -(-len(x) // WINDOWS) * WINDOWS
+        tile = TILES[programs[0].form]
+        steps, batch = x.shape[1], -(-len(x) // tile) * tile
         planes = max(map(depth, self.model.layers)) if programs[0].form == "words" else 1
         words = self._encoded(x, programs[0].form, planes, batch)
         for own in programs:

@@ -40,7 +40,7 @@ def form(request, monkeypatch):
 
 def as_plain_python(monkeypatch):
     monkeypatch.setattr(inference, "available", lambda: True)
-    monkeypatch.setattr(inference, "WINDOWS", 1)
+    monkeypatch.setattr(inference, "TILES", dict.fromkeys(inference.TILES, 1))
     monkeypatch.setattr(inference, "kernels", lambda: PLAIN)
 
 
