@@ -72,6 +72,12 @@ def open_gate(x, h):
     return encode("h", tanh(f * z + n * h))
 
 
+@cell
+def dense(x, h):
+    """A layer without state: what is in the step, and nothing before."""
+    return encode("h", tanh(row("h", x)))
+
+
 OWN = (rnn, cifg, mgu, peephole, hard_lstm, open_gate)
 
 FEATURES, HIDDEN, STEPS = 5, 4, 6

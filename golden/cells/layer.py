@@ -12,6 +12,7 @@ from mubinn.golden.binarize.scales import LevelTensor, Quantizer
 from mubinn.golden.cells.constants import INPUT_FRACTION, Datapath, check_bounds, check_datapath
 from mubinn.golden.cells.figure3 import Figure3
 from mubinn.golden.cells.formats import Formats
+from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.graph import Cell, Node
 from mubinn.golden.cells.lowering import Lowered, Rules
 from mubinn.golden.cells.threshold import Thresholds
@@ -47,6 +48,8 @@ class QuantizedLayer:
     datapath : "figure3" or "threshold"
     stored : mapping of str to LevelTensor, bits uint8 [N, H]
         Numbers of each cell, by name in the cell; one set of scales each.
+    frames : Frames
+        What it reads of its input; then I is `Frames.taps` times the inputs of a step.
     """
 
     cell: Cell
@@ -58,6 +61,7 @@ class QuantizedLayer:
     formats: Formats = field(default_factory=Formats)
     datapath: Datapath = "figure3"
     stored: Mapping[str, LevelTensor] = field(default_factory=dict)
+    frames: Frames = field(default_factory=Frames)
 
     def __post_init__(self) -> None:
         """Validate that the parts fit; raise `MubinnError`."""
@@ -88,6 +92,11 @@ class QuantizedLayer:
             raise MubinnError(
                 f"weights of shapes {self.wx.bits.shape} and {self.wh.bits.shape} "
                 f"are not (W, {own}H, I) and (W, {own}H, H): check the model file."
+            )
+        if self.features % self.frames.taps:
+            raise MubinnError(
+                f"the weights have {self.features} columns of x, which are not those of "
+                f"{self.frames.taps} steps."
             )
         if self.wx.levels != self.wh.levels:
             raise MubinnError("input and recurrent weights have different level counts.")
@@ -123,7 +132,7 @@ class QuantizedLayer:
                 f"{' and '.join(node.name for node in cell.recurrent)} have different level "
                 "counts: give both the same, as they share the weights' multipliers."
             )
-        sizes = {"x": self.features, cell.states[0].name: self.hidden}
+        sizes = {"x": self.inputs, cell.states[0].name: self.hidden}
         if cell.states[0] in cell.kept:
             sizes.pop(cell.states[0].name)
         for name, quantizer in (("x", self.x), *self.quantizers.items()):
@@ -197,8 +206,13 @@ class QuantizedLayer:
 
     @property
     def features(self) -> int:
-        """Inputs I of a step."""
+        """Columns I of W_x, the inputs of a step where a frame is a step."""
         return int(self.wx.bits.shape[2])
+
+    @property
+    def inputs(self) -> int:
+        """Inputs of a step."""
+        return self.features // self.frames.taps
 
     @property
     def hidden(self) -> int:

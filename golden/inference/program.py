@@ -27,6 +27,7 @@ from typing import Any
 
 import numpy as np
 
+from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.step import stored_values
 from mubinn.golden.ground.fixed import Ints
@@ -44,7 +45,7 @@ from mubinn.golden.inference.loops import (
     TILE,
 )
 from mubinn.golden.inference.plan import Look, Mix, Plan, Segment, reads
-from mubinn.golden.inference.rows import LIMIT, MatrixRows, Rows, WordRows
+from mubinn.golden.inference.rows import LIMIT, MatrixRows, Rows, WordRows, framed
 
 FIELD = {"words": 1, "pairs": 16}
 """Bits of a field."""
@@ -84,11 +85,12 @@ class Program:
         if any(own.largest >= LIMIT or (form == "pairs" and not own.fits_pairs) for own in rows):
             return None
         writer = _Writer(plan, form, rows)
-        sizes = [-(-size * FIELD[form] // WORD) for size in (hidden, layer.features)]
+        own = (-(-size * FIELD[form] // WORD) for size in (hidden, layer.inputs))
+        sizes = [n * taps for n, taps in zip(own, (1, layer.frames.taps), strict=True)]
         phases = []
         for phase, own in enumerate(rows):
             count = len(layer.phases[phase])
-            weights, gains = (_words if form == "words" else _pairs)(own, hidden, count)
+            weights, gains = (_words if form == "words" else _pairs)(own, layer, count)
             made = layer.cell.recurrent[phase].operation == "encode"
             code = np.array(writer.phase(phase), np.int64)
             decided = count if DECIDE in code[:, 0] else 0
@@ -102,11 +104,20 @@ class Program:
         span = FIELD[form], len(writer.symbols) + 1, max(1, len(writer.numbers)), most, unrolled
         return cls(layer, form, tuple(phases), tuple(pools), span, _start(layer, writer.kept))
 
-    def fields(self, codes: Ints, planes: int) -> Array:
-        """Return fields uint32 [L, n_h, B] of codes of h [H, B]; at least so many planes."""
+    def fields(self, quantizer: Quantizer, codes: Ints, planes: int) -> Array:
+        """Return fields uint32 [L, n, B] of codes [size, B]; at least so many planes."""
         if self.form == "words":
-            return pack(codes, self.layer.h.levels, 1, planes)
-        return pack(positive(self.layer.h, codes), 1, 16)
+            return pack(codes, quantizer.levels, 1, planes)
+        return pack(positive(quantizer, codes), 1, 16)
+
+    def read(self, words: Array, planes: int) -> Array:
+        """Return the frames [T', L, taps n, B] that the layer reads of fields [T, L, n, B]."""
+        x, frames = self.layer.x, self.layer.frames
+        if frames.plain:
+            return words
+        zero = self.fields(x, x.zero_code(self.layer.inputs)[:, None], planes)[:, None, :, 0]
+        made = frames.of(words.transpose(1, 3, 0, 2), zero[:, None])
+        return np.ascontiguousarray(made.transpose(2, 0, 3, 1))
 
     @property
     def planes(self) -> Ints:
@@ -131,14 +142,16 @@ def _side_by_side(rows: Array, hidden: int, count: int) -> Array:
     return np.ascontiguousarray(np.concatenate([own, more]))
 
 
-def _words(rows: WordRows, hidden: int, count: int) -> tuple[Array, Array]:
+def _words(rows: WordRows, layer: QuantizedLayer, count: int) -> tuple[Array, Array]:
     arrays = rows.words, rows.gains.astype(np.int32)
-    return _side_by_side(arrays[0], hidden, count), _side_by_side(arrays[1], hidden, count)
+    words, gains = (_side_by_side(own, layer.hidden, count) for own in arrays)
+    return words, gains
 
 
-def _pairs(rows: MatrixRows, hidden: int, count: int) -> tuple[Array, Array]:
-    parts = rows.matrix[:, :hidden], rows.matrix[:, hidden:]
-    packed = np.concatenate([pack(part.T, 1, 16)[0] for part in parts]).T
+def _pairs(rows: MatrixRows, layer: QuantizedLayer, count: int) -> tuple[Array, Array]:
+    hidden = layer.hidden
+    parts = (rows.matrix[:, :hidden], 1), (rows.matrix[:, hidden:], layer.frames.taps)
+    packed = np.concatenate([framed(part.T, taps, 16) for part, taps in parts]).T
     gains = np.zeros((1, 1, 1, 2), np.int32)
     return _side_by_side(packed[:, None], hidden, count), gains
 

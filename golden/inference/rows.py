@@ -125,12 +125,22 @@ class WordRows(Rows):
         constant = layer.b.values[rows] + sum(n * own for n, own in zip(sizes, sums, strict=True))
         gains //= scale[:, None, None, None]
         planes = [
-            np.concatenate([pack(bits[rows].T, 1, 1) for bits in pair], axis=1)[0]
+            np.concatenate(
+                [
+                    framed(bits[rows].T, taps, 1)
+                    for bits, taps in zip(pair, (1, layer.frames.taps), strict=True)
+                ]
+            )
             for pair in zip(layer.wh.bits, layer.wx.bits, strict=True)
         ]
         words = np.ascontiguousarray(np.stack(planes).transpose(2, 0, 1))
         largest = int((np.abs(gains).sum(axis=(1, 2)) @ np.array(sizes)).max())
         return cls(scale, constant, words, gains, largest)
+
+
+def framed(columns: Array, taps: int, width: int) -> Array:
+    """Return fields of one plane [n, R] in words, those of each step of a frame in its own."""
+    return np.concatenate([pack(own, 1, width)[0] for own in np.split(columns, taps)])
 
 
 def depth(layer: QuantizedLayer) -> int:

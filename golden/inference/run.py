@@ -203,12 +203,13 @@ class CompiledModel:
             raise MubinnError(f"batch {batch} and threads {threads} must both be at least 1.")
         if x.shape[2] != self.model.features:
             self.model.encode_input(x)  # raises with the right words
+        self.model.steps(x.shape[1])  # raises where windows are short
 
     def _scores(self, x: Array, kernel: Kernel) -> Ints:
         programs = self.programs(kernel) if kernel != "numpy" else None
         read = self._read_steps(x) if programs is None else self._read_fields(x, programs)
         h_q, dense = self.model.layers[-1].h, self.model.dense
-        count = x.shape[1] if self.model.readout == "mean" else 1
+        count = self.model.steps(x.shape[1]) if self.model.readout == "mean" else 1
         # The sum of h over the steps is exact, and so is the sum of logits that it gives.
         h = (2 * read.T.astype(np.int64) - count * peak(h_q)) * unit(h_q)
         return np.asarray(h @ dense.w.values.T + count * dense.b.values)
@@ -216,10 +217,11 @@ class CompiledModel:
     def _read_steps(self, x: Array) -> Array:
         """Return m of h of the top layer, of the last step or summed over all: [H, N]."""
         runs = [LayerRun(own, len(x)) for own in self.numpy]
+        steps: Iterator[Array] = iter(self.input.encode(self.model, x))
+        for run in runs:
+            steps = map(run.step, run.read(steps))
         total = np.zeros((self.model.layers[-1].hidden, len(x)))
-        for now in self.input.encode(self.model, x):
-            for run in runs:
-                now = run.step(now)
+        for now in steps:
             if self.model.readout == "mean":
                 total += now
         return total if self.model.readout == "mean" else now
@@ -232,7 +234,9 @@ class CompiledModel:
         words = self._encoded(x, programs[0].form, planes, batch)
         for own in programs:
             layer, top = own.layer, own is programs[-1]
-            zero = own.fields(layer.h.zero_code(layer.hidden)[:, None], planes)
+            words = own.read(words, planes)
+            steps = len(words)
+            zero = own.fields(layer.h, layer.h.zero_code(layer.hidden)[:, None], planes)
             states = np.empty((2 if top else steps + 1, *zero.shape[:2], batch), np.uint32)
             states[0] = zero
             made = np.zeros((len(own.phases), *states.shape[1:]), np.uint32)

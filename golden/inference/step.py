@@ -1,5 +1,6 @@
 """Fast inference with NumPy alone: a layer's program over a batch of windows, step by step."""
 
+from collections.abc import Iterator
 from functools import cached_property
 
 import numpy as np
@@ -75,6 +76,12 @@ class LayerRun:
             self.values[f"old.{node.name}"] = np.repeat(zero[:, None], batch, axis=1)
         for name, codes in stored_values(layer).items():
             self.values[name] = codes[:, None].astype(np.uint8)
+
+    def read(self, steps: Iterator[Array]) -> Iterator[Array]:
+        """Yield m of the frames that the layer reads of m of steps [I, B]."""
+        layer = self.plan.layer
+        zero = positive(layer.x, layer.x.zero_code(layer.inputs))
+        return layer.frames.slide(steps, zero[:, None])
 
     def step(self, x: Array) -> Array:
         """Return m of h [H, B] after a step with m of x [I, B]."""

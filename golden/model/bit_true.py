@@ -9,8 +9,13 @@ from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.quantized_model import QuantizedModel
 
 
+def frames_of(layer: QuantizedLayer, x: npt.ArrayLike) -> Ints:
+    """Return what the layer reads of input codes `x` [..., T, inputs]: frames [..., T', I]."""
+    return layer.frames.of(np.asarray(x, np.int64), layer.x.zero_code(layer.inputs))
+
+
 def run_layer(layer: QuantizedLayer, x: npt.ArrayLike) -> Trace:
-    """Return the intermediates of `cell_step` over whole sequences of input codes `x` [..., T, I].
+    """Return the intermediates of `cell_step` over whole sequences of frames `x` [..., T, I].
 
     The state before the first step is the code of 0. The arrays [T, ..., n] are the cell's with a
     leading time axis.
@@ -48,7 +53,7 @@ def run(model: QuantizedModel, x: npt.ArrayLike) -> tuple[list[Trace], Ints, Int
     traces = []
     codes = np.asarray(x, np.int64)
     for layer in model.layers:
-        traces.append(run_layer(layer, codes))
+        traces.append(run_layer(layer, frames_of(layer, codes)))
         codes = np.moveaxis(traces[-1]["h"], 0, -2)
     dense, top = model.dense, model.layers[-1]
     read = codes if model.readout == "mean" else codes[..., -1:, :]

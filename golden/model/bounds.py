@@ -57,7 +57,7 @@ def dequantize(model: QuantizedModel) -> tuple[FloatModel, list[LayerQuantizers]
         layers.append(_float_layer(layer))
         own = {name: _float(quantizer) for name, quantizer in layer.quantizers.items()}
         x = _float(layer.x) if index == 0 else FloatQuantizer()
-        quantizers.append(LayerQuantizers(x, own))
+        quantizers.append(LayerQuantizers(x, own, _float(layer.x)))
     top, dense = model.layers[-1], model.dense
     wd = dense.w.float_values
     bd = dense.b.float_values - wd @ np.broadcast_to(top.h.float_offset, top.hidden)
@@ -67,12 +67,12 @@ def dequantize(model: QuantizedModel) -> tuple[FloatModel, list[LayerQuantizers]
 
 def _float_layer(layer: QuantizedLayer) -> FloatLayer:
     wx, wh = layer.wx.float_values, layer.wh.float_values
-    bias = layer.b.float_values - wx @ np.broadcast_to(layer.x.float_offset, layer.features)
+    bias = layer.b.float_values - wx @ layer.frames.spread(layer.x.float_offset, layer.inputs)
     for phase, state in enumerate(layer.states):
         rows = layer.phase_rows(phase)
         bias[rows] -= wh[rows] @ np.broadcast_to(state.float_offset, layer.hidden)
     stored = {name: tensor.float_values for name, tensor in layer.stored.items()}
-    return FloatLayer(layer.cell, wx, wh, bias, stored=stored)
+    return FloatLayer(layer.cell, wx, wh, bias, stored=stored, frames=layer.frames)
 
 
 def _float(quantizer: Quantizer) -> FloatQuantizer:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mubinn.golden.cells.constants import RESETS, Reset
+from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.graph import Cell
 from mubinn.golden.cells.library import gru, gru_before, lstm
 from mubinn.golden.ground.errors import MubinnError
@@ -41,6 +42,8 @@ class FloatLayer:
         is not clipped in the paper's literal form.
     stored : mapping of str to float64 [H]
         Numbers of each cell, by name in the cell: the weights of peepholes.
+    frames : Frames
+        What it reads of its input; then I is `Frames.taps` times the inputs of a step.
     """
 
     cell: Cell
@@ -49,6 +52,7 @@ class FloatLayer:
     b: Floats
     clips: Mapping[str, float] = field(default_factory=dict)
     stored: Mapping[str, Floats] = field(default_factory=dict)
+    frames: Frames = field(default_factory=Frames)
 
     def __post_init__(self) -> None:
         """Validate shapes and values; raise `MubinnError`."""
@@ -58,6 +62,10 @@ class FloatLayer:
         if self.wx.ndim != 2 or rows % own or not self.wx.size:
             raise MubinnError(
                 f"wx has shape {self.wx.shape}, expected ({own}H, I): check the model file."
+            )
+        if self.features % self.frames.taps:
+            raise MubinnError(
+                f"wx has {self.features} columns, which are not those of {self.frames.taps} steps."
             )
         check_array("wx", self.wx, (rows, self.features))
         check_array("wh", self.wh, (rows, self.hidden))
@@ -78,8 +86,13 @@ class FloatLayer:
 
     @property
     def features(self) -> int:
-        """Inputs I of one time step."""
+        """Columns I of W_x, the inputs of one time step where a frame is a step."""
         return int(self.wx.shape[1])
+
+    @property
+    def inputs(self) -> int:
+        """Inputs of one time step."""
+        return self.features // self.frames.taps
 
     @property
     def hidden(self) -> int:

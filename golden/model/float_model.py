@@ -1,11 +1,13 @@
 """The trained float model: what training and importers produce, and quantization starts from."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 
+from mubinn.golden.cells import graph
+from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.library import family_of, lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, frozen
@@ -16,6 +18,30 @@ READOUTS = ("last", "mean")
 
 Cell = Literal["lstm", "gru"]
 CELLS = ("lstm", "gru")
+
+
+class _Layer(Protocol):
+    @property
+    def cell(self) -> "graph.Cell": ...
+    @property
+    def frames(self) -> Frames: ...
+
+
+LayerT = TypeVar("LayerT", bound=_Layer)
+
+
+def all_lstm(layers: tuple[LayerT, ...], cell: str) -> tuple[LayerT, ...]:
+    """Return the layers; raise `MubinnError` unless all are LSTMs that read step after step."""
+    if all(layer.cell is lstm and layer.frames.plain for layer in layers):
+        return layers
+    raise MubinnError(f"the model is a {cell.upper()} where an LSTM is needed: give an LSTM.")
+
+
+def steps_after(layers: Iterable[_Layer], steps: int) -> int:
+    """Return the steps of the last of `layers` for a window of so many, `Frames.count` of each."""
+    for layer in layers:
+        steps = layer.frames.count(steps)
+    return steps
 
 
 @dataclass(frozen=True)
@@ -37,7 +63,7 @@ class Preprocessing:
 
 @dataclass(frozen=True, eq=False)
 class FloatModel:
-    """Stacked recurrent layers of one cell and a dense classifier.
+    """Stacked layers and a dense classifier.
 
     Attributes
     ----------
@@ -65,12 +91,10 @@ class FloatModel:
             object.__setattr__(self, name, frozen(getattr(self, name), np.float64))
         if not self.layers:
             raise MubinnError("the model has no LSTM layer: give at least one.")
-        if len({family_of(layer.cell) for layer in self.layers}) > 1:
-            raise MubinnError("the model mixes LSTM and GRU layers: give a model of one kind.")
         for below, above in zip(self.layers, self.layers[1:], strict=False):
-            if above.features != below.hidden:
+            if above.inputs != below.hidden:
                 raise MubinnError(
-                    f"a layer expects {above.features} inputs, the one below has {below.hidden} "
+                    f"a layer expects {above.inputs} inputs, the one below has {below.hidden} "
                     "cells: check the order of the layers."
                 )
         if self.wd.ndim != 2 or self.wd.shape[0] < 2:
@@ -84,21 +108,22 @@ class FloatModel:
 
     @property
     def cell(self) -> str:
-        """What the layers consist of."""
-        return family_of(self.layers[0].cell)
+        """What the layers consist of, each kind once: ``dense_lstm``."""
+        return "_".join(dict.fromkeys(family_of(layer.cell) for layer in self.layers))
 
     @property
     def lstm_layers(self) -> tuple[FloatLayer, ...]:
-        """The layers, for what works on LSTMs alone; raise `MubinnError` for a GRU."""
-        found = tuple(layer for layer in self.layers if layer.cell is lstm)
-        if len(found) != len(self.layers):
-            raise MubinnError("the model is a GRU where an LSTM is needed: give an LSTM.")
-        return found
+        """The layers, for what works on LSTMs alone; raise `MubinnError` for others."""
+        return all_lstm(self.layers, self.cell)
 
     @property
     def features(self) -> int:
         """Inputs I of the first layer."""
-        return self.layers[0].features
+        return self.layers[0].inputs
+
+    def steps(self, steps: int) -> int:
+        """Return the steps of the last layer for a window of so many; raise where it is short."""
+        return steps_after(self.layers, steps)
 
     @property
     def classes(self) -> int:

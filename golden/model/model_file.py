@@ -21,7 +21,7 @@ bits, formats, datapath, readout, preprocessing and notes stand in the structure
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from math import prod
 from typing import Any
 
@@ -32,6 +32,7 @@ from mubinn.golden.binarize.scales import LevelTensor, Quantizer
 from mubinn.golden.cells.cell_file import cell_from, equations_of
 from mubinn.golden.cells.constants import RESETS
 from mubinn.golden.cells.formats import Formats
+from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.graph import Cell
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.library import CELLS, cell_of, gru, gru_before, lstm
@@ -155,6 +156,7 @@ def quantized_content(model: QuantizedModel) -> Container:
         layers.append(
             {
                 **cell_fields(layer.cell),
+                **_frames_fields(layer.frames),
                 "datapath": layer.datapath,
                 "formats": asdict(layer.formats),
                 "fractions": fractions,
@@ -214,7 +216,21 @@ def _to_layer(reader: Reader, prefix: str, below: Quantizer | None) -> Quantized
     sizes = {field.name: formats.integer(field.name, 0, 64) for field in fields(Formats)}
     datapath: Any = reader.text("datapath", "figure3")
     layer = (cell, x, quantizers, wx, wh, b, Formats(**sizes), datapath)
-    return QuantizedLayer(*layer, stored=stored)
+    return QuantizedLayer(*layer, stored=stored, frames=_frames_in(reader))
+
+
+def _frames_fields(frames: Frames) -> dict[str, Any]:
+    """Return how a file tells what a layer reads: nothing where that is step after step."""
+    return {} if frames.plain else {"frames": asdict(frames)}
+
+
+def _frames_in(reader: Reader) -> Frames:
+    """Return what the layer of a file reads."""
+    if reader.any("frames") is None:
+        return Frames()
+    part = reader.part("frames")
+    sizes = {field.name: part.integer(field.name, 0, 1 << 16) for field in fields(Frames)}
+    return Frames(**sizes)
 
 
 def cell_fields(cell: Cell) -> dict[str, Any]:
@@ -270,11 +286,12 @@ def _of_float(model: FloatModel) -> Container:
         if layer.cell in (gru, gru_before):
             parts = gru_parts(layer)._asdict()
             layers.append({"cell": "gru", "reset": "after", **cell_fields(layer.cell)})
+            layers[-1] |= _frames_fields(layer.frames)
         else:
             parts = {name: getattr(layer, name) for name in ("wx", "wh", "b")} | dict(layer.stored)
             clips = {f"{name}_clip": layer.clips.get(name) for name in layer.cell.state_names[:-1]}
             own = {} if layer.cell is lstm else cell_fields(layer.cell)
-            layers.append({**own, **clips})
+            layers.append({**own, **_frames_fields(layer.frames), **clips})
         tensors |= {f"{index}.{name}": array for name, array in parts.items()}
     structure = {"layers": layers, **_common(model)}
     return Container(FLOAT, structure, _single(tensors))
@@ -296,11 +313,12 @@ def _to_float(reader: Reader) -> FloatModel:
         cell = cell_in(part)
         if cell in (gru, gru_before):
             reset: Any = part.choice("reset", RESETS)
-            layers.append(gru_layer(wx, wh, b, reader.tensor(f"{index}.bn", "<f4"), reset))
+            made = gru_layer(wx, wh, b, reader.tensor(f"{index}.bn", "<f4"), reset)
+            layers.append(replace(made, frames=_frames_in(part)))
             continue
         clips = {name: part.positive_or_none(f"{name}_clip") for name in cell.state_names[:-1]}
         found = {name: clip for name, clip in clips.items() if clip is not None}
         stored = {n.name: reader.tensor(f"{index}.{n.name}", "<f4") for n in cell.stored}
-        layers.append(FloatLayer(cell, wx, wh, b, found, stored))
+        layers.append(FloatLayer(cell, wx, wh, b, found, stored, _frames_in(part)))
     wd, bd = (reader.tensor(f"dense.{name}", "<f4") for name in ("wd", "bd"))
     return FloatModel(tuple(layers), wd, bd, **_common_of(reader))

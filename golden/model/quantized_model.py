@@ -9,10 +9,10 @@ from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
 from mubinn.golden.cells.constants import INPUT_FRACTION, INPUT_RANGE, Datapath, check_bounds
 from mubinn.golden.cells.layer import QuantizedLayer
-from mubinn.golden.cells.library import family_of, lstm
+from mubinn.golden.cells.library import family_of
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints, to_fixed
-from mubinn.golden.model.float_model import READOUTS, Preprocessing, Readout
+from mubinn.golden.model.float_model import READOUTS, Preprocessing, Readout, all_lstm, steps_after
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +68,10 @@ class QuantizedModel:
         if not self.layers:
             raise MubinnError("the model has no LSTM layer: give at least one.")
         for below, above in zip(self.layers, self.layers[1:], strict=False):
-            if above.features != below.hidden or above.x is not below.h:
+            if above.inputs != below.hidden or above.x is not below.h:
                 raise MubinnError("a layer does not read the hidden state of the layer below it.")
-        if len({(layer.cell, layer.datapath) for layer in self.layers}) > 1:
-            raise MubinnError("the layers have different cells or datapaths: give all the same.")
+        if len({layer.datapath for layer in self.layers}) > 1:
+            raise MubinnError("the layers have different datapaths: give all the same.")
         top = self.layers[-1]
         if self.dense.w.bits.shape[2] != top.hidden:
             raise MubinnError("the classifier does not read the last layer's hidden state.")
@@ -90,16 +90,13 @@ class QuantizedModel:
 
     @property
     def cell(self) -> str:
-        """What the layers consist of."""
-        return family_of(self.layers[0].cell)
+        """What the layers consist of, each kind once: ``dense_lstm``."""
+        return "_".join(dict.fromkeys(family_of(layer.cell) for layer in self.layers))
 
     @property
     def lstm_layers(self) -> tuple[QuantizedLayer, ...]:
-        """The layers, for what works on LSTMs alone; raise `MubinnError` for a GRU."""
-        found = tuple(layer for layer in self.layers if layer.cell is lstm)
-        if len(found) != len(self.layers):
-            raise MubinnError("the model is a GRU where an LSTM is needed: give an LSTM.")
-        return found
+        """The layers, for what works on LSTMs alone; raise `MubinnError` for others."""
+        return all_lstm(self.layers, self.cell)
 
     @property
     def datapath(self) -> Datapath:
@@ -113,8 +110,12 @@ class QuantizedModel:
 
     @property
     def features(self) -> int:
-        """Inputs I of the first layer."""
-        return self.layers[0].features
+        """Inputs of a step of the first layer."""
+        return self.layers[0].inputs
+
+    def steps(self, steps: int) -> int:
+        """Return the steps of the last layer for a window of so many; raise where it is short."""
+        return steps_after(self.layers, steps)
 
     @property
     def classes(self) -> int:

@@ -42,10 +42,13 @@ class LayerQuantizers:
     x : FloatQuantizer
     own : mapping of str to FloatQuantizer
         By encoder of the cell; those that are missing leave their value as it is.
+    ahead : FloatQuantizer or None
+        Of the zeros before a window, where x holds values that are quantized already.
     """
 
     x: FloatQuantizer = field(default_factory=FloatQuantizer)
     own: Mapping[str, FloatQuantizer] = field(default_factory=dict)
+    ahead: FloatQuantizer | None = None
 
     def __getitem__(self, name: str) -> FloatQuantizer:
         """Return the quantizer of an encoder."""
@@ -129,7 +132,8 @@ def run_layer(layer: FloatLayer, quantizers: LayerQuantizers, x: Floats) -> dict
     x is not yet quantized; the time axis stands before the last. The state before the first step is
     the quantized 0, as in hardware.
     """
-    x = quantizers.x(x)
+    ahead = (quantizers.ahead or quantizers.x)(np.zeros(layer.inputs))
+    x = layer.frames.of(quantizers.x(x), ahead)
     zeros = np.zeros((*x.shape[:-2], layer.hidden))
     names = [node.name for node in layer.cell.states]
     states = [quantizers[name](zeros) for name in names]

@@ -83,12 +83,12 @@ def quantized_layer(
         made = run[node.name]
         read = before(made) if node.operation == "state" else made
         states.append(StateRows(rows, found[node.name], read))
-    wx, wh, b = fit_sums((layer.wx, layer.wh, layer.b), x, states, options, inputs)
+    wx, wh, b = fit_sums((layer.wx, layer.wh, layer.b), x, states, options, inputs, layer.frames)
     stored = {
         name: fit_weights(values, options.levels.count("w"), 1)
         for name, values in layer.stored.items()
     }
-    return QuantizedLayer(cell, x, found, wx, wh, b, formats, stored=stored)
+    return QuantizedLayer(cell, x, found, wx, wh, b, formats, stored=stored, frames=layer.frames)
 
 
 def _most(node: Node, found: dict[str, Quantizer], formats: Formats, meets: bool) -> int:

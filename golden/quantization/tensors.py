@@ -12,6 +12,7 @@ from mubinn.golden.binarize.mlb import mlb
 from mubinn.golden.binarize.scale_form import ScaleForm, fit_fixed, fit_form, fixed_form
 from mubinn.golden.binarize.scales import MAX_STORED_SCALE, LevelTensor, Quantizer
 from mubinn.golden.cells.formats import Formats
+from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.graph import Cell
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Bits, Floats, Ints, to_fixed, to_float
@@ -83,7 +84,10 @@ def _weight_scales(
     """
     parts = values.reshape(groups, -1)
     live = parts.any(axis=1)
-    if not live.all() and live.any():
+    if not live.any():
+        # Fraction bits of what is 0 everywhere would lengthen all sums that it enters.
+        return np.zeros((groups, levels), np.int64), fraction or 0
+    if not live.all():
         # Groups of zeros are products that a row leaves out.
         own = parts[live]
         some, fraction = _weight_scales(own, levels, len(own), form, fraction)
@@ -144,6 +148,7 @@ def fit_sums(
     states: Sequence[StateRows],
     options: FitOptions,
     inputs: Floats,
+    frames: Frames,
 ) -> tuple[LevelTensor, LevelTensor, LevelTensor]:
     """Fit the scales, then choose bias and weight bits to keep z close to the float model's.
 
@@ -160,6 +165,8 @@ def fit_sums(
     options : FitOptions
     inputs : float64 [windows, T, I]
         x of the float layer's calibration run.
+    frames : Frames
+        What the layer reads of it.
 
     Returns
     -------
@@ -171,7 +178,7 @@ def fit_sums(
     groups = gates if options.granularity == "gate" else len(w_h)
     wx_scales, wx_fraction = _weight_scales(w_x, levels.count("w"), groups, form)
     wh_scales, wh_fraction = _weight_scales(w_h, levels.count("w"), groups, form)
-    folded = (bias + w_x @ np.broadcast_to(x.float_offset, w_x.shape[1]))[:, None]
+    folded = (bias + w_x @ frames.spread(x.float_offset, inputs.shape[2]))[:, None]
     for state in states:
         offset = np.broadcast_to(state.quantizer.float_offset, w_h.shape[1])
         folded[state.rows, 0] += w_h[state.rows] @ offset
@@ -184,11 +191,12 @@ def fit_sums(
         (w_h, wh_scales, wh_fraction),
     )
     bits = [np.zeros((part[1].shape[1], *part[0].shape), np.uint8) for part in parts]
+    read = frames.of(_signs_only(x, inputs), _signs_only(x, np.zeros(inputs.shape[2])))
     for state in states:
         columns = np.concatenate(
             [
-                np.ones((*inputs.shape[:2], 1)),
-                _signs_only(x, inputs),
+                np.ones((*read.shape[:2], 1)),
+                read,
                 _signs_only(state.quantizer, state.read),
             ],
             axis=2,

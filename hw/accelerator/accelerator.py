@@ -11,6 +11,7 @@ from mubinn.golden.folding.layer_plan import MAX_STEPS, LayerPlan
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.sample_format import SampleFormat
 from mubinn.hw.frontend.sample_encoder import SampleEncoder, sample_layout
+from mubinn.hw.frontend.step_frames import StepFrames, planes_layout
 from mubinn.hw.layer.classifier import result_layout
 from mubinn.hw.layer.loadable_memory import LoadableMemories, load_layout
 from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step, cycles_per_window
@@ -102,7 +103,8 @@ class Accelerator(Component):
             LstmLayer(plan, memories=own) for plan, own in zip(self.plans, stored, strict=True)
         ]
         self.encoder: SampleEncoder | None = None
-        shape = self.layers[0].frame
+        first = self.plans[0].layer
+        shape = planes_layout(first.inputs, first.x.levels)
         if sample_width is not None:
             self.encoder = SampleEncoder(SampleFormat.of(model, sample_width))
             shape = sample_layout(sample_width)
@@ -119,14 +121,17 @@ class Accelerator(Component):
 
     @property
     def cycles_per_step(self) -> int:
-        """Clock cycles from one step's input to the next, when neither side pauses."""
+        """Clock cycles from one step of the slowest layer to its next, when neither side pauses."""
         samples = [self.model.features] if self.encoder else []
         return max([cycles_per_step(plan) for plan in self.plans] + samples)
 
     def cycles_per_window(self, steps: int) -> int:
         """Return the cycles from one window's result to the next one's, with no side pausing."""
-        samples = [steps * self.model.features] if self.encoder else []
-        return max([cycles_per_window(plan, steps) for plan in self.plans] + samples)
+        found = [steps * (self.model.features if self.encoder else 1)]
+        for plan in self.plans:
+            steps = plan.layer.frames.count(steps)
+            found.append(cycles_per_window(plan, steps))
+        return max(found)
 
     def elaborate(self, platform: object) -> Module:
         """Return the chain."""
@@ -138,6 +143,11 @@ class Accelerator(Component):
             source = self.encoder.o
         for k, layer in enumerate(self.layers):
             m.submodules[f"layer_{k}"] = ResetInserter(self.abort)(layer)
+            if not layer.plan.layer.frames.plain:
+                step_frames = ResetInserter(self.abort)(own := StepFrames(layer.plan.layer))
+                m.submodules[f"step_frames_{k}"] = step_frames
+                self._link(m, source, own.i)
+                source = own.o
             self._link(m, source, layer.i)
             source = layer.o
         # The last layer's h is read by the classifier alone.
@@ -165,8 +175,10 @@ class Accelerator(Component):
 
     def _watch(self, m: Module) -> None:
         """Count the windows that have begun and whose results are not taken."""
-        # Two in each layer, in work and at its output, and those of the encoder and the result.
-        windows = Signal(range(2 * len(self.layers) + 4))
+        # Two in each layer, in work and at its output, two in its frames, and those of the encoder
+        # and the result.
+        framed = sum(not plan.layer.frames.plain for plan in self.plans)
+        windows = Signal(range(2 * (len(self.layers) + framed) + 4))
         inside = Signal()
         given = self.i.valid & self.i.ready
         last = self.i.payload.last
