@@ -132,7 +132,9 @@ def _layer(layer: FloatLayer | QuantizedLayer) -> dict[str, Any]:
     from mubinn.golden.model.float_layer import FloatLayer
     from mubinn.golden.model.model_file import cell_fields
 
-    sizes: dict[str, Any] = {"features": layer.features, "hidden": layer.hidden}
+    sizes: dict[str, Any] = {"features": layer.inputs, "hidden": layer.hidden}
+    if not layer.frames.plain:
+        sizes["frames"] = asdict(layer.frames)
     cell = cell_fields(layer.cell)
     resets = layer.cell in (gru, gru_before)
     if resets:
@@ -155,6 +157,10 @@ def _layer(layer: FloatLayer | QuantizedLayer) -> dict[str, Any]:
 def _line(layer: dict[str, Any]) -> str:
     kind = {"lstm": "", "gru": "GRU of "}.get(layer["cell"], f"{layer['cell']} of ")
     text = f"{kind}{layer['features']} inputs, {layer['hidden']} cells"
+    if "frames" in layer:
+        own = layer["frames"]
+        text = f"{text}, frames of {own['taps']} steps, {own['stride']} apart"
+        text += f", after {own['before']} of 0" if own["before"] else ""
     if "reset" in layer:
         text = f"{text}, reset {layer['reset']} the product"
     if "levels" not in layer:

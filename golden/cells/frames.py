@@ -62,6 +62,10 @@ class Frames:
             )
         return (steps + self.before - self.taps) // self.stride + 1
 
+    def least(self, frames: int) -> int:
+        """Return the least steps of a window that has so many frames."""
+        return (frames - 1) * self.stride + self.taps - self.before
+
     def of(self, x: npt.NDArray[Any], zero: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return the frames [..., T', taps I] of windows [..., T, I]; `zero` [I] stands for 0."""
         if self.plain:

@@ -1,6 +1,6 @@
 """The trained float model: what training and importers produce, and quantization starts from."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeVar
 
@@ -41,6 +41,14 @@ def steps_after(layers: Iterable[_Layer], steps: int) -> int:
     """Return the steps of the last of `layers` for a window of so many, `Frames.count` of each."""
     for layer in layers:
         steps = layer.frames.count(steps)
+    return steps
+
+
+def least_steps(layers: Sequence[_Layer]) -> int:
+    """Return the steps of the shortest window of which the last of `layers` has a step."""
+    steps = 1
+    for layer in reversed(layers):
+        steps = layer.frames.least(steps)
     return steps
 
 

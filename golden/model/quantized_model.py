@@ -12,7 +12,14 @@ from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.library import family_of
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints, to_fixed
-from mubinn.golden.model.float_model import READOUTS, Preprocessing, Readout, all_lstm, steps_after
+from mubinn.golden.model.float_model import (
+    READOUTS,
+    Preprocessing,
+    Readout,
+    all_lstm,
+    least_steps,
+    steps_after,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,6 +123,11 @@ class QuantizedModel:
     def steps(self, steps: int) -> int:
         """Return the steps of the last layer for a window of so many; raise where it is short."""
         return steps_after(self.layers, steps)
+
+    @property
+    def least_steps(self) -> int:
+        """Steps of the shortest window."""
+        return least_steps(self.layers)
 
     @property
     def classes(self) -> int:

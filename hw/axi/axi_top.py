@@ -64,11 +64,12 @@ class AxiTop(Component):
         *,
         width: int = 32,
         per_step: int = 1,
+        min_steps: int = 1,
         max_steps: int | None = None,
         registers: bool = True,
     ) -> None:
         self.core = core
-        self.max_steps = max_steps
+        self.min_steps, self.max_steps = min_steps, max_steps
         self.reader = FrameReader(core.i.payload.shape(), width, per_step)
         self.writer = FrameWriter(core.o.payload.shape(), width)
         self.loader = Loader(core.plans) if "load" in core.signature.members else None

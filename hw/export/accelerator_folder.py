@@ -22,6 +22,9 @@ from mubinn.hw.export.memory_files import memory_files
 from mubinn.hw.export.render import Json, render
 from mubinn.hw.layer.loadable_memory import contents
 
+WINDOW = 320
+"""Steps of the window whose cycles the page states."""
+
 
 def accelerator_folder(
     model: QuantizedModel,
@@ -46,13 +49,14 @@ def accelerator_folder(
     measured : Measured, optional
         What Yosys made of its Verilog, for the page.
     windows, steps : int
-        Size of the golden vectors of the bench.
+        Size of the golden vectors of the bench; more steps where the layers read more at once.
     """
     top, options, name = design.top, design.options, design.name
     files = {f"{name}.v": design.verilog}
     about = _about(model, design, measured)
     files |= memory_files(top.core)
-    files |= golden_vectors(top, about["interface"], windows, min(steps, options.max_steps))
+    wanted = min(max(steps, model.least_steps), options.max_steps)
+    files |= golden_vectors(top, about["interface"], windows, wanted)
     loaded = contents(top.core.plans) if options.loadable else b""
     if loaded:
         files["load.hex"] = "".join(f"{byte:02x}\n" for byte in loaded)
@@ -74,6 +78,7 @@ def _about(model: QuantizedModel, design: DeviceDesign, measured: Measured | Non
     """Return what a user has to know, as JSON types."""
     core, options, device = design.top.core, design.options, design.device
     layers = [describe(layer) for layer in core.layers]
+    least = {model.least_steps, max(WINDOW, model.least_steps)}
     return {
         "module": design.name,
         "device": device.name,
@@ -83,7 +88,8 @@ def _about(model: QuantizedModel, design: DeviceDesign, measured: Measured | Non
         "sample_width": options.sample_width,
         "weights": "loaded" if options.loadable else "initialised",
         "cycles_per_step": core.cycles_per_step,
-        "cycles_per_window": {str(n): core.cycles_per_window(n) for n in (1, 320)},
+        "inputs": model.features,
+        "cycles_per_window": {str(n): core.cycles_per_window(n) for n in sorted(least)},
         "interface": interface(design.top),
         "layers": layers,
         "resources": resources(device, f"{design.name}.v", device.command(design.name), measured),

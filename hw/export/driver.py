@@ -55,6 +55,7 @@ class Driver:
         self.input = about["input"]
         self.result = about["result"]
         self.registers = about["registers"]
+        self.min_steps = about.get("min_steps", 1)
         self.max_steps = about["max_steps"]
         if self.registers and (found := self.read("id")) != ID:
             raise AcceleratorError(f"register id reads {found:#x}, not {ID:#x}: check the address.")
@@ -130,10 +131,15 @@ class Driver:
         Raises
         ------
         ValueError
-            On another count of features, numbers that do not fit, or more steps than the logits
-            hold.
+            On another count of features, numbers that do not fit, fewer steps than layers read at
+            once, or more than the logits hold.
         """
         steps = [self._step(step) for step in window]
+        if len(steps) < self.min_steps:
+            raise ValueError(
+                f"a window of {len(steps)} steps is shorter than the {self.min_steps} that the "
+                "layers read at once: send longer ones."
+            )
         if self.max_steps is not None and len(steps) > self.max_steps:
             raise ValueError(
                 f"a window of {len(steps)} steps is longer than the {self.max_steps} that the "

@@ -159,7 +159,9 @@ def describe(design: LstmLayer) -> Json:
     layer = plan.layer
     return {
         "cell": layer.cell.name,
+        "gates": list(layer.cell.gate_names),
         "features": layer.features,
+        "frames": None if layer.frames.plain else asdict(layer.frames),
         "hidden": layer.hidden,
         "levels": asdict(layer.levels),
         "datapath": layer.datapath,

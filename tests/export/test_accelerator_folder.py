@@ -7,13 +7,17 @@ import subprocess
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
+from stacks import STACKS, stacked
 
 from mubinn.cli.commands.generate import generate
+from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.folding.constants_digest import DIGEST_BYTES
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.model_file import save_model
+from mubinn.golden.quantize import quantize
 from mubinn.hw.accelerator.accelerator import plans
 from mubinn.hw.axi.register_map import CONTROL
 from mubinn.hw.boards.device import DEVICES, find_device
@@ -45,6 +49,10 @@ CASES = {
         {"cell": "gru", "reset": "before", "levels": (1, 2), "depth": 2},
         ("ecp5", DesignOptions(units=3, loadable=True)),
     ),
+    "convolution": (
+        {"stack": "strides", "levels": (1, 2)},
+        ("ecp5", DesignOptions(units=3, sample_width=18)),
+    ),
     "gowin": (
         {"levels": (1, 1)},
         ("gowin", DesignOptions(units=3, max_steps=5)),
@@ -54,10 +62,18 @@ WORD = re.compile(r"^\s+(m_\w+)\[\d+\] = \d+'h([0-9a-fx]+);", re.M)
 MODULE = re.compile(r"^module \\mubinn\.core\.layer_(\d)\.memories\b.*?^endmodule", re.M | re.S)
 
 
+def model_of(random_of, about):
+    if "stack" not in about:
+        return random_of(features=4, hidden=3, **about)
+    floats = stacked(STACKS[about["stack"]], 4)
+    x = np.random.default_rng(0).normal(0, 1, (8, 12, 4))
+    return quantize(floats, Levels.of(*about["levels"]), x)
+
+
 @pytest.fixture(scope="module", params=CASES)
 def made(request, random_of, tmp_path_factory):
     about, asked = CASES[request.param]
-    files = folder_of(random_of(features=4, hidden=3, **about), *asked)
+    files = folder_of(model_of(random_of, about), *asked)
     folder = tmp_path_factory.mktemp("folder")
     for name, text in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
@@ -170,12 +186,12 @@ def test_the_page_states_ports_packets_and_registers(made):
 def test_the_driver_that_comes_along_works_by_itself(made):
     _, folder, files, _ = made
     about = json.loads(files["parameters.json"])
-    step = [0] * about["layers"][0]["features"]
+    window = [[0] * about["inputs"]] * about["interface"]["min_steps"]
     code = (
         "import json, driver\n"
         "about = json.load(open('parameters.json'))['interface']\n"
         "about['registers'] = {}\n"
-        f"print(driver.Driver(None, about).pack([{step}]).hex())"
+        f"print(driver.Driver(None, about).pack({window}).hex())"
     )
     run = subprocess.run(
         [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, '.')\n{code}"],
@@ -184,8 +200,15 @@ def test_the_driver_that_comes_along_works_by_itself(made):
         text=True,
         check=True,
     )
-    expected = Driver(None, {**about["interface"], "registers": {}}).pack([step])
+    expected = Driver(None, {**about["interface"], "registers": {}}).pack(window)
     assert run.stdout.strip() == expected.hex()
+
+
+def test_the_driver_refuses_windows_that_are_too_short(made):
+    about = made[3]["interface"]
+    window = [[0] * made[3]["inputs"]] * (about["min_steps"] - 1)
+    with pytest.raises(ValueError, match="0 steps is shorter than the 1|1 steps is shorter than"):
+        Driver(None, {**about, "registers": {}}).pack(window)
 
 
 def test_the_folder_is_made_for_windows_of_some_length(random_model):
