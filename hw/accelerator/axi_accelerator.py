@@ -28,5 +28,11 @@ def accelerator_top(
     core = Accelerator(model, **options)
     per_step = 1 if core.encoder is None else model.features
     limit = core.plans[-1].step_limit
-    steps = {"min_steps": model.least_steps, "max_steps": limit}
-    return AxiTop(core, width=width, per_step=per_step, registers=registers, **steps)
+    return AxiTop(
+        core,
+        width=width,
+        per_step=per_step,
+        min_steps=model.least_steps,
+        max_steps=limit,
+        registers=registers,
+    )

@@ -40,8 +40,8 @@ class AxiTop(Component):
         Bits of TDATA, a multiple of 8.
     per_step : int
         Frames that make a time step.
-    max_steps : int or None
-        Steps of the longest window, for the description of the interface.
+    min_steps, max_steps : int, int or None
+        Steps of the shortest and of the longest window, for the description of the interface.
     registers : bool
         Add ``s_axi``, an AXI4-Lite port with `mubinn.hw.axi.register_map.CONTROL`.
 

@@ -207,7 +207,9 @@ def test_the_driver_that_comes_along_works_by_itself(made):
 def test_the_driver_refuses_windows_that_are_too_short(made):
     about = made[3]["interface"]
     window = [[0] * made[3]["inputs"]] * (about["min_steps"] - 1)
-    with pytest.raises(ValueError, match="0 steps is shorter than the 1|1 steps is shorter than"):
+    with pytest.raises(
+        ValueError, match=f"{len(window)} steps is shorter than the {len(window) + 1}"
+    ):
         Driver(None, {**about, "registers": {}}).pack(window)
 
 

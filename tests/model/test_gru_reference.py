@@ -101,11 +101,15 @@ def test_a_layer_of_the_wrong_shape_is_a_fault(make, words):
         make()
 
 
-def test_a_model_has_cells_of_one_kind(random_float, random_float_gru):
+def test_a_model_tells_the_kinds_of_its_cells(random_float, random_float_gru):
     lstm, gru = random_float(hidden=4), random_float_gru(features=4, hidden=4)
     assert (lstm.cell, gru.cell) == ("lstm", "gru")
     assert lstm.lstm_layers == lstm.layers
-    with pytest.raises(MubinnError, match="mixes LSTM and GRU"):
-        FloatModel((lstm.layers[0], gru.layers[0]), gru.wd, gru.bd)
+    features = lstm.layers[0].features
+    below = random_float_gru(features=features, hidden=features)
+    mixed = FloatModel((below.layers[0], lstm.layers[0]), lstm.wd, lstm.bd)
+    assert mixed.cell == "gru_lstm"
+    with pytest.raises(MubinnError, match="is a GRU_LSTM where an LSTM is needed"):
+        _ = mixed.lstm_layers
     with pytest.raises(MubinnError, match="is a GRU where an LSTM is needed"):
         _ = gru.lstm_layers
