@@ -183,13 +183,14 @@ def test_parts_that_do_not_fit_are_a_fault(random_gru, change, words):
         replace(layer, **change(layer))
 
 
-def test_a_gru_is_no_lstm(random_gru, random_model):
+def test_kinds_of_cells_are_told(random_gru, random_model):
     gru, lstm = random_gru(), random_model(features=4, hidden=4)
     below, above = gru.layers[0], lstm.layers[0]
     above = replace(above, x=below.h, b=replace(above.b, fraction=16))
-    with pytest.raises(MubinnError, match="different cells"):
-        replace(gru, layers=(below, above))
-    assert (gru.cell, lstm.cell) == ("gru", "lstm")
+    fraction = above.h.fraction + gru.dense.w.fraction
+    dense = replace(gru.dense, b=replace(gru.dense.b, fraction=fraction))
+    both = replace(gru, layers=(below, above), dense=dense)
+    assert (gru.cell, lstm.cell, both.cell) == ("gru", "lstm", "gru_lstm")
 
 
 @pytest.mark.parametrize("readout", ["last", "mean"])

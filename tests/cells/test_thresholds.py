@@ -170,5 +170,5 @@ def test_bad_datapaths_are_named(random_model):
     with pytest.raises(MubinnError, match="unknown datapath 'lut': give figure3 or threshold"):
         model.with_datapath("lut")
     mixed = (model.layers[0], replace(model.layers[1], datapath="threshold"))
-    with pytest.raises(MubinnError, match="different cells or datapaths"):
+    with pytest.raises(MubinnError, match="different datapaths"):
         replace(model, layers=mixed)
