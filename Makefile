@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CHECKED := golden hw synth
 
-.PHONY: help check test test-all report slow interop fuzz docs lint clean
+.PHONY: help check test test-all report slow interop fuzz networks docs lint clean
 .DELETE_ON_ERROR:
 
 help:
@@ -17,6 +17,7 @@ help:
 	@echo "make slow      long measurements at full size"
 	@echo "make interop   importers against the frameworks themselves: PyTorch, Keras, ONNX Runtime"
 	@echo "make fuzz      100,000 malformed files at every door, resumed where it ended; COUNT=N for others"
+	@echo "make networks  40 random networks through all floors, every intermediate equal, resumed where it ended"
 	@echo "make docs      the site: reference, tutorial and concepts; writes build/docs/"
 	@echo "make check     says what this machine lacks; the others begin with it"
 	@echo "make lint      linters and types alone"
@@ -60,6 +61,9 @@ COUNT ?= 100000
 
 fuzz: $(VENV)/.dev
 	PYTHONPATH=tests $(BIN)/python -m fuzz build/fuzz --count $(COUNT) --workers $(WORKERS)
+
+networks: $(VENV)/.dev
+	PYTHONPATH=tests $(BIN)/python -m networks build/networks --workers $(WORKERS)
 
 clean:
 	rm -rf build docs/reference docs/units.rst *.egg-info .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,5 @@
+"""``python -m networks``: see `networks.campaign`."""
+
+from networks.campaign import main
+
+main()

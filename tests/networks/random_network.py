@@ -1,0 +1,187 @@
+"""A network drawn at random, and all that has to be equal about it."""
+
+import json
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from own_cells import OWN
+
+from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.cells.frames import Frames
+from mubinn.golden.cells.library import CELLS
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.inference.run import infer
+from mubinn.golden.model import bit_true
+from mubinn.golden.model.float_layer import FloatLayer
+from mubinn.golden.model.float_model import FloatModel, least_steps
+from mubinn.golden.model.model_file import load_model, save_model
+from mubinn.golden.model.quantized_model import QuantizedModel
+from mubinn.golden.quantize import quantize
+from mubinn.hw.boards.device import find_device
+from mubinn.hw.export.accelerator_folder import accelerator_folder
+from mubinn.hw.export.device_design import DesignOptions, device_design
+from mubinn.sim.layer.layer_check import check_layer
+
+KINDS = (*CELLS.values(), *OWN)
+NETWORKS = {"ice40": "lut4", "ecp5": "lut4", "xc7": "xc7-plain", "gowin": "lut4"}
+
+
+@dataclass(frozen=True)
+class Network:
+    """What is built, and how."""
+
+    model: QuantizedModel
+    windows: Any
+    device: str
+    options: DesignOptions
+
+    def __str__(self) -> str:
+        model = self.model
+        layers = [
+            f"{layer.cell.name} {layer.features}x{layer.hidden}"
+            + ("" if layer.frames.plain else f" {tuple(vars(layer.frames).values())}")
+            for layer in model.layers
+        ]
+        parts = [" -> ".join(layers), str(model.levels), model.datapath, model.readout]
+        parts += [self.device, f"lanes {self.options.lanes}", f"units {self.options.units}"]
+        parts += [f"samples {self.options.sample_width}"] * bool(self.options.sample_width)
+        parts += ["loaded"] * self.options.loadable
+        return ", ".join(parts)
+
+
+def random_network(seed: int) -> Network:
+    """Return network number `seed`, always the same one."""
+    rng = np.random.default_rng([7, seed])
+    pick = rng.integers
+    features = int(pick(1, 9))
+    layers, size = [], features
+    for _ in range(int(pick(1, 4))):
+        cell = KINDS[pick(len(KINDS))]
+        frames = Frames()
+        if pick(3) == 0:
+            taps = int(pick(2, 5))
+            frames = Frames(taps, int(pick(1, 3)), int(pick(taps)))
+        hidden = int(pick(1, 9))
+        layers.append(_layer(rng, cell, size, hidden, frames))
+        size = hidden
+    classes = int(pick(2, 5))
+    wd, bd = rng.normal(0, 1, (classes, size)), rng.normal(0, 0.3, classes)
+    readout = ("last", "mean")[pick(2)]
+    floats = FloatModel(tuple(layers), wd, bd, readout)
+    x = rng.normal(0, 1, (6, least_steps(layers) + 5, features))
+    model = quantize(
+        floats,
+        Levels(*(int(n) for n in pick(1, 5, 6))),
+        x,
+        granularity=("gate", "row")[pick(2)],
+        scale_form=("free", "power-of-two", "shift")[pick(3)],
+        gate_offset=(0.5, 0.0)[pick(2)],
+    )
+    if pick(2):
+        model = _thresholds(model)
+    most = max(layer.features + layer.hidden for layer in model.layers)
+    options = DesignOptions(
+        lanes=int(pick(1, most + 1)) if pick(2) else None,
+        units=int(pick(1, 9)),
+        sample_width=24 if pick(2) else None,
+        loadable=bool(pick(2)),
+    )
+    return Network(model, x, tuple(NETWORKS)[pick(len(NETWORKS))], options)
+
+
+def _layer(rng: Any, cell: Any, size: int, hidden: int, frames: Frames) -> FloatLayer:
+    rows = []
+    for kind in ("wx", "wh"):
+        columns = size * frames.taps if kind == "wx" else hidden
+        own = rng.normal(0, 0.6, (len(cell.rows), hidden, columns))
+        left_out = [k for k in range(len(cell.rows)) if k not in cell.reading(kind)]
+        own[left_out] = 0
+        rows.append(own.reshape(-1, columns))
+    stored = {node.name: rng.normal(0, 0.5, hidden) for node in cell.stored}
+    b = rng.normal(0, 0.3, len(cell.rows) * hidden)
+    return FloatLayer(cell, *rows, b, stored=stored, frames=frames)
+
+
+def _thresholds(model: QuantizedModel) -> QuantizedModel:
+    """Return the model on thresholds, or as it is where a cell has none."""
+    made = model.with_datapath("threshold")
+    try:
+        for layer in made.layers:
+            _ = layer.lowered
+    except MubinnError:
+        return model
+    return made
+
+
+def check(network: Network, folder: Path) -> dict[str, Any]:
+    """Demand that all of a network's forms are equal; return how much was compared."""
+    model, x = network.model, network.windows
+    save_model(folder / "model.mubinn", model)
+    again = load_model(folder / "model.mubinn")
+    codes = model.encode_input(x)
+    _, scores, classes = bit_true.run(model, codes)
+    assert (bit_true.run(again, codes)[1] == scores).all(), "the file"
+    found = infer(model, x)
+    assert (found.scores == scores).all(), "fast inference"
+    assert (found.classes == classes).all(), "fast inference"
+    values = _layers(network, codes[:2])
+    files = accelerator_folder(
+        model, device_design(model, find_device(network.device), network.options)
+    )
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
+    return {"values": values, "bytes": len(files["mubinn.v"]), "cycles": _bench(folder, files)}
+
+
+def _layers(network: Network, codes: Any) -> int:
+    """Simulate every layer, the classifier on the last; return the count of compared values."""
+    model, options, values = network.model, network.options, 0
+    for k, layer in enumerate(model.layers):
+        frames = bit_true.frames_of(layer, codes)
+        trace = bit_true.run_layer(layer, frames)
+        check_layer(
+            model,
+            frames,
+            layer=k,
+            lanes=options.lanes,
+            units=options.units,
+            network=NETWORKS[network.device],
+            classify=k == len(model.layers) - 1,
+            pause=0.3,
+            simulator="icarus",
+        )
+        values += sum(array.size for array in trace.values())
+        codes = np.moveaxis(trace["h"], 0, -2)
+    return values
+
+
+def _bench(folder: Path, files: dict[str, str]) -> int:
+    """Run the bench that the folder has for itself, pauses on both sides; return its cycles."""
+    command = next(line for line in files["README.md"].splitlines() if "iverilog" in line)
+    run = subprocess.run(
+        command.replace("vvp ", "vvp -n "),
+        shell=True,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "PASS" in run.stdout, f"the bench of {network_text(files)}: {run.stdout}{run.stderr}"
+    found = re.search(r"(\d+) cycles", run.stdout)
+    assert found, run.stdout
+    return int(found[1])
+
+
+def network_text(files: dict[str, str]) -> str:
+    """Return what the folder is of."""
+    about = json.loads(files["parameters.json"])
+    return f"{about['device']}, {[layer['cell'] for layer in about['layers']]}"
+
+
+has_icarus = shutil.which("iverilog") is not None
