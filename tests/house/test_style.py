@@ -80,7 +80,11 @@ def test_no_room_is_crowded(room):
 
 
 def test_every_test_lies_in_a_room():
-    rooms = {Path(room).name for room in ROOMS if not room.startswith("tests")} | {"house", "fuzz", "networks"}
+    rooms = {Path(room).name for room in ROOMS if not room.startswith("tests")} | {
+        "house",
+        "fuzz",
+        "networks",
+    }
     found = list((ROOT / "tests").rglob("test_*.py"))
     assert len(found) > 100
     homeless = [
