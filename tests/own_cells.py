@@ -7,49 +7,15 @@ from mubinn.golden.cells.graph import (
     encode,
     hard_sigmoid,
     hard_tanh,
+    identity,
+    relu,
     row,
     sigmoid,
-    stored,
     tanh,
 )
+from mubinn.golden.cells.library import CELLS, gru, gru_before, lstm
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
-
-
-@cell
-def rnn(x, h):
-    """A plain recurrent network."""
-    return encode("h", tanh(row("h", x, h)))
-
-
-@cell
-def cifg(x, h, c):
-    """An LSTM whose input gate is what its forget gate leaves."""
-    f = encode("f", sigmoid(row("f", x, h)))
-    g = encode("g", tanh(row("g", x, h)))
-    o = encode("o", sigmoid(row("o", x, h)))
-    c = encode("c", f * c + (1 - f) * g)
-    return encode("h", o * tanh(c)), c
-
-
-@cell
-def mgu(x, h):
-    """The minimal gated unit: one gate that forgets and updates."""
-    f = encode("f", sigmoid(row("f", x, h)))
-    s = encode("s", f * h)
-    n = encode("n", tanh(row("n", x, s)))
-    return encode("h", (1 - f) * h + f * n)
-
-
-@cell
-def peephole(x, h, c):
-    """An LSTM whose gates see the cell's state."""
-    f = encode("f", sigmoid(row("f", x, h) + stored("pf") * c))
-    i = encode("i", sigmoid(row("i", x, h) + stored("pi") * c))
-    g = encode("g", tanh(row("g", x, h)))
-    c = encode("c", f * c + i * g)
-    o = encode("o", sigmoid(row("o", x, h) + stored("po") * c))
-    return encode("h", o * tanh(c)), c
 
 
 @cell
@@ -78,7 +44,19 @@ def dense(x, h):
     return encode("h", tanh(row("h", x)))
 
 
-OWN = (rnn, cifg, mgu, peephole, hard_lstm, open_gate)
+@cell
+def ceilings(x, h):
+    """Activations that go beyond 1, one beside another that does not."""
+    f = encode("f", sigmoid(row("f", x, h)))
+    u = encode("u", relu(row("u", x, h), 4))
+    n = encode("n", identity(row("n", x, h), 3))
+    return encode("h", f * u + (1 - f) * n)
+
+
+OWN = (hard_lstm, open_gate, ceilings)
+
+MORE = (*(made for made in CELLS.values() if made not in (lstm, gru, gru_before)), *OWN)
+"""And the cells of the library that have no tests of their own."""
 
 FEATURES, HIDDEN, STEPS = 5, 4, 6
 

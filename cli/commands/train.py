@@ -102,7 +102,11 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--epochs", type=int, help="[default: 6 for float, 4 up for others]")
 @click.option("--hidden", type=int, help="LSTM cells.  [default: 100]")
-@click.option("--cell", metavar="NAME", help="lstm, gru or gru_before.  [default: lstm]")
+@click.option(
+    "--cell",
+    metavar="NAME",
+    help="lstm, gru, gru_before, rnn, rnn_relu, cifg, mgu, peephole.  [default: lstm]",
+)
 @click.option("--readout", type=click.Choice(["mean", "last"]), help="Of h.  [default: mean]")
 @click.option("--c-clip", type=float, help="Clip of the cell state; 0 for none.  [default: 1]")
 @click.option("--learning-rate", type=float, help="Peak step of weights.")

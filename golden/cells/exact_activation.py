@@ -100,8 +100,8 @@ def _guess(kind: Kind, target: Fraction, fraction: int) -> int:
     """Return about ``inverse(target) * 2**fraction``; far outside for a target that has none."""
     shape = shape_of(kind)
     if isinstance(shape, Ramp):
-        if not shape.least < target <= 1:
-            return (1 if target > 1 else -1) << 64
+        if not shape.least < target <= shape.most:
+            return (1 if target > shape.most else -1) << 64
         return ceil((target - shape.at_zero) / shape.rise * (1 << fraction))
     part = target if kind == "sigmoid" else (target + 1) / 2
     if part <= 0 or part >= 1:

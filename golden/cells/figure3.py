@@ -19,6 +19,7 @@ import numpy as np
 from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.graph import Node
 from mubinn.golden.cells.lowering import (
+    Numbers,
     Rules,
     code_in,
     direct_gates,
@@ -70,7 +71,7 @@ class Figure3(Rules):
         layer = self.layer
         fraction = layer.formats.y_fraction
         gates = tuple(layer.gates.values())
-        width = layer.formats.activation("sigmoid").out_width
+        width = gate_width(layer)
         return Encode(encoder_params(gates, fraction, width), layer.gates[name], fraction)
 
     def _activated(
@@ -186,6 +187,12 @@ class Figure3(Rules):
             return quantizer
         one = 1 << quantizer.fraction
         return Quantizer(quantizer.scales, quantizer.fraction, one - quantizer.offset)
+
+
+def gate_width(layer: Numbers) -> int:
+    """Return the bits of what the LUTs of the gates make; without gates, of sigmoid."""
+    kinds = {gate.operands[0].kind for gate in layer.cell.gates} or {"sigmoid"}
+    return max(layer.formats.activation(kind).out_width for kind in kinds)
 
 
 def added(values: Sequence[Wide]) -> Add:

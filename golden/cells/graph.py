@@ -21,6 +21,8 @@ hardware, its traces, Table I's units and the picture of a cell are read from th
 `tanh`
 `hard_sigmoid`  clipped straight lines, and `ramp` for any
 `hard_tanh`
+`relu`          with a ceiling, Keras's ``relu(max_value)``: hardware has a largest value
+`identity`      within limits for the same reason
 `encode`        level bits of a value by the quantizer of this name: a *code*
 `stored`        a number of each cell from memory, in level bits: a code as well
 ``a * b``       product: of two codes, or of a code and a wide number
@@ -32,7 +34,7 @@ hardware, its traces, Table I's units and the picture of a cell are read from th
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cached_property
@@ -40,13 +42,15 @@ from itertools import count
 from typing import Any, Literal
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.units.shapes import Kind, shape_of
+from mubinn.golden.units.shapes import FARTHEST, Kind, Ramp, shape_of
 
 Operation = Literal[
     "input", "state", "stored", "row", "activation", "encode", "product", "sum", "complement"
 ]
 
 Weights = Literal["wx", "wh", "b"]
+
+Number = int | float | Fraction
 
 CODES = ("input", "state", "stored", "encode")
 """Operations that give level bits."""
@@ -131,16 +135,20 @@ def tanh(value: Node) -> Node:
     return Node("activation", (value,), kind="tanh")
 
 
-def ramp(value: Node, slope: float | Fraction, at_zero: float | Fraction = 0, low: int = 0) -> Node:
-    """Return ``slope value + at_zero`` clipped to [low, 1]: hard sigmoids, hard tanh, relu."""
-    rise, start = (Fraction(number).limit_denominator(10_000) for number in (slope, at_zero))
-    kind = f"ramp({rise}, {start}, {low})"
-    shape_of(kind)
-    return Node("activation", (value,), kind=kind)
+def ramp_kind(slope: Number, at_zero: Number = 0, low: Number = 0, high: Number = 1) -> Kind:
+    """Return the name of ``slope z + at_zero`` clipped to [low, high]; fractions of up to 1e4."""
+    return Ramp(*(Fraction(n).limit_denominator(10_000) for n in (slope, at_zero, low, high))).kind
+
+
+def ramp(
+    value: Node, slope: Number, at_zero: Number = 0, low: Number = 0, high: Number = 1
+) -> Node:
+    """Return ``slope value + at_zero`` clipped to [low, high]: hard sigmoids, hard tanh, relu."""
+    return Node("activation", (value,), kind=ramp_kind(slope, at_zero, low, high))
 
 
 def hard_sigmoid(
-    value: Node, alpha: float | Fraction = Fraction(1, 6), beta: float | Fraction = Fraction(1, 2)
+    value: Node, alpha: Number = Fraction(1, 6), beta: Number = Fraction(1, 2)
 ) -> Node:
     """Return the hard sigmoid: by default that of Keras 3 and PyTorch; Keras 2 has 1/5 and 1/2."""
     return ramp(value, alpha, beta)
@@ -149,6 +157,16 @@ def hard_sigmoid(
 def hard_tanh(value: Node) -> Node:
     """Return `value` clipped to [-1, 1]."""
     return ramp(value, 1, 0, -1)
+
+
+def relu(value: Node, ceiling: Number = 1) -> Node:
+    """Return `value` clipped to [0, ceiling]; the ceiling is 8 at most, as all limits are."""
+    return ramp(value, 1, 0, 0, ceiling)
+
+
+def identity(value: Node, limit: Number = FARTHEST) -> Node:
+    """Return `value` clipped to [-limit, limit]."""
+    return ramp(value, 1, 0, -limit, limit)
 
 
 def encode(name: str, value: Node) -> Node:
@@ -367,6 +385,30 @@ class Cell:
         for operand in node.operands:
             visit(operand)
         yield from seen
+
+
+def with_activations(made: Cell, kinds: Mapping[str, Kind]) -> Cell:
+    """Return a cell with other activations.
+
+    Each is called as the row or code that it is of, or else as the encoder that reads it; those
+    without a kind in `kinds` stay. The name of the cell says what is new, ``lstm_ramp``; where
+    nothing is it is the cell itself.
+    """
+    readers = {node.operands[0]: node.name for node in made.encoders}
+    found: dict[Node, Node] = {}
+    labels: dict[str, None] = {}
+    for node in made.nodes:
+        kind = node.kind
+        if node.operation == "activation":
+            kind = kinds.get(node.operands[0].name or readers.get(node, ""), kind)
+        if kind != node.kind:
+            labels[shape_of(kind).label] = None
+        operands = tuple(found[operand] for operand in node.operands)
+        found[node] = Node(node.operation, operands, node.name, kind)
+    if not labels:
+        return made
+    states, new = (tuple(found[node] for node in own) for own in (made.states, made.new))
+    return Cell("_".join([made.name, *labels]), found[made.x], states, new, made.text)
 
 
 def cell(equations: Callable[..., Any]) -> Cell:

@@ -18,6 +18,7 @@ from mubinn.golden.cells.lowering import Lowered, Rules
 from mubinn.golden.cells.threshold import Thresholds
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints, signed_width, unsigned_width
+from mubinn.golden.units.shapes import shape_of
 
 RULES: dict[Datapath, type[Rules]] = {"figure3": Figure3, "threshold": Thresholds}
 """What makes units of equations, by datapath."""
@@ -312,7 +313,7 @@ class QuantizedLayer:
             case "row":
                 return float(np.ldexp(self.z_limit, -self.z_fraction))
             case "activation":
-                return 1.0
+                return float(shape_of(node.kind).peak)
             case "product":
                 return prod(self._limit(part) for part in node.operands)
             case "sum":

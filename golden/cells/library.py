@@ -4,7 +4,17 @@ A further cell is a function like these, in any program: `mubinn.golden.cells.gr
 cell, and nothing has to be told about it. Model files have the equations of other cells in them.
 """
 
-from mubinn.golden.cells.graph import Cell, Node, cell, encode, row, sigmoid, tanh
+from mubinn.golden.cells.graph import (
+    Cell,
+    Node,
+    cell,
+    encode,
+    relu,
+    row,
+    sigmoid,
+    stored,
+    tanh,
+)
 from mubinn.golden.ground.errors import MubinnError
 
 
@@ -38,7 +48,51 @@ def gru_before(x: Node, h: Node) -> Node:
     return encode("h", (1 - z) * h + z * n)
 
 
-CELLS: dict[str, Cell] = {made.name: made for made in (lstm, gru, gru_before)}
+@cell
+def rnn(x: Node, h: Node) -> Node:
+    """Plain recurrent network."""
+    return encode("h", tanh(row("h", x, h)))
+
+
+@cell
+def rnn_relu(x: Node, h: Node) -> Node:
+    """Plain recurrent network of relu with the ceiling 1."""
+    return encode("h", relu(row("h", x, h)))
+
+
+@cell
+def cifg(x: Node, h: Node, c: Node) -> tuple[Node, Node]:
+    """LSTM whose input gate is what its forget gate leaves (CIFG)."""
+    f = encode("f", sigmoid(row("f", x, h)))
+    g = encode("g", tanh(row("g", x, h)))
+    o = encode("o", sigmoid(row("o", x, h)))
+    c = encode("c", f * c + (1 - f) * g)
+    return encode("h", o * tanh(c)), c
+
+
+@cell
+def mgu(x: Node, h: Node) -> Node:
+    """Minimal gated unit: one gate that forgets and updates."""
+    f = encode("f", sigmoid(row("f", x, h)))
+    s = encode("s", f * h)
+    n = encode("n", tanh(row("n", x, s)))
+    return encode("h", (1 - f) * h + f * n)
+
+
+@cell
+def peephole(x: Node, h: Node, c: Node) -> tuple[Node, Node]:
+    """LSTM whose gates see the state of their cell."""
+    f = encode("f", sigmoid(row("f", x, h) + stored("pf") * c))
+    i = encode("i", sigmoid(row("i", x, h) + stored("pi") * c))
+    g = encode("g", tanh(row("g", x, h)))
+    c = encode("c", f * c + i * g)
+    o = encode("o", sigmoid(row("o", x, h) + stored("po") * c))
+    return encode("h", o * tanh(c)), c
+
+
+CELLS: dict[str, Cell] = {
+    made.name: made for made in (lstm, gru, gru_before, rnn, rnn_relu, cifg, mgu, peephole)
+}
 """The cells by name."""
 
 

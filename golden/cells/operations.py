@@ -70,7 +70,7 @@ class Round:
 
 @dataclass(frozen=True, eq=False)
 class Activate:
-    """`activation`: a table of sigmoid or tanh."""
+    """`activation`: a table of sigmoid, tanh or a ramp."""
 
     params: ActivationParams
 
@@ -81,8 +81,8 @@ class Activate:
 
     @property
     def format(self) -> Format:
-        """Format of the result, which is 1 at most."""
-        return Wide(1 << self.params.out_fraction, self.params.out_fraction)
+        """Format of the result."""
+        return Wide(self.params.out_bound, self.params.out_fraction)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,9 +16,6 @@ from mubinn.golden.model.float_layer import FloatLayer, check_array
 Readout = Literal["last", "mean"]
 READOUTS = ("last", "mean")
 
-Cell = Literal["lstm", "gru"]
-CELLS = ("lstm", "gru")
-
 
 class _Layer(Protocol):
     @property
@@ -98,7 +95,7 @@ class FloatModel:
         for name in ("wd", "bd"):
             object.__setattr__(self, name, frozen(getattr(self, name), np.float64))
         if not self.layers:
-            raise MubinnError("the model has no LSTM layer: give at least one.")
+            raise MubinnError("the model has no recurrent layer: give at least one.")
         for below, above in zip(self.layers, self.layers[1:], strict=False):
             if above.inputs != below.hidden:
                 raise MubinnError(

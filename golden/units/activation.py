@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.ground.checks import demand
-from mubinn.golden.ground.fixed import Ints, round_shift, to_fixed, to_float
+from mubinn.golden.ground.fixed import Ints, round_shift, signed_width, to_fixed, to_float
 from mubinn.golden.units.shapes import Kind, exact, shape_of
 
 
@@ -28,7 +28,8 @@ class ActivationParams:
     in_width, in_fraction : int
         Format of z, signed: the table spans [-2**(in_width - 1 - in_fraction), that).
     out_fraction : int
-        Fraction bits of y; y is signed with ``out_fraction + 2`` bits, so that 1 can be shown.
+        Fraction bits of y; y is signed, so wide that the limits can be shown: ``out_fraction + 2``
+        bits where they are 1 at most.
     segment_bits : int
         The table has 2**segment_bits segments.
     """
@@ -48,7 +49,12 @@ class ActivationParams:
     @property
     def out_width(self) -> int:
         """Bits of y."""
-        return self.out_fraction + 2
+        return signed_width(self.out_bound)
+
+    @property
+    def out_bound(self) -> int:
+        """Largest magnitude of y."""
+        return shape_of(self.kind).peak << self.out_fraction
 
     @property
     def step_bits(self) -> int:

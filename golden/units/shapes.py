@@ -1,12 +1,16 @@
 """The activations by name: what each is, exactly, and what bounds and thresholds need of it.
 
-========================  =========================================================================
-``sigmoid``               logistic function
+==========================  =======================================================================
+``sigmoid``                 logistic function
 ``tanh``
-``ramp(a, b, low)``       ``a z + b`` clipped to [low, 1], numbers as fractions: hard sigmoids, of
-                          Keras 2 (1/5, 1/2, 0), of Keras 3 and PyTorch (1/6, 1/2, 0), of ONNX with
-                          its alpha and beta; hard tanh (1, 0, -1); relu up to 1 (1, 0, 0)
-========================  =========================================================================
+``ramp(a, b, low)``         ``a z + b`` clipped to [low, 1], numbers as fractions: hard sigmoids, of
+                            Keras 2 (1/5, 1/2, 0), of Keras 3 and PyTorch (1/6, 1/2, 0), of ONNX
+                            with its alpha and beta; hard tanh (1, 0, -1); relu up to 1 (1, 0, 0)
+``ramp(a, b, low, high)``   to [low, high]: relu with a ceiling, Keras's ``relu(max_value)``, is
+                            (1, 0, 0, ceiling), the identity (1, 0, -limit, limit)
+==========================  =======================================================================
+
+Every activation has limits, at most `FARTHEST` from 0: hardware has so many bits of it.
 """
 
 import re
@@ -14,6 +18,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from math import ceil
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +28,9 @@ from mubinn.golden.ground.fixed import Floats
 
 Kind = str
 """Name of an activation."""
+
+FARTHEST = 8
+"""Largest magnitude of a limit: the LUTs' input spans [-8, 8) by default."""
 
 
 class Shape(ABC):
@@ -42,6 +50,11 @@ class Shape(ABC):
     high: float
     slope: float
     label: str
+
+    @property
+    def peak(self) -> int:
+        """Whole number that no value exceeds in magnitude."""
+        return ceil(max(-self.low, self.high))
 
     @abstractmethod
     def values(self, z: Floats) -> Floats:
@@ -75,32 +88,49 @@ class Logistic(Shape):
 
 @dataclass(frozen=True)
 class Ramp(Shape):
-    """``slope z + at_zero`` between `least` and 1."""
+    """``slope z + at_zero`` between `least` and `most`."""
 
     rise: Fraction
     at_zero: Fraction
     least: Fraction
+    most: Fraction = Fraction(1)
 
     label = "ramp"
-    high = 1.0
 
     def __post_init__(self) -> None:
-        """Raise `MubinnError` on a ramp that falls, or that has no room below 1."""
-        if not 0 < self.rise <= 16 or not -1 <= self.least < 1 or abs(self.at_zero) > 16:
+        """Raise `MubinnError` on a ramp that falls, or that has no room between its limits."""
+        rises = 0 < self.rise <= 16 and self.least < self.most
+        if not rises or abs(self.at_zero) > 16 or max(-self.least, self.most) > FARTHEST:
             raise MubinnError(
-                f"the activation {self.kind} does not rise from a limit of -1 or more to 1: give "
-                "its slope from 0 to 16, its value at 0 and its lower limit."
+                f"the activation {self.kind} does not rise between limits from -{FARTHEST} to "
+                f"{FARTHEST}: give its slope from 0 to 16, its value at 0 and its limits."
             )
 
     @property
     def kind(self) -> Kind:
         """The name of this ramp."""
-        return f"ramp({self.rise}, {self.at_zero}, {self.least})"
+        most = "" if self.most == 1 else f", {self.most}"
+        return f"ramp({self.rise}, {self.at_zero}, {self.least}{most})"
+
+    @property
+    def complement(self) -> "Ramp":
+        """One less this ramp, of the negated argument."""
+        return Ramp(self.rise, 1 - self.at_zero, 1 - self.most, 1 - self.least)
+
+    def clipped(self, limit: Fraction) -> "Ramp":
+        """Return this ramp of an argument that is clipped to [-limit, limit] before."""
+        ends = self.exact(-limit), self.exact(limit)
+        return Ramp(self.rise, self.at_zero, *ends)
 
     @property
     def low(self) -> float:  # type: ignore[override]
         """Lower limit."""
         return float(self.least)
+
+    @property
+    def high(self) -> float:  # type: ignore[override]
+        """Upper limit."""
+        return float(self.most)
 
     @property
     def slope(self) -> float:  # type: ignore[override]
@@ -109,12 +139,12 @@ class Ramp(Shape):
 
     def exact(self, z: Fraction) -> Fraction:
         """Return the value at a rational number."""
-        return min(max(self.rise * z + self.at_zero, self.least), Fraction(1))
+        return min(max(self.rise * z + self.at_zero, self.least), self.most)
 
     def values(self, z: Floats) -> Floats:
         """Return the function in float64."""
         line = float(self.rise) * z + float(self.at_zero)
-        return np.asarray(np.clip(line, float(self.least), 1.0), np.float64)
+        return np.asarray(np.clip(line, self.low, self.high), np.float64)
 
     def interpolation_error(self, width: float) -> float:
         """Return the distance at a knee that lies in the middle of a segment."""
@@ -127,7 +157,8 @@ SHAPES: dict[Kind, Shape] = {
 }
 """Activations that have a name without numbers."""
 
-_RAMP = re.compile(r"ramp\((\d+(?:/\d+)?), (-?\d+(?:/\d+)?), (-?\d+(?:/\d+)?)\)")
+_NUMBER = r"-?\d+(?:/\d+)?"
+_RAMP = re.compile(rf"ramp\(({_NUMBER}), ({_NUMBER}), ({_NUMBER})(?:, ({_NUMBER}))?\)")
 
 
 @lru_cache(maxsize=256)
@@ -147,12 +178,13 @@ def shape_of(kind: Kind) -> Shape:
     if kind in SHAPES:
         return SHAPES[kind]
     found = _RAMP.fullmatch(kind) if len(kind) < 100 else None
-    if found is None or any(part.endswith("/0") for part in found.groups()):
+    numbers = [part for part in found.groups() if part is not None] if found else ["/0"]
+    if any(part.endswith("/0") for part in numbers):
         raise MubinnError(
-            f"unknown activation {kind[:40]!r}: give sigmoid, tanh or ramp(slope, value at 0, low)."
+            f"unknown activation {kind[:40]!r}: give sigmoid, tanh or ramp(slope, value at 0, low, "
+            "high)."
         )
-    rise, at_zero, least = map(Fraction, found.groups())
-    return Ramp(rise, at_zero, least)
+    return Ramp(*map(Fraction, numbers))
 
 
 def exact(kind: Kind, z: npt.ArrayLike) -> Floats:

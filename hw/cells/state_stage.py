@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from amaranth.hdl import Cat, Const, Module, Mux, ShapeLike, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, ShapeLike, Signal, Value, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Member, Out
 
@@ -98,12 +98,12 @@ def gates_layout(design: CellDesign) -> dict[str, ShapeLike]:
     names = design.layer.cell.gate_names
     if not names:
         return {}
-    parts = [f"{names[0]}.z_q", f"{names[0]}.y", names[0]]
-    fields = {
-        part.partition(".")[2] or "gate": shape_of(lowered[part].operation)
-        for part in parts
-        if part in lowered
-    }
+    fields: dict[str, ShapeLike] = {}
+    for part in ("z_q", "y", ""):
+        own = [f"{name}.{part}" if part else name for name in names]
+        shapes = [shape_of(lowered[name].operation) for name in own if name in lowered]
+        if shapes:
+            fields[part or "gate"] = max(shapes, key=lambda shape: Shape.cast(shape).width)
     return {"gates": data.ArrayLayout(data.StructLayout(fields), len(names))}
 
 

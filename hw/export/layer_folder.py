@@ -14,6 +14,7 @@ from amaranth.lib.wiring import In
 
 from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.constants import INPUT_FRACTION
+from mubinn.golden.cells.figure3 import gate_width
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.quantized_model import QuantizedModel
@@ -181,7 +182,7 @@ def describe(design: LstmLayer) -> Json:
         "memories": memories(design),
         "formats": {
             **asdict(layer.formats),
-            "y_width": layer.formats.activation("sigmoid").out_width,
+            "y_width": gate_width(layer),
             "gamma_width": plan.gamma_width,
             "dot_width": plan.dot_width,
             "z_sum_width": plan.z_width,

@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from own_cells import OWN, float_model, windows
+from own_cells import MORE, OWN, float_model, windows
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.cell_file import cell_from, equations_of
@@ -75,7 +75,7 @@ def test_equations_that_make_no_cell_say_why():
         cell_from("own", rows)
 
 
-@pytest.mark.parametrize("cell", OWN, ids=lambda cell: cell.name)
+@pytest.mark.parametrize("cell", MORE, ids=lambda cell: cell.name)
 def test_float_and_quantized_models_come_back(cell, tmp_path):
     model = float_model(cell, depth=2)
     for name, made in (("f", model), ("q", quantize(model, Levels.of(2, 3), windows()))):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from mubinn.golden.cells.graph import cell, encode, row, sigmoid, stored, tanh
+from mubinn.golden.cells.graph import cell, encode, row, sigmoid, stored, tanh, with_activations
 from mubinn.golden.cells.library import CELLS, cell_of, gru, gru_before, lstm
 from mubinn.golden.ground.errors import MubinnError
 
@@ -31,7 +31,41 @@ PARTS = {
         "recurrent": ["h", "s"],
         "kept": ["h", "z"],
     },
+    "rnn": {
+        "states": ["h"],
+        "rows": ["h"],
+        "encoders": ["h"],
+        "gates": [],
+        "recurrent": ["h"],
+        "kept": [],
+    },
+    "cifg": {
+        "states": ["h", "c"],
+        "rows": ["f", "g", "o"],
+        "encoders": ["f", "g", "o", "c", "h"],
+        "gates": ["f", "g", "o"],
+        "recurrent": ["h"],
+        "kept": ["c"],
+    },
+    "mgu": {
+        "states": ["h"],
+        "rows": ["f", "n"],
+        "encoders": ["f", "s", "n", "h"],
+        "gates": ["f", "n"],
+        "recurrent": ["h", "s"],
+        "kept": ["h", "f"],
+    },
+    "peephole": {
+        "states": ["h", "c"],
+        "rows": ["f", "i", "g", "o"],
+        "encoders": ["f", "i", "g", "c", "o", "h"],
+        "gates": ["f", "i", "g", "o"],
+        "stored": ["pf", "pi", "po"],
+        "recurrent": ["h"],
+        "kept": ["c"],
+    },
 }
+PARTS["rnn_relu"] = PARTS["rnn"]
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -44,7 +78,7 @@ def test_parts_of_the_cells_by_name(name):
     assert made.state_names == tuple(n for n in PARTS[name]["encoders"] if n not in gates)
     assert [node.name for node in made.new] == PARTS[name]["states"]
     assert made.x.name == "x"
-    assert not made.stored
+    assert [node.name for node in made.stored] == PARTS[name].get("stored", [])
     assert all(made.nodes.index(part) < k for k, n in enumerate(made.nodes) for part in n.operands)
 
 
@@ -183,10 +217,23 @@ def test_equations_that_make_no_cell_are_a_fault(equations, words):
 
 def test_cells_are_found_by_name():
     assert cell_of("gru_before") is gru_before
-    with pytest.raises(MubinnError, match="unknown cell 'rnn': give one of lstm, gru, gru_before"):
-        cell_of("rnn")
+    with pytest.raises(
+        MubinnError, match="unknown cell 'elman': give one of lstm, gru, gru_before"
+    ):
+        cell_of("elman")
     assert cell_of("lstm") is lstm
     assert [cell(tied).gate_names, cell(tied).state_names] == [(), ("h",)]
+
+
+def test_activations_are_changed_by_name():
+    hard = with_activations(lstm, dict.fromkeys("fi", "ramp(1/6, 1/2, 0)") | {"c": "sigmoid"})
+    assert hard.name == "lstm_ramp_sigmoid"
+    kinds = [node.kind for node in hard.of("activation")]
+    assert kinds == ["ramp(1/6, 1/2, 0)"] * 2 + ["tanh", "sigmoid", "sigmoid"]
+    for part in ("rows", "gates", "new", "states", "kept"):
+        assert [n.name for n in getattr(hard, part)] == [n.name for n in getattr(lstm, part)]
+    assert with_activations(gru, {"n": "sigmoid"}).of("activation")[2].kind == "sigmoid"
+    assert with_activations(lstm, {"c": "tanh", "q": "sigmoid"}) is lstm
 
 
 def test_gates_have_rows_of_their_own():

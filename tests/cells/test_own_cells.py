@@ -1,10 +1,11 @@
-"""Cells that this folder writes go all the way, and no source file knows of them."""
+"""Any cell goes all the way: those of the library, and some that no source file knows of."""
 
 import numpy as np
 import pytest
-from own_cells import OWN, STEPS, float_model, rnn, windows
+from own_cells import MORE, STEPS, float_model, windows
 
 from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.cells.library import rnn
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model import bit_true, reference
@@ -13,7 +14,7 @@ from mubinn.golden.quantize import quantize
 from mubinn.sim.layer.layer_check import check_layer
 
 
-@pytest.mark.parametrize("cell", OWN, ids=lambda cell: cell.name)
+@pytest.mark.parametrize("cell", MORE, ids=lambda cell: cell.name)
 def test_many_levels_come_close_to_the_float_model(cell):
     model, x = float_model(cell), windows()
     real = reference.logits(model, x)
@@ -28,7 +29,7 @@ def test_many_levels_come_close_to_the_float_model(cell):
 
 
 @pytest.mark.parametrize("datapath", ["figure3", "threshold"])
-@pytest.mark.parametrize("cell", OWN, ids=lambda cell: cell.name)
+@pytest.mark.parametrize("cell", MORE, ids=lambda cell: cell.name)
 def test_inference_equals_the_bit_true_model(cell, datapath):
     x = windows().astype(np.float32)
     made = quantize(float_model(cell, depth=2), Levels.of(2, 3), x).with_datapath(datapath)
@@ -51,7 +52,7 @@ def test_thresholds_of_sums_have_one_offset():
 
 @pytest.mark.parametrize("datapath", ["figure3", "threshold"])
 @pytest.mark.parametrize("levels", [(1, 1), (3, 2)])
-@pytest.mark.parametrize("cell", OWN, ids=lambda cell: cell.name)
+@pytest.mark.parametrize("cell", MORE, ids=lambda cell: cell.name)
 def test_hardware_equals_the_bit_true_model(cell, levels, datapath):
     x = windows()
     made = quantize(float_model(cell), Levels.of(*levels), x).with_datapath(datapath)

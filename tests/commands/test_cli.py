@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from mubinn.cli.benchmarks.table import BENCHMARKS
 from mubinn.cli.commands import train_runs
 from mubinn.cli.main import COMMANDS, mubinn
+from mubinn.golden.cells.library import CELLS
 from mubinn.golden.model import bit_true
 from mubinn.golden.model.model_file import load_model, save_model
 from mubinn.sim.layer import layer_check
@@ -93,6 +94,11 @@ def test_help_lists_every_command_and_imports_none():
     for name, about in COMMANDS.items():
         assert f"  {name} " in text
         assert about in text
+
+
+def test_help_names_every_cell():
+    text = " ".join(run("train", "--help").stdout.split())
+    assert f"{', '.join(CELLS)}. [default: lstm]" in text
 
 
 def test_version():

@@ -6,11 +6,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from own_cells import OWN, mgu, rnn
+from own_cells import OWN, hard_lstm
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.graph import cell, encode, row, sigmoid, tanh
-from mubinn.golden.cells.library import gru, gru_before, lstm
+from mubinn.golden.cells.library import CELLS, gru, mgu, rnn, rnn_relu
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model import bit_true, reference
 from mubinn.golden.model.float_model import FloatModel, Preprocessing
@@ -34,7 +34,7 @@ def late(x, h, c):
     return encode("h", o * tanh(c)), encode("c", o * c + o * tanh(row("g", x)))
 
 
-ALL = (lstm, gru, gru_before, *OWN, late)
+ALL = (*CELLS.values(), *OWN, late)
 NAMED = {"argvalues": ALL, "ids": lambda made: made.name}
 
 
@@ -156,7 +156,8 @@ def test_the_integers_decide_as_the_graph(made, pair, datapath):
     # float32 rounds a code times a wide sum, which integers keep whole.
     assert same.mean() >= (0.9 if made is gru else 1)
     assert (found.argmax(axis=1) == scores.argmax(axis=1)).mean() >= 0.995
-    assert len(np.unique(scores)) > 20
+    # One level of a relu about 0 is always the same.
+    assert len(np.unique(scores)) > (20 if made is not rnn_relu or pair != (1, 1) else 2)
 
 
 @pytest.mark.parametrize("made", **NAMED)
@@ -198,7 +199,7 @@ def test_damping_of_paths():
     assert form.reads(1) == "s"
 
 
-@pytest.mark.parametrize("made", [rnn, mgu], ids=lambda made: made.name)
+@pytest.mark.parametrize("made", [mgu, hard_lstm], ids=lambda made: made.name)
 def test_a_cell_of_ones_own_trains(made):
     data = synthetic_eeg(120, steps=32, channels=3, seed=2)
     recipe = Recipe(epochs=3, hidden=6, batch=16, cell=made, learning_rate=1e-2)

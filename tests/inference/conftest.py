@@ -1,16 +1,16 @@
-"""Random models of any cell: those that have names, and three that only the tests know."""
+"""Random models of any cell of the library."""
 
 import numpy as np
 import pytest
-from own_cells import cifg, mgu, rnn
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
 from mubinn.golden.cells.constants import DATAPATHS
 from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.library import CELLS
 from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedModel
 
-OWN = {made.name: made for made in (cifg, mgu, rnn)}
+OWN = ("cifg", "mgu", "rnn", "rnn_relu", "peephole")
 
 
 def layer_of(made, rng, levels, features, hidden, x, offsets):
@@ -37,6 +37,7 @@ def layer_of(made, rng, levels, features, hidden, x, offsets):
         tensor((levels.w, rows, features), len(made.rows), 9, 60),
         tensor((levels.w, rows, hidden), rows, 8, 60),
         tensor((levels.b, rows), 1, max(x.fraction + 9, 15), 1 << 13),
+        stored={node.name: tensor((levels.w, hidden), 1, 8, 60) for node in made.stored},
     )
 
 
@@ -60,7 +61,7 @@ def model_of(random_model, random_gru):
     def made(name, seed=0, levels=None, **how):
         if name in OWN:
             how.pop("per_row", None)
-            return model_of_cell(OWN[name], seed, levels, **how)
+            return model_of_cell(CELLS[name], seed, levels, **how)
         if name == "lstm":
             return random_model(seed, levels, **how)
         return random_gru(seed, levels, reset="before" if name == "gru_before" else "after", **how)
@@ -76,7 +77,7 @@ def random_build(model_of):
         rng = np.random.default_rng(seed)
         features, hidden = (int(n) for n in rng.integers(1, 40, 2))
         model = model_of(
-            (*OWN, "lstm", "gru", "gru_before")[seed % 6],
+            ("cifg", "mgu", "rnn", "lstm", "gru", "gru_before")[seed % 6],
             seed=seed,
             levels=Levels(*(int(n) for n in rng.integers(1, most + 1, 6))),
             features=features,

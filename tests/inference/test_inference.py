@@ -11,6 +11,7 @@ from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.constants import DATAPATHS, INPUT_FRACTION
 from mubinn.golden.cells.formats import Formats
+from mubinn.golden.cells.library import CELLS
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference import run as inference
 from mubinn.golden.inference import step as inference_step
@@ -30,7 +31,6 @@ MIXED = [
     Levels(x=3, w=3, h=4, c=2, gate=4, b=2),
 ]
 LEVELS = [Levels.of(a, w) for a, w in ((1, 1), (2, 2), (3, 3), (2, 4), (6, 5), (1, 3))] + MIXED
-CELLS = ("lstm", "gru", "gru_before", "cifg", "mgu", "rnn")
 SPLIT = 1 << 6
 """A limit that makes of most tables sums of several."""
 

@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from own_cells import OWN, float_model, hard_lstm, open_gate
+from own_cells import MORE, ceilings, float_model, hard_lstm, open_gate
 from own_cells import windows as own_windows
 
 from mubinn.cli.shared.common import FLOAT_MODEL, bundled
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.constants import DATAPATHS
+from mubinn.golden.cells.library import CELLS, rnn_relu
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference import compiled as inference_compiled
 from mubinn.golden.inference import loops
@@ -58,7 +59,7 @@ def check(model, x, kernels=KERNELS, limit=TABLE_LIMIT, **how):
     return scores
 
 
-@pytest.mark.parametrize("cell", ["lstm", "gru", "gru_before", "cifg", "mgu", "rnn"])
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("datapath", DATAPATHS)
 def test_equals_bit_true(model_of, form, cell, datapath):
     for levels in (Levels.of(1, 1), Levels(x=2, w=1, h=3, c=1, gate=2, b=2)):
@@ -80,14 +81,14 @@ def test_equals_bit_true_at_random(random_build, seed, limit):
         check(model, x, ["words"], limit)
 
 
-@pytest.mark.parametrize("cell", OWN, ids=lambda cell: cell.name)
+@pytest.mark.parametrize("cell", MORE, ids=lambda cell: cell.name)
 def test_a_cell_of_ones_own(form, cell):
     for levels in (Levels.of(1, 1), Levels.of(2, 3)):
         x = own_windows().astype(np.float32)
         model = quantize(float_model(cell, depth=2), levels, x.astype(float))
         # Sums of fractions far apart are too long for pairs: words and NumPy take them.
         pairs = ["pairs"] if CompiledModel(model).programs("pairs") else []
-        assert pairs or cell in (hard_lstm, open_gate)
+        assert pairs or cell in (hard_lstm, open_gate, ceilings, rnn_relu)
         for limit in (TABLE_LIMIT, 1 << 5):
             check(model, x[:5], ["numpy", "words", *pairs], limit, threads=1)
 
