@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, settings
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
-from mubinn.golden.cells.constants import GATES, GRU_GATES
 from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.library import gru, gru_before, lstm
@@ -67,7 +66,7 @@ def layer_of(rng, levels, features, hidden, x=None, groups=4, offsets=True, form
     x = x or quantizer(rng, levels.x, 6, rng.integers(-9, 9, features) if offsets else 0)
     h = quantizer(rng, levels.h, 7, rng.integers(-9, 9, hidden) if offsets else 0)
     half = 128 if offsets else 0
-    gates = {g: quantizer(rng, levels.gate, 8, 0 if g == "g" else half) for g in GATES}
+    gates = {g: quantizer(rng, levels.gate, 8, 0 if g == "g" else half) for g in lstm.gate_names}
     rows, fractions = 4 * hidden, (9, 7)
     wx = level_tensor(rng, (levels.w, rows, features), groups, fractions[0])
     wh = level_tensor(rng, (levels.w, rows, hidden), groups, fractions[1])
@@ -123,7 +122,7 @@ def gru_layer_of(
     x = x or quantizer(rng, levels.x, 6, rng.integers(-9, 9, features) if offsets else 0)
     h = quantizer(rng, levels.h, 7, 5 if offsets else 0)
     half = 128 if offsets else 0
-    gates = {g: quantizer(rng, levels.gate, 8, 0 if g == "n" else half) for g in GRU_GATES}
+    gates = {g: quantizer(rng, levels.gate, 8, 0 if g == "n" else half) for g in gru.gate_names}
     count = 4 if reset == "after" else 3
     rows, fractions = count * hidden, (9, 7)
     groups = rows if per_row else count

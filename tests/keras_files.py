@@ -9,7 +9,8 @@ import h5py
 import numpy as np
 
 FOLDER = Path(__file__).parent / "importers" / "data" / "frameworks"
-KINDS = ("LSTM", "GRU", "Dense")
+KINDS = ("LSTM", "GRU", "SimpleRNN", "Dense")
+FOLDERS = {"SimpleRNN": "simple_rnn"}
 NAMES = sorted(path.name for path in FOLDER.glob("*.keras"))
 
 
@@ -30,16 +31,23 @@ def parts(name):
     found = {}
     for kind in KINDS:
         own = [layer["config"]["name"] for layer in layers if layer["class_name"] == kind]
-        stored = [f"{kind.lower()}_{k}" if k else kind.lower() for k in range(len(own))]
+        place = FOLDERS.get(kind, kind.lower())
+        stored = [f"{place}_{k}" if k else place for k in range(len(own))]
         found |= {name: groups[place] for name, place in zip(own, stored, strict=True)}
     return config, found
+
+
+def version_of(name):
+    """The version of Keras that made a recorded file."""
+    with zipfile.ZipFile(FOLDER / name) as archive:
+        return json.loads(archive.read("metadata.json"))["keras_version"]
 
 
 def older(config):
     """The configuration as Keras 2 writes it."""
     for layer in config["config"]["layers"]:
         layer["module"] = "keras.layers"
-        if "inbound_nodes" in layer:
+        if "keras_history" in json.dumps(layer.get("inbound_nodes")):
             below = json.dumps(layer["inbound_nodes"]).split('"keras_history": ["')[1:]
             nodes = [[text.split('"')[0], 0, 0, {}] for text in below]
             layer["inbound_nodes"] = [nodes] if nodes else []
@@ -51,14 +59,15 @@ def oldest(config):
     config["config"] = config["config"]["layers"]
 
 
-def h5(path, name, change=lambda config: None, weights="{}:0"):
-    """Write what model.save(path) of the older form writes."""
+def h5(path, name, change=lambda config: None, weights="{}:0", version=None):
+    """Write what model.save(path) of the older form writes, in the version of the recorded file."""
+    version = version_of(name) if version is None else version
     config, groups = parts(name)
     layers = {layer["config"]["name"]: layer["class_name"] for layer in config["config"]["layers"]}
     with h5py.File(path, "w") as file:
         for layer, kind in layers.items():
             group = file.create_group(f"model_weights/{layer}")
-            names = ["kernel", "recurrent_kernel", "bias"] if kind in ("LSTM", "GRU") else None
+            names = ["kernel", "recurrent_kernel", "bias"] if kind in KINDS[:3] else None
             names = names or ["kernel", "bias"]
             found = groups.get(layer, [])
             full = [weights.format(f"{layer}/cell/{names[k]}") for k in range(len(found))]
@@ -66,6 +75,8 @@ def h5(path, name, change=lambda config: None, weights="{}:0"):
             for text, array in zip(full, found, strict=True):
                 group[text] = array
         change(config)
+        if version:
+            file.attrs["keras_version"] = version
         file.attrs["model_config"] = json.dumps(config)
     return path
 
@@ -76,5 +87,6 @@ def packed(path, name, change):
         config = json.loads(source.read("config.json"))
         change(config)
         archive.writestr("config.json", json.dumps(config))
+        archive.writestr("metadata.json", source.read("metadata.json"))
         archive.writestr("model.weights.h5", source.read("model.weights.h5"))
     return path

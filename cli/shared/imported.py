@@ -40,10 +40,21 @@ OPTIONS = (
         help="The node of a larger ONNX graph with which the model ends.",
     ),
     click.option(
+        "--nonlinearity",
+        type=click.Choice(["tanh", "relu"]),
+        help="The activation of a PyTorch nn.RNN, which its state dictionary does not say.",
+    ),
+    click.option(
+        "--ceiling",
+        type=click.FloatRange(min=0, min_open=True, max=8),
+        metavar="X",
+        help="Where relu and linear of an imported model, which have no limit, are clipped.",
+    ),
+    click.option(
         "--clip-c",
         type=click.FloatRange(min=0, min_open=True),
         metavar="X",
-        help="Clip the cell state of an LSTM to +-X; 1 costs little and makes c quantize well.",
+        help="Clip the cell state c to +-X; 1 costs little and makes c quantize well.",
     ),
     click.option(
         "--normalise",
@@ -74,6 +85,8 @@ def open_float(
     head: str | None,
     first: str | None,
     last: str | None,
+    nonlinearity: str | None,
+    ceiling: float | None,
     clip_c: float | None,
     normalise: str | None,
     decimate: int | None,
@@ -84,13 +97,14 @@ def open_float(
     ------
     MubinnError
         As `import_model` does; for options of imported models beside one of ours, and for a
-        clipped c in a GRU, which has none.
+        clipped c in a cell that has none.
     """
     from mubinn.golden.importers.any_file import import_model
     from mubinn.golden.importers.parts import ImportOptions
 
     names = tuple(recurrent.split(",")) if recurrent is not None else ()
-    model = import_model(path, ImportOptions(readout, names, head, first, last))
+    options = ImportOptions(readout, names, head, first, last, nonlinearity, ceiling)
+    model = import_model(path, options)
     if normalise is not None or decimate is not None:
         if "imported_from" not in model.meta:
             raise MubinnError(
@@ -101,9 +115,11 @@ def open_float(
         how = Preprocessing(normalise or own.normalise, decimate or own.decimate)
         model = replace(model, preprocessing=how)
     if clip_c is not None:
-        if model.cell != "lstm":
-            raise MubinnError(f"{path} is a GRU, which has no c to clip: leave out --clip-c.")
-        layers = tuple(replace(layer, clips={"c": clip_c}) for layer in model.lstm_layers)
+        if any("c" not in layer.cell.state_names for layer in model.layers):
+            raise MubinnError(
+                f"{path} is a {model.cell.upper()}, which has no c to clip: leave out --clip-c."
+            )
+        layers = tuple(replace(layer, clips={"c": clip_c}) for layer in model.layers)
         model = replace(model, layers=layers)
     return model
 

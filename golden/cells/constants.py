@@ -4,12 +4,6 @@ from typing import Literal, get_args
 
 from mubinn.golden.ground.errors import MubinnError
 
-GATES = ("f", "i", "g", "o")
-"""Gate order of every row-stacked tensor, the order of Eq. (1)-(4)."""
-
-GRU_GATES = ("z", "r", "n")
-"""Gate order of a GRU's row-stacked tensors: update, reset, candidate."""
-
 Reset = Literal["after", "before"]
 RESETS: tuple[Reset, ...] = get_args(Reset)
 """Where a GRU's reset gate meets h: after the recurrent product or before it."""

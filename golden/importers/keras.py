@@ -1,4 +1,4 @@
-"""Keras models: LSTM or GRU layers, and a Dense layer above them.
+"""Keras models: LSTM, GRU or SimpleRNN layers, and a Dense layer above them.
 
 A ``.keras`` file is a zip archive of ``config.json``, the layers in order, and
 ``model.weights.h5``, where each layer's variables stand under its class in snake case, numbered
@@ -13,10 +13,14 @@ import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from mubinn.golden.cells.constants import Reset
+from mubinn.golden.cells.graph import ramp_kind
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers import parts
@@ -24,6 +28,7 @@ from mubinn.golden.importers.archive import DAMAGED, member
 from mubinn.golden.importers.stored import MAX_NUMBERS
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel, Readout
+from mubinn.golden.units.shapes import Kind
 
 SILENT = {
     *("InputLayer", "Dropout", "SpatialDropout1D", "AlphaDropout"),
@@ -34,11 +39,19 @@ SILENT = {
 PREPARING = ("Normalization", "Rescaling")
 """Layers that prepare the input."""
 
-RECURRENT = {"LSTM": "ifgo", "GRU": "zrn"}
+RECURRENT = {"LSTM": "ifgo", "GRU": "zrn", "SimpleRNN": "h"}
 """Gate order of each."""
 
-STATED = {"activation": "tanh", "recurrent_activation": "sigmoid"}
-"""What a recurrent layer must be set to, and say: defaults differ between versions of Keras."""
+KINDS: dict[str, Kind] = {
+    "sigmoid": "sigmoid",
+    "tanh": "tanh",
+    "hard_tanh": ramp_kind(1, 0, -1),
+    "relu6": ramp_kind(1, 0, 0, 6),
+}
+"""Activations by the names that all versions of Keras give them."""
+
+HARD_SIGMOID = {2: ramp_kind(Fraction(1, 5), Fraction(1, 2)), 3: ramp_kind(Fraction(1, 6), 0.5)}
+"""What ``hard_sigmoid`` is by the version of Keras."""
 
 SETTINGS = {
     "go_backwards": False,
@@ -64,7 +77,10 @@ def of_archive(archive: zipfile.ZipFile, options: parts.ImportOptions) -> FloatM
     layers = _chain(_config(member(archive, "config.json")))
     weights = Weights(member(archive, "model.weights.h5"))
     places = list(_places(layers))
-    return of_layers(layers, lambda index: weights.numbered(places[index]), options)
+    known = "metadata.json" in archive.namelist()
+    about = json.loads(member(archive, "metadata.json")) if known else {}
+    activations = Activations(about.get("keras_version"), options)
+    return of_layers(layers, lambda index: weights.numbered(places[index]), options, activations)
 
 
 def of_h5(data: bytes, options: parts.ImportOptions) -> FloatModel:
@@ -74,11 +90,76 @@ def of_h5(data: bytes, options: parts.ImportOptions) -> FloatModel:
     if config is None:
         raise MubinnError("it holds weights alone: save the model with model.save('x.keras')")
     layers = _chain(_config(config))
-    return of_layers(layers, lambda index: weights.named(_name(layers[index])), options)
+    activations = Activations(weights.text("keras_version"), options)
+    return of_layers(
+        layers, lambda index: weights.named(_name(layers[index])), options, activations
+    )
+
+
+@dataclass(frozen=True)
+class Activations:
+    """What the activations of a file are.
+
+    Attributes
+    ----------
+    version : str or None
+        Of Keras, as the file says it.
+    options : ImportOptions
+    """
+
+    version: object
+    options: parts.ImportOptions
+
+    def kind(self, name: str, config: Layer, setting: str) -> Kind:
+        """Return an activation of the layer `name`, which its configuration must say.
+
+        Raises
+        ------
+        MubinnError
+            Where it does not, as defaults differ between versions; for an activation that we do
+            not have; for one without a limit where the options give none.
+        """
+        stated = _stated(name, config, setting)
+        about = stated if isinstance(stated, dict) else {}
+        word = stated if isinstance(stated, str) else about.get("class_name")
+        if word == "ReLU" and isinstance(about.get("config"), dict):
+            return self._relu(name, about["config"])
+        if word == "hard_sigmoid":
+            return self._hard_sigmoid(name)
+        if word in ("relu", "linear"):
+            return parts.unlimited(word, f"its layer {name}", self.options)
+        if word not in KINDS:
+            raise MubinnError(
+                f"its layer {name} has {setting}={stated!r}: train it with one of "
+                f"{', '.join(KINDS)}, hard_sigmoid, linear, relu or ReLU(max_value)."
+            )
+        return KINDS[word]
+
+    def _relu(self, name: str, config: Layer) -> Kind:
+        """Return the layer ReLU as an activation."""
+        _demand(f"{name}'s ReLU", config, {"negative_slope": 0.0, "threshold": 0.0})
+        most = config.get("max_value")
+        if most is None:
+            return parts.unlimited("relu", f"its layer {name}", self.options)
+        return ramp_kind(1, 0, 0, float(most))
+
+    def _hard_sigmoid(self, name: str) -> Kind:
+        """Return the straight line that the version of the file means."""
+        number = re.match(r"\d+", str(self.version))
+        if number is None:
+            raise MubinnError(
+                f"its layer {name} has a hard_sigmoid, 0.2 x + 0.5 in Keras 2 and x / 6 + 0.5 in "
+                "Keras 3, and the file does not say its version: load the model in the version "
+                "that made it, and save it as x.keras."
+            )
+        return HARD_SIGMOID[3 if int(number[0]) >= 3 else 2]
 
 
 def of_layers(
-    layers: Sequence[Layer], read: Callable[[int], list[Floats]], options: parts.ImportOptions
+    layers: Sequence[Layer],
+    read: Callable[[int], list[Floats]],
+    options: parts.ImportOptions,
+    activations: Activations,
 ) -> FloatModel:
     """Return the model of a chain of layers, of which `read` returns the variables.
 
@@ -88,7 +169,7 @@ def of_layers(
         For other layers than these, or other settings of them; a file that is damaged; weights of
         the wrong shape, or NaN; no recurrent layer, or no Dense one after it.
     """
-    options.demand_absent("a Keras model", "head", "recurrent", "first", "last")
+    options.demand_absent("a Keras model", "head", "recurrent", "first", "last", "nonlinearity")
     recurrent: list[FloatLayer] = []
     head: tuple[Floats, Floats] | None = None
     readout: Readout | None = None
@@ -97,7 +178,7 @@ def of_layers(
         if kind in SILENT or (kind == "Flatten" and readout is not None and head is None):
             continue
         if kind in RECURRENT and readout is None:
-            recurrent.append(_recurrent(kind, name, config, read(index)))
+            recurrent.append(_recurrent(kind, name, config, read(index), activations))
             if not _stated(name, config, "return_sequences"):
                 readout = "last"
         elif kind == "GlobalAveragePooling1D" and recurrent and readout is None:
@@ -108,7 +189,7 @@ def of_layers(
         elif kind not in ("Softmax", "Activation") or head is None or not _is_output(config):
             raise _misplaced(kind, name)
     if not recurrent:
-        raise MubinnError("it has no LSTM or GRU layer: give a model with one.")
+        raise MubinnError("it has no LSTM, GRU or SimpleRNN layer: give a model with one.")
     if head is None:
         raise parts.no_head(recurrent[-1].hidden)
     return parts.assemble(recurrent, head, readout, options, "a Keras model")
@@ -121,8 +202,8 @@ def _misplaced(kind: str, name: str) -> MubinnError:
             "apply it to the recordings, and give a model of the layers after it."
         )
     return MubinnError(
-        f"its layer {name} of class {kind} cannot stand there: give a model of LSTM or GRU "
-        "layers, then GlobalAveragePooling1D or none, then one Dense layer."
+        f"its layer {name} of class {kind} cannot stand there: give a model of LSTM, GRU or "
+        "SimpleRNN layers, then GlobalAveragePooling1D or none, then one Dense layer."
     )
 
 
@@ -272,7 +353,11 @@ class Weights:
 
     def config(self) -> str | None:
         """Return the layers of a whole model as JSON, None where there are only weights."""
-        found = self._attribute(self._file, "model_config")
+        return self.text("model_config")
+
+    def text(self, name: str) -> str | None:
+        """Return an attribute of the file, None where there is none."""
+        found = self._attribute(self._file, name)
         return found if found is None or isinstance(found, str) else str(found, "utf-8")
 
     def numbered(self, place: str) -> list[Floats]:
@@ -322,10 +407,12 @@ class Weights:
             return parts.checked(path, np.asarray(node[()]))
 
 
-def _recurrent(kind: str, name: str, config: Layer, variables: list[Floats]) -> FloatLayer:
-    for setting in STATED:
-        _stated(name, config, setting)
-    _demand(name, config, SETTINGS | STATED)
+def _recurrent(
+    kind: str, name: str, config: Layer, variables: list[Floats], activations: Activations
+) -> FloatLayer:
+    inner = activations.kind(name, config, "activation")
+    gate = inner if kind == "SimpleRNN" else activations.kind(name, config, "recurrent_activation")
+    _demand(name, config, SETTINGS)
     gates = len(RECURRENT[kind])
     biased = bool(_stated(name, config, "use_bias"))
     if len(variables) != 2 + biased or any(v.ndim != 2 for v in variables[:2]):
@@ -336,10 +423,13 @@ def _recurrent(kind: str, name: str, config: Layer, variables: list[Floats]) -> 
     if b.ndim != 1 + after or (after and len(b) != 2):
         raise MubinnError(f"its layer {name} has biases of shape {b.shape}: save the model again.")
     parts.check_shapes(name, gates, wx, wh, *(b if after else [b]))
+    if kind == "SimpleRNN":
+        return parts.rnn_layer(wx, wh, b, inner)
     if kind == "LSTM":
-        return parts.lstm_layer(wx, wh, b, RECURRENT[kind])
+        return parts.lstm_layer(wx, wh, b, RECURRENT[kind], (gate, inner, inner))
     bx, bh = b if after else (b, np.zeros_like(b))
-    return parts.gru_layer(wx, wh, bx, bh, RECURRENT[kind], "after" if after else "before")
+    form: Reset = "after" if after else "before"
+    return parts.gru_layer(wx, wh, bx, bh, RECURRENT[kind], form, (gate, inner))
 
 
 def _dense(name: str, config: Layer, variables: list[Floats]) -> tuple[Floats, Floats]:

@@ -1,8 +1,9 @@
-"""ONNX graphs of LSTM or GRU nodes with a dense layer above them.
+"""ONNX graphs of LSTM, GRU or RNN nodes with a dense layer above them.
 
 Weights come out of the nodes. What the nodes between them do, transposing, picking a step or
 averaging, is not read off the graph: the model is run beside the graph in ONNX's own reference
-evaluator, and must give the same outputs.
+evaluator, and must give the same outputs. What that evaluator does not know of a recurrent node is
+`mubinn.golden.importers.onnx_recurrent`.
 """
 
 import math
@@ -15,18 +16,18 @@ from typing import Any, get_args
 
 import numpy as np
 
+from mubinn.golden.cells.constants import Reset
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers import parts
 from mubinn.golden.importers.onnx_graph import COMPUTED, RECURRENT, STANDARD, Graph, named
+from mubinn.golden.importers.onnx_recurrent import Settings
 from mubinn.golden.model import reference
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel, Readout
 
-ORDERS = {"LSTM": "iofg", "GRU": "zrn"}
+ORDERS = {"LSTM": "iofg", "GRU": "zrn", "RNN": "h"}
 """Gate order of each node type."""
-
-ACTIVATIONS = {"LSTM": ["sigmoid", "tanh", "tanh"], "GRU": ["sigmoid", "tanh"]}
 
 OUTPUTS = {"Softmax", "LogSoftmax", "Sigmoid", "Identity"}
 """Nodes after the classifier, none of which changes the order of the classes."""
@@ -96,14 +97,14 @@ def of_onnx(data: bytes, options: parts.ImportOptions, folder: Path) -> FloatMod
     MubinnError
         Where onnx is absent, or the file is none; for weights outside the folder; without a
         recurrent node or a classifier, or with several and none is named; for two directions,
-        clipping, peepholes, other activations, lengths; for other nodes, or a graph that computes
-        something else, then with what is in the way and where to cut.
+        activations that we do not have, or clipped as ours are not, lengths; for other nodes, or a
+        graph that computes something else, then with what is in the way and where to cut.
     """
-    options.demand_absent("an ONNX graph", "recurrent")
-    graph = Graph(data, folder)
+    options.demand_absent("an ONNX graph", "recurrent", "nonlinearity")
+    graph = Graph(data, folder, options)
     if not any(node.op_type in RECURRENT for node in graph.nodes):
         _demand_plain(graph)
-        raise MubinnError("it has no LSTM or GRU node: give a model with one.")
+        raise MubinnError("it has no LSTM, GRU or RNN node: give a model with one.")
     graph = graph.cut(options.first, options.last)
     head = _head(graph, options.head)
     try:
@@ -188,7 +189,7 @@ def _check_nodes(graph: Graph, nodes: list[Any]) -> None:
                 raise _open_choice(node)
             kind = f"{node.domain}.{node.op_type}".lstrip(".")
             raise MubinnError(
-                f"it has a node {kind}, which is no part of a stack of LSTM or GRU layers "
+                f"it has a node {kind}, which is no part of a stack of recurrent layers "
                 "and a classifier: export such a model alone."
             )
     known = {*graph.constants, *(value.name for value in graph.inputs), ""}
@@ -206,14 +207,38 @@ def _recurrent(graph: Graph, node: Any) -> FloatLayer:
     kind, name, attributes = node.op_type, named(node), graph.attributes(node)
     gates = len(ORDERS[kind])
     _check_node(graph, node, attributes)
+    settings = graph.settings(node)
     wx, wh = _weights(graph, node, 1), _weights(graph, node, 2)
     both = _weights(graph, node, 3, np.zeros(2 * len(wx)))
     bx, bh = np.split(both, 2) if both.size % 2 == 0 else (both, both)
     parts.check_shapes(name, gates, wx, wh, bx, bh)
+    if kind == "RNN":
+        return parts.rnn_layer(wx, wh, bx + bh, settings.kinds[0])
     if kind == "LSTM":
-        return parts.lstm_layer(wx, wh, bx + bh, ORDERS[kind])
-    after = bool(attributes.get("linear_before_reset", 0))
-    return parts.gru_layer(wx, wh, bx, bh, ORDERS[kind], "after" if after else "before")
+        return _lstm(graph, node, (wx, wh, bx + bh), settings)
+    form: Reset = "after" if settings.after else "before"
+    return parts.gru_layer(wx, wh, bx, bh, ORDERS[kind], form, settings.kinds)
+
+
+def _lstm(
+    graph: Graph, node: Any, rows: tuple[Floats, Floats, Floats], settings: Settings
+) -> FloatLayer:
+    """Return the layer of an LSTM node, whose gates may be coupled or see the state."""
+    order, hidden = ORDERS["LSTM"], rows[1].shape[1]
+    p = _weights(graph, node, 7, np.zeros(3 * hidden))
+    if p.shape != (3 * hidden,):
+        raise MubinnError(
+            f"the peepholes of its node {named(node)} have the shape {p.shape}: export it again."
+        )
+    if not settings.coupled:
+        layer = parts.lstm_layer(*rows, order, settings.kinds)
+        return parts.with_peepholes(layer, dict(zip("iof", np.split(p, 3), strict=True)))
+    if p.any():
+        raise MubinnError(
+            f"its node {named(node)} couples input and forget gates that read peepholes: train it "
+            "with either alone."
+        )
+    return parts.coupled_layer(*rows, order, settings.kinds)
 
 
 def _weights(graph: Graph, node: Any, index: int, default: Floats | None = None) -> Floats:
@@ -232,30 +257,15 @@ def _weights(graph: Graph, node: Any, index: int, default: Floats | None = None)
 
 def _check_node(graph: Graph, node: Any, attributes: dict[str, Any]) -> None:
     """Raise `MubinnError` for what a node can do and our layers cannot."""
-    kind, name = node.op_type, named(node)
+    name = named(node)
     if attributes.get("direction", "forward") != "forward":
         raise MubinnError(
             f"its node {name} runs {attributes['direction']}: train it in the forward direction."
         )
-    texts = [text.decode("utf-8", "replace").lower() for text in attributes.get("activations", [])]
-    if texts and texts != ACTIVATIONS[kind]:
-        raise MubinnError(
-            f"its node {name} has the activations {', '.join(texts)}: train it with sigmoid and "
-            "tanh."
-        )
-    if "clip" in attributes:
-        raise MubinnError(
-            f"its node {name} clips the sums before its activations, which our layers do not: "
-            "export it without clip."
-        )
-    if attributes.get("input_forget"):
-        raise MubinnError(f"its node {name} couples input and forget gates: train it without.")
     inputs = [*node.input, *[""] * 8]
     known = {*graph.constants, *(name for node in graph.nodes for name in node.output)}
-    lengths = inputs[4] and (inputs[4] in graph.data or inputs[4] not in known)
-    if lengths or (kind == "LSTM" and inputs[7]):
-        what = "lengths of sequences" if lengths else "peepholes"
-        raise MubinnError(f"its node {name} reads {what}: export it without.")
+    if inputs[4] and (inputs[4] in graph.data or inputs[4] not in known):
+        raise MubinnError(f"its node {name} reads lengths of sequences: export it without.")
 
 
 def _head(graph: Graph, wanted: str | None) -> Head:
@@ -361,7 +371,7 @@ def _readouts(
         if found:
             return found, ", ".join(AXES.split(", ")[axes.index(k)] for k in range(3))
     raise MubinnError(
-        "its graph computes something else than its LSTM or GRU nodes, a readout of the last step "
+        "its graph computes something else than its recurrent nodes, a readout of the last step "
         "or the mean over the steps, and its dense layer: export such a model."
     )
 

@@ -20,10 +20,11 @@ import numpy.typing as npt
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers import parts
+from mubinn.golden.importers.onnx_recurrent import Settings, run, settings_of
 
 Array = npt.NDArray[Any]
 
-RECURRENT = ("LSTM", "GRU")
+RECURRENT = ("LSTM", "GRU", "RNN")
 
 STATES = (5, 6)
 """Inputs of a recurrent node from which h and c begin."""
@@ -76,7 +77,10 @@ class Graph:
         States that were cut off, and begin at 0.
     """
 
-    def __init__(self, data: bytes, folder: Path) -> None:
+    def __init__(
+        self, data: bytes, folder: Path, options: parts.ImportOptions | None = None
+    ) -> None:
+        self._options = options or parts.ImportOptions()
         try:
             import onnx
         except ImportError:
@@ -411,6 +415,16 @@ class Graph:
         axis = 1 if self.attributes(node).get("layout") else 0
         return not name or bool((values[name] == values[node.input[0]].shape[axis]).all())
 
+    def settings(self, node: Any) -> Settings:
+        """Return what a recurrent node is set to; raise `MubinnError` where ours cannot be."""
+        return settings_of(node.op_type, named(node), self.attributes(node), self._options)
+
+    def _recur(self, node: Any, values: Mapping[str, Array]) -> dict[str, Array]:
+        """Return what a recurrent node makes that the evaluator does not know."""
+        given = [_wide(values[name]) if name else None for name in node.input]
+        made = run(node.op_type, self.settings(node), self.attributes(node), given)
+        return {name: array for name, array in zip(node.output, made, strict=False) if name}
+
     def compute(self, node: Any, values: Mapping[str, Array]) -> dict[str, Array] | None:
         """Return the outputs of one node, None where it cannot be run."""
         from onnx import helper
@@ -423,6 +437,8 @@ class Graph:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
                 self._spend(_size(node.op_type, [values[name] for name in names if name]))
+                if node.op_type in RECURRENT and not self.settings(node).is_plain(node.op_type):
+                    return self._recur(node, values)
                 if node.op_type == "ConstantFill":
                     return {node.output[0]: self._filled(node, values[names[0]])}
                 given = dict.fromkeys(name for name in names if name)
@@ -467,7 +483,7 @@ class Graph:
 
 def named(node: Any) -> str:
     """Return the name of a node for messages."""
-    return f"{node.op_type} {node.name or node.output[0]}"
+    return f"{node.op_type} {node.name or next(filter(None, node.output), '')}"
 
 
 def _ordered(nodes: Sequence[Any]) -> list[Any]:

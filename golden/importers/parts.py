@@ -1,14 +1,17 @@
 """What the importers share: gate orders, biases, classifiers, and the model out of its parts."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from mubinn.golden.cells.constants import GATES, GRU_GATES, Reset
+from mubinn.golden.cells.cell_file import cell_from, equations_of
+from mubinn.golden.cells.constants import Reset
+from mubinn.golden.cells.graph import ramp_kind, with_activations
+from mubinn.golden.cells.library import cifg, gru_before, lstm, peephole, rnn
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers.stored import finite
@@ -16,6 +19,7 @@ from mubinn.golden.model import float_layer
 from mubinn.golden.model.container import MAX_BYTES
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel, Preprocessing, Readout
+from mubinn.golden.units.shapes import FARTHEST, Kind, Ramp, shape_of
 
 MAX_SIZE = MAX_BYTES
 """Most bytes of one tensor, and of all of a file's parts once they are unpacked."""
@@ -39,6 +43,11 @@ class ImportOptions:
         else is in the file. In an ONNX graph also the name of an output.
     first, last : str or None
         Nodes of an ONNX graph, the part between which is the model.
+    nonlinearity : "tanh" or "relu" or None
+        Of nn.RNN, whose state dictionary does not say it.
+    ceiling : float or None
+        Where activations that have no limit are clipped: relu at this, linear at plus and minus
+        this. Needed where a model has one.
     """
 
     readout: Readout | None = None
@@ -46,10 +55,12 @@ class ImportOptions:
     head: str | None = None
     first: str | None = None
     last: str | None = None
+    nonlinearity: str | None = None
+    ceiling: float | None = None
 
     def demand_absent(self, kind: str, *names: str) -> None:
         """Raise `MubinnError` where one of the options `names` is given, which `kind` answers."""
-        given = [NAMES[name] for name in names if getattr(self, name)]
+        given = [NAMES[name] for name in names if getattr(self, name) not in (None, ())]
         if given:
             raise MubinnError(f"{kind} says all of it by itself: leave out {' and '.join(given)}.")
 
@@ -60,6 +71,8 @@ NAMES = {
     "head": "--head",
     "first": "--from",
     "last": "--to",
+    "nonlinearity": "--nonlinearity",
+    "ceiling": "--ceiling",
 }
 """How the command line calls the options."""
 
@@ -110,28 +123,123 @@ def check_stack(layers: Sequence[FloatLayer]) -> None:
             )
 
 
-def lstm_layer(wx: Floats, wh: Floats, b: Floats, order: str) -> FloatLayer:
-    """Return an LSTM layer from rows in the gate order `order`, such as PyTorch's ``"ifgo"``."""
-    wx, wh, b = (reordered(rows, order, GATES) for rows in (wx, wh, b))
-    return float_layer.lstm_layer(wx, wh, b)
+def unlimited(word: str, name: str, options: ImportOptions) -> Kind:
+    """Return relu or linear as hardware has it: with the limit that `options` give.
+
+    Raises
+    ------
+    MubinnError
+        Where they give none, or one that no activation has.
+    """
+    limit = options.ceiling
+    if limit is None:
+        raise MubinnError(
+            f"{name} has the activation {word}, which has no limit, as hardware must: give "
+            f"--ceiling X, up to {FARTHEST}, where its values are to be clipped."
+        )
+    return ramp_kind(1, 0, 0 if word == "relu" else -limit, limit)
+
+
+def complement(kind: Kind, name: str) -> Kind:
+    """Return the activation whose value at -a is 1 less the value of `kind` at a.
+
+    Raises
+    ------
+    MubinnError
+        Where no activation is.
+    """
+    shape = shape_of(kind)
+    if isinstance(shape, Ramp):
+        return shape.complement.kind
+    if kind != "sigmoid":
+        raise MubinnError(
+            f"{name} has a gate of {kind} beside 1 less that gate: train it with a sigmoid."
+        )
+    return kind
+
+
+def shaped(layer: FloatLayer, kinds: Mapping[str, Kind]) -> FloatLayer:
+    """Return a layer with the activations `kinds`; equal cells are one."""
+    made = with_activations(layer.cell, kinds)
+    if made is layer.cell:
+        return layer
+    return replace(layer, cell=cell_from(made.name, equations_of(made)))
+
+
+def lstm_layer(
+    wx: Floats,
+    wh: Floats,
+    b: Floats,
+    order: str,
+    kinds: Sequence[Kind] = ("sigmoid", "tanh", "tanh"),
+) -> FloatLayer:
+    """Return an LSTM layer from rows in the gate order `order`, such as PyTorch's ``"ifgo"``.
+
+    `kinds` are the activations of the gates, of the candidate and of c.
+    """
+    wx, wh, b = (reordered(rows, order, lstm.gate_names) for rows in (wx, wh, b))
+    return shaped(float_layer.lstm_layer(wx, wh, b), lstm_kinds(kinds))
+
+
+def lstm_kinds(kinds: Sequence[Kind]) -> dict[str, Kind]:
+    """Return the activations of gates, candidate and c by the names that an LSTM's have."""
+    gate, candidate, output = kinds
+    return {**dict.fromkeys("fio", gate), "g": candidate, "c": output}
+
+
+def with_peepholes(layer: FloatLayer, weights: Mapping[str, Floats]) -> FloatLayer:
+    """Return an LSTM layer whose gates i, f and o see c by `weights` [H], where any is not 0."""
+    if not any(own.any() for own in weights.values()):
+        return layer
+    kinds = {n.operands[0].name: n.kind for n in layer.cell.of("activation")}
+    numbers = {f"p{gate}": own for gate, own in weights.items()}
+    made = FloatLayer(peephole, layer.wx, layer.wh, layer.b, layer.clips, numbers)
+    return shaped(made, kinds)
+
+
+def coupled_layer(
+    wx: Floats, wh: Floats, b: Floats, order: str, kinds: Sequence[Kind]
+) -> FloatLayer:
+    """Return the LSTM layer whose forget gate is 1 less its input gate, as ONNX Runtime has it.
+
+    Ours is the other way round: its f is 1 less their i, ``sigmoid(-a)`` for ``sigmoid(a)``.
+    """
+    wx, wh, b = (reordered(rows, order, ("i", "g", "o")) for rows in (wx, wh, b))
+    for rows in (wx, wh, b):
+        rows[: wh.shape[1]] *= -1
+    own = lstm_kinds(kinds) | {"f": complement(kinds[0], "an LSTM of coupled gates")}
+    return shaped(FloatLayer(cifg, wx, wh, b), own)
+
+
+def rnn_layer(wx: Floats, wh: Floats, b: Floats, kind: Kind = "tanh") -> FloatLayer:
+    """Return a plain recurrent layer."""
+    return shaped(FloatLayer(rnn, wx, wh, b), {"h": kind})
 
 
 def gru_layer(
-    wx: Floats, wh: Floats, bx: Floats, bh: Floats, order: str, reset: Reset = "after"
+    wx: Floats,
+    wh: Floats,
+    bx: Floats,
+    bh: Floats,
+    order: str,
+    reset: Reset = "after",
+    kinds: Sequence[Kind] = ("sigmoid", "tanh"),
 ) -> FloatLayer:
     """Return a GRU layer from rows in the gate order `order`, such as PyTorch's ``"rzn"``.
 
     Their z weighs the old state, ours the candidate: ours is ``sigmoid(-a)`` where theirs is
-    ``sigmoid(a)``.
+    ``sigmoid(a)``. `kinds` are the activations of the gates and of the candidate.
     """
-    wx, wh, bx, bh = (reordered(rows, order, GRU_GATES) for rows in (wx, wh, bx, bh))
+    wx, wh, bx, bh = (reordered(rows, order, gru_before.gate_names) for rows in (wx, wh, bx, bh))
     hidden = wh.shape[1]
     sign = np.repeat([-1.0, 1.0, 1.0], hidden)
     gates = slice(0, 2 * hidden)
     b = bx.copy()
     b[gates] += bh[gates]
     wx, wh, b = (wx * sign[:, None], wh * sign[:, None], b * sign)
-    return float_layer.gru_layer(wx, wh, b, bh[2 * hidden :], reset)
+    layer = float_layer.gru_layer(wx, wh, b, bh[2 * hidden :], reset)
+    gate, candidate = kinds
+    return shaped(layer, {"z": complement(gate, "a GRU"), "r": gate, "n": candidate})
 
 
 def classifier(name: str, weight: Floats, bias: Floats | None) -> tuple[Floats, Floats]:
@@ -186,7 +294,15 @@ def assemble(
         raise MubinnError(
             f"the model reads out {found!r} by itself: leave out --readout {options.readout}."
         )
+    if options.ceiling is not None and not any(_has_limit(x, options.ceiling) for x in layers):
+        raise MubinnError("no activation of the model is without a limit: leave out --ceiling.")
     readout = found or options.readout
     assert readout is not None
     prepared = Preprocessing(normalise="none", decimate=1)
     return FloatModel(tuple(layers), *head, readout, prepared, {"imported_from": source})
+
+
+def _has_limit(layer: FloatLayer, limit: float) -> bool:
+    """Return whether an activation of a layer ends at `limit`."""
+    high = shape_of(ramp_kind(1, 0, 0, limit)).high
+    return any(shape_of(node.kind).high == high for node in layer.cell.of("activation"))

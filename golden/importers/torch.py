@@ -1,4 +1,4 @@
-"""PyTorch state dictionaries of ``nn.LSTM`` and ``nn.GRU`` with a ``nn.Linear`` above them."""
+"""PyTorch state dictionaries of ``nn.LSTM``, ``nn.GRU`` and ``nn.RNN`` with a ``nn.Linear``."""
 
 import json
 import re
@@ -17,9 +17,10 @@ from mubinn.golden.importers.torch_pickle import SAVE_WEIGHTS, Opaque
 from mubinn.golden.model.container import MAX_HEADER
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
+from mubinn.golden.units.shapes import Kind
 
-ORDERS = {4: "ifgo", 3: "rzn"}
-"""Gate order of nn.LSTM and nn.GRU, by the count of gates."""
+ORDERS = {4: "ifgo", 3: "rzn", 1: "h"}
+"""Gate order of nn.LSTM, nn.GRU and nn.RNN, by the count of gates."""
 
 MAX_DEPTH = 16
 """How many dictionaries of a checkpoint may stand in each other."""
@@ -178,8 +179,10 @@ def of_state(state: State, options: parts.ImportOptions) -> FloatModel:
     used: set[str] = set()
     layers: list[FloatLayer] = []
     for prefix in _prefixes(state, derived, options):
-        layers += _stack(state, derived, prefix, used)
+        layers += _stack(state, derived, prefix, used, options)
     parts.check_stack(layers)
+    if options.nonlinearity is not None and not any(len(layer.cell.rows) == 1 for layer in layers):
+        raise MubinnError("no module of the model is an nn.RNN: leave out --nonlinearity.")
     rest = {name: state[name] for name in state if name not in used}
     head = _head(rest, derived, layers[-1].hidden, options)
     return parts.assemble(layers, head, None, options, "a PyTorch state dictionary")
@@ -192,8 +195,8 @@ def _prefixes(state: State, derived: Derived, options: parts.ImportOptions) -> l
     if not found:
         _demand_plain(derived, "", "weight_ih_l0")
         raise MubinnError(
-            "it has no weights of an LSTM or GRU (weight_ih_l0): give the state dictionary of a "
-            "model with nn.LSTM or nn.GRU."
+            "it has no weights of an LSTM, GRU or RNN (weight_ih_l0): give the state dictionary of "
+            "a model with nn.LSTM, nn.GRU or nn.RNN."
         )
     wanted = [f"{name}." if name else "" for name in options.recurrent] or found
     for prefix in wanted:
@@ -209,7 +212,9 @@ def _prefixes(state: State, derived: Derived, options: parts.ImportOptions) -> l
     return wanted
 
 
-def _stack(state: State, derived: Derived, prefix: str, used: set[str]) -> list[FloatLayer]:
+def _stack(
+    state: State, derived: Derived, prefix: str, used: set[str], options: parts.ImportOptions
+) -> list[FloatLayer]:
     """Return the layers of one module; `used` takes the names of their tensors."""
     own = {name.removeprefix(prefix) for name in state if name.startswith(prefix)}
     name = prefix.rstrip(".") or "the module"
@@ -231,21 +236,37 @@ def _stack(state: State, derived: Derived, prefix: str, used: set[str]) -> list[
                 found.append(np.zeros(len(found[0])))
             else:
                 raise MubinnError(f"the tensor {full} is missing: export the model again.")
-        layers.append(_layer(f"layer {index} of {name}", *found))
+        layers.append(_layer(f"layer {index} of {name}", options, *found))
     return layers
 
 
-def _layer(name: str, wx: Floats, wh: Floats, bx: Floats, bh: Floats) -> FloatLayer:
+def _layer(
+    name: str, options: parts.ImportOptions, wx: Floats, wh: Floats, bx: Floats, bh: Floats
+) -> FloatLayer:
     gates = len(wh) // wh.shape[1] if wh.ndim == 2 and wh.shape[1] else 0
     if gates not in ORDERS:
         raise MubinnError(
-            f"{name} has recurrent weights of shape {wh.shape}, neither an LSTM's (4H, H) nor a "
-            "GRU's (3H, H): give a model of nn.LSTM or nn.GRU."
+            f"{name} has recurrent weights of shape {wh.shape}, neither an LSTM's (4H, H), nor a "
+            "GRU's (3H, H), nor an RNN's (H, H): give a model of nn.LSTM, nn.GRU or nn.RNN."
         )
     parts.check_shapes(name, gates, wx, wh, bx, bh)
+    if gates == 1:
+        return parts.rnn_layer(wx, wh, bx + bh, _nonlinearity(name, options))
     if gates == 4:
         return parts.lstm_layer(wx, wh, bx + bh, ORDERS[4])
     return parts.gru_layer(wx, wh, bx, bh, ORDERS[3])
+
+
+def _nonlinearity(name: str, options: parts.ImportOptions) -> Kind:
+    """Return the activation of an nn.RNN, which the file does not say."""
+    if options.nonlinearity is None:
+        raise MubinnError(
+            f"{name} is an nn.RNN, whose file does not say its nonlinearity: give --nonlinearity "
+            "tanh or --nonlinearity relu."
+        )
+    if options.nonlinearity == "relu":
+        return parts.unlimited("relu", name, options)
+    return options.nonlinearity
 
 
 def _made(name: str) -> tuple[str, str]:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from amaranth.hdl import Shape
 
-from mubinn.golden.cells.constants import GATES
 from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.library import lstm
 from mubinn.golden.cells.step import Trace, cell_step
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Ints
@@ -39,7 +39,7 @@ def issue_fields(plan: LayerPlan, x: Ints, h: Ints, c: Ints) -> Fields:
     rows = [dict(_row(plan, x, h, cell, gate)) for cell, gate in _order(plan)]
     fields = {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
     cells, gates = np.repeat(np.array(list(_order(plan))).T, plan.schedule.cycles, axis=1)
-    cycle = np.tile(np.arange(plan.schedule.cycles), len(GATES) * plan.layer.hidden)
+    cycle = np.tile(np.arange(plan.schedule.cycles), len(lstm.rows) * plan.layer.hidden)
     row = gates * plan.layer.hidden + cells
     codes, scales = plan.bias(plan.layer.b)
     layer = plan.layer
@@ -57,7 +57,7 @@ def issue_fields(plan: LayerPlan, x: Ints, h: Ints, c: Ints) -> Fields:
 
 
 def _order(plan: LayerPlan) -> Iterator[tuple[int, int]]:
-    return ((cell, gate) for cell in range(plan.layer.hidden) for gate in range(len(GATES)))
+    return ((cell, gate) for cell in range(plan.layer.hidden) for gate in range(len(lstm.rows)))
 
 
 def _row(plan: LayerPlan, x: Ints, h: Ints, cell: int, gate: int) -> Iterator[tuple[str, Any]]:
@@ -83,7 +83,7 @@ def _row(plan: LayerPlan, x: Ints, h: Ints, cell: int, gate: int) -> Iterator[tu
 
 def sum_fields(plan: LayerPlan, t: Trace, given: Fields) -> Fields:
     """Return the golden sums of one step in the form of the port `sums`, one row a gate."""
-    rows = len(GATES) * plan.layer.hidden
+    rows = len(lstm.rows) * plan.layer.hidden
     fields: Fields = {}
     for name in ("x", "h"):
         # All pairs have a dot product, also those whose g is 0.
@@ -105,7 +105,7 @@ def cell_fields(plan: LayerPlan, t: Trace) -> Fields:
 
 
 def _by_cell(plan: LayerPlan, values: Any) -> Any:
-    return np.swapaxes(values.reshape(len(GATES), plan.layer.hidden), 0, 1)
+    return np.swapaxes(values.reshape(len(lstm.rows), plan.layer.hidden), 0, 1)
 
 
 def check_cell(
@@ -154,7 +154,7 @@ def check_cell(
         packed["probes"].append(_packed(probe, cell_fields(plan, golden)))
     job = {
         "latency": LstmCell.latency(plan),
-        "issues_per_cell": len(GATES) * plan.issues,
+        "issues_per_cell": len(lstm.rows) * plan.issues,
         "pause": pause,
         "seed": seed,
         "layouts": {

@@ -8,8 +8,8 @@ from exact_arithmetic import code_of, product, pwl, value_of, weight
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import Quantizer
-from mubinn.golden.cells.constants import GRU_GATES
 from mubinn.golden.cells.formats import Formats
+from mubinn.golden.cells.library import gru
 from mubinn.golden.cells.step import cell_step
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import to_float
@@ -110,12 +110,12 @@ def test_one_step_stays_within_the_bounds(random_gru, datapath, levels, offsets)
     h = rng.integers(0, 2**layer.h.levels, (80, 12))
     t = cell_step(layer, x, h)
     ref = reference.step(floats.layers[0], own, real(layer.x, x), real(layer.h, h))
-    bounds = gate_bounds(layer) if datapath == "figure3" else dict.fromkeys(GRU_GATES, SLACK)
+    bounds = gate_bounds(layer) if datapath == "figure3" else dict.fromkeys(gru.gate_names, SLACK)
     sums, update = to_float(t["z"], layer.z_fraction), 2 * layer.hidden
     assert (sums[:, :update] == ref["z"][:, :update]).all()
     ys, codes = np.split(ref["y"], 3, axis=-1), np.split(t["gate"], 3, axis=-1)
     equal = {}
-    for name, y, code in zip(GRU_GATES, ys, codes, strict=True):
+    for name, y, code in zip(gru.gate_names, ys, codes, strict=True):
         # Every n needs the reset gates of all cells.
         valid = equal["r"].all(axis=1) if name == "n" else np.ones(len(x), bool)
         assert valid.mean() > 0.3

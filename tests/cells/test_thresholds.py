@@ -7,7 +7,7 @@ import pytest
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import Quantizer
-from mubinn.golden.cells.constants import GATES
+from mubinn.golden.cells.library import lstm
 from mubinn.golden.cells.operations import Search, Table
 from mubinn.golden.cells.step import cell_step, row_values
 from mubinn.golden.ground.errors import MubinnError
@@ -55,7 +55,7 @@ def check_step(layer, floats, quantizers, codes):
     assert (t["z"] * 2.0**-layer.z_fraction == values["z"]).all()
     far = 0
     for name, code, y, gate in zip(
-        GATES,
+        lstm.gate_names,
         *(np.split(part, 4, axis=-1) for part in (t["gate"], values["y"], values["gate"])),
         strict=True,
     ):
@@ -108,7 +108,7 @@ def test_every_z_around_every_threshold(random_model):
     hidden, bound = layer.hidden, layer.z_bound
     search = layer.lowered["f"].operation.params
     assert search.width == layer.z_width
-    for k, (name, tree) in enumerate(zip(GATES, search.trees, strict=True)):
+    for k, (name, tree) in enumerate(zip(lstm.gate_names, search.trees, strict=True)):
         quantizer = layer.gates[name]
         near = np.array(tree)[:, None] + np.arange(-2, 3)
         z = np.unique(np.clip(np.append(near, [-bound, bound, 0]), -bound, bound))

@@ -10,18 +10,22 @@ Run as a program it writes tests/data/frameworks/ anew:
 import os
 import sys
 import warnings
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 
 FOLDER = Path(__file__).parent / "data" / "frameworks"
 
+CEILING = 0.75
+"""Stands for the layer ReLU with this largest value."""
+
 
 def signal(rng, windows, steps, features):
     return rng.normal(size=(windows, steps, features)).astype(np.float32)
 
 
-def torch_module(kind, sizes, depth, readout, bias=True):
+def torch_module(kind, sizes, depth, readout, bias=True, **settings):
     import torch
 
     features, hidden, classes = sizes
@@ -30,7 +34,7 @@ def torch_module(kind, sizes, depth, readout, bias=True):
         def __init__(self):
             super().__init__()
             cell = getattr(torch.nn, kind)
-            self.rnn = cell(features, hidden, depth, batch_first=True, bias=bias)
+            self.rnn = cell(features, hidden, depth, batch_first=True, bias=bias, **settings)
             self.fc = torch.nn.Linear(hidden, classes)
 
         def forward(self, x):
@@ -47,12 +51,12 @@ def run_torch(module, x):
         return module(torch.from_numpy(x)).numpy()
 
 
-def torch_pt(kind, depth, readout, bias=True):
+def torch_pt(kind, depth, readout, bias=True, **settings):
     def make(path, rng, sizes, x):
         import torch
 
         torch.manual_seed(int(rng.integers(1 << 30)))
-        module = torch_module(kind, sizes, depth, readout, bias)
+        module = torch_module(kind, sizes, depth, readout, bias, **settings)
         torch.save(module.state_dict(), path)
         return run_torch(module, x)
 
@@ -91,14 +95,14 @@ def torch_onnx(kind, depth, readout):
     return make
 
 
-def onnx_node(kind, **attributes):
+def onnx_node(kind, peepholes=False, **attributes):
     """A graph made by hand: time first, one node, Y_h into MatMul, Add and Softmax."""
 
     def make(path, rng, sizes, x):
         from onnx import TensorProto, helper, numpy_helper, save_model
 
         features, hidden, classes = sizes
-        gates = {"LSTM": 4, "GRU": 3}[kind]
+        gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[kind]
         shapes = {
             "W": (1, gates * hidden, features),
             "R": (1, gates * hidden, hidden),
@@ -106,7 +110,8 @@ def onnx_node(kind, **attributes):
             "D": (hidden, classes),
             "E": (classes,),
             "squeezed": None,
-        }
+        } | ({"P": (1, 3 * hidden)} if peepholes else {})
+        inputs = ["t", "W", "R", "B", *(["", "", "", "P"] if peepholes else [])]
         tensors = {
             name: rng.normal(0, 0.5, shape).astype(np.float32)
             for name, shape in shapes.items()
@@ -115,9 +120,7 @@ def onnx_node(kind, **attributes):
         tensors["squeezed"] = np.array([0], np.int64)
         nodes = [
             helper.make_node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
-            helper.make_node(
-                kind, ["t", "W", "R", "B"], ["", "h"], hidden_size=hidden, **attributes
-            ),
+            helper.make_node(kind, inputs, ["", "h"], hidden_size=hidden, **attributes),
             helper.make_node("Squeeze", ["h", "squeezed"], ["s"]),
             helper.make_node("MatMul", ["s", "D"], ["m"]),
             helper.make_node("Add", ["m", "E"], ["l"]),
@@ -170,14 +173,17 @@ def keras_sequential(path, rng, sizes, x):
     return run_keras(model, path, rng, x)
 
 
-def keras_functional(cell, readout, **settings):
+def keras_functional(cell, readout, package="keras", **settings):
     def make(path, rng, sizes, x):
-        from keras import Input, Model, layers
-
+        keras = import_module(package)
+        Input, Model, layers = keras.Input, keras.Model, keras.layers
         features, hidden, classes = sizes
         mean = readout == "mean"
         top = inputs = Input((None, features))
-        top = getattr(layers, cell)(hidden, return_sequences=mean, **settings)(top)
+        own = {
+            k: layers.ReLU(max_value=CEILING) if v is CEILING else v for k, v in settings.items()
+        }
+        top = getattr(layers, cell)(hidden, return_sequences=mean, **own)(top)
         top = layers.GlobalAveragePooling1D()(top) if mean else top
         units = classes if mean else 1
         top = layers.Dense(units, activation=None if mean else "sigmoid")(top)
@@ -199,6 +205,42 @@ MAKERS = {
     "functional_gru.keras": keras_functional("GRU", "mean"),
     "functional_gru_before.keras": keras_functional("GRU", "last", reset_after=False),
     "functional_lstm.keras": keras_functional("LSTM", "last", use_bias=False),
+    "torch_rnn.pt": torch_pt("RNN", 2, "last"),
+    "torch_rnn_relu.pt": torch_pt("RNN", 1, "mean", nonlinearity="relu"),
+    "node_rnn.onnx": onnx_node("RNN"),
+    "node_rnn_relu.onnx": onnx_node("RNN", activations=["Relu"], clip=0.5),
+    "node_lstm_peephole.onnx": onnx_node("LSTM", peepholes=True),
+    "node_lstm_coupled.onnx": onnx_node("LSTM", input_forget=1),
+    "node_lstm_hard.onnx": onnx_node(
+        "LSTM",
+        peepholes=True,
+        activations=["HardSigmoid", "Affine", "Affine"],
+        activation_alpha=[0.3, 0.75, 0.5],
+        activation_beta=[0.4, 0.0, 0.125],
+        clip=0.5,
+    ),
+    "node_lstm_coupled_hard.onnx": onnx_node(
+        "LSTM", activations=["HardSigmoid", "Tanh", "Sigmoid"], input_forget=1
+    ),
+    "node_gru_hard.onnx": onnx_node(
+        "GRU",
+        activations=["HardSigmoid", "Affine"],
+        activation_alpha=[0.3, 0.75],
+        activation_beta=[0.4, 0.0],
+        clip=0.5,
+        linear_before_reset=1,
+    ),
+    "functional_rnn.keras": keras_functional("SimpleRNN", "last"),
+    "functional_rnn_relu.keras": keras_functional("SimpleRNN", "mean", activation=CEILING),
+    "functional_lstm_hard.keras": keras_functional(
+        "LSTM", "mean", activation="hard_tanh", recurrent_activation="hard_sigmoid"
+    ),
+    "keras2_lstm_hard.keras": keras_functional(
+        "LSTM", "last", "tf_keras", activation="linear", recurrent_activation="hard_sigmoid"
+    ),
+    "keras2_gru_hard.keras": keras_functional(
+        "GRU", "mean", "tf_keras", activation="relu6", recurrent_activation="hard_sigmoid"
+    ),
 }
 
 

@@ -174,7 +174,22 @@ def wrong_alpha(graph):
     node.attribute.append(helper.make_attribute("alpha", "much"))
 
 
+def seen(graph):
+    """Coupled gates that see the state."""
+    graph.initializer.append(numpy_helper.from_array(np.ones((1, 12), np.float32), "P"))
+    recurrent(graph).input.extend(["", "", "", "P"])
+    attribute(input_forget=1)(graph)
+
+
+def misfit(graph):
+    graph.initializer.append(numpy_helper.from_array(np.ones((1, 11), np.float32), "P"))
+    recurrent(graph).input.extend(["", "", "", "P"])
+
+
+LEAKY = {"class_name": "ReLU", "config": {"max_value": 1.0, "negative_slope": 0.5}}
+TALL = {"class_name": "ReLU", "config": {"max_value": 20.0}}
 READOUT = ("--readout", "last")
+TANH, RELU = ("--nonlinearity", "tanh"), ("--nonlinearity", "relu")
 COMPUTED = {
     "weights dropped out": (
         state(rnn__weight_hh_l0_raw=zeros(16, 4)),
@@ -231,7 +246,11 @@ FAULTS = COMPUTED | {
     "NaN": (state(rnn__weight_ih_l0=nan_weights()), "weight_ih_l0 holds NaN", *READOUT),
     "integers": (state(fc__bias=np.zeros(2, np.int32)), "fc.bias holds int32", *READOUT),
     "no recurrent weights": (save({"fc.weight": zeros(2, 4)}), "no weights of an LSTM", *READOUT),
-    "plain RNN": (state("rnn"), "neither an LSTM's (4H, H)", *READOUT),
+    "plain RNN": (state("rnn"), "give --nonlinearity tanh or --nonlinearity relu", *READOUT),
+    "RNN of relu": (state("rnn"), "give --ceiling X, up to 8", *READOUT, *RELU),
+    "ceiling": (state("rnn"), "leave out --ceiling", *READOUT, *TANH, "--ceiling", "4"),
+    "nonlinearity of an LSTM": (state(), "leave out --nonlinearity", *READOUT, *RELU),
+    "two gates": (state(rnn__weight_hh_l0=zeros(8, 4)), "neither an LSTM's (4H, H)", *READOUT),
     "rows": (state(rnn__bias_hh_l0=zeros(15)), "which make no layer of 4 gates", *READOUT),
     "missing": (state(rnn__weight_hh_l0=None), "weight_hh_l0 is missing", *READOUT),
     "bias missing": (state(rnn__bias_hh_l0=None), "bias_hh_l0 is missing", *READOUT),
@@ -255,15 +274,33 @@ FAULTS = COMPUTED | {
     ),
     "preprocessing": (state(), "give --data with windows", *READOUT),
     "clipped GRU": (state("gru"), "leave out --clip-c", *READOUT, "--clip-c", "1"),
-    "no ONNX LSTM": (onnx_model(change=lambda g: g.node.remove(recurrent(g))), "no LSTM or GRU"),
+    "no ONNX LSTM": (
+        onnx_model(change=lambda g: g.node.remove(recurrent(g))),
+        "no LSTM, GRU or RNN",
+    ),
     "reverse": (onnx_model(change=attribute(direction="reverse")), "runs reverse"),
     "bidirectional": (onnx_model(change=attribute(direction="bidirectional")), "bidirectional"),
-    "clip": (onnx_model(change=attribute(clip=3.0)), "clips the sums"),
+    "clip": (onnx_model(change=attribute(clip=3.0)), "clips the sums before its sigmoid"),
     "activations": (
-        onnx_model(change=attribute(activations=["Relu", "Tanh", "Tanh"])),
-        "the activations relu, tanh, tanh",
+        onnx_model(change=attribute(activations=["Elu", "Tanh", "Tanh"])),
+        "the activation Elu: train it with Sigmoid, Tanh, HardSigmoid, Relu or Affine",
     ),
-    "coupled gates": (onnx_model(change=attribute(input_forget=1)), "couples input and forget"),
+    "activations without a limit": (
+        onnx_model(change=attribute(activations=["Sigmoid", "Tanh", "Relu"])),
+        "the activation relu, which has no limit, as hardware must: give --ceiling",
+    ),
+    "two activations of three": (
+        onnx_model(change=attribute(activations=["Sigmoid", "Tanh"])),
+        "names 2 activations, expected 3",
+    ),
+    "coupled gates of tanh": (
+        onnx_model(change=attribute(input_forget=1, activations=["Tanh"] * 3)),
+        "a gate of tanh beside 1 less that gate",
+    ),
+    "coupled gates with peepholes": (onnx_model(change=seen), "train it with either alone"),
+    "peepholes that do not fit": (onnx_model(change=misfit), "have the shape (11,)"),
+    "ONNX nonlinearity": (onnx_model(), "leave out --nonlinearity", *RELU),
+    "ONNX ceiling": (onnx_model(), "leave out --ceiling", "--ceiling", "2"),
     "lengths": (
         onnx_model(change=lambda g: recurrent(g).input.append("lengths")),
         "lengths of sequences",
@@ -288,15 +325,31 @@ FAULTS = COMPUTED | {
     "state part": (state(), "leave out --to", *READOUT, "--to", "fc"),
     "ONNX modules": (onnx_model(), "leave out --recurrent", "--recurrent", "rnn"),
     "ONNX head": (onnx_model(), "no classifier named 'out': there is p", "--head", "out"),
-    "ONNX clip of 0": (onnx_model(change=attribute(clip=0.0)), "clips the sums"),
+    "ONNX clip of 0": (onnx_model(change=attribute(clip=0.0)), "clips its sums at 0"),
     "cut keras": (keras()[:-100], "truncated or damaged"),
     "no keras weights": (keras(drop=("model.weights.h5",)), "of neither PyTorch nor Keras"),
     "unknown layer": (keras(change=of_class(2, "BatchNormalization")), "BatchNormalization cannot"),
     "custom layer": (keras(change=custom), "my_package.LSTM cannot"),
     "keras bidirectional": (keras(change=of_class(1, "Bidirectional")), "Bidirectional cannot"),
     "subclassed": (keras(change=lambda c: c.update(class_name="MyModel")), "is of class MyModel"),
-    "no keras LSTM": (keras(change=lambda c: c["config"].update(layers=[])), "no LSTM or GRU"),
-    "keras activation": (keras(change=with_setting(1, activation="relu")), "activation='relu'"),
+    "no keras LSTM": (
+        keras(change=lambda c: c["config"].update(layers=[])),
+        "no LSTM, GRU or SimpleRNN",
+    ),
+    "keras activation": (keras(change=with_setting(1, activation="elu")), "activation='elu'"),
+    "keras relu": (
+        keras(change=with_setting(1, activation="relu")),
+        "lstm has the activation relu",
+    ),
+    "keras linear": (keras(change=with_setting(1, activation="linear")), "give --ceiling X"),
+    "leaky ReLU": (keras(change=with_setting(1, activation=LEAKY)), "negative_slope=0.5"),
+    "relu of 20": (keras(change=with_setting(1, activation=TALL)), "does not rise between limits"),
+    "hard_sigmoid of no version": (
+        keras(change=with_setting(1, recurrent_activation="hard_sigmoid"), drop=["metadata.json"]),
+        "0.2 x + 0.5 in Keras 2 and x / 6 + 0.5 in Keras 3, and the file does not say",
+    ),
+    "keras nonlinearity": (keras(), "leave out --nonlinearity", *RELU),
+    "keras ceiling": (keras(), "leave out --ceiling", "--ceiling", "2"),
     "backwards": (keras(change=with_setting(3, go_backwards=True)), "go_backwards=True"),
     "keras head": (keras(change=with_setting(4, activation="relu")), "the classifier is to end"),
     "no keras head": (keras(change=without(4)), "no dense layer that reads"),

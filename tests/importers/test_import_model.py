@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from safetensors.numpy import save_file
 
 from mubinn.cli.main import mubinn
-from mubinn.golden.cells.library import gru, gru_before, lstm
+from mubinn.golden.cells.library import cifg, gru, gru_before, lstm, peephole, rnn
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.importers.any_file import import_model
 from mubinn.golden.importers.parts import ImportOptions
@@ -21,8 +21,36 @@ from mubinn.golden.model.model_file import load_float, load_model, save_model
 
 RECORDER = runpy.run_path(str(Path(__file__).parent / "record_frameworks.py"))
 MAKERS, FOLDER = RECORDER["MAKERS"], RECORDER["FOLDER"]
-READOUTS = {"torch_lstm.pt": "last", "torch_gru.pt": "mean", "torch_gru.safetensors": "last"}
-"""State dictionaries do not say what their model reads."""
+OPTIONS = {
+    "torch_lstm.pt": ImportOptions("last"),
+    "torch_gru.pt": ImportOptions("mean"),
+    "torch_gru.safetensors": ImportOptions("last"),
+    "torch_rnn.pt": ImportOptions("last", nonlinearity="tanh"),
+    "torch_rnn_relu.pt": ImportOptions("mean", nonlinearity="relu", ceiling=8.0),
+    "keras2_lstm_hard.keras": ImportOptions(ceiling=8.0),
+    "node_lstm_hard.onnx": ImportOptions(ceiling=8.0),
+}
+"""What a file does not say: what its model reads, and where relu and linear end."""
+
+CELLS = {
+    "torch_rnn_relu.pt": "rnn_ramp",
+    "node_rnn_relu.onnx": "rnn_ramp",
+    "node_lstm_peephole.onnx": "peephole",
+    "node_lstm_coupled.onnx": "cifg",
+    "node_lstm_hard.onnx": "peephole_ramp",
+    "node_lstm_coupled_hard.onnx": "cifg_ramp_sigmoid",
+    "node_gru_hard.onnx": "gru_ramp",
+    "functional_rnn_relu.keras": "rnn_ramp",
+    "functional_lstm_hard.keras": "lstm_ramp",
+    "keras2_lstm_hard.keras": "lstm_ramp",
+    "keras2_gru_hard.keras": "gru_ramp",
+}
+"""The cells of the models that are none of those in their names."""
+
+
+def cell_in(name):
+    return CELLS.get(name) or next(kind for kind in ("gru", "lstm", "rnn") if kind in name)
+
 
 ROUNDING = 2e-6
 """float32 against float64 over a few dozen operations on numbers of order 1."""
@@ -40,7 +68,7 @@ def outputs(model, x, y):
 
 
 def imported(path):
-    return import_model(path, ImportOptions(readout=READOUTS.get(path.name)))
+    return import_model(path, OPTIONS.get(path.name))
 
 
 def check(path, x, y):
@@ -56,7 +84,7 @@ def test_a_recorded_model_gives_the_recorded_outputs(name, tmp_path):
     recorded = np.load(FOLDER / "recorded.npz")
     x, y = recorded[f"{name}.x"], recorded[f"{name}.y"]
     model = check(FOLDER / name, x, y)
-    assert model.cell == ("gru" if "gru" in name else "lstm")
+    assert model.cell == cell_in(name)
     assert np.ptp(y) > 0.02
     save_model(tmp_path / "model.safetensors", model)
     again = load_float(tmp_path / "model.safetensors")
@@ -68,14 +96,15 @@ def test_the_recordings_cover_what_is_promised():
     assert {name.rsplit(".")[1] for name in MAKERS} == {"pt", "safetensors", "onnx", "keras"}
     assert {len(model.layers) for model in models.values()} == {1, 2}
     assert {model.readout for model in models.values()} == {"last", "mean"}
-    assert {model.layers[0].cell for model in models.values()} == {lstm, gru, gru_before}
+    cells = {model.layers[0].cell for model in models.values()}
+    assert {lstm, gru, gru_before, rnn, cifg, peephole} < cells
 
 
 def test_the_content_decides_not_the_name(tmp_path):
     for name in MAKERS:
         path = tmp_path / name.replace(".", "_")
         path.write_bytes((FOLDER / name).read_bytes())
-        model = import_model(path, ImportOptions(readout=READOUTS.get(name)))
+        model = import_model(path, OPTIONS.get(name))
         assert (model.wd == imported(FOLDER / name).wd).all()
 
 
@@ -114,6 +143,9 @@ COMMANDS = {
     "torch_lstm.pt": ("--readout", "mean", "--clip-c", "0.75", "--decimate", "2"),
     "torch_gru.onnx": ("--datapath", "threshold"),
     "sequential_lstm.keras": ("--scale-form", "power-of-two"),
+    "torch_rnn_relu.pt": ("--readout", "mean", "--nonlinearity", "relu", "--ceiling", "4"),
+    "node_lstm_peephole.onnx": ("--datapath", "threshold", "--clip-c", "0.75"),
+    "keras2_gru_hard.keras": ("--datapath", "threshold"),
 }
 
 
@@ -134,11 +166,11 @@ def test_quantize_takes_them(tmp_path, monkeypatch, name):
     result = CliRunner().invoke(mubinn, [*command, *COMMANDS[name], "-o", str(out)])
     assert result.exit_code == 0, result.output
     model = load_model(out)
-    assert model.cell == ("gru" if "gru" in name else "lstm")
+    assert model.cell == cell_in(name)
     assert "imported_from" in model.meta
-    if name.endswith("pt"):
+    if "0.75" in COMMANDS[name]:
         assert model.layers[0].quantizers["c"].float_scales[:-1].sum() <= 0.75
-    assert model.preprocessing == Preprocessing("window", 2 if name.endswith("pt") else 1)
+    assert model.preprocessing == Preprocessing("window", 2 if "2" in COMMANDS[name] else 1)
 
 
 @pytest.mark.parametrize("name", MAKERS)

@@ -6,10 +6,14 @@ from keras_files import FOLDER, NAMES, h5, older, oldest, packed
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.importers.any_file import import_model
+from mubinn.golden.importers.parts import ImportOptions
+
+OPTIONS = {"keras2_lstm_hard.keras": ImportOptions(ceiling=8.0)}
 
 
 def same(one, other):
     assert one.readout == other.readout
+    assert [layer.cell for layer in one.layers] == [layer.cell for layer in other.layers]
     for below, above in zip(one.layers, other.layers, strict=True):
         assert all((getattr(below, name) == getattr(above, name)).all() for name in ("wx", "wh"))
         assert (below.b == above.b).all()
@@ -22,7 +26,7 @@ def same(one, other):
 @pytest.mark.parametrize("name", NAMES)
 def test_whole_h5_models_are_read(tmp_path, name, change, weights):
     path = h5(tmp_path / "m", name, change, weights)
-    same(import_model(path), import_model(FOLDER / name))
+    same(import_model(path, OPTIONS.get(name)), import_model(FOLDER / name, OPTIONS.get(name)))
 
 
 def test_a_sequential_model_may_be_no_more_than_its_layers(tmp_path):
@@ -32,7 +36,8 @@ def test_a_sequential_model_may_be_no_more_than_its_layers(tmp_path):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_functional_models_of_keras_2_are_read(tmp_path, name):
-    same(import_model(packed(tmp_path / "m", name, older)), import_model(FOLDER / name))
+    path = packed(tmp_path / "m", name, older)
+    same(import_model(path, OPTIONS.get(name)), import_model(FOLDER / name, OPTIONS.get(name)))
 
 
 def branched(config):
@@ -83,6 +88,47 @@ def test_what_versions_take_differently_is_to_be_said(tmp_path, name, setting):
 
     with pytest.raises(MubinnError, match=f"does not say its {setting}, whose default differs"):
         import_model(packed(tmp_path / "m", name, change))
+
+
+VERSIONS = {"2.4.0": "ramp(1/5, 1/2, 0)", "1.2": "ramp(1/5, 1/2, 0)", "3.0.5": "ramp(1/6, 1/2, 0)"}
+
+
+@pytest.mark.parametrize("version", [*VERSIONS, "10.1"])
+def test_the_version_of_the_file_decides_hard_sigmoid(tmp_path, version):
+    path = h5(tmp_path / "m", "functional_lstm_hard.keras", version=version)
+    kinds = {node.kind for node in import_model(path).layers[0].cell.of("activation")}
+    assert kinds == {VERSIONS.get(version, VERSIONS["3.0.5"]), "ramp(1, 0, -1)"}
+
+
+def test_a_hard_sigmoid_of_no_version_is_refused(tmp_path):
+    path = h5(tmp_path / "m", "functional_lstm_hard.keras", version="")
+    with pytest.raises(MubinnError, match=r"hard_sigmoid, .* the file does not say its version"):
+        import_model(path)
+
+
+RELU = {"module": "keras.layers", "class_name": "ReLU", "config": {"max_value": 2.5}}
+KINDS = [
+    ("hard_tanh", "ramp(1, 0, -1)"),
+    ("relu6", "ramp(1, 0, 0, 6)"),
+    ("relu", "ramp(1, 0, 0, 4)"),
+    ("linear", "ramp(1, 0, -4, 4)"),
+    (RELU, "ramp(1, 0, 0, 5/2)"),
+    ({**RELU, "config": {"max_value": None}}, "ramp(1, 0, 0, 4)"),
+]
+
+
+@pytest.mark.parametrize(("stated", "kind"), KINDS, ids=str)
+def test_activations_of_keras_are_ours(tmp_path, stated, kind):
+    def change(config):
+        config["config"]["layers"][1]["config"]["activation"] = stated
+
+    path = packed(tmp_path / "m", "functional_rnn.keras", change)
+    options = ImportOptions(ceiling=4.0) if kind.endswith(" 4)") else None
+    model = import_model(path, options)
+    assert [node.kind for node in model.layers[0].cell.of("activation")] == [kind]
+    if options:
+        with pytest.raises(MubinnError, match="which has no limit"):
+            import_model(path)
 
 
 def test_settings_that_matter_are_held_to_in_h5_too(tmp_path):

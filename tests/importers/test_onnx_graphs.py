@@ -517,3 +517,49 @@ def test_a_choice_in_front_is_cut_off(tmp_path):
     with pytest.raises(MubinnError, match=r"If a chooses .* give --from hs --to y to cut it out"):
         import_model(path)
     assert (import_model(path, ImportOptions(first="hs")).wd == whole(tmp_path).wd).all()
+
+
+@pytest.mark.parametrize("hard", [False, True])
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+def test_windows_before_steps_in_a_node(tmp_path, kind, hard):
+    """Layout 1, which ONNX Runtime does not have."""
+    gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[kind]
+    given = tensors()
+    given |= {"W": given["W"][:, : gates * HIDDEN], "R": given["R"][:, : gates * HIDDEN]}
+    given["B"] = given["B"][:, : 2 * gates * HIDDEN]
+    words = ["HardSigmoid", "Tanh", "Tanh"][: 3 if kind == "LSTM" else gates // 3 + 1]
+    about = {"activations": words} if hard else {}
+    models = []
+    for layout in (0, 1):
+        node_in = node(
+            *(kind, ["tx"[layout], "W", "R", "B"], ["", "h"]),
+            **{"hidden_size": HIDDEN, "layout": layout, **about},
+        )
+        last = node("Squeeze", ["h", "one" if layout else "zero"], ["s"])
+        path = save(tmp_path / str(layout), [nodes()[0], node_in, last, top()], given)
+        if not hard:
+            check(path)
+        models.append(import_model(path))
+    assert models[0].readout == models[1].readout == "last"
+    assert models[0].layers[0].cell is models[1].layers[0].cell
+    for name in ("wx", "wh", "b"):
+        assert (getattr(models[0].layers[0], name) == getattr(models[1].layers[0], name)).all()
+
+
+def test_peepholes_of_zeros_are_none(tmp_path):
+    made = nodes()
+    made[1].input.extend(["", "", "", "P"])
+    given = tensors() | {"P": np.zeros((1, 3 * HIDDEN), np.float32)}
+    assert import_model(save(tmp_path / "m", [*made, *LAST], given)).cell == "lstm"
+
+
+def test_a_relu_ends_where_it_is_told_to(tmp_path):
+    given = tensors()
+    given |= {"W": 4 * given["W"][:, :HIDDEN], "R": given["R"][:, :HIDDEN]}
+    given["B"] = given["B"][:, : 2 * HIDDEN]
+    rnn = node("RNN", ["t", "W", "R", "B"], ["", "h"], hidden_size=HIDDEN, activations=["Relu"])
+    path = save(tmp_path / "m", [nodes()[0], rnn, *LAST], given)
+    with pytest.raises(MubinnError, match=r"node RNN h has the activation relu, .* give --ceiling"):
+        import_model(path)
+    model = import_model(path, ImportOptions(ceiling=0.5))
+    assert [n.kind for n in model.layers[0].cell.of("activation")] == ["ramp(1, 0, 0, 1/2)"]

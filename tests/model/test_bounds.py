@@ -8,8 +8,8 @@ from exact_arithmetic import plane_codes
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.mlb import mlb
-from mubinn.golden.cells.constants import GATES
 from mubinn.golden.cells.formats import Formats
+from mubinn.golden.cells.library import lstm
 from mubinn.golden.cells.step import cell_step, dots
 from mubinn.golden.ground.fixed import to_float
 from mubinn.golden.model import reference
@@ -57,7 +57,7 @@ def compare_step(model, seed=0, batch=40):
         assert (to_float(t["z"], layer.z_fraction) == ref["z"]).all()
         gates_equal = np.ones_like(t["c"], bool)
         parts = (np.split(v, 4, axis=-1) for v in (t["y"], t["gate"], ref["y"], ref["gate"]))
-        for name, y, gate, ref_y, ref_gate in zip(GATES, *parts, strict=True):
+        for name, y, gate, ref_y, ref_gate in zip(lstm.gate_names, *parts, strict=True):
             error = np.abs(to_float(y, y_bits) - ref_y)
             assert error.max() <= bounds.y[name]
             ratios["y"] = max(ratios["y"], error.max() / bounds.y[name])

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from mubinn.golden.binarize.levels import Levels
-from mubinn.golden.cells.constants import GRU_GATES
 from mubinn.golden.cells.formats import Formats
+from mubinn.golden.cells.library import gru
 from mubinn.golden.cells.step import cell_step
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import to_float
@@ -26,7 +26,7 @@ def compare_step(model, seed=0, batch=60):
     """Check one teacher-forced step of every layer; return the largest errors over their bounds."""
     floats, quantizers = dequantize(model)
     rng = np.random.default_rng(seed)
-    ratios = dict.fromkeys(GRU_GATES, 0.0)
+    ratios = dict.fromkeys(gru.gate_names, 0.0)
     for layer, plain, own in zip(model.layers, floats.layers, quantizers, strict=True):
         x = rng.integers(0, 2**layer.x.levels, (batch, layer.features))
         h = rng.integers(0, 2**layer.h.levels, (batch, layer.hidden))
@@ -36,7 +36,7 @@ def compare_step(model, seed=0, batch=60):
         bounds = gate_bounds(layer)
         parts = (np.split(v, 3, axis=-1) for v in (t["y"], t["gate"], ref["y"], ref["gate"]))
         equal = {}
-        for name, y, gate, ref_y, ref_gate in zip(GRU_GATES, *parts, strict=True):
+        for name, y, gate, ref_y, ref_gate in zip(gru.gate_names, *parts, strict=True):
             valid = equal["r"] if name == "n" else np.ones(ref_y.shape, bool)
             error = np.abs(to_float(y, layer.formats.y_fraction) - ref_y)[valid].max()
             assert error <= bounds[name]
