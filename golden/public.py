@@ -4,6 +4,11 @@ from mubinn.golden.binarize.levels import Levels as Levels
 from mubinn.golden.cells.graph import Cell as Cell
 from mubinn.golden.cells.graph import cell as cell
 from mubinn.golden.cells.graph import encode as encode
+from mubinn.golden.cells.graph import hard_sigmoid as hard_sigmoid
+from mubinn.golden.cells.graph import hard_tanh as hard_tanh
+from mubinn.golden.cells.graph import identity as identity
+from mubinn.golden.cells.graph import ramp as ramp
+from mubinn.golden.cells.graph import relu as relu
 from mubinn.golden.cells.graph import row as row
 from mubinn.golden.cells.graph import sigmoid as sigmoid
 from mubinn.golden.cells.graph import stored as stored

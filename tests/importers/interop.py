@@ -16,7 +16,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from itertools import product
 from pathlib import Path
@@ -51,14 +51,14 @@ class Case:
         Of the file; what it is follows from its content.
     make : callable
         Writes the file and returns the framework's outputs.
-    readout : str or None
+    options : ImportOptions
         What the file leaves open.
     """
 
     family: str
     name: str
     make: Maker
-    readout: Any = None
+    options: ImportOptions = field(default_factory=ImportOptions)
 
 
 def seeded(rng):
@@ -140,7 +140,17 @@ def torch_cases():
         for kind, bias, depth, readout in some:
             name = f"{kind}_{depth}_{readout}_{'bias' if bias else 'bare'}.{suffix}"
             make = torch_state(kind, depth, readout, write, bias=bias)
-            yield Case(family, name, make, readout)
+            yield Case(family, name, make, ImportOptions(readout))
+    for name, write, readout in (("pt", zipped, "last"), ("old.pt", streamed, "mean")):
+        for kind, options in RNNS.items():
+            make = torch_state("RNN", 2, readout, write, nonlinearity=kind)
+            yield Case(f"PyTorch .{name}", f"RNN_{kind}.{name}", make, options(readout))
+
+
+RNNS = {
+    "tanh": lambda readout: ImportOptions(readout, nonlinearity="tanh"),
+    "relu": lambda readout: ImportOptions(readout, nonlinearity="relu", ceiling=8.0),
+}
 
 
 def scripted(kind, depth, readout, opset):
@@ -213,6 +223,8 @@ def onnx_cases():
         readout = "mean" if opset % 2 else "last"
         name = f"{kind}_{opset}_{readout}.onnx"
         yield Case("ONNX of torch.jit", name, scripted(kind, 1 + opset % 2, readout, opset))
+    for opset in (9, 17):
+        yield Case("ONNX of torch.jit", f"RNN_{opset}.onnx", scripted("RNN", 2, "last", opset))
     choices = [{}, {"external_data": False}, {"dynamic_shapes": True}, {"optimize": False}]
     choices += [{"opset_version": opset} for opset in (18, 20, 21, 22)]
     for number, (choice, kind) in enumerate(product(choices, ("LSTM", "GRU"))):
@@ -276,6 +288,10 @@ def keras_cases():
         ("GRU", "mean", {"reset_after": False}),
         ("LSTM", "last", {"use_bias": False}),
         ("GRU", "last", {"depth": 2, "use_bias": False, "reset_after": False}),
+        ("SimpleRNN", "last", {"depth": 2}),
+        ("SimpleRNN", "mean", {"activation": "relu6", "use_bias": False}),
+        ("LSTM", "mean", {"recurrent_activation": "hard_sigmoid"}),
+        ("GRU", "last", {"activation": "relu6", "recurrent_activation": "hard_sigmoid"}),
     ]
     for (package, suffix), functional in product(
         product(("tf_keras", "keras"), ("keras", "h5")), (True, False)
@@ -293,9 +309,9 @@ def cases():
     return [*torch_cases(), *onnx_cases(), *keras_cases()]
 
 
-def error_of(path, readout, x, y):
+def error_of(path, options, x, y):
     """Return the largest difference of the imported model's outputs from the framework's own."""
-    model = import_model(path, ImportOptions(readout))
+    model = import_model(path, options)
     scores = reference.logits(model, x.astype(np.float64))
     if np.allclose(y.sum(axis=-1), 1, atol=1e-5):
         scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
@@ -329,7 +345,7 @@ def run(case, number, folder, about):
     except Exception as error:  # whatever a framework raises
         return {"lacks": f"{type(error).__name__}: {str(error).strip()[:300]}"}
     try:
-        return {"error": error_of(folder / case.name, case.readout, x, y)}
+        return {"error": error_of(folder / case.name, case.options, x, y)}
     except MubinnError as error:
         return {"refused": str(error)}
 

@@ -236,7 +236,7 @@ MAKERS = {
         "LSTM", "mean", activation="hard_tanh", recurrent_activation="hard_sigmoid"
     ),
     "keras2_lstm_hard.keras": keras_functional(
-        "LSTM", "last", "tf_keras", activation="linear", recurrent_activation="hard_sigmoid"
+        "LSTM", "last", "tf_keras", recurrent_activation="hard_sigmoid"
     ),
     "keras2_gru_hard.keras": keras_functional(
         "GRU", "mean", "tf_keras", activation="relu6", recurrent_activation="hard_sigmoid"

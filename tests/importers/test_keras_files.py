@@ -8,8 +8,6 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.importers.any_file import import_model
 from mubinn.golden.importers.parts import ImportOptions
 
-OPTIONS = {"keras2_lstm_hard.keras": ImportOptions(ceiling=8.0)}
-
 
 def same(one, other):
     assert one.readout == other.readout
@@ -26,7 +24,7 @@ def same(one, other):
 @pytest.mark.parametrize("name", NAMES)
 def test_whole_h5_models_are_read(tmp_path, name, change, weights):
     path = h5(tmp_path / "m", name, change, weights)
-    same(import_model(path, OPTIONS.get(name)), import_model(FOLDER / name, OPTIONS.get(name)))
+    same(import_model(path), import_model(FOLDER / name))
 
 
 def test_a_sequential_model_may_be_no_more_than_its_layers(tmp_path):
@@ -37,7 +35,7 @@ def test_a_sequential_model_may_be_no_more_than_its_layers(tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_functional_models_of_keras_2_are_read(tmp_path, name):
     path = packed(tmp_path / "m", name, older)
-    same(import_model(path, OPTIONS.get(name)), import_model(FOLDER / name, OPTIONS.get(name)))
+    same(import_model(path), import_model(FOLDER / name))
 
 
 def branched(config):
