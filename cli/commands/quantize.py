@@ -106,7 +106,7 @@ def quantize(
     """Turn the float MODEL (by default the bundled EEG model) into a .mubinn file.
 
     MODEL comes from `mubinn train`, or is a PyTorch state dictionary (.safetensors or .pt), a
-    Keras model (.keras or .h5) or an ONNX graph, of LSTM or GRU layers with one dense layer above.
+    Keras model (.keras or .h5) or an ONNX graph, of LSTM, GRU or RNN layers with a dense one above.
 
     Scales are fitted to the weights, and to the activations that the float model has on some
     windows: those of --data, else of the shared data set where it is there, else of synthetic EEG.

@@ -101,7 +101,7 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 @click.option("--fold", type=int, default=0, show_default=True, help="Fold to hold out.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--epochs", type=int, help="[default: 6 for float, 4 up for others]")
-@click.option("--hidden", type=int, help="LSTM cells.  [default: 100]")
+@click.option("--hidden", type=int, help="Cells.  [default: 100]")
 @click.option(
     "--cell",
     metavar="NAME",
@@ -188,7 +188,7 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 @json_option
 @click.pass_context
 def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **options: Any) -> None:
-    """Train an LSTM or GRU layer and a classifier on DATA, float or binarized.
+    """Train a recurrent layer and a classifier on DATA, float or binarized.
 
     DATA holds X [windows, steps, channels] and y [windows], and may hold subject and fold (npz,
     npy). Or it is recordings, files and folders of EDF, BDF and what MNE reads, from which windows

@@ -41,7 +41,7 @@ def import_model(path: str | os.PathLike[str], options: ImportOptions | None = N
     ------
     MubinnError
         For a file that is missing, damaged or of another kind, for a model that is more than
-        LSTM or GRU layers and a classifier, and where an option is needed or does not fit.
+        recurrent layers and a classifier, and where an option is needed or does not fit.
     """
     source, options = Path(path), options or ImportOptions()
     data = read_bytes(source)

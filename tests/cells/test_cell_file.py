@@ -60,6 +60,15 @@ def test_damage_is_refused(name):
         cell_from("own", rows)
 
 
+def test_equations_of_a_cell_that_got_a_name_are_that_cell(tmp_path, monkeypatch):
+    model = float_model(CELLS["mgu"])
+    with monkeypatch.context() as older:
+        older.delitem(CELLS, "mgu")
+        save_model(tmp_path / "m", model)
+    assert b"equations" in (tmp_path / "m").read_bytes()
+    assert load_any(tmp_path / "m").layers[0].cell is CELLS["mgu"]
+
+
 @pytest.mark.parametrize("rows", [None, {}, [], "lstm", 3])
 def test_what_is_no_list_is_refused(rows):
     with pytest.raises(MubinnError, match="are damaged"):
