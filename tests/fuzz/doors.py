@@ -263,7 +263,12 @@ DOORS = {
         files("good.safetensors"), (altered, behind_checksum, json_header), command("info", "FILE")
     ),
     "safetensors": Door(files("torch_*.safetensors"), (altered, json_header), command(*LAST)),
-    "torch": Door(files("torch_*.pt"), (altered, altered_zip, altered_zip), command(*LAST)),
+    "torch": Door(files("torch_[gl]*.pt"), (altered, altered_zip, altered_zip), command(*LAST)),
+    "torch_rnn": Door(
+        files("torch_rnn*.pt"),
+        (altered, altered_zip),
+        command(*LAST, "--nonlinearity", "relu", "--ceiling", "8"),
+    ),
     "torch_stream": Door(files("old*.pt"), (altered,), command(*LAST)),
     "keras": Door(files("*.keras"), (altered, altered_zip, altered_zip), command(*MODEL)),
     "keras_h5": Door(files("*.h5"), (altered, altered, h5_config), command(*MODEL)),

@@ -214,7 +214,7 @@ MAKERS = {
     "node_lstm_hard.onnx": onnx_node(
         "LSTM",
         peepholes=True,
-        activations=["HardSigmoid", "Affine", "Affine"],
+        activations=["HardSigmoid", "Affine", "HardSigmoid"],
         activation_alpha=[0.3, 0.75, 0.5],
         activation_beta=[0.4, 0.0, 0.125],
         clip=0.5,

@@ -27,7 +27,6 @@ OPTIONS = {
     "torch_gru.safetensors": ImportOptions("last"),
     "torch_rnn.pt": ImportOptions("last", nonlinearity="tanh"),
     "torch_rnn_relu.pt": ImportOptions("mean", nonlinearity="relu", ceiling=8.0),
-    "node_lstm_hard.onnx": ImportOptions(ceiling=8.0),
 }
 """What a file does not say: what its model reads, and where relu and linear end."""
 
