@@ -73,7 +73,7 @@ class QuantizedModel:
     def __post_init__(self) -> None:
         """Validate that the layers fit each other; raise `MubinnError`."""
         if not self.layers:
-            raise MubinnError("the model has no LSTM layer: give at least one.")
+            raise MubinnError("the model has no recurrent layer: give at least one.")
         for below, above in zip(self.layers, self.layers[1:], strict=False):
             if above.inputs != below.hidden or above.x is not below.h:
                 raise MubinnError("a layer does not read the hidden state of the layer below it.")

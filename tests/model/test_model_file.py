@@ -196,7 +196,7 @@ def drop(name):
 
 HUGE = 10**30
 QUANTIZED_FAULTS = {
-    "no layers": (set_at(["layers"], []), "no LSTM layer"),
+    "no layers": (set_at(["layers"], []), "no recurrent layer"),
     "layers": (set_at(["layers"], 3), "its field layers is not a list"),
     "layer": (set_at(["layers", 0], 3), "its field layers.0 is not an object"),
     "formats": (set_at(["layers", 0, "formats", "z_width"], 60), "no table of usable size"),

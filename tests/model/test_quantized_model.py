@@ -188,7 +188,7 @@ def test_numbers_beyond_52_bits_are_refused(random_model):
 def test_models_that_do_not_fit_are_refused(random_model):
     model = random_model(0, depth=2)
     below, above = model.layers
-    with pytest.raises(MubinnError, match="no LSTM layer"):
+    with pytest.raises(MubinnError, match="no recurrent layer"):
         replace(model, layers=())
     with pytest.raises(MubinnError, match="does not read the hidden state"):
         replace(model, layers=(below, replace(above, x=replace(above.x))))

@@ -153,7 +153,7 @@ def test_unusable_layers_are_refused(make, message):
 
 def test_unusable_models_are_refused():
     layer = lstm_layer(zeros(8, 3), zeros(8, 2), zeros(8))
-    with pytest.raises(MubinnError, match="no LSTM layer"):
+    with pytest.raises(MubinnError, match="no recurrent layer"):
         FloatModel((), zeros(2, 2), zeros(2))
     with pytest.raises(MubinnError, match="expects 3 inputs, the one below has 2"):
         FloatModel((layer, layer), zeros(2, 2), zeros(2))
