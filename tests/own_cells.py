@@ -13,7 +13,7 @@ from mubinn.golden.cells.graph import (
     sigmoid,
     tanh,
 )
-from mubinn.golden.cells.library import CELLS, gru, gru_before, lstm
+from mubinn.golden.cells.library import LAYERS, gru, gru_before, lstm
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
 
@@ -39,12 +39,6 @@ def open_gate(x, h):
 
 
 @cell
-def dense(x, h):
-    """A layer without state: what is in the step, and nothing before."""
-    return encode("h", tanh(row("h", x)))
-
-
-@cell
 def ceilings(x, h):
     """Activations that go beyond 1, one beside another that does not."""
     f = encode("f", sigmoid(row("f", x, h)))
@@ -55,7 +49,7 @@ def ceilings(x, h):
 
 OWN = (hard_lstm, open_gate, ceilings)
 
-MORE = (*(made for made in CELLS.values() if made not in (lstm, gru, gru_before)), *OWN)
+MORE = (*(made for made in LAYERS.values() if made not in (lstm, gru, gru_before)), *OWN)
 """And the cells of the library that have no tests of their own."""
 
 FEATURES, HIDDEN, STEPS = 5, 4, 6
@@ -68,11 +62,12 @@ def float_model(cell, depth=1, seed=3):
         return random.normal(0, 0.5, shape)
 
     rows = len(cell.rows) * HIDDEN
+    reads = np.repeat([k in cell.reading("wh") for k in range(len(cell.rows))], HIDDEN)
     layers = [
         FloatLayer(
             cell,
             normal(rows, FEATURES if k == 0 else HIDDEN),
-            normal(rows, HIDDEN),
+            normal(rows, HIDDEN) * reads[:, None],
             normal(rows),
             stored={node.name: normal(HIDDEN) for node in cell.stored},
         )

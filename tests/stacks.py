@@ -1,10 +1,9 @@
 """Models whose layers differ, and read several steps at once."""
 
 import numpy as np
-from own_cells import dense
 
 from mubinn.golden.cells.frames import Frames
-from mubinn.golden.cells.library import gru_before, lstm
+from mubinn.golden.cells.library import dense, gru_before, lstm
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
 

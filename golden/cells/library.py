@@ -4,6 +4,8 @@ A further cell is a function like these, in any program: `mubinn.golden.cells.gr
 cell, and nothing has to be told about it. Model files have the equations of other cells in them.
 """
 
+from collections.abc import Mapping
+
 from mubinn.golden.cells.graph import (
     Cell,
     Node,
@@ -90,10 +92,19 @@ def peephole(x: Node, h: Node, c: Node) -> tuple[Node, Node]:
     return encode("h", o * tanh(c)), c
 
 
+@cell
+def dense(x: Node, h: Node) -> Node:
+    """Dense layer, without a state: a convolution over time where it reads several steps."""
+    return encode("h", tanh(row("h", x)))
+
+
 CELLS: dict[str, Cell] = {
     made.name: made for made in (lstm, gru, gru_before, rnn, rnn_relu, cifg, mgu, peephole)
 }
-"""The cells by name."""
+"""The cells with a state, by name."""
+
+LAYERS: dict[str, Cell] = {**CELLS, dense.name: dense}
+"""What layers consist of, by name."""
 
 
 def family_of(made: Cell) -> str:
@@ -101,8 +112,8 @@ def family_of(made: Cell) -> str:
     return gru.name if made is gru_before else made.name
 
 
-def cell_of(name: str) -> Cell:
+def cell_of(name: str, among: Mapping[str, Cell] = CELLS) -> Cell:
     """Return the cell of this name; raise `MubinnError` where there is none."""
-    if name not in CELLS:
-        raise MubinnError(f"unknown cell {name[:40]!r}: give one of {', '.join(CELLS)}.")
-    return CELLS[name]
+    if name not in among:
+        raise MubinnError(f"unknown cell {name[:40]!r}: give one of {', '.join(among)}.")
+    return among[name]

@@ -1,4 +1,4 @@
-"""Keras models: LSTM, GRU or SimpleRNN layers, and a Dense layer above them.
+"""Keras models: LSTM, GRU, SimpleRNN, Conv1D and Dense layers, one after the other.
 
 A ``.keras`` file is a zip archive of ``config.json``, the layers in order, and
 ``model.weights.h5``, where each layer's variables stand under its class in snake case, numbered
@@ -20,11 +20,13 @@ from typing import Any
 import numpy as np
 
 from mubinn.golden.cells.constants import Reset
+from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.graph import ramp_kind
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers import parts
 from mubinn.golden.importers.archive import DAMAGED, member
+from mubinn.golden.importers.chain import Chain, Linear, normalised
 from mubinn.golden.importers.stored import MAX_NUMBERS
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel, Readout
@@ -170,29 +172,127 @@ def of_layers(
         the wrong shape, or NaN; no recurrent layer, or no Dense one after it.
     """
     options.demand_absent("a Keras model", "head", "recurrent", "first", "last", "nonlinearity")
-    recurrent: list[FloatLayer] = []
-    head: tuple[Floats, Floats] | None = None
-    readout: Readout | None = None
+    stack = Stack(activations)
     for index, layer in enumerate(layers):
         kind, config, name = _kind(layer), layer["config"], _name(layer)
-        if kind in SILENT or (kind == "Flatten" and readout is not None and head is None):
+        if kind in SILENT or (kind == "Flatten" and stack.readout == "last"):
             continue
-        if kind in RECURRENT and readout is None:
-            recurrent.append(_recurrent(kind, name, config, read(index), activations))
-            if not _stated(name, config, "return_sequences"):
-                readout = "last"
-        elif kind == "GlobalAveragePooling1D" and recurrent and readout is None:
-            _demand(name, config, POOLING)
-            readout = "mean"
-        elif kind == "Dense" and readout is not None and head is None:
-            head = _dense(name, config, read(index))
-        elif kind not in ("Softmax", "Activation") or head is None or not _is_output(config):
+        add = getattr(stack, STEPS.get(kind, ""), None)
+        if add is None:
             raise _misplaced(kind, name)
-    if not recurrent:
+        add(kind, name, config, read(index))
+    head = stack.head()
+    if not stack.chain.layers:
         raise MubinnError("it has no LSTM, GRU or SimpleRNN layer: give a model with one.")
     if head is None:
-        raise parts.no_head(recurrent[-1].hidden)
-    return parts.assemble(recurrent, head, readout, options, "a Keras model")
+        raise parts.no_head(stack.chain.layers[-1].hidden)
+    return parts.assemble(stack.chain.layers, head, stack.readout, options, "a Keras model")
+
+
+STEPS = {
+    **dict.fromkeys(RECURRENT, "recurrent"),
+    **dict.fromkeys(("Conv1D", "Dense"), "linear"),
+    **dict.fromkeys(("Activation", "ReLU", "Softmax"), "activation"),
+    "BatchNormalization": "normalisation",
+    "GlobalAveragePooling1D": "mean",
+}
+"""Method of `Stack` by class of layer."""
+
+
+class Stack:
+    """The layers of a model as they come, from the bottom up.
+
+    Attributes
+    ----------
+    chain : Chain
+        Those that are whole.
+    readout : "last" or "mean" or None
+        None as long as every step goes on.
+    """
+
+    def __init__(self, activations: "Activations") -> None:
+        self.chain = Chain()
+        self.readout: Readout | None = None
+        self._activations = activations
+        # A layer that waits for what follows it, and the setting of its activation.
+        self._waiting: tuple[Linear, Layer] | None = None
+
+    def recurrent(self, kind: str, name: str, config: Layer, variables: list[Floats]) -> None:
+        """Add a layer with a state."""
+        if self.readout is not None:
+            raise _misplaced(kind, name)
+        self._end(name)
+        self.chain.recurrent(_recurrent(kind, name, config, variables, self._activations))
+        if not _stated(name, config, "return_sequences"):
+            self.readout = "last"
+
+    def linear(self, kind: str, name: str, config: Layer, variables: list[Floats]) -> None:
+        """Have a dense layer or a convolution wait."""
+        if kind == "Conv1D" and self.readout is not None:
+            raise _misplaced(kind, name)
+        self._end(name)
+        make = _convolution if kind == "Conv1D" else _dense
+        _stated(name, config, "activation")
+        self._waiting = make(name, config, variables), config
+
+    def activation(self, kind: str, name: str, config: Layer, variables: list[Floats]) -> None:
+        """Give the layer that waits its activation."""
+        if self._waiting is None or self._waiting[1]["activation"] != "linear":
+            raise _misplaced(kind, name)
+        own: Layer = config
+        if kind == "ReLU":
+            own = {"activation": {"class_name": "ReLU", "config": config}}
+        if kind == "Softmax":
+            own = {"activation": "softmax"}
+        self._waiting = self._waiting[0], own
+
+    def normalisation(self, kind: str, name: str, config: Layer, variables: list[Floats]) -> None:
+        """Fold a layer into the one below, which has no activation yet, or the one above."""
+        scale, offset = _normalisation(name, config, variables)
+        if self._waiting is not None and self._waiting[1]["activation"] == "linear":
+            linear, own = self._waiting
+            self._waiting = normalised(linear, name, scale, offset), own
+            return
+        self._end(name)
+        self.chain.normalise(name, scale, offset)
+
+    def mean(self, kind: str, name: str, config: Layer, variables: list[Floats]) -> None:
+        """Read the mean over the steps."""
+        self._end(name)
+        if self.readout is not None or not self.chain.layers:
+            raise _misplaced(kind, name)
+        _demand(name, config, POOLING)
+        self.readout = "mean"
+
+    def head(self) -> tuple[Floats, Floats] | None:
+        """Return the classifier, which is what waits at the end."""
+        if self._waiting is None:
+            return None
+        (linear, config), self._waiting = self._waiting, None
+        if self.readout is None:
+            raise MubinnError(
+                f"its layer {linear.name} of class Dense answers at every step: set "
+                "return_sequences=False below it, or put GlobalAveragePooling1D there."
+            )
+        if config["activation"] not in OUTPUTS:
+            raise MubinnError(
+                f"its layer {linear.name} has the activation {config['activation']!r}: the "
+                "classifier is to end in linear, softmax or sigmoid."
+            )
+        return self.chain.head(linear)
+
+    def _end(self, following: str) -> None:
+        """Add the layer that waits, as another one follows it."""
+        if self._waiting is None:
+            return
+        (linear, config), self._waiting = self._waiting, None
+        if self.readout == "mean":
+            raise MubinnError(
+                f"its layer {following} follows {linear.name}, which reads the mean over the "
+                "steps: give a model with one Dense layer after GlobalAveragePooling1D."
+            )
+        kind = self._activations.kind(linear.name, config, "activation")
+        self.chain.dense(linear, kind)
 
 
 def _misplaced(kind: str, name: str) -> MubinnError:
@@ -202,8 +302,8 @@ def _misplaced(kind: str, name: str) -> MubinnError:
             "apply it to the recordings, and give a model of the layers after it."
         )
     return MubinnError(
-        f"its layer {name} of class {kind} cannot stand there: give a model of LSTM, GRU or "
-        "SimpleRNN layers, then GlobalAveragePooling1D or none, then one Dense layer."
+        f"its layer {name} of class {kind} cannot stand there: give a model of LSTM, GRU, "
+        "SimpleRNN, Conv1D and Dense layers, then GlobalAveragePooling1D or none, then Dense."
     )
 
 
@@ -432,13 +532,53 @@ def _recurrent(
     return parts.gru_layer(wx, wh, bx, bh, RECURRENT[kind], form, (gate, inner))
 
 
-def _dense(name: str, config: Layer, variables: list[Floats]) -> tuple[Floats, Floats]:
-    biased = bool(_stated(name, config, "use_bias"))
-    if len(variables) != 1 + biased or variables[0].ndim != 2:
-        raise MubinnError(f"its layer {name} lacks weights: save the model again.")
-    if _stated(name, config, "activation") not in OUTPUTS:
+def _dense(name: str, config: Layer, variables: list[Floats]) -> Linear:
+    kernel, b = _kernel(name, config, variables, 2)
+    return Linear(name, kernel.T, b)
+
+
+def _convolution(name: str, config: Layer, variables: list[Floats]) -> Linear:
+    """Return a convolution, each filter a row: taps from the oldest step on, inputs of each."""
+    _demand(name, config, {"groups": 1, "data_format": "channels_last"})
+    kernel, b = _kernel(name, config, variables, 3)
+    taps = len(kernel)
+    stride, dilation = (
+        int(np.ravel(_stated(name, config, setting))[0]) for setting in ("strides", "dilation_rate")
+    )
+    padding = _stated(name, config, "padding")
+    before = {"valid": 0, "causal": taps - 1} | ({"same": 0} if taps == 1 else {})
+    if dilation != 1 or padding not in before:
         raise MubinnError(
-            f"its layer {name} has the activation {config['activation']!r}: the classifier is to "
-            "end in linear, softmax or sigmoid."
+            f"its layer {name} has padding={padding!r}, dilation_rate={dilation}: train it with "
+            "padding 'valid' or 'causal', and a dilation of 1."
         )
-    return parts.classifier(name, variables[0].T, variables[1] if biased else None)
+    frames = Frames(taps, stride, before[padding])
+    return Linear(name, kernel.transpose(2, 0, 1).reshape(kernel.shape[2], -1), b, frames)
+
+
+def _kernel(name: str, config: Layer, variables: list[Floats], axes: int) -> tuple[Floats, Floats]:
+    biased = bool(_stated(name, config, "use_bias"))
+    if len(variables) != 1 + biased or variables[0].ndim != axes:
+        raise MubinnError(f"its layer {name} lacks weights: save the model again.")
+    kernel = variables[0]
+    b = variables[1] if biased else np.zeros(kernel.shape[-1])
+    if b.shape != kernel.shape[-1:]:
+        raise MubinnError(f"its layer {name} has biases of shape {b.shape}: save the model again.")
+    return kernel, b
+
+
+def _normalisation(name: str, config: Layer, variables: list[Floats]) -> tuple[Floats, Floats]:
+    """Return s and t of ``s x + t``, what a trained batch normalisation is."""
+    axis = np.ravel(_stated(name, config, "axis")).tolist()
+    if axis not in ([-1], [2]):
+        raise MubinnError(f"its layer {name} normalises along axis {axis}: take the last axis.")
+    scaled, centred = (bool(_stated(name, config, part)) for part in ("scale", "center"))
+    if len(variables) != 2 + scaled + centred or len({v.shape for v in variables}) != 1:
+        raise MubinnError(f"its layer {name} lacks weights: save the model again.")
+    mean, variance = variables[-2:]
+    if mean.ndim != 1 or (variance < 0).any():
+        raise MubinnError(f"its layer {name} has no variances: save the model again.")
+    scale = 1 / np.sqrt(variance + float(_stated(name, config, "epsilon")))
+    if scaled:
+        scale = scale * variables[0]
+    return scale, (variables[scaled] if centred else 0) - scale * mean

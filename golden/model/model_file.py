@@ -35,7 +35,7 @@ from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.graph import Cell
 from mubinn.golden.cells.layer import QuantizedLayer
-from mubinn.golden.cells.library import CELLS, cell_of, gru, gru_before, lstm
+from mubinn.golden.cells.library import LAYERS, cell_of, gru, gru_before, lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Bits, Floats
 from mubinn.golden.model.container import Container, Tensors, read_container, write_container
@@ -240,7 +240,7 @@ def cell_fields(cell: Cell) -> dict[str, Any]:
     """
     if cell is gru_before:
         return {"cell": "gru", "reset": "before"}
-    if cell in CELLS.values():
+    if cell in LAYERS.values():
         return {"cell": cell.name}
     return {"cell": cell.name, "equations": equations_of(cell)}
 
@@ -250,13 +250,13 @@ def cell_in(reader: Reader) -> Cell:
     name = reader.text("cell", lstm.name)
     equations = reader.any("equations")
     if equations is not None:
-        made, known = cell_from(name, equations), CELLS.get(name)
+        made, known = cell_from(name, equations), LAYERS.get(name)
         # Files with the equations of a cell may be older than its name.
         same = known is not None and equations_of(known) == equations_of(made)
         return known if known is not None and same else made
     if name == "gru" and reader.choice("reset", RESETS) == "before":
         return gru_before
-    return cell_of(name)
+    return cell_of(name, LAYERS)
 
 
 def _restore(

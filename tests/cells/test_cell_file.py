@@ -7,14 +7,14 @@ from own_cells import MORE, OWN, float_model, windows
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.cell_file import cell_from, equations_of
-from mubinn.golden.cells.library import CELLS, lstm
+from mubinn.golden.cells.library import LAYERS, lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model import model_file
 from mubinn.golden.model.model_file import load_any, save_model
 from mubinn.golden.quantize import quantize
 
 
-@pytest.mark.parametrize("cell", [*OWN, *CELLS.values()], ids=lambda cell: cell.name)
+@pytest.mark.parametrize("cell", [*OWN, *LAYERS.values()], ids=lambda cell: cell.name)
 def test_equations_come_back(cell):
     read = cell_from(cell.name, equations_of(cell))
     assert equations_of(read) == equations_of(cell)
@@ -62,12 +62,12 @@ def test_damage_is_refused(name):
 
 
 def test_equations_of_a_cell_that_got_a_name_are_that_cell(tmp_path, monkeypatch):
-    model = float_model(CELLS["mgu"])
+    model = float_model(LAYERS["mgu"])
     with monkeypatch.context() as older:
-        older.setattr(model_file, "CELLS", {"lstm": lstm})
+        older.setattr(model_file, "LAYERS", {"lstm": lstm})
         save_model(tmp_path / "m", model)
     assert b"equations" in (tmp_path / "m").read_bytes()
-    assert load_any(tmp_path / "m").layers[0].cell is CELLS["mgu"]
+    assert load_any(tmp_path / "m").layers[0].cell is LAYERS["mgu"]
 
 
 @pytest.mark.parametrize("rows", [None, {}, [], "lstm", 3])

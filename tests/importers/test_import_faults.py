@@ -328,7 +328,7 @@ FAULTS = COMPUTED | {
     "ONNX clip of 0": (onnx_model(change=attribute(clip=0.0)), "clips its sums at 0"),
     "cut keras": (keras()[:-100], "truncated or damaged"),
     "no keras weights": (keras(drop=("model.weights.h5",)), "of neither PyTorch nor Keras"),
-    "unknown layer": (keras(change=of_class(2, "BatchNormalization")), "BatchNormalization cannot"),
+    "unknown layer": (keras(change=of_class(2, "MaxPooling1D")), "MaxPooling1D cannot"),
     "custom layer": (keras(change=custom), "my_package.LSTM cannot"),
     "keras bidirectional": (keras(change=of_class(1, "Bidirectional")), "Bidirectional cannot"),
     "subclassed": (keras(change=lambda c: c.update(class_name="MyModel")), "is of class MyModel"),

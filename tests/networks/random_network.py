@@ -13,7 +13,7 @@ from own_cells import OWN
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.frames import Frames
-from mubinn.golden.cells.library import CELLS
+from mubinn.golden.cells.library import LAYERS
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model import bit_true
@@ -27,7 +27,7 @@ from mubinn.hw.export.accelerator_folder import accelerator_folder
 from mubinn.hw.export.device_design import DesignOptions, device_design
 from mubinn.sim.layer.layer_check import check_layer
 
-KINDS = (*CELLS.values(), *OWN)
+KINDS = (*LAYERS.values(), *OWN)
 NETWORKS = {"ice40": "lut4", "ecp5": "lut4", "xc7": "xc7-plain", "gowin": "lut4"}
 
 
