@@ -302,6 +302,9 @@ def keras_cases():
             name = f"{kind}_{number}_{form}.{package}.{suffix}"
             make = keras_file(package, kind, readout, functional=functional, **options)
             yield Case(which, name, make)
+    for package, name in product(("tf_keras", "keras"), RECORDER["STACKS"]):
+        make = RECORDER["keras_stack"](name, package)
+        yield Case("Keras stacks", f"stack_{name}.{package}.keras", make)
 
 
 def cases():

@@ -150,8 +150,10 @@ def run_onnx(path, x):
 
 
 def run_keras(model, path, rng, x):
+    drawn = [rng.normal(0, 0.5, weight.shape).astype(np.float32) for weight in model.get_weights()]
+    names = [weight.name for weight in model.weights]
     model.set_weights(
-        [rng.normal(0, 0.5, weight.shape).astype(np.float32) for weight in model.get_weights()]
+        [abs(w) + 0.1 if "variance" in name else w for name, w in zip(names, drawn, strict=True)]
     )
     model.save(path)
     return np.asarray(model(x, training=False))
@@ -188,6 +190,45 @@ def keras_functional(cell, readout, package="keras", **settings):
         units = classes if mean else 1
         top = layers.Dense(units, activation=None if mean else "sigmoid")(top)
         return run_keras(Model(inputs, top), path, rng, x)
+
+    return make
+
+
+STACKS = {
+    "convolution": (
+        ("Conv1D", {"filters": 5, "kernel_size": 3, "strides": 2, "activation": "tanh"}),
+        ("LSTM", {"units": 4}),
+        ("Dense", {"units": 4, "activation": "sigmoid"}),
+        ("Dense", {"units": 3, "activation": "softmax"}),
+    ),
+    "normalised": (
+        ("Conv1D", {"filters": 5, "kernel_size": 3, "padding": "causal", "use_bias": False}),
+        ("BatchNormalization", {}),
+        ("ReLU", {"max_value": 1.0}),
+        ("GRU", {"units": 4, "return_sequences": True}),
+        ("BatchNormalization", {"scale": False}),
+        ("GlobalAveragePooling1D", {}),
+        ("Dense", {"units": 2}),
+    ),
+    "dense": (
+        ("BatchNormalization", {"center": False}),
+        ("Dense", {"units": 5}),
+        ("Activation", {"activation": "tanh"}),
+        ("Conv1D", {"filters": 4, "kernel_size": 2, "activation": "hard_sigmoid"}),
+        ("SimpleRNN", {"units": 3}),
+        ("Dense", {"units": 3}),
+        ("BatchNormalization", {}),
+    ),
+}
+"""Layers of models of several kinds, from the bottom up."""
+
+
+def keras_stack(name, package="keras"):
+    def make(path, rng, sizes, x):
+        keras = import_module(package)
+        chain = [getattr(keras.layers, kind)(**settings) for kind, settings in STACKS[name]]
+        inputs = keras.layers.Input((None, sizes[0]))
+        return run_keras(keras.Sequential([inputs, *chain]), path, rng, x)
 
     return make
 
@@ -241,6 +282,9 @@ MAKERS = {
     "keras2_gru_hard.keras": keras_functional(
         "GRU", "mean", "tf_keras", activation="relu6", recurrent_activation="hard_sigmoid"
     ),
+    "stack_convolution.keras": keras_stack("convolution"),
+    "stack_normalised.keras": keras_stack("normalised"),
+    "stack_dense.keras": keras_stack("dense"),
 }
 
 
