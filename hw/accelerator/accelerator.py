@@ -11,11 +11,12 @@ from mubinn.golden.folding.layer_plan import MAX_STEPS, LayerPlan
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.sample_format import SampleFormat
 from mubinn.hw.frontend.sample_encoder import SampleEncoder, sample_layout
-from mubinn.hw.frontend.step_frames import StepFrames, planes_layout
+from mubinn.hw.frontend.step_frames import StepFrames
 from mubinn.hw.layer.classifier import result_layout
 from mubinn.hw.layer.loadable_memory import LoadableMemories, load_layout
 from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step, cycles_per_window
 from mubinn.hw.stream.component import Component, View
+from mubinn.hw.stream.fields import frame_layout
 from mubinn.hw.stream.unit import Register
 
 Source: TypeAlias = "stream.Interface | wiring.FlippedInterface[Any, stream.Interface]"
@@ -104,7 +105,7 @@ class Accelerator(Component):
         ]
         self.encoder: SampleEncoder | None = None
         first = self.plans[0].layer
-        shape = planes_layout(first.inputs, first.x.levels)
+        shape = frame_layout(first.inputs, first.x.levels)
         if sample_width is not None:
             self.encoder = SampleEncoder(SampleFormat.of(model, sample_width))
             shape = sample_layout(sample_width)

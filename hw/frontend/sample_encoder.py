@@ -9,6 +9,7 @@ from mubinn.golden.ground.fixed import Ints, signed_width, unsigned_width
 from mubinn.golden.model.sample_format import SampleFormat
 from mubinn.golden.units.mlb_encoder import MlbEncoderParams
 from mubinn.hw.stream.component import Component, Memory, view_const
+from mubinn.hw.stream.fields import frame_layout
 from mubinn.hw.stream.pipe import apply
 from mubinn.hw.units.mlb_encoder import MlbEncoder
 
@@ -45,8 +46,7 @@ class SampleEncoder(Component):
 
     def __init__(self, params: SampleFormat) -> None:
         self.params = params
-        planes = data.ArrayLayout(unsigned(params.features), params.quantizer.levels)
-        frame = data.StructLayout({"x": planes, "last": unsigned(1)})
+        frame = frame_layout(params.features, params.quantizer.levels)
         super().__init__(
             {
                 "i": In(stream.Signature(sample_layout(params.width))),

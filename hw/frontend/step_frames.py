@@ -1,16 +1,12 @@
 """The steps that a layer reads side by side, kept in shift registers."""
 
-from amaranth.hdl import Cat, Module, Signal, unsigned
-from amaranth.lib import data, stream
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.hw.stream.component import Component, view_signal
-
-
-def planes_layout(size: int, levels: int) -> data.StructLayout:
-    """Return {x: planes of `size` bits, last: 1}."""
-    return data.StructLayout({"x": data.ArrayLayout(unsigned(size), levels), "last": unsigned(1)})
+from mubinn.hw.stream.fields import frame_layout
 
 
 class StepFrames(Component):
@@ -39,8 +35,8 @@ class StepFrames(Component):
         levels = layer.x.levels
         super().__init__(
             {
-                "i": In(stream.Signature(planes_layout(layer.inputs, levels))),
-                "o": Out(stream.Signature(planes_layout(layer.features, levels))),
+                "i": In(stream.Signature(frame_layout(layer.inputs, levels))),
+                "o": Out(stream.Signature(frame_layout(layer.features, levels))),
             }
         )
 

@@ -14,7 +14,7 @@ from mubinn.hw.layer.layer_trace import LayerTrace
 from mubinn.hw.layer.operand_select import OperandSelect
 from mubinn.hw.layer.sequencer import Sequencer, gate_of, in_phase, issue_address
 from mubinn.hw.stream.component import Component, FieldValue, View, view_const, view_signal
-from mubinn.hw.stream.fields import drive
+from mubinn.hw.stream.fields import drive, frame_layout
 
 
 def cycles_per_step(plan: LayerPlan) -> int:
@@ -90,13 +90,8 @@ class LstmLayer(Component):
         self._memories = memories
         self._trace = trace
         layer = plan.layer
-        planes = data.ArrayLayout
-        self.frame = data.StructLayout(
-            {"x": planes(unsigned(layer.features), layer.x.levels), "last": unsigned(1)}
-        )
-        self.state = data.StructLayout(
-            {"h": planes(unsigned(layer.hidden), layer.h.levels), "last": unsigned(1)}
-        )
+        self.frame = frame_layout(layer.features, layer.x.levels)
+        self.state = frame_layout(layer.hidden, layer.h.levels, "h")
         members: dict[str, Member] = {
             "i": In(stream.Signature(self.frame)),
             "o": Out(stream.Signature(self.state)),

@@ -1,12 +1,17 @@
-"""Driving all fields of a structure at once, and structures of constants."""
+"""Structures of fields: those of a step, driving all at once, and constants."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from amaranth.hdl import Cat, Module, ShapeLike, Signal, Value
+from amaranth.hdl import Cat, Module, ShapeLike, Signal, Value, unsigned
 from amaranth.lib import data
 
 from mubinn.hw.stream.component import FieldValue, View, view_const
+
+
+def frame_layout(size: int, levels: int, name: str = "x") -> data.StructLayout:
+    """Return {name: planes of `size` bits, last: 1}, the level bits of one step."""
+    return data.StructLayout({name: data.ArrayLayout(unsigned(size), levels), "last": unsigned(1)})
 
 
 def drive(m: Module, target: View, **fields: FieldValue) -> None:
