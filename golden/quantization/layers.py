@@ -119,7 +119,8 @@ def _fraction(node: Node, found: dict[str, Quantizer], formats: Formats) -> int 
 
 def _check_clip(name: str, quantizer: Quantizer, clip: float) -> None:
     """Clipping folds into an encoder while no threshold lies beyond it."""
-    highest = float(quantizer.float_scales[:-1].sum() + np.abs(quantizer.float_offset).max())
+    reach = int(np.abs(quantizer.nodes).max() + np.abs(quantizer.offset).max())
+    highest = float(np.ldexp(float(reach), -quantizer.fraction))
     if highest > clip:
         raise MubinnError(
             f"the highest threshold of {name}, {highest:.4g}, lies beyond its clip {clip:.4g}: "

@@ -214,8 +214,7 @@ def fit_sums(
 
 def _signs_only(quantizer: Quantizer, values: Floats) -> Floats:
     """Return what the level bits of `values` stand for without the offset."""
-    quantized = reference.FloatQuantizer(quantizer.float_scales, quantizer.float_offset)(values)
-    return quantized - quantizer.float_offset
+    return reference.FloatQuantizer.of(quantizer)(values) - quantizer.float_offset
 
 
 def _compensated(
