@@ -12,8 +12,8 @@ any other sum                 `Add`
 
 Algorithm 1 has the chain of residuals that the paper draws and Table I measures. Ordered thresholds
 have the search, which takes any tree. Where both can compute the same (thresholds equal to the
-nodes of Algorithm 1) the search is the smaller one from three levels on, and about as large below.
-One encoder of constants on 16 bits, gates (Yosys, AND to XNOR) and LUTs (xc7):
+nodes of Algorithm 1) the search has fewer gates from three levels on and about as many below; LUTs
+may be more. One encoder of constants on 16 bits, gates (Yosys, AND to XNOR) and LUTs (xc7):
 
 ======  ==============  ==============  ======================  ======================
 levels  chain           search          chain, with an offset   search, with an offset

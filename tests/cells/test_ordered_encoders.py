@@ -79,6 +79,19 @@ def test_the_gates_of_figure_3_share_one_kind_of_encoder(made):
 
 
 @pytest.mark.parametrize("name", MADE)
+def test_units_of_figure_3_encode_as_the_quantizers(made, name):
+    layer = made(name).layers[0]
+    random = np.random.default_rng(0)
+    for node in layer.cell.encoders:
+        unit, quantizer = layer.lowered[node.name], layer.quantizers[node.name]
+        made_of = layer.lowered.formats[unit.operands[0]]
+        values = random.integers(-made_of.bound, made_of.bound, (200, layer.hidden))
+        codes = quantizer.encode(values, made_of.fraction)
+        assert (unit.operation(values) == codes).all()
+        assert len(np.unique(codes)) > 1
+
+
+@pytest.mark.parametrize("name", MADE)
 def test_thresholds_decide_as_the_equations_do(made, name):
     """With exact activations the codes are those of the float reference, off its own edges."""
     model = made(name).with_datapath("threshold")
