@@ -4,13 +4,23 @@ from dataclasses import replace
 
 import numpy as np
 
-from mubinn.golden.binarize.ordered import Ordered
+from mubinn.golden.binarize.ordered import Ordered, full_codes
 
 TC, QC = [0, 1, 3], [0, 2, 1, 3]
 
 
 def ordered(quantizer, kind):
-    """Return `quantizer`, of two levels, with thresholds and scales of TC or QC."""
+    """Return `quantizer` with thresholds: two levels with those and the scales of TC or QC, or any.
+
+    Any are every other node of Algorithm 1 on falling scales, moved, and leave codes out.
+    """
+    if kind == "any":
+        levels = quantizer.levels
+        scales = quantizer.scales.sum() >> np.arange(1, levels + 1)
+        nodes = np.sort(replace(quantizer, scales=scales).nodes)[1::2] + 1
+        low, *inner, high = full_codes(levels)
+        own = Ordered(nodes, [low, *inner[::2][: len(nodes) - 1], high])
+        return replace(quantizer, scales=scales, encoder=own)
     step = int(quantizer.scales.sum()) // 4
     cut = max(1, step * 3 // 4)
     if kind == "tc":

@@ -19,6 +19,7 @@ MADE = {
     "lstm, gates alike": {"kinds": ("tc",)},
     "lstm, some": {"kinds": ("qc",), "leave": ("f", "c")},
     "lstm, states alone": {"kinds": ("tc", "qc"), "leave": ("x", "f", "i", "g", "o")},
+    "lstm, 3 levels": {"kinds": ("any",)},
     "gru": {"kinds": ("tc", "qc", "qc")},
     "gru_before": {"kinds": ("qc", "tc")},
 }
@@ -30,7 +31,8 @@ def made(random_model, random_gru):
 
     def of(name, **how):
         if name.startswith("lstm"):
-            return with_thresholds(random_model(1, (2, 2), **how), **MADE[name])
+            levels = (3, 3) if name == "lstm, 3 levels" else (2, 2)
+            return with_thresholds(random_model(1, levels, **how), **MADE[name])
         reset = "before" if name == "gru_before" else "after"
         return with_thresholds(random_gru(1, (2, 2), reset=reset, **how), **MADE[name])
 
