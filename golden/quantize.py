@@ -6,7 +6,10 @@ NumPy and all else are imported by the call: the front of the package stands on 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mubinn.golden.binarize.levels import Levels
+    from mubinn.golden.binarize.rules import Rule
     from mubinn.golden.binarize.scale_form import ScaleForm
     from mubinn.golden.cells.formats import Formats
     from mubinn.golden.cells.layer import QuantizedLayer
@@ -27,6 +30,7 @@ def quantize(
     h_offset: "Floats | None" = None,
     formats: "Formats | None" = None,
     seed: int = 0,
+    encoders: "Mapping[str, Rule] | None" = None,
 ) -> "QuantizedModel":
     """Return `model` in level bits and fixed-point scales, without any training.
 
@@ -55,14 +59,21 @@ def quantize(
     formats : Formats or None
     seed : int
         Of the sample that activation scales are fitted to.
+    encoders : mapping of str to Rule, or None
+        By tensor: x, w, h, c or gate (`mubinn.golden.binarize.rules.parse_encoders`); those that
+        are missing have Algorithm 1. A rule of activations becomes thresholds of the hardware; one
+        of w decides here, on each weight of the recurrent layers by itself, and is not stored. The
+        classifier and the biases have Algorithm 1.
 
     Raises
     ------
     MubinnError
-        For a full-precision level, unusable calibration data, or scales out of range.
+        For a full-precision level, unusable calibration data, scales out of range, or rules that
+        do not fit the levels.
     """
     import numpy as np
 
+    from mubinn.golden.binarize.rules import check_rules
     from mubinn.golden.binarize.scales import scale_bits
     from mubinn.golden.cells.constants import INPUT_FRACTION
     from mubinn.golden.cells.formats import Formats
@@ -87,15 +98,26 @@ def quantize(
             f"h_offset has shape {np.shape(h_offset)}: give one number, or one for each of "
             f"{model.layers[-1].hidden} cells."
         )
-    options = FitOptions(levels, granularity, scale_form, gate_offset, formats or Formats())
+    rules = dict(encoders or {})
+    check_rules(rules, counts, scale_form)
+    options = FitOptions(levels, granularity, scale_form, gate_offset, formats or Formats(), rules)
     rng = np.random.default_rng(seed)
     layers: list[QuantizedLayer] = []
     below = np.asarray(calibration, np.float64)
     if not np.isfinite(below).all():
         raise MubinnError("the calibration data hold NaN or infinite values: drop those windows.")
     try:
-        x = fit_activation(rng, below, levels.count("x"), most=INPUT_FRACTION, form=scale_form)
+        x = fit_activation(
+            rng,
+            below,
+            levels.count("x"),
+            most=INPUT_FRACTION,
+            form=scale_form,
+            rule=rules.get("x"),
+        )
     except MubinnError as error:
+        if "x" in rules:
+            raise
         raise MubinnError(
             f"The input runs from {below.min():.4g} to {below.max():.4g}, which is too large for "
             f"scales of {scale_bits(levels.count('x'))} bits: have it normalised (--normalise "

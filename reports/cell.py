@@ -83,7 +83,7 @@ class CellDrawing:
         """Return the stage in which a unit works."""
         if unit in self.stages.later:
             return self.stages.later[unit]
-        early = unit in self.stages.early or isinstance(unit.operation, Encode)
+        early = unit in self.stages.early or isinstance(unit.operation, Encode | Search)
         return self.stages.front if early else 1
 
     @cached_property

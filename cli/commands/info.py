@@ -148,6 +148,7 @@ def _layer(layer: FloatLayer | QuantizedLayer) -> dict[str, Any]:
         **cell,
         **sizes,
         "levels": asdict(layer.levels),
+        "encoders": layer.thresholds,
         "datapath": layer.datapath,
         "scale_groups": scales,
         "formats": asdict(layer.formats),
@@ -166,4 +167,8 @@ def _line(layer: dict[str, Any]) -> str:
     if "levels" not in layer:
         return f"{text}, c clipped at {layer['c_clip']}" if layer.get("c_clip") else text
     levels = ", ".join(f"{name} {count}" for name, count in layer["levels"].items())
-    return f"{text}, levels {levels}, datapath {layer['datapath']}"
+    own = "".join(
+        f", {name} encoded by thresholds {', '.join(f'{n:.4g}' for n in numbers)}"
+        for name, numbers in layer["encoders"].items()
+    )
+    return f"{text}, levels {levels}{own}, datapath {layer['datapath']}"

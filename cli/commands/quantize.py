@@ -58,6 +58,17 @@ if TYPE_CHECKING:
     "one before, with `shift` all are powers of two. Hardware then merges the level pairs.",
 )
 @click.option(
+    "--encoder",
+    "encoders",
+    multiple=True,
+    metavar="[TENSOR=]RULE[:FACTOR]",
+    help="What gives values their codes: `mlb` (Algorithm 1, the default), `bc` (signs, 1 level), "
+    "`tc` (-a, 0, a; 2 levels) or `qc` (-a, -a/2, a/2, a; 2 levels), with thresholds at mean + "
+    "FACTOR deviations, 1 for tc and 0.25 for qc where none is given, as printed (Eq. 21, 23). "
+    "TENSOR is x, w (of the recurrent layers), h, c or gate; without one the rule is for all. May "
+    "be repeated.",
+)
+@click.option(
     "--gate-offset",
     type=float,
     default=0.5,
@@ -94,6 +105,7 @@ def quantize(
     b_levels: int | None,
     granularity: str,
     scale_form: str,
+    encoders: tuple[str, ...],
     gate_offset: float,
     datapath: str | None,
     data: tuple[Path, ...],
@@ -119,6 +131,8 @@ def quantize(
       mubinn quantize my.safetensors --levels 1,1 --h-levels 2 --c-levels 2 -o my.mubinn
     For the smaller and faster hardware of the threshold datapath:
       mubinn quantize --levels 3,3 --datapath threshold -o small.mubinn
+    Ternary weights of Eq. (21) and a quaternary h, the rest by Algorithm 1:
+      mubinn quantize --levels 2,2 --encoder w=tc --encoder h=qc:0.674 -o ternary.mubinn
     Calibrated on your data, its accuracy measured on the held-out fold:
       mubinn quantize my.safetensors --levels 3,3 --data my.npz --measure -o my.mubinn
     The same of recordings; how they are cut is what the model was trained with:
@@ -128,11 +142,13 @@ def quantize(
     """
     from mubinn.cli.shared.recordings import held_out, open_labelled, open_windows
     from mubinn.golden.binarize.levels import parse_levels
+    from mubinn.golden.binarize.rules import parse_encoders
     from mubinn.golden.model.model_file import save_model
     from mubinn.train.data.windows import LabelledSet
 
     own = {"h": h_levels, "c": c_levels, "gate": gate_levels, "b": b_levels}
     counts = parse_levels(levels, **{k: v for k, v in own.items() if v is not None})
+    rules = parse_encoders(encoders)
     if not -1 <= gate_offset <= 1:
         raise MubinnError(
             f"The gate offset {gate_offset:g} is not between -1 and 1: give 0 or 0.5."
@@ -157,6 +173,7 @@ def quantize(
             "granularity": granularity,
             "scale_form": scale_form,
             "gate_offset": gate_offset,
+            "encoders": rules,
         }
         made, used, left_out = _quantize(start, counts, recorded, fold, windows, how)
         chosen: Any = datapath or made.datapath
@@ -168,6 +185,7 @@ def quantize(
         "input_range": left_out,
         "granularity": granularity,
         "scale_form": scale_form,
+        **({"encoder": ", ".join(f"{n} {rule}" for n, rule in rules.items())} if rules else {}),
     }
     if "command" in start.meta:
         notes["float_command"] = start.meta["command"]
@@ -252,6 +270,7 @@ def _tell(
                 "calibration": notes["calibration"],
                 "granularity": notes["granularity"],
                 "scale_form": notes["scale_form"],
+                "encoder": notes.get("encoder", "mlb"),
                 **shares,
             }
         )

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.binarize.mlb import encode
+from mubinn.golden.binarize.ordered import Ordered, full_codes, ordered_codes
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Bits, Floats, Ints, frozen, to_fixed, to_float
 
@@ -59,7 +60,7 @@ MAX_STORED_SCALE = 1 << 48
 
 @dataclass(frozen=True, eq=False)
 class Quantizer:
-    """An activation tensor's scales and offset (architecture: value = offset + sum_k a_k s_k).
+    """How an activation tensor is encoded, and what codes stand for: offset + sum_k a_k s_k.
 
     Attributes
     ----------
@@ -69,11 +70,14 @@ class Quantizer:
         Fraction bits of scales and offset.
     offset : int64 []  or [n]
         One for the tensor, or one per element.
+    encoder : Ordered or None
+        What gives values their codes: thresholds, about the offset, or None, Algorithm 1.
     """
 
     scales: Ints
     fraction: int
     offset: Ints
+    encoder: Ordered | None = None
 
     def __post_init__(self) -> None:
         """Validate; raise `MubinnError`."""
@@ -90,16 +94,46 @@ class Quantizer:
             )
         if not 0 <= self.fraction <= 30:
             raise MubinnError(f"a fraction of {self.fraction} bits is outside 0 to 30.")
+        self._check_encoder()
+
+    def _check_encoder(self) -> None:
+        if self.encoder is None:
+            return
+        self.encoder.check_codes(self.levels)
+        if np.abs(self.encoder.thresholds).max() >= MAX_SCALE:
+            raise MubinnError(
+                f"a threshold is {MAX_SCALE} units or more: normalise the input, or rescale the "
+                "model."
+            )
+        if (np.diff(self.decode_signs(self.encoder.codes)) < 0).any():
+            raise MubinnError(
+                f"codes {self.encoder.codes.tolist()} of scales {self.scales.tolist()} stand for "
+                "values that fall as thresholds rise: order the scales, the largest first."
+            )
 
     @classmethod
     def of(
-        cls, scales: npt.ArrayLike, offset: npt.ArrayLike = 0.0, *, most: int = 15
+        cls,
+        scales: npt.ArrayLike,
+        offset: npt.ArrayLike = 0.0,
+        *,
+        most: int = 15,
+        thresholds: npt.ArrayLike | None = None,
+        codes: npt.ArrayLike | None = None,
     ) -> "Quantizer":
-        """Return the fixed-point form of float `scales` [N] and `offset`; `most` fraction bits."""
+        """Return the fixed-point form of float `scales` [N] and `offset`; `most` fraction bits.
+
+        With float `thresholds` [K], learned or chosen, these encode; `codes` [K + 1] are all in
+        their order where they are not given (`Ordered`).
+        """
         scales = np.asarray(scales, np.float64)
         peak = float(scales.sum() + np.abs(offset).max())
         fraction = choose_fraction(peak, len(scales), most=most)
-        return cls(to_fixed(scales, fraction), fraction, to_fixed(offset, fraction))
+        encoder = None
+        if thresholds is not None:
+            own = full_codes(len(scales)) if codes is None else np.asarray(codes)
+            encoder = Ordered(to_fixed(thresholds, fraction), own)
+        return cls(to_fixed(scales, fraction), fraction, to_fixed(offset, fraction), encoder)
 
     @property
     def levels(self) -> int:
@@ -117,9 +151,31 @@ class Quantizer:
         return int(self.scales.sum() + np.abs(self.offset).max())
 
     @property
+    def reach(self) -> int:
+        """Largest magnitude of a value and of all that decides on codes, offset included."""
+        own = self.peak if self.encoder is None else int(np.abs(self.encoder.thresholds).max())
+        return max(self.peak, own + int(np.abs(self.offset).max()))
+
+    @property
+    def nodes(self) -> Ints:
+        """What a value without its offset has to reach, for each prefix of a code.
+
+        int64 [2**N - 1], in the order of `mubinn.golden.units.threshold_search`.
+        """
+        if self.encoder is not None:
+            return self.encoder.nodes(self.levels)
+        before = [signs(np.arange(1 << k), k) @ self.scales[:k] for k in range(self.levels)]
+        return np.concatenate(before)
+
+    @property
     def largest(self) -> float:
         """`peak` as the number that it stands for."""
         return float(np.ldexp(float(self.peak), -self.fraction))
+
+    @property
+    def float_reach(self) -> float:
+        """`reach` as the number that it stands for."""
+        return float(np.ldexp(float(self.reach), -self.fraction))
 
     def largest_product(self, right: "LevelTensor", fraction: int) -> float:
         """Return the largest product with a value of `right`, in units of `fraction` bits."""
@@ -129,7 +185,10 @@ class Quantizer:
     def encode(self, value: npt.ArrayLike, fraction: int) -> Ints:
         """Return the codes of integer values of `fraction` >= ``self.fraction`` bits."""
         shift = fraction - self.fraction
-        return encode(value, self.offset << shift, self.scales << shift)
+        if self.encoder is None:
+            return encode(value, self.offset << shift, self.scales << shift)
+        centred = np.asarray(value, np.int64) - (self.offset << shift)
+        return ordered_codes(centred, self.encoder.thresholds << shift, self.encoder.codes)
 
     def decode(self, code: npt.ArrayLike) -> Ints:
         """Return the integer values that `code` stands for, offset included."""

@@ -3,16 +3,32 @@
 ============================  ====================================================================
 activation of a row or sum    `Round` to the LUT's input, `Activate`
 activation of a code          `Decode` before that
-encoder                       `Encode`, Algorithm 1; one for all gates, with constants of each
+encoder                       `Encode`, Algorithm 1, or the `Search` of ordered thresholds; one for
+                              all gates, with constants of each
 a b, or a b + c d, of codes   `Products`, one pointwise XNOR multiplier (Eq. 5)
 a code times a number         `Scale`, the MAC of Eq. (6)
 any other sum                 `Add`
 ============================  ====================================================================
+
+Algorithm 1 has the chain of residuals that the paper draws and Table I measures. Ordered thresholds
+have the search, which takes any tree. Where both can compute the same (thresholds equal to the
+nodes of Algorithm 1) the search has fewer gates from three levels on and about as many below; LUTs
+may be more. One encoder of constants on 16 bits, gates (Yosys, AND to XNOR) and LUTs (xc7):
+
+======  ==============  ==============  ======================  ======================
+levels  chain           search          chain, with an offset   search, with an offset
+======  ==============  ==============  ======================  ======================
+1       2, 0 LUTs       2, 0 LUTs       11, 3 LUTs              11, 3 LUTs
+2       29, 6 LUTs      23, 8 LUTs      28, 9 LUTs              30, 10 LUTs
+3       72, 25 LUTs     44, 17 LUTs     93, 36 LUTs             63, 23 LUTs
+4       128, 20 LUTs    100, 39 LUTs    150, 56 LUTs            112, 40 LUTs
+======  ==============  ==============  ======================  ======================
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,8 +39,10 @@ from mubinn.golden.cells.lowering import (
     Rules,
     code_in,
     direct_gates,
+    gates_by_row,
     is_factor,
     is_pair,
+    row_of,
     short_name,
     terms,
 )
@@ -36,6 +54,7 @@ from mubinn.golden.cells.operations import (
     Products,
     Round,
     Scale,
+    Search,
     Wide,
 )
 from mubinn.golden.ground.fixed import Ints, signed_width, unsigned_width
@@ -45,6 +64,7 @@ from mubinn.golden.units.mlb_encoder import MlbEncoderParams
 from mubinn.golden.units.pointwise import PointwiseParams
 from mubinn.golden.units.requantize import RequantizeParams
 from mubinn.golden.units.shapes import shape_of
+from mubinn.golden.units.threshold_search import encoder_search
 
 
 class Figure3(Rules):
@@ -59,20 +79,23 @@ class Figure3(Rules):
             value = self._value(source, f"{name}_raw", phase)
             y = self._activated(node.operands[0], value, (f"{name}.z_q", f"{name}.y"), own, phase)
             role = "encode_gate" if own == "z" else f"encode_{name}"
-            return self.add(name, role, self._gate_encoder(name), y, phase=phase)
+            return self.add(name, role, self._gate_encoder(node, own == "z"), y, phase=phase)
         value = self._value(node.operands[0], f"{name}_raw", phase)
-        made = self.wide(value)
-        quantizer = self.quantizer(node)
-        params = encoder_params((quantizer,), made.fraction, made.width)
-        operation = Encode(params, quantizer, made.fraction)
+        operation = encoder(self.quantizer(node), self.wide(value))
         return self.add(name, f"encode_{name}", operation, value, phase=phase)
 
-    def _gate_encoder(self, name: str) -> Encode:
+    def _gate_encoder(self, node: Node, direct: bool) -> Encode | Search:
+        """Return the encoder of a gate: those that read a row share one, in one kind for all."""
         layer = self.layer
         fraction = layer.formats.y_fraction
         gates = tuple(layer.gates.values())
         width = gate_width(layer)
-        return Encode(encoder_params(gates, fraction, width), layer.gates[name], fraction)
+        if not any(quantizer.encoder for quantizer in gates):
+            return Encode(encoder_params(gates, fraction, width), layer.gates[node.name], fraction)
+        if not direct:
+            return Search(encoder_search((layer.gates[node.name],), fraction, width))
+        own = [layer.gates[gate.name] for gate in gates_by_row(self.cell)]
+        return Search(encoder_search(own, fraction, width), row_of(self.cell, node))
 
     def _activated(
         self, node: Node, value: str, names: tuple[str, str], own: str, phase: int
@@ -186,7 +209,7 @@ class Figure3(Rules):
         if node.is_code:
             return quantizer
         one = 1 << quantizer.fraction
-        return Quantizer(quantizer.scales, quantizer.fraction, one - quantizer.offset)
+        return replace(quantizer, offset=one - quantizer.offset)
 
 
 def gate_width(layer: Numbers) -> int:
@@ -201,6 +224,18 @@ def added(values: Sequence[Wide]) -> Add:
     shifts = tuple(fraction - value.fraction for value in values)
     bound = sum(value.bound << shift for value, shift in zip(values, shifts, strict=True))
     return Add(shifts, bound, fraction)
+
+
+def encoder(quantizer: Quantizer, made: Wide) -> Encode | Search:
+    """Return what encodes a number of the format `made`: a search where it has thresholds."""
+    if quantizer.encoder is None:
+        params = encoder_params((quantizer,), made.fraction, made.width)
+        return Encode(params, quantizer, made.fraction)
+    if not quantizer.offset.ndim:
+        return Search(encoder_search((quantizer,), made.fraction, made.width))
+    offset = quantizer.offset << made.fraction - quantizer.fraction
+    width = signed_width(made.bound + int(np.abs(offset).max()))
+    return Search(encoder_search((quantizer,), made.fraction, width, 0), offset=offset)
 
 
 def encoder_params(quantizers: Sequence[Quantizer], fraction: int, width: int) -> MlbEncoderParams:

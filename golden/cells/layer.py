@@ -17,7 +17,7 @@ from mubinn.golden.cells.graph import Cell, Node
 from mubinn.golden.cells.lowering import Lowered, Rules
 from mubinn.golden.cells.threshold import Thresholds
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.ground.fixed import Ints, signed_width, unsigned_width
+from mubinn.golden.ground.fixed import Ints, signed_width, to_float, unsigned_width
 from mubinn.golden.units.shapes import shape_of
 
 RULES: dict[Datapath, type[Rules]] = {"figure3": Figure3, "threshold": Thresholds}
@@ -73,7 +73,7 @@ class QuantizedLayer:
         self._check_quantizers()
         limits = {
             f"{node.name}_raw": 2.0 ** self.fraction(node.operands[0])
-            * (self._limit(node.operands[0]) + self.quantizers[node.name].largest)
+            * (self._limit(node.operands[0]) + self.quantizers[node.name].float_reach)
             for node in self.cell.encoders
         }
         check_bounds(z=self.z_limit, **limits)
@@ -170,6 +170,15 @@ class QuantizedLayer:
             tensor = self.stored[code.name]
             return Quantizer(tensor.scales[0], tensor.fraction, np.zeros((), np.int64))
         return self.quantizers[code.name]
+
+    @property
+    def thresholds(self) -> dict[str, list[float]]:
+        """Thresholds of what is not encoded by Algorithm 1, by name, without the offset."""
+        return {
+            name: to_float(quantizer.encoder.thresholds, quantizer.fraction).tolist()
+            for name, quantizer in (("x", self.x), *self.quantizers.items())
+            if quantizer.encoder is not None
+        }
 
     def stored_codes(self, name: str) -> Ints:
         """Return the codes of a number of each cell, int64 [H]."""

@@ -94,6 +94,13 @@ def row_of(cell: Cell, gate: Node) -> int:
     return cell.rows.index(gate.operands[0].operands[0])
 
 
+def gates_by_row(cell: Cell) -> list[Node]:
+    """Return the gate of each row up to the last one that has any; others have the first."""
+    direct = direct_gates(cell)
+    places = {row_of(cell, gate): gate for gate in direct}
+    return [places.get(place, direct[0]) for place in range(max(places) + 1)]
+
+
 class Numbers(Protocol):
     """What rules ask of a layer: `mubinn.golden.cells.layer.QuantizedLayer` has it."""
 

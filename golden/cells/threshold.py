@@ -20,6 +20,7 @@ scales. The numbers follow from the quantizers alone; nothing of this is stored 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -31,6 +32,7 @@ from mubinn.golden.cells.graph import Node
 from mubinn.golden.cells.lowering import (
     code_in,
     direct_gates,
+    gates_by_row,
     is_factor,
     is_pair,
     row_of,
@@ -42,7 +44,11 @@ from mubinn.golden.cells.shorten import shorten
 from mubinn.golden.ground.fixed import Ints, signed_width
 from mubinn.golden.units.code_table import CodeTableParams
 from mubinn.golden.units.shapes import Kind
-from mubinn.golden.units.threshold_search import ThresholdSearchParams, encoder_nodes
+from mubinn.golden.units.threshold_search import (
+    ThresholdSearchParams,
+    encoder_nodes,
+    encoder_search,
+)
 
 
 class Thresholds(Figure3):
@@ -68,8 +74,7 @@ class Thresholds(Figure3):
             return self._one_term(node, own[0], phase)
         name = self._value(value, f"{node.name}_raw", phase)
         made, quantizer = self.wide(name), self.quantizer(node)
-        nodes = np.array(encoder_nodes(quantizer)) << made.fraction - quantizer.fraction
-        search = ThresholdSearchParams(made.width, (tuple(nodes.tolist()),))
+        search = encoder_search((quantizer,), made.fraction, made.width)
         return self.add(node.name, f"search_{node.name}", Search(search), name, phase=phase)
 
     def _activated_search(self, node: Node, source: Node, phase: int) -> str:
@@ -77,9 +82,7 @@ class Thresholds(Figure3):
         direct = direct_gates(self.cell)
         if node in direct:
             bound = Wide(self.layer.z_bound, self.layer.z_fraction)
-            places = {row_of(self.cell, gate): gate for gate in direct}
-            by_row = [places.get(place, direct[0]) for place in range(max(places) + 1)]
-            self._shared = self._shared or self._searches(by_row, bound)
+            self._shared = self._shared or self._searches(gates_by_row(self.cell), bound)
             operation = Search(self._shared, row_of(self.cell, node))
             return self.add(node.name, "search_gate", operation, self.names[source], phase=phase)
         value = self._value(source, f"{node.name}_raw", phase)
@@ -139,13 +142,14 @@ class Thresholds(Figure3):
         quantizer = self.quantizer(node)
         raw = self._rounded_down(term, quantizer.fraction)
         if own_offsets(quantizer):
-            name = self._table(f"{node.name}_raw", term, raw, Wide(int(np.abs(raw).max())), phase)
+            made = Wide(int(np.abs(raw).max()), quantizer.fraction)
+            name = self._table(f"{node.name}_raw", term, raw, made, phase)
             largest = int(np.abs(raw).max() + np.abs(quantizer.offset).max()) + 1
             trees = (tuple(encoder_nodes(quantizer, 0)),)
             search = ThresholdSearchParams(signed_width(largest), trees)
             operation = Search(search, offset=quantizer.offset)
             return self.add(node.name, f"search_{node.name}", operation, name, phase=phase)
-        shared = Quantizer(quantizer.scales, quantizer.fraction, quantizer.offset.reshape(-1)[0])
+        shared = replace(quantizer, offset=quantizer.offset.reshape(-1)[0])
         codes = shared.encode(raw, quantizer.fraction)
         return self._table(node.name, term, codes, Code(quantizer.levels), phase)
 

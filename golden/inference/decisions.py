@@ -1,6 +1,7 @@
 """Where decisions on a number change: thresholds of encoders, searches and what stands before."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import reduce
 
 import numpy as np
@@ -53,7 +54,7 @@ def _decisions(last: Operation) -> tuple[Ints, Ints, Ints]:
 
 def encoder_segments(quantizer: Quantizer, fraction: int) -> tuple[Ints, Ints, Ints]:
     """Return the nodes [K] of an encoder without its offset, the codes [K + 1], and the offset."""
-    bare = Quantizer(quantizer.scales, quantizer.fraction, np.zeros((), np.int64))
+    bare = replace(quantizer, offset=np.zeros((), np.int64))
     shift = fraction - bare.fraction
     nodes = np.array(encoder_nodes(bare), np.int64) << shift
     return *_runs(nodes, lambda value: bare.encode(value, fraction)), quantizer.offset << shift

@@ -24,7 +24,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model.float_layer import FloatLayer
@@ -55,9 +54,9 @@ def dequantize(model: QuantizedModel) -> tuple[FloatModel, list[LayerQuantizers]
     quantizers = []
     for index, layer in enumerate(model.layers):
         layers.append(_float_layer(layer))
-        own = {name: _float(quantizer) for name, quantizer in layer.quantizers.items()}
-        x = _float(layer.x) if index == 0 else FloatQuantizer()
-        quantizers.append(LayerQuantizers(x, own, _float(layer.x)))
+        own = {name: FloatQuantizer.of(quantizer) for name, quantizer in layer.quantizers.items()}
+        x = FloatQuantizer.of(layer.x)
+        quantizers.append(LayerQuantizers(x if index == 0 else FloatQuantizer(), own, x))
     top, dense = model.layers[-1], model.dense
     wd = dense.w.float_values
     bd = dense.b.float_values - wd @ np.broadcast_to(top.h.float_offset, top.hidden)
@@ -73,10 +72,6 @@ def _float_layer(layer: QuantizedLayer) -> FloatLayer:
         bias[rows] -= wh[rows] @ np.broadcast_to(state.float_offset, layer.hidden)
     stored = {name: tensor.float_values for name, tensor in layer.stored.items()}
     return FloatLayer(layer.cell, wx, wh, bias, stored=stored, frames=layer.frames)
-
-
-def _float(quantizer: Quantizer) -> FloatQuantizer:
-    return FloatQuantizer(quantizer.float_scales, quantizer.float_offset)
 
 
 def rounding_bound(params: ActivationParams, fraction: int) -> float:
@@ -147,9 +142,11 @@ def margin(value: npt.ArrayLike, quantizer: FloatQuantizer) -> Floats:
     """Return how far `value` may move before its code changes: the smallest abs(residual).
 
     That is, float64 like `value`, the min over k of abs(r_k), with r_k the residual that level k of
-    Algorithm 1 compares with 0. The quantizer has scales.
+    Algorithm 1 compares with 0, or the distance to the nearest threshold. The quantizer has scales.
     """
     residual = np.asarray(value, np.float64) - np.asarray(quantizer.offset, np.float64)
+    if quantizer.thresholds is not None:
+        return np.asarray(np.abs(residual[..., None] - quantizer.thresholds).min(axis=-1))
     smallest = np.full(residual.shape, np.inf)
     for scale in np.asarray(quantizer.scales, np.float64):
         smallest = np.minimum(smallest, np.abs(residual))

@@ -10,6 +10,8 @@ memories of the paper's Figure 3 that hold them, for layer 0, 1, ...:
 ``0.M_s.wx``, ``.wh``, ``.b``          scales of weights and bias, int64 [groups, levels]
 ``0.M_g.f.scales``, ``.offset``, ...   quantizers of f, i, g, o, c and h; of a GRU z, r, n and h,
                                        and s = r h where it resets before the product
+``0.M_g.f.thresholds``, ``.codes``     of those that encode by ordered thresholds; the field
+                                       ``encoders`` names them, the others have Algorithm 1
 ``dense.M_w.w``, ``dense.M_B.b``       classifier level bits, and ``dense.M_s.w``, ``dense.M_s.b``
 =====================================  =========================================================
 
@@ -28,6 +30,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mubinn.golden.binarize.ordered import Ordered
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
 from mubinn.golden.cells.cell_file import cell_from, equations_of
 from mubinn.golden.cells.constants import RESETS
@@ -43,6 +46,9 @@ from mubinn.golden.model.float_layer import FloatLayer, gru_layer, gru_parts
 from mubinn.golden.model.float_model import FloatModel, Preprocessing
 from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedModel
 from mubinn.golden.model.structure import Reader
+
+ORDERED = "thresholds"
+"""The kind of an encoder by ordered thresholds."""
 
 QUANTIZED = "mubinn-quantized"
 FLOAT = "mubinn-float"
@@ -150,6 +156,10 @@ def quantized_content(model: QuantizedModel) -> Container:
         for name, quantizer in names.items():
             tensors[f"{name}.scales"] = quantizer.scales
             tensors[f"{name}.offset"] = quantizer.offset
+            if quantizer.encoder is not None:
+                tensors[f"{name}.thresholds"] = quantizer.encoder.thresholds
+                tensors[f"{name}.codes"] = quantizer.encoder.codes
+        kinds = {n.split(".")[-1]: ORDERED for n, q in names.items() if q.encoder is not None}
         parts = {name: getattr(layer, name) for name, _ in LAYER_TENSORS}
         own = tuple((name, "M_B") for name in layer.stored)
         stored = _store(tensors, str(index), (*LAYER_TENSORS, *own), {**parts, **layer.stored})
@@ -161,6 +171,7 @@ def quantized_content(model: QuantizedModel) -> Container:
                 "formats": asdict(layer.formats),
                 "fractions": fractions,
                 "stored": stored,
+                **({"encoders": kinds} if kinds else {}),
             }
         )
     dense = {"w": model.dense.w, "b": model.dense.b}
@@ -202,13 +213,20 @@ def _to_layer(reader: Reader, prefix: str, below: Quantizer | None) -> Quantized
         stem = f"{prefix}.{memory}.{name}"
         scales = reader.tensor(f"{stem}.scales", "<i8")
         offset = reader.tensor(f"{stem}.offset", "<i8")
-        return Quantizer(scales, fractions.integer(name, 0, 30), offset)
+        encoder = None
+        if kinds.pop(name, None) is not None:
+            codes = reader.tensor(f"{stem}.codes", "<i8")
+            encoder = Ordered(reader.tensor(f"{stem}.thresholds", "<i8"), codes)
+        return Quantizer(scales, fractions.integer(name, 0, 30), offset, encoder)
 
     fractions = reader.part("fractions")
+    kinds = _encoder_kinds(reader)
     x = below or quantizer("M_x", "x")
     # Files without the fields cell, reset and datapath are older than the choices.
     cell = cell_in(reader)
     quantizers = {node.name: quantizer("M_g", node.name) for node in cell.encoders}
+    if kinds:
+        raise MubinnError(f"it has an encoder of {min(kinds)}, which is none: make it anew.")
     own = tuple((node.name, "M_B") for node in cell.stored)
     wx, wh, b, *more = _restore(reader.part("stored"), prefix, (*LAYER_TENSORS, *own))
     stored = {node.name: tensor for node, tensor in zip(cell.stored, more, strict=True)}
@@ -231,6 +249,20 @@ def _frames_in(reader: Reader) -> Frames:
     part = reader.part("frames")
     sizes = {field.name: part.integer(field.name, 0, 1 << 16) for field in fields(Frames)}
     return Frames(**sizes)
+
+
+def _encoder_kinds(reader: Reader) -> dict[str, str]:
+    """Return the kinds of encoders that are not Algorithm 1; files without the field have none."""
+    if reader.any("encoders") is None:
+        return {}
+    kinds = reader.texts("encoders")
+    for name, kind in kinds.items():
+        if kind != ORDERED:
+            raise MubinnError(
+                f"its encoder of {name} is of the unknown kind {kind[:40]!r}: read it with the "
+                "version of MuBiNN that wrote it."
+            )
+    return kinds
 
 
 def cell_fields(cell: Cell) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""The float64 reference: the equations of a cell with Algorithm 1, readable and slow.
+"""The float64 reference: the equations of a cell with its encoders, readable and slow.
 
-With no quantizers it is the plain float model. With quantizers every tensor passes through
-Algorithm 1 where the hardware encodes it; activations stay exact, which is the one difference to
-the bit-true model and what `mubinn.golden.model.bounds` bounds.
+With no quantizers it is the plain float model. With quantizers every tensor passes through its
+encoder, Algorithm 1 by default, where the hardware encodes it; activations stay exact, which is the
+one difference to the bit-true model and what `mubinn.golden.model.bounds` bounds.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,10 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.binarize.mlb import mlb, mlb_value
+from mubinn.golden.binarize.ordered import ordered_codes
+from mubinn.golden.binarize.scales import Quantizer, signs
 from mubinn.golden.cells.graph import Node
-from mubinn.golden.ground.fixed import Floats
+from mubinn.golden.ground.fixed import Floats, Ints, to_float
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.units.shapes import exact, shape_of
@@ -21,16 +23,33 @@ from mubinn.golden.units.shapes import exact, shape_of
 
 @dataclass(frozen=True)
 class FloatQuantizer:
-    """Scales [N] and offset of one activation tensor; no scales leave it in full precision."""
+    """Scales [N] and offset of one activation tensor; no scales leave it in full precision.
+
+    Its thresholds and their codes, where it has any, encode in place of Algorithm 1 (`Ordered`).
+    """
 
     scales: Floats | None = None
     offset: npt.ArrayLike = 0.0
+    thresholds: Floats | None = None
+    codes: Ints | None = None
+
+    @classmethod
+    def of(cls, quantizer: Quantizer) -> "FloatQuantizer":
+        """Return the quantizer with exactly the numbers of `quantizer`."""
+        scales, offset, own = quantizer.float_scales, quantizer.float_offset, quantizer.encoder
+        if own is None:
+            return cls(scales, offset)
+        return cls(scales, offset, to_float(own.thresholds, quantizer.fraction), own.codes)
 
     def __call__(self, value: Floats) -> Floats:
         """Return the value that the level bits of `value` stand for."""
         if self.scales is None:
             return value
-        return mlb_value(mlb(value, self.scales, self.offset), self.scales, self.offset)
+        if self.thresholds is None or self.codes is None:
+            return mlb_value(mlb(value, self.scales, self.offset), self.scales, self.offset)
+        offset = np.asarray(self.offset, np.float64)
+        code = ordered_codes(value - offset, self.thresholds, self.codes)
+        return np.asarray(offset + signs(code, len(self.scales)) @ self.scales)
 
 
 @dataclass(frozen=True)

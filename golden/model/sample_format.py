@@ -31,7 +31,7 @@ class SampleFormat:
 
     def __post_init__(self) -> None:
         """Raise `MubinnError` if the width does not reach beyond every threshold."""
-        least = signed_width(self.quantizer.peak << INPUT_FRACTION - self.quantizer.fraction)
+        least = signed_width(self.quantizer.reach << INPUT_FRACTION - self.quantizer.fraction)
         if self.width < least:
             raise MubinnError(
                 f"samples of {self.width} bits do not reach the input's largest value: "

@@ -73,6 +73,7 @@ def quantized_layer(
             _most(node.operands[0], found, formats, meets),
             clip,
             options.form if meets else "free",
+            options.encoders.get(tensor),
         )
         _check_clip(name, found[name], clip)
     states = []
@@ -85,7 +86,7 @@ def quantized_layer(
         states.append(StateRows(rows, found[node.name], read))
     wx, wh, b = fit_sums((layer.wx, layer.wh, layer.b), x, states, options, inputs, layer.frames)
     stored = {
-        name: fit_weights(values, options.levels.count("w"), 1)
+        name: fit_weights(values, options.levels.count("w"), 1, rule=options.encoders.get("w"))
         for name, values in layer.stored.items()
     }
     return QuantizedLayer(cell, x, found, wx, wh, b, formats, stored=stored, frames=layer.frames)
@@ -119,11 +120,12 @@ def _fraction(node: Node, found: dict[str, Quantizer], formats: Formats) -> int 
 
 def _check_clip(name: str, quantizer: Quantizer, clip: float) -> None:
     """Clipping folds into an encoder while no threshold lies beyond it."""
-    highest = float(quantizer.float_scales[:-1].sum() + np.abs(quantizer.float_offset).max())
+    reach = int(np.abs(quantizer.nodes).max() + np.abs(quantizer.offset).max())
+    highest = float(np.ldexp(float(reach), -quantizer.fraction))
     if highest > clip:
         raise MubinnError(
             f"the highest threshold of {name}, {highest:.4g}, lies beyond its clip {clip:.4g}: "
-            f"use fewer levels for {name}."
+            f"use fewer levels for {name}{'' if quantizer.encoder is None else ', or mlb'}."
         )
 
 

@@ -1,7 +1,7 @@
 """Fitting tensors of a float model: activations from a calibration run, weights from themselves."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from mubinn.golden.binarize.error_compensation import compensated_bits
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.mlb import mlb
+from mubinn.golden.binarize.rules import Rule
 from mubinn.golden.binarize.scale_form import ScaleForm, fit_fixed, fit_form, fixed_form
 from mubinn.golden.binarize.scales import MAX_STORED_SCALE, LevelTensor, Quantizer
 from mubinn.golden.cells.formats import Formats
@@ -33,6 +34,7 @@ class FitOptions:
     form: ScaleForm
     gate_offset: float
     formats: Formats
+    encoders: Mapping[str, Rule] = field(default_factory=dict)
 
 
 def fit_activation(
@@ -43,16 +45,19 @@ def fit_activation(
     most: int = 15,
     clip: float = np.inf,
     form: ScaleForm = "free",
+    rule: Rule | None = None,
 ) -> Quantizer:
     """Return the quantizer fitted to a sample of the values [..., n] of an activation tensor.
 
     It has one `offset`, or n, and at most `most` fraction bits; the values are clipped to the
-    magnitude `clip`.
+    magnitude `clip`. A `rule` has the levels, the form and the encoder of its own.
     """
     centred = (values - np.asarray(offset)).ravel()
     if not np.isfinite(centred).all():
         raise MubinnError("the calibration data hold NaN or infinite values: drop those windows.")
     sample = rng.choice(centred, SAMPLE) if centred.size > SAMPLE else centred
+    if rule is not None:
+        return rule.quantizer(sample, offset, most)
     peak = float(np.abs(offset).max())
     stored, fraction = fit_fixed(sample, levels, form, offset=peak, most=most, clip=clip)
     return Quantizer(stored, fraction, to_fixed(np.asarray(offset), fraction))
@@ -67,7 +72,14 @@ def fit_gates(
         signed = shape_of(gate.operands[0].kind).low < 0
         offset = 0.0 if signed else options.gate_offset
         most = options.formats.y_fraction
-        gates[gate.name] = fit_activation(rng, own, options.levels.count("gate"), offset, most)
+        gates[gate.name] = fit_activation(
+            rng,
+            own,
+            options.levels.count("gate"),
+            offset,
+            most,
+            rule=options.encoders.get("gate"),
+        )
     return gates
 
 
@@ -111,8 +123,11 @@ def fit_weights(
     groups: int,
     form: ScaleForm = "free",
     fraction: int | None = None,
+    rule: Rule | None = None,
 ) -> LevelTensor:
     """Fit and binarize rows [R, ...] in `groups` equal groups, each value for itself."""
+    if rule is not None:
+        return rule.tensor(values, groups)
     scales, fraction = _weight_scales(values, levels, groups, form, fraction)
     # The bits come from the scales as stored, so that rounding them costs as little as it can.
     stored = to_float(scales, fraction).T[:, :, None]
@@ -152,7 +167,8 @@ def fit_sums(
 ) -> tuple[LevelTensor, LevelTensor, LevelTensor]:
     """Fit the scales, then choose bias and weight bits to keep z close to the float model's.
 
-    The bias is binarized first, so that the weights make good what its few levels miss.
+    The bias is binarized first, so that the weights make good what its few levels miss. Where a
+    rule encodes the weights, it decides on each by itself, and the bias has the bits nearest to it.
 
     Parameters
     ----------
@@ -176,14 +192,20 @@ def fit_sums(
     gates = len(w_h) // w_h.shape[1]
     levels, form = options.levels, options.form
     groups = gates if options.granularity == "gate" else len(w_h)
-    wx_scales, wx_fraction = _weight_scales(w_x, levels.count("w"), groups, form)
-    wh_scales, wh_fraction = _weight_scales(w_h, levels.count("w"), groups, form)
+    rule = options.encoders.get("w")
+    ruled = [rule.tensor(w, groups) for w in (w_x, w_h)] if rule else []
+    (wx_scales, wx_fraction), (wh_scales, wh_fraction) = [
+        (tensor.scales, tensor.fraction) for tensor in ruled
+    ] or [_weight_scales(w, levels.count("w"), groups, form) for w in (w_x, w_h)]
     folded = (bias + w_x @ frames.spread(x.float_offset, inputs.shape[2]))[:, None]
     for state in states:
         offset = np.broadcast_to(state.quantizer.float_offset, w_h.shape[1])
         folded[state.rows, 0] += w_h[state.rows] @ offset
     over_h = max(state.quantizer.fraction for state in states) + wh_fraction
     b_fraction = max(x.fraction + wx_fraction, over_h)
+    if ruled:
+        bias_levels = fit_weights(folded[:, 0], levels.count("b"), gates, fraction=b_fraction)
+        return ruled[0], ruled[1], bias_levels
     b_scales, b_fraction = _weight_scales(folded, levels.count("b"), gates, fraction=b_fraction)
     parts = (
         (folded, b_scales, b_fraction),
@@ -214,8 +236,7 @@ def fit_sums(
 
 def _signs_only(quantizer: Quantizer, values: Floats) -> Floats:
     """Return what the level bits of `values` stand for without the offset."""
-    quantized = reference.FloatQuantizer(quantizer.float_scales, quantizer.float_offset)(values)
-    return quantized - quantizer.float_offset
+    return reference.FloatQuantizer.of(quantizer)(values) - quantizer.float_offset
 
 
 def _compensated(

@@ -1,18 +1,20 @@
-"""Threshold search: the code of a value by Algorithm 1, every decision against a stored number.
+"""Threshold search: the code of a value by any encoder, every decision against a stored number.
 
-Level k of a code asks whether the value reaches the offset plus what the levels before it stand
-for, ``value >= offset + sum_{j<k} a_j s_j``. These numbers, a node for each prefix of a code, form
-a binary tree, whatever the order of the scales. A function that never decreases may stand before
+Level k of a code by Algorithm 1 asks whether the value reaches the offset plus what the levels
+before it stand for, ``value >= offset + sum_{j<k} a_j s_j``. These numbers, a node for each prefix
+of a code, form a binary tree, whatever the order of the scales. Ordered thresholds make a tree of
+that form too (`mubinn.golden.binarize.ordered`). A function that never decreases may stand before
 the encoder: each node then becomes the first input whose output reaches it, and function and
 encoder are one search.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from mubinn.golden.binarize.scales import Quantizer, signs
+from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.ground.fixed import Ints, signed_width
 
 
@@ -83,8 +85,19 @@ def threshold_search(
 def encoder_nodes(quantizer: Quantizer, offset: int | None = None) -> list[int]:
     """Return an encoder's tree in its own fraction, with `offset` in place of its one offset."""
     start = int(quantizer.offset.reshape(-1)[0]) if offset is None else offset
-    nodes: list[int] = []
-    for level in range(quantizer.levels):
-        before = signs(np.arange(1 << level), level) @ quantizer.scales[:level]
-        nodes += [start + int(value) for value in before]
+    nodes: list[int] = (quantizer.nodes + start).tolist()
     return nodes
+
+
+def encoder_search(
+    quantizers: Sequence[Quantizer], fraction: int, width: int, offset: int | None = None
+) -> ThresholdSearchParams:
+    """Return the search of values of `width` bits with a tree for each encoder.
+
+    The values have `fraction` bits behind the point; `offset` is that of `encoder_nodes`.
+    """
+    trees = [
+        [node << fraction - quantizer.fraction for node in encoder_nodes(quantizer, offset)]
+        for quantizer in quantizers
+    ]
+    return ThresholdSearchParams(width, tuple(tuple(tree) for tree in trees))

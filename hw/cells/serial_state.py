@@ -9,7 +9,7 @@ from mubinn.golden.folding.cell_design import CellDesign
 from mubinn.hw.arith.comparator import at_least
 from mubinn.hw.arith.decision_diagram import decision_diagram
 from mubinn.hw.cells.operations import operate, shape_of
-from mubinn.hw.cells.state_stage import StateStage, gates_layout, shown
+from mubinn.hw.cells.state_stage import StateStage, gates_layout, own_offset, shown
 from mubinn.hw.stream.component import Memory
 
 MOST_LOGIC = 8
@@ -103,7 +103,7 @@ class SerialState(StateStage):
                 continue
             own = None
             if isinstance(unit.operation, Search) and unit.operation.offset is not None:
-                own = offset >> self.layer.fraction_of(unit.name) - self.layer.h.fraction
+                own = own_offset(self.layer, unit, offset)
             operands = [values[name] for name in unit.operands]
             values[unit.name] = operate(m, unit.role, unit.operation, operands, own)
         return values

@@ -7,8 +7,9 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Member, Out
 
 from mubinn.golden.cells.graph import Node
-from mubinn.golden.cells.lowering import row_of
-from mubinn.golden.cells.operations import Encode, Search, Unit
+from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.lowering import gates_by_row, row_of
+from mubinn.golden.cells.operations import Encode, Search, Unit, Wide
 from mubinn.golden.folding.cell_design import CellDesign
 from mubinn.hw.cells.cell_layout import CellLayouts, part_of, scale_array
 from mubinn.hw.cells.operations import encode, operate, scales_of, shape_of
@@ -92,6 +93,16 @@ class StateStage(Component):
         )
 
 
+def own_offset(layer: QuantizedLayer, unit: Unit, offset: Value) -> Value:
+    """Return the offset of a cell in the fraction of what the encoder `unit` of h reads.
+
+    It comes in that of the exact value; a table of a term has rounded it down.
+    """
+    made = layer.lowered.formats[unit.operands[0]]
+    assert isinstance(made, Wide)
+    return offset >> layer.fraction_of(unit.name) - made.fraction
+
+
 def gates_layout(design: CellDesign) -> dict[str, ShapeLike]:
     """Return the layout of what all gates compute, if the cell has any."""
     lowered = design.layer.lowered
@@ -169,10 +180,7 @@ class PipelinedState(StateStage):
         """Return the offset of a cell for the encoder of h, in the fraction of its operand."""
         if not self._takes_offset(unit):
             return None
-        offset = values["h_offset"]
-        if isinstance(unit.operation, Search):
-            return offset >> self.layer.fraction_of(unit.name) - self.layer.h.fraction
-        return offset
+        return own_offset(self.layer, unit, values["h_offset"])
 
     def _cut(self, m: Module, pipe: Pipe, stage: int, values: Values) -> Values:
         """Place a register that takes what is needed later."""
@@ -223,7 +231,7 @@ class PipelinedState(StateStage):
         leaves = self._leaves(s)
         direct = [node for node in self.layer.cell.gates if node.name in self.lowered.direct]
         if direct and self.stages.threshold:
-            now["code"] = self._search(m, row, now["z"], direct)
+            now["code"] = self._search(m, "search_gate", row, now["z"], direct)
         elif direct:
             now |= self._look_up(m, row, now["z"], direct)
             passed = {"row": row, **leaves, "y": now["y"]}
@@ -235,7 +243,10 @@ class PipelinedState(StateStage):
             passed = {name: getattr(register, field(name)) for name in passed}
             row, now = passed["row"], {n: passed[n] for n in ("z", "z_q", "y") if n in passed}
             leaves = {name: passed[name] for name in leaves}
-            now["code"] = self._encode(m, row, now["y"], direct)
+            if isinstance(self.lowered[direct[0].name].operation, Search):
+                now["code"] = self._search(m, "encode_gate", row, now["y"], direct)
+            else:
+                now["code"] = self._encode(m, row, now["y"], direct)
         values = self._collected(m, pipe, row, now, leaves)
         if len(self.layer.phases) > 1:
             values["phase"] = self._phase(row)
@@ -261,13 +272,13 @@ class PipelinedState(StateStage):
         total = Signal(bits, name="phase")
         return sum(((row >= first) for first in firsts), start=Const(0, bits))[: len(total)]
 
-    def _search(self, m: Module, row: Value, z: Value, direct: list[Node]) -> Value:
+    def _search(self, m: Module, role: str, row: Value, value: Value, direct: list[Node]) -> Value:
         """Add the search that gates share."""
         operation = self.lowered[direct[0].name].operation
         assert isinstance(operation, Search)
         params = operation.params
         tree = {"tree": row[: params.select_width]} if params.select_width else {}
-        made: Value = apply(m, "search_gate", ThresholdSearch(params), value=z, **tree).code
+        made: Value = apply(m, role, ThresholdSearch(params), value=value, **tree).code
         return made
 
     def _look_up(self, m: Module, row: Value, z: Value, direct: list[Node]) -> Values:
@@ -290,10 +301,8 @@ class PipelinedState(StateStage):
 
     def _encode(self, m: Module, row: Value, y: Value, direct: list[Node]) -> Value:
         """Add the encoder that gates share, with the constants of each row."""
-        places = {row_of(self.layer.cell, node): node.name for node in direct}
-        names = [places.get(place, direct[0].name) for place in range(max(places) + 1)]
-        own = [self.lowered[name].operation for name in names]
-        first = own[0]
+        names = [node.name for node in gates_by_row(self.layer.cell)]
+        first = self.lowered[names[0]].operation
         assert isinstance(first, Encode)
         params, fraction = first.params, first.fraction
         quantizers = [self.layer.quantizers[name] for name in names]

@@ -210,10 +210,15 @@ def _formula(plan: LayerPlan) -> str:
 
 def _quantizer(quantizer: Quantizer) -> Json:
     offset: Ints = quantizer.offset
+    encoder: Json = {}
+    if quantizer.encoder is not None:
+        own = quantizer.encoder
+        encoder = {"thresholds": own.thresholds.tolist(), "codes": own.codes.tolist()}
     return {
         "scales": quantizer.scales.tolist(),
         "offset": np.asarray(offset).tolist(),
         "fraction": quantizer.fraction,
+        **encoder,
     }
 
 

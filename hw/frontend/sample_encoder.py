@@ -5,13 +5,13 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.cells.constants import INPUT_FRACTION
-from mubinn.golden.ground.fixed import Ints, signed_width, unsigned_width
+from mubinn.golden.cells.figure3 import encoder
+from mubinn.golden.cells.operations import Wide
+from mubinn.golden.ground.fixed import signed_width
 from mubinn.golden.model.sample_format import SampleFormat
-from mubinn.golden.units.mlb_encoder import MlbEncoderParams
-from mubinn.hw.stream.component import Component, Memory, view_const
+from mubinn.hw.cells.operations import operate
+from mubinn.hw.stream.component import Component, Memory
 from mubinn.hw.stream.fields import frame_layout
-from mubinn.hw.stream.pipe import apply
-from mubinn.hw.units.mlb_encoder import MlbEncoder
 
 
 def sample_layout(width: int) -> data.StructLayout:
@@ -20,7 +20,7 @@ def sample_layout(width: int) -> data.StructLayout:
 
 
 class SampleEncoder(Component):
-    """`QuantizedModel.encode_input` in hardware: Algorithm 1 on one channel after the other.
+    """`QuantizedModel.encode_input` in hardware: the encoder on one channel after the other.
 
     A frame takes ``params.features`` transfers, channel 0 first, and is offered in the cycle after
     the last one; the next frame's first sample is taken when the frame is. Where channels have
@@ -59,7 +59,6 @@ class SampleEncoder(Component):
         """Return the encoder and the shift registers of the planes."""
         m = Module()
         quantizer, features, frame = self.params.quantizer, self.params.features, self.o.payload
-        scales: Ints = quantizer.scales << INPUT_FRACTION - quantizer.fraction
         offsets: list[int] = (quantizer.offset << INPUT_FRACTION - quantizer.fraction).tolist()
         count, following = Signal(range(features)), Signal(range(features))
         full, taken = self.full, Signal()
@@ -70,23 +69,9 @@ class SampleEncoder(Component):
             following.eq(Mux(taken, Mux(full, 0, count + 1), count)),
         ]
         m.d.sync += count.eq(following)
-        largest = max(abs(n) for n in (offsets if isinstance(offsets, list) else [offsets]))
-        encoder = MlbEncoderParams(
-            quantizer.levels,
-            self.params.width,
-            signed_width(largest) if largest else 0,
-            unsigned_width(int(scales.max())),
-        )
-        own = {"offset": self._offset(m, offsets, largest, following)} if largest else {}
-        scale_words = data.ArrayLayout(unsigned(encoder.scale_width), encoder.levels)
-        code = apply(
-            m,
-            "encode_x",
-            MlbEncoder(encoder),
-            value=self.i.payload.value,
-            scales=view_const(scale_words, scales.tolist()),
-            **own,
-        ).code
+        sample = Wide((1 << self.params.width - 1) - 1, INPUT_FRACTION)
+        offset = self._offset(m, offsets, following)
+        code = operate(m, "encode_x", encoder(quantizer, sample), [self.i.payload.value], offset)
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(taken):
@@ -104,14 +89,13 @@ class SampleEncoder(Component):
         m.d.sync += awake.eq(1)
         return awake
 
-    def _offset(
-        self, m: Module, offsets: list[int] | int, largest: int, following: Value
-    ) -> ValueLike:
-        """Return the offset of the channel that comes next."""
+    def _offset(self, m: Module, offsets: list[int] | int, following: Value) -> Value | None:
+        """Return the offset of the channel that comes next, if channels have their own."""
         if not isinstance(offsets, list):
-            return offsets
-        memory = Memory(shape=signed(signed_width(largest)), depth=len(offsets), init=offsets)
+            return None
+        width = signed_width(max(map(abs, offsets)))
+        memory = Memory(shape=signed(width), depth=len(offsets), init=offsets)
         m.submodules.m_x_offset = memory
         port = memory.read_port()
         m.d.comb += port.addr.eq(following)
-        return port.data
+        return Value.cast(port.data)

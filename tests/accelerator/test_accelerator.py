@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
+from ordered import with_thresholds
 from stacks import STACKS, stacked
 
 from mubinn.golden.binarize.levels import Levels
@@ -171,6 +172,18 @@ def test_samples_are_encoded_on_chip(random_model, offsets):
     model = random_model(seed=8, levels=(3, 1), features=3, hidden=2, offsets=offsets)
     codes, payloads = samples_of(model, 3, 18)
     assert len(np.unique(codes)) > 4
+    classified(model, codes, payloads)
+
+
+def test_thresholds_encode_samples_on_chip(random_model):
+    model = with_thresholds(random_model(seed=8, levels=(2, 2), features=3, hidden=2))
+    codes, payloads = samples_of(model, 3, 18)
+    assert set(np.unique(codes)) == {0, 1, 3}
+    classified(model, codes, payloads)
+
+
+def classified(model, codes, payloads):
+    """Send the samples of three windows, and hold what comes to the bit-true model."""
     design = Accelerator(model, sample_width=18)
     taken = []
 

@@ -5,6 +5,7 @@ import json
 import re
 
 import pytest
+from ordered import with_thresholds
 
 from mubinn.hw.export.layer_folder import PARAMETERS, generate
 
@@ -102,3 +103,16 @@ def test_a_stack_is_one_file_a_layer(random_model):
     ]
     assert not modules[0] & modules[1]
     assert "Connect `lstm_layer_0` -> `lstm_layer_1`" in files["README.md"]
+
+
+def test_the_page_tells_how_thresholds_encode(random_model):
+    model = with_thresholds(random_model(0, (2, 2), features=5, hidden=3), leave=("x",))
+    files = generate(model)
+    own = model.layers[0].h.encoder
+    stated = json.loads(files[PARAMETERS])["layers"][0]
+    assert stated["state"]["thresholds"] == own.thresholds.tolist()
+    assert stated["state"]["codes"] == own.codes.tolist()
+    assert "thresholds" not in stated["input"]
+    numbers = ", ".join(map(str, own.thresholds))
+    assert files["README.md"].count(f"count the thresholds {numbers} that value - offset") == 1
+    assert files["README.md"].count("the bit is 1 where the rest is at least 0") == 1

@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from amaranth.hdl import ResetInserter, Signal
 from amaranth.sim import Simulator
+from ordered import ordered
 
+from mubinn.golden.binarize.ordered import Ordered
 from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.constants import INPUT_FRACTION
+from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.sample_format import SampleFormat
 from mubinn.hw.frontend.sample_encoder import SampleEncoder
 
@@ -15,8 +18,9 @@ OFFSETS = [200, -200, 90, -300]
 """Far apart, so that a sample against another channel's offset has another code."""
 
 
-def format_of(offset):
-    return SampleFormat(Quantizer(np.array([64, 32]), 6, np.array(offset)), FEATURES, WIDTH)
+def format_of(offset, kind=None):
+    quantizer = Quantizer(np.array([64, 32]), 6, np.array(offset))
+    return SampleFormat(ordered(quantizer, kind) if kind else quantizer, FEATURES, WIDTH)
 
 
 def planes_of(codes):
@@ -24,11 +28,12 @@ def planes_of(codes):
     return [sum((int(code) >> k & 1) << n for n, code in enumerate(codes)) for k in range(2)]
 
 
+@pytest.mark.parametrize("kind", [None, "tc", "qc"])
 @pytest.mark.parametrize("offset", [OFFSETS, 70])
 @pytest.mark.parametrize("before", [0, 1, 2, 4, 7])
-def test_frames_are_right_from_the_cycle_after_a_reset_on(offset, before):
+def test_frames_are_right_from_the_cycle_after_a_reset_on(offset, before, kind):
     """Without a pause: `before` samples, a reset of one cycle, and whole frames."""
-    params = format_of(offset)
+    params = format_of(offset, kind)
     # Between the offsets: each channel's sign is that of its own offset, turned round.
     samples = np.zeros((3, FEATURES), int)
     samples[1] = np.array(OFFSETS)[::-1] << INPUT_FRACTION - 6
@@ -71,3 +76,11 @@ def test_frames_are_right_from_the_cycle_after_a_reset_on(offset, before):
     simulator.run_until(100e-6)
     codes = params.quantizer.encode(samples, INPUT_FRACTION)
     assert taken == [(planes_of(row), int(k == 2)) for k, row in enumerate(codes)]
+
+
+def test_samples_reach_beyond_every_threshold():
+    far = Ordered([-5000, 4000], [0, 1, 3])
+    quantizer = Quantizer(np.array([64, 32]), 6, np.array([100, -100]), far)
+    assert SampleFormat(quantizer, 2, 20).width == 20
+    with pytest.raises(MubinnError, match="do not reach the input's largest value: give 20 or"):
+        SampleFormat(quantizer, 2, 19)

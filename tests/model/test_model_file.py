@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import safetensors
 import safetensors.numpy
+from ordered import with_thresholds
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
@@ -50,6 +51,43 @@ def test_quantized_models_come_back_exactly(random_model, tmp_path, case):
     assert content(loaded) == content(model)
     assert all(b.h is a.x for b, a in zip(loaded.layers, loaded.layers[1:], strict=False))
     assert content(load_any(str(tmp_path / "a.mubinn"))) == content(model)
+
+
+@pytest.mark.parametrize("leave", [(), ("x", "g", "h")])
+def test_thresholds_come_back_exactly(random_model, tmp_path, leave):
+    model = with_thresholds(random_model(1, (2, 2), depth=2), leave=leave)
+    save_model(tmp_path / "a.mubinn", model)
+    assert content(load_model(tmp_path / "a.mubinn")) == content(model)
+
+
+def test_algorithm_1_leaves_nothing_in_the_file(random_model, tmp_path):
+    save_model(tmp_path / "a.mubinn", random_model(1, (2, 2)))
+    held = read_container(tmp_path / "a.mubinn")
+    assert "encoders" not in held.structure["layers"][0]
+    assert not [name for name in held.tensors if "thresholds" in name or "codes" in name]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"h": "splines"}, "encoder of h is of the unknown kind 'splines': read it with"),
+        ({"y": "thresholds"}, "has an encoder of y, which is none"),
+        ({"h": 3}, "encoders is not an object of texts"),
+        ([], "encoders is not an object"),
+        ({"f": "thresholds"}, "tensor 0.M_g.f.codes is missing"),
+        (None, "tensor 0.M_g.h.codes has no place"),
+    ],
+)
+def test_faults_of_encoders(random_model, tmp_path, change, why):
+    path = tmp_path / "a.mubinn"
+    save_model(path, with_thresholds(random_model(1, (2, 2)), leave=(*"xfigoc",)))
+    held = read_container(path)
+    own = held.structure["layers"][0]
+    assert own["encoders"] == {"h": "thresholds"}
+    own["encoders"] = {**own["encoders"], **change} if isinstance(change, dict) else change
+    write_container(path, held)
+    with pytest.raises(MubinnError, match=why):
+        load_model(path)
 
 
 def test_the_datapath_comes_back_and_old_files_have_figure_3(random_model, tmp_path):
