@@ -37,9 +37,14 @@ def frames(model, codes):
 
 
 def expected(model, codes):
-    """Return class and logits of every window by the bit-true model."""
+    """Return the results of every window by the bit-true model, as their fields have them."""
     _, scores, classes = run(model, codes)
-    return [(int(c), s.tolist()) for c, s in zip(classes, scores, strict=True)]
+    found = []
+    for place in np.ndindex(scores.shape[:-1]):
+        label = () if classes is None else (int(classes[place]),)
+        end = (int(place[1] == codes.shape[1] - 1),) if len(place) == 2 else ()
+        found.append((*label, scores[place].tolist(), *end))
+    return found
 
 
 async def send(ctx, port, payloads, pauses=None):
@@ -59,12 +64,11 @@ async def take(ctx, port, count, taken, times=None, pauses=None):
     while len(taken) < count:
         if pauses is not None:
             ctx.set(port.ready, int(pauses.random() < 0.02))
-        _, _, valid, ready, label, logits = await ctx.tick().sample(
-            port.valid, port.ready, port.payload.label, port.payload.logits
-        )
+        _, _, valid, ready, payload = await ctx.tick().sample(port.valid, port.ready, port.payload)
         cycle += 1
         if valid and ready:
-            taken.append((int(label), [int(v) for v in logits]))
+            fields = (getattr(payload, name) for name, _ in port.payload.shape())
+            taken.append(tuple(f if isinstance(f, int) else [int(v) for v in f] for f in fields))
             if times is not None:
                 times.append(cycle)
     ctx.set(port.ready, 0)
@@ -109,6 +113,34 @@ CASES = {
         | {"depth": 2, "readout": "last"},
         {},
     ),
+    "sigmoid": (
+        {"levels": (1, 1), "features": 3, "hidden": 2, "head": "sigmoid", "classes": 1},
+        {"units": 3},
+    ),
+    "regression, last, two engines": (
+        {"levels": (1, 1), "features": 2, "hidden": 3, "readout": "last"}
+        | {"head": "regression", "classes": 3},
+        {"units": 2},
+    ),
+    "one value": (
+        {"levels": (2, 1), "features": 2, "hidden": 2, "head": "regression", "classes": 1},
+        {},
+    ),
+    "every": (
+        {"levels": (1, 1), "features": 2, "hidden": 3, "readout": "every"},
+        {"units": 2},
+    ),
+    "running": ({"levels": (2, 1), "features": 3, "hidden": 2, "readout": "running"}, {}),
+    "two layers, a sigmoid at every step": (
+        {"levels": (1, 1), "features": 3, "hidden": 2, "depth": 2, "readout": "every"}
+        | {"head": "sigmoid", "classes": 1},
+        {},
+    ),
+    "GRU, reset before, running values": (
+        {"cell": "gru", "reset": "before", "levels": (1, 1), "features": 2, "hidden": 2}
+        | {"readout": "running", "head": "regression", "classes": 2},
+        {},
+    ),
 }
 
 
@@ -119,17 +151,22 @@ def test_windows_give_classes_and_logits_at_the_stated_pace(random_of, name):
     codes = codes_of(model, 4)
     design = Accelerator(model, **how)
     taken, times = [], []
+    wanted = expected(model, codes)
 
     async def consume(ctx):
-        await take(ctx, design.o, 4, taken, times)
+        await take(ctx, design.o, len(wanted), taken, times)
 
     async def produce(ctx):
         await send(ctx, design.i, frames(model, codes))
 
     simulate(design, consume, produce)
-    assert taken == expected(model, codes)
+    assert taken == wanted
     # The first window fills the pipeline of layers.
-    assert set(np.diff(times[1:]).tolist()) == {design.cycles_per_window(STEPS)}
+    pace = design.cycles_per_window(STEPS)
+    each = len(wanted) // 4
+    assert set(np.diff(times[each::each]).tolist()) == {pace}
+    if each > 1:
+        assert set(np.diff(times[each:]).tolist()) == {design.cycles_per_step}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -139,14 +176,35 @@ def test_pauses_on_both_sides_change_nothing(random_of, name):
     codes = codes_of(model, 4)
     design = Accelerator(model, **how)
     taken = []
+    wanted = expected(model, codes)
 
     async def consume(ctx):
-        await take(ctx, design.o, 4, taken, pauses=np.random.default_rng(1))
+        await take(ctx, design.o, len(wanted), taken, pauses=np.random.default_rng(1))
         await ctx.tick()
         assert not ctx.get(design.busy)
 
     async def produce(ctx):
         await send(ctx, design.i, frames(model, codes), np.random.default_rng(2))
+
+    simulate(design, consume, produce)
+    assert taken == wanted
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "every", "running"])
+def test_windows_of_one_step(random_of, name):
+    made, how = CASES[name]
+    model = random_of(seed=4, **made)
+    codes = codes_of(model, 5, steps=1)
+    design = Accelerator(model, **how)
+    taken = []
+
+    async def consume(ctx):
+        await take(ctx, design.o, 5, taken)
+        await ctx.tick()
+        assert not ctx.get(design.busy)
+
+    async def produce(ctx):
+        await send(ctx, design.i, frames(model, codes))
 
     simulate(design, consume, produce)
     assert taken == expected(model, codes)
@@ -202,6 +260,10 @@ def test_narrow_samples_are_refused(random_model):
         ("GRU, reset before", "abort", False, 5),
         ("GRU, reset before", "abort", False, 16),
         ("GRU, reset before", "reset", True, 43),
+        ("sigmoid", "abort", False, 11),
+        ("every", "abort", False, 9),
+        ("every", "reset", False, 30),
+        ("running", "abort", True, 5),
     ],
 )
 def test_a_window_begins_clean_after(random_of, name, by, samples, after):
@@ -228,11 +290,12 @@ def test_a_window_begins_clean_after(random_of, name, by, samples, after):
         ctx.set(stop, 0)
         assert not ctx.get(design.busy)
         started.append(True)
-        await take(ctx, design.o, 2, taken)
+        await take(ctx, design.o, len(wanted), taken)
         await ctx.tick()
         assert not ctx.get(design.busy)
 
     started = []
+    wanted = expected(model, codes)
 
     async def produce(ctx):
         while not started:
@@ -317,3 +380,41 @@ def test_pauses_and_windows_of_other_lengths_change_nothing(stack):
         if steps > 1:  # one step is too short for some models, whose result means nothing
             assert [result] == expected(stack, codes)
     assert inside == [0]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("name", ["every", "running"])
+def test_of_an_aborted_window_one_result_is_left(random_of, name, at_once):
+    """Neither it nor what was forgotten counts as a window."""
+    model = random_of(seed=4, **CASES[name][0])
+    codes = codes_of(model, 2)
+    design = Accelerator(model)
+    taken, started, wanted = [], [], expected(model, codes)
+
+    async def consume(ctx):
+        await ctx.tick().until(design.o.valid)
+        await ctx.tick().repeat(20)
+        ctx.set(design.abort, 1)
+        ctx.set(design.o.ready, at_once)
+        await ctx.tick()
+        ctx.set(design.abort, 0)
+        assert ctx.get(design.busy) == (not at_once)
+        if not at_once:
+            await take(ctx, design.o, 1, taken)
+            await ctx.tick()
+            assert taken == wanted[:1]
+        assert not ctx.get(design.busy)
+        taken.clear()
+        started.append(True)
+        await take(ctx, design.o, len(wanted), taken)
+        await ctx.tick()
+        assert not ctx.get(design.busy)
+
+    async def produce(ctx):
+        await send(ctx, design.i, frames(model, codes)[:1])
+        while not started:
+            await ctx.tick()
+        await send(ctx, design.i, frames(model, codes))
+
+    simulate(design, consume, produce)
+    assert taken == wanted

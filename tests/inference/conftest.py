@@ -8,6 +8,7 @@ from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
 from mubinn.golden.cells.constants import DATAPATHS
 from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.model.float_model import READOUTS
 from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedModel
 
 OWN = {made.name: made for made in (cifg, mgu, rnn)}
@@ -84,7 +85,7 @@ def random_build(model_of):
             depth=int(rng.integers(1, 3)),
             per_row=bool(rng.integers(2)),
             offsets=bool(rng.integers(2)),
-            readout=("last", "mean")[rng.integers(2)],
+            readout=READOUTS[rng.integers(4)],
         )
         model = model.with_datapath(DATAPATHS[seed // 6 % 2])
         x = rng.normal(0, 1.5, (int(rng.integers(1, 9)), int(rng.integers(1, 6)), features))
