@@ -154,7 +154,12 @@ class Accelerator(Component):
         # The last layer's h is read by the classifier alone.
         m.d.comb += source.ready.eq(1)
         m.submodules.result = result = Register(self.o.payload.shape())
-        wiring.connect(m, self.layers[-1].result, result.i)
+        made = self.layers[-1].result
+        m.d.comb += [
+            result.i.valid.eq(made.valid & ~self.abort),
+            result.i.payload.eq(made.payload),
+            made.ready.eq(result.i.ready),
+        ]
         wiring.connect(m, result.o, wiring.flipped(self.o))
         self._watch(m)
         for k, memories in enumerate(self.memories):

@@ -418,3 +418,36 @@ def test_of_an_aborted_window_one_result_is_left(random_of, name, at_once):
 
     simulate(design, consume, produce)
     assert taken == wanted
+
+
+@pytest.mark.parametrize("name", ["mean", "every"])
+def test_a_result_that_is_handed_over_in_the_cycle_of_an_abort_is_forgotten(random_of, name):
+    model = random_of(seed=4, **CASES[name][0])
+    frame = frames(model, codes_of(model, 1, steps=1))[0]
+    design = Accelerator(model)
+    ended = []
+
+    async def bench(ctx):
+        ctx.set(design.o.ready, 1)
+        for last in (None, -1):
+            ctx.set(design.i.payload, frame)
+            ctx.set(design.i.valid, 1)
+            await ctx.tick()
+            ctx.set(design.i.valid, 0)
+            if last is None:
+                cycles = 0
+                while not ctx.get(design.o.valid):
+                    await ctx.tick()
+                    cycles += 1
+                await ctx.tick()
+        await ctx.tick().repeat(cycles - 1)
+        assert ctx.get(design.busy)
+        ctx.set(design.abort, 1)
+        await ctx.tick()
+        ctx.set(design.abort, 0)
+        assert not ctx.get(design.o.valid)
+        assert not ctx.get(design.busy)
+        ended.append(True)
+
+    simulate(design, bench)
+    assert ended
