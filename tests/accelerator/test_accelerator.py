@@ -42,7 +42,7 @@ def expected(model, codes):
     found = []
     for place in np.ndindex(scores.shape[:-1]):
         label = () if classes is None else (int(classes[place]),)
-        end = (int(place[1] == codes.shape[1] - 1),) if len(place) == 2 else ()
+        end = (int(place[1] == scores.shape[1] - 1),) if len(place) == 2 else ()
         found.append((*label, scores[place].tolist(), *end))
     return found
 
@@ -358,6 +358,30 @@ def test_stacks_are_the_bit_true_model_at_the_stated_pace(stack):
     assert taken == expected(stack, codes)
     # The first windows fill the pipeline of layers.
     assert set(np.diff(times[2:]).tolist()) == {design.cycles_per_window(steps)}
+
+
+@pytest.mark.parametrize("readout", ["every", "running"])
+def test_a_stack_has_a_result_at_each_step_of_its_last_layer(readout):
+    name = next(name for name, kinds in STACKS.items() if stacked(kinds, 2).steps(8) < 8)
+    floats = stacked(STACKS[name], 2, readout)
+    x = np.random.default_rng(7).normal(0, 1, (8, 7, 2))
+    model = quantize(floats, Levels.of(1, 1), x).with_datapath("threshold")
+    codes = codes_of(model, 3, 8)
+    wanted = expected(model, codes)
+    assert len(wanted) == 3 * model.steps(8)
+    design = Accelerator(model, units=3)
+    taken, busy = [], []
+
+    async def consume(ctx):
+        await take(ctx, design.o, len(wanted), taken, pauses=np.random.default_rng(2))
+        busy.append(ctx.get(design.busy))
+
+    async def produce(ctx):
+        await send(ctx, design.i, frames(model, codes), np.random.default_rng(3))
+
+    simulate(design, consume, produce)
+    assert taken == wanted
+    assert busy == [0]
 
 
 def test_pauses_and_windows_of_other_lengths_change_nothing(stack):

@@ -164,7 +164,8 @@ def test_a_compiler_reads_the_header(tmp_path):
 def test_a_result_at_every_step_is_a_list():
     each = data.StructLayout({"values": data.ArrayLayout(signed(21), 1), "end": 1})
     port = Port()
-    port.answer = b"\7\0\0\0\1".ljust(8, b"\0")
     driver = Driver(port, {**about(), "result": packet(each, 32)})
-    assert driver.run(iter([[0] * FEATURES] * 3)) == [{"values": 7, "end": 1}] * 3
-    assert driver.pack_result({"values": 7, "end": 1}) == port.answer
+    results = [{"values": value, "end": int(value == 7)} for value in (-5, 0, 7)]
+    answers = map(driver.pack_result, results)
+    port.receive = lambda: next(answers)
+    assert driver.run([[0] * FEATURES] * 3) == results

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from stacks import STACKS, stacked
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.ground.errors import MubinnError
@@ -94,6 +95,20 @@ def test_fast_inference_gives_the_same_scores(random_model, head, readout):
             assert (found.classes == classes).all()
     none = infer(model, x[:0])
     assert none.scores.shape == (0, *scores.shape[1:])
+
+
+@pytest.mark.parametrize("readout", READOUTS)
+@pytest.mark.parametrize("name", STACKS)
+def test_steps_are_those_of_the_last_layer(name, readout):
+    floats = stacked(STACKS[name], 2, readout)
+    x = windows(features=2, steps=8)
+    model = quantize(floats, Levels.of(2, 1), x.astype(np.float64)).with_datapath("threshold")
+    _, scores, _ = run(model, model.encode_input(x))
+    assert scores.shape[1:-1] == ((model.steps(8),) if reading_of(readout).each else ())
+    assert (infer(model, x).scores == scores).all()
+    alone, quantizers = dequantize(model)
+    wanted = logits(alone, x, quantizers)
+    assert np.allclose(model.values(scores, 8), wanted, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("readout", READOUTS)
