@@ -88,6 +88,7 @@ def build(
     offsets=True,
     readout="mean",
     formats=None,
+    head="classes",
     **own,
 ):
     rng = np.random.default_rng(seed)
@@ -110,7 +111,7 @@ def build(
         )
     w = level_tensor(rng, (counts.w, classes, hidden), classes if per_row else 1, 8)
     b = level_tensor(rng, (counts.b, classes), 1, layers[-1].h.fraction + 8)
-    return QuantizedModel(tuple(layers), QuantizedDense(w, b), readout, meta={"fold": "0"})
+    return QuantizedModel(tuple(layers), QuantizedDense(w, b, head), readout, meta={"fold": "0"})
 
 
 GRU_OPTIONS = ("per_row", "offsets", "formats", "reset")
@@ -151,6 +152,7 @@ def build_quantized_gru(
     classes=3,
     depth=1,
     readout="mean",
+    head="classes",
     **how,
 ):
     """Return a GRU; `how` is that of `gru_layer_of`, and counts of single tensors."""
@@ -164,10 +166,12 @@ def build_quantized_gru(
         layers.append(gru_layer_of(rng, counts, size, hidden, x, **options))
     w = level_tensor(rng, (counts.w, classes, hidden), classes if options.get("per_row") else 1, 8)
     b = level_tensor(rng, (counts.b, classes), 1, layers[-1].h.fraction + 8)
-    return QuantizedModel(tuple(layers), QuantizedDense(w, b), readout, meta={"fold": "0"})
+    return QuantizedModel(tuple(layers), QuantizedDense(w, b, head), readout, meta={"fold": "0"})
 
 
-def build_float(seed=0, features=5, hidden=4, classes=3, depth=1, c_clip=1.0, readout="mean"):
+def build_float(
+    seed=0, features=5, hidden=4, classes=3, depth=1, c_clip=1.0, readout="mean", head="classes"
+):
     rng = np.random.default_rng(seed)
 
     def normal(*shape):
@@ -182,13 +186,20 @@ def build_float(seed=0, features=5, hidden=4, classes=3, depth=1, c_clip=1.0, re
         )
         for index in range(depth)
     )
-    return FloatModel(
-        layers, normal(classes, hidden), normal(classes), readout, meta={"data": "none"}
-    )
+    dense = normal(classes, hidden), normal(classes)
+    return FloatModel(layers, *dense, readout, meta={"data": "none"}, head=head)
 
 
 def build_gru(
-    seed=0, features=5, hidden=4, classes=3, depth=1, reset="after", readout="mean", bias=0.4
+    seed=0,
+    features=5,
+    hidden=4,
+    classes=3,
+    depth=1,
+    reset="after",
+    readout="mean",
+    bias=0.4,
+    head="classes",
 ):
     rng = np.random.default_rng(seed)
 
@@ -205,9 +216,8 @@ def build_gru(
         )
         for index in range(depth)
     )
-    return FloatModel(
-        layers, normal(classes, hidden), normal(classes), readout, meta={"data": "none"}
-    )
+    dense = normal(classes, hidden), normal(classes)
+    return FloatModel(layers, *dense, readout, meta={"data": "none"}, head=head)
 
 
 @pytest.fixture(scope="session")

@@ -54,7 +54,7 @@ def bench_layer(
         plan = LayerPlan(made.lstm_layers[0], made.dense, readout=made.readout)
         codes = input_codes(made, recorded.x, 2, steps)[0]
         result = check_layer(made, codes, classify=True, simulator=simulator)
-        classes = made.classes if made.readout == "mean" else 0
+        classes = made.outputs if plan.reading.every_step else 0
         rows = plan.layer.cell_rows * plan.layer.hidden + classes
         goal = 1.05 * rows * plan.planes + 64
         cycles = int(result.outputs["cycles_per_step"])

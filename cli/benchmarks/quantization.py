@@ -176,9 +176,7 @@ def level_errors(made: QuantizedModel, real: FloatRun) -> Squares:
         errors[f"h{mark}"] = _squares(own["h"](real.h[index]), real.h[index])
         errors[f"c{mark}"] = _squares(own["c"](real.c[index]), real.c[index])
     errors["logits"] = _squares(float_scores(floats, real.x, quantizers=quantizers), real.logits)
-    steps = real.x.shape[1] if made.readout == "mean" else 1
-    scores = infer(made, real.x).scores.astype(np.float64)
-    found = np.ldexp(scores, -made.dense.b.fraction) / steps
+    found = made.values(infer(made, real.x).scores, real.x.shape[1])
     errors["bit-true logits"] = _squares(found, real.logits)
     return errors
 

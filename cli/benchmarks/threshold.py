@@ -19,6 +19,7 @@ from mubinn.cli.shared.recordings import held_out, open_labelled, prepared
 from mubinn.golden.cells.constants import DATAPATHS, Datapath
 from mubinn.golden.folding.cell_design import CellDesign
 from mubinn.golden.inference.run import infer
+from mubinn.golden.model.head import check_decides
 from mubinn.golden.model.model_file import load_model
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.boards.device import find_device
@@ -106,6 +107,7 @@ def _state_stage(model: QuantizedModel, datapath: Datapath, library: Library) ->
 
 def _accuracy(model: QuantizedModel) -> tuple[dict[str, float], dict[str, Any]]:
     """Return the accuracy of each datapath, and on what it was measured."""
+    check_decides(model.head, model.readout, "the accuracy")
     recorded, name = open_labelled(None, features=model.features)
     fold = held_out(model, recorded, name)
     test = np.flatnonzero(recorded.fold == fold) if fold is not None else np.arange(len(recorded.x))

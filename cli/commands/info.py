@@ -48,7 +48,7 @@ def info(file: Path | None, as_json: bool) -> None:
     rows = [
         ("kind", about["kind"]),
         *((f"layer {k}", _line(layer)) for k, layer in enumerate(about["layers"])),
-        ("classes", about["classes"]),
+        ("head", _head(about)),
         ("readout", about["readout"]),
         ("preprocessing", f"normalise {how['normalise']}, decimate {how['decimate']}"),
         *((name, _lines(note)) for name, note in about["notes"].items()),
@@ -121,10 +121,18 @@ def describe(model: FloatModel | QuantizedModel) -> dict[str, Any]:
         "kind": "quantized" if quantized else "float",
         "layers": [_layer(layer) for layer in model.layers],
         "classes": model.classes,
+        "outputs": model.outputs,
+        "head": model.head,
         "readout": model.readout,
         "preprocessing": asdict(model.preprocessing),
         "notes": dict(model.meta),
     }
+
+
+def _head(about: dict[str, Any]) -> str:
+    """Return a line on what the numbers of the dense layer are."""
+    counts = {"classes": f"{about['classes']} classes", "sigmoid": "one sigmoid, 2 classes"}
+    return counts.get(about["head"], f"regression, {about['outputs']} values")
 
 
 def _layer(layer: FloatLayer | QuantizedLayer) -> dict[str, Any]:

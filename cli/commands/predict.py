@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mubinn.cli.shared.common import datapath_option, progress_bar
-from mubinn.cli.shared.data_options import labelled_options, reading_of
+from mubinn.cli.shared.data_options import Reading, labelled_options, reading_of
 from mubinn.cli.shared.measures import in_words, measures
 from mubinn.cli.shared.paths import Command, InputPath, OutputFile
 from mubinn.golden.ground.errors import MubinnError
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from mubinn.golden.inference.metrics import Metrics
     from mubinn.golden.model.float_model import FloatModel
+    from mubinn.golden.model.head import Head
     from mubinn.golden.model.quantized_model import QuantizedModel
     from mubinn.train.data.recordings import LabelledSet, Recording
 
@@ -33,16 +34,47 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Decisions:
-    """What one model makes of the windows: `kind` is ``"bit_true"`` or ``"float"``."""
+    """What one model makes of the windows.
+
+    Attributes
+    ----------
+    kind : "bit_true" or "float"
+    head : Head
+    scores : [N, C] or [N, T, C]
+        As they are.
+    values : float64, of the same shape
+        What they stand for: logits, or the numbers of a regression.
+    """
 
     kind: str
+    head: Head
     scores: NDArray[Any]
+    values: NDArray[Any]
 
     @cached_property
     def classes(self) -> NDArray[Any]:
-        """Class of each window."""
-        found: NDArray[Any] = self.scores.argmax(axis=1)
-        return found
+        """Class of each window, or of each of its steps."""
+        return self.head.decide(self.scores)
+
+    @property
+    def decided(self) -> NDArray[Any]:
+        """Class of each window, of its last step where each has one."""
+        return self.classes if self.classes.ndim == 1 else self.classes[:, -1]
+
+    def row(self, place: tuple[int, ...], names: tuple[str, ...]) -> dict[str, Any]:
+        """Return what is known of a window, or of a step."""
+        from mubinn.golden.units.shapes import exact
+
+        scores, values = self.scores[place].tolist(), self.values[place].tolist()
+        if self.head.name == "regression":
+            outputs = tuple(map(str, range(len(scores))))
+            own = {"values": dict(zip(outputs, values, strict=True))}
+            more = {"scores": dict(zip(outputs, scores, strict=True))}
+            return own if self.kind == "float" else {**own, **more}
+        own = {"class": names[self.classes[place]]}
+        if self.head.name == "classes":
+            return {**own, "scores": dict(zip(names, scores, strict=True))}
+        return {**own, "probability": float(exact("sigmoid", values[0])), "score": scores[0]}
 
 
 @click.command(cls=Command)
@@ -78,9 +110,12 @@ def predict(
 
     Scores of a .mubinn file are the integers that its hardware decides by, bit for bit; with the
     mean readout they are sums over the steps, so they compare within a window. Those of a float
-    model are its logits. DATA needs no labels. Where it has some, accuracy, balanced accuracy and
-    F1 of each class are told: beside a table on the terminal on its error output. Windows of the
-    data that the model was trained on are told apart from those that training held out.
+    model are its logits. A sigmoid head has one score, and the probability of class 1 that it
+    stands for; a regression has values and no class. With the readouts every and running each step
+    of a window has a line, and the measures are those of its last step. DATA needs no labels. Where
+    it has some, accuracy, balanced accuracy and F1 of each class are told: beside a table on the
+    terminal on its error output. Windows of the data that the model was trained on are told apart
+    from those that training held out.
 
     \b
       mubinn predict model.mubinn my.npz -o decided.csv
@@ -101,9 +136,12 @@ def predict(
     models: list[Model] = [first]
     if float_path is not None:
         models.append(_beside(load_float(float_path), first, float_path))
-    windows, name = open_windows(data, reading_of(options), model=first)
+    reading = reading_of(options)
+    windows, name = open_windows(data, reading, model=first)
     names = _class_names(first)
-    truth = _truth(windows, names, name)
+    truth = _truth(windows, names, name) if first.classes else None
+    if not first.classes:
+        _say_no_classes(windows, reading)
     _warn(first)
     found = [_decided(one, windows, as_json) for one in models]
     told = [] if truth is None else _told(first, found, windows, truth, name)
@@ -122,11 +160,29 @@ def _chosen(datapath: str) -> Any:
     return datapath
 
 
-def _beside(other: FloatModel, model: Model, path: Path) -> FloatModel:
-    if (other.features, other.classes) != (model.features, model.classes):
+def _say_no_classes(windows: LabelledSet | Recording, reading: Reading) -> None:
+    """Say that labels, which are classes, are not compared with numbers."""
+    if "labels" in reading.given:
         raise MubinnError(
-            f"{path} has {other.features} channels and {other.classes} classes, the quantized "
-            f"model {model.features} and {model.classes}: give the float model it was made from."
+            "The model's head is a regression, which decides on no class: leave out --labels."
+        )
+    if windows.y is not None:
+        click.echo("note: the model decides on no class, so labels are not compared.", err=True)
+
+
+def _beside(other: FloatModel, model: Model, path: Path) -> FloatModel:
+    from mubinn.golden.model.head import READINGS
+
+    each = [READINGS[one.readout].each for one in (other, model)]
+    if other.head != model.head or each[0] != each[1]:
+        raise MubinnError(
+            f"{path} has the head {other.head} and the readout {other.readout}, the quantized "
+            f"model {model.head} and {model.readout}: give the float model it was made from."
+        )
+    if (other.features, other.outputs) != (model.features, model.outputs):
+        raise MubinnError(
+            f"{path} has {other.features} channels and {other.outputs} outputs, the quantized "
+            f"model {model.features} and {model.outputs}: give the float model it was made from."
         )
     return other
 
@@ -180,15 +236,18 @@ def _warn(model: Model) -> None:
 def _decided(model: Model, windows: LabelledSet | Recording, quiet: bool) -> Decisions:
     from mubinn.cli.shared.recordings import float_scores, prepared
     from mubinn.golden.inference.run import infer
+    from mubinn.golden.model.head import head_of
     from mubinn.golden.model.quantized_model import QuantizedModel
 
+    head = head_of(model.head)
     x = prepared(model, windows.x, windows.subject)
     exact = isinstance(model, QuantizedModel)
     with progress_bar("bit-true" if exact else "float", quiet) as show:
         if isinstance(model, QuantizedModel):
             scores = infer(model, x, progress=lambda done: show("", done, len(x))).scores
-            return Decisions("bit_true", scores)
-        return Decisions("float", float_scores(model, x, show))
+            return Decisions("bit_true", head, scores, model.values(scores, x.shape[1]))
+        found = float_scores(model, x, show)
+        return Decisions("float", head, found, found)
 
 
 def _told(
@@ -203,6 +262,7 @@ def _told(
 
     from mubinn.cli.shared.recordings import held_out
     from mubinn.golden.inference.metrics import metrics
+    from mubinn.golden.model.head import READINGS
 
     parts: dict[str, NDArray[Any]] = {f"all {len(truth)} windows": np.ones(len(truth), bool)}
     fold = held_out(model, windows, name) if model.meta.get("data") == name else None
@@ -210,8 +270,10 @@ def _told(
         outside = np.asarray(windows.fold == fold)
         parts = {f"fold {fold}, held out in training": outside}
         parts["the other folds, trained on"] = ~outside
+    if READINGS[model.readout].each:
+        parts = {f"{part}, at their last steps": chosen for part, chosen in parts.items()}
     return [
-        (one.kind, part, metrics(truth[chosen], one.classes[chosen], model.classes))
+        (one.kind, part, metrics(truth[chosen], one.decided[chosen], model.classes))
         for one in found
         for part, chosen in parts.items()
     ]
@@ -223,27 +285,29 @@ def _rows(
     names: tuple[str, ...],
     truth: NDArray[Any] | None,
 ) -> Iterator[dict[str, Any]]:
-    """Yield what is known of each window; a second model's decisions stand under its kind."""
-    for k in range(len(windows.x)):
-        row: dict[str, Any] = {"window": k}
+    """Yield what is known of each window, or step; a second model's stands under its kind."""
+    import numpy as np
+
+    for place in np.ndindex(found[0].scores.shape[:-1]):
+        k = place[0]
+        row: dict[str, Any] = {"window": k} | dict(zip(("step",), place[1:], strict=False))
         if windows.subject is not None:
             row["subject"] = windows.subject[k].item()
         if truth is not None:
             row["label"] = names[truth[k]]
         for own, one in zip((row, {}), found, strict=False):
-            own["class"] = names[one.classes[k]]
-            own["scores"] = dict(zip(names, one.scores[k].tolist(), strict=True))
+            own |= one.row(place, names)
             if own is not row:
                 row[one.kind] = own
         yield row
 
 
 def _flat(row: dict[str, Any], mark: str = "") -> dict[str, Any]:
-    """Return a row as one of a table: scores are columns, of a second model with its mark."""
+    """Return a row as one of a table: each score is a column, of a second model with its mark."""
     flat: dict[str, Any] = {}
     for name, value in row.items():
-        if name == "scores":
-            flat |= {f"{mark}score_{label}": score for label, score in value.items()}
+        if name in ("scores", "values"):
+            flat |= {f"{mark}{name[:-1]}_{label}": score for label, score in value.items()}
         elif isinstance(value, dict):
             flat |= _flat(value, f"{name}_")
         else:

@@ -143,6 +143,7 @@ def quantize(
     from mubinn.cli.shared.recordings import held_out, open_labelled, open_windows
     from mubinn.golden.binarize.levels import parse_levels
     from mubinn.golden.binarize.rules import parse_encoders
+    from mubinn.golden.model.head import check_decides
     from mubinn.golden.model.model_file import save_model
     from mubinn.train.data.windows import LabelledSet
 
@@ -155,6 +156,8 @@ def quantize(
         )
     reading = reading_of(options)
     start = open_float(model or bundled(FLOAT_MODEL), **options)
+    if measure:
+        check_decides(start.head, start.readout, "--measure")
     if not data:
         check_prepared(start, options["normalise"])
     recorded, name = (
@@ -233,13 +236,14 @@ def _measure(
     from mubinn.cli.shared.recordings import float_scores, prepared
     from mubinn.golden.inference.metrics import metrics
     from mubinn.golden.inference.run import infer
+    from mubinn.golden.model.head import head_of
 
     test = np.flatnonzero(recorded.fold == fold)
     x, y = prepared(start, recorded.x[test]), recorded.y[test]
     with progress_bar("float accuracy", quiet) as show:
         scores = float_scores(start, x, show)
     with working("bit-true accuracy", quiet):
-        decided = {"float": scores.argmax(axis=-1), "bit_true": infer(made, x).classes}
+        decided = {"float": head_of(start.head).decide(scores), "bit_true": infer(made, x).classes}
     return {name: metrics(y, classes, start.classes) for name, classes in decided.items()}
 
 

@@ -31,6 +31,7 @@ from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model.float_model import FloatModel
+from mubinn.golden.model.head import check_decides, head_of
 from mubinn.golden.model.model_file import load_float, load_model, save_model
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.quantize import quantize
@@ -78,6 +79,7 @@ class Task:
     ) -> Task:
         """Read the float model and the data; raise `MubinnError` as their loaders do."""
         start = load_float(model)
+        check_decides(start.head, start.readout, "the report")
         recorded, source = open_labelled(data, reading, model=start)
         return cls(start, hashlib.sha256(model.read_bytes()).hexdigest(), recorded, source, cache)
 
@@ -281,7 +283,7 @@ def measure_accuracy(task: Task, built: Built, quantized: Built, show: Show) -> 
     def make() -> dict[str, Any]:
         x, y = prepared(task.start, task.recorded.x[chosen]), task.recorded.y[chosen]
         scores = float_scores(task.start, x, lambda _, *counts: show("float", *counts))
-        right = int((scores.argmax(-1) == y).sum())
+        right = int((head_of(task.start.head).decide(scores) == y).sum())
         exact = {one.hash: int((infer(one.model, x).classes == y).sum()) for one in both}
         return {"float": right, **exact}
 

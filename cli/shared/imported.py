@@ -15,7 +15,8 @@ OPTIONS = (
         "--readout",
         type=click.Choice(READOUTS),
         help="What the classifier of a PyTorch state dictionary, or of a graph of one step, reads: "
-        "h of the last step, or the mean over the steps.",
+        "h of the last step, the mean over the steps, h of every step, or at every step the mean "
+        "so far.",
     ),
     click.option(
         "--recurrent",

@@ -17,6 +17,7 @@ from mubinn.golden.folding.row_schedule import RowSchedule
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints, signed_width, unsigned_width
 from mubinn.golden.model.float_model import Readout
+from mubinn.golden.model.head import Reading, reading_of
 from mubinn.golden.model.quantized_model import QuantizedDense
 from mubinn.golden.units.bias_add import BiasAddParams
 
@@ -44,8 +45,9 @@ class LayerPlan:
     lanes : int or None
         Elements of a word. From I + H on (the default) x and h fill the lanes together and a row
         is one word; with fewer the words of x come first, then those of h.
-    readout : "last" or "mean"
-        Whether the classifier reads h of the last step alone or of every step.
+    readout : "last", "mean", "every" or "running"
+        Whether the dense layer reads h of the last step alone or of every step, and which scores
+        are a result.
     units : int
         XNOR multipliers. Up to `planes` of them share a row; with more, `engines` work on cells
         side by side.
@@ -56,7 +58,7 @@ class LayerPlan:
         What the hardware is made of: ``"asic"`` cells, or an FPGA's ``"lut4"`` or ``"xc7"``;
         ``"xc7-plain"`` is the last without instances of its cells, for simulation.
     max_steps : int
-        Steps of the longest window: with the mean readout the logits are as wide as the sums over
+        Steps of the longest window: where scores are sums over steps they are as wide as those of
         so many steps can be.
     packed : bool
         Where rows are one word and `side` does not divide `planes`, a cycle that ends a row begins
@@ -81,9 +83,14 @@ class LayerPlan:
                 raise MubinnError(f"{count} {name} compute nothing: give 1 or more.")
 
     @property
+    def reading(self) -> Reading:
+        """Of which steps there are results."""
+        return reading_of(self.readout)
+
+    @property
     def step_limit(self) -> int | None:
         """Steps of the longest window; None where no sum grows with them."""
-        return self.max_steps if self.dense and self.readout == "mean" else None
+        return self.max_steps if self.dense and self.reading.sums else None
 
     def check_steps(self, steps: int) -> None:
         """Raise `MubinnError` on windows of more steps than the logits can hold."""
@@ -129,7 +136,7 @@ class LayerPlan:
 
     def _rows(self, engines: int) -> int:
         """Return the rows that an engine has in each step."""
-        classes = self.dense.w.rows if self.dense and self.readout == "mean" else 0
+        classes = self.dense.w.rows if self.dense and self.reading.every_step else 0
         return self.layer.cell_rows * -(-self.layer.hidden // engines) + -(-classes // engines)
 
     def _pace(self, engines: int, side: int) -> int:

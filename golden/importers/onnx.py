@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import permutations, product
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from mubinn.golden.importers.onnx_graph import COMPUTED, RECURRENT, STANDARD, Gr
 from mubinn.golden.importers.onnx_recurrent import Settings
 from mubinn.golden.model import reference
 from mubinn.golden.model.float_layer import FloatLayer
-from mubinn.golden.model.float_model import FloatModel, Readout
+from mubinn.golden.model.float_model import ONCE, FloatModel, Readout
 
 ORDERS = {"LSTM": "iofg", "GRU": "zrn", "RNN": "h"}
 """Gate order of each node type."""
@@ -394,7 +394,7 @@ def _layouts(
 
 
 def _candidates(layers: list[FloatLayer], head: tuple[Floats, Floats]) -> Iterator[FloatModel]:
-    for readout in get_args(Readout):
+    for readout in ONCE:
         yield parts.assemble(layers, head, readout, parts.ImportOptions(), "")
 
 

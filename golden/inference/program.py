@@ -119,6 +119,14 @@ class Program:
         made = frames.of(words.transpose(1, 3, 0, 2), zero[:, None])
         return np.ascontiguousarray(made.transpose(2, 0, 3, 1))
 
+    def counted(self, fields: Array) -> Ints:
+        """Return the fields [L, n_h, B] of h one by one, int64 [planes, H, B], as they count."""
+        width = FIELD[self.form]
+        n = np.arange(self.layer.hidden)
+        shifts = (n % (WORD // width) * width).astype(np.uint32)
+        words = fields[: len(self.planes), n // (WORD // width)]
+        return (words >> shifts[:, None] & np.uint32((1 << width) - 1)).astype(np.int64)
+
     @property
     def planes(self) -> Ints:
         """What each plane of the fields of h counts in m."""

@@ -39,6 +39,7 @@ from mubinn.golden.inference.plan import TABLE_LIMIT, Plan
 from mubinn.golden.inference.program import Program
 from mubinn.golden.inference.rows import depth, words_of
 from mubinn.golden.inference.step import LayerRun, NumpyPlan
+from mubinn.golden.model.head import Head, head_of, reading_of
 from mubinn.golden.model.quantized_model import QuantizedModel
 
 BATCH = 512
@@ -65,14 +66,19 @@ class Inference:
 
     Attributes
     ----------
-    scores : int64 [N, C]
-        Logits of the last step, or summed over the steps for the mean readout.
-    classes : int64 [N]
-        The first of the largest scores.
+    scores : int64 [N, C], or [N, T, C] of a readout at every step
+        Of a step, or summed over the steps so far for the readouts mean and running.
+    head : Head
+        What the scores are.
     """
 
     scores: Ints
-    classes: Ints
+    head: Head
+
+    @property
+    def classes(self) -> Ints:
+        """Classes [N] or [N, T]; raises `MubinnError` for a regression, which has none."""
+        return self.head.decide(self.scores)
 
 
 class CompiledModel:
@@ -172,9 +178,12 @@ class CompiledModel:
         """
         threads = _cores() if threads is None else threads
         self._check(x, batch, threads)
-        scores = np.zeros((len(x), self.model.classes), np.int64)
+        each = (self.model.steps(x.shape[1]),) if reading_of(self.model.readout).each else ()
+        found = Inference(
+            np.zeros((len(x), *each, self.model.outputs), np.int64), head_of(self.model.head)
+        )
         if not len(x):
-            return Inference(scores, scores.argmax(axis=-1))
+            return found
         kernel = self.choose(len(x), x.shape[1])
         if kernel != "numpy":
             kernels()  # once, before there are threads
@@ -188,14 +197,14 @@ class CompiledModel:
         parts = [slice(a, b) for a, b in pairwise(edges)]
 
         def work(part: slice) -> int:
-            scores[part] = self._scores(x[part], kernel)
+            found.scores[part] = self._scores(x[part], kernel)
             return int(part.stop - part.start)
 
         with _one_blas_thread():
             for done in _each(work, parts, threads):
                 if progress is not None:
                     progress(done)
-        return Inference(scores, scores.argmax(axis=-1))
+        return found
 
     def _check(self, x: Array, batch: int, threads: int) -> None:
         check_windows(x)
@@ -207,46 +216,73 @@ class CompiledModel:
 
     def _scores(self, x: Array, kernel: Kernel) -> Ints:
         programs = self.programs(kernel) if kernel != "numpy" else None
+        reading = reading_of(self.model.readout)
+        if reading.each:
+            steps = self._steps(x) if programs is None else self._field_steps(x, programs)
+            return reading.total(np.stack([self._summed(m, 1) for m in steps], axis=1))
         read = self._read_steps(x) if programs is None else self._read_fields(x, programs)
+        return self._summed(read, self.model.steps(x.shape[1]) if reading.sums else 1)
+
+    def _summed(self, read: Array, count: int) -> Ints:
+        """Return the sums of scores [N, C] that sums of m of h [H, N] over `count` steps give."""
         h_q, dense = self.model.layers[-1].h, self.model.dense
-        count = self.model.steps(x.shape[1]) if self.model.readout == "mean" else 1
-        # The sum of h over the steps is exact, and so is the sum of logits that it gives.
+        # The sum of h over the steps is exact, and so is the sum of scores that it gives.
         h = (2 * read.T.astype(np.int64) - count * peak(h_q)) * unit(h_q)
         return np.asarray(h @ dense.w.values.T + count * dense.b.values)
 
-    def _read_steps(self, x: Array) -> Array:
-        """Return m of h of the top layer, of the last step or summed over all: [H, N]."""
+    def _steps(self, x: Array) -> Iterator[Array]:
+        """Yield m of h of the top layer after each step, [H, N]."""
         runs = [LayerRun(own, len(x)) for own in self.numpy]
         steps: Iterator[Array] = iter(self.input.encode(self.model, x))
         for run in runs:
             steps = map(run.step, run.read(steps))
+        return steps
+
+    def _read_steps(self, x: Array) -> Array:
+        """Return m of h of the top layer, of the last step or summed over all: [H, N]."""
         total = np.zeros((self.model.layers[-1].hidden, len(x)))
-        for now in steps:
+        for now in self._steps(x):
             if self.model.readout == "mean":
                 total += now
         return total if self.model.readout == "mean" else now
 
     def _read_fields(self, x: Array, programs: list[Program]) -> Array:
         """Do as `_read_steps` with compiled loops."""
+        counts, _ = self._run_fields(x, programs)
+        return np.tensordot(programs[-1].planes, counts.astype(np.int64), axes=1)
+
+    def _field_steps(self, x: Array, programs: list[Program]) -> Iterator[Array]:
+        """Do as `_steps` with compiled loops."""
+        top = programs[-1]
+        for fields in self._run_fields(x, programs)[1]:
+            yield np.tensordot(top.planes, top.counted(fields)[..., : len(x)], axes=1)
+
+    def _run_fields(self, x: Array, programs: list[Program]) -> tuple[Array, Array]:
+        """Return sums of the fields of h of the top layer [planes, H, N], and its states' fields.
+
+        The states are those after each step where each is read, [T, L, n_h, B].
+        """
         tile = TILES[programs[0].form]
         steps, batch = x.shape[1], -(-len(x) // tile) * tile
         planes = max(map(depth, self.model.layers)) if programs[0].form == "words" else 1
         words = self._encoded(x, programs[0].form, planes, batch)
+        reading = reading_of(self.model.readout)
         for own in programs:
             layer, top = own.layer, own is programs[-1]
             words = own.read(words, planes)
             steps = len(words)
             zero = own.fields(layer.h, layer.h.zero_code(layer.hidden)[:, None], planes)
-            states = np.empty((2 if top else steps + 1, *zero.shape[:2], batch), np.uint32)
+            kept_steps = 2 if top and not reading.each else steps + 1
+            states = np.empty((kept_steps, *zero.shape[:2], batch), np.uint32)
             states[0] = zero
             made = np.zeros((len(own.phases), *states.shape[1:]), np.uint32)
             kept = np.repeat(own.start[..., None], batch, axis=2)
             counts = np.zeros((len(own.planes) if top else 0, layer.hidden, batch), np.int32)
-            count_from = 0 if self.model.readout == "mean" else steps - 1
+            count_from = 0 if reading.sums else steps - 1
             span = (count_from, *own.span)
             kernels().run_layer(words, states, made, kept, counts, span, own.phases, own.pools)
             words = states[1:]
-        return np.tensordot(own.planes, counts[..., : len(x)].astype(np.int64), axes=1)
+        return counts[..., : len(x)], words
 
     def _encoded(self, x: Array, form: str, planes: int, batch: int) -> Array:
         """Return fields of the samples, uint32 [T, L, n_x, batch]."""
@@ -309,5 +345,5 @@ def infer(
     threads: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Inference:
-    """Return scores and classes of prepared windows; parameters as in `CompiledModel.infer`."""
+    """Return what a model makes of prepared windows; parameters as in `CompiledModel.infer`."""
     return CompiledModel(model).infer(x, batch=batch, threads=threads, progress=progress)

@@ -6,6 +6,7 @@ import numpy.typing as npt
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.step import Trace, cell_step, dots, logits
 from mubinn.golden.ground.fixed import Ints
+from mubinn.golden.model.head import head_of, reading_of
 from mubinn.golden.model.quantized_model import QuantizedModel
 
 
@@ -32,8 +33,8 @@ def run_layer(layer: QuantizedLayer, x: npt.ArrayLike) -> Trace:
     return {name: np.stack([step[name] for step in steps]) for name in steps[0]}
 
 
-def run(model: QuantizedModel, x: npt.ArrayLike) -> tuple[list[Trace], Ints, Ints]:
-    """Return the traces of all layers, the logits and the classes of whole windows.
+def run(model: QuantizedModel, x: npt.ArrayLike) -> tuple[list[Trace], Ints, Ints | None]:
+    """Return the traces of all layers, the scores and the classes of whole windows.
 
     Parameters
     ----------
@@ -45,10 +46,10 @@ def run(model: QuantizedModel, x: npt.ArrayLike) -> tuple[list[Trace], Ints, Int
     -------
     traces : list of dict
         One a layer, arrays [T, ..., n].
-    scores : int64 [..., C]
-        Of the last step, or summed over the steps for the mean readout.
-    classes : int64 [...]
-        The first of the largest scores.
+    scores : int64 [..., C], or [..., T, C] of a readout at every step
+        Of a step, or the sums over the steps so far for the readouts mean and running.
+    classes : int64 [...] or [..., T], or None
+        As the head decides; None where it does not, in a regression.
     """
     traces = []
     codes = np.asarray(x, np.int64)
@@ -56,7 +57,8 @@ def run(model: QuantizedModel, x: npt.ArrayLike) -> tuple[list[Trace], Ints, Int
         traces.append(run_layer(layer, frames_of(layer, codes)))
         codes = np.moveaxis(traces[-1]["h"], 0, -2)
     dense, top = model.dense, model.layers[-1]
-    read = codes if model.readout == "mean" else codes[..., -1:, :]
+    reading, head = reading_of(model.readout), head_of(dense.head)
+    read = codes if reading.every_step else codes[..., -1:, :]
     planes = dots(read, top.h, dense.w)
-    scores = logits(planes, dense.gamma(top.h), dense.b.values).sum(axis=-2)
-    return traces, scores, scores.argmax(axis=-1)
+    scores = reading.total(logits(planes, dense.gamma(top.h), dense.b.values))
+    return traces, scores, head.decide(scores) if head.decision else None

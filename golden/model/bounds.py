@@ -60,7 +60,8 @@ def dequantize(model: QuantizedModel) -> tuple[FloatModel, list[LayerQuantizers]
     top, dense = model.layers[-1], model.dense
     wd = dense.w.float_values
     bd = dense.b.float_values - wd @ np.broadcast_to(top.h.float_offset, top.hidden)
-    floats = FloatModel(tuple(layers), wd, bd, model.readout, model.preprocessing, dict(model.meta))
+    about = model.readout, model.preprocessing, dict(model.meta), model.head
+    floats = FloatModel(tuple(layers), wd, bd, *about)
     return floats, quantizers
 
 

@@ -12,9 +12,13 @@ from mubinn.golden.cells.library import family_of, lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, frozen
 from mubinn.golden.model.float_layer import FloatLayer, check_array
+from mubinn.golden.model.head import HeadKind, head_of, reading_of
 
-Readout = Literal["last", "mean"]
-READOUTS = ("last", "mean")
+Readout = Literal["last", "mean", "every", "running"]
+READOUTS: tuple[Readout, ...] = ("last", "mean", "every", "running")
+
+ONCE: tuple[Readout, ...] = ("last", "mean")
+"""Readouts that give one result a window."""
 
 
 class _Layer(Protocol):
@@ -68,7 +72,7 @@ class Preprocessing:
 
 @dataclass(frozen=True, eq=False)
 class FloatModel:
-    """Stacked layers and a dense classifier.
+    """Stacked layers and a dense layer that reads the last of them.
 
     Attributes
     ----------
@@ -76,11 +80,14 @@ class FloatModel:
         Layer k + 1 reads the h of layer k.
     wd : float64 [C, H]
     bd : float64 [C]
-    readout : "last" or "mean"
-        The classifier reads h of the last step, or the mean of h over the steps.
+    readout : "last", "mean", "every" or "running"
+        The dense layer reads h of the last step, the mean of h over the steps, h of every step, or
+        at every step the mean over the steps so far.
     preprocessing : Preprocessing
     meta : mapping of str to str
         Free notes: data set, held-out fold, accuracy, the command that made the model.
+    head : "classes", "sigmoid" or "regression"
+        What the dense layer's numbers are, `mubinn.golden.model.head.HEADS`.
     """
 
     layers: tuple[FloatLayer, ...]
@@ -89,6 +96,7 @@ class FloatModel:
     readout: Readout = "mean"
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     meta: Mapping[str, str] = field(default_factory=dict)
+    head: HeadKind = "classes"
 
     def __post_init__(self) -> None:
         """Validate shapes and values; raise `MubinnError`."""
@@ -102,14 +110,12 @@ class FloatModel:
                     f"a layer expects {above.inputs} inputs, the one below has {below.hidden} "
                     "cells: check the order of the layers."
                 )
-        if self.wd.ndim != 2 or self.wd.shape[0] < 2:
-            raise MubinnError(
-                f"wd has shape {self.wd.shape}, expected (classes, cells), 2 classes up."
-            )
-        check_array("wd", self.wd, (self.classes, self.layers[-1].hidden))
-        check_array("bd", self.bd, (self.classes,))
-        if self.readout not in READOUTS:
-            raise MubinnError(f"unknown readout {self.readout!r}: give last or mean.")
+        if self.wd.ndim != 2:
+            raise MubinnError(f"wd has shape {self.wd.shape}, expected (outputs, cells).")
+        head_of(self.head).check(self.outputs)
+        check_array("wd", self.wd, (self.outputs, self.layers[-1].hidden))
+        check_array("bd", self.bd, (self.outputs,))
+        reading_of(self.readout)
 
     @property
     def cell(self) -> str:
@@ -131,6 +137,11 @@ class FloatModel:
         return steps_after(self.layers, steps)
 
     @property
-    def classes(self) -> int:
-        """Classes C."""
+    def outputs(self) -> int:
+        """Numbers C of the dense layer."""
         return int(self.wd.shape[0])
+
+    @property
+    def classes(self) -> int:
+        """Classes between which the model decides; 0 where it does not."""
+        return head_of(self.head).classes(self.outputs)

@@ -17,8 +17,9 @@ memories of the paper's Figure 3 that hold them, for layer 0, 1, ...:
 
 Level bits of shape [N, R, n] are flattened in C order and packed eight to a byte, the first in the
 most significant bit. Scales and offsets are int64; their fraction bits, the shapes of the level
-bits, formats, datapath, readout, preprocessing and notes stand in the structure. A float file holds
-``0.wx``, ``0.wh``, ``0.b`` (and ``0.bn`` of a GRU), ..., ``dense.wd`` and ``dense.bd`` as float32.
+bits, formats, datapath, readout, head, preprocessing and notes stand in the structure. A float file
+holds ``0.wx``, ``0.wh``, ``0.b`` (and ``0.bn`` of a GRU), ..., ``dense.wd`` and ``dense.bd`` in
+float32.
 """
 
 import os
@@ -128,6 +129,8 @@ def _common(model: QuantizedModel | FloatModel) -> dict[str, Any]:
     how = model.preprocessing
     return {
         "readout": model.readout,
+        # As files from before there were heads have it, one of classes is not named.
+        **({} if model.head == "classes" else {"head": model.head}),
         "preprocessing": {"normalise": how.normalise, "decimate": int(how.decimate)},
         "meta": dict(model.meta),
     }
@@ -140,6 +143,10 @@ def _common_of(reader: Reader) -> dict[str, Any]:
         "preprocessing": Preprocessing(how.text("normalise"), how.integer("decimate", 1, 1 << 16)),
         "meta": reader.texts("meta"),
     }
+
+
+def _head_in(reader: Reader) -> Any:
+    return reader.text("head", "classes")
 
 
 def quantized_content(model: QuantizedModel) -> Container:
@@ -205,7 +212,8 @@ def _to_quantized(reader: Reader) -> QuantizedModel:
         below = layers[-1].h if layers else None
         layers.append(_to_layer(part, str(index), below))
     w, b = _restore(reader.part("dense"), "dense", DENSE_TENSORS)
-    return QuantizedModel(tuple(layers), QuantizedDense(w, b), **_common_of(reader))
+    dense = QuantizedDense(w, b, _head_in(reader))
+    return QuantizedModel(tuple(layers), dense, **_common_of(reader))
 
 
 def _to_layer(reader: Reader, prefix: str, below: Quantizer | None) -> QuantizedLayer:
@@ -356,4 +364,4 @@ def _to_float(reader: Reader) -> FloatModel:
         stored = {n.name: reader.tensor(f"{index}.{n.name}", "<f4") for n in cell.stored}
         layers.append(FloatLayer(cell, wx, wh, b, found, stored, _frames_in(part)))
     wd, bd = (reader.tensor(f"dense.{name}", "<f4") for name in ("wd", "bd"))
-    return FloatModel(tuple(layers), wd, bd, **_common_of(reader))
+    return FloatModel(tuple(layers), wd, bd, **_common_of(reader), head=_head_in(reader))

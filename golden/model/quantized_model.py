@@ -11,37 +11,39 @@ from mubinn.golden.cells.constants import INPUT_FRACTION, INPUT_RANGE, Datapath,
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.library import family_of
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.ground.fixed import Ints, to_fixed
+from mubinn.golden.ground.fixed import Floats, Ints, to_fixed
 from mubinn.golden.model.float_model import (
-    READOUTS,
     Preprocessing,
     Readout,
     all_lstm,
     least_steps,
     steps_after,
 )
+from mubinn.golden.model.head import HeadKind, head_of, reading_of
 
 
 @dataclass(frozen=True, eq=False)
 class QuantizedDense:
-    """The classifier: logits = W_d h + b_d on the same XNOR multiplier.
+    """The dense layer: scores = W_d h + b_d on the same XNOR multiplier.
 
     Attributes
     ----------
     w : LevelTensor, bits uint8 [W, C, H]
     b : LevelTensor, bits uint8 [B, C]
         The offset of h is folded in; fraction is that of h plus that of w.
+    head : "classes", "sigmoid" or "regression"
+        What the scores are, `mubinn.golden.model.head.HEADS`.
     """
 
     w: LevelTensor
     b: LevelTensor
+    head: HeadKind = "classes"
 
     def __post_init__(self) -> None:
         """Validate; raise `MubinnError`."""
         if self.w.bits.ndim != 3 or self.b.bits.shape[1:] != (self.w.rows,):
             raise MubinnError("the classifier's weights and biases do not fit each other.")
-        if self.w.rows < 2:
-            raise MubinnError("the classifier has one class: give a model of 2 classes or more.")
+        head_of(self.head).check(self.w.rows)
 
     def gamma(self, h: Quantizer) -> Ints:
         """Return g_ij, int64 [C, W_h, W]."""
@@ -57,8 +59,9 @@ class QuantizedModel:
     layers : tuple of QuantizedLayer
         The x quantizer of layer k + 1 is the h quantizer of layer k.
     dense : QuantizedDense
-    readout : "last" or "mean"
-        With "mean" the logits of all steps are summed; the sum decides as the mean would.
+    readout : "last", "mean", "every" or "running"
+        With "mean" the scores of all steps are summed; the sum decides as the mean would. With
+        "every" each step has scores of its own, with "running" the sum so far.
     preprocessing : Preprocessing
     meta : mapping of str to str
         Free notes: data set, accuracy, command.
@@ -87,8 +90,7 @@ class QuantizedModel:
         product = top.h.largest_product(self.dense.w, self.dense.b.fraction)
         logit = top.hidden * product + float(self.dense.b.scales.sum(axis=1).max())
         check_bounds(**{"a logit": logit})
-        if self.readout not in READOUTS:
-            raise MubinnError(f"unknown readout {self.readout!r}: give last or mean.")
+        reading_of(self.readout)
 
     @property
     def levels(self) -> Levels:
@@ -130,9 +132,27 @@ class QuantizedModel:
         return least_steps(self.layers)
 
     @property
-    def classes(self) -> int:
-        """Classes C."""
+    def head(self) -> HeadKind:
+        """What the scores are."""
+        return self.dense.head
+
+    @property
+    def outputs(self) -> int:
+        """Scores C of a result."""
         return self.dense.w.rows
+
+    @property
+    def classes(self) -> int:
+        """Classes between which the model decides; 0 where it does not."""
+        return head_of(self.head).classes(self.outputs)
+
+    def values(self, scores: Ints, steps: int) -> Floats:
+        """Return what scores of windows of `steps` steps stand for: logits, or a regression's.
+
+        ``score 2**-fraction``, divided by the count of steps that a score sums.
+        """
+        wide = np.ldexp(scores.astype(np.float64), -self.dense.b.fraction)
+        return np.asarray(wide / reading_of(self.readout).divisor(self.steps(steps)))
 
     def encode_input(self, x: np.ndarray) -> Ints:
         """Return the codes of prepared samples `x` [..., I]: rounded to `INPUT_FRACTION`, encoded.

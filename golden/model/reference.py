@@ -18,6 +18,7 @@ from mubinn.golden.cells.graph import Node
 from mubinn.golden.ground.fixed import Floats, Ints, to_float
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
+from mubinn.golden.model.head import reading_of
 from mubinn.golden.units.shapes import exact, shape_of
 
 
@@ -166,7 +167,7 @@ def run_layer(layer: FloatLayer, quantizers: LayerQuantizers, x: Floats) -> dict
 def logits(
     model: FloatModel, x: npt.ArrayLike, quantizers: Sequence[LayerQuantizers] | None = None
 ) -> Floats:
-    """Return the logits of whole windows.
+    """Return the numbers of the dense layer for whole windows: logits, or a regression's values.
 
     Parameters
     ----------
@@ -177,13 +178,14 @@ def logits(
 
     Returns
     -------
-    float64 [..., C]
-        Of the last step's h, or of the mean over steps (`model.readout`).
+    float64 [..., C], or [..., T, C] of a readout at every step
+        Of the h, or the means of h, that `model.readout` names.
     """
     h = np.asarray(x, np.float64)
     for layer, own in zip(
         model.layers, quantizers or [LayerQuantizers()] * len(model.layers), strict=True
     ):
         h = run_layer(layer, own, h)["h"]
-    read = h[..., -1, :] if model.readout == "last" else h.mean(axis=-2)
+    reading = reading_of(model.readout)
+    read = reading.total(h) / reading.divisor(h.shape[-2])
     return np.asarray(read @ model.wd.T + model.bd, np.float64)

@@ -130,10 +130,11 @@ def _check_clip(name: str, quantizer: Quantizer, clip: float) -> None:
 
 
 def dense_layer(model: FloatModel, h: Quantizer, options: FitOptions) -> QuantizedDense:
-    """Return the classifier, with the offset of `h` folded into its bias."""
+    """Return the dense layer, with the offset of `h` folded into its bias."""
     w_levels, b_levels = options.levels.count("w"), options.levels.count("b")
-    groups = 1 if options.granularity == "gate" else model.classes
+    groups = 1 if options.granularity == "gate" else model.outputs
     w = fit_weights(model.wd, w_levels, groups, options.form)
     offset = np.broadcast_to(h.float_offset, model.layers[-1].hidden)
     folded = model.bd + w.float_values @ offset
-    return QuantizedDense(w, fit_weights(folded, b_levels, 1, fraction=h.fraction + w.fraction))
+    b = fit_weights(folded, b_levels, 1, fraction=h.fraction + w.fraction)
+    return QuantizedDense(w, b, model.head)

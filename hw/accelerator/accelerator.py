@@ -1,4 +1,4 @@
-"""A whole model in hardware: stacked layers, the classifier on the last, class and logits out."""
+"""A whole model in hardware: stacked layers, the head on the last, class and scores out."""
 
 from itertools import repeat
 from typing import Any, TypeAlias
@@ -12,7 +12,7 @@ from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.sample_format import SampleFormat
 from mubinn.hw.frontend.sample_encoder import SampleEncoder, sample_layout
 from mubinn.hw.frontend.step_frames import StepFrames
-from mubinn.hw.layer.classifier import result_layout
+from mubinn.hw.layer.classifier import END, result_layout
 from mubinn.hw.layer.loadable_memory import LoadableMemories, load_layout
 from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step, cycles_per_window
 from mubinn.hw.stream.component import Component, View
@@ -42,7 +42,7 @@ def plans(
 
 
 class Accelerator(Component):
-    """`golden.model.bit_true.run` in hardware: windows in, one class and its logits each out.
+    """`golden.model.bit_true.run` in hardware: windows in, a class and its scores each out.
 
     Every layer has hardware of its own, and works on a step while the next layer works on the one
     before: the slowest one sets the pace.
@@ -67,13 +67,14 @@ class Accelerator(Component):
     i : In(stream)
         Frames {x: A planes of I bits, last: 1}, or samples {value, last}, I of them a frame.
         `last` marks the last step of a window; the next frame begins another window.
-    o : Out(stream of {label, logits})
-        One result a window. One that is offered stays until it is taken, whatever is aborted.
+    o : Out(stream of `mubinn.hw.layer.classifier.result_layout`)
+        One result a window, or, with the readouts every and running, one a step, ``end`` with that
+        of a window's last step. One that is offered stays until it is taken, whatever is aborted.
     abort : In(1)
         Forget the windows that are under way, with what is taken in this very cycle. From the next
         cycle on another window may begin. The reset does the same, and forgets results too.
     busy : Out(1)
-        A window has begun and its result is not taken yet.
+        A window has begun and its results are not all taken yet.
     """
 
     i: stream.Interface
@@ -154,7 +155,12 @@ class Accelerator(Component):
         # The last layer's h is read by the classifier alone.
         m.d.comb += source.ready.eq(1)
         m.submodules.result = result = Register(self.o.payload.shape())
-        wiring.connect(m, self.layers[-1].result, result.i)
+        made = self.layers[-1].result
+        m.d.comb += [
+            result.i.valid.eq(made.valid & ~self.abort),
+            result.i.payload.eq(made.payload),
+            made.ready.eq(result.i.ready),
+        ]
         wiring.connect(m, result.o, wiring.flipped(self.o))
         self._watch(m)
         for k, memories in enumerate(self.memories):
@@ -187,6 +193,15 @@ class Accelerator(Component):
         m.d.comb += self.busy.eq(windows != 0)
         with m.If(given):
             m.d.sync += inside.eq(~ends)
-        m.d.sync += windows.eq(windows + (given & ~inside) - (self.o.valid & self.o.ready))
+        taken, waits = self.o.valid & self.o.ready, self.o.valid & ~self.o.ready
+        if END in self.o.payload.shape().members:
+            # Of an aborted window one result may wait, which is then the last of it.
+            left = Signal()
+            with m.If(taken):
+                m.d.sync += left.eq(0)
+            with m.If(self.abort):
+                m.d.sync += left.eq(waits)
+            taken &= self.o.payload.end | left
+        m.d.sync += windows.eq(windows + (given & ~inside) - taken)
         with m.If(self.abort):
-            m.d.sync += [inside.eq(0), windows.eq(self.o.valid & ~self.o.ready)]
+            m.d.sync += [inside.eq(0), windows.eq(waits)]

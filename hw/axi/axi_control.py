@@ -32,7 +32,7 @@ class AxiControl(Component):
     frame : In({valid, last})
         A step's last frame goes into the core in this cycle; whether it is its window's last.
     result : In(1)
-        A window's result leaves the core in this cycle.
+        A window's last result leaves the core in this cycle.
     sending : In(1)
         A result waits to be taken, or is being sent.
     fault : In(1)

@@ -9,6 +9,7 @@ from amaranth.lib.wiring import Flow, In, Member, Out
 from mubinn.hw.axi.axi_control import COUNTERS, AxiControl
 from mubinn.hw.axi.axi_lite import DATA, AxiLite, lite_members
 from mubinn.hw.axi.register_map import CONTROL, ID, LOADING
+from mubinn.hw.layer.classifier import END
 from mubinn.hw.layer.loadable_memory import BYTE, Loader
 from mubinn.hw.stream.component import Component
 from mubinn.hw.stream.packet import LAST, FrameReader, FrameWriter
@@ -34,8 +35,8 @@ class AxiTop(Component):
     ----------
     core : component
         With streams ``i`` and ``o`` of structures; ``last`` marks a window's last frame in ``i``,
-        and, where ``o`` has it, a window's last frame in ``o``. The reset of its registers makes
-        it ready for another window.
+        and, where ``o`` has it, ``end`` a window's last result in ``o``. The reset of its registers
+        makes it ready for another window.
     width : int
         Bits of TDATA, a multiple of 8.
     per_step : int
@@ -134,7 +135,7 @@ class AxiTop(Component):
     def _watch(self, m: Module, control: AxiControl) -> None:
         """Tell the control what passes."""
         frames, results = self.core.i, self.core.o
-        ends = getattr(results.payload, LAST) if LAST in self.writer.layout.members else 1
+        ends = getattr(results.payload, END) if END in self.writer.layout.members else 1
         m.d.comb += [
             control.frame.valid.eq(frames.valid & frames.ready & self.reader.step),
             control.frame.last.eq(getattr(frames.payload, LAST)),

@@ -80,10 +80,12 @@ CONTROL: dict[str, Register] = {
     "cycles": Register(
         0x0C,
         Access.READ,
-        "clock cycles of the last window, from its first beat or the result before it, whichever "
-        "came later, to its result",
+        "clock cycles of the last window, from its first beat or the last result of the window "
+        "before it, whichever came later, to its own last result",
     ),
-    "windows": Register(0x10, Access.READ, "results since reset, modulo 2^32"),
+    "windows": Register(
+        0x10, Access.READ, "windows since reset whose last result is out, modulo 2^32"
+    ),
     "steps": Register(0x14, Access.READ, "steps of the window under way, or of the last one"),
 }
 """What every build has."""

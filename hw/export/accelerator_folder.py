@@ -17,7 +17,7 @@ from mubinn.hw.export.device_design import (
 )
 from mubinn.hw.export.golden_vectors import commands, golden_vectors
 from mubinn.hw.export.interface import interface
-from mubinn.hw.export.layer_folder import PARAMETERS, describe
+from mubinn.hw.export.layer_folder import PARAMETERS, describe, head_of_model
 from mubinn.hw.export.memory_files import memory_files
 from mubinn.hw.export.render import Json, render
 from mubinn.hw.layer.loadable_memory import contents
@@ -93,8 +93,7 @@ def _about(model: QuantizedModel, design: DeviceDesign, measured: Measured | Non
         "interface": interface(design.top),
         "layers": layers,
         "resources": resources(device, f"{design.name}.v", device.command(design.name), measured),
-        "classes": model.classes,
-        "readout": model.readout,
+        **head_of_model(model),
         "preprocessing": {
             "normalise": model.preprocessing.normalise,
             "decimate": model.preprocessing.decimate,
@@ -131,7 +130,7 @@ def _values(design: DeviceDesign, about: Json, files: Mapping[str, str]) -> Json
         "address_width": top.lite.address_width if top.lite else 0,
         "writes": len(files.get("writes.hex", "").splitlines()),
         "version": about["versions"]["mubinn"],
-        "description": f"Binarized {len(about['layers'])}-layer network with classifier",
+        "description": f"Binarized {len(about['layers'])}-layer network with its head",
         "device": device,
         "cells": CELLS if device.library else "",
     }

@@ -114,10 +114,19 @@ class Driver:
         if not state >> fields["loaded"]["lowest_bit"] & 1:
             raise AcceleratorError(f"{len(contents)} bytes are not all contents.")
 
-    def run(self, window: Iterable[Sequence[int]]) -> dict[str, Any]:
-        """Send a window and return its result; see `pack` and `unpack`."""
+    def run(self, window: Iterable[Sequence[int]]) -> Any:
+        """Send a window and return its result; see `pack` and `unpack`.
+
+        Of an accelerator that gives a result at every step, the list of all of them: ``end`` is 1
+        in the last one.
+        """
         self.port.send(self.pack(window))
-        return self.unpack(self.port.receive())
+        results = [self.unpack(self.port.receive())]
+        if "end" not in results[0]:
+            return results[0]
+        while not results[-1]["end"]:
+            results.append(self.unpack(self.port.receive()))
+        return results
 
     def pack(self, window: Iterable[Sequence[int]]) -> bytes:
         """Return a window as the packet to send.

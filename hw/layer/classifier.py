@@ -1,39 +1,54 @@
-"""The classifier's second half: logits summed over the steps, and the first of the largest."""
+"""The head: scores summed over the steps, and what they decide."""
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from typing import Any
+
+from amaranth.hdl import Module, Mux, ShapeLike, Signal, Value, signed, unsigned
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.folding.layer_plan import LayerPlan
+from mubinn.golden.model.head import Head, head_of
 from mubinn.hw.stream.component import Component, View, view_signal
+
+END = "end"
+"""The field that says, where each step has a result, which one is a window's last."""
 
 
 def result_layout(plan: LayerPlan) -> data.StructLayout:
-    """Return the class of a window and its logits."""
+    """Return a result: the class, where one is decided on, and the scores.
+
+    Where each step has a result, ``end`` marks the one of a window's last step.
+    """
     assert plan.dense
-    classes = plan.dense.w.rows
-    logits = data.ArrayLayout(signed(plan.logit_width), classes)
-    return data.StructLayout({"label": range(classes), "logits": logits})
+    count, head = plan.dense.w.rows, head_of(plan.dense.head)
+    fields: dict[str, ShapeLike] = {}
+    if head.decision:
+        fields["label"] = range(head.classes(count))
+    fields[head.field] = data.ArrayLayout(signed(plan.logit_width), count)
+    if plan.reading.each:
+        fields[END] = unsigned(1)
+    return data.StructLayout(fields)
 
 
 class Classifier(Component):
-    """Adds each step's class sums to the logits and decides after the last step.
+    """Adds each step's sums to the scores and decides after the last step, or after each one.
 
-    Logits hold the sums over `plan.step_limit` steps; those of longer windows wrap.
+    Scores hold the sums over `plan.step_limit` steps; those of longer windows wrap.
 
-    The sums of `plan.engines` classes come at once, class 0 first. Two cycles after the last ones
-    of a window the result is offered; it stays until taken, and no sums may come meanwhile.
+    The sums of `plan.engines` outputs come at once, output 0 first. Two cycles after the last ones
+    of a window, or of a step, the result is offered; it stays until taken, and no sums may come
+    meanwhile.
 
     Parameters
     ----------
     plan : LayerPlan
-        With a classifier.
+        With a dense layer.
 
     Members
     -------
     valid : In(1)
     z : In(ArrayLayout(signed(plan.z_width), plan.engines))
-        Sums of the next classes, in the cycles in which `valid` is 1.
+        Sums of the next outputs, in the cycles in which `valid` is 1.
     first, last : In(1)
         Whether they belong to the first step that counts, or to the last one, of a window.
     o : Out(stream.Signature(result_layout(plan)))
@@ -58,9 +73,9 @@ class Classifier(Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """Return the ring of logits and the search for the largest."""
+        """Return the ring of scores and what decides."""
         m = Module()
-        plan, result = self.plan, self.o.payload
+        plan, head, scores = self.plan, self._head, self._scores
         count = plan.dense_rounds * plan.engines
         ring = view_signal(data.ArrayLayout(signed(plan.logit_width), count), "ring")
         for e in range(plan.engines):
@@ -71,28 +86,55 @@ class Classifier(Component):
         with m.If(self.valid):
             for place in range(count - plan.engines):
                 m.d.sync += ring[place].eq(ring[place + plan.engines])
-        for label in range(len(result.logits)):
-            m.d.comb += result.logits[label].eq(ring[label])
-        self._search(m, [ring[count - plan.engines + e] for e in range(plan.engines)])
+        for label in range(len(scores)):
+            m.d.comb += scores[label].eq(ring[label])
+        fresh, done = Signal(), Signal()
+        now = Signal(range(plan.dense_rounds))
+        m.d.sync += [fresh.eq(self.valid), done.eq(self.valid & self.last)]
+        turned = now.eq(Mux(now == plan.dense_rounds - 1, 0, now + 1))
+        if head.name == "classes":
+            came = [ring[count - plan.engines + e] for e in range(plan.engines)]
+            self._search(m, came, fresh, now, turned)
+        elif plan.dense_rounds > 1:
+            with m.If(fresh):
+                m.d.sync += turned
+        if head.name == "sigmoid":
+            m.d.comb += self.o.payload.label.eq(ring[0] >= 0)
+        self._offer(m, fresh if plan.reading.each else done, done, now)
         return m
 
-    def _search(self, m: Module, totals: list[Value]) -> None:
+    @property
+    def _head(self) -> Head:
+        assert self.plan.dense
+        return head_of(self.plan.dense.head)
+
+    @property
+    def _scores(self) -> Any:
+        return getattr(self.o.payload, self._head.field)
+
+    def _offer(self, m: Module, given: Signal, done: Signal, now: Signal) -> None:
+        """Offer the result after the last round in which it is given."""
+        with m.If(self.o.valid & self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        with m.If(given & (now == self.plan.dense_rounds - 1)):
+            m.d.sync += self.o.valid.eq(1)
+            if self.plan.reading.each:
+                m.d.sync += self.o.payload.end.eq(done)
+
+    def _search(
+        self, m: Module, totals: list[Value], fresh: Signal, now: Signal, turned: Any
+    ) -> None:
         """Compare the classes that came in with the best of the rounds before."""
-        plan, result = self.plan, self.o.payload
+        plan, result, count = self.plan, self.o.payload, len(self._scores)
         rounds, engines = plan.dense_rounds, plan.engines
-        fresh, done = Signal(), Signal()
-        now = Signal(range(rounds))
-        m.d.sync += [fresh.eq(self.valid), done.eq(self.valid & self.last)]
         labels = Signal.like(result.label)
         m.d.comb += labels.eq(now * engines)
         best, label = totals[0], labels
         for e in range(1, engines):
             # A dummy takes part in no round, or in all but the last.
-            if e >= len(result.logits):
+            if e >= count:
                 break
-            exists = (
-                now != rounds - 1 if rounds * engines - engines + e >= len(result.logits) else 1
-            )
+            exists = now != rounds - 1 if rounds * engines - engines + e >= count else 1
             wins = Signal(name=f"wins_{e}")
             m.d.comb += wins.eq((totals[e] > best) & exists)
             best, label = Mux(wins, totals[e], best), Mux(wins, labels + e, label)
@@ -101,13 +143,9 @@ class Classifier(Component):
             better = Signal()
             m.d.comb += better.eq((now == 0) | (best > held))
             with m.If(fresh):
-                m.d.sync += now.eq(Mux(now == rounds - 1, 0, now + 1))
+                m.d.sync += turned
                 with m.If(better):
                     m.d.sync += [held.eq(best), result.label.eq(label)]
         else:
             with m.If(fresh):
                 m.d.sync += result.label.eq(label)
-        with m.If(self.o.valid & self.o.ready):
-            m.d.sync += self.o.valid.eq(0)
-        with m.If(done & (now == rounds - 1)):
-            m.d.sync += self.o.valid.eq(1)

@@ -31,21 +31,21 @@ def cycles_per_step(plan: LayerPlan) -> int:
     B       cycles of a gate's row: P / s where lanes >= I + H, else
             (ceil(I / lanes) + ceil(H / lanes)) ceil(P / s)
     B_d     cycles of a class's row: P / s where lanes >= I + H, else ceil(H / lanes) ceil(P / s)
-    C, D    classes, 0 without a classifier; 1 where each step counts (readout mean), else 0:
-            then the last step alone takes ceil(ceil(C / E) B_d) cycles more
+    C, D    outputs, 0 without a head; 0 with the readout last, where the last step alone takes
+            ceil(ceil(C / E) B_d) cycles more, else 1
     L       cycles from a cell's last issue to its state, `LstmCell.latency`
     ======  ====================================================================================
 
     Of a phase's cells only the last one's state stage shows: the others run beside the products of
     the next cell.
     """
-    classes = plan.class_issues if plan.readout == "mean" else 0
+    classes = plan.class_issues if plan.reading.every_step else 0
     return plan.gate_issues + classes + len(plan.layer.phases) * (LstmCell.latency(plan) + 1)
 
 
 def cycles_per_window(plan: LayerPlan, steps: int) -> int:
     """Return the cycles from the first input of a window to that of the next, with no pauses."""
-    classes = plan.class_issues if plan.readout == "last" else 0
+    classes = 0 if plan.reading.every_step else plan.class_issues
     return steps * cycles_per_step(plan) + classes
 
 
@@ -55,8 +55,8 @@ class LstmLayer(Component):
     Steps follow each other every `cycles_per_step` cycles. The next step's input may be
     given as soon as the last gate's products are under way. A step's output is offered
     ``gate_issues + phases (L + 1) + 1`` cycles after its input was taken; a step goes on without
-    its consumer up to the last row of the next one. With a classifier, its result is offered
-    ``class_issues + GateSums.latency(plan) + 2`` cycles after the output of its last step.
+    its consumer up to the last row of the next one. With a classifier, a result is offered
+    ``class_issues + GateSums.latency(plan) + 2`` cycles after the output of its step.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class LstmLayer(Component):
         starts again from the code of 0.
     o : Out(stream of {h: W_h planes of H bits, last: 1})
     result : Out(stream.Signature(result_layout(plan))), with a classifier
-        Class and logits of a window.
+        Of a window, or of each step.
     stepped : Out(1), with `trace`
         Changes level whenever the trace holds a further step.
     """
@@ -238,13 +238,13 @@ class LstmLayer(Component):
         begun, ending, ended = Signal(), Signal(), Signal()
         with m.If(done):
             # The next step may have been read before the sums of this one's classes are there.
-            m.d.sync += begun.eq(first_step if plan.readout == "mean" else 1)
+            m.d.sync += begun.eq(first_step if plan.reading.sums else 1)
             m.d.sync += ending.eq(last)
         read = Signal()
         m.d.sync += read.eq(sequencer.valid & sequencer.at.end & sequencer.at.dense)
         m.d.comb += ended.eq(read & ending)
         m.d.comb += [
-            sequencer.classify.eq(1 if plan.readout == "mean" else last),
+            sequencer.classify.eq(1 if plan.reading.every_step else last),
             sequencer.hold_classes.eq(classifier.o.valid),
             classifier.valid.eq(cells[0].score.valid),
             classifier.first.eq(begun),

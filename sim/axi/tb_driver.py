@@ -2,7 +2,8 @@
 
 The stimulus holds ``about`` (JSON, as bytes), ``contents`` and another model's ``foreign`` (bytes)
 where weights are loaded,
-windows ``x`` [windows, T, features], and the fields of their results by name, after ``result_``.
+windows ``x`` [windows, T, features], and the fields of their results by name, after ``result_``;
+those of a result at every step are arrays [windows, T, ...], ``end`` among them.
 """
 
 import json
@@ -74,11 +75,11 @@ def _session(port: SimPort, about: Any, windows: list[Any], wanted: dict[str, An
     driver.start()
     for index, window in enumerate(windows):
         result = driver.run(window)
-        assert result == {name: v[index].tolist() for name, v in wanted.items()}, index
+        assert result == _expected(wanted, index), index
         assert driver.read("steps") == len(window)
         assert driver.cycles() >= len(window)
     assert driver.read("windows") == len(windows)
-    first = {name: v[0].tolist() for name, v in wanted.items()}
+    first = _expected(wanted, 0)
     driver.abort()
     assert driver.run(windows[0]) == first
     assert driver.status() == {name: name == "started" for name in driver.status()}
@@ -86,3 +87,12 @@ def _session(port: SimPort, about: Any, windows: list[Any], wanted: dict[str, An
     assert not any(driver.status().values())
     driver.start()
     assert driver.run(windows[0]) == first
+
+
+def _expected(wanted: dict[str, Any], index: int) -> Any:
+    """Return the result of a window, or the list of those of its steps."""
+    own = {name: values[index] for name, values in wanted.items()}
+    if "end" not in own:
+        return {name: value.tolist() for name, value in own.items()}
+    steps = range(len(own["end"]))
+    return [{name: value[step].tolist() for name, value in own.items()} for step in steps]

@@ -19,6 +19,7 @@ from mubinn.golden.cells.step import Trace, dots, logits
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.bit_true import run_layer
+from mubinn.golden.model.head import Head, head_of
 from mubinn.golden.model.model_file import load_model
 from mubinn.hw.layer.layer_trace import trace_depths
 from mubinn.sim.layer.layer_record import bits_of, compare_cells, compare_sums, sums_by_cell
@@ -71,13 +72,24 @@ class Job:
         fields = {name: planes, "last": np.arange(len(codes)) == len(codes) - 1}
         return bits_to_ints(pack_bits(self.fields[port], self.widths[port], fields))
 
+    @property
+    def head(self) -> Head:
+        """What the scores are."""
+        assert self.plan.dense
+        return head_of(self.plan.dense.head)
+
+    @property
+    def results(self) -> int:
+        """Results of a window."""
+        return self.windows.shape[1] if self.plan.reading.each else 1
+
     def scores(self, h: Ints) -> Ints:
-        """Return the logits [C] of a window's states [T, H]."""
+        """Return the scores [results, C] of a window's states [T, H]."""
         dense, quantizer = self.plan.dense, self.plan.layer.h
         assert dense
-        read = h if self.plan.readout == "mean" else h[-1:]
-        planes = dots(read, quantizer, dense.w)
-        return np.asarray(logits(planes, dense.gamma(quantizer), dense.b.values).sum(axis=0))
+        planes = dots(h, quantizer, dense.w)
+        values = logits(planes, dense.gamma(quantizer), dense.b.values)
+        return self.plan.reading.total(values).reshape(self.results, -1)
 
     def compare(self, number: int, golden: Trace, record: "Record") -> None:
         """Demand every intermediate of one window."""
@@ -88,13 +100,22 @@ class Job:
         cells = bits_of(record.cells, where)
         compare_cells(self.plan, self.fields["cells"], cells, golden, where)
 
-    def check_result(self, number: int, payload: str, golden: Trace) -> None:
-        """Demand class and logits of one window."""
-        want = self.scores(golden["h"])
-        where = f"window {number}"
-        found = unpack_bits(self.fields["result"], bits_of([payload], where))
-        compare_signal("logits", found["logits"][0], want, ("class",), where)
-        compare_signal("label", found["label"], want.argmax().reshape(1), ("window",), where)
+    def check_results(self, payloads: list[str], goldens: list[Trace]) -> None:
+        """Demand all results of windows, in binary."""
+        if len(payloads) != self.results * len(goldens):
+            raise SimulationMismatch(f"{len(payloads)} results of {len(goldens)} windows.")
+        for number, golden in enumerate(goldens):
+            where = f"window {number}"
+            own = payloads[number * self.results :][: self.results]
+            found = unpack_bits(self.fields["result"], bits_of(own, where))
+            want = self.scores(golden["h"])
+            axes = ("result", "class")
+            compare_signal(self.head.field, found[self.head.field], want, axes, where)
+            if self.head.decision:
+                compare_signal("label", found["label"], self.head.decide(want), axes, where)
+            if self.plan.reading.each:
+                ends = np.arange(self.results) == self.results - 1
+                compare_signal("end", found["end"], ends.astype(int), axes, where)
 
 
 @dataclass
@@ -174,10 +195,7 @@ async def full_speed(dut: Any) -> None:
     if job.plan.dense:
         for _ in range(job.plan.class_issues + 6):
             await FallingEdge(dut.clk)
-        if len(decided) != len(goldens):
-            raise SimulationMismatch(f"{len(decided)} results of {len(goldens)} windows.")
-        for number, golden in enumerate(goldens):
-            job.check_result(number, decided[number], golden)
+        job.check_results(decided, goldens)
     check_cycles(job, np.diff(ends))
     save_outputs(cycles_per_step=job.cycles_per_step, windows=len(job.windows))
 
@@ -187,7 +205,7 @@ def check_cycles(job: Job, found: Any) -> None:
     steps = job.windows.shape[1]
     for index, cycles in enumerate(np.rint(found).astype(int).tolist()):
         # The classes of a window's last step come before the next window's first.
-        late = job.plan.readout == "last" and (index + 1) % steps == 0
+        late = not job.plan.reading.every_step and (index + 1) % steps == 0
         want = job.cycles_per_step + (job.plan.class_issues if late else 0)
         if cycles != want:
             raise SimulationMismatch(
@@ -225,7 +243,7 @@ async def stalled(dut: Any) -> None:
     tracer = Tracer(dut, job, patience)
     cocotb.start_soon(driver.send(frames))
     if job.plan.dense:
-        decisions = cocotb.start_soon(results.receive(len(windows)))
+        decisions = cocotb.start_soon(results.receive(len(windows) * job.results))
     outputs = cocotb.start_soon(monitor.receive(len(frames)))
     goldens = [run_layer(job.plan.layer, window) for window in windows]
     for number, golden in enumerate(goldens):
@@ -239,5 +257,5 @@ async def stalled(dut: Any) -> None:
         mine = taken[number * count : (number + 1) * count]
         check_outputs(number, [f"{payload:b}" for payload in mine], job.outputs(golden))
     if decisions is not None:
-        for number, payload in enumerate(await decisions):
-            job.check_result(number, f"{payload:0{job.widths['result']}b}", goldens[number])
+        width = job.widths["result"]
+        job.check_results([f"{payload:0{width}b}" for payload in await decisions], goldens)

@@ -38,9 +38,14 @@ def frames(model, codes):
 
 
 def expected(model, codes):
-    """Return class and logits of every window by the bit-true model."""
+    """Return the results of every window by the bit-true model, as their fields have them."""
     _, scores, classes = run(model, codes)
-    return [(int(c), s.tolist()) for c, s in zip(classes, scores, strict=True)]
+    found = []
+    for place in np.ndindex(scores.shape[:-1]):
+        label = () if classes is None else (int(classes[place]),)
+        end = (int(place[1] == scores.shape[1] - 1),) if len(place) == 2 else ()
+        found.append((*label, scores[place].tolist(), *end))
+    return found
 
 
 async def send(ctx, port, payloads, pauses=None):
@@ -60,12 +65,11 @@ async def take(ctx, port, count, taken, times=None, pauses=None):
     while len(taken) < count:
         if pauses is not None:
             ctx.set(port.ready, int(pauses.random() < 0.02))
-        _, _, valid, ready, label, logits = await ctx.tick().sample(
-            port.valid, port.ready, port.payload.label, port.payload.logits
-        )
+        _, _, valid, ready, payload = await ctx.tick().sample(port.valid, port.ready, port.payload)
         cycle += 1
         if valid and ready:
-            taken.append((int(label), [int(v) for v in logits]))
+            fields = (getattr(payload, name) for name, _ in port.payload.shape())
+            taken.append(tuple(f if isinstance(f, int) else [int(v) for v in f] for f in fields))
             if times is not None:
                 times.append(cycle)
     ctx.set(port.ready, 0)
@@ -110,6 +114,34 @@ CASES = {
         | {"depth": 2, "readout": "last"},
         {},
     ),
+    "sigmoid": (
+        {"levels": (1, 1), "features": 3, "hidden": 2, "head": "sigmoid", "classes": 1},
+        {"units": 3},
+    ),
+    "regression, last, two engines": (
+        {"levels": (1, 1), "features": 2, "hidden": 3, "readout": "last"}
+        | {"head": "regression", "classes": 3},
+        {"units": 2},
+    ),
+    "one value": (
+        {"levels": (2, 1), "features": 2, "hidden": 2, "head": "regression", "classes": 1},
+        {},
+    ),
+    "every": (
+        {"levels": (1, 1), "features": 2, "hidden": 3, "readout": "every"},
+        {"units": 2},
+    ),
+    "running": ({"levels": (2, 1), "features": 3, "hidden": 2, "readout": "running"}, {}),
+    "two layers, a sigmoid at every step": (
+        {"levels": (1, 1), "features": 3, "hidden": 2, "depth": 2, "readout": "every"}
+        | {"head": "sigmoid", "classes": 1},
+        {},
+    ),
+    "GRU, reset before, running values": (
+        {"cell": "gru", "reset": "before", "levels": (1, 1), "features": 2, "hidden": 2}
+        | {"readout": "running", "head": "regression", "classes": 2},
+        {},
+    ),
 }
 
 
@@ -120,17 +152,22 @@ def test_windows_give_classes_and_logits_at_the_stated_pace(random_of, name):
     codes = codes_of(model, 4)
     design = Accelerator(model, **how)
     taken, times = [], []
+    wanted = expected(model, codes)
 
     async def consume(ctx):
-        await take(ctx, design.o, 4, taken, times)
+        await take(ctx, design.o, len(wanted), taken, times)
 
     async def produce(ctx):
         await send(ctx, design.i, frames(model, codes))
 
     simulate(design, consume, produce)
-    assert taken == expected(model, codes)
+    assert taken == wanted
     # The first window fills the pipeline of layers.
-    assert set(np.diff(times[1:]).tolist()) == {design.cycles_per_window(STEPS)}
+    pace = design.cycles_per_window(STEPS)
+    each = len(wanted) // 4
+    assert set(np.diff(times[each::each]).tolist()) == {pace}
+    if each > 1:
+        assert set(np.diff(times[each:]).tolist()) == {design.cycles_per_step}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -140,14 +177,35 @@ def test_pauses_on_both_sides_change_nothing(random_of, name):
     codes = codes_of(model, 4)
     design = Accelerator(model, **how)
     taken = []
+    wanted = expected(model, codes)
 
     async def consume(ctx):
-        await take(ctx, design.o, 4, taken, pauses=np.random.default_rng(1))
+        await take(ctx, design.o, len(wanted), taken, pauses=np.random.default_rng(1))
         await ctx.tick()
         assert not ctx.get(design.busy)
 
     async def produce(ctx):
         await send(ctx, design.i, frames(model, codes), np.random.default_rng(2))
+
+    simulate(design, consume, produce)
+    assert taken == wanted
+
+
+@pytest.mark.parametrize("name", ["sigmoid", "every", "running"])
+def test_windows_of_one_step(random_of, name):
+    made, how = CASES[name]
+    model = random_of(seed=4, **made)
+    codes = codes_of(model, 5, steps=1)
+    design = Accelerator(model, **how)
+    taken = []
+
+    async def consume(ctx):
+        await take(ctx, design.o, 5, taken)
+        await ctx.tick()
+        assert not ctx.get(design.busy)
+
+    async def produce(ctx):
+        await send(ctx, design.i, frames(model, codes))
 
     simulate(design, consume, produce)
     assert taken == expected(model, codes)
@@ -215,6 +273,10 @@ def test_narrow_samples_are_refused(random_model):
         ("GRU, reset before", "abort", False, 5),
         ("GRU, reset before", "abort", False, 16),
         ("GRU, reset before", "reset", True, 43),
+        ("sigmoid", "abort", False, 11),
+        ("every", "abort", False, 9),
+        ("every", "reset", False, 30),
+        ("running", "abort", True, 5),
     ],
 )
 def test_a_window_begins_clean_after(random_of, name, by, samples, after):
@@ -241,11 +303,12 @@ def test_a_window_begins_clean_after(random_of, name, by, samples, after):
         ctx.set(stop, 0)
         assert not ctx.get(design.busy)
         started.append(True)
-        await take(ctx, design.o, 2, taken)
+        await take(ctx, design.o, len(wanted), taken)
         await ctx.tick()
         assert not ctx.get(design.busy)
 
     started = []
+    wanted = expected(model, codes)
 
     async def produce(ctx):
         while not started:
@@ -310,6 +373,30 @@ def test_stacks_are_the_bit_true_model_at_the_stated_pace(stack):
     assert set(np.diff(times[2:]).tolist()) == {design.cycles_per_window(steps)}
 
 
+@pytest.mark.parametrize("readout", ["every", "running"])
+def test_a_stack_has_a_result_at_each_step_of_its_last_layer(readout):
+    name = next(name for name, kinds in STACKS.items() if stacked(kinds, 2).steps(8) < 8)
+    floats = stacked(STACKS[name], 2, readout)
+    x = np.random.default_rng(7).normal(0, 1, (8, 7, 2))
+    model = quantize(floats, Levels.of(1, 1), x).with_datapath("threshold")
+    codes = codes_of(model, 3, 8)
+    wanted = expected(model, codes)
+    assert len(wanted) == 3 * model.steps(8)
+    design = Accelerator(model, units=3)
+    taken, busy = [], []
+
+    async def consume(ctx):
+        await take(ctx, design.o, len(wanted), taken, pauses=np.random.default_rng(2))
+        busy.append(ctx.get(design.busy))
+
+    async def produce(ctx):
+        await send(ctx, design.i, frames(model, codes), np.random.default_rng(3))
+
+    simulate(design, consume, produce)
+    assert taken == wanted
+    assert busy == [0]
+
+
 def test_pauses_and_windows_of_other_lengths_change_nothing(stack):
     # Windows of other lengths after each other, the first ones shorter than all frames.
     random = np.random.default_rng(1)
@@ -330,3 +417,74 @@ def test_pauses_and_windows_of_other_lengths_change_nothing(stack):
         if steps > 1:  # one step is too short for some models, whose result means nothing
             assert [result] == expected(stack, codes)
     assert inside == [0]
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("name", ["every", "running"])
+def test_of_an_aborted_window_one_result_is_left(random_of, name, at_once):
+    """Neither it nor what was forgotten counts as a window."""
+    model = random_of(seed=4, **CASES[name][0])
+    codes = codes_of(model, 2)
+    design = Accelerator(model)
+    taken, started, wanted = [], [], expected(model, codes)
+
+    async def consume(ctx):
+        await ctx.tick().until(design.o.valid)
+        await ctx.tick().repeat(20)
+        ctx.set(design.abort, 1)
+        ctx.set(design.o.ready, at_once)
+        await ctx.tick()
+        ctx.set(design.abort, 0)
+        assert ctx.get(design.busy) == (not at_once)
+        if not at_once:
+            await take(ctx, design.o, 1, taken)
+            await ctx.tick()
+            assert taken == wanted[:1]
+        assert not ctx.get(design.busy)
+        taken.clear()
+        started.append(True)
+        await take(ctx, design.o, len(wanted), taken)
+        await ctx.tick()
+        assert not ctx.get(design.busy)
+
+    async def produce(ctx):
+        await send(ctx, design.i, frames(model, codes)[:1])
+        while not started:
+            await ctx.tick()
+        await send(ctx, design.i, frames(model, codes))
+
+    simulate(design, consume, produce)
+    assert taken == wanted
+
+
+@pytest.mark.parametrize("name", ["mean", "every"])
+def test_a_result_that_is_handed_over_in_the_cycle_of_an_abort_is_forgotten(random_of, name):
+    model = random_of(seed=4, **CASES[name][0])
+    frame = frames(model, codes_of(model, 1, steps=1))[0]
+    design = Accelerator(model)
+    ended = []
+
+    async def bench(ctx):
+        ctx.set(design.o.ready, 1)
+        for last in (None, -1):
+            ctx.set(design.i.payload, frame)
+            ctx.set(design.i.valid, 1)
+            await ctx.tick()
+            ctx.set(design.i.valid, 0)
+            if last is None:
+                cycles = 0
+                while not ctx.get(design.o.valid):
+                    await ctx.tick()
+                    cycles += 1
+                await ctx.tick()
+        await ctx.tick().repeat(cycles - 1)
+        assert ctx.get(design.busy)
+        ctx.set(design.abort, 1)
+        await ctx.tick()
+        ctx.set(design.abort, 0)
+        assert not ctx.get(design.o.valid)
+        assert not ctx.get(design.busy)
+        ended.append(True)
+
+    simulate(design, bench)
+    assert ended

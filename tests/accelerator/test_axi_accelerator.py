@@ -22,6 +22,11 @@ CASES = {
     "samples": ({"levels": (2, 2), "readout": "last"}, {"sample_width": WIDTH, "width": 16}),
     "loaded": ({"levels": (2, 2), "depth": 2}, {"loadable": True, "lanes": 5}),
     "words": ({"levels": (1, 2), "readout": "last"}, {"lanes": 3}),
+    "sigmoid": ({"levels": (1, 1), "head": "sigmoid", "classes": 1}, {"units": 2}),
+    "values at every step": (
+        {"levels": (1, 1), "head": "regression", "classes": 2, "readout": "running"},
+        {"units": 2},
+    ),
 }
 
 
@@ -34,12 +39,16 @@ def stimulus_of(model, design, windows, steps):
     else:
         values = random.normal(0, 3, shape)
         x, codes = SampleFormat.of(model, WIDTH).quantize(values), model.encode_input(values)
-    _, logits, classes = run(model, codes)
+    _, scores, classes = run(model, codes)
+    name = "values" if model.head == "regression" else "logits"
+    ends = np.tile(np.arange(steps) == steps - 1, (windows, 1)).astype(int)
     return {
         "about": np.frombuffer(json.dumps(interface(design)).encode(), np.uint8),
         "x": x,
-        "result_label": classes,
-        "result_logits": logits,
+        **({} if classes is None else {"result_label": classes}),
+        # One number stands alone.
+        f"result_{name}": scores if model.outputs > 1 else scores[..., 0],
+        **({"result_end": ends} if scores.ndim == 3 else {}),
     }
 
 
@@ -50,9 +59,13 @@ def packets_of(stimulus):
     inputs = [driver.pack(window) for window in stimulus["x"].tolist()]
     outputs = []
     place = about["result"]["fields"]["logits"]
-    for label, logits in zip(stimulus["result_label"], stimulus["result_logits"], strict=True):
-        packet = bytes([label]).ljust(place["byte"], b"\0")
+    ends = stimulus.get("result_end")
+    labels = stimulus["result_label"]
+    for window in np.ndindex(labels.shape):
+        logits = stimulus["result_logits"][window]
+        packet = bytes([labels[window]]).ljust(place["byte"], b"\0")
         packet += b"".join(int(v).to_bytes(place["step"], "little", signed=True) for v in logits)
+        packet += b"" if ends is None else bytes([ends[window]])
         outputs.append(packet.ljust(about["result"]["bytes"], b"\0"))
     return {
         "inputs": np.frombuffer(b"".join(inputs), np.uint8),
@@ -69,6 +82,17 @@ def test_windows_of_a_stack_pass_whatever_happens(random_model, sample_width):
     model = random_model(features=3, hidden=2, levels=(2, 1), depth=2, readout="mean")
     design = accelerator_top(model, units=2, width=8, sample_width=sample_width)
     packets = packets_of(stimulus_of(model, design, 3, 3))
+    result = simulate(
+        design, top="axi", bench="mubinn.sim.axi.tb_axi_top", stimulus=packets, simulator=QUICK
+    )
+    assert result.tests == 8
+
+
+def test_results_of_every_step_pass_whatever_happens(random_model):
+    model = random_model(features=3, hidden=2, levels=(1, 1), readout="every")
+    design = accelerator_top(model, units=2, width=16)
+    packets = packets_of(stimulus_of(model, design, 3, 3))
+    assert len(packets["output_sizes"]) == 3 * len(packets["input_sizes"])
     result = simulate(
         design, top="axi", bench="mubinn.sim.axi.tb_axi_top", stimulus=packets, simulator=QUICK
     )

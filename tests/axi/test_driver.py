@@ -159,3 +159,13 @@ def test_a_compiler_reads_the_header(tmp_path):
     subprocess.run(command, cwd=tmp_path, check=True)
     run = subprocess.run([tmp_path / "main"], capture_output=True, text=True, check=True)
     assert [int(line) for line in run.stdout.split()] == list(MACROS.values())
+
+
+def test_a_result_at_every_step_is_a_list():
+    each = data.StructLayout({"values": data.ArrayLayout(signed(21), 1), "end": 1})
+    port = Port()
+    driver = Driver(port, {**about(), "result": packet(each, 32)})
+    results = [{"values": value, "end": int(value == 7)} for value in (-5, 0, 7)]
+    answers = map(driver.pack_result, results)
+    port.receive = lambda: next(answers)
+    assert driver.run([[0] * FEATURES] * 3) == results

@@ -153,7 +153,7 @@ def test_scores_that_training_calibrated_are_told(made):
         (("a.safetensors", "plain.npz", "--float", "a.safetensors"), "is a float model"),
         (("a.safetensors", "plain.npz", "--datapath", "threshold"), "is a float model"),
         (("a.mubinn", "plain.npz", "--float", "a.mubinn"), "holds a quantized model"),
-        (("a.mubinn", "plain.npz", "--float", "b.safetensors"), "2 classes"),
+        (("a.mubinn", "plain.npz", "--float", "b.safetensors"), "2 outputs"),
         (("a.mubinn", "odd.npz"), "has the label 'strange', which is no class of the model"),
         (("a.mubinn", "wide.npy"), "has 5 channels"),
         (("a.mubinn", "plain.npz", "-o", "no/out.csv"), "does not exist"),

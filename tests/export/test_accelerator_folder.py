@@ -117,6 +117,35 @@ def test_the_bench_passes_with_icarus_alone(made):
 
 
 @needs_icarus
+@pytest.mark.parametrize(
+    ("head", "outputs", "readout"), [("sigmoid", 1, "every"), ("regression", 3, "running")]
+)
+def test_heads_have_their_results_in_a_folder(random_model, tmp_path, head, outputs, readout):
+    about = {"levels": (1, 1), "features": 3, "hidden": 2, "readout": readout}
+    model = random_model(head=head, classes=outputs, **about)
+    files = folder_of(model, "ecp5", DesignOptions(units=2))
+    (tmp_path / "memories").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    parameters = json.loads(files["parameters.json"])
+    assert (parameters["head"], parameters["outputs"]) == (head, outputs)
+    fields = ["label", "logits", "end"] if head == "sigmoid" else ["values", "end"]
+    assert list(parameters["interface"]["result"]["fields"]) == fields
+    beats = 3 * 4 * parameters["interface"]["result"]["beats"]
+    assert len(files["result.hex"].splitlines()) == beats
+    assert f"PASS: {beats} result beats" in simulated(tmp_path)
+    page = files["README.md"]
+    assert "`end` is 1 in that of its last step" in page
+    unit = f"multiples of 2^-{model.dense.b.fraction}"
+    assert (f"`values` are {unit}, summed over the steps so far: divide" in page) == (
+        head == "regression"
+    )
+    assert (f"`logits` is one logit in {unit}; `label` is 1 from 0 on" in page) == (
+        head == "sigmoid"
+    )
+
+
+@needs_icarus
 def test_the_bench_finds_wrong_weights(made, tmp_path):
     _, folder, files, _ = made
     wrong = re.sub(r"(m_w\[\d+\] = )(\d+'h[0-9a-f]+)", r"\1~\2", files["mubinn.v"])

@@ -8,6 +8,7 @@ from mubinn.golden.binarize.scales import LevelTensor, Quantizer
 from mubinn.golden.cells.constants import DATAPATHS
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.library import CELLS
+from mubinn.golden.model.float_model import READOUTS
 from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedModel
 
 OWN = ("cifg", "mgu", "rnn", "rnn_relu", "peephole")
@@ -85,7 +86,7 @@ def random_build(model_of):
             depth=int(rng.integers(1, 3)),
             per_row=bool(rng.integers(2)),
             offsets=bool(rng.integers(2)),
-            readout=("last", "mean")[rng.integers(2)],
+            readout=READOUTS[rng.integers(4)],
         )
         model = model.with_datapath(DATAPATHS[seed // 6 % 2])
         x = rng.normal(0, 1.5, (int(rng.integers(1, 9)), int(rng.integers(1, 6)), features))

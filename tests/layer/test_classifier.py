@@ -50,6 +50,15 @@ def test_the_longest_window_is_held_exactly(random_model, readout, steps):
     assert most * steps >= 1 << width - 2
 
 
+@pytest.mark.parametrize("readout", ["last", "every"])
+def test_zero_is_class_1_of_a_sigmoid(random_model, readout):
+    made = {"levels": (1, 1), "features": 2, "hidden": 2, "readout": readout}
+    model = random_model(head="sigmoid", classes=1, **made)
+    plan = LayerPlan(model.layers[0], model.dense, readout=readout)
+    for value, label in ((-1, 0), (0, 1), (1, 1)):
+        assert decided(plan, [[value]]) == (label, [value])
+
+
 def test_longer_windows_are_refused(random_model):
     model = random_model(levels=(1, 1), features=2, hidden=2)
     plan = LayerPlan(model.layers[0], model.dense, max_steps=5)

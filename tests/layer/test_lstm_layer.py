@@ -45,6 +45,18 @@ CONFIGURATIONS = {
         {"units": 3, "lanes": 4, "classify": True},
         "threshold",
     ),
+    "a sigmoid at every step": (
+        {"levels": (1, 2), "features": 3, "hidden": 2, "readout": "every"}
+        | {"head": "sigmoid", "classes": 1},
+        {"units": 2, "classify": True},
+        "threshold",
+    ),
+    "running values, three of them on two engines": (
+        {"levels": (1, 1), "features": 3, "hidden": 3, "readout": "running"}
+        | {"head": "regression", "classes": 3},
+        {"units": 2, "classify": True},
+        "threshold",
+    ),
 }
 
 

@@ -58,7 +58,7 @@ def first_scales(
         **_rows(layer, method),
         "b": np.split(biases[0], len(cell.rows)),
         **_codes(layer, method, run, offsets.get("h", 0.0)),
-        "wd": np.split(model.wd, 1 if method.granularity == "gate" else model.classes),
+        "wd": np.split(model.wd, 1 if method.granularity == "gate" else model.outputs),
         "bd": [biases[1]],
         **{f"stored.{name}": [own] for name, own in layer.stored.items()},
     }

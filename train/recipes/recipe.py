@@ -17,7 +17,7 @@ from mubinn.golden.cells.constants import Datapath, check_datapath
 from mubinn.golden.cells.graph import Cell
 from mubinn.golden.cells.library import CELLS, cell_of, family_of
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.model.float_model import READOUTS, Readout
+from mubinn.golden.model.float_model import ONCE, Readout
 from mubinn.train.data.recordings import LabelledSet, Normalise
 from mubinn.train.recipes.method import Method
 from mubinn.train.subject.calibration import SubjectCalibration, grouped
@@ -172,7 +172,7 @@ class Recipe:
         choices = {
             "subject_calibration": get_args(SubjectCalibration),
             "balance": get_args(Balance),
-            "readout": READOUTS,
+            "readout": ONCE,
         }
         for name, words in choices.items():
             if getattr(self, name) not in words:

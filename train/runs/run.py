@@ -292,6 +292,11 @@ def _history(path: Path, meta: Mapping[str, Any]) -> tuple[list[dict[str, Any]],
 
 def _check_start(model: FloatModel, data: LabelledSet, recipe: Recipe) -> None:
     """Raise `MubinnError` where the first weights do not fit the data or the recipe."""
+    if model.head != "classes":
+        raise MubinnError(
+            f"The float model has a {model.head} head, and training is of classes: give a model of "
+            "classes."
+        )
     if model.features != data.features or model.classes != len(data.classes):
         raise MubinnError(
             f"The float model has {model.features} channels and {model.classes} classes, the data "

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
+from mubinn.golden.model.head import reading_of
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.train.subject.calibration import medians
 from mubinn.train.subject.row_bias import row_bias
@@ -27,9 +29,19 @@ def for_subject(model: QuantizedModel, scores: Ints, steps: int) -> QuantizedMod
         Of an unlabelled recording of the subject, by `mubinn.golden.inference.run.infer`.
     steps : int
         Steps of a window as the model reads it.
+
+    Raises
+    ------
+    MubinnError
+        The model has no scores of classes, or has them at every step.
     """
+    if model.head != "classes" or reading_of(model.readout).each:
+        raise MubinnError(
+            "Calibration takes medians off the scores of classes, one result a window, and this "
+            f"model has the head {model.head} and the readout {model.readout}: give another model."
+        )
     dense = model.dense
-    sums = steps if model.readout == "mean" else 1
+    sums = model.steps(steps) if model.readout == "mean" else 1
     shift = np.floor(medians(scores) / (scores.shape[1] * sums) + 0.5).astype(np.int64)
     bias = row_bias(dense.b.values - shift, dense.b.levels, dense.b.fraction)
     return replace(model, dense=replace(dense, b=bias))
