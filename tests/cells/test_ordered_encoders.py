@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from ordered import with_thresholds
-from own_cells import float_model, mgu, peephole, rnn, windows
+from own_cells import float_model, windows
 
 from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.cells.library import mgu, peephole, rnn
 from mubinn.golden.cells.operations import Encode, Search
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model import bit_true, reference
