@@ -136,7 +136,7 @@ def test_a_file_holds_the_same_model(random_gru, tmp_path, depth, readout):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda layer: layer.update(cell="rnn"), "unknown cell 'rnn': give one of lstm, gru"),
+        (lambda layer: layer.update(cell="elman"), "unknown cell 'elman': give one of lstm, gru"),
         (lambda layer: layer.update(datapath="rnn"), "unknown datapath 'rnn'"),
         (lambda layer: layer.update(cell="lstm"), "M_g.f.scales is missing"),
     ],

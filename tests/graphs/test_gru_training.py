@@ -85,8 +85,8 @@ def test_other_methods_train(start, data, method):
 def test_what_a_gru_does_not_take(start, data):
     with pytest.raises(MubinnError, match="share one offset of h"):
         replace(BINARY, method=Method("mubinn2", Levels.of(1, 1), h_offset="learned"))
-    with pytest.raises(MubinnError, match="unknown cell 'rnn': give one of lstm, gru, gru_before"):
-        Recipe(cell="rnn")
+    with pytest.raises(MubinnError, match="unknown cell 'elman': give one of lstm, gru"):
+        Recipe(cell="elman")
     with pytest.raises(MubinnError, match="of GRU cells, the recipe of GRU_BEFORE"):
         train(data, replace(SMALL, cell="gru_before"), start=start.model)
     with pytest.raises(MubinnError, match="of GRU cells, the recipe of LSTM"):

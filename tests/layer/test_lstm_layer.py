@@ -154,7 +154,7 @@ def test_another_classifier_is_found(random_model):
     bits = 1 - other.dense.b.bits
     object.__setattr__(other.dense.b, "bits", bits)
     design = LstmLayer(LayerPlan(other.layers[0], other.dense), trace=True)
-    with pytest.raises(SimulationMismatch, match=r"window 0: signal logits at class \d"):
+    with pytest.raises(SimulationMismatch, match=r"window 0: signal logits at result 0, class \d"):
         check_layer(model, inputs(model, 1, 2), design=design, classify=True, simulator=SIMULATOR)
 
 
