@@ -9,6 +9,7 @@ import click
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import READOUTS, FloatModel, Preprocessing
+from mubinn.golden.units.shapes import FARTHEST
 
 OPTIONS = (
     click.option(
@@ -47,7 +48,7 @@ OPTIONS = (
     ),
     click.option(
         "--ceiling",
-        type=click.FloatRange(min=0, min_open=True, max=8),
+        type=click.FloatRange(min=0, min_open=True, max=FARTHEST),
         metavar="X",
         help="Where relu and linear of an imported model, which have no limit, are clipped.",
     ),

@@ -53,6 +53,15 @@ class Frames:
         """Whether a frame is a step."""
         return self == Frames()
 
+    def inputs(self, columns: int) -> int:
+        """Return the inputs of a step where W_x has so many columns; raise where none fit."""
+        if columns % self.taps:
+            raise MubinnError(
+                f"the weights have {columns} columns of x, which are not those of {self.taps} "
+                "steps: check the model file."
+            )
+        return columns // self.taps
+
     def count(self, steps: int) -> int:
         """Return the frames of a window of so many steps; raise `MubinnError` for none."""
         if steps + self.before < self.taps:

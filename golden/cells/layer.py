@@ -94,11 +94,7 @@ class QuantizedLayer:
                 f"weights of shapes {self.wx.bits.shape} and {self.wh.bits.shape} "
                 f"are not (W, {own}H, I) and (W, {own}H, H): check the model file."
             )
-        if self.features % self.frames.taps:
-            raise MubinnError(
-                f"the weights have {self.features} columns of x, which are not those of "
-                f"{self.frames.taps} steps."
-            )
+        _ = self.inputs  # checks the columns
         if self.wx.levels != self.wh.levels:
             raise MubinnError("input and recurrent weights have different level counts.")
         if self.b.bits.shape[1:] != (rows,) or self.b.fraction != self.z_fraction:
@@ -222,7 +218,7 @@ class QuantizedLayer:
     @property
     def inputs(self) -> int:
         """Inputs of a step."""
-        return self.features // self.frames.taps
+        return self.frames.inputs(self.features)
 
     @property
     def hidden(self) -> int:

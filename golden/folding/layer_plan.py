@@ -16,8 +16,7 @@ from mubinn.golden.folding.merged_rows import MergedRows, merged_rows
 from mubinn.golden.folding.row_schedule import RowSchedule
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints, signed_width, unsigned_width
-from mubinn.golden.model.float_model import Readout
-from mubinn.golden.model.head import Reading, reading_of
+from mubinn.golden.model.head import Reading, Readout, reading_of
 from mubinn.golden.model.quantized_model import QuantizedDense
 from mubinn.golden.units.bias_add import BiasAddParams
 

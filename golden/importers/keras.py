@@ -29,7 +29,8 @@ from mubinn.golden.importers.archive import DAMAGED, member
 from mubinn.golden.importers.chain import Chain, Linear, normalised
 from mubinn.golden.importers.stored import MAX_NUMBERS
 from mubinn.golden.model.float_layer import FloatLayer
-from mubinn.golden.model.float_model import FloatModel, Readout
+from mubinn.golden.model.float_model import FloatModel
+from mubinn.golden.model.head import Readout
 from mubinn.golden.units.shapes import Kind
 
 SILENT = {

@@ -24,7 +24,8 @@ from mubinn.golden.importers.onnx_graph import COMPUTED, RECURRENT, STANDARD, Gr
 from mubinn.golden.importers.onnx_recurrent import Settings
 from mubinn.golden.model import reference
 from mubinn.golden.model.float_layer import FloatLayer
-from mubinn.golden.model.float_model import ONCE, FloatModel, Readout
+from mubinn.golden.model.float_model import ONCE, FloatModel
+from mubinn.golden.model.head import Readout
 
 ORDERS = {"LSTM": "iofg", "GRU": "zrn", "RNN": "h"}
 """Gate order of each node type."""

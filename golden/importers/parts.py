@@ -18,7 +18,8 @@ from mubinn.golden.importers.stored import finite
 from mubinn.golden.model import float_layer
 from mubinn.golden.model.container import MAX_BYTES
 from mubinn.golden.model.float_layer import FloatLayer
-from mubinn.golden.model.float_model import FloatModel, Preprocessing, Readout
+from mubinn.golden.model.float_model import FloatModel, Preprocessing
+from mubinn.golden.model.head import Readout
 from mubinn.golden.units.shapes import FARTHEST, Kind, Ramp, shape_of
 
 MAX_SIZE = MAX_BYTES

@@ -63,10 +63,7 @@ class FloatLayer:
             raise MubinnError(
                 f"wx has shape {self.wx.shape}, expected ({own}H, I): check the model file."
             )
-        if self.features % self.frames.taps:
-            raise MubinnError(
-                f"wx has {self.features} columns, which are not those of {self.frames.taps} steps."
-            )
+        _ = self.inputs  # checks the columns
         check_array("wx", self.wx, (rows, self.features))
         check_array("wh", self.wh, (rows, self.hidden))
         check_array("b", self.b, (rows,))
@@ -92,7 +89,7 @@ class FloatLayer:
     @property
     def inputs(self) -> int:
         """Inputs of one time step."""
-        return self.features // self.frames.taps
+        return self.frames.inputs(self.features)
 
     @property
     def hidden(self) -> int:

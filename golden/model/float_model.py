@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -12,12 +12,11 @@ from mubinn.golden.cells.library import family_of, lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, frozen
 from mubinn.golden.model.float_layer import FloatLayer, check_array
-from mubinn.golden.model.head import HeadKind, head_of, reading_of
+from mubinn.golden.model.head import READINGS, HeadKind, Readout, head_of, reading_of
 
-Readout = Literal["last", "mean", "every", "running"]
-READOUTS: tuple[Readout, ...] = ("last", "mean", "every", "running")
+READOUTS = tuple(READINGS)
 
-ONCE: tuple[Readout, ...] = ("last", "mean")
+ONCE = tuple(name for name, reading in READINGS.items() if not reading.each)
 """Readouts that give one result a window."""
 
 
@@ -31,11 +30,17 @@ class _Layer(Protocol):
 LayerT = TypeVar("LayerT", bound=_Layer)
 
 
-def all_lstm(layers: tuple[LayerT, ...], cell: str) -> tuple[LayerT, ...]:
+def kinds_of(layers: Iterable[_Layer]) -> str:
+    """Return what layers consist of, each kind once: ``dense_lstm``."""
+    return "_".join(dict.fromkeys(family_of(layer.cell) for layer in layers))
+
+
+def all_lstm(layers: tuple[LayerT, ...]) -> tuple[LayerT, ...]:
     """Return the layers; raise `MubinnError` unless all are LSTMs that read step after step."""
     if all(layer.cell is lstm and layer.frames.plain for layer in layers):
         return layers
-    raise MubinnError(f"the model is a {cell.upper()} where an LSTM is needed: give an LSTM.")
+    kinds = kinds_of(layers).upper()
+    raise MubinnError(f"the model is a {kinds} where an LSTM is needed: give an LSTM.")
 
 
 def steps_after(layers: Iterable[_Layer], steps: int) -> int:
@@ -119,13 +124,13 @@ class FloatModel:
 
     @property
     def cell(self) -> str:
-        """What the layers consist of, each kind once: ``dense_lstm``."""
-        return "_".join(dict.fromkeys(family_of(layer.cell) for layer in self.layers))
+        """What the layers consist of, `kinds_of`."""
+        return kinds_of(self.layers)
 
     @property
     def lstm_layers(self) -> tuple[FloatLayer, ...]:
         """The layers, for what works on LSTMs alone; raise `MubinnError` for others."""
-        return all_lstm(self.layers, self.cell)
+        return all_lstm(self.layers)
 
     @property
     def features(self) -> int:

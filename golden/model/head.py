@@ -15,6 +15,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, Ints
 
 HeadKind = Literal["classes", "sigmoid", "regression"]
+Readout = Literal["last", "mean", "every", "running"]
 
 
 @dataclass(frozen=True)
@@ -134,7 +135,7 @@ class Reading:
         return np.arange(1.0, steps + 1)[:, None] if self.each else np.asarray(float(steps))
 
 
-READINGS: Mapping[str, Reading] = {
+READINGS: Mapping[Readout, Reading] = {
     "last": Reading(sums=False, each=False),
     "mean": Reading(sums=True, each=False),
     "every": Reading(sums=False, each=True),
@@ -146,9 +147,10 @@ READINGS: Mapping[str, Reading] = {
 
 def reading_of(name: str) -> Reading:
     """Return the reading of a readout's name; raise `MubinnError` where there is none."""
-    if name not in READINGS:
-        raise MubinnError(f"unknown readout {name!r}: give {' or '.join(READINGS)}.")
-    return READINGS[name]
+    for known, reading in READINGS.items():
+        if name == known:
+            return reading
+    raise MubinnError(f"unknown readout {name!r}: give {' or '.join(READINGS)}.")
 
 
 def check_decides(head: str, readout: str, what: str) -> None:

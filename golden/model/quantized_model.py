@@ -9,17 +9,16 @@ from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
 from mubinn.golden.cells.constants import INPUT_FRACTION, INPUT_RANGE, Datapath, check_bounds
 from mubinn.golden.cells.layer import QuantizedLayer
-from mubinn.golden.cells.library import family_of
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, Ints, to_fixed
 from mubinn.golden.model.float_model import (
     Preprocessing,
-    Readout,
     all_lstm,
+    kinds_of,
     least_steps,
     steps_after,
 )
-from mubinn.golden.model.head import HeadKind, head_of, reading_of
+from mubinn.golden.model.head import HeadKind, Readout, head_of, reading_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,13 +98,13 @@ class QuantizedModel:
 
     @property
     def cell(self) -> str:
-        """What the layers consist of, each kind once: ``dense_lstm``."""
-        return "_".join(dict.fromkeys(family_of(layer.cell) for layer in self.layers))
+        """What the layers consist of, `kinds_of`."""
+        return kinds_of(self.layers)
 
     @property
     def lstm_layers(self) -> tuple[QuantizedLayer, ...]:
         """The layers, for what works on LSTMs alone; raise `MubinnError` for others."""
-        return all_lstm(self.layers, self.cell)
+        return all_lstm(self.layers)
 
     @property
     def datapath(self) -> Datapath:

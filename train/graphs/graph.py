@@ -20,7 +20,8 @@ from mubinn.golden.cells.graph import Cell
 from mubinn.golden.cells.library import lstm
 from mubinn.golden.cells.threshold import is_term
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.model.float_model import FloatModel, Readout
+from mubinn.golden.model.float_model import FloatModel
+from mubinn.golden.model.head import Readout
 from mubinn.train.graphs import network
 from mubinn.train.graphs.cell_step import Form
 from mubinn.train.graphs.network import Params

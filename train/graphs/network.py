@@ -16,7 +16,8 @@ from mubinn.golden.cells.graph import Cell, Node, Weights
 from mubinn.golden.cells.lowering import code_in, is_factor
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_layer import FloatLayer
-from mubinn.golden.model.float_model import FloatModel, Preprocessing, Readout
+from mubinn.golden.model.float_model import FloatModel, Preprocessing
+from mubinn.golden.model.head import Readout
 from mubinn.train.graphs import activations
 from mubinn.train.graphs import binarize as levels_of
 from mubinn.train.graphs.activations import FORMATS

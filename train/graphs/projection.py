@@ -13,7 +13,7 @@ from __future__ import annotations
 import jax.numpy as jnp
 from jax import Array
 
-from mubinn.golden.model.float_model import Readout
+from mubinn.golden.model.head import Readout
 
 
 def weight_gradient(x: Array, dz: Array) -> Array:

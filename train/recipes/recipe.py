@@ -17,7 +17,8 @@ from mubinn.golden.cells.constants import Datapath, check_datapath
 from mubinn.golden.cells.graph import Cell
 from mubinn.golden.cells.library import CELLS, cell_of, family_of
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.model.float_model import ONCE, Readout
+from mubinn.golden.model.float_model import ONCE
+from mubinn.golden.model.head import Readout
 from mubinn.train.data.recordings import LabelledSet, Normalise
 from mubinn.train.recipes.method import Method
 from mubinn.train.subject.calibration import SubjectCalibration, grouped

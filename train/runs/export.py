@@ -19,7 +19,8 @@ from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.library import lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, Ints
-from mubinn.golden.model.float_model import Preprocessing, Readout
+from mubinn.golden.model.float_model import Preprocessing
+from mubinn.golden.model.head import Readout
 from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedModel
 from mubinn.train.graphs.activations import FORMATS
 from mubinn.train.graphs.binarize import Scales, fraction_of
