@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,8 @@ CLASSES = ("Sequential", "Functional", "Model")
 """Models whose layers the file names; the last one is what functional ones were called before."""
 
 Layer = Mapping[str, Any]
+Read = Callable[[], list[Floats]]
+"""Returns the variables of a layer."""
 
 
 def of_archive(archive: zipfile.ZipFile, options: parts.ImportOptions) -> FloatModel:
@@ -178,26 +181,15 @@ def of_layers(
         kind, config, name = _kind(layer), layer["config"], _name(layer)
         if kind in SILENT or (kind == "Flatten" and stack.readout == "last"):
             continue
-        add = getattr(stack, STEPS.get(kind, ""), None)
-        if add is None:
+        if kind not in STEPS:
             raise _misplaced(kind, name)
-        add(kind, name, config, read(index))
+        STEPS[kind](stack, kind, name, config, partial(read, index))
     head = stack.head()
     if not stack.chain.layers:
         raise MubinnError("it has no LSTM, GRU or SimpleRNN layer: give a model with one.")
     if head is None:
         raise parts.no_head(stack.chain.layers[-1].hidden)
     return parts.assemble(stack.chain.layers, head, stack.readout, options, "a Keras model")
-
-
-STEPS = {
-    **dict.fromkeys(RECURRENT, "recurrent"),
-    **dict.fromkeys(("Conv1D", "Dense"), "linear"),
-    **dict.fromkeys(("Activation", "ReLU", "Softmax"), "activation"),
-    "BatchNormalization": "normalisation",
-    "GlobalAveragePooling1D": "mean",
-}
-"""Method of `Stack` by class of layer."""
 
 
 class Stack:
@@ -218,25 +210,25 @@ class Stack:
         # A layer that waits for what follows it, and the setting of its activation.
         self._waiting: tuple[Linear, Layer] | None = None
 
-    def recurrent(self, kind: str, name: str, config: Layer, variables: list[Floats]) -> None:
+    def recurrent(self, kind: str, name: str, config: Layer, read: Read) -> None:
         """Add a layer with a state."""
         if self.readout is not None:
             raise _misplaced(kind, name)
         self._end(name)
-        self.chain.recurrent(_recurrent(kind, name, config, variables, self._activations))
+        self.chain.recurrent(_recurrent(kind, name, config, read(), self._activations))
         if not _stated(name, config, "return_sequences"):
             self.readout = "last"
 
-    def linear(self, kind: str, name: str, config: Layer, variables: list[Floats]) -> None:
+    def linear(self, kind: str, name: str, config: Layer, read: Read) -> None:
         """Have a dense layer or a convolution wait."""
         if kind == "Conv1D" and self.readout is not None:
             raise _misplaced(kind, name)
         self._end(name)
         make = _convolution if kind == "Conv1D" else _dense
         _stated(name, config, "activation")
-        self._waiting = make(name, config, variables), config
+        self._waiting = make(name, config, read()), config
 
-    def activation(self, kind: str, name: str, config: Layer, variables: list[Floats]) -> None:
+    def activation(self, kind: str, name: str, config: Layer, read: Read) -> None:
         """Give the layer that waits its activation."""
         if self._waiting is None or self._waiting[1]["activation"] != "linear":
             raise _misplaced(kind, name)
@@ -247,9 +239,9 @@ class Stack:
             own = {"activation": "softmax"}
         self._waiting = self._waiting[0], own
 
-    def normalisation(self, kind: str, name: str, config: Layer, variables: list[Floats]) -> None:
+    def normalisation(self, kind: str, name: str, config: Layer, read: Read) -> None:
         """Fold a layer into the one below, which has no activation yet, or the one above."""
-        scale, offset = _normalisation(name, config, variables)
+        scale, offset = _normalisation(name, config, read())
         if self._waiting is not None and self._waiting[1]["activation"] == "linear":
             linear, own = self._waiting
             self._waiting = normalised(linear, name, scale, offset), own
@@ -257,7 +249,7 @@ class Stack:
         self._end(name)
         self.chain.normalise(name, scale, offset)
 
-    def mean(self, kind: str, name: str, config: Layer, variables: list[Floats]) -> None:
+    def mean(self, kind: str, name: str, config: Layer, read: Read) -> None:
         """Read the mean over the steps."""
         self._end(name)
         if self.readout is not None or not self.chain.layers:
@@ -294,6 +286,16 @@ class Stack:
             )
         kind = self._activations.kind(linear.name, config, "activation")
         self.chain.dense(linear, kind)
+
+
+STEPS = {
+    **dict.fromkeys(RECURRENT, Stack.recurrent),
+    **dict.fromkeys(("Conv1D", "Dense"), Stack.linear),
+    **dict.fromkeys(("Activation", "ReLU", "Softmax"), Stack.activation),
+    "BatchNormalization": Stack.normalisation,
+    "GlobalAveragePooling1D": Stack.mean,
+}
+"""What a layer of a class does."""
 
 
 def _misplaced(kind: str, name: str) -> MubinnError:

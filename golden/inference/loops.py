@@ -93,7 +93,7 @@ def products(
 
 def decide(operands: Any, place: int, first: Array, at: int, symbols: Array, dst: int) -> None:
     """Make a symbol of whether the sum of a row of one pair of levels reaches a threshold."""
-    h, x, words, gains, sizes = operands
+    h, x, words, gains, _, sizes = operands
     t, gain_h, gain_x = first[at], gains[place, 0, 0, 0], gains[place, 0, 0, 1]
     for b in range(symbols.shape[1]):
         of_h, of_x = weighted(b, h, x, 0, words, place, 0, sizes)
@@ -246,7 +246,7 @@ def run_cell(
         if operation == SEGMENT:
             segment(z, first + src, thresholds, at, count, symbols, dst)
         elif operation == DECIDE:
-            decide(operands, src + n * code[k, 3], thresholds, at, symbols, dst)
+            decide(operands, n * operands[4] + src, thresholds, at, symbols, dst)
         elif operation == LOOK:
             look(symbols, code, k, at, tables, thresholds)
         elif operation == LOAD:
@@ -303,7 +303,7 @@ def run_layer(
         for phase in range(len(phases)):
             weights, gains, rows, code, own, decided = phases[phase]
             read, now = made[phase] if own else h[t % len(h)], x[t]
-            operands = read, now, weights, gains, sizes
+            operands = read, now, weights, gains, rows, sizes
             fields = h, after, made, counted, width
             if len(sizes[0]):
                 for n in range(hidden):

@@ -8,7 +8,7 @@ population counts, or pairs of the 16-bit numbers m. An instruction is twelve in
 `KEEP`      the other way
 `SEGMENT`   symbol dst = how many thresholds from `at` on the sum of row src reaches
 `DECIDE`    the same of one threshold and one pair of levels, where no row has anything else: the
-            sum is not kept; 3 is the count of rows of a cell
+            sum is not kept
 `LOOK`      symbol dst = the table's entry of the symbols 2 to 5, bits of the last three in 6 to 8;
             where the count is not 0 the table is one word, of so many bits an entry, and
             where it is -1 the symbols are put together
@@ -206,9 +206,6 @@ class _Writer:
                 self._emit(KEEP, self._slot(f"old.{node.name}"), self._symbol(node.name))
         return self.code
 
-    def _count(self, phase: int) -> int:
-        return len(self.plan.layer.phases[phase])
-
     def _decides(self, phase: int) -> bool:
         """Return whether all that rows of a phase do is to reach one threshold each."""
         rows = self.rows[phase]
@@ -217,7 +214,7 @@ class _Writer:
         names = {name for name, (own, _) in self.plan.places.items() if own == phase}
         users = [step for step in self.plan.steps if names & set(reads(step))]
         single = [s for s in users if isinstance(s, Segment) and s.first.shape[1] <= 1]
-        return len(users) == len(single) == self._count(phase)
+        return len(users) == len(single) == len(self.plan.layer.phases[phase])
 
     def _slot(self, name: str) -> int:
         return 1 + self.kept.index(name)
@@ -252,11 +249,8 @@ class _Writer:
             phase, row = self.plan.places[step.source]
             first = self.rows[phase].first(step.first, row, self.plan.layer.hidden)
             first = np.clip(first, -NEVER, NEVER)
-            if self._decides(phase):
-                at, each = self._pool(1, first if first.size else np.full((1, 1), NEVER))
-                self._emit(DECIDE, self._place(step.out), row, self._count(phase), at=at, each=each)
-            else:
-                self._thresholds(SEGMENT, step.out, row, 1, first, NEVER)
+            operation = DECIDE if self._decides(phase) else SEGMENT
+            self._thresholds(operation, step.out, row, 1, first, NEVER)
         else:
             number = self.numbers[step.source]
             self._thresholds(SPLIT, step.out, number, 2, step.first, np.inf)

@@ -95,6 +95,7 @@ class Accelerator(Component):
         loadable: bool = False,
         max_steps: int = MAX_STEPS,
     ) -> None:
+        model.steps(max_steps)  # raises where no window that is taken has a step of each layer
         self.model = model
         self.plans = plans(
             model, lanes, units, max_steps=max_steps, folded_bias=folded_bias, network=network

@@ -180,12 +180,11 @@ def _has_form(design: CellDesign) -> bool:
     first = _first(design)
     early = {name for own in first for name in (own, *_beneath(design, own))}
     later = [u for u in lowered.units if u.name not in early and u.name not in lowered.direct]
-    if any(name.startswith(("old.", "stored.")) for unit in later for name in unit.operands):
-        return False
-    if any(name.endswith(".z") for unit in later for name in unit.operands):
+    read = {name for unit in later for name in unit.operands}
+    if any(name.startswith(("old.", "stored.")) or name.endswith(".z") for name in read):
         return False
     last = layer.cell.gate_names[-1]
-    return bool(_first(design)) and all(last not in _leaves(design, n) for n in _first(design))
+    return bool(first) and all(last not in _leaves(design, name) for name in first)
 
 
 def _beneath(design: CellDesign, name: str) -> list[str]:

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.hw.stream.component import Component, view_signal
-from mubinn.hw.stream.fields import frame_layout
+from mubinn.hw.stream.fields import frame_layout, zero_planes
 
 
 class StepFrames(Component):
@@ -88,10 +88,9 @@ class StepFrames(Component):
     def _held(self, levels: int) -> tuple[list[Signal], list[int]]:
         """Return the steps before by level, and what stands in them before a window."""
         frames, inputs = self.layer.frames, self.layer.inputs
-        codes = self.layer.x.zero_code(inputs)
-        zero = []
-        for level in range(levels):
-            plane = sum((int(code) >> level & 1) << k for k, code in enumerate(codes))
-            zero.append(sum(plane << k * inputs for k in range(frames.taps - 1)))
+        zero = [
+            sum(plane << k * inputs for k in range(frames.taps - 1))
+            for plane in zero_planes(self.layer.x, inputs)
+        ]
         size = (frames.taps - 1) * inputs
         return [Signal(size, name=f"held_{k}", init=zero[k]) for k in range(levels)], zero

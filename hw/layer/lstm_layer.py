@@ -14,7 +14,7 @@ from mubinn.hw.layer.layer_trace import LayerTrace
 from mubinn.hw.layer.operand_select import OperandSelect
 from mubinn.hw.layer.sequencer import Sequencer, gate_of, in_phase, issue_address
 from mubinn.hw.stream.component import Component, FieldValue, View, view_const, view_signal
-from mubinn.hw.stream.fields import drive, frame_layout
+from mubinn.hw.stream.fields import drive, frame_layout, zero_planes
 
 
 def cycles_per_step(plan: LayerPlan) -> int:
@@ -186,7 +186,7 @@ class LstmLayer(Component):
     ) -> Signal:
         """Collect the new state cell by cell; return whether a step is its window's first."""
         plan, levels = self.plan, self.plan.layer.h.levels
-        zero = [self._zero_plane(k) for k in range(levels)]
+        zero = zero_planes(plan.layer.h, plan.layer.hidden)
         planes = data.ArrayLayout(unsigned(plan.layer.hidden), levels)
         h = view_signal(planes, "h", view_const(planes, zero))
         first_step, index = Signal(init=1), Signal(range(plan.rounds))
@@ -262,11 +262,6 @@ class LstmLayer(Component):
         m.d.comb += [trace.summed.eq(cells[0].summed), trace.made.eq(cells[0].o.valid)]
         m.d.comb += trace.sums.as_value().eq(Cat(cell.sums for cell in cells))
         m.d.comb += trace.probes.as_value().eq(Cat(cell.probe for cell in cells))
-
-    def _zero_plane(self, level: int) -> int:
-        """Return plane `level` of the code of 0 of all cells, cell 0 in bit 0."""
-        codes = self.plan.layer.h.zero_code(self.plan.layer.hidden)
-        return sum((int(code) >> level & 1) << cell for cell, code in enumerate(codes))
 
 
 def zero_word(layer: QuantizedLayer) -> int:

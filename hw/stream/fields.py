@@ -6,12 +6,22 @@ from typing import Any
 from amaranth.hdl import Cat, Module, ShapeLike, Signal, Value, unsigned
 from amaranth.lib import data
 
+from mubinn.golden.binarize.scales import Quantizer
 from mubinn.hw.stream.component import FieldValue, View, view_const
 
 
 def frame_layout(size: int, levels: int, name: str = "x") -> data.StructLayout:
     """Return {name: planes of `size` bits, last: 1}, the level bits of one step."""
     return data.StructLayout({name: data.ArrayLayout(unsigned(size), levels), "last": unsigned(1)})
+
+
+def zero_planes(quantizer: Quantizer, size: int) -> list[int]:
+    """Return the planes of the codes of 0 of `size` elements, element 0 in bit 0."""
+    codes = quantizer.zero_code(size).tolist()
+    return [
+        sum((code >> level & 1) << place for place, code in enumerate(codes))
+        for level in range(quantizer.levels)
+    ]
 
 
 def drive(m: Module, target: View, **fields: FieldValue) -> None:
