@@ -5,7 +5,8 @@ import errno
 import os
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, NoReturn
 
@@ -90,7 +91,8 @@ class LazyGroup(click.Group):
         arguments = list(sys.argv[1:] if args is None else args)
         extra |= {"standalone_mode": False, "obj": shlex.join(["mubinn", *arguments])}
         try:
-            status = super().main(arguments, *more, **extra)
+            with _nothing_of_what_is_half_made():
+                status = super().main(arguments, *more, **extra)
             _flush()
         except MubinnError as error:
             _say(str(error))
@@ -119,6 +121,16 @@ class LazyGroup(click.Group):
             _silence()
             status = FAULT
         sys.exit(status if isinstance(status, int) else 0)
+
+
+@contextlib.contextmanager
+def _nothing_of_what_is_half_made() -> Iterator[None]:
+    """Keep quiet about hardware that nothing has read yet when a command ends early."""
+    try:
+        yield
+    except BaseException:
+        warnings.simplefilter("ignore")
+        raise
 
 
 def _flush() -> None:

@@ -23,9 +23,21 @@ Source: TypeAlias = "stream.Interface | wiring.FlippedInterface[Any, stream.Inte
 
 
 def plans(
-    model: QuantizedModel, lanes: int | None = None, units: int = 1, **options: Any
+    model: QuantizedModel,
+    lanes: int | None = None,
+    units: int = 1,
+    *,
+    max_steps: int = MAX_STEPS,
+    **options: Any,
 ) -> list[LayerPlan]:
-    """Return the plans of a model's layers; the last one has the classifier."""
+    """Return the plans of a model's layers; the last one has the classifier.
+
+    Raises
+    ------
+    MubinnError
+        No window of `max_steps` steps has a step of every layer; a plan is refused.
+    """
+    model.steps(max_steps)
     layers = model.layers
     top = len(layers) - 1
     return [
@@ -35,6 +47,7 @@ def plans(
             lanes,
             units,
             readout=model.readout,
+            max_steps=max_steps,
             **options,
         )
         for k, layer in enumerate(layers)
@@ -95,7 +108,6 @@ class Accelerator(Component):
         loadable: bool = False,
         max_steps: int = MAX_STEPS,
     ) -> None:
-        model.steps(max_steps)  # raises where no window that is taken has a step of each layer
         self.model = model
         self.plans = plans(
             model, lanes, units, max_steps=max_steps, folded_bias=folded_bias, network=network

@@ -13,7 +13,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.bit_true import run
 from mubinn.golden.model.sample_format import SampleFormat
 from mubinn.golden.quantize import quantize
-from mubinn.hw.accelerator.accelerator import Accelerator
+from mubinn.hw.accelerator.accelerator import Accelerator, plans
 
 STEPS = 3
 
@@ -493,6 +493,6 @@ def test_a_result_that_is_handed_over_in_the_cycle_of_an_abort_is_forgotten(rand
 def test_an_accelerator_takes_windows_that_its_layers_can_read():
     x = np.random.default_rng(7).normal(0, 1, (8, 7, 2))
     model = quantize(stacked(STACKS["convolution"], 2), Levels.of(1, 1), x)
-    assert Accelerator(model, max_steps=3).model is model
+    assert [plan.max_steps for plan in plans(model, max_steps=3)] == [3] * len(model.layers)
     with pytest.raises(MubinnError, match="a window of 2 steps is shorter than the 3"):
-        Accelerator(model, max_steps=2)
+        plans(model, max_steps=2)

@@ -415,6 +415,27 @@ def test_signals_end_it_cleanly(tmp_path, number, word):
     assert set(tmp_path.iterdir()) == before
 
 
+def test_hardware_that_is_left_half_made_is_no_news():
+    left = """
+import atexit, gc
+from mubinn.cli.commands import info
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.hw.stream.unit import Register
+
+def begin(**_):
+    begun = Register(8)
+    atexit.register(gc.collect)
+    raise MubinnError("no further")
+
+info.info.callback = begin
+"""
+    process = subprocess.run(
+        [*PROGRAM[:-1], left + PROGRAM[-1], "info"], capture_output=True, text=True
+    )
+    assert process.returncode == 2
+    assert process.stderr == "mubinn: no further\n"
+
+
 def test_a_reader_that_has_enough_is_no_fault():
     process = subprocess.Popen([*PROGRAM, "info"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     process.stdout.close()
