@@ -203,7 +203,12 @@ class LstmLayer(Component):
             m.d.sync += self.o.valid.eq(0)
         with m.If(done):
             m.d.sync += [self.o.valid.eq(1), self.o.payload.last.eq(last), first_step.eq(last)]
-        m.d.comb += [sequencer.hold.eq(self.o.valid), select.h.eq(h)]
+        hold: Value = self.o.valid
+        if len(plan.rows) == 1:
+            # It begins while the output before is being taken. The last one of several begins
+            # later, and is spared the path from the reader's ready to the memories' addresses.
+            hold = self.o.valid & ~self.o.ready
+        m.d.comb += [sequencer.hold.eq(hold), select.h.eq(h)]
         clear = done & last
         if plan.dense:
             clear = self._classify(m, cells, sequencer, done, last, first_step)

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from stacks import stacked
 
 from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.cells.frames import Frames
+from mubinn.golden.cells.library import LAYERS
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.quantize import quantize
@@ -90,6 +93,14 @@ def test_scales_of_many_levels_have_their_widths(random_float, levels, form):
     assert layer.quantizers["c"].scales.sum() > 255
     codes = model.encode_input(x[:2, :3])
     assert check_layer(model, codes, pause=0.3, classify=True).tests == 2
+
+
+def test_steps_of_one_row_follow_each_other_at_once():
+    x = np.random.default_rng(2).normal(0, 1, (4, 6, 2))
+    model = quantize(stacked([(LAYERS["rnn"], 1, Frames())], 2, readout="last"), Levels.of(1, 1), x)
+    assert len(LayerPlan(model.layers[0]).rows) == 1
+    # The first of both runs, without pauses, demands the cycles of the formula.
+    assert check_layer(model, model.encode_input(x), pause=0.4, simulator=SIMULATOR).tests == 2
 
 
 def test_second_layer_of_a_stack(random_model):
