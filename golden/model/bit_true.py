@@ -38,6 +38,18 @@ def run_layer(layer: QuantizedLayer, x: npt.ArrayLike) -> Trace:
     return {name: np.stack([step[name] for step in steps]) for name in steps[0]}
 
 
+def layer_inputs(model: QuantizedModel, x: npt.ArrayLike) -> list[Ints]:
+    """Return the frames [..., T, I] of every layer, in its own order, of input codes of windows."""
+    found, codes = [], np.asarray(x, np.int64)
+    for stage in stages(model.layers):
+        found += [frames_of(layer, codes) for layer in stage]
+        if stage[-1] is not model.layers[-1]:
+            own = zip(stage, found[-len(stage) :], strict=True)
+            made = [np.moveaxis(run_layer(layer, read)["h"], 0, -2) for layer, read in own]
+            codes = side_by_side(stage, made)
+    return found
+
+
 def run(model: QuantizedModel, x: npt.ArrayLike) -> tuple[list[Trace], Ints, Ints | None]:
     """Return the traces of all layers, the scores and the classes of whole windows.
 

@@ -166,6 +166,31 @@ class QuantizedModel:
         wide = np.ldexp(scores.astype(np.float64), -self.dense.b.fraction)
         return np.asarray(wide / reading_of(self.readout).divisor(self.steps(steps)))
 
+    @property
+    def split(self) -> bool:
+        """Whether a result is put together of parts of the dense layer, see `dense_of`."""
+        top = self.top
+        return len(top) > 1 or (top[0].place.backward and reading_of(self.readout).each)
+
+    def dense_of(self, index: int) -> tuple[QuantizedDense | None, Readout]:
+        """Return what hardware of layer `index` has of the dense layer, and where it reads it.
+
+        None below the top. Of several top layers each has its own columns, and the first one the
+        bias: the scores are the sums of theirs, exactly, as all share their scales. Where each step
+        has a result, a backward layer's come in its own order, and are not summed before they are
+        in that of time.
+        """
+        first = len(self.layers) - len(self.top)
+        if index < first or not self.split:
+            return self.dense if index >= first else None, self.readout
+        start = width(self.top[: index - first])
+        w, b = self.dense.w, self.dense.b
+        columns = w.bits[:, :, start : start + self.layers[index].hidden]
+        if index > first:
+            b = LevelTensor(np.zeros_like(b.bits), np.zeros_like(b.scales), b.fraction)
+        own = QuantizedDense(LevelTensor(columns, w.scales, w.fraction), b, "regression")
+        return own, "every" if reading_of(self.readout).each else self.readout
+
     def encode_input(self, x: np.ndarray) -> Ints:
         """Return the codes of prepared samples `x` [..., I]: rounded to `INPUT_FRACTION`, encoded.
 

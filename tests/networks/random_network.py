@@ -152,8 +152,8 @@ def check(network: Network, folder: Path) -> dict[str, Any]:
 def _layers(network: Network, codes: Any) -> int:
     """Simulate every layer, the classifier on the last; return the count of compared values."""
     model, options, values = network.model, network.options, 0
-    for k, layer in enumerate(model.layers):
-        frames = bit_true.frames_of(layer, codes)
+    inputs = bit_true.layer_inputs(model, codes)
+    for k, (layer, frames) in enumerate(zip(model.layers, inputs, strict=True)):
         trace = bit_true.run_layer(layer, frames)
         check_layer(
             model,
@@ -162,12 +162,11 @@ def _layers(network: Network, codes: Any) -> int:
             lanes=options.lanes,
             units=options.units,
             network=NETWORKS[network.device],
-            classify=k == len(model.layers) - 1,
+            classify=model.dense_of(k)[0] is not None,
             pause=0.3,
             simulator="icarus",
         )
         values += sum(array.size for array in trace.values())
-        codes = np.moveaxis(trace["h"], 0, -2)
     return values
 
 
