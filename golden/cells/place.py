@@ -40,6 +40,12 @@ class Place:
         """Whether the layer reads the outputs of the one before it, first step first."""
         return self == Place()
 
+    @property
+    def words(self) -> str:
+        """How pages say it, empty where it is plain."""
+        texts = {"backward": self.backward, "beside the layer before it": self.beside}
+        return ", ".join(text for text, own in texts.items() if own)
+
     def ordered(self, steps: npt.NDArray[Any], axis: int = -2) -> npt.NDArray[Any]:
         """Return steps along `axis` in the layer's order, or those of the layer as time has them.
 

@@ -25,6 +25,7 @@ from mubinn.hw.stream.side_by_side import SideBySide, Source, fork, link
 from mubinn.hw.stream.turned import Turned
 from mubinn.hw.stream.unit import Register
 
+
 def plans(
     model: QuantizedModel,
     lanes: int | None = None,
@@ -245,9 +246,7 @@ class Accelerator(Component):
             link(m, part, getattr(self.score_sum, f"i_{k}"))
         return self.score_sum.o
 
-    def _ends(
-        self, m: Module, own: dict[int, tuple[LstmLayer, stream.Interface]]
-    ) -> list[Source]:
+    def _ends(self, m: Module, own: dict[int, tuple[LstmLayer, stream.Interface]]) -> list[Source]:
         """Return results of windows, each in a register: a layer goes on while others end later."""
         found: list[Source] = []
         for k, (_, made) in own.items():
