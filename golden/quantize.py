@@ -55,7 +55,8 @@ def quantize(
     gate_offset : float
         Offset of the sigmoid gates f, i, o, or z, r; 0 is the paper's literal form.
     h_offset : float [H] or None
-        Offsets of the last layer's h, one a cell; folded into the biases. A GRU takes one for all.
+        Offsets of the last layer's h, one a cell; folded into the biases. A GRU takes one for all,
+        and so do layers beside each other.
     formats : Formats or None
     seed : int
         Of the sample that activation scales are fitted to.
@@ -77,10 +78,11 @@ def quantize(
     from mubinn.golden.binarize.scales import scale_bits
     from mubinn.golden.cells.constants import INPUT_FRACTION
     from mubinn.golden.cells.formats import Formats
+    from mubinn.golden.cells.place import side_by_side, stages, width
     from mubinn.golden.ground.errors import MubinnError
     from mubinn.golden.model import reference
     from mubinn.golden.model.quantized_model import QuantizedModel
-    from mubinn.golden.quantization.layers import dense_layer, quantized_layer
+    from mubinn.golden.quantization.layers import dense_layer, quantized_stage
     from mubinn.golden.quantization.tensors import FitOptions, fit_activation
 
     counts = {name: getattr(levels, name) for name in ("x", "w", "h", "c", "gate", "b")}
@@ -93,11 +95,18 @@ def quantize(
             f"calibration data of shape {calibration.shape} are not (windows, steps, "
             f"{model.features}): prepare them as the model's input is."
         )
-    if h_offset is not None and np.shape(h_offset) not in ((), (model.layers[-1].hidden,)):
-        raise MubinnError(
-            f"h_offset has shape {np.shape(h_offset)}: give one number, or one for each of "
-            f"{model.layers[-1].hidden} cells."
-        )
+    if h_offset is not None and np.ndim(h_offset):
+        cells = width(model.top)
+        if len(model.top) > 1:
+            raise MubinnError(
+                "h_offset has a number a cell, but the top layers beside each other have one "
+                "quantizer: give one number."
+            )
+        if np.shape(h_offset) != (cells,):
+            raise MubinnError(
+                f"h_offset has shape {np.shape(h_offset)}: give one number, or one for each of "
+                f"{cells} cells."
+            )
     rules = dict(encoders or {})
     check_rules(rules, counts, scale_form)
     options = FitOptions(levels, granularity, scale_form, gate_offset, formats or Formats(), rules)
@@ -123,11 +132,12 @@ def quantize(
             f"scales of {scale_bits(levels.count('x'))} bits: have it normalised (--normalise "
             "window), or train on data in a larger unit."
         ) from error
-    for index, layer in enumerate(model.layers):
-        run = reference.run_layer(layer, reference.LayerQuantizers(), below)
-        offset = h_offset if index == len(model.layers) - 1 and h_offset is not None else 0.0
-        layers.append(quantized_layer(rng, layer, x, below, run, offset, options))
-        below, x = run["h"], layers[-1].h
+    found = stages(model.layers)
+    for stage in found:
+        runs = [reference.run_layer(layer, reference.LayerQuantizers(), below) for layer in stage]
+        offset = h_offset if stage is found[-1] and h_offset is not None else 0.0
+        layers += quantized_stage(rng, stage, x, below, runs, offset, options)
+        below, x = side_by_side(stage, [run["h"] for run in runs]), layers[-1].h
     dense = dense_layer(model, layers[-1].h, options)
     return QuantizedModel(
         tuple(layers), dense, model.readout, model.preprocessing, dict(model.meta)

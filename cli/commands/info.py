@@ -143,6 +143,8 @@ def _layer(layer: FloatLayer | QuantizedLayer) -> dict[str, Any]:
     sizes: dict[str, Any] = {"features": layer.inputs, "hidden": layer.hidden}
     if not layer.frames.plain:
         sizes["frames"] = asdict(layer.frames)
+    if not layer.place.plain:
+        sizes["place"] = layer.place.words
     cell = cell_fields(layer.cell)
     resets = layer.cell in (gru, gru_before)
     if resets:
@@ -170,6 +172,8 @@ def _line(layer: dict[str, Any]) -> str:
         own = layer["frames"]
         text = f"{text}, frames of {own['taps']} steps, {own['stride']} apart"
         text += f", after {own['before']} of 0" if own["before"] else ""
+    if "place" in layer:
+        text = f"{text}, {layer['place']}"
     if "reset" in layer:
         text = f"{text}, reset {layer['reset']} the product"
     if "levels" not in layer:

@@ -25,7 +25,7 @@ from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model import reference
-from mubinn.golden.model.bit_true import frames_of, run_layer
+from mubinn.golden.model.bit_true import layer_inputs, run_layer
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.train.data.cutting import Cutting, cut_recordings, load_recordings
@@ -320,12 +320,7 @@ def input_codes(
 ) -> list[Ints]:
     """Return the frames of codes of every layer, int64 [windows, T, I], from raw windows."""
     chosen = x[spread(windows, np.arange(len(x)))]
-    codes = model.encode_input(prepared(model, chosen))[:, :steps]
-    found = []
-    for layer in model.layers:
-        found.append(frames_of(layer, codes))
-        codes = np.moveaxis(run_layer(layer, found[-1])["h"], 0, -2)
-    return found
+    return layer_inputs(model, model.encode_input(prepared(model, chosen))[:, :steps])
 
 
 def values(layer: QuantizedLayer, steps: int) -> dict[str, int]:

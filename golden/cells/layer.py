@@ -15,6 +15,7 @@ from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.graph import Cell, Node
 from mubinn.golden.cells.lowering import Lowered, Rules
+from mubinn.golden.cells.place import Place
 from mubinn.golden.cells.threshold import Thresholds
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints, signed_width, to_float, unsigned_width
@@ -51,6 +52,8 @@ class QuantizedLayer:
         Numbers of each cell, by name in the cell; one set of scales each.
     frames : Frames
         What it reads of its input; then I is `Frames.taps` times the inputs of a step.
+    place : Place
+        Whose outputs it reads, and in which order.
     """
 
     cell: Cell
@@ -63,6 +66,7 @@ class QuantizedLayer:
     datapath: Datapath = "figure3"
     stored: Mapping[str, LevelTensor] = field(default_factory=dict)
     frames: Frames = field(default_factory=Frames)
+    place: Place = field(default_factory=Place)
 
     def __post_init__(self) -> None:
         """Validate that the parts fit; raise `MubinnError`."""

@@ -5,6 +5,7 @@ A code of a tensor with scales a and bits b stands in the products of the fast i
 ``2 u m - sum_k a_k``. With one level m is the bit itself.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,6 +51,24 @@ def positive(quantizer: Quantizer, code: npt.ArrayLike) -> Ints:
     """Return m of `code`."""
     total = quantizer.scales.sum()
     return np.asarray((quantizer.decode_signs(code) + total) // (2 * unit(quantizer)))
+
+
+def joined(parts: Sequence[Array], sizes: Sequence[int], width: int) -> Array:
+    """Return fields uint32 [T, L, n, B] of layers side by side, of each one's `sizes` fields."""
+    if len(parts) == 1:
+        return parts[0]
+    starts = np.cumsum([0, *sizes]) * width
+    first = parts[0]
+    found = np.zeros((*first.shape[:2], -(-int(starts[-1]) // WORD), first.shape[3]), np.uint32)
+    for part, start, size in zip(parts, starts.tolist(), sizes, strict=False):
+        word, shift = divmod(start, WORD)
+        for k in range(part.shape[2]):
+            bits = min(WORD, size * width - k * WORD)
+            own = part[:, :, k] & np.uint32((1 << bits) - 1)
+            found[:, :, word + k] |= own << np.uint32(shift)
+            if shift + bits > WORD:
+                found[:, :, word + k + 1] |= own >> np.uint32(WORD - shift)
+    return found
 
 
 def pack(codes: Array, planes: int, width: int, least: int = 1) -> Array:

@@ -121,11 +121,16 @@ class Program:
 
     def counted(self, fields: Array) -> Ints:
         """Return the fields [L, n_h, B] of h one by one, int64 [planes, H, B], as they count."""
-        width = FIELD[self.form]
+        width = self.width
         n = np.arange(self.layer.hidden)
         shifts = (n % (WORD // width) * width).astype(np.uint32)
         words = fields[: len(self.planes), n // (WORD // width)]
         return (words >> shifts[:, None] & np.uint32((1 << width) - 1)).astype(np.int64)
+
+    @property
+    def width(self) -> int:
+        """Bits of a field."""
+        return FIELD[self.form]
 
     @property
     def planes(self) -> Ints:

@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from mubinn.golden.cells.place import stages, width
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.inference.compiled import LANES, WINDOWS, available, kernels
@@ -30,6 +31,7 @@ from mubinn.golden.inference.input import (
     Array,
     InputTables,
     check_windows,
+    joined,
     pack,
     peak,
     positive,
@@ -38,7 +40,7 @@ from mubinn.golden.inference.input import (
 from mubinn.golden.inference.plan import TABLE_LIMIT, Plan
 from mubinn.golden.inference.program import Program
 from mubinn.golden.inference.rows import depth, words_of
-from mubinn.golden.inference.step import LayerRun, NumpyPlan
+from mubinn.golden.inference.step import LayerRun, NumpyPlan, stage_steps
 from mubinn.golden.model.head import Head, head_of, reading_of
 from mubinn.golden.model.quantized_model import QuantizedModel
 
@@ -225,64 +227,89 @@ class CompiledModel:
 
     def _summed(self, read: Array, count: int) -> Ints:
         """Return the sums of scores [N, C] that sums of m of h [H, N] over `count` steps give."""
-        h_q, dense = self.model.layers[-1].h, self.model.dense
+        h_q, dense = self.model.top[0].h, self.model.dense
         # The sum of h over the steps is exact, and so is the sum of scores that it gives.
         h = (2 * read.T.astype(np.int64) - count * peak(h_q)) * unit(h_q)
         return np.asarray(h @ dense.w.values.T + count * dense.b.values)
 
     def _steps(self, x: Array) -> Iterator[Array]:
-        """Yield m of h of the top layer after each step, [H, N]."""
-        runs = [LayerRun(own, len(x)) for own in self.numpy]
+        """Yield m of h of the top layers after each step, [H, N]."""
         steps: Iterator[Array] = iter(self.input.encode(self.model, x))
-        for run in runs:
-            steps = map(run.step, run.read(steps))
+        own = iter(self.numpy)
+        for stage in stages(self.model.layers):
+            steps = stage_steps([LayerRun(next(own), len(x)) for _ in stage], steps)
         return steps
 
     def _read_steps(self, x: Array) -> Array:
-        """Return m of h of the top layer, of the last step or summed over all: [H, N]."""
-        total = np.zeros((self.model.layers[-1].hidden, len(x)))
-        for now in self._steps(x):
+        """Return m of h of the top layers, of the last step or summed over all: [H, N]."""
+        top = self.model.top
+        total, first = np.zeros((width(top), len(x))), np.zeros(0)
+        for step, now in enumerate(self._steps(x)):
+            first = first if step else now
             if self.model.readout == "mean":
                 total += now
-        return total if self.model.readout == "mean" else now
+        if self.model.readout == "mean":
+            return total
+        edges = np.cumsum([layer.hidden for layer in top])[:-1]
+        parts = zip(top, np.split(first, edges), np.split(now, edges), strict=True)
+        return np.concatenate([a if layer.place.backward else b for layer, a, b in parts])
 
     def _read_fields(self, x: Array, programs: list[Program]) -> Array:
         """Do as `_read_steps` with compiled loops."""
         counts, _ = self._run_fields(x, programs)
-        return np.tensordot(programs[-1].planes, counts.astype(np.int64), axes=1)
+        found = zip(programs[-len(counts) :], counts, strict=True)
+        sums = [np.tensordot(own.planes, each.astype(np.int64), axes=1) for own, each in found]
+        return np.concatenate(sums)
 
     def _field_steps(self, x: Array, programs: list[Program]) -> Iterator[Array]:
         """Do as `_steps` with compiled loops."""
-        top = programs[-1]
-        for fields in self._run_fields(x, programs)[1]:
-            yield np.tensordot(top.planes, top.counted(fields)[..., : len(x)], axes=1)
+        _, made = self._run_fields(x, programs)
+        top = programs[-len(made) :]
+        for fields in zip(*made, strict=True):
+            found = zip(top, fields, strict=True)
+            sums = [np.tensordot(own.planes, own.counted(each), axes=1) for own, each in found]
+            yield np.concatenate(sums)[..., : len(x)]
 
-    def _run_fields(self, x: Array, programs: list[Program]) -> tuple[Array, Array]:
-        """Return sums of the fields of h of the top layer [planes, H, N], and its states' fields.
+    def _run_fields(self, x: Array, programs: list[Program]) -> tuple[list[Array], list[Array]]:
+        """Return sums of the fields of h of each top layer [planes, H, N], and its states' fields.
 
-        The states are those after each step where each is read, [T, L, n_h, B].
+        The states are those after each step where each is read, [T, L, n_h, B], as time has them.
         """
         tile = TILES[programs[0].form]
-        steps, batch = x.shape[1], -(-len(x) // tile) * tile
+        batch = -(-len(x) // tile) * tile
         planes = max(map(depth, self.model.layers)) if programs[0].form == "words" else 1
         words = self._encoded(x, programs[0].form, planes, batch)
-        reading = reading_of(self.model.readout)
-        for own in programs:
-            layer, top = own.layer, own is programs[-1]
-            words = own.read(words, planes)
-            steps = len(words)
-            zero = own.fields(layer.h, layer.h.zero_code(layer.hidden)[:, None], planes)
-            kept_steps = 2 if top and not reading.each else steps + 1
-            states = np.empty((kept_steps, *zero.shape[:2], batch), np.uint32)
-            states[0] = zero
-            made = np.zeros((len(own.phases), *states.shape[1:]), np.uint32)
-            kept = np.repeat(own.start[..., None], batch, axis=2)
-            counts = np.zeros((len(own.planes) if top else 0, layer.hidden, batch), np.int32)
-            count_from = 0 if reading.sums else steps - 1
-            span = (count_from, *own.span)
-            kernels().run_layer(words, states, made, kept, counts, span, own.phases, own.pools)
-            words = states[1:]
-        return counts[..., : len(x)], words
+        found = stages(self.model.layers)
+        waiting = iter(programs)
+        for stage in found:
+            own = [next(waiting) for _ in stage]
+            top = stage is found[-1]
+            counts, made = zip(
+                *(self._run_one(one, words, planes, top) for one in own), strict=True
+            )
+            if not top:
+                words = joined(made, [layer.hidden for layer in stage], own[0].width)
+        return [each[..., : len(x)] for each in counts], list(made)
+
+    def _run_one(self, own: Program, words: Array, planes: int, top: bool) -> tuple[Array, Array]:
+        """Run one layer on fields [T, L, n, B]; return its sums, and its states as time has them.
+
+        Of a top layer the states are those at the end where no step has a result of its own.
+        """
+        layer, reading = own.layer, reading_of(self.model.readout)
+        words = np.ascontiguousarray(layer.place.ordered(own.read(words, planes), 0))
+        steps, batch = len(words), words.shape[-1]
+        zero = own.fields(layer.h, layer.h.zero_code(layer.hidden)[:, None], planes)
+        kept_steps = 2 if top and not reading.each else steps + 1
+        states = np.empty((kept_steps, *zero.shape[:2], batch), np.uint32)
+        states[0] = zero
+        made = np.zeros((len(own.phases), *states.shape[1:]), np.uint32)
+        kept = np.repeat(own.start[..., None], batch, axis=2)
+        counts = np.zeros((len(own.planes) if top else 0, layer.hidden, batch), np.int32)
+        count_from = 0 if reading.sums else steps - 1
+        span = (count_from, *own.span)
+        kernels().run_layer(words, states, made, kept, counts, span, own.phases, own.pools)
+        return counts, layer.place.ordered(states[1:], 0)
 
     def _encoded(self, x: Array, form: str, planes: int, batch: int) -> Array:
         """Return fields of the samples, uint32 [T, L, n_x, batch]."""

@@ -57,6 +57,16 @@ class NumpyPlan:
         return found
 
 
+def stage_steps(runs: "list[LayerRun]", steps: Iterator[Array]) -> Iterator[Array]:
+    """Yield m of h [H, B] of layers beside each other, side by side, of m of steps [I, B]."""
+    only = runs[0]
+    if len(runs) == 1 and not only.plan.layer.place.backward:
+        return map(only.step, only.read(steps))
+    whole = list(steps)
+    made = [run.order(list(map(run.step, run.order(whole)))) for run in runs]
+    return map(np.concatenate, zip(*made, strict=True))
+
+
 class LayerRun:
     """State of one layer over one batch of B windows.
 
@@ -99,6 +109,10 @@ class LayerRun:
         for node in cell.states:
             self.values[f"old.{node.name}"] = self.values[node.name]
         return np.take(own.stands[0], self.values[f"old.{cell.states[0].name}"])
+
+    def order(self, steps: list[Array]) -> list[Array]:
+        """Return steps in the order in which the layer takes them, or its own as time has them."""
+        return steps[::-1] if self.plan.layer.place.backward else steps
 
     def _made(self, step: Segment | Look | Mix) -> Array:
         if isinstance(step, Segment):

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.place import side_by_side, stages
 from mubinn.golden.cells.step import Trace, cell_step, dots, logits
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.head import head_of, reading_of
@@ -11,8 +12,12 @@ from mubinn.golden.model.quantized_model import QuantizedModel
 
 
 def frames_of(layer: QuantizedLayer, x: npt.ArrayLike) -> Ints:
-    """Return what the layer reads of input codes `x` [..., T, inputs]: frames [..., T', I]."""
-    return layer.frames.of(np.asarray(x, np.int64), layer.x.zero_code(layer.inputs))
+    """Return what the layer reads of input codes `x` [..., T, inputs]: frames [..., T', I].
+
+    They stand in the layer's order, of a backward one the last step first.
+    """
+    frames = layer.frames.of(np.asarray(x, np.int64), layer.x.zero_code(layer.inputs))
+    return layer.place.ordered(frames)
 
 
 def run_layer(layer: QuantizedLayer, x: npt.ArrayLike) -> Trace:
@@ -33,6 +38,18 @@ def run_layer(layer: QuantizedLayer, x: npt.ArrayLike) -> Trace:
     return {name: np.stack([step[name] for step in steps]) for name in steps[0]}
 
 
+def layer_inputs(model: QuantizedModel, x: npt.ArrayLike) -> list[Ints]:
+    """Return the frames [..., T, I] of every layer, in its own order, of input codes of windows."""
+    found, codes = [], np.asarray(x, np.int64)
+    for stage in stages(model.layers):
+        found += [frames_of(layer, codes) for layer in stage]
+        if stage[-1] is not model.layers[-1]:
+            own = zip(stage, found[-len(stage) :], strict=True)
+            made = [np.moveaxis(run_layer(layer, read)["h"], 0, -2) for layer, read in own]
+            codes = side_by_side(stage, made)
+    return found
+
+
 def run(model: QuantizedModel, x: npt.ArrayLike) -> tuple[list[Trace], Ints, Ints | None]:
     """Return the traces of all layers, the scores and the classes of whole windows.
 
@@ -45,7 +62,7 @@ def run(model: QuantizedModel, x: npt.ArrayLike) -> tuple[list[Trace], Ints, Int
     Returns
     -------
     traces : list of dict
-        One a layer, arrays [T, ..., n].
+        One a layer, arrays [T, ..., n] in the layer's order.
     scores : int64 [..., C], or [..., T, C] of a readout at every step
         Of a step, or the sums over the steps so far for the readouts mean and running.
     classes : int64 [...] or [..., T], or None
@@ -53,12 +70,14 @@ def run(model: QuantizedModel, x: npt.ArrayLike) -> tuple[list[Trace], Ints, Int
     """
     traces = []
     codes = np.asarray(x, np.int64)
-    for layer in model.layers:
-        traces.append(run_layer(layer, frames_of(layer, codes)))
-        codes = np.moveaxis(traces[-1]["h"], 0, -2)
+    for stage in stages(model.layers):
+        traces += [run_layer(layer, frames_of(layer, codes)) for layer in stage]
+        made = [np.moveaxis(trace["h"], 0, -2) for trace in traces[-len(stage) :]]
+        codes = side_by_side(stage, made)
     dense, top = model.dense, model.layers[-1]
     reading, head = reading_of(model.readout), head_of(dense.head)
-    read = codes if reading.every_step else codes[..., -1:, :]
-    planes = dots(read, top.h, dense.w)
+    if not reading.every_step:
+        codes = np.concatenate([h[..., -1:, :] for h in made], axis=-1)
+    planes = dots(codes, top.h, dense.w)
     scores = reading.total(logits(planes, dense.gamma(top.h), dense.b.values))
     return traces, scores, head.decide(scores) if head.decision else None

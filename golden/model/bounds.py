@@ -25,6 +25,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.place import stages, width
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
@@ -52,14 +53,15 @@ def dequantize(model: QuantizedModel) -> tuple[FloatModel, list[LayerQuantizers]
     """
     layers: list[FloatLayer] = []
     quantizers = []
-    for index, layer in enumerate(model.layers):
+    first = stages(model.layers)[0]
+    for layer in model.layers:
         layers.append(_float_layer(layer))
         own = {name: FloatQuantizer.of(quantizer) for name, quantizer in layer.quantizers.items()}
         x = FloatQuantizer.of(layer.x)
-        quantizers.append(LayerQuantizers(x if index == 0 else FloatQuantizer(), own, x))
+        quantizers.append(LayerQuantizers(x if layer in first else FloatQuantizer(), own, x))
     top, dense = model.layers[-1], model.dense
     wd = dense.w.float_values
-    bd = dense.b.float_values - wd @ np.broadcast_to(top.h.float_offset, top.hidden)
+    bd = dense.b.float_values - wd @ np.broadcast_to(top.h.float_offset, width(model.top))
     about = model.readout, model.preprocessing, dict(model.meta), model.head
     floats = FloatModel(tuple(layers), wd, bd, *about)
     return floats, quantizers
@@ -72,7 +74,9 @@ def _float_layer(layer: QuantizedLayer) -> FloatLayer:
         rows = layer.phase_rows(phase)
         bias[rows] -= wh[rows] @ np.broadcast_to(state.float_offset, layer.hidden)
     stored = {name: tensor.float_values for name, tensor in layer.stored.items()}
-    return FloatLayer(layer.cell, wx, wh, bias, stored=stored, frames=layer.frames)
+    return FloatLayer(
+        layer.cell, wx, wh, bias, stored=stored, frames=layer.frames, place=layer.place
+    )
 
 
 def rounding_bound(params: ActivationParams, fraction: int) -> float:

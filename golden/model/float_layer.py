@@ -10,6 +10,7 @@ from mubinn.golden.cells.constants import RESETS, Reset
 from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.graph import Cell
 from mubinn.golden.cells.library import gru, gru_before, lstm
+from mubinn.golden.cells.place import Place
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, frozen
 
@@ -44,6 +45,8 @@ class FloatLayer:
         Numbers of each cell, by name in the cell: the weights of peepholes.
     frames : Frames
         What it reads of its input; then I is `Frames.taps` times the inputs of a step.
+    place : Place
+        Whose outputs it reads, and in which order.
     """
 
     cell: Cell
@@ -53,6 +56,7 @@ class FloatLayer:
     clips: Mapping[str, float] = field(default_factory=dict)
     stored: Mapping[str, Floats] = field(default_factory=dict)
     frames: Frames = field(default_factory=Frames)
+    place: Place = field(default_factory=Place)
 
     def __post_init__(self) -> None:
         """Validate shapes and values; raise `MubinnError`."""

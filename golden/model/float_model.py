@@ -7,8 +7,8 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from mubinn.golden.cells import graph
-from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.library import family_of, lstm
+from mubinn.golden.cells.place import Placed, check_places, stages, width
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, frozen
 from mubinn.golden.model.float_layer import FloatLayer, check_array
@@ -20,11 +20,9 @@ ONCE = tuple(name for name, reading in READINGS.items() if not reading.each)
 """Readouts that give one result a window."""
 
 
-class _Layer(Protocol):
+class _Layer(Placed, Protocol):
     @property
     def cell(self) -> "graph.Cell": ...
-    @property
-    def frames(self) -> Frames: ...
 
 
 LayerT = TypeVar("LayerT", bound=_Layer)
@@ -37,7 +35,7 @@ def kinds_of(layers: Iterable[_Layer]) -> str:
 
 def all_lstm(layers: tuple[LayerT, ...]) -> tuple[LayerT, ...]:
     """Return the layers; raise `MubinnError` unless all are LSTMs that read step after step."""
-    if all(layer.cell is lstm and layer.frames.plain for layer in layers):
+    if all(layer.cell is lstm and layer.frames.plain and layer.place.plain for layer in layers):
         return layers
     kinds = kinds_of(layers).upper()
     raise MubinnError(f"the model is a {kinds} where an LSTM is needed: give an LSTM.")
@@ -45,7 +43,7 @@ def all_lstm(layers: tuple[LayerT, ...]) -> tuple[LayerT, ...]:
 
 def steps_after(layers: Iterable[_Layer], steps: int) -> int:
     """Return the steps of the last of `layers` for a window of so many, `Frames.count` of each."""
-    for layer in layers:
+    for layer, *_ in stages(layers):
         steps = layer.frames.count(steps)
     return steps
 
@@ -53,7 +51,7 @@ def steps_after(layers: Iterable[_Layer], steps: int) -> int:
 def least_steps(layers: Sequence[_Layer]) -> int:
     """Return the steps of the shortest window of which the last of `layers` has a step."""
     steps = 1
-    for layer in reversed(layers):
+    for layer, *_ in reversed(stages(layers)):
         steps = layer.frames.least(steps)
     return steps
 
@@ -82,12 +80,14 @@ class FloatModel:
     Attributes
     ----------
     layers : tuple of FloatLayer
-        Layer k + 1 reads the h of layer k.
+        Layer k + 1 reads the h of layer k, where its place does not say otherwise.
     wd : float64 [C, H]
+        H cells of the top layer, or of all that are beside each other on top.
     bd : float64 [C]
     readout : "last", "mean", "every" or "running"
         The dense layer reads h of the last step, the mean of h over the steps, h of every step, or
-        at every step the mean over the steps so far.
+        at every step the mean over the steps so far. The last step of a backward layer is the last
+        that it takes, the first of the window.
     preprocessing : Preprocessing
     meta : mapping of str to str
         Free notes: data set, held-out fold, accuracy, the command that made the model.
@@ -107,18 +107,11 @@ class FloatModel:
         """Validate shapes and values; raise `MubinnError`."""
         for name in ("wd", "bd"):
             object.__setattr__(self, name, frozen(getattr(self, name), np.float64))
-        if not self.layers:
-            raise MubinnError("the model has no recurrent layer: give at least one.")
-        for below, above in zip(self.layers, self.layers[1:], strict=False):
-            if above.inputs != below.hidden:
-                raise MubinnError(
-                    f"a layer expects {above.inputs} inputs, the one below has {below.hidden} "
-                    "cells: check the order of the layers."
-                )
+        check_places(self.layers)
         if self.wd.ndim != 2:
             raise MubinnError(f"wd has shape {self.wd.shape}, expected (outputs, cells).")
         head_of(self.head).check(self.outputs)
-        check_array("wd", self.wd, (self.outputs, self.layers[-1].hidden))
+        check_array("wd", self.wd, (self.outputs, width(self.top)))
         check_array("bd", self.bd, (self.outputs,))
         reading_of(self.readout)
 
@@ -131,6 +124,11 @@ class FloatModel:
     def lstm_layers(self) -> tuple[FloatLayer, ...]:
         """The layers, for what works on LSTMs alone; raise `MubinnError` for others."""
         return all_lstm(self.layers)
+
+    @property
+    def top(self) -> tuple[FloatLayer, ...]:
+        """The layers that the dense layer reads."""
+        return stages(self.layers)[-1]
 
     @property
     def features(self) -> int:

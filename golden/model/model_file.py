@@ -23,7 +23,7 @@ float32.
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from math import prod
 from typing import Any
@@ -40,6 +40,7 @@ from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.graph import Cell
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.library import LAYERS, cell_of, gru, gru_before, lstm
+from mubinn.golden.cells.place import Place
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Bits, Floats
 from mubinn.golden.model.container import Container, Tensors, read_container, write_container
@@ -154,7 +155,9 @@ def quantized_content(model: QuantizedModel) -> Container:
     tensors: dict[str, npt.NDArray[Any]] = {}
     layers = []
     for index, layer in enumerate(model.layers):
-        quantizers = layer.quantizers
+        quantizers = dict(layer.quantizers)
+        if layer.place.beside:
+            quantizers.pop(layer.cell.states[0].name)  # that of the layer beside which it is
         names = {f"{index}.M_g.{name}": q for name, q in quantizers.items()}
         fractions = {name: q.fraction for name, q in quantizers.items()}
         if index == 0:
@@ -173,7 +176,7 @@ def quantized_content(model: QuantizedModel) -> Container:
         layers.append(
             {
                 **cell_fields(layer.cell),
-                **_frames_fields(layer.frames),
+                **_reading_fields(layer),
                 "datapath": layer.datapath,
                 "formats": asdict(layer.formats),
                 "fractions": fractions,
@@ -209,14 +212,13 @@ def _store(
 def _to_quantized(reader: Reader) -> QuantizedModel:
     layers: list[QuantizedLayer] = []
     for index, part in enumerate(reader.parts("layers")):
-        below = layers[-1].h if layers else None
-        layers.append(_to_layer(part, str(index), below))
+        layers.append(_to_layer(part, str(index), layers))
     w, b = _restore(reader.part("dense"), "dense", DENSE_TENSORS)
     dense = QuantizedDense(w, b, _head_in(reader))
     return QuantizedModel(tuple(layers), dense, **_common_of(reader))
 
 
-def _to_layer(reader: Reader, prefix: str, below: Quantizer | None) -> QuantizedLayer:
+def _to_layer(reader: Reader, prefix: str, before: Sequence[QuantizedLayer]) -> QuantizedLayer:
     def quantizer(memory: str, name: str) -> Quantizer:
         stem = f"{prefix}.{memory}.{name}"
         scales = reader.tensor(f"{stem}.scales", "<i8")
@@ -229,10 +231,17 @@ def _to_layer(reader: Reader, prefix: str, below: Quantizer | None) -> Quantized
 
     fractions = reader.part("fractions")
     kinds = _encoder_kinds(reader)
-    x = below or quantizer("M_x", "x")
+    place = _place_in(reader)
+    if place.beside and not before:
+        raise MubinnError("its first layer is beside a layer, but none is before it.")
+    read = (before[-1].x if place.beside else before[-1].h) if before else None
+    x = read or quantizer("M_x", "x")
     # Files without the fields cell, reset and datapath are older than the choices.
     cell = cell_in(reader)
-    quantizers = {node.name: quantizer("M_g", node.name) for node in cell.encoders}
+    known = {cell.states[0].name: before[-1].h} if place.beside else {}
+    quantizers = {
+        node.name: known.get(node.name) or quantizer("M_g", node.name) for node in cell.encoders
+    }
     if kinds:
         raise MubinnError(f"it has an encoder of {min(kinds)}, which is none: make it anew.")
     own = tuple((node.name, "M_B") for node in cell.stored)
@@ -242,12 +251,21 @@ def _to_layer(reader: Reader, prefix: str, below: Quantizer | None) -> Quantized
     sizes = {field.name: formats.integer(field.name, 0, 64) for field in fields(Formats)}
     datapath: Any = reader.text("datapath", "figure3")
     layer = (cell, x, quantizers, wx, wh, b, Formats(**sizes), datapath)
-    return QuantizedLayer(*layer, stored=stored, frames=_frames_in(reader))
+    return QuantizedLayer(*layer, stored=stored, frames=_frames_in(reader), place=place)
 
 
-def _frames_fields(frames: Frames) -> dict[str, Any]:
+def _reading_fields(layer: QuantizedLayer | FloatLayer) -> dict[str, Any]:
     """Return how a file tells what a layer reads: nothing where that is step after step."""
-    return {} if frames.plain else {"frames": asdict(frames)}
+    own: dict[str, Frames | Place] = {"frames": layer.frames, "place": layer.place}
+    return {name: asdict(how) for name, how in own.items() if not how.plain}
+
+
+def _place_in(reader: Reader) -> Place:
+    """Return where the layer of a file stands."""
+    if reader.any("place") is None:
+        return Place()
+    part = reader.part("place")
+    return Place(**{field.name: part.truth(field.name) for field in fields(Place)})
 
 
 def _frames_in(reader: Reader) -> Frames:
@@ -329,12 +347,12 @@ def _of_float(model: FloatModel) -> Container:
         if layer.cell in (gru, gru_before):
             parts = gru_parts(layer)._asdict()
             layers.append({"cell": "gru", "reset": "after", **cell_fields(layer.cell)})
-            layers[-1] |= _frames_fields(layer.frames)
+            layers[-1] |= _reading_fields(layer)
         else:
             parts = {name: getattr(layer, name) for name in ("wx", "wh", "b")} | dict(layer.stored)
             clips = {f"{name}_clip": layer.clips.get(name) for name in layer.cell.state_names[:-1]}
             own = {} if layer.cell is lstm else cell_fields(layer.cell)
-            layers.append({**own, **_frames_fields(layer.frames), **clips})
+            layers.append({**own, **_reading_fields(layer), **clips})
         tensors |= {f"{index}.{name}": array for name, array in parts.items()}
     structure = {"layers": layers, **_common(model)}
     return Container(FLOAT, structure, _single(tensors))
@@ -357,11 +375,12 @@ def _to_float(reader: Reader) -> FloatModel:
         if cell in (gru, gru_before):
             reset: Any = part.choice("reset", RESETS)
             made = gru_layer(wx, wh, b, reader.tensor(f"{index}.bn", "<f4"), reset)
-            layers.append(replace(made, frames=_frames_in(part)))
+            layers.append(replace(made, frames=_frames_in(part), place=_place_in(part)))
             continue
         clips = {name: part.positive_or_none(f"{name}_clip") for name in cell.state_names[:-1]}
         found = {name: clip for name, clip in clips.items() if clip is not None}
         stored = {n.name: reader.tensor(f"{index}.{n.name}", "<f4") for n in cell.stored}
-        layers.append(FloatLayer(cell, wx, wh, b, found, stored, _frames_in(part)))
+        where = _frames_in(part), _place_in(part)
+        layers.append(FloatLayer(cell, wx, wh, b, found, stored, *where))
     wd, bd = (reader.tensor(f"dense.{name}", "<f4") for name in ("wd", "bd"))
     return FloatModel(tuple(layers), wd, bd, **_common_of(reader), head=_head_in(reader))

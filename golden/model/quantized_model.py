@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
 from mubinn.golden.cells.constants import INPUT_FRACTION, INPUT_RANGE, Datapath, check_bounds
 from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.place import check_places, stages, width
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, Ints, to_fixed
 from mubinn.golden.model.float_model import (
@@ -56,7 +58,8 @@ class QuantizedModel:
     Attributes
     ----------
     layers : tuple of QuantizedLayer
-        The x quantizer of layer k + 1 is the h quantizer of layer k.
+        The x quantizer of layer k + 1 is the h quantizer of layer k; layers beside each other have
+        the same ones.
     dense : QuantizedDense
     readout : "last", "mean", "every" or "running"
         With "mean" the scores of all steps are summed; the sum decides as the mean would. With
@@ -74,20 +77,25 @@ class QuantizedModel:
 
     def __post_init__(self) -> None:
         """Validate that the layers fit each other; raise `MubinnError`."""
-        if not self.layers:
-            raise MubinnError("the model has no recurrent layer: give at least one.")
-        for below, above in zip(self.layers, self.layers[1:], strict=False):
-            if above.inputs != below.hidden or above.x is not below.h:
+        check_places(self.layers)
+        found = stages(self.layers)
+        for below, above in pairwise(found):
+            if any(layer.x is not below[0].h for layer in above):
                 raise MubinnError("a layer does not read the hidden state of the layer below it.")
+        for stage in found:
+            if any(layer.h is not stage[0].h or layer.x is not stage[0].x for layer in stage):
+                raise MubinnError(
+                    "layers beside each other have quantizers of x or h of their own."
+                )
         if len({layer.datapath for layer in self.layers}) > 1:
             raise MubinnError("the layers have different datapaths: give all the same.")
-        top = self.layers[-1]
-        if self.dense.w.bits.shape[2] != top.hidden:
+        top, cells = self.layers[-1], width(found[-1])
+        if self.dense.w.bits.shape[2] != cells:
             raise MubinnError("the classifier does not read the last layer's hidden state.")
         if self.dense.b.fraction != top.h.fraction + self.dense.w.fraction:
             raise MubinnError("the classifier's bias is not in the fraction of its products.")
         product = top.h.largest_product(self.dense.w, self.dense.b.fraction)
-        logit = top.hidden * product + float(self.dense.b.scales.sum(axis=1).max())
+        logit = cells * product + float(self.dense.b.scales.sum(axis=1).max())
         check_bounds(**{"a logit": logit})
         reading_of(self.readout)
 
@@ -115,6 +123,11 @@ class QuantizedModel:
         """Return the same model with another datapath; raise `MubinnError` on an unknown one."""
         layers = tuple(replace(layer, datapath=datapath) for layer in self.layers)
         return replace(self, layers=layers)
+
+    @property
+    def top(self) -> tuple[QuantizedLayer, ...]:
+        """The layers that the dense layer reads."""
+        return stages(self.layers)[-1]
 
     @property
     def features(self) -> int:
@@ -152,6 +165,31 @@ class QuantizedModel:
         """
         wide = np.ldexp(scores.astype(np.float64), -self.dense.b.fraction)
         return np.asarray(wide / reading_of(self.readout).divisor(self.steps(steps)))
+
+    @property
+    def split(self) -> bool:
+        """Whether a result is put together of parts of the dense layer, see `dense_of`."""
+        top = self.top
+        return len(top) > 1 or (top[0].place.backward and reading_of(self.readout).each)
+
+    def dense_of(self, index: int) -> tuple[QuantizedDense | None, Readout]:
+        """Return what hardware of layer `index` has of the dense layer, and where it reads it.
+
+        None below the top. Of several top layers each has its own columns, and the first one the
+        bias: the scores are the sums of theirs, exactly, as all share their scales. Where each step
+        has a result, a backward layer's come in its own order, and are not summed before they are
+        in that of time.
+        """
+        first = len(self.layers) - len(self.top)
+        if index < first or not self.split:
+            return self.dense if index >= first else None, self.readout
+        start = width(self.top[: index - first])
+        w, b = self.dense.w, self.dense.b
+        columns = w.bits[:, :, start : start + self.layers[index].hidden]
+        if index > first:
+            b = LevelTensor(np.zeros_like(b.bits), np.zeros_like(b.scales), b.fraction)
+        own = QuantizedDense(LevelTensor(columns, w.scales, w.fraction), b, "regression")
+        return own, "every" if reading_of(self.readout).each else self.readout
 
     def encode_input(self, x: np.ndarray) -> Ints:
         """Return the codes of prepared samples `x` [..., I]: rounded to `INPUT_FRACTION`, encoded.

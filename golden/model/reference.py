@@ -7,6 +7,7 @@ one difference to the bit-true model and what `mubinn.golden.model.bounds` bound
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +16,7 @@ from mubinn.golden.binarize.mlb import mlb, mlb_value
 from mubinn.golden.binarize.ordered import ordered_codes
 from mubinn.golden.binarize.scales import Quantizer, signs
 from mubinn.golden.cells.graph import Node
+from mubinn.golden.cells.place import side_by_side, stages
 from mubinn.golden.ground.fixed import Floats, Ints, to_float
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
@@ -147,13 +149,13 @@ def _value(layer: FloatLayer, node: Node, values: Mapping[Node, Floats]) -> Floa
 
 
 def run_layer(layer: FloatLayer, quantizers: LayerQuantizers, x: Floats) -> dict[str, Floats]:
-    """Return the intermediates of `step` over whole sequences `x` [..., T, I].
+    """Return the intermediates of `step` over whole sequences `x` [..., T, I], in its order.
 
     x is not yet quantized; the time axis stands before the last. The state before the first step is
     the quantized 0, as in hardware.
     """
     ahead = (quantizers.ahead or quantizers.x)(np.zeros(layer.inputs))
-    x = layer.frames.of(quantizers.x(x), ahead)
+    x = layer.place.ordered(layer.frames.of(quantizers.x(x), ahead))
     zeros = np.zeros((*x.shape[:-2], layer.hidden))
     names = [node.name for node in layer.cell.states]
     states = [quantizers[name](zeros) for name in names]
@@ -182,10 +184,12 @@ def logits(
         Of the h, or the means of h, that `model.readout` names.
     """
     h = np.asarray(x, np.float64)
-    for layer, own in zip(
-        model.layers, quantizers or [LayerQuantizers()] * len(model.layers), strict=True
-    ):
-        h = run_layer(layer, own, h)["h"]
+    own = iter(quantizers or repeat(LayerQuantizers(), len(model.layers)))
+    for stage in stages(model.layers):
+        runs = [run_layer(layer, next(own), h)["h"] for layer in stage]
+        h = side_by_side(stage, runs)
     reading = reading_of(model.readout)
+    if not reading.every_step:
+        h = np.concatenate([run[..., -1:, :] for run in runs], axis=-1)
     read = reading.total(h) / reading.divisor(h.shape[-2])
     return np.asarray(read @ model.wd.T + model.bd, np.float64)

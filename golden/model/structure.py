@@ -90,6 +90,10 @@ class Reader:
             raise self._fault(name, f"an integer from {low} to {high}")
         return int(value)
 
+    def truth(self, name: str) -> bool:
+        """Return whether `name` is true."""
+        return bool(self._get(name, bool, "true or false"))
+
     def integers(self, name: str) -> list[int]:
         """Return the list of integers `name`."""
         found = self._get(name, list, "a list")

@@ -1,4 +1,6 @@
-"""Post-training quantization of a recurrent layer, and of the classifier."""
+"""Post-training quantization of recurrent layers, and of the classifier."""
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -8,6 +10,7 @@ from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.graph import Node
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.library import family_of
+from mubinn.golden.cells.place import width
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model.float_layer import FloatLayer
@@ -24,27 +27,27 @@ from mubinn.golden.quantization.tensors import (
 )
 
 
-def quantized_layer(
+def quantized_stage(
     rng: np.random.Generator,
-    layer: FloatLayer,
+    stage: Sequence[FloatLayer],
     x: Quantizer,
     inputs: Floats,
-    run: dict[str, Floats],
+    runs: Sequence[dict[str, Floats]],
     h_offset: Floats | float,
     options: FitOptions,
-) -> QuantizedLayer:
-    """Return the layer in level bits.
+) -> list[QuantizedLayer]:
+    """Return layers beside each other, or one, in level bits; they have one quantizer of h.
 
     Parameters
     ----------
     rng : Generator
         Of the samples that activation scales are fitted to.
-    layer : FloatLayer
+    stage : sequence of FloatLayer
     x : Quantizer
-        Of the layer's input.
+        Of the layers' input.
     inputs : float64 [windows, T, I]
-    run : dict of float64 arrays
-        Intermediates of the float layer on `inputs`.
+    runs : sequence of dict of float64 arrays
+        Intermediates of each float layer on `inputs`, in its own order.
     h_offset : float, or float64 [H]
     options : FitOptions
 
@@ -53,6 +56,33 @@ def quantized_layer(
     MubinnError
         For offsets of h that differ between cells where h is a factor, and scales out of range.
     """
+    first, *more = zip(stage, runs, strict=True)
+    others = [_clipped(layer, run, layer.cell.states[0].name) for layer, run in more]
+    layers = [_quantized_layer(rng, *first, x, inputs, h_offset, options, others)]
+    for layer, run in more:
+        h = layers[0].h
+        layers.append(_quantized_layer(rng, layer, run, x, inputs, h_offset, options, h=h))
+    return layers
+
+
+def _clipped(layer: FloatLayer, run: Mapping[str, Floats], name: str) -> Floats:
+    """Return what the encoder `name` reads."""
+    clip = layer.clip(name)
+    return np.clip(run[f"{name}_raw"], -clip, clip)
+
+
+def _quantized_layer(
+    rng: np.random.Generator,
+    layer: FloatLayer,
+    run: Mapping[str, Floats],
+    x: Quantizer,
+    inputs: Floats,
+    h_offset: Floats | float,
+    options: FitOptions,
+    others: Sequence[Floats] = (),
+    h: Quantizer | None = None,
+) -> QuantizedLayer:
+    """Return one layer; its h has the quantizer `h`, or one fitted to the layer's and `others`."""
     cell, formats = layer.cell, options.formats
     output = cell.states[0]
     if np.ndim(h_offset) and output in cell.kept:
@@ -64,10 +94,16 @@ def quantized_layer(
         if node in cell.gates:
             continue
         name, clip, tensor = node.name, layer.clip(node.name), cell.tensor(node)
-        meets = tensor == "h"
+        if name == output.name and h is not None:
+            found[name] = h
+            _check_clip(name, h, clip)
+            continue
+        meets, values = tensor == "h", _clipped(layer, run, name)
+        if name == output.name and others:
+            values = np.concatenate([values, *others], axis=-1)
         found[name] = fit_activation(
             rng,
-            np.clip(run[f"{name}_raw"], -clip, clip),
+            values,
             options.levels.count(tensor),
             h_offset if name == output.name else 0.0,
             _most(node.operands[0], found, formats, meets),
@@ -84,12 +120,14 @@ def quantized_layer(
         made = run[node.name]
         read = before(made) if node.operation == "state" else made
         states.append(StateRows(rows, found[node.name], read))
+    inputs = layer.place.ordered(inputs)
     wx, wh, b = fit_sums((layer.wx, layer.wh, layer.b), x, states, options, inputs, layer.frames)
     stored = {
         name: fit_weights(values, options.levels.count("w"), 1, rule=options.encoders.get("w"))
         for name, values in layer.stored.items()
     }
-    return QuantizedLayer(cell, x, found, wx, wh, b, formats, stored=stored, frames=layer.frames)
+    parts = cell, x, found, wx, wh, b, formats
+    return QuantizedLayer(*parts, stored=stored, frames=layer.frames, place=layer.place)
 
 
 def _most(node: Node, found: dict[str, Quantizer], formats: Formats, meets: bool) -> int:
@@ -134,7 +172,7 @@ def dense_layer(model: FloatModel, h: Quantizer, options: FitOptions) -> Quantiz
     w_levels, b_levels = options.levels.count("w"), options.levels.count("b")
     groups = 1 if options.granularity == "gate" else model.outputs
     w = fit_weights(model.wd, w_levels, groups, options.form)
-    offset = np.broadcast_to(h.float_offset, model.layers[-1].hidden)
+    offset = np.broadcast_to(h.float_offset, width(model.top))
     folded = model.bd + w.float_values @ offset
     b = fit_weights(folded, b_levels, 1, fraction=h.fraction + w.fraction)
     return QuantizedDense(w, b, model.head)

@@ -1,13 +1,16 @@
 """A whole model in hardware: stacked layers, the head on the last, class and scores out."""
 
 from itertools import repeat
-from typing import Any, TypeAlias
+from typing import Any
 
 from amaranth.hdl import Module, ResetInserter, Signal
 from amaranth.lib import stream, wiring
+from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
+from mubinn.golden.cells.place import stages
 from mubinn.golden.folding.layer_plan import MAX_STEPS, LayerPlan
+from mubinn.golden.model.head import reading_of
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.sample_format import SampleFormat
 from mubinn.hw.frontend.sample_encoder import SampleEncoder, sample_layout
@@ -15,11 +18,12 @@ from mubinn.hw.frontend.step_frames import StepFrames
 from mubinn.hw.layer.classifier import END, result_layout
 from mubinn.hw.layer.loadable_memory import LoadableMemories, load_layout
 from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step, cycles_per_window
+from mubinn.hw.layer.score_sum import ScoreSum
 from mubinn.hw.stream.component import Component, View
 from mubinn.hw.stream.fields import frame_layout
+from mubinn.hw.stream.side_by_side import SideBySide, Source, fork, link
+from mubinn.hw.stream.turned import Turned
 from mubinn.hw.stream.unit import Register
-
-Source: TypeAlias = "stream.Interface | wiring.FlippedInterface[Any, stream.Interface]"
 
 
 def plans(
@@ -30,7 +34,7 @@ def plans(
     max_steps: int = MAX_STEPS,
     **options: Any,
 ) -> list[LayerPlan]:
-    """Return the plans of a model's layers; the last one has the classifier.
+    """Return the plans of a model's layers; those on top have the classifier, or its parts.
 
     Raises
     ------
@@ -38,20 +42,12 @@ def plans(
         No window of `max_steps` steps has a step of every layer; a plan is refused.
     """
     model.steps(max_steps)
-    layers = model.layers
-    top = len(layers) - 1
-    return [
-        LayerPlan(
-            layer,
-            model.dense if k == top else None,
-            lanes,
-            units,
-            readout=model.readout,
-            max_steps=max_steps,
-            **options,
-        )
-        for k, layer in enumerate(layers)
-    ]
+    options["max_steps"] = max_steps
+    found = []
+    for k, layer in enumerate(model.layers):
+        dense, readout = model.dense_of(k)
+        found.append(LayerPlan(layer, dense, lanes, units, readout=readout, **options))
+    return found
 
 
 class Accelerator(Component):
@@ -59,6 +55,10 @@ class Accelerator(Component):
 
     Every layer has hardware of its own, and works on a step while the next layer works on the one
     before: the slowest one sets the pace.
+
+    A backward layer begins a window once its last step is there: memories as long as the longest
+    window turn its input round, and where something reads them in the order of time its outputs as
+    well; meanwhile those of the layers beside it wait, up to two windows of them.
 
     Parameters
     ----------
@@ -71,7 +71,8 @@ class Accelerator(Component):
     loadable : bool
         Weights are loaded at run time, see `mubinn.hw.layer.loadable_memory`.
     max_steps : int
-        Steps of the longest window; the logits of longer ones wrap.
+        Steps of the longest window. The logits of longer ones wrap, and of what is turned round the
+        first steps are lost.
 
     Members
     -------
@@ -117,6 +118,12 @@ class Accelerator(Component):
         self.layers = [
             LstmLayer(plan, memories=own) for plan, own in zip(self.plans, stored, strict=True)
         ]
+        self.stages = stages(model.layers)
+        self._max_steps = max_steps
+        self.score_sum: ScoreSum | None = None
+        if model.split:
+            own = self.plans[-len(model.top) :]
+            self.score_sum = ScoreSum(own, model.head, model.readout, model.steps(max_steps))
         self.encoder: SampleEncoder | None = None
         first = self.plans[0].layer
         shape = frame_layout(first.inputs, first.x.levels)
@@ -128,11 +135,20 @@ class Accelerator(Component):
             {
                 **load,
                 "i": In(stream.Signature(shape)),
-                "o": Out(stream.Signature(result_layout(self.plans[-1]))),
+                "o": self.score_sum.signature.members["o"]
+                if self.score_sum
+                else Out(stream.Signature(result_layout(self.plans[-1]))),
                 "abort": In(1),
                 "busy": Out(1),
             }
         )
+
+    @property
+    def max_steps(self) -> int | None:
+        """Steps of the longest window; None where nothing depends on it."""
+        turned = any(layer.place.backward for layer in self.model.layers)
+        limits = any(plan.step_limit is not None for plan in self.plans)
+        return self._max_steps if turned or limits or self.score_sum else None
 
     @property
     def cycles_per_step(self) -> int:
@@ -143,9 +159,10 @@ class Accelerator(Component):
     def cycles_per_window(self, steps: int) -> int:
         """Return the cycles from one window's result to the next one's, with no side pausing."""
         found = [steps * (self.model.features if self.encoder else 1)]
-        for plan in self.plans:
-            steps = plan.layer.frames.count(steps)
-            found.append(cycles_per_window(plan, steps))
+        waiting = iter(self.plans)
+        for stage in self.stages:
+            steps = stage[0].frames.count(steps)
+            found += [cycles_per_window(next(waiting), steps) for _ in stage]
         return max(found)
 
     def elaborate(self, platform: object) -> Module:
@@ -158,17 +175,18 @@ class Accelerator(Component):
             source = self.encoder.o
         for k, layer in enumerate(self.layers):
             m.submodules[f"layer_{k}"] = ResetInserter(self.abort)(layer)
-            if not layer.plan.layer.frames.plain:
-                step_frames = ResetInserter(self.abort)(own := StepFrames(layer.plan.layer))
-                m.submodules[f"step_frames_{k}"] = step_frames
-                self._link(m, source, own.i)
-                source = own.o
-            self._link(m, source, layer.i)
-            source = layer.o
-        # The last layer's h is read by the classifier alone.
-        m.d.comb += source.ready.eq(1)
+        steps, first = self._max_steps, 0
+        for stage in self.stages:
+            own = dict(enumerate(self.layers[first : first + len(stage)], first))
+            first += len(stage)
+            self._feed(m, source, own, steps)
+            steps = stage[0].frames.count(steps)
+            if stage is not self.stages[-1]:
+                source = self._outputs(m, own, steps)
+        # The h of what is on top is read by the classifier alone.
+        m.d.comb += [layer.o.ready.eq(1) for layer in own.values()]
         m.submodules.result = result = Register(self.o.payload.shape())
-        made = self.layers[-1].result
+        made = self._results(m, own, steps)
         m.d.comb += [
             result.i.valid.eq(made.valid & ~self.abort),
             result.i.payload.eq(made.payload),
@@ -184,20 +202,105 @@ class Accelerator(Component):
             ]
         return m
 
-    @staticmethod
-    def _link(m: Module, source: Source, sink: stream.Interface) -> None:
-        """Connect streams whose payloads differ in their fields' names alone."""
+    def _add(self, m: Module, name: str, part: Any) -> None:
+        """Add a part that forgets what it holds when windows are aborted."""
+        m.submodules[name] = ResetInserter(self.abort)(part)
+
+    def _feed(self, m: Module, source: Source, own: dict[int, LstmLayer], steps: int) -> None:
+        """Give each of the layers beside each other, by number, the steps in its own order."""
+        onward = {k: layer for k, layer in own.items() if not layer.plan.layer.place.backward}
+        sinks = [layer.i for layer in onward.values()]
+        number, first = next(iter(own.items()))
+        if not first.plan.layer.frames.plain:
+            self._add(m, f"step_frames_{number}", frames := StepFrames(first.plan.layer))
+            link(m, source, frames.i)
+            source = frames.o
+        if len(onward) < len(own):
+            self._add(m, f"turned_{number}", turned := Turned(first.frame, steps))
+            sinks.append(turned.i)
+            fork(m, turned.o, [layer.i for k, layer in own.items() if k not in onward])
+        fork(m, source, sinks)
+
+    def _outputs(self, m: Module, own: dict[int, LstmLayer], steps: int) -> Source:
+        """Return the steps that layers beside each other make, in the order of time."""
+        made = self._in_time(m, "h", {k: (layer, layer.o) for k, layer in own.items()}, steps)
+        if len(made) == 1:
+            return made[0]
+        layers = [layer.plan.layer for layer in own.values()]
+        sizes = [layer.hidden for layer in layers]
+        joined = SideBySide(sizes, layers[0].h.levels)
+        m.submodules[f"side_by_side_{min(own)}"] = joined
+        for k, part in enumerate(made):
+            link(m, part, getattr(joined, f"i_{k}"))
+        return joined.o
+
+    def _results(self, m: Module, own: dict[int, LstmLayer], steps: int) -> Source:
+        """Return the results of the layers on top."""
+        if self.score_sum is None:
+            return self.layers[-1].result
+        self._add(m, "score_sum", self.score_sum)
+        results = {k: (layer, layer.result) for k, layer in own.items()}
+        each = reading_of(self.model.readout).each
+        made = self._in_time(m, "scores", results, steps, END) if each else self._ends(m, results)
+        for k, part in enumerate(made):
+            link(m, part, getattr(self.score_sum, f"i_{k}"))
+        return self.score_sum.o
+
+    def _ends(self, m: Module, own: dict[int, tuple[LstmLayer, stream.Interface]]) -> list[Source]:
+        """Return results of windows, each in a register: a layer goes on while others end later."""
+        found: list[Source] = []
+        for k, (_, made) in own.items():
+            self._add(m, f"result_{k}", register := Register(made.payload.shape()))
+            wiring.connect(m, made, register.i)
+            found.append(register.o)
+        return found
+
+    def _in_time(
+        self,
+        m: Module,
+        name: str,
+        own: dict[int, tuple[LstmLayer, stream.Interface]],
+        steps: int,
+        end: str = "last",
+    ) -> list[Source]:
+        """Return what layers make in the order of time; the onward ones wait for the others."""
+        backward = {k for k, (layer, _) in own.items() if layer.plan.layer.place.backward}
+        found: list[Source] = []
+        for k, (_, made) in own.items():
+            layout = made.payload.shape()
+            if k in backward:
+                self._add(m, f"turned_{name}_{k}", turned := Turned(layout, steps, end))
+                link(m, made, turned.i)
+                found.append(turned.o)
+            elif backward:
+                # A window may wait for the backward one, while the next window is made.
+                found.append(self._queue(m, f"waiting_{name}_{k}", made, 2 * steps + 2))
+            else:
+                found.append(made)
+        return found
+
+    def _queue(self, m: Module, name: str, source: Source, depth: int) -> Source:
+        """Return `source` behind a queue in a memory."""
+        layout = source.payload.shape()
+        self._add(m, name, queue := SyncFIFOBuffered(width=layout.as_shape().width, depth=depth))
+        out = stream.Signature(layout).create(path=(name,))
         m.d.comb += [
-            sink.valid.eq(source.valid),
-            sink.payload.as_value().eq(source.payload.as_value()),
-            source.ready.eq(sink.ready),
+            queue.w_data.eq(source.payload.as_value()),
+            queue.w_en.eq(source.valid),
+            source.ready.eq(queue.w_rdy),
+            out.payload.as_value().eq(queue.r_data),
+            out.valid.eq(queue.r_rdy),
+            queue.r_en.eq(out.ready),
         ]
+        return out
 
     def _watch(self, m: Module) -> None:
         """Count the windows that have begun and whose results are not taken."""
         # Two in each layer, in work and at its output, two in its frames, and those of the encoder
         # and the result.
         framed = sum(not plan.layer.frames.plain for plan in self.plans)
+        # What is turned round holds up to three windows, before and after a layer.
+        framed += 3 * sum(plan.layer.place.backward for plan in self.plans)
         windows = Signal(range(2 * (len(self.layers) + framed) + 4))
         inside = Signal()
         given = self.i.valid & self.i.ready

@@ -27,12 +27,11 @@ def accelerator_top(
     check_width(width)
     core = Accelerator(model, **options)
     per_step = 1 if core.encoder is None else model.features
-    limit = core.plans[-1].step_limit
     return AxiTop(
         core,
         width=width,
         per_step=per_step,
         min_steps=model.least_steps,
-        max_steps=limit,
+        max_steps=core.max_steps,
         registers=registers,
     )

@@ -175,6 +175,7 @@ def describe(design: LstmLayer) -> Json:
         "gates": list(layer.cell.gate_names),
         "features": layer.features,
         "frames": None if layer.frames.plain else asdict(layer.frames),
+        "place": layer.place.words,
         "hidden": layer.hidden,
         "levels": asdict(layer.levels),
         "datapath": layer.datapath,

@@ -14,20 +14,25 @@ END = "end"
 """The field that says, where each step has a result, which one is a window's last."""
 
 
-def result_layout(plan: LayerPlan) -> data.StructLayout:
-    """Return a result: the class, where one is decided on, and the scores.
+def scores_layout(head: Head, count: int, width: int, each: bool) -> data.StructLayout:
+    """Return a result: the class, where one is decided on, and `count` scores of `width` bits.
 
     Where each step has a result, ``end`` marks the one of a window's last step.
     """
-    assert plan.dense
-    count, head = plan.dense.w.rows, head_of(plan.dense.head)
     fields: dict[str, ShapeLike] = {}
     if head.decision:
         fields["label"] = range(head.classes(count))
-    fields[head.field] = data.ArrayLayout(signed(plan.logit_width), count)
-    if plan.reading.each:
+    fields[head.field] = data.ArrayLayout(signed(width), count)
+    if each:
         fields[END] = unsigned(1)
     return data.StructLayout(fields)
+
+
+def result_layout(plan: LayerPlan) -> data.StructLayout:
+    """Return `scores_layout` of a layer with a dense layer."""
+    assert plan.dense
+    head = head_of(plan.dense.head)
+    return scores_layout(head, plan.dense.w.rows, plan.logit_width, plan.reading.each)
 
 
 class Classifier(Component):

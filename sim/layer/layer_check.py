@@ -61,7 +61,8 @@ def check_layer(
     lanes, units, folded_bias, network
         See `LayerPlan`.
     classify : bool
-        Put the classifier on top of the layer, which is the last one, and compare its results.
+        Put on top of the layer what reads it of the classifier, `QuantizedModel.dense_of`, and
+        compare its results.
     pause : float
         Probability with which either side pauses in a second run, of the first two windows; 0
         leaves that run away (it wakes Python at every cycle).
@@ -81,8 +82,11 @@ def check_layer(
         cannot run.
     """
     how: dict[str, Any] = {"lanes": lanes, "units": units, "folded_bias": folded_bias}
-    how |= {"network": network, "readout": model.readout}
-    plan = LayerPlan(model.layers[layer], model.dense if classify else None, **how)
+    dense, readout = model.dense_of(layer) if classify else (None, model.readout)
+    if classify and dense is None:
+        raise MubinnError(f"layer {layer} is not on top: the classifier does not read it.")
+    how |= {"network": network, "readout": readout}
+    plan = LayerPlan(model.layers[layer], dense, **how)
     codes = checked_codes(plan.layer, windows)
     plan.check_steps(codes.shape[1])
     design = design or LstmLayer(plan, trace=True)

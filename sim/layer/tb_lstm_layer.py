@@ -53,8 +53,9 @@ class Job:
         arrays = load_stimulus()
         values = json.loads(str(arrays["job"]))
         model = load_model(values.pop("model"))
-        dense = model.dense if values.pop("classify") else None
-        plan = LayerPlan(model.layers[values.pop("layer")], dense, **values.pop("plan"))
+        index = values.pop("layer")
+        dense = model.dense_of(index)[0] if values.pop("classify") else None
+        plan = LayerPlan(model.layers[index], dense, **values.pop("plan"))
         values["fields"] = {n: fields_from_json(values["fields"][n]) for n in values["fields"]}
         return cls(plan=plan, windows=arrays["windows"], **values)
 

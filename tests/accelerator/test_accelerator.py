@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from amaranth.hdl import ResetInserter, Signal
+from amaranth.lib import data
 from amaranth.sim import Simulator
+from directions import DIRECTIONS, directed
 from ordered import with_thresholds
 from stacks import STACKS, stacked
 
@@ -14,6 +16,7 @@ from mubinn.golden.model.bit_true import run
 from mubinn.golden.model.sample_format import SampleFormat
 from mubinn.golden.quantize import quantize
 from mubinn.hw.accelerator.accelerator import Accelerator, plans
+from mubinn.hw.stream.turned import Turned
 
 STEPS = 3
 
@@ -189,6 +192,109 @@ def test_pauses_on_both_sides_change_nothing(random_of, name):
 
     simulate(design, consume, produce)
     assert taken == wanted
+
+
+def of_directions(name, readout, levels=(2, 1), **head):
+    x = np.random.default_rng(7).normal(0, 1, (8, 6, 2))
+    floats = directed(DIRECTIONS[name], 2, readout, **head)
+    return quantize(floats, Levels.of(*levels), x)
+
+
+DIRECTED = [
+    ("two directions", "mean"),
+    ("two directions", "running"),
+    ("backward alone", "every"),
+    ("two directions below", "mean"),
+    ("three beside each other", "every"),
+    ("two directions twice", "last"),
+    ("onward above backward", "last"),
+]
+
+
+@pytest.mark.parametrize(("name", "readout"), DIRECTED)
+def test_directions_equal_the_bit_true_model(name, readout):
+    model = of_directions(name, readout, levels=(1, 1))
+    design = Accelerator(model, max_steps=4)
+    random = np.random.default_rng(3)
+    windows = [codes_of(model, 1, steps=n, seed=n)[0] for n in (2, 4, 1, 1, 3)]
+    wanted = [result for window in windows for result in expected(model, window[None])]
+    taken = []
+
+    async def consume(ctx):
+        await take(ctx, design.o, len(wanted), taken, pauses=random)
+        await ctx.tick()
+        assert not ctx.get(design.busy)
+
+    async def produce(ctx):
+        for window in windows:
+            await send(ctx, design.i, frames(model, window[None]), random)
+
+    simulate(design, consume, produce)
+    assert taken == wanted
+
+
+@pytest.mark.parametrize(("name", "readout"), DIRECTED)
+def test_directions_keep_the_stated_pace(name, readout):
+    model = of_directions(name, readout, levels=(1, 1))
+    codes = codes_of(model, 5, steps=3)
+    design = Accelerator(model, max_steps=3)
+    taken, times = [], []
+    wanted = expected(model, codes)
+
+    async def consume(ctx):
+        await take(ctx, design.o, len(wanted), taken, times)
+
+    async def produce(ctx):
+        await send(ctx, design.i, frames(model, codes))
+
+    simulate(design, consume, produce)
+    assert taken == wanted
+    each = len(wanted) // 5
+    ends = times[each - 1 :: each]
+    # The first windows fill the memories.
+    assert set(np.diff(ends)[2:].tolist()) == {design.cycles_per_window(3)}
+
+
+@pytest.mark.parametrize("pauses", [None, 0.5])
+@pytest.mark.parametrize("depth", [1, 5, 8])
+def test_windows_are_turned_round(depth, pauses):
+    layout = data.StructLayout({"value": 12, "last": 1})
+    design = Turned(layout, depth)
+    random = np.random.default_rng(depth)
+    lengths = random.integers(1, depth + 1, 40).tolist()
+    windows = [random.integers(0, 1 << 12, n).tolist() for n in lengths]
+    payloads, wanted, taken = [], [], []
+    for window in windows:
+        n = len(window)
+        payloads += [{"value": v, "last": int(k == n - 1)} for k, v in enumerate(window)]
+        wanted += [(v, int(k == n - 1)) for k, v in enumerate(window[::-1])]
+
+    async def consume(ctx):
+        await take(ctx, design.o, len(wanted), taken, pauses=pauses and random)
+
+    async def produce(ctx):
+        await send(ctx, design.i, payloads, pauses and random)
+
+    simulate(design, consume, produce)
+    assert taken == wanted
+
+
+def test_what_is_turned_round_goes_on_at_a_payload_a_cycle():
+    design = Turned(data.StructLayout({"value": 4, "last": 1}), 6)
+    payloads = [{"value": k, "last": int(k == 5)} for _ in range(4) for k in range(6)]
+    times, taken = [], []
+
+    async def consume(ctx):
+        await take(ctx, design.o, 24, taken, times)
+
+    async def produce(ctx):
+        await send(ctx, design.i, payloads)
+
+    simulate(design, consume, produce)
+    assert [value for value, _ in taken] == [5, 4, 3, 2, 1, 0] * 4
+    gaps = np.diff(times)
+    assert set(np.delete(gaps, [5, 11, 17]).tolist()) == {1}
+    assert max(gaps) <= 3
 
 
 @pytest.mark.parametrize("name", ["sigmoid", "every", "running"])

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from directions import DIRECTIONS, directed
 from own_cells import MORE, ceilings, float_model, hard_lstm, open_gate
 from own_cells import windows as own_windows
 
@@ -17,10 +18,12 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference import compiled as inference_compiled
 from mubinn.golden.inference import loops
 from mubinn.golden.inference import run as inference
+from mubinn.golden.inference.input import joined, pack
 from mubinn.golden.inference.plan import TABLE_LIMIT
 from mubinn.golden.inference.rows import MatrixRows, WordRows
 from mubinn.golden.inference.run import CompiledModel
 from mubinn.golden.model import bit_true
+from mubinn.golden.model.head import READINGS
 from mubinn.golden.model.model_file import load_float
 from mubinn.golden.quantize import quantize
 from mubinn.train.data.windows import prepare, synthetic_eeg
@@ -66,6 +69,26 @@ def test_equals_bit_true(model_of, form, cell, datapath):
         model = model_of(cell, 1, levels, hidden=5, depth=2).with_datapath(datapath)
         scores = check(model, windows(2, 4, 3, 5), threads=1)
         assert len(np.unique(scores)) > 1
+
+
+@pytest.mark.parametrize("readout", READINGS)
+@pytest.mark.parametrize("name", DIRECTIONS)
+def test_directions_are_equal(monkeypatch, name, readout):
+    as_plain_python(monkeypatch)
+    x = windows(4, 3, 5, 3)
+    floats = directed(DIRECTIONS[name], 3, readout)
+    model = quantize(floats, Levels.of(1, 1), x, scale_form="shift")
+    assert len(np.unique(check(model, x, threads=1))) > 1
+
+
+@pytest.mark.parametrize("sizes", [(20, 20), (33, 5), (32, 32), (3, 40, 7)])
+@pytest.mark.parametrize("bits", [1, 16])
+def test_fields_of_layers_stand_side_by_side(sizes, bits):
+    random = np.random.default_rng(1)
+    codes = [random.integers(0, 1 << bits, (size, 4)) for size in sizes]
+    parts = [pack(own, 1, bits)[None] for own in codes]
+    whole = pack(np.concatenate(codes), 1, bits)[None]
+    assert np.array_equal(joined(parts, sizes, bits), whole)
 
 
 @pytest.mark.parametrize("seed", range(12))

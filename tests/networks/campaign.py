@@ -49,6 +49,9 @@ def main(folder: Path, count: int, workers: int) -> None:
     kept = folder / "done.jsonl"
     lines = kept.read_text().splitlines() if kept.exists() else []
     done = {told["seed"]: told for told in map(json.loads, lines) if told["result"] == "equal"}
+    # A number may have been another network before.
+    names = {seed: str(random_network(seed)) for seed in done if seed < count}
+    done = {seed: done[seed] for seed, name in names.items() if done[seed]["network"] == name}
     todo = [seed for seed in range(count) if seed not in done]
     with kept.open("a") as log, ProcessPoolExecutor(workers) as pool, Progress() as progress:
         task = progress.add_task("networks", total=len(todo))

@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from own_cells import OWN
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.library import LAYERS
+from mubinn.golden.cells.place import Place, width
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model import bit_true
@@ -48,6 +49,7 @@ class Network:
         layers = [
             f"{layer.cell.name} {layer.features}x{layer.hidden}"
             + ("" if layer.frames.plain else f" {tuple(vars(layer.frames).values())}")
+            + (layer.place.words and f" {layer.place.words}")
             for layer in model.layers
         ]
         parts = [" -> ".join(layers), str(model.levels), model.datapath]
@@ -66,14 +68,9 @@ def random_network(seed: int) -> Network:
     features = int(pick(1, 9))
     layers, size = [], features
     for _ in range(int(pick(1, 4))):
-        cell = KINDS[pick(len(KINDS))]
-        frames = Frames()
-        if pick(3) == 0:
-            taps = int(pick(2, 5))
-            frames = Frames(taps, int(pick(1, 3)), int(pick(taps)))
-        hidden = int(pick(1, 9))
-        layers.append(_layer(rng, cell, size, hidden, frames))
-        size = hidden
+        own = _directions(rng, size) if pick(4) == 0 else [_one(rng, size)]
+        layers += own
+        size = width(own)
     head = HEADS[("classes", "classes", "sigmoid", "regression")[pick(4)]]
     least, most = head.outputs
     outputs = int(pick(least, (most or 4) + 1))
@@ -102,6 +99,30 @@ def random_network(seed: int) -> Network:
         loadable=bool(pick(2)),
     )
     return Network(model, x, tuple(NETWORKS)[pick(len(NETWORKS))], options)
+
+
+def _one(rng: Any, size: int) -> FloatLayer:
+    """Return a layer of any cell, which may read several steps at once."""
+    pick = rng.integers
+    cell, frames = KINDS[pick(len(KINDS))], Frames()
+    if pick(3) == 0:
+        taps = int(pick(2, 5))
+        frames = Frames(taps, int(pick(1, 3)), int(pick(taps)))
+    return _layer(rng, cell, size, int(pick(1, 9)), frames)
+
+
+def _directions(rng: Any, size: int) -> list[FloatLayer]:
+    """Return a layer backward, or two or three beside each other, one of them or more backward."""
+    cells = [KINDS[k] for k in rng.integers(len(KINDS), size=rng.integers(1, 4))]
+    places = [Place(backward=True, beside=k > 0) for k in range(len(cells))]
+    if len(cells) > 1:
+        places[0] = Place()
+        cells[1] = cells[0]
+    sizes = [int(n) for n in rng.integers(1, 6, len(cells))]
+    return [
+        replace(_layer(rng, cell, size, hidden, Frames()), place=place)
+        for cell, hidden, place in zip(cells, sizes, places, strict=True)
+    ]
 
 
 def _layer(rng: Any, cell: Any, size: int, hidden: int, frames: Frames) -> FloatLayer:
@@ -152,8 +173,8 @@ def check(network: Network, folder: Path) -> dict[str, Any]:
 def _layers(network: Network, codes: Any) -> int:
     """Simulate every layer, the classifier on the last; return the count of compared values."""
     model, options, values = network.model, network.options, 0
-    for k, layer in enumerate(model.layers):
-        frames = bit_true.frames_of(layer, codes)
+    inputs = bit_true.layer_inputs(model, codes)
+    for k, (layer, frames) in enumerate(zip(model.layers, inputs, strict=True)):
         trace = bit_true.run_layer(layer, frames)
         check_layer(
             model,
@@ -162,12 +183,11 @@ def _layers(network: Network, codes: Any) -> int:
             lanes=options.lanes,
             units=options.units,
             network=NETWORKS[network.device],
-            classify=k == len(model.layers) - 1,
+            classify=model.dense_of(k)[0] is not None,
             pause=0.3,
             simulator="icarus",
         )
         values += sum(array.size for array in trace.values())
-        codes = np.moveaxis(trace["h"], 0, -2)
     return values
 
 

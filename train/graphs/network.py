@@ -117,11 +117,13 @@ def from_model(model: FloatModel) -> Params:
     Raises
     ------
     MubinnError
-        The layers have different cells, read several steps at once or clip at different bounds,
-        which this graph does not express.
+        The layers have different cells or places, read several steps at once or clip at different
+        bounds, which this graph does not express.
     """
     if len({layer.cell for layer in model.layers}) > 1:
         raise MubinnError("The layers have different cells; training needs one for all.")
+    if not all(layer.place.plain for layer in model.layers):
+        raise MubinnError("A layer is backward, or beside another; training has no such layers.")
     if not all(layer.frames.plain for layer in model.layers):
         raise MubinnError("A layer reads several steps at once; training has no such layers.")
     if len({tuple(sorted(layer.clips.items())) for layer in model.layers}) > 1:
