@@ -163,7 +163,7 @@ class FrameWriter(Component):
     """Frames to beats: a frame in, its first beat offered in the next cycle, `beats` in all.
 
     A frame is held while it is sent, and the next one is taken after its last beat's transfer.
-    TLAST ends each frame, or, where frames have a field ``last``, the last beat of those with it.
+    TLAST ends each frame.
 
     Parameters
     ----------
@@ -195,11 +195,10 @@ class FrameWriter(Component):
         held = Signal(self.beats * self.width)
         index = Signal(range(self.beats))
         final = index == self.beats - 1
-        ends = Signal(init=1)
         m.d.comb += [
             self.i.ready.eq(~self.o.valid),
             self.o.payload.data.eq(held),
-            self.o.payload.last.eq(final & ends),
+            self.o.payload.last.eq(final),
         ]
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += [held.eq(held >> self.width), index.eq(index + 1)]
@@ -207,8 +206,6 @@ class FrameWriter(Component):
                 m.d.sync += [self.o.valid.eq(0), index.eq(0)]
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [held.eq(self._packet()), self.o.valid.eq(1)]
-            if LAST in self.layout.members:
-                m.d.sync += ends.eq(getattr(self.i.payload, LAST))
         return m
 
     def _packet(self) -> Value:
