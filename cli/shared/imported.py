@@ -9,6 +9,7 @@ import click
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import READOUTS, FloatModel, Preprocessing
+from mubinn.golden.model.head import HEADS
 from mubinn.golden.units.shapes import FARTHEST
 
 OPTIONS = (
@@ -53,6 +54,12 @@ OPTIONS = (
         help="Where relu and linear of an imported model, which have no limit, are clipped.",
     ),
     click.option(
+        "--outputs",
+        type=click.Choice(sorted(HEADS)),
+        help="What the outputs of an imported model are, where nothing follows its dense layer: "
+        "logits of classes, the logit of a sigmoid, or numbers.  [default: classes of several]",
+    ),
+    click.option(
         "--clip-c",
         type=click.FloatRange(min=0, min_open=True),
         metavar="X",
@@ -89,6 +96,7 @@ def open_float(
     last: str | None,
     nonlinearity: str | None,
     ceiling: float | None,
+    outputs: Any,
     clip_c: float | None,
     normalise: str | None,
     decimate: int | None,
@@ -105,7 +113,7 @@ def open_float(
     from mubinn.golden.importers.parts import ImportOptions
 
     names = tuple(recurrent.split(",")) if recurrent is not None else ()
-    options = ImportOptions(readout, names, head, first, last, nonlinearity, ceiling)
+    options = ImportOptions(readout, names, head, first, last, nonlinearity, ceiling, outputs)
     model = import_model(path, options)
     if normalise is not None or decimate is not None:
         if "imported_from" not in model.meta:

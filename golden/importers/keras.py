@@ -27,7 +27,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers import parts
 from mubinn.golden.importers.archive import DAMAGED, member
-from mubinn.golden.importers.chain import Chain, Linear, normalised
+from mubinn.golden.importers.chain import Activation, Chain, Linear
 from mubinn.golden.importers.stored import MAX_NUMBERS
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
@@ -67,8 +67,8 @@ SETTINGS = {
 
 POOLING = {"data_format": "channels_last", "keepdims": False}
 
-OUTPUTS = ("linear", "softmax", "sigmoid")
-"""Activations of the classifier, none of which changes the order of the classes."""
+STEPWISE = ("Dense", "BatchNormalization", "Activation", "ReLU", "Softmax", "Dropout")
+"""Layers that do at every step what TimeDistributed has them do there."""
 
 CLASSES = ("Sequential", "Functional", "Model")
 """Models whose layers the file names; the last one is what functional ones were called before."""
@@ -173,23 +173,40 @@ def of_layers(
     ------
     MubinnError
         For other layers than these, or other settings of them; a file that is damaged; weights of
-        the wrong shape, or NaN; no recurrent layer, or no Dense one after it.
+        the wrong shape, or NaN; no layer that reads several steps, or no Dense one after it; one
+        linear output, where the options do not say what it is.
     """
     options.demand_absent("a Keras model", "head", "recurrent", "first", "last", "nonlinearity")
     stack = Stack(activations)
     for index, layer in enumerate(layers):
-        kind, config, name = _kind(layer), layer["config"], _name(layer)
-        if kind in SILENT or (kind == "Flatten" and stack.readout == "last"):
+        name = _name(layer)
+        kind, config = _at_each_step(layer, stack.chain.readout)
+        if kind in SILENT or (kind == "Flatten" and stack.chain.readout == "last"):
             continue
         if kind not in STEPS:
             raise _misplaced(kind, name)
         STEPS[kind](stack, kind, name, config, partial(read, index))
-    head = stack.head()
-    if not stack.chain.layers:
+    chain = stack.chain
+    top = chain.top()
+    if not chain.layers or not (stack.timed or chain.readout):
         raise MubinnError("it has no LSTM, GRU or SimpleRNN layer: give a model with one.")
-    if head is None:
-        raise parts.no_head(stack.chain.layers[-1].hidden)
-    return parts.assemble(stack.chain.layers, head, stack.readout, options, "a Keras model")
+    if top is None:
+        raise parts.no_head(chain.layers[-1].hidden)
+    return parts.assemble(chain.layers, top, chain.readout or "every", options, "a Keras model")
+
+
+def _at_each_step(layer: Layer, readout: Readout | None) -> tuple[str, Layer]:
+    """Return the class and the configuration of a layer, of what it does at every step."""
+    kind, config = _kind(layer), layer["config"]
+    inner = config.get("layer")
+    if kind != "TimeDistributed" or readout is not None or not _is_layer(inner):
+        return kind, config
+    if _kind(inner) not in STEPWISE:
+        raise MubinnError(
+            f"its layer {_name(layer)} has a layer of class {_kind(inner)} at every step: give a "
+            f"model with {parts.in_words(STEPWISE)} in TimeDistributed."
+        )
+    return _kind(inner), inner["config"]
 
 
 class Stack:
@@ -198,94 +215,60 @@ class Stack:
     Attributes
     ----------
     chain : Chain
-        Those that are whole.
-    readout : "last" or "mean" or None
-        None as long as every step goes on.
+    timed : bool
+        Whether one of them reads steps of a window, and not one step alone.
     """
 
     def __init__(self, activations: "Activations") -> None:
         self.chain = Chain()
-        self.readout: Readout | None = None
+        self.timed = False
         self._activations = activations
-        # A layer that waits for what follows it, and the setting of its activation.
-        self._waiting: tuple[Linear, Layer] | None = None
 
     def recurrent(self, kind: str, name: str, config: Layer, read: Read) -> None:
         """Add a layer with a state."""
-        if self.readout is not None:
+        if self.chain.readout is not None:
             raise _misplaced(kind, name)
-        self._end(name)
-        self.chain.recurrent(_recurrent(kind, name, config, read(), self._activations))
+        self.timed = True
+        self.chain.recurrent(name, _recurrent(kind, name, config, read(), self._activations))
         if not _stated(name, config, "return_sequences"):
-            self.readout = "last"
+            self.chain.read(name, "last")
 
     def linear(self, kind: str, name: str, config: Layer, read: Read) -> None:
         """Have a dense layer or a convolution wait."""
-        if kind == "Conv1D" and self.readout is not None:
+        if kind == "Conv1D" and self.chain.readout is not None:
             raise _misplaced(kind, name)
-        self._end(name)
+        self.timed = self.timed or kind == "Conv1D"
         make = _convolution if kind == "Conv1D" else _dense
-        _stated(name, config, "activation")
-        self._waiting = make(name, config, read()), config
+        activation = self._activation(name, config, _stated(name, config, "activation"))
+        self.chain.linear(make(name, config, read()), activation)
 
     def activation(self, kind: str, name: str, config: Layer, read: Read) -> None:
         """Give the layer that waits its activation."""
-        if self._waiting is None or self._waiting[1]["activation"] != "linear":
+        if not self.chain.is_open:
             raise _misplaced(kind, name)
         own: Layer = config
         if kind == "ReLU":
             own = {"activation": {"class_name": "ReLU", "config": config}}
         if kind == "Softmax":
             own = {"activation": "softmax"}
-        self._waiting = self._waiting[0], own
+        self.chain.activate(self._activation(name, own, own["activation"]))
+
+    def _activation(self, name: str, config: Layer, word: Any) -> Activation:
+        kind = partial(self._activations.kind, name, config, "activation")
+        return Activation(word if isinstance(word, str) else str(word), kind)
 
     def normalisation(self, kind: str, name: str, config: Layer, read: Read) -> None:
         """Fold a layer into the one below, which has no activation yet, or the one above."""
-        scale, offset = _normalisation(name, config, read())
-        if self._waiting is not None and self._waiting[1]["activation"] == "linear":
-            linear, own = self._waiting
-            self._waiting = normalised(linear, name, scale, offset), own
-            return
-        self._end(name)
-        self.chain.normalise(name, scale, offset)
+        self.chain.normalise(name, *_normalisation(name, config, read()))
 
     def mean(self, kind: str, name: str, config: Layer, read: Read) -> None:
         """Read the mean over the steps."""
-        self._end(name)
-        if self.readout is not None or not self.chain.layers:
-            raise _misplaced(kind, name)
         _demand(name, config, POOLING)
-        self.readout = "mean"
-
-    def head(self) -> tuple[Floats, Floats] | None:
-        """Return the classifier, which is what waits at the end."""
-        if self._waiting is None:
-            return None
-        (linear, config), self._waiting = self._waiting, None
-        if self.readout is None:
-            raise MubinnError(
-                f"its layer {linear.name} of class Dense answers at every step: set "
-                "return_sequences=False below it, or put GlobalAveragePooling1D there."
-            )
-        if config["activation"] not in OUTPUTS:
-            raise MubinnError(
-                f"its layer {linear.name} has the activation {config['activation']!r}: the "
-                "classifier is to end in linear, softmax or sigmoid."
-            )
-        return self.chain.head(linear)
-
-    def _end(self, following: str) -> None:
-        """Add the layer that waits, as another one follows it."""
-        if self._waiting is None:
-            return
-        (linear, config), self._waiting = self._waiting, None
-        if self.readout == "mean":
-            raise MubinnError(
-                f"its layer {following} follows {linear.name}, which reads the mean over the "
-                "steps: give a model with one Dense layer after GlobalAveragePooling1D."
-            )
-        kind = self._activations.kind(linear.name, config, "activation")
-        self.chain.dense(linear, kind)
+        if self.chain.readout is not None:
+            raise _misplaced(kind, name)
+        self.chain.read(name, "mean")
+        if not self.chain.layers:
+            raise _misplaced(kind, name)
 
 
 STEPS = {
@@ -387,10 +370,6 @@ def _stated(name: str, config: Layer, setting: str) -> Any:
     return config[setting]
 
 
-def _is_output(config: Layer) -> bool:
-    return config.get("activation", "softmax") in OUTPUTS
-
-
 def _places(layers: Sequence[Layer]) -> Iterator[str]:
     """Yield where the variables of each layer stand in ``model.weights.h5``."""
     seen: Counter[str] = Counter()
@@ -401,7 +380,8 @@ def _places(layers: Sequence[Layer]) -> Iterator[str]:
         stem = re.sub(r"([a-z])([A-Z])", r"\1_\2", stem).lower()
         number = f"_{seen[stem]}" if seen[stem] else ""
         seen[stem] += 1
-        yield f"layers/{stem}{number}/{'cell/vars' if kind in RECURRENT else 'vars'}"
+        inner = "cell/" if kind in RECURRENT else "layer/" if kind == "TimeDistributed" else ""
+        yield f"layers/{stem}{number}/{inner}vars"
 
 
 def _check_heaps(data: bytes) -> None:

@@ -1,14 +1,14 @@
 """ONNX graphs of LSTM, GRU or RNN nodes with a dense layer above them.
 
-Weights come out of the nodes. What the nodes between them do, transposing, picking a step or
-averaging, is not read off the graph: the model is run beside the graph in ONNX's own reference
-evaluator, and must give the same outputs. What that evaluator does not know of a recurrent node is
-`mubinn.golden.importers.onnx_recurrent`.
+Layers come out of the nodes (`mubinn.golden.importers.onnx_layers`). What the nodes between them
+do, transposing, picking a step or averaging, is not read off the graph: the model is run beside the
+graph in ONNX's own reference evaluator, and must give the same outputs. What that evaluator does
+not know of a recurrent node is `mubinn.golden.importers.onnx_recurrent`.
 """
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
 from pathlib import Path
@@ -16,34 +16,26 @@ from typing import Any
 
 import numpy as np
 
-from mubinn.golden.cells.constants import Reset
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers import parts
+from mubinn.golden.importers.onnx_cells import check_node, weights_of
 from mubinn.golden.importers.onnx_graph import COMPUTED, RECURRENT, STANDARD, Graph, named
-from mubinn.golden.importers.onnx_recurrent import Settings
+from mubinn.golden.importers.onnx_layers import STEPS, Stack, is_dense
 from mubinn.golden.model import reference
 from mubinn.golden.model.float_layer import FloatLayer
-from mubinn.golden.model.float_model import ONCE, FloatModel
+from mubinn.golden.model.float_model import FloatModel, least_steps
 from mubinn.golden.model.head import Readout
 
-ORDERS = {"LSTM": "iofg", "GRU": "zrn", "RNN": "h"}
-"""Gate order of each node type."""
-
-OUTPUTS = {"Softmax", "LogSoftmax", "Sigmoid", "Identity"}
-"""Nodes after the classifier, none of which changes the order of the classes."""
-
 PLUMBING = {
-    "Add",
     "Cast",
     "Concat",
     "Dropout",
     "Expand",
     "Flatten",
     "Gather",
-    "Gemm",
     "GlobalAveragePool",
-    "MatMul",
+    "Identity",
     "ReduceMean",
     "Reshape",
     "Shape",
@@ -54,7 +46,10 @@ PLUMBING = {
     "Transpose",
     "Unsqueeze",
 }
-"""Nodes that may stand between the signal and the recurrent ones, and after those."""
+"""Nodes that move the signal, between layers."""
+
+DECIDING = {"Softmax", "LogSoftmax", "Sigmoid"}
+"""Nodes that say what the numbers of the dense layer below are."""
 
 QUANTIZED = re.compile("Quantize(LSTM|MatMul)|Integer|^QLinear|^QGemm")
 """Nodes of models that are quantized already."""
@@ -76,6 +71,9 @@ MAX_PARTS = 8
 
 UNFIT = (AttributeError, LookupError, OverflowError, RuntimeError, TypeError, ValueError)
 """What a damaged graph may raise on the way, besides."""
+
+CANDIDATES: tuple[Readout, ...] = ("last", "mean", "every")
+"""Readouts that a graph may have."""
 
 TOLERANCE = 1e-9
 """Most relative difference of outputs; both sides are float64."""
@@ -110,6 +108,8 @@ def of_onnx(data: bytes, options: parts.ImportOptions, folder: Path) -> FloatMod
     head = _head(graph, options.head)
     try:
         return _model(graph, head, options)
+    except parts.OpenError:
+        raise
     except MubinnError as error:
         part = None if options.first or options.last else _part(graph, head, options)
         if part is None:
@@ -144,7 +144,7 @@ def _part(graph: Graph, head: Head, options: parts.ImportOptions) -> tuple[str, 
     """
     nodes = graph.before(head.end)
     recurrent = [node for node in nodes if node.op_type in RECURRENT]
-    dense = [node for node in nodes if _is_dense(graph, node)]
+    dense = [node for node in nodes if is_dense(graph, node)]
     for first, last in list(product(recurrent, reversed(dense)))[:MAX_PARTS]:
         names = first.name or first.output[0], last.name or last.output[0]
         try:
@@ -158,13 +158,17 @@ def _part(graph: Graph, head: Head, options: parts.ImportOptions) -> tuple[str, 
 
 def _model(graph: Graph, head: Head, options: parts.ImportOptions) -> FloatModel:
     nodes = graph.before(head.end)
-    layers = [_recurrent(graph, node) for node in nodes if node.op_type in RECURRENT]
+    for node in nodes:
+        if node.op_type in RECURRENT:
+            check_node(graph, node)
     _check_nodes(graph, nodes)
+    stack = Stack(graph, options)
+    stack.take(nodes)
+    layers, top = stack.chain.layers, stack.chain.top()
     parts.check_stack(layers)
-    dense = _dense(graph, head.node, nodes)
-    if dense[0].shape[1] != layers[-1].hidden:
+    if top is None or top.w.shape[1] != layers[-1].hidden:
         raise parts.no_head(layers[-1].hidden)
-    found, order = _readouts(graph, layers, dense, head.end)
+    found, order = _readouts(graph, stack, top, head.end)
     # One step alone is its own mean: the graph leaves open what the model reads of several.
     readout = found[0] if len(found) == 1 else None
     notes = [
@@ -174,7 +178,7 @@ def _model(graph: Graph, head: Head, options: parts.ImportOptions) -> FloatModel
         f", whose input is {order}" if order != AXES else "",
         f", whose states {' and '.join(graph.zeroed)} begin at 0" if graph.zeroed else "",
     ]
-    return parts.assemble(layers, dense, readout, options, "".join(notes))
+    return parts.assemble(layers, top, readout, options, "".join(notes))
 
 
 def _check_nodes(graph: Graph, nodes: list[Any]) -> None:
@@ -184,14 +188,14 @@ def _check_nodes(graph: Graph, nodes: list[Any]) -> None:
     """
     for node in nodes:
         moved = graph.data & set(node.input)
-        fits = {*ORDERS, *OUTPUTS, *PLUMBING} if moved else COMPUTED
+        fits = {*STEPS, *PLUMBING} if moved else COMPUTED
         if node.domain not in STANDARD or node.op_type not in fits:
             if node.op_type == "If":
                 raise _open_choice(node)
             kind = f"{node.domain}.{node.op_type}".lstrip(".")
             raise MubinnError(
-                f"it has a node {kind}, which is no part of a stack of recurrent layers "
-                "and a classifier: export such a model alone."
+                f"it has a node {kind}, which is no part of a chain of recurrent, dense and "
+                "convolution layers and a classifier: export such a model alone."
             )
     known = {*graph.constants, *(value.name for value in graph.inputs), ""}
     for node in nodes:
@@ -204,85 +208,20 @@ def _check_nodes(graph: Graph, nodes: list[Any]) -> None:
         known |= set(node.output)
 
 
-def _recurrent(graph: Graph, node: Any) -> FloatLayer:
-    kind, name, attributes = node.op_type, named(node), graph.attributes(node)
-    gates = len(ORDERS[kind])
-    _check_node(graph, node, attributes)
-    settings = graph.settings(node)
-    wx, wh = _weights(graph, node, 1), _weights(graph, node, 2)
-    both = _weights(graph, node, 3, np.zeros(2 * len(wx)))
-    bx, bh = np.split(both, 2) if both.size % 2 == 0 else (both, both)
-    parts.check_shapes(name, gates, wx, wh, bx, bh)
-    if kind == "RNN":
-        return parts.rnn_layer(wx, wh, bx + bh, settings.kinds[0])
-    if kind == "LSTM":
-        return _lstm(graph, node, (wx, wh, bx + bh), settings)
-    form: Reset = "after" if settings.after else "before"
-    return parts.gru_layer(wx, wh, bx, bh, ORDERS[kind], form, settings.kinds)
-
-
-def _lstm(
-    graph: Graph, node: Any, rows: tuple[Floats, Floats, Floats], settings: Settings
-) -> FloatLayer:
-    """Return the layer of an LSTM node, whose gates may be coupled or see the state."""
-    order, hidden = ORDERS["LSTM"], rows[1].shape[1]
-    p = _weights(graph, node, 7, np.zeros(3 * hidden))
-    if p.shape != (3 * hidden,):
-        raise MubinnError(
-            f"the peepholes of its node {named(node)} have the shape {p.shape}: export it again."
-        )
-    if not settings.coupled:
-        layer = parts.lstm_layer(*rows, order, settings.kinds)
-        return parts.with_peepholes(layer, dict(zip("iof", np.split(p, 3), strict=True)))
-    if p.any():
-        raise MubinnError(
-            f"its node {named(node)} couples input and forget gates that read peepholes: train it "
-            "with either alone."
-        )
-    return parts.coupled_layer(*rows, order, settings.kinds)
-
-
-def _weights(graph: Graph, node: Any, index: int, default: Floats | None = None) -> Floats:
-    """Return input `index` of `node`, which the file must hold, without its direction axis."""
-    name = str(node.input[index]) if len(node.input) > index else ""
-    if not name and default is not None:
-        return default
-    array = graph.constants.get(name)
-    if array is None or array.ndim < 2 or len(array) != 1:
-        raise MubinnError(
-            f"input {index} of its node {named(node)} is no tensor of one direction in the "
-            "file: export the model with its weights."
-        )
-    return np.asarray(parts.checked(name, array)[0])
-
-
-def _check_node(graph: Graph, node: Any, attributes: dict[str, Any]) -> None:
-    """Raise `MubinnError` for what a node can do and our layers cannot."""
-    name = named(node)
-    if attributes.get("direction", "forward") != "forward":
-        raise MubinnError(
-            f"its node {name} runs {attributes['direction']}: train it in the forward direction."
-        )
-    inputs = [*node.input, *[""] * 8]
-    known = {*graph.constants, *(name for node in graph.nodes for name in node.output)}
-    if inputs[4] and (inputs[4] in graph.data or inputs[4] not in known):
-        raise MubinnError(f"its node {name} reads lengths of sequences: export it without.")
-
-
 def _head(graph: Graph, wanted: str | None) -> Head:
     """Return the classifier, by the name `wanted` where the graph has several."""
     heads: dict[str, list[Head]] = {}
     for end in graph.ends:
         nodes = graph.before(end)
         above = max((k for k, node in enumerate(nodes) if node.op_type in RECURRENT), default=None)
-        dense = [] if above is None else [n for n in nodes[above:] if _is_dense(graph, n)]
+        dense = [] if above is None else [n for n in nodes[above:] if is_dense(graph, n)]
         if dense:
             head = Head(dense[-1], end, _names(graph, dense[-1], end))
             heads.setdefault(dense[-1].output[0], []).append(head)
     if not heads:
         _demand_plain(graph)
         node = next(node for node in reversed(graph.nodes) if node.op_type in RECURRENT)
-        raise parts.no_head(_weights(graph, node, 2).shape[1])
+        raise parts.no_head(weights_of(graph, node, 2).shape[1])
     shown = ", ".join(sorted(found[0].names[0] for found in heads.values()))
     fitting = [
         head for found in heads.values() for head in found if wanted is None or wanted in head.names
@@ -293,15 +232,20 @@ def _head(graph: Graph, wanted: str | None) -> Head:
         raise MubinnError(
             f"several dense layers could be the classifier, {shown}: name it with --head."
         )
-    # Where one classifier has several outputs, such as classes beside scores: the nearest one.
-    return min(fitting, key=lambda head: len(graph.before(head.end)))
+    # Where one classifier has several outputs, such as scores beside shares, one says what they
+    # are; of those that do, and else of all, it is the nearest.
+    return min(fitting, key=lambda head: (not _says(graph, head), len(graph.before(head.end))))
 
 
-def _is_dense(graph: Graph, node: Any) -> bool:
-    if node.op_type not in ("Gemm", "MatMul") or len(node.input) < 2:
-        return False
-    weight = graph.constants.get(node.input[1])
-    return weight is not None and weight.ndim == 2
+def _says(graph: Graph, head: Head) -> bool:
+    """Return whether the output of a classifier says what its numbers are, and says no more."""
+    above = {str(head.node.output[0])}
+    kinds = set()
+    for node in graph.before(head.end):
+        if above & set(node.input):
+            above |= set(node.output)
+            kinds.add(node.op_type)
+    return bool(kinds & DECIDING) and kinds <= {*STEPS, *PLUMBING}
 
 
 def _names(graph: Graph, node: Any, end: str) -> tuple[str, ...]:
@@ -312,31 +256,7 @@ def _names(graph: Graph, node: Any, end: str) -> tuple[str, ...]:
     return (*modules, *([path] if path else []), end, *weights, str(node.name), node.output[0])
 
 
-def _dense(graph: Graph, node: Any, nodes: list[Any]) -> tuple[Floats, Floats]:
-    """Return (wd, bd) of the dense layer `node`, its bias perhaps in an Add node above it."""
-    attributes, output = graph.attributes(node), node.output[0]
-    weight = parts.checked(node.input[1], graph.constants[node.input[1]])
-    weight = weight * attributes.get("alpha", 1.0)
-    weight = weight if attributes.get("transB") else weight.T
-    biases = [(node.input[2], attributes.get("beta", 1.0))] if len(node.input) > 2 else []
-    for above in nodes:
-        if above.op_type == "Add" and output in above.input:
-            biases += [(name, 1.0) for name in above.input if name != output]
-            output = above.output[0]
-    wide = np.zeros(len(weight))
-    for name, factor in biases:
-        if name not in graph.constants:
-            raise MubinnError(
-                f"its classifier {named(node)} adds {name}, which is no constant: export such a "
-                "model alone."
-            )
-        wide = wide + factor * parts.checked(name, graph.constants[name]).ravel()
-    return parts.classifier(named(node), weight, wide)
-
-
-def _readouts(
-    graph: Graph, layers: list[FloatLayer], head: tuple[Floats, Floats], end: str
-) -> tuple[list[Readout], str]:
+def _readouts(graph: Graph, stack: Stack, top: parts.Top, end: str) -> tuple[list[Readout], str]:
     """Return the readouts with which the model does as the graph, and the axes of its input.
 
     Raises `MubinnError` where there are none.
@@ -348,13 +268,17 @@ def _readouts(
         names = ", ".join(v.name for v in feeds) or "nothing"
         raise MubinnError(f"it reads {names}: export it with the signal as its one input.")
     sizes = [d.dim_value if d.dim_value > 0 else None for d in feeds[0].type.tensor_type.shape.dim]
-    layouts = list(_layouts(sizes, layers[0].features))
+    layers = stack.chain.layers
+    layouts = list(_layouts(sizes, layers))
     if not layouts:
         raise MubinnError(
-            f"its input has the shape {sizes}, not three axes with {layers[0].features} features "
+            f"its input has the shape {sizes}, not three axes with {layers[0].inputs} features "
             "in the last, or before the steps: export it with windows as the input."
         )
-    models = list(_candidates(layers, head))
+    models = [
+        FloatModel(tuple(layers), top.w, top.b, readout, head="regression")
+        for readout in CANDIDATES
+    ]
     several = False
     for shape, axes in layouts:
         steps, stated = shape[axes[1]], sizes[axes[1]]
@@ -366,19 +290,20 @@ def _readouts(
                 f"its input of shape {list(shape)} is too large to try: export it with fewer."
             )
         x = np.random.default_rng(0).normal(size=shape)
-        wanted = graph.run(nodes, end, feeds[0].name, x)
+        wanted = graph.run(nodes, end, feeds[0].name, x, stack.kinds)
         several = several or (wanted is not None and steps > 1)
         found = [m.readout for m in models if _same(wanted, m, np.transpose(x, axes))]
         if found:
             return found, ", ".join(AXES.split(", ")[axes.index(k)] for k in range(3))
     raise MubinnError(
-        "its graph computes something else than its recurrent nodes, a readout of the last step "
-        "or the mean over the steps, and its dense layer: export such a model."
+        "its graph computes something else than its layers one after the other, a readout of the "
+        "last step, of every step or of the mean over the steps, and one dense layer after the "
+        "mean: export such a model."
     )
 
 
 def _layouts(
-    sizes: list[int | None], features: int
+    sizes: list[int | None], layers: Sequence[FloatLayer]
 ) -> Iterator[tuple[tuple[int, ...], tuple[int, ...]]]:
     """Yield shapes to try, each with the axes of its windows, steps and features.
 
@@ -386,31 +311,31 @@ def _layouts(
     """
     if len(sizes) != 3:
         return
+    features, more = layers[0].inputs, least_steps(layers) - 1
     for free in SYMBOLIC:
         for axes in sorted(permutations(range(3)), key=lambda axes: -axes[2]):
             shape = [size or other for size, other in zip(sizes, free, strict=True)]
             if axes[2] and sizes[axes[2]] in (None, features):
                 shape[axes[2]] = features
+                # One step alone is tried as it is.
+                longer = sizes[axes[1]] is None and shape[axes[1]] > 1
+                shape[axes[1]] += more if longer else 0
                 yield tuple(shape), axes
 
 
-def _candidates(layers: list[FloatLayer], head: tuple[Floats, Floats]) -> Iterator[FloatModel]:
-    for readout in ONCE:
-        yield parts.assemble(layers, head, readout, parts.ImportOptions(), "")
-
-
 def _same(wanted: Floats | None, model: FloatModel, x: Floats) -> bool:
-    """Return whether `wanted` are the model's logits of windows `x`, or their scores."""
+    """Return whether `wanted` are the model's outputs for windows `x`, its axes in any order."""
     if wanted is None or not len(x):
         return False
-    logits = reference.logits(model, x)
-    if wanted.size == len(logits) and logits.shape[1] == 2:
-        # One output is the logit of class 1 against class 0.
-        logits = logits[:, 1:] - logits[:, :1]
-    if wanted.size != logits.size:
+    values = reference.logits(model, x)
+    if wanted.size != values.size:
         return False
-    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    shares = shares / shares.sum(axis=1, keepdims=True)
-    ends = (logits, shares, np.log(shares), 1 / (1 + np.exp(-logits)))
-    got = wanted.reshape(logits.shape)
-    return any(bool((np.abs(got - y) <= TOLERANCE * (1 + np.abs(y))).all()) for y in ends)
+    shares = np.exp(values - values.max(axis=-1, keepdims=True))
+    shares = shares / shares.sum(axis=-1, keepdims=True)
+    ends = (values, shares, np.log(shares), 1 / (1 + np.exp(-values)))
+    long = wanted.squeeze()
+    turned = [long.transpose(axes).reshape(values.shape) for axes in permutations(range(long.ndim))]
+    return any(
+        bool((np.abs(got - y) <= TOLERANCE * (1 + np.abs(y))).all())
+        for got, y in product(turned, ends)
+    )

@@ -21,6 +21,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers import parts
 from mubinn.golden.importers.onnx_recurrent import Settings, run, settings_of
+from mubinn.golden.units.shapes import Kind, exact
 
 Array = npt.NDArray[Any]
 
@@ -38,6 +39,9 @@ FUSED = "com.microsoft"
 ONE_INPUT = ("Sigmoid", "Tanh", "Relu")
 """Activations without settings that a fused node may end with."""
 
+ACTIVATIONS = ("Sigmoid", "Tanh", "Relu", "HardSigmoid", "Clip")
+"""Nodes that are an activation of a layer."""
+
 BROADCAST = {"Add", "Sub", "Mul", "Div", "Mod", "Pow", "Min", "Max", "And", "Or", "Equal"} | {
     "Greater",
     "GreaterOrEqual",
@@ -54,7 +58,10 @@ KEEPING = {"Abs", "Cast", "Ceil", "Clip", "Concat", "Constant", "DequantizeLinea
 SIZED = {"ConstantFill", "ConstantOfShape", "Expand", "Gather", "Range", "Tile"}
 
 COMPUTED = BROADCAST | KEEPING | SIZED
-"""Nodes that are ever run; none of them runs a graph of its own or reads a file."""
+"""Nodes that are ever run on the file alone; none of them runs a graph of its own or reads one."""
+
+LAYERS = {"BatchNormalization", "Conv", "HardSigmoid", "Pad", "Relu", "Tanh"}
+"""Nodes that are run on the signal as well, once what they do is known to be a layer's."""
 
 MAX_VALUES = 1 << 26
 """Most numbers that a graph may compute, all its tensors together."""
@@ -192,7 +199,8 @@ class Graph:
             if attribute.name == "value":
                 self.constants[node.output[0]] = self._stored(attribute.t, folder)
                 return
-        if all(name in self.constants for name in given) and self._can(node):
+        folds = node.domain in STANDARD and node.op_type in COMPUTED
+        if folds and all(name in self.constants for name in given):
             values = self.compute(node, self.constants)
             if values is not None:
                 self.constants |= values
@@ -268,7 +276,7 @@ class Graph:
         return _ordered([*apart, *more])
 
     def _can(self, node: Any) -> bool:
-        return node.domain in STANDARD and node.op_type in COMPUTED
+        return node.domain in STANDARD and node.op_type in COMPUTED | LAYERS
 
     def sources(self, name: str) -> list[str]:
         """Return the names of the file's tensors that the constant `name` is made of."""
@@ -380,16 +388,31 @@ class Graph:
                 wanted |= set(node.input)
         return found[::-1]
 
-    def run(self, nodes: Sequence[Any], end: str, name: str, x: Floats) -> Floats | None:
+    def run(
+        self, nodes: Sequence[Any], end: str, name: str, x: Floats, kinds: Mapping[str, Kind]
+    ) -> Floats | None:
         """Return the tensor `end` for the input `name`, None where the graph cannot take it.
 
-        All floating-point numbers are float64 on the way, whatever the graph casts them to.
+        All floating-point numbers are float64 on the way, whatever the graph casts them to, and the
+        tensors of `kinds` are values of these activations.
         """
         values: dict[str, Array] = {name: x, "": np.zeros(0)}
-        return self._run(nodes, end, values | {k: _wide(a) for k, a in self.constants.items()})
+        values |= {k: _wide(a) for k, a in self.constants.items()}
+        return self._run(nodes, end, values, kinds)
 
-    def _run(self, nodes: Sequence[Any], end: str, values: dict[str, Array]) -> Floats | None:
+    def _run(
+        self,
+        nodes: Sequence[Any],
+        end: str,
+        values: dict[str, Array],
+        kinds: Mapping[str, Kind] | None = None,
+    ) -> Floats | None:
+        kinds = kinds or {}
         for node in nodes:
+            kind = kinds.get(str(node.output[0]))
+            if kind is not None and node.op_type in ACTIVATIONS:
+                values[node.output[0]] = exact(kind, values[node.input[0]])
+                continue
             if node.op_type == "Cast" and self._widens(node, values):
                 values[node.output[0]] = values[node.input[0]]
                 continue
@@ -399,6 +422,8 @@ class Graph:
             if found is None:
                 return None
             values |= {k: _wide(array) for k, array in found.items()}
+            if kind is not None:
+                values[node.output[0]] = exact(kind, values[node.output[0]])
         return _wide(values[end]) if end in values else None
 
     def _widens(self, node: Any, values: Mapping[str, Array]) -> bool:
@@ -568,6 +593,9 @@ def _size(kind: str, given: Sequence[Array]) -> int:
         return int(given[0].size) * prod(int(n) for n in given[1])
     if kind == "Gather":
         return given[0].size // max(1, min(given[0].shape, default=1)) * given[1].size
+    if kind == "Pad" and len(given) > 1:
+        before, after = np.split(given[1].ravel(), 2)
+        return prod(int(n) for n in given[0].shape + before + after)
     if kind == "Range":
         start, limit, delta = (float(array) for array in given)
         return max(0, int((limit - start) / delta) + 1)

@@ -19,7 +19,7 @@ from mubinn.golden.model import float_layer
 from mubinn.golden.model.container import MAX_BYTES
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel, Preprocessing
-from mubinn.golden.model.head import Readout
+from mubinn.golden.model.head import HeadKind, Readout
 from mubinn.golden.units.shapes import FARTHEST, Kind, Ramp, shape_of
 
 MAX_SIZE = MAX_BYTES
@@ -27,6 +27,10 @@ MAX_SIZE = MAX_BYTES
 
 MAX_SHOWN = 12
 """Most names that a message lists."""
+
+
+class OpenError(MubinnError):
+    """What a file leaves open, and an option answers."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,8 @@ class ImportOptions:
     ceiling : float or None
         Where activations that have no limit are clipped: relu at this, linear at plus and minus
         this. Needed where a model has one.
+    outputs : "classes" or "sigmoid" or "regression" or None
+        What the numbers of the dense layer are. Needed where it has one, which nothing follows.
     """
 
     readout: Readout | None = None
@@ -58,6 +64,7 @@ class ImportOptions:
     last: str | None = None
     nonlinearity: str | None = None
     ceiling: float | None = None
+    outputs: HeadKind | None = None
 
     def demand_absent(self, kind: str, *names: str) -> None:
         """Raise `MubinnError` where one of the options `names` is given, which `kind` answers."""
@@ -74,8 +81,68 @@ NAMES = {
     "last": "--to",
     "nonlinearity": "--nonlinearity",
     "ceiling": "--ceiling",
+    "outputs": "--outputs",
 }
 """How the command line calls the options."""
+
+ENDS = ("linear", "softmax", "sigmoid")
+"""What may follow the dense layer on top; none of them changes the order of classes."""
+
+
+@dataclass(frozen=True, eq=False)
+class Top:
+    """The dense layer on top of a model.
+
+    Attributes
+    ----------
+    w : float64 [C, H]
+    b : float64 [C]
+    end : str or None
+        What follows it, one of `ENDS`; None where the file holds weights alone.
+    """
+
+    w: Floats
+    b: Floats
+    end: str | None
+
+    def head(self, options: ImportOptions) -> tuple[HeadKind, str]:
+        """Return what its numbers are, and a note of what was taken them for without being told.
+
+        Softmax makes classes, and sigmoid of one number the one of two; several of them are
+        classes, the largest of which decides. Of several numbers that nothing follows no file says
+        what they are: they are logits of classes, unless the options say something else.
+
+        Raises
+        ------
+        MubinnError
+            Where the options say something else than the file, or nothing of one number that
+            nothing follows.
+        """
+        given, one = options.outputs, len(self.w) == 1
+        if self.end in ("softmax", "sigmoid"):
+            found: HeadKind = "sigmoid" if one and self.end == "sigmoid" else "classes"
+            if given not in (None, found):
+                raise MubinnError(
+                    f"the model ends in {self.end}, so that its outputs are {found}: leave out "
+                    f"--outputs {given}."
+                )
+            return found, ""
+        if given is not None:
+            return given, ""
+        if self.end is not None and one:
+            raise OpenError(
+                "nothing follows the one output of its dense layer, which may be the logit of a "
+                "sigmoid or a number by itself: give --outputs sigmoid or --outputs regression."
+            )
+        if one:
+            return "sigmoid", "the one output is taken as the logit of a sigmoid"
+        return "classes", f"the {len(self.w)} outputs are taken as logits of classes"
+
+
+def in_words(names: Iterable[str]) -> str:
+    """Return names as a sentence has them, the last one after "or"."""
+    *some, last = names
+    return f"{', '.join(some)} or {last}" if some else last
 
 
 def checked(name: str, array: npt.NDArray[Any]) -> Floats:
@@ -117,9 +184,9 @@ def check_shapes(name: str, gates: int, wx: Floats, wh: Floats, *biases: Floats)
 def check_stack(layers: Sequence[FloatLayer]) -> None:
     """Raise `MubinnError` unless each layer reads the cells of the one below it."""
     for below, above in pairwise(layers):
-        if above.features != below.hidden:
+        if above.inputs != below.hidden:
             raise MubinnError(
-                f"a recurrent layer reads {above.features} numbers, the one below it has "
+                f"a recurrent layer reads {above.inputs} numbers, the one below it has "
                 f"{below.hidden} cells: give one stack of layers, from the bottom up."
             )
 
@@ -134,7 +201,7 @@ def unlimited(word: str, name: str, options: ImportOptions) -> Kind:
     """
     limit = options.ceiling
     if limit is None:
-        raise MubinnError(
+        raise OpenError(
             f"{name} has the activation {word}, which has no limit, as hardware must: give "
             f"--ceiling X, up to {FARTHEST}, where its values are to be clipped."
         )
@@ -243,22 +310,15 @@ def gru_layer(
     return shaped(layer, {"z": complement(gate, "a GRU"), "r": gate, "n": candidate})
 
 
-def classifier(name: str, weight: Floats, bias: Floats | None) -> tuple[Floats, Floats]:
-    """Return wd [C, H] and bd [C] of a dense layer.
-
-    One output s is the logit of class 1 against class 0; it becomes the two logits -s/2 and s/2,
-    whose softmax is the same probability.
-    """
+def classifier(name: str, weight: Floats, bias: Floats | None, end: str | None) -> Top:
+    """Return a dense layer of weights [C, H] and biases [C] as the one on top."""
     bias = np.zeros(len(weight)) if bias is None else bias
     if weight.ndim != 2 or bias.shape != weight.shape[:1]:
         raise MubinnError(
             f"the classifier {name} has weights of shape {weight.shape} and biases of shape "
             f"{bias.shape}, which do not fit: export the model again."
         )
-    if len(weight) == 1:
-        half = np.array([[-0.5], [0.5]])
-        return half * weight, half[:, 0] * bias
-    return weight, bias
+    return Top(weight, bias, end)
 
 
 def no_head(hidden: int) -> MubinnError:
@@ -271,12 +331,12 @@ def no_head(hidden: int) -> MubinnError:
 
 def assemble(
     layers: Sequence[FloatLayer],
-    head: tuple[Floats, Floats],
+    top: Top,
     found: Readout | None,
     options: ImportOptions,
     source: str,
 ) -> FloatModel:
-    """Return the model of `layers`, from the bottom up, and its head (wd, bd).
+    """Return the model of `layers`, from the bottom up, and the dense one on top.
 
     `found` is the readout that the file tells of, None where it does not say; `source` says where
     the model comes from, a note in its file.
@@ -284,12 +344,13 @@ def assemble(
     Raises
     ------
     MubinnError
-        Where layers do not fit, or the readout is neither found nor given, or is both and differs.
+        Where layers do not fit, or the readout is neither found nor given, or is both and differs;
+        and as `Top.head` does.
     """
     if found is None and options.readout is None:
-        raise MubinnError(
+        raise OpenError(
             "the file does not say which steps the classifier reads: give --readout last or "
-            "--readout mean."
+            "--readout mean, or every or running where it answers at every step."
         )
     if None not in (found, options.readout) and found != options.readout:
         raise MubinnError(
@@ -300,7 +361,9 @@ def assemble(
     readout = found or options.readout
     assert readout is not None
     prepared = Preprocessing(normalise="none", decimate=1)
-    return FloatModel(tuple(layers), *head, readout, prepared, {"imported_from": source})
+    head, taken = top.head(options)
+    notes = {"imported_from": source} | ({"outputs": taken} if taken else {})
+    return FloatModel(tuple(layers), top.w, top.b, readout, prepared, notes, head)
 
 
 def _has_limit(layer: FloatLayer, limit: float) -> bool:

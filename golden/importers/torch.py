@@ -299,9 +299,7 @@ def _demand_plain(derived: Derived, prefix: str, name: str) -> None:
             )
 
 
-def _head(
-    rest: State, derived: Derived, hidden: int, options: parts.ImportOptions
-) -> tuple[Floats, Floats]:
+def _head(rest: State, derived: Derived, hidden: int, options: parts.ImportOptions) -> parts.Top:
     """Return the classifier among the tensors `rest` that no recurrent layer has used."""
     fitting = [
         name.removesuffix("weight").rstrip(".")
@@ -333,4 +331,4 @@ def _head(
             f"classifier: if the model works without them, give --head {name}."
         )
     weight, *bias = (rest[key].floats(key) for key in own)
-    return parts.classifier(name or "at the top", weight, bias[0] if bias else None)
+    return parts.classifier(name or "at the top", weight, bias[0] if bias else None, None)
