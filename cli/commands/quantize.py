@@ -139,6 +139,8 @@ def quantize(
       mubinn quantize my.safetensors --levels 3,3 --data recordings/ --measure -o my.mubinn
     A PyTorch model whose classifier reads the last step:
       mubinn quantize my.pt --readout last --levels 3,3 --data my.npz -o my.mubinn
+    One with convolutions or further dense layers, which my.toml lists:
+      mubinn quantize my.pt --describe my.toml --levels 3,3 --data my.npz -o my.mubinn
     """
     from mubinn.cli.shared.recordings import held_out, open_labelled, open_windows
     from mubinn.golden.binarize.levels import parse_levels

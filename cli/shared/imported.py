@@ -60,6 +60,13 @@ OPTIONS = (
         "logits of classes, the logit of a sigmoid, or numbers.  [default: classes of several]",
     ),
     click.option(
+        "--describe",
+        type=click.Path(path_type=Path),
+        metavar="TOML",
+        help="A file that lists the layers of a PyTorch state dictionary, where convolutions, "
+        "normalisations or dense layers stand beside the recurrent ones.",
+    ),
+    click.option(
         "--clip-c",
         type=click.FloatRange(min=0, min_open=True),
         metavar="X",
@@ -97,6 +104,7 @@ def open_float(
     nonlinearity: str | None,
     ceiling: float | None,
     outputs: Any,
+    describe: Path | None,
     clip_c: float | None,
     normalise: str | None,
     decimate: int | None,
@@ -113,7 +121,9 @@ def open_float(
     from mubinn.golden.importers.parts import ImportOptions
 
     names = tuple(recurrent.split(",")) if recurrent is not None else ()
-    options = ImportOptions(readout, names, head, first, last, nonlinearity, ceiling, outputs)
+    options = ImportOptions(
+        readout, names, head, first, last, nonlinearity, ceiling, outputs, describe
+    )
     model = import_model(path, options)
     if normalise is not None or decimate is not None:
         if "imported_from" not in model.meta:

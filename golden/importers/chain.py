@@ -11,7 +11,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers import parts
 from mubinn.golden.model.float_layer import FloatLayer
-from mubinn.golden.model.head import Readout
+from mubinn.golden.model.head import Readout, reading_of
 from mubinn.golden.units.shapes import Kind
 
 
@@ -59,7 +59,7 @@ class Chain:
     ----------
     layers : list of FloatLayer
         Those that are whole.
-    readout : "last" or "mean" or None
+    readout : "last", "mean", "every", "running" or None
         None as long as every step goes on.
     """
 
@@ -113,7 +113,7 @@ class Chain:
         self._affine = name, scale, offset
 
     def read(self, name: str, readout: Readout) -> None:
-        """Have what follows read the last step, or the mean over the steps."""
+        """Have what follows read the last step, the mean over the steps, or what else it is."""
         self._end(name)
         self.readout = readout
 
@@ -139,7 +139,7 @@ class Chain:
         if self._waiting is None:
             return
         (linear, activation), self._waiting = self._waiting, None
-        if self.readout == "mean":
+        if self.readout is not None and reading_of(self.readout).sums:
             raise MubinnError(
                 f"its layer {following} follows {linear.name}, which reads the mean over the "
                 "steps: give a model with one dense layer after the mean."

@@ -176,7 +176,9 @@ def of_layers(
         the wrong shape, or NaN; no layer that reads several steps, or no Dense one after it; one
         linear output, where the options do not say what it is.
     """
-    options.demand_absent("a Keras model", "head", "recurrent", "first", "last", "nonlinearity")
+    options.demand_absent(
+        "a Keras model", "head", "recurrent", "first", "last", "nonlinearity", "describe"
+    )
     stack = Stack(activations)
     for index, layer in enumerate(layers):
         name = _name(layer)

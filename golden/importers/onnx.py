@@ -99,7 +99,7 @@ def of_onnx(data: bytes, options: parts.ImportOptions, folder: Path) -> FloatMod
         activations that we do not have, or clipped as ours are not, lengths; for other nodes, or a
         graph that computes something else, then with what is in the way and where to cut.
     """
-    options.demand_absent("an ONNX graph", "recurrent", "nonlinearity")
+    options.demand_absent("an ONNX graph", "recurrent", "nonlinearity", "describe")
     graph = Graph(data, folder, options)
     if not any(node.op_type in RECURRENT for node in graph.nodes):
         _demand_plain(graph)

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,8 @@ class ImportOptions:
         this. Needed where a model has one.
     outputs : "classes" or "sigmoid" or "regression" or None
         What the numbers of the dense layer are. Needed where it has one, which nothing follows.
+    describe : Path or None
+        The description of a state dictionary, `mubinn.golden.importers.description`.
     """
 
     readout: Readout | None = None
@@ -65,6 +68,7 @@ class ImportOptions:
     nonlinearity: str | None = None
     ceiling: float | None = None
     outputs: HeadKind | None = None
+    describe: Path | None = None
 
     def demand_absent(self, kind: str, *names: str) -> None:
         """Raise `MubinnError` where one of the options `names` is given, which `kind` answers."""
@@ -82,6 +86,7 @@ NAMES = {
     "nonlinearity": "--nonlinearity",
     "ceiling": "--ceiling",
     "outputs": "--outputs",
+    "describe": "--describe",
 }
 """How the command line calls the options."""
 

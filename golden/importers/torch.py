@@ -6,44 +6,24 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers import parts
 from mubinn.golden.importers.archive import DAMAGED
 from mubinn.golden.importers.stored import Stored
+from mubinn.golden.importers.torch_layers import of_described
 from mubinn.golden.importers.torch_pickle import SAVE_WEIGHTS, Opaque
+from mubinn.golden.importers.torch_state import LAYER, State, Tensors, made_of
 from mubinn.golden.model.container import MAX_HEADER
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
-from mubinn.golden.units.shapes import Kind
-
-ORDERS = {4: "ifgo", 3: "rzn", 1: "h"}
-"""Gate order of nn.LSTM, nn.GRU and nn.RNN, by the count of gates."""
 
 MAX_DEPTH = 16
 """How many dictionaries of a checkpoint may stand in each other."""
 
 MAX_TENSORS = 1 << 16
 
-State = Mapping[str, Stored]
-
 Path = tuple[str, ...]
 """Names of the dictionaries around one, from the outermost in."""
-
-LAYER = re.compile(r"(?P<prefix>(?:.*\.)?)weight_ih_l(?P<index>\d+)")
-PARTS = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-
-# What a weight is computed from whenever the model runs: PyTorch's parametrizations, its older
-# weight_norm, spectral_norm and pruning, and the usual names of dropout on weights.
-DERIVED = re.compile(
-    r"(?P<prefix>(?:.*\.)?)"
-    r"(?:parametrizations\.(?P<new>\w+)\.\w+|(?P<old>(?:weight|bias)\w*?)_(?:raw|orig|g|v))"
-)
-
-Derived = Mapping[str, list[tuple[str, str]]]
-"""By the name of a weight: the modules where it is computed, and the tensors it is made from."""
 
 
 def of_pt(found: Any, options: parts.ImportOptions) -> FloatModel:
@@ -114,12 +94,14 @@ def _dictionaries(found: Any) -> Iterator[tuple[Path, State]]:
 
 def _is_recurrent(state: State) -> bool:
     """Return whether a module's recurrent weights are in `state`, or what they are made from."""
-    return any(LAYER.fullmatch(name) or _made(name)[1].startswith("weight_ih_l") for name in state)
+    return any(
+        LAYER.fullmatch(name) or made_of(name)[1].startswith("weight_ih_l") for name in state
+    )
 
 
 def _has_others(state: State) -> bool:
     """Return whether there are weights of another module in `state`."""
-    made = [name if (wanted := _made(name)[1]) == "" else wanted for name in state]
+    made = [name if (wanted := made_of(name)[1]) == "" else wanted for name in state]
     return any(re.fullmatch(r"(.*\.)?weight", name) for name in made)
 
 
@@ -172,28 +154,28 @@ def of_state(state: State, options: parts.ImportOptions) -> FloatModel:
     MubinnError
         Where it holds no recurrent module, or several and none is named; for two directions,
         projections, another cell, a wrong shape, NaN; without a classifier, with several, or with
-        weights that have no place in the model.
+        weights that have no place in the model; with a description, as `of_described` does.
     """
     options.demand_absent("a state dictionary", "first", "last")
-    derived = _derived(state)
-    used: set[str] = set()
+    tensors = Tensors(state)
+    if options.describe is not None:
+        return of_described(tensors, options)
     layers: list[FloatLayer] = []
-    for prefix in _prefixes(state, derived, options):
-        layers += _stack(state, derived, prefix, used, options)
+    for prefix in _prefixes(tensors, options):
+        layers += tensors.recurrent(prefix, options)
     parts.check_stack(layers)
     if options.nonlinearity is not None and not any(len(layer.cell.rows) == 1 for layer in layers):
         raise MubinnError("no module of the model is an nn.RNN: leave out --nonlinearity.")
-    rest = {name: state[name] for name in state if name not in used}
-    head = _head(rest, derived, layers[-1].hidden, options)
-    return parts.assemble(layers, head, None, options, "a PyTorch state dictionary")
+    top = _head(tensors, layers[-1].hidden, options)
+    return parts.assemble(layers, top, None, options, "a PyTorch state dictionary")
 
 
-def _prefixes(state: State, derived: Derived, options: parts.ImportOptions) -> list[str]:
+def _prefixes(tensors: Tensors, options: parts.ImportOptions) -> list[str]:
     """Return what the names of the recurrent modules' weights begin with, bottom up."""
-    matches = [match for match in map(LAYER.fullmatch, state) if match]
+    matches = [match for match in map(LAYER.fullmatch, tensors.state) if match]
     found = sorted({match["prefix"] for match in matches})
     if not found:
-        _demand_plain(derived, "", "weight_ih_l0")
+        tensors.demand_plain("", "weight_ih_l0")
         raise MubinnError(
             "it has no weights of an LSTM, GRU or RNN (weight_ih_l0): give the state dictionary of "
             "a model with nn.LSTM, nn.GRU or nn.RNN."
@@ -212,108 +194,22 @@ def _prefixes(state: State, derived: Derived, options: parts.ImportOptions) -> l
     return wanted
 
 
-def _stack(
-    state: State, derived: Derived, prefix: str, used: set[str], options: parts.ImportOptions
-) -> list[FloatLayer]:
-    """Return the layers of one module; `used` takes the names of their tensors."""
-    own = {name.removeprefix(prefix) for name in state if name.startswith(prefix)}
-    name = prefix.rstrip(".") or "the module"
-    if any(part.endswith("_reverse") for part in own):
-        raise MubinnError(f"{name} runs in two directions: train it with bidirectional=False.")
-    if any(part.startswith("weight_hr_l") for part in own):
-        raise MubinnError(f"{name} projects its state: train it with proj_size=0.")
-    layers: list[FloatLayer] = []
-    while f"weight_ih_l{len(layers)}" in own:
-        index = len(layers)
-        found: list[Floats] = []
-        for part in PARTS:
-            full = f"{prefix}{part}_l{index}"
-            _demand_plain(derived, prefix, f"{part}_l{index}")
-            if full in state:
-                found.append(state[full].floats(full))
-                used.add(full)
-            elif part.startswith("bias") and f"bias_ih_l{index}" not in own:
-                found.append(np.zeros(len(found[0])))
-            else:
-                raise MubinnError(f"the tensor {full} is missing: export the model again.")
-        layers.append(_layer(f"layer {index} of {name}", options, *found))
-    return layers
-
-
-def _layer(
-    name: str, options: parts.ImportOptions, wx: Floats, wh: Floats, bx: Floats, bh: Floats
-) -> FloatLayer:
-    gates = len(wh) // wh.shape[1] if wh.ndim == 2 and wh.shape[1] else 0
-    if gates not in ORDERS:
-        raise MubinnError(
-            f"{name} has recurrent weights of shape {wh.shape}, neither an LSTM's (4H, H), nor a "
-            "GRU's (3H, H), nor an RNN's (H, H): give a model of nn.LSTM, nn.GRU or nn.RNN."
-        )
-    parts.check_shapes(name, gates, wx, wh, bx, bh)
-    if gates == 1:
-        return parts.rnn_layer(wx, wh, bx + bh, _nonlinearity(name, options))
-    if gates == 4:
-        return parts.lstm_layer(wx, wh, bx + bh, ORDERS[4])
-    return parts.gru_layer(wx, wh, bx, bh, ORDERS[3])
-
-
-def _nonlinearity(name: str, options: parts.ImportOptions) -> Kind:
-    """Return the activation of an nn.RNN, which the file does not say."""
-    if options.nonlinearity is None:
-        raise MubinnError(
-            f"{name} is an nn.RNN, whose file does not say its nonlinearity: give --nonlinearity "
-            "tanh or --nonlinearity relu."
-        )
-    if options.nonlinearity == "relu":
-        return parts.unlimited("relu", name, options)
-    return options.nonlinearity
-
-
-def _made(name: str) -> tuple[str, str]:
-    """Return the module and the weight that the tensor `name` is a source of, "" for others."""
-    match = DERIVED.fullmatch(name)
-    return (match["prefix"], match["new"] or match["old"]) if match else ("", "")
-
-
-def _derived(state: State) -> Derived:
-    found: dict[str, list[tuple[str, str]]] = {}
-    for source in sorted(state):
-        prefix, name = _made(source)
-        if name:
-            found.setdefault(name, []).append((prefix, source))
-    return found
-
-
-def _demand_plain(derived: Derived, prefix: str, name: str) -> None:
-    """Raise `MubinnError` where the weight `name` of a module is computed from another tensor.
-
-    Dropout on weights keeps the other tensor in the module around.
-    """
-    for place, source in derived.get(name, []):
-        if prefix.startswith(place) or place.startswith(prefix):
-            raise MubinnError(
-                f"its weight {name} is computed from {source} whenever the model runs: make it a "
-                "plain weight (torch.nn.utils.parametrize.remove_parametrizations, "
-                "torch.nn.utils.remove_weight_norm, torch.nn.utils.prune.remove, or copy it) and "
-                "save the state dictionary again."
-            )
-
-
-def _head(rest: State, derived: Derived, hidden: int, options: parts.ImportOptions) -> parts.Top:
-    """Return the classifier among the tensors `rest` that no recurrent layer has used."""
+def _head(tensors: Tensors, hidden: int, options: parts.ImportOptions) -> parts.Top:
+    """Return the classifier among the tensors that no recurrent layer has used."""
+    rest = tensors.left
     fitting = [
         name.removesuffix("weight").rstrip(".")
         for name, stored in rest.items()
         if re.fullmatch(r"(.*\.)?weight", name) and stored.shape[1:] == (hidden,)
     ]
     if not fitting:
-        _demand_plain(derived, options.head or "", "weight")
+        tensors.demand_plain(options.head or "", "weight")
         raise parts.no_head(hidden)
     head = options.head
     if head is None and len(fitting) > 1:
         raise MubinnError(
             f"several dense layers could be the classifier, {parts.shown(fitting)}: name it "
-            "with --head."
+            "with --head, or say what stands between them with --describe."
         )
     if head is not None and head not in fitting:
         raise MubinnError(
@@ -322,13 +218,14 @@ def _head(rest: State, derived: Derived, hidden: int, options: parts.ImportOptio
     name = fitting[0] if head is None else head
     stem = f"{name}." if name else ""
     for part in ("weight", "bias"):
-        _demand_plain(derived, stem, part)
+        tensors.demand_plain(stem, part)
     own = [f"{stem}{part}" for part in ("weight", "bias") if f"{stem}{part}" in rest]
     left = sorted(key for key in rest if key not in own and not rest[key].is_beside)
     if left and head is None:
         raise MubinnError(
             f"the weights {left[0]} have no place in a stack of recurrent layers and one "
-            f"classifier: if the model works without them, give --head {name}."
+            f"classifier: say what its layers are with --describe, or give --head {name} if the "
+            "model works without them."
         )
     weight, *bias = (rest[key].floats(key) for key in own)
     return parts.classifier(name or "at the top", weight, bias[0] if bias else None, None)

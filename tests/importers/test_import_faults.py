@@ -257,9 +257,9 @@ FAULTS = COMPUTED | {
     "directions": (state(rnn__weight_ih_l0_reverse=zeros(16, 3)), "two directions", *READOUT),
     "projection": (state(rnn__weight_hr_l0=zeros(2, 4)), "proj_size=0", *READOUT),
     "no head": (state(fc__weight=None, fc__bias=None), "no dense layer that reads", *READOUT),
-    "two heads": (state(aux__weight=zeros(5, 4)), "aux, fc: name it with --head", *READOUT),
+    "two heads": (state(aux__weight=zeros(5, 4)), "name it with --head, or say what", *READOUT),
     "unknown head": (state(), "no dense layer named 'out'", *READOUT, "--head", "out"),
-    "more layers": (state(fc2__weight=zeros(2, 2)), "fc2.weight have no place", *READOUT),
+    "more layers": (state(fc2__weight=zeros(2, 2)), "layers are with --describe", *READOUT),
     "head's bias": (state(fc__bias=zeros(3)), "classifier fc has weights of shape", *READOUT),
     "several modules": (
         state(top__weight_ih_l0=zeros(16, 4), top__weight_hh_l0=zeros(16, 4)),
