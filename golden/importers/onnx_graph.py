@@ -63,6 +63,9 @@ COMPUTED = BROADCAST | KEEPING | SIZED
 LAYERS = {"BatchNormalization", "Conv", "HardSigmoid", "Pad", "Relu", "Tanh"}
 """Nodes that are run on the signal as well, once what they do is known to be a layer's."""
 
+RENEWED = {"BatchNormalization": 15, "DequantizeLinear": 19}
+"""Opsets from which the evaluator has a node right; what older graphs say means the same there."""
+
 MAX_VALUES = 1 << 26
 """Most numbers that a graph may compute, all its tensors together."""
 
@@ -478,9 +481,9 @@ class Graph:
                     ],
                 )
                 opsets = self._opsets
-                if node.op_type == "DequantizeLinear":
-                    # The evaluator has it from 19 on; what older graphs say means the same there.
-                    version = max(19, *(o.version for o in opsets if o.domain in STANDARD))
+                if node.op_type in RENEWED:
+                    stated = (o.version for o in opsets if o.domain in STANDARD)
+                    version = max(RENEWED[node.op_type], *stated)
                     opsets = [helper.make_opsetid("", version)]
                 model = helper.make_model(graph, opset_imports=opsets)
                 feeds = {name: values[name] for name in given}

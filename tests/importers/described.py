@@ -228,24 +228,51 @@ def forward(name):
     }[name]
 
 
+def whole(name):
+    """PyTorch's module of a model, with the weights of `state`."""
+    import torch
+
+    modules, compute = forward(name)
+
+    class Whole(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            for key, module in modules.items():
+                self.add_module(key, module)
+            if name == "dense layers around RNNs":
+                self.register_buffer("scale", torch.zeros(1))
+
+        def forward(self, x):
+            return compute(dict(self.named_children()), x)
+
+    made = Whole().eval()
+    given = {key: torch.from_numpy(array) for key, array in state(name).items()}
+    missing = made.load_state_dict(given, strict=False)
+    assert not missing.unexpected_keys
+    assert all(key.endswith("num_batches_tracked") for key in missing.missing_keys)
+    return made
+
+
 def run(name, path=None):
     """PyTorch's outputs of a model, whose state dictionary it writes to a file as well."""
     import torch
 
-    modules, compute = forward(name)
-    whole = torch.nn.Module()
-    for key, module in modules.items():
-        whole.add_module(key, module)
-    if name == "dense layers around RNNs":
-        whole.register_buffer("scale", torch.zeros(1))
-    given = {key: torch.from_numpy(array) for key, array in state(name).items()}
-    missing = whole.load_state_dict(given, strict=False)
-    assert not missing.unexpected_keys
-    assert all(key.endswith("num_batches_tracked") for key in missing.missing_keys)
+    made = whole(name)
     if path is not None:
-        torch.save(whole.state_dict(), path)
+        torch.save(made.state_dict(), path)
     with torch.no_grad():
-        return compute(dict(whole.eval().named_children()), torch.from_numpy(windows(name))).numpy()
+        return made(torch.from_numpy(windows(name))).numpy()
+
+
+def export(name, path, opset):
+    """Write a model as an ONNX graph, with PyTorch's newer exporter where `opset` is None."""
+    import torch
+
+    form = {"dynamo": opset is None}
+    if opset is not None:
+        form |= {"opset_version": opset, "dynamic_axes": {"x": {0: "windows", 1: "steps"}}}
+    x = torch.from_numpy(windows(name))
+    torch.onnx.export(whole(name), (x,), str(path), input_names=["x"], **form)
 
 
 if __name__ == "__main__":

@@ -168,7 +168,7 @@ FOUND = {
 """What the graphs are."""
 
 
-def save(path, nodes):
+def save(path, nodes, opset=17):
     given = tensors()
     read = {name for part in nodes for name in part.input}
     kind = TensorProto.FLOAT
@@ -179,7 +179,7 @@ def save(path, nodes):
         [helper.make_tensor_value_info("y", kind, None)],
         [numpy_helper.from_array(array, name) for name, array in given.items() if name in read],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
     model.ir_version = 8
     onnx.save_model(model, path)
     return path
@@ -214,6 +214,11 @@ def test_what_has_no_limit_ends_where_it_is_told_to(tmp_path):
     model = import_model(path, ImportOptions(ceiling=0.5))
     kinds = [node.kind for layer in model.layers for node in layer.cell.of("activation")]
     assert kinds[:3] == ["ramp(1, 0, 0, 1/2)", "ramp(1, 0, -1/2, 1/2)", "tanh"]
+
+
+def test_normalisations_of_older_graphs_are_those_of_newer_ones(tmp_path):
+    model = import_model(save(tmp_path / "m", GRAPHS["a normalised convolution"], 13))
+    assert (model.cell, model.readout) == ("dense_lstm", "last")
 
 
 def front(*nodes):

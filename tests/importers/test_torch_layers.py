@@ -1,6 +1,7 @@
 """State dictionaries whose layers a description names, against the outputs of PyTorch."""
 
 import runpy
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +81,22 @@ def test_live_models_give_what_pytorch_gives(tmp_path, name):
     options = ImportOptions(describe=described, **ceiling(name))
     check(import_model(path, options), name, y)
     np.testing.assert_allclose(y.ravel(), RECORDED[name], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize("form", ["opset 9", "opset 17", "exported"])
+@pytest.mark.parametrize("name", MODELS)
+def test_live_graphs_give_what_pytorch_gives(tmp_path, name, form):
+    if name == THIRD and form == "exported":
+        pytest.skip("PyTorch's exporter unrolls an RNN of relu")
+    path = tmp_path / "m.onnx"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the frameworks' own
+        OWN["export"](name, path, None if form == "exported" else int(form.split()[1]))
+    outputs = {"outputs": "regression"} if name == THIRD else {}
+    model = import_model(path, ImportOptions(**ceiling(name), **outputs))
+    assert f"{model.cell} {model.readout} {model.head}" == FOUND[name]
+    check(model, name, RECORDED[name])
 
 
 def test_a_checkpoint_may_hold_the_dictionary(tmp_path):
