@@ -9,8 +9,12 @@ import h5py
 import numpy as np
 
 FOLDER = Path(__file__).parent / "importers" / "data" / "frameworks"
-KINDS = ("LSTM", "GRU", "SimpleRNN", "Dense", "Conv1D", "BatchNormalization")
-FOLDERS = {"SimpleRNN": "simple_rnn", "BatchNormalization": "batch_normalization"}
+KINDS = ("LSTM", "GRU", "SimpleRNN", "Dense", "Conv1D", "BatchNormalization", "TimeDistributed")
+FOLDERS = {
+    "SimpleRNN": "simple_rnn",
+    "BatchNormalization": "batch_normalization",
+    "TimeDistributed": "time_distributed",
+}
 NAMES = sorted(path.name for path in FOLDER.glob("*.keras"))
 
 
@@ -68,12 +72,9 @@ def h5(path, name, change=lambda config: None, weights="{}:0", version=None):
         for layer, kind in layers.items():
             group = file.create_group(f"model_weights/{layer}")
             names = ["kernel", "recurrent_kernel", "bias"] if kind in KINDS[:3] else None
-            names = names or (
-                [f"moment_{k}" for k in range(4)]
-                if kind == "BatchNormalization"
-                else ["kernel", "bias"]
-            )
             found = groups.get(layer, [])
+            moments = [f"moment_{k}" for k in range(4)]
+            names = names or (moments if len(found) > 2 else ["kernel", "bias"])
             full = [weights.format(f"{layer}/cell/{names[k]}") for k in range(len(found))]
             group.attrs["weight_names"] = np.array(full, "S") if full else np.zeros(0, "S1")
             for text, array in zip(full, found, strict=True):

@@ -316,7 +316,9 @@ def error_of(path, options, x, y):
     """Return the largest difference of the imported model's outputs from the framework's own."""
     model = import_model(path, options)
     scores = reference.logits(model, x.astype(np.float64))
-    if np.allclose(y.sum(axis=-1), 1, atol=1e-5):
+    if model.head == "sigmoid":
+        scores = 1 / (1 + np.exp(-scores))
+    elif np.allclose(y.sum(axis=-1), 1, atol=1e-5):
         scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
         scores = scores / scores.sum(axis=-1, keepdims=True)
     return float(np.abs(scores - y.reshape(scores.shape)).max())

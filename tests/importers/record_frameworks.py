@@ -219,14 +219,25 @@ STACKS = {
         ("Dense", {"units": 3}),
         ("BatchNormalization", {}),
     ),
+    "every": (
+        ("LSTM", {"units": 4, "return_sequences": True}),
+        ("TimeDistributed", {"layer": ("Dense", {"units": 5, "activation": "tanh"})}),
+        ("TimeDistributed", {"layer": ("BatchNormalization", {})}),
+        ("Dense", {"units": 1, "activation": "sigmoid"}),
+    ),
 }
 """Layers of models of several kinds, from the bottom up."""
+
+
+def keras_layer(keras, kind, settings):
+    own = {k: keras_layer(keras, *v) if k == "layer" else v for k, v in settings.items()}
+    return getattr(keras.layers, kind)(**own)
 
 
 def keras_stack(name, package="keras"):
     def make(path, rng, sizes, x):
         keras = import_module(package)
-        chain = [getattr(keras.layers, kind)(**settings) for kind, settings in STACKS[name]]
+        chain = [keras_layer(keras, *about) for about in STACKS[name]]
         inputs = keras.layers.Input((None, sizes[0]))
         return run_keras(keras.Sequential([inputs, *chain]), path, rng, x)
 
@@ -285,6 +296,7 @@ MAKERS = {
     "stack_convolution.keras": keras_stack("convolution"),
     "stack_normalised.keras": keras_stack("normalised"),
     "stack_dense.keras": keras_stack("dense"),
+    "stack_every.keras": keras_stack("every"),
 }
 
 

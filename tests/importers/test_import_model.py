@@ -45,6 +45,7 @@ CELLS = {
     "stack_convolution.keras": "dense_lstm_dense_sigmoid",
     "stack_normalised.keras": "dense_ramp_gru",
     "stack_dense.keras": "dense_dense_ramp_rnn",
+    "stack_every.keras": "lstm_dense",
 }
 """The cells of the models that are none of those in their names."""
 
@@ -96,7 +97,7 @@ def test_the_recordings_cover_what_is_promised():
     models = {name: imported(FOLDER / name) for name in MAKERS}
     assert {name.rsplit(".")[1] for name in MAKERS} == {"pt", "safetensors", "onnx", "keras"}
     assert {len(model.layers) for model in models.values()} == {1, 2, 3}
-    assert {model.readout for model in models.values()} == {"last", "mean"}
+    assert {model.readout for model in models.values()} == {"last", "mean", "every"}
     cells = {model.layers[0].cell for model in models.values()}
     assert {lstm, gru, gru_before, rnn, cifg, peephole} < cells
 
