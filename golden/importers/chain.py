@@ -113,8 +113,13 @@ class Chain:
         self._affine = name, scale, offset
 
     def read(self, name: str, readout: Readout) -> None:
-        """Have what follows read the last step, the mean over the steps, or what else it is."""
-        self._end(name)
+        """Have what follows read the last step, the mean over the steps, or what else it is.
+
+        The mean of a dense layer without an activation is what it makes of the mean.
+        """
+        dense = self._waiting is not None and self._waiting[0].frames.plain
+        if not (readout == "mean" and dense and self.is_open):
+            self._end(name)
         self.readout = readout
 
     def top(self) -> parts.Top | None:

@@ -13,11 +13,12 @@ from typing import Any
 import h5py
 import numpy as np
 from click.testing import CliRunner
+from described import MODELS, state
 from edf_files import Line, edf_bytes
 from fuzz.mutate import Change, Rng, altered, altered_json, altered_zip, packed, pick, unpacked
 from keras_files import NAMES, h5, older
 from set_files import CODES, PLACES, moving, record
-from torch_files import Call, Global, stream
+from torch_files import Call, Global, archive, stream
 
 from mubinn.cli.main import mubinn
 from mubinn.golden.ground.errors import MubinnError
@@ -273,6 +274,14 @@ DOORS = {
     "keras": Door(files("*.keras"), (altered, altered_zip, altered_zip), command(*MODEL)),
     "keras_h5": Door(files("*.h5"), (altered, altered, h5_config), command(*MODEL)),
     "onnx": Door(files("*.onnx"), (altered,), command(*MODEL)),
+    "described": Door(
+        files("described.pt"), (altered, altered_zip), command(*MODEL, "--describe", "@layers.toml")
+    ),
+    "description": Door(
+        files("layers.toml"),
+        (altered,),
+        command("quantize", "@described.pt", *MODEL[2:], "--describe", "FILE"),
+    ),
     "npz": Door(
         files("windows.npz", "people.npz"), (altered, altered_zip, npz_header), command(*DATA)
     ),
@@ -308,6 +317,7 @@ def make_good(folder: Path, models: Iterable[tuple[str, Any]]) -> None:
         save_model(folder / name, model)
     _older_forms(folder)
     _chosen(folder)
+    _stacks(folder)
     _published_sets(folder)
     _data_and_logs(folder)
     for path in folder.glob("*.npz"):  # which note when they were made
@@ -372,6 +382,43 @@ def _chosen(folder: Path) -> None:
     model.graph.initializer.append(onnx.numpy_helper.from_array(np.array(True), "yes"))
     model.graph.node.append(onnx.helper.make_node("If", ["yes"], [end], **both))
     onnx.save_model(model, folder / "choice.onnx")
+
+
+def _stacks(folder: Path) -> None:
+    """Write models of convolutions and normalisations below an LSTM: of PyTorch, and a graph."""
+    import onnx
+
+    name = next(iter(MODELS))
+    tensors = state(name)
+    (folder / "layers.toml").write_text(MODELS[name])
+    (folder / "described.pt").write_bytes(packed(unpacked(archive(tensors))))
+    node = onnx.helper.make_node
+    norm = [f"front.1.{part}" for part in ("weight", "bias", "running_mean", "running_var")]
+    gates = ("rnn.weight_ih_l0", "rnn.weight_hh_l0")
+    given = {key: tensors[key][None] if key in gates else tensors[key] for key in tensors}
+    given |= {"zero": np.array([0]), "low": np.float32(0), "high": np.float32(1)}
+    given |= {"around": np.array([0, 0, 2, 0, 0, 0])}
+    nodes = [
+        node("Transpose", ["x"], ["c"], perm=[0, 2, 1]),
+        node("Pad", ["c", "around"], ["p"]),
+        node("Conv", ["p", "front.0.weight", "front.0.bias"], ["k"], strides=[2]),
+        node("BatchNormalization", ["k", *norm], ["b"]),
+        node("Clip", ["b", "low", "high"], ["r"]),
+        node("Transpose", ["r"], ["t"], perm=[2, 0, 1]),
+        node("LSTM", ["t", *gates], ["", "h"], hidden_size=4),
+        node("Squeeze", ["h", "zero"], ["s"]),
+        node("Gemm", ["s", "fc.weight", "fc.bias"], ["y"], transB=1),
+    ]
+    read = {name for part in nodes for name in part.input}
+    graph = onnx.helper.make_graph(
+        nodes,
+        "stack",
+        [onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ("n", "t", 3))],
+        [onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, None)],
+        [onnx.numpy_helper.from_array(np.asarray(given[key]), key) for key in given if key in read],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    onnx.save_model(model, folder / "stack.onnx")
 
 
 def _published_sets(folder: Path) -> None:

@@ -1,6 +1,9 @@
 """What the outputs of imported models are, and of which steps they are given."""
 
+import json
+import re
 import zipfile
+from itertools import pairwise
 
 import h5py
 import numpy as np
@@ -204,6 +207,33 @@ def test_a_dense_layer_at_every_step_is_read_there(tmp_path, name):
     scores = reference.logits(model, x)
     assert (model.readout, model.head, scores.shape) == ("every", "sigmoid", (2, 5, 1))
     np.testing.assert_allclose(scores[:, -1], reference.logits(import_model(last), x))
+
+
+@pytest.mark.parametrize("activation", [None, "softmax"])
+def test_the_mean_of_a_dense_layer_is_that_of_its_inputs(tmp_path, activation):
+    """The layers change places: GRU, mean, Dense as recorded, and GRU, Dense, mean."""
+
+    def change(config):
+        layers = config["config"]["layers"]
+        layers[-2:] = layers[:-3:-1]
+        for below, layer in pairwise(layers):
+            if layer.get("inbound_nodes"):
+                text = json.dumps(layer["inbound_nodes"])
+                name = re.search(r'"keras_history": \["([^"]*)"', text)[1]
+                text = text.replace(f'"{name}"', f'"{below["config"]["name"]}"')
+                layer["inbound_nodes"] = json.loads(text)
+        if activation:
+            layers[-2]["config"]["activation"] = activation
+
+    path = packed(tmp_path / "m", "functional_gru.keras", change)
+    if activation:
+        with pytest.raises(MubinnError, match="softmax"):
+            import_model(path)
+        return
+    model, other = import_model(path), import_model(FOLDER / "functional_gru.keras")
+    assert (model.readout, other.readout) == ("mean", "mean")
+    assert (model.wd == other.wd).all()
+    assert model.cell == "gru"
 
 
 def test_other_layers_at_every_step_are_named(tmp_path):

@@ -1,12 +1,13 @@
 """State dictionaries whose layers a description names, against the outputs of PyTorch."""
 
-import runpy
 import warnings
 from pathlib import Path
 
+import described as described_models
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from described import MODELS, state, windows
 from safetensors.numpy import save_file
 from torch_files import archive
 
@@ -16,8 +17,6 @@ from mubinn.golden.importers.any_file import import_model
 from mubinn.golden.importers.parts import ImportOptions
 from mubinn.golden.model import reference
 
-OWN = runpy.run_path(str(Path(__file__).parent / "described.py"))
-MODELS, state, windows = OWN["MODELS"], OWN["state"], OWN["windows"]
 FIRST, SECOND, THIRD, FOURTH = MODELS
 RECORDED = {
     FIRST: [0.2947556, -0.1104254, 0.3026091, -0.096737],
@@ -77,7 +76,7 @@ def test_described_models_give_what_pytorch_gives(tmp_path, name):
 @pytest.mark.parametrize("name", MODELS)
 def test_live_models_give_what_pytorch_gives(tmp_path, name):
     path, described = written(tmp_path, MODELS[name], state(name))
-    y = OWN["run"](name, path)
+    y = described_models.run(name, path)
     options = ImportOptions(describe=described, **ceiling(name))
     check(import_model(path, options), name, y)
     np.testing.assert_allclose(y.ravel(), RECORDED[name], rtol=1e-5, atol=1e-6)
@@ -92,7 +91,7 @@ def test_live_graphs_give_what_pytorch_gives(tmp_path, name, form):
     path = tmp_path / "m.onnx"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the frameworks' own
-        OWN["export"](name, path, None if form == "exported" else int(form.split()[1]))
+        described_models.export(name, path, None if form == "exported" else int(form.split()[1]))
     outputs = {"outputs": "regression"} if name == THIRD else {}
     model = import_model(path, ImportOptions(**ceiling(name), **outputs))
     assert f"{model.cell} {model.readout} {model.head}" == FOUND[name]

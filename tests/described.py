@@ -3,7 +3,7 @@
 Weights are drawn by NumPy, so that the tests need no PyTorch. Run as a program it prints the
 outputs that `test_torch_layers` holds, anew:
 
-    python tests/importers/described.py
+    python tests/described.py
 """
 
 import numpy as np
