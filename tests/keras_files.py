@@ -9,11 +9,21 @@ import h5py
 import numpy as np
 
 FOLDER = Path(__file__).parent / "importers" / "data" / "frameworks"
-KINDS = ("LSTM", "GRU", "SimpleRNN", "Dense", "Conv1D", "BatchNormalization", "TimeDistributed")
+KINDS = (
+    "LSTM",
+    "GRU",
+    "SimpleRNN",
+    "Dense",
+    "Conv1D",
+    "BatchNormalization",
+    "TimeDistributed",
+    "Bidirectional",
+)
 FOLDERS = {
     "SimpleRNN": "simple_rnn",
     "BatchNormalization": "batch_normalization",
     "TimeDistributed": "time_distributed",
+    "Bidirectional": "bidirectional",
 }
 NAMES = sorted(path.name for path in FOLDER.glob("*.keras"))
 
@@ -73,8 +83,10 @@ def h5(path, name, change=lambda config: None, weights="{}:0", version=None):
             group = file.create_group(f"model_weights/{layer}")
             names = ["kernel", "recurrent_kernel", "bias"] if kind in KINDS[:3] else None
             found = groups.get(layer, [])
-            moments = [f"moment_{k}" for k in range(4)]
-            names = names or (moments if len(found) > 2 else ["kernel", "bias"])
+            if kind == "Bidirectional":  # forward first, not as the alphabet has it
+                found = [*found[len(found) // 2 :], *found[: len(found) // 2]]
+            others = [f"variable_{k}" for k in range(len(found))]
+            names = names or (others if len(found) > 2 else ["kernel", "bias"])
             full = [weights.format(f"{layer}/cell/{names[k]}") for k in range(len(found))]
             group.attrs["weight_names"] = np.array(full, "S") if full else np.zeros(0, "S1")
             for text, array in zip(full, found, strict=True):

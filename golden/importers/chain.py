@@ -74,11 +74,14 @@ class Chain:
         """Whether a linear layer without an activation stands on top."""
         return self._waiting is not None and self._waiting[1].word == "linear"
 
-    def recurrent(self, name: str, layer: FloatLayer) -> None:
-        """Add a layer with a state."""
+    def recurrent(self, name: str, *layers: FloatLayer) -> None:
+        """Add a layer with a state, or two directions beside each other."""
         self._end(name)
-        wx, b = self._folded(layer.wx, layer.b, layer.frames)
-        self.layers.append(replace(layer, wx=wx, b=b))
+        affine = self._affine
+        for layer in layers:
+            self._affine = affine
+            wx, b = self._folded(layer.wx, layer.b, layer.frames)
+            self.layers.append(replace(layer, wx=wx, b=b))
 
     def linear(self, linear: Linear, activation: Activation) -> None:
         """Have a dense layer or a convolution wait for what follows it."""
@@ -148,6 +151,11 @@ class Chain:
             raise MubinnError(
                 f"its layer {following} follows {linear.name}, which reads the mean over the "
                 "steps: give a model with one dense layer after the mean."
+            )
+        if self.readout == "last" and parts.ends_apart(self.layers):
+            raise MubinnError(
+                f"its layer {following} follows {linear.name}, which reads two directions where "
+                "each ends: give a model with one dense layer there."
             )
         kind = activation.kind()
         w, b = self._folded(linear.w, linear.b, linear.frames)

@@ -58,12 +58,17 @@ HARD_SIGMOID = {2: ramp_kind(Fraction(1, 5), Fraction(1, 2)), 3: ramp_kind(Fract
 """What ``hard_sigmoid`` is by the version of Keras."""
 
 SETTINGS = {
-    "go_backwards": False,
     "return_state": False,
     "stateful": False,
     "time_major": False,
 }
 """What a recurrent layer must be set to, and is where it does not say."""
+
+INNER = {
+    "TimeDistributed": ["layer/"],
+    "Bidirectional": ["forward_layer/cell/", "backward_layer/cell/"],
+}
+"""Where the variables of layers within a layer stand."""
 
 POOLING = {"data_format": "channels_last", "keepdims": False}
 
@@ -86,7 +91,11 @@ def of_archive(archive: zipfile.ZipFile, options: parts.ImportOptions) -> FloatM
     known = "metadata.json" in archive.namelist()
     about = json.loads(member(archive, "metadata.json")) if known else {}
     activations = Activations(about.get("keras_version"), options)
-    return of_layers(layers, lambda index: weights.numbered(places[index]), options, activations)
+
+    def read(index: int) -> list[Floats]:
+        return [array for place in places[index] for array in weights.numbered(place)]
+
+    return of_layers(layers, read, options, activations)
 
 
 def of_h5(data: bytes, options: parts.ImportOptions) -> FloatModel:
@@ -193,7 +202,7 @@ def of_layers(
     if not chain.layers or not (stack.timed or chain.readout):
         raise MubinnError("it has no LSTM, GRU or SimpleRNN layer: give a model with one.")
     if top is None:
-        raise parts.no_head(chain.layers[-1].hidden)
+        raise parts.no_head(parts.cells_on_top(chain.layers))
     return parts.assemble(chain.layers, top, chain.readout or "every", options, "a Keras model")
 
 
@@ -230,9 +239,41 @@ class Stack:
         """Add a layer with a state."""
         if self.chain.readout is not None:
             raise _misplaced(kind, name)
+        self._recurrent(name, config, [self._made(kind, name, config, read())])
+
+    def both(self, kind: str, name: str, config: Layer, read: Read) -> None:
+        """Add two directions of a layer with a state, side by side."""
+        inner: Layer = config.get("layer") or {}
+        if self.chain.readout is not None or not _is_layer(inner) or _kind(inner) not in RECURRENT:
+            raise _misplaced(kind, name)
+        _stated(name, config, "merge_mode")
+        _demand(name, config, {"merge_mode": "concat"})
+        _demand(name, inner["config"], {"go_backwards": False})
+        backward: Layer = config.get("backward_layer") or inner
+        if not _is_layer(backward) or _kind(backward) != _kind(inner):
+            raise MubinnError(f"its layer {name} has directions of two kinds: train it with one.")
+        variables = read()
+        half = len(variables) // 2
+        made = [
+            self._made(_kind(inner), name, own["config"], part)
+            for own, part in ((inner, variables[:half]), (backward, variables[half:]))
+        ]
+        self._recurrent(name, inner["config"], made)
+
+    def _made(self, kind: str, name: str, config: Layer, variables: list[Floats]) -> FloatLayer:
+        return _recurrent(kind, name, config, variables, self._activations)
+
+    def _recurrent(self, name: str, config: Layer, layers: list[FloatLayer]) -> None:
+        """Add one direction, or two, of which each step or where they end goes on."""
         self.timed = True
-        self.chain.recurrent(name, _recurrent(kind, name, config, read(), self._activations))
-        if not _stated(name, config, "return_sequences"):
+        goes_on, backward = _stated(name, config, "return_sequences"), config.get("go_backwards")
+        if goes_on and backward:
+            raise MubinnError(
+                f"its layer {name} has go_backwards=True and gives its steps in that order: train "
+                "it with Bidirectional, or return_sequences=False."
+            )
+        self.chain.recurrent(name, *parts.directed(layers, backward=bool(backward)))
+        if not goes_on:
             self.chain.read(name, "last")
 
     def linear(self, kind: str, name: str, config: Layer, read: Read) -> None:
@@ -275,6 +316,7 @@ class Stack:
 
 STEPS = {
     **dict.fromkeys(RECURRENT, Stack.recurrent),
+    "Bidirectional": Stack.both,
     **dict.fromkeys(("Conv1D", "Dense"), Stack.linear),
     **dict.fromkeys(("Activation", "ReLU", "Softmax"), Stack.activation),
     "BatchNormalization": Stack.normalisation,
@@ -372,7 +414,7 @@ def _stated(name: str, config: Layer, setting: str) -> Any:
     return config[setting]
 
 
-def _places(layers: Sequence[Layer]) -> Iterator[str]:
+def _places(layers: Sequence[Layer]) -> Iterator[list[str]]:
     """Yield where the variables of each layer stand in ``model.weights.h5``."""
     seen: Counter[str] = Counter()
     for layer in layers:
@@ -382,8 +424,8 @@ def _places(layers: Sequence[Layer]) -> Iterator[str]:
         stem = re.sub(r"([a-z])([A-Z])", r"\1_\2", stem).lower()
         number = f"_{seen[stem]}" if seen[stem] else ""
         seen[stem] += 1
-        inner = "cell/" if kind in RECURRENT else "layer/" if kind == "TimeDistributed" else ""
-        yield f"layers/{stem}{number}/{inner}vars"
+        inner = ["cell/"] if kind in RECURRENT else INNER.get(kind, [""])
+        yield [f"layers/{stem}{number}/{part}vars" for part in inner]
 
 
 def _check_heaps(data: bytes) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers import parts
-from mubinn.golden.importers.onnx_cells import check_node, weights_of
+from mubinn.golden.importers.onnx_cells import check_node, directions, weights_of
 from mubinn.golden.importers.onnx_graph import COMPUTED, RECURRENT, STANDARD, Graph, named
 from mubinn.golden.importers.onnx_layers import STEPS, Stack, is_dense
 from mubinn.golden.model import reference
@@ -166,8 +166,8 @@ def _model(graph: Graph, head: Head, options: parts.ImportOptions) -> FloatModel
     stack.take(nodes)
     layers, top = stack.chain.layers, stack.chain.top()
     parts.check_stack(layers)
-    if top is None or top.w.shape[1] != layers[-1].hidden:
-        raise parts.no_head(layers[-1].hidden)
+    if top is None or top.w.shape[1] != parts.cells_on_top(layers):
+        raise parts.no_head(parts.cells_on_top(layers))
     found, order = _readouts(graph, stack, top, head.end)
     # One step alone is its own mean: the graph leaves open what the model reads of several.
     readout = found[0] if len(found) == 1 else None
@@ -221,7 +221,7 @@ def _head(graph: Graph, wanted: str | None) -> Head:
     if not heads:
         _demand_plain(graph)
         node = next(node for node in reversed(graph.nodes) if node.op_type in RECURRENT)
-        raise parts.no_head(weights_of(graph, node, 2).shape[1])
+        raise parts.no_head(directions(graph, node) * weights_of(graph, node, 2, 0).shape[1])
     shown = ", ".join(sorted(found[0].names[0] for found in heads.values()))
     fitting = [
         head for found in heads.values() for head in found if wanted is None or wanted in head.names

@@ -16,7 +16,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers import parts
 from mubinn.golden.importers.chain import Activation, Chain, Linear
-from mubinn.golden.importers.onnx_cells import recurrent_layer
+from mubinn.golden.importers.onnx_cells import recurrent_layers
 from mubinn.golden.importers.onnx_graph import RECURRENT, Graph, named
 from mubinn.golden.units.shapes import FARTHEST, Kind
 
@@ -84,7 +84,7 @@ class Stack:
 
     def recurrent(self, node: Any) -> None:
         """Add a layer with a state."""
-        self.chain.recurrent(named(node), recurrent_layer(self._graph, node))
+        self.chain.recurrent(named(node), *recurrent_layers(self._graph, node))
 
     def dense(self, node: Any) -> None:
         """Have a dense layer wait."""

@@ -45,16 +45,19 @@ class Settings:
         The forget gate is 1 less the input gate.
     after : bool
         A GRU resets after the product.
+    forward : bool
+        It runs from the first step to the last alone.
     """
 
     kinds: tuple[Kind, ...]
     coupled: bool
     after: bool
+    forward: bool = True
 
     def is_plain(self, kind: str) -> bool:
         """Return whether ONNX's reference evaluator computes a node of these settings."""
         whole = DEFAULTS[kind] * (len(self.kinds) // len(DEFAULTS[kind]))
-        return self.kinds == whole and not self.coupled
+        return self.kinds == whole and not self.coupled and self.forward
 
 
 def settings_of(
@@ -90,7 +93,8 @@ def settings_of(
         own = None if kind == "LSTM" and place % 3 == 2 else clip
         kinds.append(_kind(word, numbers, f"its node {name}", own, options))
     coupled = kind == "LSTM" and bool(attributes.get("input_forget"))
-    return Settings(tuple(kinds), coupled, bool(attributes.get("linear_before_reset")))
+    forward = attributes.get("direction", "forward") == "forward"
+    return Settings(tuple(kinds), coupled, bool(attributes.get("linear_before_reset")), forward)
 
 
 def _kind(

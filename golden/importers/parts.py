@@ -13,6 +13,7 @@ from mubinn.golden.cells.cell_file import cell_from, equations_of
 from mubinn.golden.cells.constants import Reset
 from mubinn.golden.cells.graph import ramp_kind, with_activations
 from mubinn.golden.cells.library import cifg, gru_before, lstm, peephole, rnn
+from mubinn.golden.cells.place import Place, stages, width
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers.stored import finite
@@ -188,12 +189,25 @@ def check_shapes(name: str, gates: int, wx: Floats, wh: Floats, *biases: Floats)
 
 def check_stack(layers: Sequence[FloatLayer]) -> None:
     """Raise `MubinnError` unless each layer reads the cells of the one below it."""
-    for below, above in pairwise(layers):
-        if above.inputs != below.hidden:
+    for below, (above, *_) in pairwise(stages(layers)):
+        if above.inputs != width(below):
             raise MubinnError(
                 f"a recurrent layer reads {above.inputs} numbers, the one below it has "
-                f"{below.hidden} cells: give one stack of layers, from the bottom up."
+                f"{width(below)} cells: give one stack of layers, from the bottom up."
             )
+
+
+def cells_on_top(layers: Sequence[FloatLayer]) -> int:
+    """Return how many cells the dense layer on top reads."""
+    return width(stages(layers)[-1])
+
+
+def directed(layers: Sequence[FloatLayer], *, backward: bool = False) -> list[FloatLayer]:
+    """Return one layer that takes the last step first, or two directions, the second backward."""
+    if len(layers) == 1:
+        return [replace(layers[0], place=Place(backward=True))] if backward else [*layers]
+    first, second = layers
+    return [first, replace(second, place=Place(backward=True, beside=True))]
 
 
 def unlimited(word: str, name: str, options: ImportOptions) -> Kind:
@@ -368,7 +382,17 @@ def assemble(
     prepared = Preprocessing(normalise="none", decimate=1)
     head, taken = top.head(options)
     notes = {"imported_from": source} | ({"outputs": taken} if taken else {})
+    if top.end is None and readout == "last" and ends_apart(layers):
+        notes["readout"] = (
+            "each direction is read where it ends, as h_n has it, the backward one at the first "
+            "step of a window"
+        )
     return FloatModel(tuple(layers), top.w, top.b, readout, prepared, notes, head)
+
+
+def ends_apart(layers: Sequence[FloatLayer]) -> bool:
+    """Return whether a layer on top takes the last step first."""
+    return bool(layers) and any(layer.place.backward for layer in stages(layers)[-1])
 
 
 def _has_limit(layer: FloatLayer, limit: float) -> bool:

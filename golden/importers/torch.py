@@ -166,7 +166,7 @@ def of_state(state: State, options: parts.ImportOptions) -> FloatModel:
     parts.check_stack(layers)
     if options.nonlinearity is not None and not any(len(layer.cell.rows) == 1 for layer in layers):
         raise MubinnError("no module of the model is an nn.RNN: leave out --nonlinearity.")
-    top = _head(tensors, layers[-1].hidden, options)
+    top = _head(tensors, parts.cells_on_top(layers), options)
     return parts.assemble(layers, top, None, options, "a PyTorch state dictionary")
 
 

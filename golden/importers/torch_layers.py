@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from mubinn.golden.cells.frames import Frames
+from mubinn.golden.cells.place import stages, width
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers import parts
@@ -91,9 +92,9 @@ class Stack:
         made = self._tensors.recurrent(layer.prefix, options, GATES[layer.kind])
         if not made:
             self._tensors.take(f"{layer.prefix}weight_ih_l0", f"its layer {layer.name}")
-        for below in made:
-            self._reads(layer, below.inputs, below.hidden)
-            self.chain.recurrent(layer.name, below)
+        for stage in stages(made):
+            self._reads(layer, stage[0].inputs, width(stage))
+            self.chain.recurrent(layer.name, *stage)
 
     def convolution(self, layer: Described) -> None:
         """Have a convolution over time wait, each filter a row: taps from the oldest step on."""

@@ -99,29 +99,40 @@ class Tensors:
     def recurrent(
         self, prefix: str, options: parts.ImportOptions, gates: int | None = None
     ) -> list[FloatLayer]:
-        """Return the layers of one module, of so many gates where it is told."""
+        """Return the layers of one module, of so many gates where it is told.
+
+        Two directions of a layer follow each other.
+        """
         state = self.state
         own = {name.removeprefix(prefix) for name in state if name.startswith(prefix)}
         name = prefix.rstrip(".") or "the module"
-        if any(part.endswith("_reverse") for part in own):
-            raise MubinnError(f"{name} runs in two directions: train it with bidirectional=False.")
         if any(part.startswith("weight_hr_l") for part in own):
             raise MubinnError(f"{name} projects its state: train it with proj_size=0.")
         layers: list[FloatLayer] = []
-        while f"weight_ih_l{len(layers)}" in own:
-            index = len(layers)
-            found: list[Floats] = []
-            for part in PARTS:
-                full = f"{prefix}{part}_l{index}"
-                array = self.find(full)
-                if array is not None:
-                    found.append(array)
-                elif part.startswith("bias") and f"bias_ih_l{index}" not in own:
-                    found.append(np.zeros(len(found[0])))
-                else:
-                    raise MubinnError(f"the tensor {full} is missing: export the model again.")
-            layers.append(_layer(f"layer {index} of {name}", options, gates, *found))
+        index, both = 0, any(part.endswith("_reverse") for part in own)
+        while f"weight_ih_l{index}" in own:
+            made = [
+                _layer(f"layer {index} of {name}", options, gates, *self._rows(prefix, end))
+                for end in ([f"l{index}", f"l{index}_reverse"] if both else [f"l{index}"])
+            ]
+            layers += parts.directed(made)
+            index += 1
         return layers
+
+    def _rows(self, prefix: str, end: str) -> list[Floats]:
+        """Return weights and biases, 0 where there are none, of one direction of a layer."""
+        found: list[Floats] = []
+        for part in PARTS:
+            array = self.find(f"{prefix}{part}_{end}")
+            if array is not None:
+                found.append(array)
+            elif part.startswith("bias") and f"{prefix}bias_ih_{end}" not in self.state:
+                found.append(np.zeros(len(found[0])))
+            else:
+                raise MubinnError(
+                    f"the tensor {prefix}{part}_{end} is missing: export the model again."
+                )
+        return found
 
     def demand_plain(self, prefix: str, name: str) -> None:
         """Raise `MubinnError` where the weight `name` of a module is computed from another tensor.

@@ -35,11 +35,15 @@ def torch_module(kind, sizes, depth, readout, bias=True, **settings):
             super().__init__()
             cell = getattr(torch.nn, kind)
             self.rnn = cell(features, hidden, depth, batch_first=True, bias=bias, **settings)
-            self.fc = torch.nn.Linear(hidden, classes)
+            self.both = bool(settings.get("bidirectional"))
+            self.fc = torch.nn.Linear((1 + self.both) * hidden, classes)
 
         def forward(self, x):
-            h = self.rnn(x)[0]
-            return self.fc(h.mean(1) if readout == "mean" else h[:, -1])
+            h, ends = self.rnn(x)
+            if readout == "mean":
+                return self.fc(h.mean(1))
+            ends = ends[0] if isinstance(ends, tuple) else ends
+            return self.fc(torch.cat([ends[-2], ends[-1]], -1) if self.both else h[:, -1])
 
     return Module().eval()
 
@@ -73,12 +77,12 @@ def torch_safetensors(path, rng, sizes, x):
     return run_torch(module.float(), x)
 
 
-def torch_onnx(kind, depth, readout):
+def torch_onnx(kind, depth, readout, **settings):
     def make(path, rng, sizes, x):
         import torch
 
         torch.manual_seed(int(rng.integers(1 << 30)))
-        module = torch_module(kind, sizes, depth, readout)
+        module = torch_module(kind, sizes, depth, readout, **settings)
         axes = {"x": {0: "windows", 1: "steps"}}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -225,6 +229,17 @@ STACKS = {
         ("TimeDistributed", {"layer": ("BatchNormalization", {})}),
         ("Dense", {"units": 1, "activation": "sigmoid"}),
     ),
+    "directions": (
+        ("Bidirectional", {"layer": ("LSTM", {"units": 4, "return_sequences": True})}),
+        ("BatchNormalization", {}),
+        ("Bidirectional", {"layer": ("GRU", {"units": 3, "use_bias": False})}),
+        ("Dense", {"units": 3, "activation": "softmax"}),
+    ),
+    "backwards": (
+        ("Bidirectional", {"layer": ("SimpleRNN", {"units": 4, "return_sequences": True})}),
+        ("LSTM", {"units": 4, "go_backwards": True}),
+        ("Dense", {"units": 2}),
+    ),
 }
 """Layers of models of several kinds, from the bottom up."""
 
@@ -297,6 +312,12 @@ MAKERS = {
     "stack_normalised.keras": keras_stack("normalised"),
     "stack_dense.keras": keras_stack("dense"),
     "stack_every.keras": keras_stack("every"),
+    "stack_directions.keras": keras_stack("directions"),
+    "stack_backwards.keras": keras_stack("backwards"),
+    "torch_lstm_both.pt": torch_pt("LSTM", 2, "last", bidirectional=True),
+    "torch_rnn_both.pt": torch_pt("RNN", 1, "mean", bias=False, bidirectional=True),
+    "torch_gru_both.onnx": torch_onnx("GRU", 2, "last", bidirectional=True),
+    "torch_lstm_both.onnx": torch_onnx("LSTM", 1, "mean", bidirectional=True),
 }
 
 

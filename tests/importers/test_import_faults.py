@@ -254,7 +254,11 @@ FAULTS = COMPUTED | {
     "rows": (state(rnn__bias_hh_l0=zeros(15)), "which make no layer of 4 gates", *READOUT),
     "missing": (state(rnn__weight_hh_l0=None), "weight_hh_l0 is missing", *READOUT),
     "bias missing": (state(rnn__bias_hh_l0=None), "bias_hh_l0 is missing", *READOUT),
-    "directions": (state(rnn__weight_ih_l0_reverse=zeros(16, 3)), "two directions", *READOUT),
+    "half of a direction": (
+        state(rnn__weight_ih_l0_reverse=zeros(16, 3)),
+        "tensor rnn.weight_hh_l0_reverse is missing",
+        *READOUT,
+    ),
     "projection": (state(rnn__weight_hr_l0=zeros(2, 4)), "proj_size=0", *READOUT),
     "no head": (state(fc__weight=None, fc__bias=None), "no dense layer that reads", *READOUT),
     "two heads": (state(aux__weight=zeros(5, 4)), "name it with --head, or say what", *READOUT),
@@ -278,8 +282,10 @@ FAULTS = COMPUTED | {
         onnx_model(change=lambda g: g.node.remove(recurrent(g))),
         "no LSTM, GRU or RNN",
     ),
-    "reverse": (onnx_model(change=attribute(direction="reverse")), "runs reverse"),
-    "bidirectional": (onnx_model(change=attribute(direction="bidirectional")), "bidirectional"),
+    "bidirectional": (
+        onnx_model(change=attribute(direction="bidirectional")),
+        "input 1 of its node LSTM h is no tensor of its directions",
+    ),
     "clip": (onnx_model(change=attribute(clip=3.0)), "clips the sums before its sigmoid"),
     "activations": (
         onnx_model(change=attribute(activations=["Elu", "Tanh", "Tanh"])),
@@ -334,6 +340,10 @@ FAULTS = COMPUTED | {
     "unknown layer": (keras(change=of_class(2, "MaxPooling1D")), "MaxPooling1D cannot"),
     "custom layer": (keras(change=custom), "my_package.LSTM cannot"),
     "keras bidirectional": (keras(change=of_class(1, "Bidirectional")), "Bidirectional cannot"),
+    "sums of directions": (
+        keras("stack_directions.keras", change=with_setting(1, merge_mode="sum")),
+        "merge_mode='sum': train it with 'concat'",
+    ),
     "subclassed": (keras(change=lambda c: c.update(class_name="MyModel")), "is of class MyModel"),
     "no keras LSTM": (
         keras(change=lambda c: c["config"].update(layers=[])),
@@ -353,7 +363,7 @@ FAULTS = COMPUTED | {
     ),
     "keras nonlinearity": (keras(), "leave out --nonlinearity", *RELU),
     "keras ceiling": (keras(), "leave out --ceiling", "--ceiling", "2"),
-    "backwards": (keras(change=with_setting(3, go_backwards=True)), "go_backwards=True"),
+    "backwards": (keras(change=with_setting(1, go_backwards=True)), "go_backwards=True"),
     "keras head": (keras(change=with_setting(4, activation="relu")), "the classifier is to end"),
     "no keras head": (keras(change=without(4)), "no dense layer that reads"),
     "keras stack": (keras(change=without(1)), "wd has shape (2, 5)"),

@@ -27,6 +27,8 @@ OPTIONS = {
     "torch_gru.safetensors": ImportOptions("last"),
     "torch_rnn.pt": ImportOptions("last", nonlinearity="tanh"),
     "torch_rnn_relu.pt": ImportOptions("mean", nonlinearity="relu", ceiling=8.0),
+    "torch_lstm_both.pt": ImportOptions("last"),
+    "torch_rnn_both.pt": ImportOptions("mean", nonlinearity="tanh"),
 }
 """What a file does not say: what its model reads, and where relu and linear end."""
 
@@ -46,6 +48,8 @@ CELLS = {
     "stack_normalised.keras": "dense_ramp_gru",
     "stack_dense.keras": "dense_dense_ramp_rnn",
     "stack_every.keras": "lstm_dense",
+    "stack_directions.keras": "lstm_gru",
+    "stack_backwards.keras": "rnn_lstm",
 }
 """The cells of the models that are none of those in their names."""
 
@@ -96,7 +100,7 @@ def test_a_recorded_model_gives_the_recorded_outputs(name, tmp_path):
 def test_the_recordings_cover_what_is_promised():
     models = {name: imported(FOLDER / name) for name in MAKERS}
     assert {name.rsplit(".")[1] for name in MAKERS} == {"pt", "safetensors", "onnx", "keras"}
-    assert {len(model.layers) for model in models.values()} == {1, 2, 3}
+    assert {len(model.layers) for model in models.values()} == {1, 2, 3, 4}
     assert {model.readout for model in models.values()} == {"last", "mean", "every"}
     cells = {model.layers[0].cell for model in models.values()}
     assert {lstm, gru, gru_before, rnn, cifg, peephole} < cells

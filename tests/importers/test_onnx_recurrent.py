@@ -100,7 +100,8 @@ def test_windows_may_stand_before_steps(kind):
 
 def test_what_the_evaluator_knows_is_left_to_it():
     assert settings("LSTM", {}).is_plain("LSTM")
-    assert settings("GRU", {"direction": "bidirectional"}).is_plain("GRU")
+    assert not settings("GRU", {"direction": "bidirectional"}).is_plain("GRU")
+    assert not settings("GRU", {"direction": "reverse"}).is_plain("GRU")
     assert settings("LSTM", {"activations": [b"Sigmoid", b"Tanh", b"Tanh"]}).is_plain("LSTM")
     assert not settings("LSTM", {"input_forget": 1}).is_plain("LSTM")
     assert not settings("RNN", {"activations": ["Sigmoid"]}).is_plain("RNN")

@@ -220,7 +220,11 @@ def test_what_a_description_gets_wrong_is_one_sentence(tmp_path, name):
 
 
 CHANGED_TENSORS = {
-    "directions": ("rnn.weight_ih_l0_reverse", (16, 5), "rnn runs in two directions"),
+    "half of a direction": (
+        "rnn.weight_ih_l0_reverse",
+        (16, 5),
+        "rnn.weight_hh_l0_reverse is miss",
+    ),
     "projection": ("rnn.weight_hr_l0", (2, 4), "rnn projects its state: train it with proj_size=0"),
     "weight_norm": ("fc.weight_g", (2, 1), "its weight weight is computed from fc.weight_g"),
     "normalisation of others": ("front.1.running_var", (4,), "which are no batch normalisation"),
