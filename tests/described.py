@@ -109,6 +109,29 @@ MODELS = {
         eps = 1e-5
         activation = "none"
     """,
+    "two directions": """
+        [[layer]]
+        kind = "batchnorm1d"
+        prefix = "norm"
+        eps = 1e-5
+        activation = "none"
+        [[layer]]
+        kind = "gru"
+        prefix = "low"
+        [[layer]]
+        kind = "batchnorm1d"
+        prefix = "norm2"
+        eps = 1e-5
+        activation = "none"
+        [[layer]]
+        kind = "lstm"
+        prefix = "high"
+        [[layer]]
+        kind = "linear"
+        prefix = "fc"
+        readout = "last"
+        head = "classes"
+    """,
 }
 """Descriptions by what they are of."""
 
@@ -142,6 +165,17 @@ SHAPES = {
         **{"rnn.weight_ih_l0": (12, 4), "rnn.weight_hh_l0": (12, 3)},
         **{"fc1.weight": (4, 3), "fc1.bias": (4,), "fc2.weight": (3, 4)},
         **{f"norm.{n}": (3,) for n in ("weight", "bias", "running_mean", "running_var")},
+    },
+    "two directions": {
+        **{f"norm.{n}": (3,) for n in ("weight", "bias", "running_mean", "running_var")},
+        **{f"norm2.{n}": (8,) for n in ("weight", "bias", "running_mean", "running_var")},
+        **{f"low.weight_ih_l0{end}": (12, 3) for end in ("", "_reverse")},
+        **{f"low.weight_hh_l0{end}": (12, 4) for end in ("", "_reverse")},
+        **{f"low.bias_{n}_l0{end}": (12,) for n in ("ih", "hh") for end in ("", "_reverse")},
+        **{f"high.weight_ih_l0{end}": (12, 8) for end in ("", "_reverse")},
+        **{f"high.weight_ih_l1{end}": (12, 6) for end in ("", "_reverse")},
+        **{f"high.weight_hh_l{k}{end}": (12, 3) for k in (0, 1) for end in ("", "_reverse")},
+        **{"fc.weight": (2, 6), "fc.bias": (2,)},
     },
 }
 """Tensors of their state dictionaries, beside counters of batches."""
@@ -184,6 +218,11 @@ def forward(name):
         h = m["rnn"](torch.sigmoid(over(m["conv"], x)))[0][:, -1]
         return m["norm"](m["fc2"](functional.hardtanh(m["fc1"](h))))
 
+    def fifth(m, x):
+        below = over(m["norm2"], m["low"](over(m["norm"], x))[0])
+        ends = m["high"](below)[1][0]
+        return m["fc"](torch.cat([ends[-2], ends[-1]], -1))
+
     rnn = {"batch_first": True}
     return {
         "a convolution and an LSTM": (
@@ -224,6 +263,16 @@ def forward(name):
                 "norm": nn.BatchNorm1d(3),
             },
             fourth,
+        ),
+        "two directions": (
+            {
+                "norm": nn.BatchNorm1d(3),
+                "low": nn.GRU(3, 4, bidirectional=True, **rnn),
+                "norm2": nn.BatchNorm1d(8),
+                "high": nn.LSTM(8, 3, 2, bidirectional=True, bias=False, **rnn),
+                "fc": nn.Linear(6, 2),
+            },
+            fifth,
         ),
     }[name]
 

@@ -284,6 +284,8 @@ def _tell(
     click.echo(f"{output}: levels {levels}, calibrated on {notes['calibration']}.")
     if "outputs" in notes:
         click.echo(f"The file does not say what its outputs are: {notes['outputs']} (--outputs).")
+    if "last" in notes:
+        click.echo(f"The readout last: {notes['last']}.")
     for kind, found in measured.items():
         label = f"{kind.replace('_', '-')}, {notes['measured_on']}"
         click.echo(f"{label}: {in_words(found, classes)}")

@@ -383,9 +383,9 @@ def assemble(
     head, taken = top.head(options)
     notes = {"imported_from": source} | ({"outputs": taken} if taken else {})
     if top.end is None and readout == "last" and ends_apart(layers):
-        notes["readout"] = (
-            "each direction is read where it ends, as h_n has it, the backward one at the first "
-            "step of a window"
+        notes["last"] = (
+            "each direction is read where it ends, as h_n of PyTorch, the backward one at the "
+            "first step of a window"
         )
     return FloatModel(tuple(layers), top.w, top.b, readout, prepared, notes, head)
 

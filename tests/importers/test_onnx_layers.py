@@ -18,6 +18,13 @@ SHAPES = {
     "F": (FEATURES, WIDTH),
     "G": (WIDTH, WIDTH),
     "W": (1, 4 * HIDDEN, WIDTH),
+    "W2": (2, 4 * HIDDEN, FEATURES),
+    "R2": (2, 4 * HIDDEN, HIDDEN),
+    "B2": (2, 8 * HIDDEN),
+    "P2": (2, 3 * HIDDEN),
+    "V2": (2, 3 * HIDDEN, 2 * HIDDEN),
+    "U2": (2, 3 * HIDDEN, HIDDEN),
+    "D8": (2 * HIDDEN, CLASSES),
     "Wx": (1, 4 * HIDDEN, FEATURES),
     "R": (1, 4 * HIDDEN, HIDDEN),
     "U": (1, 3 * HIDDEN, HIDDEN),
@@ -38,6 +45,7 @@ def tensors():
     made = {name: rng.normal(0, 0.5, shape).astype(np.float32) for name, shape in SHAPES.items()}
     made |= {name: abs(a) + 0.2 for name, a in made.items() if name.startswith("variance")}
     numbers = {"zero": [0], "one": [1], "end": [-2], "axis": [2], "around": [0, 0, 2, 0, 0, 0]}
+    numbers |= {"whole": [0, 0, -1], "rows": [0, -1], "last": [-1], "far": [1 << 31]}
     made |= {name: np.array(value, np.int64) for name, value in numbers.items()}
     limits = {"low": 0.0, "high": 1.0, "half": 0.5}
     made |= {f"{name}t": made[name].T for name in ("H", "D", "D5")}
@@ -151,6 +159,37 @@ GRAPHS = {
         node("Transpose", ["z"], ["w"], perm=[1, 0, 2]),
         node("LogSoftmax", ["w"], ["y"], axis=-1),
     ],
+    "a backward cell": [
+        node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
+        node("LSTM", ["t", "Wx", "R"], ["", "h"], hidden_size=HIDDEN, direction="reverse"),
+        *(LAST, TOP),
+    ],
+    "a backward cell at every step": [
+        node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
+        node("LSTM", ["t", "Wx", "R"], ["hs"], hidden_size=HIDDEN, direction="reverse"),
+        *(node("Squeeze", ["hs", "one"], ["s"]), node("MatMul", ["s", "Dt"], ["z"])),
+        node("Transpose", ["z"], ["y"], perm=[1, 0, 2]),
+    ],
+    "two directions where each ends": [
+        node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
+        node(
+            *("LSTM", ["t", "W2", "R2", "B2", "", "", "", "P2"], ["", "h"]),
+            **{"hidden_size": HIDDEN, "direction": "bidirectional"},
+            activations=["Sigmoid", "Tanh", "Tanh", "HardSigmoid", "Tanh", "HardSigmoid"],
+        ),
+        *(node("Transpose", ["h"], ["g"], perm=[1, 0, 2]), node("Reshape", ["g", "rows"], ["s"])),
+        node("MatMul", ["s", "D8"], ["y"]),
+    ],
+    "two directions on two directions": [
+        node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
+        node("LSTM", ["t", "W2", "R2"], ["hs"], hidden_size=HIDDEN, direction="bidirectional"),
+        node("Transpose", ["hs"], ["g"], perm=[0, 2, 1, 3]),
+        *(node("Reshape", ["g", "whole"], ["s"]), node("Mul", ["s", "half"], ["u"])),
+        node("GRU", ["u", "V2", "U2"], ["gs"], hidden_size=HIDDEN, direction="bidirectional"),
+        node("ReduceMean", ["gs"], ["m"], axes=[0]),
+        node("Transpose", ["m"], ["v"], perm=[2, 0, 1, 3]),
+        *(node("Reshape", ["v", "rows"], ["w"]), node("MatMul", ["w", "D8"], ["y"])),
+    ],
 }
 FOUND = {
     "a convolution and relu6": "dense_ramp_lstm last classes",
@@ -164,6 +203,10 @@ FOUND = {
     "dense layers above": "lstm_dense_ramp last classes",
     "two cells and a mean": "lstm_gru mean classes",
     "a dense layer and every step": "lstm_dense every classes",
+    "a backward cell": "lstm last classes",
+    "a backward cell at every step": "lstm every classes",
+    "two directions where each ends": "peephole_peephole_ramp last classes",
+    "two directions on two directions": "lstm_gru mean classes",
 }
 """What the graphs are."""
 
@@ -273,6 +316,16 @@ REFUSED = {
     "pooling": (
         front(node("Conv", ["xc", "K"], ["k"]), node("MaxPool", ["k"], ["f"], kernel_shape=[2])),
         "it has a node MaxPool, which is no part of a chain",
+    ),
+    "the last step of two directions": (
+        [
+            node("Transpose", ["x"], ["t"], perm=[1, 0, 2]),
+            node("LSTM", ["t", "W2", "R2"], ["hs"], hidden_size=HIDDEN, direction="bidirectional"),
+            node("Slice", ["hs", "last", "far", "zero"], ["l"]),
+            node("Transpose", ["l"], ["g"], perm=[2, 0, 1, 3]),
+            *(node("Reshape", ["g", "rows"], ["s"]), node("MatMul", ["s", "D8"], ["y"])),
+        ],
+        "computes something else than its layers",
     ),
     "a mean of two dense layers": (
         [

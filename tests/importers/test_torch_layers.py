@@ -17,7 +17,7 @@ from mubinn.golden.importers.any_file import import_model
 from mubinn.golden.importers.parts import ImportOptions
 from mubinn.golden.model import reference
 
-FIRST, SECOND, THIRD, FOURTH = MODELS
+FIRST, SECOND, THIRD, FOURTH, FIFTH = MODELS
 RECORDED = {
     FIRST: [0.2947556, -0.1104254, 0.3026091, -0.096737],
     SECOND: [0.2107463, 0.3324722],
@@ -28,6 +28,7 @@ RECORDED = {
         *(-0.2174603, 0.5470326, -0.1873472, 0.3554576, -0.1804321, 0.5106775, -0.1557401),
     ],
     FOURTH: [0.5728283, 0.5781367, 0.3720959, 0.5728517, 0.5683845, 0.3744499],
+    FIFTH: [-0.6123482, 0.0578981, -0.6043684, 0.0945393],
 }
 """What PyTorch 2.13 gives, as described.py prints it."""
 
@@ -36,6 +37,7 @@ FOUND = {
     SECOND: "dense_gru mean sigmoid",
     THIRD: "dense_ramp_rnn_ramp_rnn every regression",
     FOURTH: "dense_sigmoid_lstm_dense_ramp last classes",
+    FIFTH: "gru_lstm last classes",
 }
 
 
@@ -68,7 +70,7 @@ def test_described_models_give_what_pytorch_gives(tmp_path, name):
     tensors = state(name) | {"norm.num_batches_tracked": np.array(7)}
     model = read(tmp_path, MODELS[name], tensors, **ceiling(name))
     assert f"{model.cell} {model.readout} {model.head}" == FOUND[name]
-    assert set(model.meta) == {"imported_from"}
+    assert set(model.meta) == {"imported_from"} | ({"last"} if name == FIFTH else set())
     check(model, name, RECORDED[name])
 
 
@@ -197,6 +199,14 @@ CHANGED = {
         'readout = "mean"',
         "which reads the mean over the steps: give a model with one dense layer after the mean",
     ),
+    "two layers on two ends": (
+        FIFTH,
+        'prefix = "fc"\n        readout = "last"\n        head = "classes"',
+        'prefix = "fc"\n        readout = "last"\n        activation = "tanh"\n'
+        '        [[layer]]\n        kind = "linear"\n        prefix = "fc"\n'
+        '        head = "classes"',
+        "its layer 6 (linear 'fc') reads 6 numbers",
+    ),
     "a cell above the readout": (
         THIRD,
         'prefix = "0"',
@@ -237,6 +247,34 @@ def test_tensors_that_do_not_fit_are_one_sentence(tmp_path, name):
     tensors = state(FIRST) | {key: np.ones(shape, np.float32)}
     with pytest.raises(MubinnError, match=words):
         read(tmp_path, MODELS[FIRST], tensors)
+
+
+def test_a_layer_between_two_ends_and_the_top_is_refused(tmp_path):
+    """Of every step it would read the ends of the two directions at different steps."""
+    layer = """
+        [[layer]]
+        kind = "linear"
+        prefix = "more"
+        activation = "tanh"
+        readout = "last"
+    """
+    text = MODELS[FIFTH].replace('readout = "last"', "")
+    start = text.rindex("[[layer]]")
+    more = {"more.weight": np.ones((6, 6), np.float32)}
+    words = "which reads two directions where each ends: give a model with one dense layer there"
+    with pytest.raises(MubinnError, match=words):
+        read(tmp_path, text[:start] + layer + text[start:], state(FIFTH) | more)
+
+
+def test_where_two_directions_are_read_is_told(tmp_path):
+    path, described = written(tmp_path, MODELS[FIFTH], state(FIFTH))
+    command = ["quantize", str(path), "--levels", "1,1", "--normalise", "window", "--windows", "2"]
+    command += ["--describe", str(described), "-o", str(tmp_path / "made")]
+    result = CliRunner().invoke(mubinn, command)
+    assert result.exit_code == 0, result.output
+    assert "each direction is read where it ends, as h_n of PyTorch" in result.stdout
+    told = MODELS[FIFTH].replace('"last"', '"mean"')
+    assert "last" not in read(tmp_path, told, state(FIFTH)).meta
 
 
 def test_what_the_description_says_is_not_said_again(tmp_path):
