@@ -34,6 +34,12 @@ if TYPE_CHECKING:
     from mubinn.train.data.recordings import Recording
     from mubinn.train.data.windows import LabelledSet
 
+TAKEN = {
+    "outputs": "The file does not say what its outputs are: {} (--outputs).",
+    "last": "The readout last: {}.",
+}
+"""Notes on what was taken as the file does not say it, and the sentences that tell of them."""
+
 
 @click.command(cls=Command)
 @click.argument("model", type=InputPath(), required=False)
@@ -277,15 +283,15 @@ def _tell(
                 "granularity": notes["granularity"],
                 "scale_form": notes["scale_form"],
                 "encoder": notes.get("encoder", "mlb"),
+                **{name: notes[name] for name in TAKEN if name in notes},
                 **shares,
             }
         )
         return
     click.echo(f"{output}: levels {levels}, calibrated on {notes['calibration']}.")
-    if "outputs" in notes:
-        click.echo(f"The file does not say what its outputs are: {notes['outputs']} (--outputs).")
-    if "last" in notes:
-        click.echo(f"The readout last: {notes['last']}.")
+    for name, text in TAKEN.items():
+        if name in notes:
+            click.echo(text.format(notes[name]))
     for kind, found in measured.items():
         label = f"{kind.replace('_', '-')}, {notes['measured_on']}"
         click.echo(f"{label}: {in_words(found, classes)}")

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from mubinn.cli.shared.paths import InputPath
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import READOUTS, FloatModel, Preprocessing
 from mubinn.golden.model.head import HEADS
@@ -61,7 +62,7 @@ OPTIONS = (
     ),
     click.option(
         "--describe",
-        type=click.Path(path_type=Path),
+        type=InputPath(),
         metavar="TOML",
         help="A file that lists the layers of a PyTorch state dictionary, where convolutions, "
         "normalisations or dense layers stand beside the recurrent ones.",

@@ -224,8 +224,8 @@ def _head(tensors: Tensors, hidden: int, options: parts.ImportOptions) -> parts.
     if left and head is None:
         raise MubinnError(
             f"the weights {left[0]} have no place in a stack of recurrent layers and one "
-            f"classifier: say what its layers are with --describe, or give --head {name} if the "
-            "model works without them."
+            f"classifier: if the model works without them, give --head {name}, else say what its "
+            "layers are with --describe."
         )
     weight, *bias = (rest[key].floats(key) for key in own)
     return parts.classifier(name or "at the top", weight, bias[0] if bias else None, None)

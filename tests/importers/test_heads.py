@@ -157,6 +157,8 @@ def test_the_command_line_says_what_it_took_them_for(tmp_path):
     result = CliRunner().invoke(mubinn, command)
     assert result.exit_code == 0, result.output
     assert "is taken as the logit of a sigmoid (--outputs)" in result.stdout
+    listed = json.loads(CliRunner().invoke(mubinn, [*command, "--json"]).stdout)
+    assert listed["outputs"] == "the one output is taken as the logit of a sigmoid"
     told = CliRunner().invoke(mubinn, [*command, "--outputs", "regression"])
     assert told.exit_code == 0, told.output
     assert "--outputs" not in told.stdout
