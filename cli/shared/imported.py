@@ -116,7 +116,7 @@ def open_float(
     ------
     MubinnError
         As `import_model` does; for options of imported models beside one of ours, and for a
-        clipped c in a cell that has none.
+        clipped c where no cell has one.
     """
     from mubinn.golden.importers.any_file import import_model
     from mubinn.golden.importers.parts import ImportOptions
@@ -136,11 +136,15 @@ def open_float(
         how = Preprocessing(normalise or own.normalise, decimate or own.decimate)
         model = replace(model, preprocessing=how)
     if clip_c is not None:
-        if any("c" not in layer.cell.state_names for layer in model.layers):
+        clipped = ["c" in layer.cell.state_names for layer in model.layers]
+        if not any(clipped):
             raise MubinnError(
                 f"{path} is a {model.cell.upper()}, which has no c to clip: leave out --clip-c."
             )
-        layers = tuple(replace(layer, clips={"c": clip_c}) for layer in model.layers)
+        layers = tuple(
+            replace(layer, clips={"c": clip_c}) if own else layer
+            for layer, own in zip(model.layers, clipped, strict=True)
+        )
         model = replace(model, layers=layers)
     return model
 

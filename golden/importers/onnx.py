@@ -295,9 +295,10 @@ def _readouts(graph: Graph, stack: Stack, top: parts.Top, end: str) -> tuple[lis
         found = [m.readout for m in models if _same(wanted, m, np.transpose(x, axes))]
         if found:
             return found, ", ".join(AXES.split(", ")[axes.index(k)] for k in range(3))
+    last = "where each direction ends (Y_h)" if parts.ends_apart(layers) else "of the last step"
     raise MubinnError(
-        "its graph computes something else than its layers one after the other, a readout of the "
-        "last step, of every step or of the mean over the steps, and one dense layer after the "
+        "its graph computes something else than its layers one after the other, a readout "
+        f"{last}, of every step or of the mean over the steps, and one dense layer after the "
         "mean: export such a model."
     )
 
@@ -328,7 +329,7 @@ def _same(wanted: Floats | None, model: FloatModel, x: Floats) -> bool:
     if wanted is None or not len(x):
         return False
     values = reference.logits(model, x)
-    if wanted.size != values.size:
+    if wanted.size != values.size or wanted.squeeze().ndim > values.ndim:
         return False
     shares = np.exp(values - values.max(axis=-1, keepdims=True))
     shares = shares / shares.sum(axis=-1, keepdims=True)

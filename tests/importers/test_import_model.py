@@ -152,6 +152,7 @@ COMMANDS = {
     "torch_rnn_relu.pt": ("--readout", "mean", "--nonlinearity", "relu", "--ceiling", "4"),
     "node_lstm_peephole.onnx": ("--datapath", "threshold", "--clip-c", "0.75"),
     "keras2_gru_hard.keras": ("--datapath", "threshold"),
+    "stack_backwards.keras": ("--clip-c", "0.75"),
 }
 
 
@@ -175,7 +176,7 @@ def test_quantize_takes_them(tmp_path, monkeypatch, name):
     assert model.cell == cell_in(name)
     assert "imported_from" in model.meta
     if "0.75" in COMMANDS[name]:
-        assert model.layers[0].quantizers["c"].float_scales[:-1].sum() <= 0.75
+        assert model.layers[-1].quantizers["c"].float_scales[:-1].sum() <= 0.75
     assert model.preprocessing == Preprocessing("window", 2 if "2" in COMMANDS[name] else 1)
 
 

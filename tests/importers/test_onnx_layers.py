@@ -325,7 +325,7 @@ REFUSED = {
             node("Transpose", ["l"], ["g"], perm=[2, 0, 1, 3]),
             *(node("Reshape", ["g", "rows"], ["s"]), node("MatMul", ["s", "D8"], ["y"])),
         ],
-        "computes something else than its layers",
+        r"a readout where each direction ends \(Y_h\), of every step",
     ),
     "a mean of two dense layers": (
         [
