@@ -95,9 +95,10 @@ def of_onnx(data: bytes, options: parts.ImportOptions, folder: Path) -> FloatMod
     ------
     MubinnError
         Where onnx is absent, or the file is none; for weights outside the folder; without a
-        recurrent node or a classifier, or with several and none is named; for two directions,
-        activations that we do not have, or clipped as ours are not, lengths; for other nodes, or a
-        graph that computes something else, then with what is in the way and where to cut.
+        recurrent node or a classifier, or with several and none is named; for activations that we
+        do not have, or clipped as ours are not, lengths; for other nodes, or a graph that computes
+        something else, then with what is in the way and where to cut; for one output, which
+        nothing follows, where the options do not say what it is.
     """
     options.demand_absent("an ONNX graph", "recurrent", "nonlinearity", "describe")
     graph = Graph(data, folder, options)
