@@ -79,17 +79,19 @@ def _jax(levels: Levels | None, x: Any, y: Any) -> Run:
         raise MubinnError(
             "JAX and optax are not installed; run: pip install 'mubinn[train]'."
         ) from error
+    from mubinn.golden.cells.library import lstm
     from mubinn.golden.model.float_model import Preprocessing
     from mubinn.train.graphs import network
     from mubinn.train.graphs.graph import Graph, Pace, compiled
     from mubinn.train.recipes.method import Method
+    from mubinn.train.recipes.stack import LayerForm
     from mubinn.train.runs.devices import BatchSharding
 
     batch_sharding = BatchSharding(len(x))
     method = Method() if levels is None else Method("mubinn2", levels)
     graph = Graph(method, CLIP, "mean")
-    drawn = network.init_params(graph.cell, 0, FEATURES, HIDDEN, CLASSES)
-    model = network.to_model(drawn, graph.cell, graph.clips, "mean", Preprocessing(), {})
+    drawn = network.init_params((LayerForm(lstm, HIDDEN),), 0, FEATURES, CLASSES)
+    model = network.to_model(drawn, graph.stages, graph.clip, "mean", Preprocessing(), {})
     optimizer, step, _ = compiled(graph, Pace(1e-3, 1e-3, 0.05, 1.0, 1000))
     params = batch_sharding.copies(graph.start(model, x[:8]))
     state = [params, batch_sharding.copies(optimizer.init(params))]

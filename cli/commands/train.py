@@ -107,6 +107,13 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
     metavar="NAME",
     help="lstm, gru, gru_before, rnn, rnn_relu, cifg, mgu, peephole.  [default: lstm]",
 )
+@click.option(
+    "--layers",
+    metavar="LIST",
+    help="Layers of any kinds, first to last, in place of --cell and --hidden: 'conv 16x5/2, gru "
+    "32, dense 16'. Names are those of cells, dense, and conv: filters x steps / stride, within "
+    "the window, or from its first step on with `causal` behind.",
+)
 @click.option("--readout", type=click.Choice(["mean", "last"]), help="Of h.  [default: mean]")
 @click.option("--c-clip", type=float, help="Clip of the cell state; 0 for none.  [default: 1]")
 @click.option("--learning-rate", type=float, help="Peak step of weights.")
@@ -188,7 +195,7 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 @json_option
 @click.pass_context
 def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **options: Any) -> None:
-    """Train a recurrent layer and a classifier on DATA, float or binarized.
+    """Train recurrent, dense and convolution layers on DATA, float or binarized.
 
     DATA holds X [windows, steps, channels] and y [windows], and may hold subject and fold (npz,
     npy). Or it is recordings, files and folders of EDF, BDF and what MNE reads, from which windows
@@ -212,6 +219,8 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
       mubinn train edf/ --window 4 --events rest=T0 --events left=T1 -o my.safetensors
     For subjects of whom an unlabelled recording with about as much of each class can be had:
       mubinn train my.npz --subject-calibration trained -o my.safetensors
+    Filters over time below a GRU, and a dense layer above it:
+      mubinn train my.npz --layers 'conv 16x5/2, gru 32, dense 16' -o my.safetensors
     All folds, two seeds, three level pairs; what they are worth together, then pictures:
       mubinn train my.npz --method mubinn2 --levels 1,1 --levels 2,2 --levels 3,3 \\
           --folds all --seeds 0,1 --runs runs
@@ -292,6 +301,7 @@ def _recipe(options: dict[str, Any], levels: Any) -> Recipe:
     from mubinn.train.recipes.tuned import tuned
 
     given = {name: options[name] for name in RECIPE_OPTIONS if options[name] is not None}
+    given |= _layers(options)
     if options["c_clip"] is not None:
         given["c_clip"] = options["c_clip"] or None
     method = {}
@@ -299,3 +309,17 @@ def _recipe(options: dict[str, Any], levels: Any) -> Recipe:
         method = {name: options[name] for name in METHOD_OPTIONS if options[name] is not None}
     place = {"fold": options["fold"], "seed": options["seed"]}
     return tuned(options["method"], levels, method=method, **place, **given)
+
+
+def _layers(options: dict[str, Any]) -> dict[str, Any]:
+    """Return the layers that are asked for, by the name of their field."""
+    from mubinn.train.recipes.stack import parse_layers
+
+    if options["layers"] is None:
+        return {}
+    for name in ("cell", "hidden"):
+        if options[name] is not None:
+            raise MubinnError(
+                f"--layers says of what and how many cells each layer is: leave --{name} out."
+            )
+    return {"layers": parse_layers(options["layers"])}

@@ -279,8 +279,6 @@ def test_bad_method(fields, words):
 
 
 def test_models_that_cannot_start_binarized_training(data, random_float):
-    with pytest.raises(MubinnError, match="models of one layer"):
-        train(data, small(2, 2), start=random_float(features=4, classes=2, depth=2))
     with pytest.raises(MubinnError, match="5 channels and 2 classes"):
         train(data, small(2, 2), start=random_float(features=5, classes=2))
     with pytest.raises(MubinnError, match="reads the last of h"):

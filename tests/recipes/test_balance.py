@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mubinn.golden.binarize.levels import Levels
-from mubinn.golden.cells.library import cell_of
+from mubinn.golden.cells.library import cell_of, lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.train.data.recordings import LabelledSet
 from mubinn.train.data.windows import prepare, synthetic_eeg
@@ -16,6 +16,7 @@ from mubinn.train.graphs.network import init_params
 from mubinn.train.recipes.chance import kept
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe, batches, class_weights, split
+from mubinn.train.recipes.stack import LayerForm, Stage
 from mubinn.train.runs.trainer import train
 
 SMALL = Recipe(epochs=3, hidden=8, batch=10, fold=1)
@@ -67,7 +68,7 @@ def test_weights_give_every_class_the_same_say():
 def test_the_loss_weighs_windows_and_hides_cells():
     data = uneven()
     graph, x, y = Graph(Method(), 1.0, "mean"), prepare(data.x[:6]), data.y[:6]
-    params = init_params(graph.cell, 0, 3, 8, 2)
+    params = init_params((LayerForm(lstm, 8),), 0, 3, 2)
     weight = np.arange(6, dtype=np.float32)
     each = [float(graph.loss(params, x[k : k + 1], y[k : k + 1])) for k in range(6)]
     got = float(graph.loss(params, x, y, weight))
@@ -85,7 +86,7 @@ def test_binarized_graphs_hide_cells_as_well(cell):
     data = uneven()
     x = prepare(data.x[:6])
     start = train(data, replace(SMALL, epochs=1, cell=cell)).model
-    graph = Graph(Method("mubinn2", Levels.of(2, 2)), 1.0, "mean", cell_of(cell))
+    graph = Graph(Method("mubinn2", Levels.of(2, 2)), 1.0, "mean", (Stage(cell_of(cell)),))
     params = graph.start(start, x)
     nothing = graph.logits(params, x, jnp.zeros((6, 8)))
     assert np.ptp(np.asarray(nothing), axis=0).max() == 0  # the bias alone

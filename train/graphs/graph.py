@@ -16,7 +16,6 @@ from jax import Array
 from numpy.typing import NDArray
 
 from mubinn.golden.cells.constants import Datapath
-from mubinn.golden.cells.graph import Cell
 from mubinn.golden.cells.library import lstm
 from mubinn.golden.cells.threshold import is_term
 from mubinn.golden.ground.errors import MubinnError
@@ -27,6 +26,7 @@ from mubinn.train.graphs.cell_step import Form
 from mubinn.train.graphs.network import Params
 from mubinn.train.recipes.first_scales import first_scales, folded
 from mubinn.train.recipes.method import Method
+from mubinn.train.recipes.stack import Stage, at
 from mubinn.train.subject.calibration import calibrated_groups
 
 TRAVEL = 800
@@ -50,8 +50,8 @@ class Graph:
         Bound of the states that meet no weights, abs(c), where they are not binarized; ``inf`` for
         none.
     readout : "mean" or "last"
-    cell : Cell
-        Its equations.
+    stages : tuple of Stage
+        The layers.
     group : int
         Consecutive windows of a batch that are one subject's and whose scores the loss sees
         calibrated; 0 for none.
@@ -62,7 +62,7 @@ class Graph:
     method: Method
     clip: float
     readout: Readout
-    cell: Cell = lstm
+    stages: tuple[Stage, ...] = (Stage(lstm),)
     group: int = 0
     datapath: Datapath = "figure3"
 
@@ -71,17 +71,14 @@ class Graph:
 
         For `kept` see `mubinn.train.graphs.projection.classified`.
         """
-        return network.logits(params, x, self.form, self.readout, self.method, kept)
+        about = self.stages, self.forms, self.readout, self.method
+        return network.logits(params, x, *about, kept)
 
     @property
-    def form(self) -> Form:
-        """What the recurrence binarizes."""
-        return network.form_of(self.cell, self.method, self.clip, self.datapath)
-
-    @property
-    def clips(self) -> dict[str, float]:
-        """Bounds by encoder, as a float layer has them."""
-        return network.clips_of(self.cell, self.clip)
+    def forms(self) -> tuple[Form, ...]:
+        """What the recurrence of each layer binarizes."""
+        about = self.method, self.clip, self.datapath
+        return tuple(network.form_of(stage.cell, *about) for stage in self.stages)
 
     def loss(
         self,
@@ -118,8 +115,6 @@ class Graph:
         counts = self.method.counts
         if not self.method.learns_scales or (counts["gate"], counts["c"]) != (1, 1):
             return params
-        if self.cell is not lstm:
-            return params
         offsets = [self.method.offset_of(gate.operands[0].kind) for gate in lstm.gates]
         sizes = [max(abs(offset), 1 - offset) for offset in offsets]
         most = {
@@ -127,8 +122,10 @@ class Graph:
             "c": [REACH["c"] * min(self.clip, 1.0)],
         }
         scales = dict(params["scales"])
-        for name, values in most.items():
-            scales[name] = jnp.minimum(scales[name], jnp.log(jnp.asarray(values)))
+        for place, stage in enumerate(self.stages):
+            for name, values in most.items() if stage.cell is lstm else ():
+                own = at(place, name)
+                scales[own] = jnp.minimum(scales[own], jnp.log(jnp.asarray(values)))
         return {**params, "scales": scales}
 
     def start(self, model: FloatModel, x: NDArray[np.float32]) -> Params:
@@ -144,35 +141,44 @@ class Graph:
         Raises
         ------
         MubinnError
-            If binarized training is asked for a model of several layers.
+            The model has other layers, or some that this graph does not express.
         """
-        for own in model.layers:
-            if own.cell is not self.cell:
-                raise MubinnError(
-                    f"The model is of {own.cell.name} cells, the training graph of "
-                    f"{self.cell.name} cells: let both be the same."
-                )
+        self._check_layers(model)
         weights = network.from_model(model)
         if self.method.name == "float":
             return weights
         scales, offsets = first_scales(model, self.method, x)
-        b, bd = folded(model, offsets)
+        biases, bd = folded(model, offsets)
         single: Params = jax.tree.map(
             lambda leaf: jnp.asarray(leaf, jnp.float32),
-            {"scales": scales, "offsets": offsets, "b": b, "bd": bd},
+            {"scales": scales, "offsets": offsets, "b": biases, "bd": bd},
         )
         self._check_offsets(offsets)
-        layer = {**weights["layers"][0], "b": single.pop("b")}
-        return {**weights, "layers": (layer,), **single}
+        own = zip(weights["layers"], single.pop("b"), strict=True)
+        return {**weights, "layers": tuple({**layer, "b": b} for layer, b in own), **single}
+
+    def _check_layers(self, model: FloatModel) -> None:
+        """Raise `MubinnError` where the layers of a model are not those of the graph."""
+        found = tuple(Stage(layer.cell, layer.frames) for layer in model.layers)
+        if found != self.stages:
+            of, own = (
+                ", ".join(stage.cell.name for stage in stages) for stages in (found, self.stages)
+            )
+            raise MubinnError(
+                f"The model is of {of} cells, the training graph of {own} cells, and frames may "
+                "differ: let all layers be the same."
+            )
 
     def _check_offsets(self, offsets: Mapping[str, Any]) -> None:
         """Raise `MubinnError` where the datapath cannot have an offset of h for each cell."""
-        (value,) = self.cell.new[0].operands
-        if "h" in offsets and self.datapath == "threshold" and not is_term(value):
-            raise MubinnError(
-                f"Thresholds of {self.cell.name} cells take one offset of h for all: leave "
-                "--h-offset out, or train for --datapath figure3."
-            )
+        for place, stage in enumerate(self.stages):
+            (value,) = stage.cell.new[0].operands
+            each = at(place, "h") in offsets
+            if each and self.datapath == "threshold" and not is_term(value):
+                raise MubinnError(
+                    f"Thresholds of {stage.cell.name} cells take one offset of h for all: leave "
+                    "--h-offset out, or train for --datapath figure3."
+                )
 
 
 @dataclass(frozen=True)

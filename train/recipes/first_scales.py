@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from mubinn.golden.binarize.mlb import fit_scales, mlb, mlb_value
 from mubinn.golden.binarize.scale_form import fit_form
 from mubinn.golden.cells.graph import Weights
-from mubinn.golden.cells.library import family_of
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model import reference
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.train.recipes.method import TENSORS, Method
+from mubinn.train.recipes.stack import at, check_own_offsets
 
 SAMPLE = 100_000
 """Values of an activation tensor that its scales are fitted to."""
@@ -34,37 +34,35 @@ def first_scales(
     Parameters
     ----------
     model : FloatModel
-        One layer.
     method : Method
     x : float32 [windows, T, I]
         Training windows that the activations are taken from.
     """
-    layer = one_layer(model)
-    cell = layer.cell
     wide = np.asarray(x, np.float64)
-    run = reference.run_layer(layer, reference.LayerQuantizers(), wide)
-    offsets = {}
-    for name, tensor in (("x", wide), ("h", run[cell.states[0].name])):
-        offset = _offset(getattr(method, f"{name}_offset"), tensor, method.counts[name])
-        if offset is not None:
-            offsets[name] = offset
-    if "h" in offsets and not cell.own_offsets:
-        raise MubinnError(
-            f"The cells of a {family_of(cell).upper()} share one offset of h: leave --h-offset out."
-        )
-    biases = folded(model, offsets)
-    values = {
-        "x": [wide - offsets.get("x", 0.0)],
-        **_rows(layer, method),
-        "b": np.split(biases[0], len(cell.rows)),
-        **_codes(layer, method, run, offsets.get("h", 0.0)),
-        "wd": np.split(model.wd, 1 if method.granularity == "gate" else model.outputs),
-        "bd": [biases[1]],
-        **{f"stored.{name}": [own] for name, own in layer.stored.items()},
-    }
-    tensors: dict[str, str]
-    tensors = {node.name: cell.tensor(node) for node in cell.encoders if node not in cell.gates}
-    tensors |= {f"stored.{name}": "stored" for name in layer.stored}
+    runs, steps = [], wide
+    for layer in model.layers:
+        _check_names(layer)
+        runs.append(reference.run_layer(layer, reference.LayerQuantizers(), steps))
+        steps = runs[-1][layer.cell.states[0].name]
+    offsets = _offsets(model, method, wide, runs)
+    biases, bd = folded(model, offsets)
+    values: dict[str, list[Floats]] = {"x": [wide - offsets.get("x", 0.0)]}
+    tensors: dict[str, str] = {}
+    for place, (layer, run, b) in enumerate(zip(model.layers, runs, biases, strict=True)):
+        cell, h_offset = layer.cell, offsets.get(at(place, "h"), 0.0)
+        own = {
+            **_rows(layer, method),
+            "b": np.split(b, len(cell.rows)),
+            **_codes(layer, method, run, h_offset),
+            **({} if place + 1 < len(runs) else _classifier(model, method, bd)),
+            **{f"stored.{name}": [numbers] for name, numbers in layer.stored.items()},
+        }
+        kinds: dict[str, str]
+        kinds = {node.name: cell.tensor(node) for node in cell.encoders if node not in cell.gates}
+        kinds |= {f"stored.{name}": "stored" for name in layer.stored}
+        for name, parts in own.items():
+            values[stored_name := name if name in ("wd", "bd") else at(place, name)] = parts
+            tensors[stored_name] = kinds.get(name, name)
     rng = np.random.default_rng(0)
     logs = {}
     for name, parts in values.items():
@@ -75,12 +73,37 @@ def first_scales(
     return logs, offsets
 
 
+def _classifier(model: FloatModel, method: Method, bd: Floats) -> dict[str, list[Floats]]:
+    groups = 1 if method.granularity == "gate" else model.outputs
+    return {"wd": np.split(model.wd, groups), "bd": [bd]}
+
+
+def _offsets(
+    model: FloatModel, method: Method, x: Floats, runs: list[dict[str, Floats]]
+) -> dict[str, Floats]:
+    """Return the offsets of x and of the output of each layer."""
+    found: dict[str, Floats] = {}
+    first = _offset(method.x_offset, x, method.counts["x"])
+    if first is not None:
+        found["x"] = first
+    for place, (layer, run) in enumerate(zip(model.layers, runs, strict=True)):
+        output = run[layer.cell.states[0].name]
+        own = _offset(method.h_offset, output, method.counts["h"])
+        if own is None:
+            continue
+        check_own_offsets(layer.cell)
+        found[at(place, "h")] = own
+    return found
+
+
 def _rows(layer: FloatLayer, method: Method) -> dict[str, list[Floats]]:
     """Return the weights of rows that have some, in groups of one set of scales."""
     found: dict[str, list[Floats]] = {}
     kinds: tuple[Weights, ...] = ("wx", "wh")
     for name in kinds:
         own, places = getattr(layer, name), layer.cell.reading(name)
+        if not places:
+            continue
         groups = len(places) * (1 if method.granularity == "gate" else layer.hidden)
         rows = np.concatenate([own[layer.row_slice(place)] for place in places])
         found[name] = np.split(rows, groups)
@@ -107,34 +130,31 @@ def _codes(
     return found
 
 
-def one_layer(model: FloatModel) -> FloatLayer:
-    """Return the one layer that binarized training takes; raise `MubinnError` on others."""
-    layer = model.layers[0]
-    if len(model.layers) != 1:
-        raise MubinnError(
-            "Binarized training takes models of one layer: use `mubinn quantize` for others."
-        )
+def _check_names(layer: FloatLayer) -> None:
+    """Raise `MubinnError` where an encoder is called as a tensor that training knows."""
     for node in layer.cell.encoders:
         if node not in layer.cell.gates and node.name in set(TENSORS) - {"h", "c"}:
             raise MubinnError(
                 f"The cell {layer.cell.name} has an encoder {node.name}, as training calls a "
                 "tensor of its own: give it another name."
             )
-    return layer
 
 
-def folded(model: FloatModel, offsets: dict[str, Floats]) -> tuple[Floats, Floats]:
-    """Return the biases of layer and classifier with the offsets of x and h folded in."""
-    layer, bd = one_layer(model), model.bd
-    b = layer.b
-    if "x" in offsets:
-        b = b + layer.wx @ offsets["x"]
-    if "h" in offsets:
-        cell = layer.cell
-        reads = [cell.recurrent_of(node) is cell.states[0] for node in cell.rows]
-        b = b + np.where(np.repeat(reads, layer.hidden), layer.wh @ offsets["h"], 0.0)
-        bd = bd + model.wd @ offsets["h"]
-    return b, bd
+def folded(model: FloatModel, offsets: dict[str, Floats]) -> tuple[tuple[Floats, ...], Floats]:
+    """Return the biases of layers and classifier with the offsets of x and h folded in."""
+    below, found = offsets.get("x"), []
+    for place, layer in enumerate(model.layers):
+        own, b = offsets.get(at(place, "h")), layer.b
+        if below is not None:
+            b = b + layer.wx @ layer.frames.spread(below, layer.inputs)
+        if own is not None:
+            cell = layer.cell
+            reads = [cell.recurrent_of(node) is cell.states[0] for node in cell.rows]
+            b = b + np.where(np.repeat(reads, layer.hidden), layer.wh @ own, 0.0)
+        found.append(b)
+        below = own
+    bd = model.bd if below is None else model.bd + model.wd @ below
+    return tuple(found), bd
 
 
 def _offset(how: str, tensor: Floats, levels: int | None) -> Floats | None:

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from mubinn.golden.cells.cell_file import equations_of
 from mubinn.golden.cells.constants import Datapath, check_datapath
 from mubinn.golden.cells.graph import Cell
-from mubinn.golden.cells.library import CELLS, cell_of, family_of
+from mubinn.golden.cells.library import LAYERS, cell_of
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.model.float_model import ONCE
+from mubinn.golden.model.float_model import ONCE, kinds_of
 from mubinn.golden.model.head import Readout
 from mubinn.train.data.recordings import LabelledSet, Normalise
 from mubinn.train.recipes.method import Method
+from mubinn.train.recipes.stack import LayerForm, check_own_offsets
 from mubinn.train.subject.calibration import SubjectCalibration, grouped
 
 _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
@@ -76,6 +77,8 @@ class Recipe:
     patience : int
         With validation subjects: training ends when their accuracy has not risen for so many
         epochs. 0 trains all epochs.
+    layers : tuple of LayerForm
+        The layers, of any kinds, in place of one of `hidden` cells of `cell`.
     method : Method
         What is binarized, and how.
     scale_rate : float
@@ -133,6 +136,7 @@ class Recipe:
     method: Method = field(default_factory=Method)
     scale_rate: float = 2e-3
     datapath: Datapath = "figure3"
+    layers: tuple[LayerForm, ...] = ()
 
     def __post_init__(self) -> None:
         self._check_ranges()
@@ -154,12 +158,8 @@ class Recipe:
                 f"Method {self.method.name} leaves gates in full precision, which have no "
                 "thresholds: leave --datapath out, or train with mubinn2."
             )
-        cell = self.equations
-        if self.method.h_offset != "none" and not cell.own_offsets:
-            raise MubinnError(
-                f"The cells of a {family_of(cell).upper()} share one offset of h: "
-                "leave --h-offset out."
-            )
+        for form in self.stack if self.method.h_offset != "none" else ():
+            check_own_offsets(form.cell)
 
     def _check_ranges(self) -> None:
         for names, fits, words in _RANGES:
@@ -182,15 +182,25 @@ class Recipe:
                 raise MubinnError(f"{name} {getattr(self, name)!r} is unknown; use {known}.")
 
     @property
-    def equations(self) -> Cell:
-        """The cell."""
-        return cell_of(self.cell) if isinstance(self.cell, str) else self.cell
+    def stack(self) -> tuple[LayerForm, ...]:
+        """The layers."""
+        cell = cell_of(self.cell) if isinstance(self.cell, str) else self.cell
+        return self.layers or (LayerForm(cell, self.hidden),)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the fields as logs and model files name them."""
-        fields = asdict(replace(self, cell="lstm")) | {"cell": self.equations.name}
-        if self.equations not in CELLS.values():
-            fields["equations"] = equations_of(self.equations)
+        """Return the fields as logs and model files name them; later ones where they are used."""
+        stack = self.stack
+        fields = asdict(replace(self, cell="lstm", layers=())) | {"cell": kinds_of(stack)}
+        fields.pop("layers")
+        if len(stack) == 1:
+            fields["cell"] = stack[0].cell.name
+        if self.layers:
+            fields["hidden"] = stack[-1].hidden
+            fields["layers"] = [str(form) for form in stack]
+        own = list(dict.fromkeys(f.cell for f in stack if f.cell not in LAYERS.values()))
+        if own:
+            texts = [equations_of(cell) for cell in own]
+            fields["equations"] = texts if self.layers else texts[0]
         return {STORED.get(name, name): fields[name] for name in fields}
 
     def fingerprint(self, data: LabelledSet, weights: Iterable[NDArray[Any]] = ()) -> str:

@@ -54,7 +54,8 @@ def tuned(
         about, usual = FEW_LEVELS, BY_LEVELS[levels.h]
     if changes.get("subject_calibration") == "trained":
         usual = {**CALIBRATED, **({"epochs": 8} if name == "float" else {}), **usual}
-    if not Recipe(cell=changes.get("cell", "lstm")).equations.own_offsets:
+    built = Recipe(**{name: changes[name] for name in ("cell", "layers") if name in changes})
+    if not all(form.cell.own_offsets for form in built.stack):
         about = {name: value for name, value in about.items() if name != "h_offset"}
     made = Method(name, levels, **{**about, **(method or {})})
     return Recipe(method=made, **{**usual, **changes})

@@ -6,7 +6,7 @@ decisions of the training graph.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import jax
@@ -24,8 +24,10 @@ from mubinn.golden.model.head import Readout
 from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedModel
 from mubinn.train.graphs.activations import FORMATS
 from mubinn.train.graphs.binarize import Scales, fraction_of
-from mubinn.train.graphs.network import Params, Quantizers, quantizers, spread, whole
+from mubinn.train.graphs.network import Params, whole
+from mubinn.train.graphs.quantizers import Quantizers, quantizers, spread
 from mubinn.train.recipes.method import Method
+from mubinn.train.recipes.stack import Stage
 from mubinn.train.subject.row_bias import row_bias
 
 
@@ -35,9 +37,9 @@ def to_quantized(
     readout: Readout,
     preprocessing: Preprocessing,
     meta: Mapping[str, str],
-    cell: Cell = lstm,
+    stages: Sequence[Stage] = (Stage(lstm),),
 ) -> QuantizedModel:
-    """Return the model of trained parameters, as the graph of `cell` takes them.
+    """Return the model of trained parameters, as the graph of layers `stages` takes them.
 
     Raises
     ------
@@ -51,21 +53,35 @@ def to_quantized(
         )
     q = jax.tree.map(
         lambda leaf: np.asarray(leaf, np.float64),
-        jax.jit(quantizers, static_argnums=(1, 2))(params, method, cell),
+        jax.jit(quantizers, static_argnums=(1, 2))(params, method, tuple(stages)),
     )
     wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
-    (layer,) = wide["layers"]
-    x = _quantizer(q.tensors["x"], q.offsets.get("x", 0.0))
-    own = {name: _quantizer(scales, q.offsets[name]) for name, scales in q.codes.items()}
-    b = _bias(q, "b", layer["b"], method)
-    hidden = layer["wh"].shape[1]
-    wx = _rows(q.tensors["wx"], cell, "wx", layer["wx"], hidden)
-    wh = _rows(q.tensors["wh"], cell, "wh", layer["wh"], hidden)
-    numbers = {n: _tensor(q.tensors[f"stored.{n}"], layer["stored"][n]) for n in layer["stored"]}
-    made = QuantizedLayer(cell, x, own, wx, wh, b, FORMATS, stored=numbers)
-    wd = _tensor(q.tensors["wd"], wide["wd"])
-    dense = QuantizedDense(wd, _bias(q, "bd", wide["bd"], method))
-    return QuantizedModel((made,), dense, readout, preprocessing, dict(meta))
+    first = q.layers[0]
+    x, layers = _quantizer(first.tensors["x"], first.offsets.get("x", 0.0)), []
+    for stage, own, values in zip(stages, q.layers, wide["layers"], strict=True):
+        layers.append(_layer(stage, x, own, values, method))
+        x = layers[-1].h
+    wd = _tensor(q.dense.tensors["wd"], wide["wd"])
+    dense = QuantizedDense(wd, _bias(q.dense, "bd", wide["bd"], method))
+    return QuantizedModel(tuple(layers), dense, readout, preprocessing, dict(meta))
+
+
+def _layer(
+    stage: Stage, x: Quantizer, q: Quantizers, values: Params, method: Method
+) -> QuantizedLayer:
+    """Return a layer that reads codes of `x`."""
+    cell, own = stage.cell, {n: _quantizer(scales, q.offsets[n]) for n, scales in q.codes.items()}
+    b, hidden = _bias(q, "b", values["b"], method), values["wh"].shape[1]
+    wx = _rows(q, cell, "wx", values["wx"], hidden)
+    wh = _rows(q, cell, "wh", values["wh"], hidden) if "wh" in q.tensors else _unread(wx, hidden)
+    numbers = {n: _tensor(q.tensors[f"stored.{n}"], values["stored"][n]) for n in values["stored"]}
+    return QuantizedLayer(cell, x, own, wx, wh, b, FORMATS, stored=numbers, frames=stage.frames)
+
+
+def _unread(wx: LevelTensor, hidden: int) -> LevelTensor:
+    """Return weights of a state that no row reads, beside those of x."""
+    bits = np.zeros((wx.levels, wx.rows, hidden), np.uint8)
+    return LevelTensor(bits, np.zeros_like(wx.scales), 0)
 
 
 def _integers(values: Any, unit: Any) -> Ints:
@@ -87,9 +103,9 @@ def _tensor(scales: Scales, values: Any) -> LevelTensor:
     return LevelTensor(bits, _integers(scales.value.T, scales.unit), fraction_of(scales.unit))
 
 
-def _rows(scales: Scales, cell: Cell, name: Weights, values: Floats, hidden: int) -> LevelTensor:
+def _rows(q: Quantizers, cell: Cell, name: Weights, values: Floats, hidden: int) -> LevelTensor:
     """Return the weights of all rows; scales of those that leave x or the state out are 0."""
-    own = _tensor(scales, values)
+    own = _tensor(q.tensors[name], values)
     groups = len(own.scales) * hidden // len(values)
     bits = whole(cell, name, np.moveaxis(own.bits, 0, 1), hidden)
     return LevelTensor(np.moveaxis(bits, 1, 0), whole(cell, name, own.scales, groups), own.fraction)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.metrics import metrics
 from mubinn.golden.inference.run import infer
-from mubinn.golden.model.float_model import FloatModel, Preprocessing
+from mubinn.golden.model.float_model import FloatModel, Preprocessing, kinds_of, steps_after
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.quantization.clipped import clipped
 from mubinn.train.data.recordings import LabelledSet
@@ -26,6 +26,7 @@ from mubinn.train.graphs import network
 from mubinn.train.graphs.graph import Graph, Pace, compiled
 from mubinn.train.recipes.chance import gains, kept
 from mubinn.train.recipes.recipe import Recipe, Split, batches, class_weights
+from mubinn.train.recipes.stack import LayerForm
 from mubinn.train.runs.checkpoint import (
     damaged,
     load_checkpoint,
@@ -77,8 +78,9 @@ class Run:
         self.sharding = BatchSharding(recipe.batch)
         clip = math.inf if recipe.c_clip is None else recipe.c_clip
         group = recipe.group if recipe.subject_calibration == "trained" else 0
-        cell = recipe.equations
-        self.graph = Graph(recipe.method, clip, recipe.readout, cell, group, recipe.datapath)
+        stages = tuple(form.stage for form in _stack(recipe, start))
+        self.graph = Graph(recipe.method, clip, recipe.readout, stages, group, recipe.datapath)
+        steps_after(stages, x.shape[1])
         pace = Pace(
             recipe.learning_rate,
             recipe.scale_rate,
@@ -99,13 +101,12 @@ class Run:
         self.fingerprint = recipe.fingerprint(data, weights)
 
     def _drawn(self) -> FloatModel:
-        recipe = self.recipe
-        sizes = recipe.seed, self.data.features, recipe.hidden, len(self.data.classes)
-        return self._float(network.init_params(self.graph.cell, *sizes), Preprocessing(), {})
+        sizes = self.recipe.seed, self.data.features, len(self.data.classes)
+        return self._float(network.init_params(self.recipe.stack, *sizes), Preprocessing(), {})
 
     def _float(self, params: Any, about: Preprocessing, meta: Mapping[str, str]) -> FloatModel:
         graph = self.graph
-        return network.to_model(params, graph.cell, graph.clips, graph.readout, about, meta)
+        return network.to_model(params, graph.stages, graph.clip, graph.readout, about, meta)
 
     @property
     def finished(self) -> bool:
@@ -261,7 +262,7 @@ class Run:
         recipe, graph = self.recipe, self.graph
         about = Preprocessing(recipe.normalise, recipe.decimate)
         if recipe.method.exports:
-            made = to_quantized(self.best, recipe.method, graph.readout, about, meta, graph.cell)
+            made = to_quantized(self.best, recipe.method, graph.readout, about, meta, graph.stages)
             noted = {**made.meta, "input_range": self._input_range(made)}
             return replace(made, meta=noted).with_datapath(recipe.datapath)
         return self._float(self.best, about, meta)
@@ -290,6 +291,13 @@ def _history(path: Path, meta: Mapping[str, Any]) -> tuple[list[dict[str, Any]],
     return rows, best
 
 
+def _stack(recipe: Recipe, start: FloatModel | None) -> Sequence[LayerForm]:
+    """Return the layers: the recipe's, or as many of its one kind as the first model has."""
+    if recipe.layers or start is None:
+        return recipe.stack
+    return recipe.stack * len(start.layers)
+
+
 def _check_start(model: FloatModel, data: LabelledSet, recipe: Recipe) -> None:
     """Raise `MubinnError` where the first weights do not fit the data or the recipe."""
     if model.head != "classes":
@@ -302,12 +310,20 @@ def _check_start(model: FloatModel, data: LabelledSet, recipe: Recipe) -> None:
             f"The float model has {model.features} channels and {model.classes} classes, the data "
             f"have {data.features} and {len(data.classes)}: give a model trained on such data."
         )
-    cell = recipe.equations
-    for layer in model.layers:
-        if layer.cell is not cell:
+    own = [str(LayerForm(layer.cell, layer.hidden, layer.frames)) for layer in model.layers]
+    asked = [str(form) for form in recipe.layers]
+    if asked and own != asked:
+        raise MubinnError(
+            f"The float model's layers are {', '.join(own)}, the recipe's {', '.join(asked)}: let "
+            "both be the same."
+        )
+    (cell, _) = recipe.stack[0].stage
+    for layer in () if asked else model.layers:
+        if layer.cell is not cell or not layer.frames.plain:
             raise MubinnError(
-                f"The float model is of {layer.cell.name.upper()} cells, the recipe of "
-                f"{cell.name.upper()} cells: let both be the same."
+                f"The float model is of {kinds_of(model.layers).upper()} cells, the recipe of "
+                f"{cell.name.upper()} cells: let both be the same, here as --layers "
+                f"'{', '.join(own)}'."
             )
     if model.readout != recipe.readout:
         raise MubinnError(

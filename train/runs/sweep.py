@@ -53,7 +53,7 @@ def run_name(recipe: Recipe) -> str:
     method = recipe.method
     levels = "" if method.levels is None else f"-{method.levels.x}-{method.levels.w}"
     usual = Recipe().to_json()
-    own = {name: value for name, value in recipe.to_json().items() if value != usual[name]}
+    own = {name: value for name, value in recipe.to_json().items() if value != usual.get(name)}
     short = hashlib.sha256(json.dumps(own, sort_keys=True).encode()).hexdigest()[:8]
     return f"{method.name}{levels}-fold{recipe.fold}-seed{recipe.seed}-{short}"
 

@@ -1,0 +1,118 @@
+"""What a network's layers are, as data and as options say it: ``conv 16x5/2, gru 32``. NumPy only.
+
+A layer is a name and its cells, ``gru 32``. One that reads several steps at once says how many and
+how far from one frame to the next, ``conv 16x5/2``: 16 filters of 5 steps, 2 apart. Frames lie
+within a window; with ``causal`` steps of 0 come before it, so that the first frame ends in its
+first step.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from mubinn.golden.cells.frames import Frames
+from mubinn.golden.cells.graph import Cell
+from mubinn.golden.cells.library import LAYERS, dense, family_of
+from mubinn.golden.ground.errors import MubinnError
+
+CONVOLUTION = "conv"
+"""What a dense layer is called that reads several steps."""
+
+_LAYER = re.compile(
+    r"(?P<name>\w+)\s+(?P<cells>\d{1,6})"
+    r"(?:\s*x\s*(?P<taps>\d{1,6})(?:\s*/\s*(?P<stride>\d{1,6}))?(?:\s+(?P<edge>causal|valid))?)?"
+)
+
+
+class Stage(NamedTuple):
+    """A layer without its size: its cell, and what it reads of its input."""
+
+    cell: Cell
+    frames: Frames = Frames()
+
+
+@dataclass(frozen=True)
+class LayerForm:
+    """One layer.
+
+    Attributes
+    ----------
+    cell : Cell
+    hidden : int
+        Cells, the filters of a convolution.
+    frames : Frames
+        What it reads of its input.
+
+    Examples
+    --------
+    >>> [str(form) for form in parse_layers("gru 32,conv 16 x 5/2 causal, dense 4x1")]
+    ['gru 32', 'conv 16x5/2 causal', 'dense 4']
+    """
+
+    cell: Cell
+    hidden: int
+    frames: Frames = field(default_factory=Frames)
+
+    def __post_init__(self) -> None:
+        """Raise `MubinnError` on a layer without cells."""
+        if self.hidden < 1:
+            raise MubinnError(f"A layer of {self.hidden} cells is none: give 1 or more.")
+
+    @property
+    def stage(self) -> Stage:
+        """The layer without its size."""
+        return Stage(self.cell, self.frames)
+
+    def __str__(self) -> str:
+        """Return how the layer is asked for."""
+        own = self.frames
+        name = CONVOLUTION if self.cell is dense and own.taps > 1 else self.cell.name
+        if own.plain:
+            return f"{name} {self.hidden}"
+        stride = f"/{own.stride}" if own.stride > 1 else ""
+        edge = "" if not own.before else " causal"
+        if 0 < own.before < own.taps - 1:
+            edge = f" after {own.before}"
+        return f"{name} {self.hidden}x{own.taps}{stride}{edge}"
+
+
+def parse_layers(text: str) -> tuple[LayerForm, ...]:
+    """Return the layers that a text such as ``conv 16x5/2, gru 32, dense 16`` asks for.
+
+    Raises
+    ------
+    MubinnError
+        A part of it says no layer.
+    """
+    return tuple(_layer(part.strip()) for part in text.split(","))
+
+
+def _layer(text: str) -> LayerForm:
+    found = _LAYER.fullmatch(text)
+    name = found["name"] if found else ""
+    known = name in LAYERS or (name == CONVOLUTION and found is not None and found["taps"])
+    if found is None or not known or "0" in (found["cells"], found["taps"], found["stride"]):
+        raise MubinnError(
+            f"{text[:60]!r} is no layer: give a name and its cells, such as 'gru 32', or filters, "
+            "the steps that each reads and the stride, as in 'conv 16x5', 'conv 16x5/2' and 'conv "
+            f"16x5 causal', with commas between layers. Names are {CONVOLUTION}, "
+            f"{', '.join(LAYERS)}."
+        )
+    taps, stride = int(found["taps"] or 1), int(found["stride"] or 1)
+    frames = Frames(taps, stride, taps - 1 if found["edge"] == "causal" else 0)
+    return LayerForm(LAYERS.get(name, dense), int(found["cells"]), frames)
+
+
+def at(place: int, name: str) -> str:
+    """Return what parameters call a tensor of layer `place`: the first layer's as it is."""
+    return name if place == 0 else f"{place}.{name}"
+
+
+def check_own_offsets(cell: Cell) -> None:
+    """Raise `MubinnError` where the cells of a layer cannot have an offset of h each."""
+    if not cell.own_offsets:
+        raise MubinnError(
+            f"The cells of a {family_of(cell).upper()} share one offset of h: leave --h-offset out."
+        )
