@@ -46,6 +46,7 @@ RECIPE_OPTIONS = (
     "balance",
     "cell",
     "datapath",
+    "head",
 )
 """Options that are fields of `Recipe`."""
 
@@ -114,7 +115,18 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
     "32, dense 16'. Names are those of cells, dense, and conv: filters x steps / stride, within "
     "the window, or from its first step on with `causal` behind.",
 )
-@click.option("--readout", type=click.Choice(["mean", "last"]), help="Of h.  [default: mean]")
+@click.option(
+    "--head",
+    type=click.Choice(["classes", "sigmoid", "regression"]),
+    help="sigmoid: one logit between two classes; regression: y are numbers, one or several a "
+    "window, trained by squared errors.  [default: classes]",
+)
+@click.option(
+    "--readout",
+    type=click.Choice(["mean", "last", "every", "running"]),
+    help="Of h. every, running: a result at every step, of its h or of the mean so far; all are "
+    "trained towards the window's label, and the last one is measured.  [default: mean]",
+)
 @click.option("--c-clip", type=float, help="Clip of the cell state; 0 for none.  [default: 1]")
 @click.option("--learning-rate", type=float, help="Peak step of weights.")
 @click.option(
@@ -197,11 +209,11 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **options: Any) -> None:
     """Train recurrent, dense and convolution layers on DATA, float or binarized.
 
-    DATA holds X [windows, steps, channels] and y [windows], and may hold subject and fold (npz,
-    npy). Or it is recordings, files and folders of EDF, BDF and what MNE reads, from which windows
-    are cut. Without it the shared data set is taken where it is there, else synthetic EEG. Training
-    needs JAX: pip install 'mubinn[train]'. The accuracy of mubinn2 is that of the exported
-    integers.
+    DATA holds X [windows, steps, channels] and y [windows], classes or numbers, and may hold
+    subject and fold (npz, npy). Or it is recordings, files and folders of EDF, BDF and what MNE
+    reads, from which windows are cut. Without it the shared data set is taken where it is there,
+    else synthetic EEG. Training needs JAX: pip install 'mubinn[train]'. The accuracy of mubinn2 is
+    that of the exported integers.
 
     \b
     The bundled models were made by:
@@ -221,6 +233,8 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
       mubinn train my.npz --subject-calibration trained -o my.safetensors
     Filters over time below a GRU, and a dense layer above it:
       mubinn train my.npz --layers 'conv 16x5/2, gru 32, dense 16' -o my.safetensors
+    Numbers in place of classes, y float [windows] or [windows, n]:
+      mubinn train my.npz --head regression -o my.safetensors
     All folds, two seeds, three level pairs; what they are worth together, then pictures:
       mubinn train my.npz --method mubinn2 --levels 1,1 --levels 2,2 --levels 3,3 \\
           --folds all --seeds 0,1 --runs runs
@@ -243,7 +257,12 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
         raise MubinnError("--split windows knows no subjects: leave out what is of subjects.")
     start = options["float_model"] = _start(options["float_model"])
     recorded, name = open_labelled(
-        data, reading, model=start, by_windows=by_windows, own_folds=True
+        data,
+        reading,
+        model=start,
+        by_windows=by_windows,
+        own_folds=True,
+        numbers=recipes[0].head == "regression",
     )
     notes = {"data": name, **notes_of(recorded, reading), "command": command_line(ctx)}
     if many:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mubinn.cli.shared.common import print_json, print_table
-from mubinn.cli.shared.measures import in_words, measures
+from mubinn.cli.shared.measures import headline, in_words, measures
 from mubinn.golden.ground.errors import MubinnError
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mubinn.train.recipes.recipe import Recipe
     from mubinn.train.runs.pooled import Pooled
     from mubinn.train.runs.progress import Progress
+    from mubinn.train.runs.trainer import TrainResult
 
 RISE = 1.05
 """How far the loss of the kept epoch may lie above the least before it is told."""
@@ -37,6 +38,7 @@ def single(
     """Train one model, and a float model before it where none is given; write and tell."""
     from mubinn.golden.model.model_file import save_model
     from mubinn.train.runs.curve import check_curve, write_curve
+    from mubinn.train.runs.judged import told, validated
     from mubinn.train.runs.trainer import train
 
     if options["curve"] is not None:
@@ -60,28 +62,27 @@ def single(
             {
                 "model": str(options["output"]),
                 "data": notes["data"],
-                "test_accuracy": result.test_accuracy,
-                "bit_true_accuracy": result.bit_true_accuracy,
+                **_shares(result, recipe),
                 "measured": measures(result.measured, recorded.classes),
                 "agreement": result.agreement,
-                "validation_accuracy": result.validation_accuracy,
                 "best_epoch": result.best_epoch,
                 "history": list(result.history),
             }
         )
         return
-    kind = "bit-true" if result.bit_true_accuracy is not None else "of the training graph"
+    kind = "bit-true" if result.bit_true is not None else "of the training graph"
     if recipe.method.name == "float":
         kind = "float"
     epochs = f"after {len(result.history)} epochs"
-    if result.validation_accuracy is not None:
+    best = result.history[result.best_epoch - 1] if result.history else {}
+    if best.get(validated(recipe.head)[0]) is not None:
         epochs = (
             f"{epochs}, of which {result.best_epoch} is the best on the people set aside "
-            f"({100 * result.validation_accuracy:.2f} %)"
+            f"({told(best, 2)})"
         )
     click.echo(
-        f"{options['output']}: {100 * result.accuracy:.2f} % of the windows of fold "
-        f"{recipe.fold} right ({kind}), {epochs}, on {notes['data']}."
+        f"{options['output']}: {headline(result.measured, recipe.fold)} ({kind}), {epochs}, on "
+        f"{notes['data']}."
     )
     losses = [row["loss"] for row in result.history[: result.best_epoch]]
     if losses and losses[-1] > RISE * min(losses):
@@ -94,6 +95,14 @@ def single(
     click.echo(f"Of the {result.measured.windows}: {in_words(result.measured, recorded.classes)}")
 
 
+def _shares(result: TrainResult, recipe: Recipe) -> dict[str, Any]:
+    """Return the accuracies of graph, integers and validation; a regression has none."""
+    if recipe.head == "regression":
+        return {}
+    names = ("test_accuracy", "bit_true_accuracy", "validation_accuracy")
+    return {name: getattr(result, name) for name in names}
+
+
 def _start(
     recorded: LabelledSet,
     recipe: Recipe,
@@ -103,6 +112,7 @@ def _start(
     as_json: bool,
 ) -> tuple[FloatModel | None, dict[str, str]]:
     """Return the model to start from, and notes about it."""
+    from mubinn.train.runs.judged import noted
     from mubinn.train.runs.trainer import train
 
     given, scratch = options["float_model"], options["from_scratch"]
@@ -117,7 +127,7 @@ def _start(
         first = train(
             recorded, base, checkpoint_dir=folder / "float" if folder else None, progress=show
         )
-    return _as_float(first.model), first.test.notes("float", recorded.classes)
+    return _as_float(first.model), noted(first.test, "float", recorded)
 
 
 def _as_float(model: Any) -> FloatModel:
@@ -127,9 +137,13 @@ def _as_float(model: Any) -> FloatModel:
     return model
 
 
+_NOTED = ("accuracy", "balanced_accuracy", "f1", "r2", "mean_absolute_error")
+"""Measures that models note."""
+
+
 def _noted(model: FloatModel) -> dict[str, str]:
     """Return what a float model says of itself, for the notes of one that starts from it."""
-    found = {f"float_{name}": f"test_{name}" for name in ("accuracy", "balanced_accuracy", "f1")}
+    found = {f"float_{name}": f"test_{name}" for name in _NOTED}
     found["float_command"] = "command"
     return {note: model.meta[name] for note, name in found.items() if name in model.meta}
 
@@ -148,6 +162,10 @@ def many(
     from mubinn.train.runs.pooled import pooled
     from mubinn.train.runs.sweep import sweep
 
+    if recipes[0].head == "regression":
+        raise MubinnError(
+            "--runs compares accuracies, which a regression has not: train one run with -o FILE."
+        )
     for name in ("float_model", "from_scratch", "checkpoint_dir", "log", "curve"):
         if options[name] not in (None, False):
             raise MubinnError(f"--{name.replace('_', '-')} belongs to one run: leave it out.")

@@ -6,11 +6,24 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mubinn.golden.inference.metrics import Metrics
+    from mubinn.golden.inference.metrics import Errors, Metrics
 
 
-def in_words(found: Metrics, classes: Sequence[str]) -> str:
-    """Return accuracy, balanced accuracy and F1 of each class as a sentence."""
+def headline(found: Metrics | Errors, fold: int) -> str:
+    """Return the first measure as the middle of a sentence about a held-out fold."""
+    from mubinn.golden.inference.metrics import Errors
+
+    if isinstance(found, Errors):
+        return f"R^2 {found.r2:.4f} on the windows of fold {fold}"
+    return f"{100 * found.accuracy:.2f} % of the windows of fold {fold} right"
+
+
+def in_words(found: Metrics | Errors, classes: Sequence[str]) -> str:
+    """Return accuracy, balanced accuracy and F1 of each class as a sentence, or the errors."""
+    from mubinn.golden.inference.metrics import Errors
+
+    if isinstance(found, Errors):
+        return f"mean absolute error {found.mean_absolute_error:.6g}, R^2 {found.r2:.4f}."
     shares = zip(classes, found.f1, strict=True)
     each = ", ".join(f"{name} {'-' if f1 is None else f'{f1:.3f}'}" for name, f1 in shares)
     return (
@@ -19,8 +32,12 @@ def in_words(found: Metrics, classes: Sequence[str]) -> str:
     )
 
 
-def measures(found: Metrics, classes: Sequence[str]) -> dict[str, Any]:
+def measures(found: Metrics | Errors, classes: Sequence[str]) -> dict[str, Any]:
     """Return all measures by name, as JSON types."""
+    from mubinn.golden.inference.metrics import Errors
+
+    if isinstance(found, Errors):
+        return {"windows": found.windows, **found.figures}
     return {
         "windows": found.windows,
         "accuracy": found.accuracy,

@@ -27,6 +27,7 @@ from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model import reference
 from mubinn.golden.model.bit_true import layer_inputs, run_layer
 from mubinn.golden.model.float_model import FloatModel
+from mubinn.golden.model.head import head_of
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.train.data.cutting import Cutting, cut_recordings, load_recordings
 from mubinn.train.data.files import load_windows
@@ -56,6 +57,7 @@ def open_labelled(
     features: int | None = None,
     by_windows: bool = False,
     own_folds: bool = False,
+    numbers: bool = False,
 ) -> tuple[LabelledSet, str]:
     """Return a labelled set and its name.
 
@@ -74,6 +76,8 @@ def open_labelled(
         See `mubinn.train.data.files.load_labelled`.
     own_folds : bool
         Leave folds as the data have them, also where the model says whom its training held out.
+    numbers : bool
+        Take labels for the numbers of a regression, which files of windows alone have.
 
     Raises
     ------
@@ -82,13 +86,21 @@ def open_labelled(
     """
     features = features if model is None else model.features
     paths = _paths(data)
+    if numbers and (not paths or not _holds_windows(paths, reading)):
+        raise MubinnError(
+            "A regression needs windows that are labelled with numbers: give an .npz with X and y."
+        )
     if not paths:
         return _without_file(reading, features, by_windows)
     found: LabelledSet
     if _holds_windows(paths, reading):
         labels = reading.labels[0] if reading.labels else None
         found = load_labelled(
-            paths, labels=labels, subjects=reading.subjects, by_windows=by_windows
+            paths,
+            labels=labels,
+            subjects=reading.subjects,
+            by_windows=by_windows,
+            numbers=numbers,
         )
     else:
         cutting = _cutting(paths[0], reading, _noted_cut(model), model)
@@ -118,7 +130,8 @@ def open_windows(
     if _holds_windows(paths, reading):
         labels = Path(reading.labels[0]) if reading.labels else None
         subjects = Path(reading.subjects) if reading.subjects else None
-        found = load_windows(paths, labels=labels, subjects=subjects)
+        numbers = model is not None and head_of(model.head).decision is None
+        found = load_windows(paths, labels=labels, subjects=subjects, numbers=numbers)
     else:
         noted_cut = _noted_cut(model)
         own = {name: value for name, value in noted_cut.items() if name in CUT}

@@ -1,6 +1,7 @@
 """What decisions are worth: accuracy, balanced accuracy, F1 of each class, confusions.
 
-All four come from one matrix of counts, so they cannot tell of different windows.
+All four come from one matrix of counts, so they cannot tell of different windows. What a regression
+is worth, which decides on nothing, is told by its errors.
 """
 
 import json
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.ground.fixed import Ints
+from mubinn.golden.ground.fixed import Floats, Ints
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +38,11 @@ class Metrics:
     """
 
     confusion: Ints
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """Accuracy and balanced accuracy, by name."""
+        return {"accuracy": self.accuracy, "balanced_accuracy": self.balanced_accuracy}
 
     @property
     def windows(self) -> int:
@@ -118,3 +124,64 @@ def metrics(truth: npt.ArrayLike, decided: npt.ArrayLike, classes: int) -> Metri
             raise MubinnError(f"Classes must be whole numbers from 0 to {classes - 1}.")
     counts = np.bincount(true.astype(np.int64) * classes + said, minlength=classes * classes)
     return Metrics(counts.reshape(classes, classes).astype(np.int64))
+
+
+@dataclass(frozen=True, eq=False)
+class Errors:
+    """Measures of numbers that are told for windows whose numbers are known.
+
+    Attributes
+    ----------
+    truth, told : float64 [N, n]
+
+    Examples
+    --------
+    >>> found = Errors(np.array([[0.0], [1.0], [2.0]]), np.array([[0.5], [1.0], [1.5]]))
+    >>> round(found.mean_absolute_error, 4), found.r2
+    (0.3333, 0.75)
+    """
+
+    truth: Floats
+    told: Floats
+
+    def __post_init__(self) -> None:
+        """Raise `MubinnError` where the numbers do not belong to each other."""
+        if self.truth.ndim != 2 or self.truth.shape != self.told.shape or not len(self.truth):
+            raise MubinnError(
+                f"There are numbers of shape {self.truth.shape} for {self.told.shape} told: give "
+                "as many of each window."
+            )
+
+    @property
+    def windows(self) -> int:
+        """All windows."""
+        return len(self.truth)
+
+    @property
+    def mean_absolute_error(self) -> float:
+        """Mean over windows and numbers of the error's size."""
+        return float(np.abs(self.told - self.truth).mean())
+
+    @property
+    def r2(self) -> float:
+        """Share of the numbers' variance that is told, R^2; the mean over several numbers.
+
+        1 where all are right, 0 for always telling the mean of these windows, less below that. Of a
+        number that does not vary it is 1 or 0.
+        """
+        missed = np.square(self.told - self.truth).sum(axis=0)
+        whole = np.square(self.truth - self.truth.mean(axis=0)).sum(axis=0)
+        shares = 1 - missed / np.where(whole > 0, whole, 1)
+        return float(np.where(whole > 0, shares, missed == 0).mean())
+
+    @property
+    def figures(self) -> dict[str, float]:
+        """R^2 and the mean absolute error, by name."""
+        return {"r2": self.r2, "mean_absolute_error": self.mean_absolute_error}
+
+    def notes(self, name: str) -> dict[str, str]:
+        """Return the measures as notes of a model, such as ``test_r2`` of the name ``test``."""
+        return {
+            f"{name}_r2": f"{self.r2:.4f}",
+            f"{name}_mean_absolute_error": f"{self.mean_absolute_error:.6g}",
+        }

@@ -1,6 +1,7 @@
 """`mubinn train` of networks of one's own: layers, heads, readouts, encoders."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -65,6 +66,70 @@ def test_what_layers_do_not_take(windows, tmp_path, options, words):
     assert words in " ".join(
         run("train", windows, *options, "-o", tmp_path / "a.safetensors", status=2).split()
     )
+
+
+@pytest.fixture
+def numbers(tmp_path):
+    """A file of 60 windows, each with the mean of two of its channels."""
+    x = np.random.default_rng(0).normal(0, 0.2, (60, 12, 3)).astype(np.float32)
+    x += np.linspace(-1, 1, 60, dtype=np.float32)[:, None, None]
+    path = tmp_path / "numbers.npz"
+    np.savez(path, X=x, y=x.mean(axis=1)[:, :2], fold=np.arange(60) % 2)
+    return path
+
+
+def test_a_regression_tells_errors_and_no_accuracy(numbers, tmp_path):
+    start, made = tmp_path / "a.safetensors", tmp_path / "a.mubinn"
+    small = *SHORT, "--hidden", 4, "--head", "regression"
+    said = run("train", numbers, *small, "--curve", tmp_path / "a.svg", "-o", start)
+    assert re.search(r"R\^2 -?\d\.\d{4} on the windows of fold 0 \(float\), after 2 epochs", said)
+    assert re.search(r"Of the 30: mean absolute error [\d.]+, R\^2 ", said)
+    binarized = *small, "--method", "mubinn2", "--levels", "3,3", "--float-model", start
+    found = json.loads(run("train", numbers, *binarized, "-o", made, "--json"))
+    assert set(found["measured"]) == {"windows", "r2", "mean_absolute_error"}
+    assert found["agreement"] == 1
+    assert "accuracy" not in str(found)
+    model = load_model(made)
+    assert (model.head, model.outputs) == ("regression", 2)
+    assert model.meta["float_r2"] == load_float(start).meta["test_r2"]
+    assert "accuracy" not in str(model.meta)
+    run("info", made)
+    run("predict", made, numbers)
+
+
+def test_one_sigmoid_at_every_step(windows, tmp_path):
+    path = tmp_path / "a.safetensors"
+    options = *SHORT, "--hidden", 3, "--head", "sigmoid", "--readout", "running"
+    said = run("train", windows, *options, "-o", path)
+    assert "% of the windows of fold 0 right (float)" in said
+    model = load_float(path)
+    assert (model.head, model.outputs, model.readout) == ("sigmoid", 1, "running")
+    run("predict", path, windows)
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"y": np.array(["a", "b"] * 30)}, "a regression is of numbers: store y as some"),
+        ({"y": np.arange(60), "classes": np.array(["a"])}, "leave classes out of the file"),
+        ({"y": np.ones((60, 2, 2))}, "a regression needs [windows] or [windows, numbers]"),
+        ({"y": np.full(60, np.nan)}, "labels that are NaN, infinite or beyond 1e+09"),
+    ],
+)
+def test_what_a_regression_does_not_take(tmp_path, fields, words):
+    path = tmp_path / "odd.npz"
+    np.savez(path, X=np.zeros((60, 12, 3), np.float32), **fields)
+    options = "--head", "regression", "-o", tmp_path / "a.safetensors"
+    assert words in " ".join(run("train", path, *options, status=2).split())
+
+
+def test_a_regression_is_of_files_of_windows_and_of_one_run(numbers, tmp_path, monkeypatch):
+    monkeypatch.setenv("MUBINN_SHARED", str(tmp_path))
+    options = "train", "--head", "regression"
+    said = run(*options, "-o", tmp_path / "a.safetensors", status=2)
+    assert "windows that are labelled with numbers" in said
+    said = run(*options, numbers, "--runs", tmp_path / "runs", status=2)
+    assert "train one run with -o FILE" in said
 
 
 def test_layers_reach_the_recipes(windows, tmp_path, monkeypatch):

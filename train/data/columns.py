@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 from mubinn.golden.ground.errors import MubinnError
 
+MOST = 1e9
+"""Largest magnitude of a number that a regression is trained to give."""
+
 
 def texts(path: Path, name: str, array: NDArray[Any]) -> tuple[str, ...]:
     """Return names, which may be stored as text, bytes or numbers."""
@@ -53,6 +56,36 @@ def column(path: Path, name: str, array: NDArray[Any], count: int) -> NDArray[An
     if array.dtype.kind == "u" and int(array.max()) >= 2**63:
         raise MubinnError(f"{path} has {what} up to {array.max()}; give smaller numbers.")
     return array.astype(np.int64) if array.dtype.kind in "iub" else array
+
+
+def numbers_of(
+    path: Path, y: NDArray[Any], classes: NDArray[Any] | None, count: int
+) -> NDArray[np.float64]:
+    """Return the numbers [windows, n] that windows are labelled with, one or several of each."""
+    if classes is not None:
+        raise MubinnError(
+            f"{path} names classes, and a regression is of numbers: leave classes out of the file, "
+            "or train a head of classes."
+        )
+    if y.dtype.kind not in "iuf":
+        raise MubinnError(
+            f"{path} has labels of type {y.dtype}, and a regression is of numbers: store y as some."
+        )
+    whole = y[:, None] if y.ndim == 1 else y
+    if whole.shape == (1, count) and count > 1:
+        whole = whole.T
+    if whole.ndim != 2 or len(whole) != count or not whole.size:
+        raise MubinnError(
+            f"{path} has y of shape {y.shape}; of {count} windows a regression needs [windows] or "
+            "[windows, numbers]."
+        )
+    found = whole.astype(np.float64)
+    if not np.isfinite(found).all() or np.abs(found).max() > MOST:
+        raise MubinnError(
+            f"{path} has labels that are NaN, infinite or beyond {MOST:g}: remove those windows, "
+            "or give y in another unit."
+        )
+    return found
 
 
 def integers(path: Path, name: str, array: NDArray[Any], count: int) -> NDArray[np.int64]:

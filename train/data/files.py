@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mubinn.golden.ground.arrays import NPY, ZIP, beginning, read_arrays
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.train.data.columns import integers, labels_of, named, texts
+from mubinn.train.data.columns import integers, labels_of, named, numbers_of, texts
 from mubinn.train.data.joining import joined
 from mubinn.train.data.recordings import LabelledSet, Recording, folds_of, numbered, pieces_of
 
@@ -59,6 +59,7 @@ def load_labelled(
     subjects: str | Path | None = None,
     fs_hz: float | None = None,
     by_windows: bool = False,
+    numbers: bool = False,
 ) -> LabelledSet:
     """Load labelled windows from .npz or .npy files, which are known by their content.
 
@@ -85,6 +86,8 @@ def load_labelled(
         Sampling rate in hertz where the file has none.
     by_windows : bool
         Take no notice of subjects and folds: cut pseudo-subjects, as where the file names none.
+    numbers : bool
+        Take y for the numbers of a regression, [windows] or [windows, n].
 
     Returns
     -------
@@ -106,13 +109,19 @@ def load_labelled(
         if fs_hz is not None:
             fields.setdefault("fs_hz", np.asarray(fs_hz))
     fields, notes = joined(paths, parts)
-    return _assemble(paths[0], fields, notes)
+    return _assemble(paths[0], fields, notes, numbers)
 
 
 def load_windows(
-    path: Path | Sequence[Path], *, labels: Path | None = None, subjects: Path | None = None
+    path: Path | Sequence[Path],
+    *,
+    labels: Path | None = None,
+    subjects: Path | None = None,
+    numbers: bool = False,
 ) -> Recording:
     """Load windows of which nobody asks for labels; the arguments are those of `load_labelled`.
+
+    With `numbers`, for a regression, several numbers a window are left out, which are no classes.
 
     Raises
     ------
@@ -121,7 +130,11 @@ def load_windows(
         in what they hold.
     """
     paths = _listed(path, labels, subjects)
-    fields, notes = joined(paths, [_fields(p, labels, subjects, labelled=False) for p in paths])
+    parts = [_fields(p, labels, subjects, labelled=False) for p in paths]
+    for own in parts:
+        if numbers and "y" in own and own["y"].ndim == 2 and 1 not in own["y"].shape:
+            del own["y"]
+    fields, notes = joined(paths, parts)
     path, x = paths[0], fields["X"]
     y: NDArray[np.int64] | None = None
     classes: tuple[str, ...] = ()
@@ -231,10 +244,17 @@ def _column(path: Path) -> NDArray[Any]:
     return array
 
 
-def _assemble(path: Path, fields: dict[str, NDArray[Any]], notes: tuple[str, ...]) -> LabelledSet:
+def _assemble(
+    path: Path, fields: dict[str, NDArray[Any]], notes: tuple[str, ...], numbers: bool
+) -> LabelledSet:
     x = fields["X"]
-    y, classes = labels_of(path, fields["y"], fields.get("classes"), len(x))
-    subject, fold = _people(path, fields, len(x), y)
+    about = path, fields["y"], fields.get("classes"), len(x)
+    kinds: NDArray[np.int64] = np.zeros(len(x), np.int64)
+    classes: tuple[str, ...] = ()
+    if not numbers:
+        kinds, classes = labels_of(*about)
+    y = numbers_of(*about) if numbers else kinds
+    subject, fold = _people(path, fields, len(x), kinds)
     assert subject is not None
     assert fold is not None
     return LabelledSet(

@@ -30,8 +30,9 @@ class LabelledSet:
     ----------
     x : ndarray of int16 or float32, shape [windows, steps, channels]
         Samples; ``x * scale_uv`` is in microvolts.
-    y : ndarray of int64, shape [windows]
-        Class of each window, ``0 .. len(classes) - 1``; at least two classes occur.
+    y : ndarray of int64, shape [windows], or of float64, shape [windows, n]
+        Class of each window, ``0 .. len(classes) - 1``; at least two classes occur. Or the numbers
+        of each, where there are no classes.
     subject : ndarray of int64, shape [windows]
         Subject of each window (any integers).
     fold : ndarray of int64, shape [windows]
@@ -58,7 +59,7 @@ class LabelledSet:
     """
 
     x: NDArray[Any]
-    y: NDArray[np.int64]
+    y: NDArray[Any]
     subject: NDArray[np.int64]
     fold: NDArray[np.int64]
     scale_uv: float | None
@@ -73,7 +74,7 @@ class LabelledSet:
     def __post_init__(self) -> None:
         check_windows(self.x)
         n, _, features = self.x.shape
-        for name in ("y", "subject", "fold"):
+        for name in ("y", "subject", "fold") if self.classes else ("subject", "fold"):
             column = getattr(self, name)
             if column.shape != (n,) or column.dtype != np.int64:
                 raise MubinnError(
@@ -87,7 +88,11 @@ class LabelledSet:
                 f"{len(self.channels)} channel names are given for {features} channels; "
                 "give one name per channel."
             )
-        self._check_labels()
+        if self.classes:
+            self._check_labels()
+        elif self.y.ndim != 2 or self.y.dtype != np.float64 or not np.isfinite(self.y).all():
+            raise MubinnError("y has neither classes nor float64 numbers [windows, n].")
+        self._check_folds()
 
     def _check_labels(self) -> None:
         if self.y.min() < 0 or self.y.max() >= len(self.classes):
@@ -100,6 +105,8 @@ class LabelledSet:
                 f"All {len(self.y)} windows belong to class {self.classes[self.y[0]]!r}; "
                 "training needs at least two classes."
             )
+
+    def _check_folds(self) -> None:
         if self.fold.min() < 0:
             raise MubinnError(f"Fold {self.fold.min()} is negative; folds count from 0.")
         pairs = np.unique(np.stack([self.subject, self.fold]), axis=1)

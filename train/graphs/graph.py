@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -20,9 +20,10 @@ from mubinn.golden.cells.library import lstm
 from mubinn.golden.cells.threshold import is_term
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import FloatModel
-from mubinn.golden.model.head import Readout
+from mubinn.golden.model.head import HeadKind, Readout, reading_of
 from mubinn.train.graphs import network
 from mubinn.train.graphs.cell_step import Form
+from mubinn.train.graphs.losses import Span, each
 from mubinn.train.graphs.network import Params
 from mubinn.train.recipes.first_scales import first_scales, folded
 from mubinn.train.recipes.method import Method
@@ -49,7 +50,7 @@ class Graph:
     clip : float
         Bound of the states that meet no weights, abs(c), where they are not binarized; ``inf`` for
         none.
-    readout : "mean" or "last"
+    readout : "last", "mean", "every" or "running"
     stages : tuple of Stage
         The layers.
     group : int
@@ -57,6 +58,9 @@ class Graph:
         calibrated; 0 for none.
     datapath : "figure3" or "threshold"
         Whose sigmoid and tanh binarized gates have.
+    head : "classes", "sigmoid" or "regression"
+    span : Span
+        Of the numbers of a regression.
     """
 
     method: Method
@@ -65,12 +69,16 @@ class Graph:
     stages: tuple[Stage, ...] = (Stage(lstm),)
     group: int = 0
     datapath: Datapath = "figure3"
+    head: HeadKind = "classes"
+    span: Span = field(default_factory=Span)
 
     def logits(self, params: Params, x: Array, kept: Array | None = None) -> Array:
-        """Classify windows x [B, T, I]; float32 [B, C].
+        """Return the numbers of the dense layer for windows x [B, T, I].
 
-        For `kept` see `mubinn.train.graphs.projection.classified`.
+        float32 [B, C], or [B, T, C] of a readout at every step. For `kept` see
+        `mubinn.train.graphs.projection.classified`.
         """
+        params = self.span.spread(params)
         about = self.stages, self.forms, self.readout, self.method
         return network.logits(params, x, *about, kept)
 
@@ -88,17 +96,19 @@ class Graph:
         weight: Array | None = None,
         kept: Array | None = None,
     ) -> Array:
-        """Mean cross entropy in nats of the classes `y` (int [B]) over a batch.
+        """Mean loss over a batch, and over the steps of a readout at every step.
 
-        `weight` [B] has windows count more or less; `kept` is dropout's.
+        `weight` [B] has windows count more or less; `kept` is dropout's. For the kinds of y see
+        `mubinn.train.graphs.losses.each`.
         """
         if self.group:  # what calibration takes off has a gradient of rounding errors alone
             params = {**params, "bd": jax.lax.stop_gradient(params["bd"])}
         scores = self.logits(params, x, kept)
         if self.group:
             scores = calibrated_groups(scores, self.group)
-        shares = jax.nn.log_softmax(scores)
-        own = -jnp.take_along_axis(shares, y[:, None], axis=1)[:, 0]
+        own = each(self.head, scores, y, self.span)
+        if reading_of(self.readout).each:
+            own = own.mean(axis=1)
         return (own if weight is None else own * weight).mean()
 
     def held(self, params: Params) -> Params:
@@ -146,7 +156,7 @@ class Graph:
         self._check_layers(model)
         weights = network.from_model(model)
         if self.method.name == "float":
-            return weights
+            return self.span.gathered(weights)
         scales, offsets = first_scales(model, self.method, x)
         biases, bd = folded(model, offsets)
         single: Params = jax.tree.map(
@@ -155,7 +165,8 @@ class Graph:
         )
         self._check_offsets(offsets)
         own = zip(weights["layers"], single.pop("b"), strict=True)
-        return {**weights, "layers": tuple({**layer, "b": b} for layer, b in own), **single}
+        layers = tuple({**layer, "b": b} for layer, b in own)
+        return self.span.gathered({**weights, "layers": layers, **single})
 
     def _check_layers(self, model: FloatModel) -> None:
         """Raise `MubinnError` where the layers of a model are not those of the graph."""

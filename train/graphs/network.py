@@ -17,7 +17,7 @@ from mubinn.golden.cells.graph import Cell, Weights
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel, Preprocessing
-from mubinn.golden.model.head import Readout
+from mubinn.golden.model.head import HeadKind, Readout
 from mubinn.train.graphs import binarize as levels_of
 from mubinn.train.graphs.cell_step import Form
 from mubinn.train.graphs.projection import classified, side_by_side, with_one
@@ -108,6 +108,7 @@ def to_model(
     readout: Readout,
     preprocessing: Preprocessing,
     meta: Mapping[str, str],
+    head: HeadKind = "classes",
 ) -> FloatModel:
     """Hand trained weights over to the golden model, exactly (float32 fits into float64)."""
     wide = jax.tree.map(partial(np.asarray, dtype=np.float64), params)
@@ -117,7 +118,7 @@ def to_model(
         wx, wh, b = (whole(cell, name, own[name], hidden) for name in WEIGHTS)
         clips = clips_of(cell, clip)
         layers.append(FloatLayer(cell, wx, wh, b, clips, own["stored"], frames))
-    about = readout, preprocessing, dict(meta)
+    about = readout, preprocessing, dict(meta), head
     return FloatModel(tuple(layers), wide["wd"], wide["bd"], *about)
 
 
@@ -243,23 +244,24 @@ def logits(
     method: Method,
     kept: Array | None = None,
 ) -> Array:
-    """Classify windows.
+    """Return the numbers of the dense layer for windows.
 
     Parameters
     ----------
     params : Params
+        Its numbers as `Span.spread` gives them.
     x : float32 [B, T, I]
     stages : sequence of Stage
     forms : sequence of Form
         One a layer, as `form_of` makes it of `method`.
-    readout : "mean" or "last"
+    readout : "last", "mean", "every" or "running"
     method : Method
     kept : float32 [B, H], optional
         See `mubinn.train.graphs.projection.classified`.
 
     Returns
     -------
-    float32 [B, C]
+    float32 [B, C], or [B, T, C] of a readout at every step
     """
     found = None if method.name == "float" else quantizers(params, method, stages)
     first = None if found is None else found.layers[0]

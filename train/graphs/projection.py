@@ -11,9 +11,10 @@ a copy of x in the place of one of dz, which is several times as large.
 from __future__ import annotations
 
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
-from mubinn.golden.model.head import Readout
+from mubinn.golden.model.head import Readout, reading_of
 
 
 def weight_gradient(x: Array, dz: Array) -> Array:
@@ -49,16 +50,23 @@ def side_by_side(wh: Array, wx: Array, b: Array) -> Array:
 
 
 def classified(h: Array, readout: Readout, wd: Array, bd: Array, kept: Array | None) -> Array:
-    """Return the logits [B, C] that the classifier makes of h.
+    """Return the numbers that the dense layer makes of h: [B, C], or [B, T, C] at every step.
 
     Parameters
     ----------
     h : float32 [T, B, H]
-    readout : "mean" or "last"
+    readout : "last", "mean", "every" or "running"
     wd : float32 [C, H]
     bd : float32 [C]
     kept : float32 [B, H] or None
         Factors of what is read of h, for dropout in training.
     """
-    seen = h.mean(axis=0) if readout == "mean" else h[-1]
-    return (seen if kept is None else seen * kept) @ wd.T + bd
+    reading = reading_of(readout)
+    if reading.each:
+        seen = jnp.swapaxes(h, 0, 1)
+        if reading.sums:
+            seen = seen.cumsum(axis=1) / reading.divisor(len(h)).astype(np.float32)
+        kept = None if kept is None else kept[:, None]
+    else:
+        seen = h.mean(axis=0) if reading.sums else h[-1]
+    return jnp.asarray((seen if kept is None else seen * kept) @ wd.T + bd)

@@ -17,8 +17,8 @@ from mubinn.golden.cells.constants import Datapath, check_datapath
 from mubinn.golden.cells.graph import Cell
 from mubinn.golden.cells.library import LAYERS, cell_of
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.model.float_model import ONCE, kinds_of
-from mubinn.golden.model.head import Readout
+from mubinn.golden.model.float_model import READOUTS, kinds_of
+from mubinn.golden.model.head import HEADS, HeadKind, Readout, reading_of
 from mubinn.train.data.recordings import LabelledSet, Normalise
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.stack import LayerForm, check_own_offsets
@@ -39,6 +39,9 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
 
 Balance = Literal["none", "weigh", "sample"]
 
+
+LATER = ("layers", "head")
+"""Fields that logs, model files and digests have only where they are used."""
 
 STORED = {"subject_calibration": "centre"}
 """Fields that logs, model files and the names of runs know by an earlier name."""
@@ -61,7 +64,9 @@ class Recipe:
     cell : str or Cell
         Name among `mubinn.golden.cells.library.CELLS`, or a cell of one's own. What is clipped as c
         are states that meet no weights, of which a GRU has none.
-    readout : "mean" or "last"
+    readout : "last", "mean", "every" or "running"
+        With ``"every"`` and ``"running"`` there is a result at every step: the loss is the mean
+        over all, each with the window's label, and the last one is measured.
     c_clip : float or None
         c is clipped to [-c_clip, c_clip]; None for no clipping.
     learning_rate, warmup, grad_norm : float
@@ -79,6 +84,9 @@ class Recipe:
         epochs. 0 trains all epochs.
     layers : tuple of LayerForm
         The layers, of any kinds, in place of one of `hidden` cells of `cell`.
+    head : "classes", "sigmoid" or "regression"
+        What is trained: a class, by the largest of as many logits or by one logit between two, or
+        numbers, by the mean squared error in units of their spread.
     method : Method
         What is binarized, and how.
     scale_rate : float
@@ -137,6 +145,7 @@ class Recipe:
     scale_rate: float = 2e-3
     datapath: Datapath = "figure3"
     layers: tuple[LayerForm, ...] = ()
+    head: HeadKind = "classes"
 
     def __post_init__(self) -> None:
         self._check_ranges()
@@ -153,13 +162,26 @@ class Recipe:
                 "Windows that are calibrated together are one subject's, as they come: give "
                 "--balance weigh in place of sample."
             )
+        self._check_head()
         if self.datapath == "threshold" and not self.method.exports:
             raise MubinnError(
                 f"Method {self.method.name} leaves gates in full precision, which have no "
                 "thresholds: leave --datapath out, or train with mubinn2."
             )
-        for form in self.stack if self.method.h_offset != "none" else ():
+        stack = self.stack
+        for form in stack if self.method.h_offset != "none" else ():
             check_own_offsets(form.cell)
+
+    def _check_head(self) -> None:
+        """Raise `MubinnError` where the head or readout has no meaning with the rest."""
+        each = reading_of(self.readout).each
+        if self.subject_calibration != "none" and (self.head != "classes" or each):
+            raise MubinnError(
+                "Subject calibration is of one class a window by the largest logit: leave it out, "
+                "or --head and a --readout of every step."
+            )
+        if self.balance != "none" and self.head == "regression":
+            raise MubinnError("A regression has no classes to balance: leave --balance out.")
 
     def _check_ranges(self) -> None:
         for names, fits, words in _RANGES:
@@ -173,7 +195,8 @@ class Recipe:
         choices = {
             "subject_calibration": get_args(SubjectCalibration),
             "balance": get_args(Balance),
-            "readout": ONCE,
+            "readout": READOUTS,
+            "head": tuple(HEADS),
         }
         for name, words in choices.items():
             if getattr(self, name) not in words:
@@ -191,7 +214,8 @@ class Recipe:
         """Return the fields as logs and model files name them; later ones where they are used."""
         stack = self.stack
         fields = asdict(replace(self, cell="lstm", layers=())) | {"cell": kinds_of(stack)}
-        fields.pop("layers")
+        usual = {name: getattr(Recipe, name) for name in LATER}
+        fields = {k: value for k, value in fields.items() if k not in usual or value != usual[k]}
         if len(stack) == 1:
             fields["cell"] = stack[0].cell.name
         if self.layers:
@@ -268,7 +292,7 @@ def split(data: LabelledSet, recipe: Recipe) -> Split:
             f"{len(train)} training windows do not fill a batch of {recipe.batch}; "
             "give more windows or a smaller batch."
         )
-    if len(np.unique(data.y[train])) < 2:
+    if len(np.unique(data.y[train])) < 2 and data.classes:
         raise MubinnError(
             f"All training windows outside fold {recipe.fold} belong to one class; "
             "spread the classes over the folds."

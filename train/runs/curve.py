@@ -45,15 +45,19 @@ def write_curve(path: Path, history: Sequence[Mapping[str, Any]]) -> None:
     axis = figure.subplots()
     axis.plot(epochs, [row["loss"] for row in history], "o-", color=_LOSS, label="training loss")
     axis.set_xlabel("epoch")
-    axis.set_ylabel("loss, nats", color=_LOSS)
+    axis.set_ylabel("loss", color=_LOSS)
     axis.set_ylim(bottom=0)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.spines[["top"]].set_visible(False)
-    shares = [row["validation_accuracy"] for row in history]
+    decides = not any("validation_r2" in row for row in history)
+    name = "validation_accuracy" if decides else "validation_r2"
+    shares = [row[name] for row in history]
     if None not in shares:
         other = axis.twinx()
-        other.plot(epochs, [100 * share for share in shares], "s--", color=_VALIDATION)
-        other.set_ylabel("validation accuracy, %", color=_VALIDATION)
+        drawn = [100 * share if decides else share for share in shares]
+        other.plot(epochs, drawn, "s--", color=_VALIDATION)
+        label = "validation accuracy, %" if decides else "validation R^2"
+        other.set_ylabel(label, color=_VALIDATION)
         other.spines[["top"]].set_visible(False)
     else:
         axis.spines[["right"]].set_visible(False)

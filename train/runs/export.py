@@ -20,7 +20,7 @@ from mubinn.golden.cells.library import lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, Ints
 from mubinn.golden.model.float_model import Preprocessing
-from mubinn.golden.model.head import Readout
+from mubinn.golden.model.head import HeadKind, Readout
 from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedModel
 from mubinn.train.graphs.activations import FORMATS
 from mubinn.train.graphs.binarize import Scales, fraction_of
@@ -38,6 +38,7 @@ def to_quantized(
     preprocessing: Preprocessing,
     meta: Mapping[str, str],
     stages: Sequence[Stage] = (Stage(lstm),),
+    head: HeadKind = "classes",
 ) -> QuantizedModel:
     """Return the model of trained parameters, as the graph of layers `stages` takes them.
 
@@ -62,7 +63,7 @@ def to_quantized(
         layers.append(_layer(stage, x, own, values, method))
         x = layers[-1].h
     wd = _tensor(q.dense.tensors["wd"], wide["wd"])
-    dense = QuantizedDense(wd, _bias(q.dense, "bd", wide["bd"], method))
+    dense = QuantizedDense(wd, _bias(q.dense, "bd", wide["bd"], method), head)
     return QuantizedModel(tuple(layers), dense, readout, preprocessing, dict(meta))
 
 

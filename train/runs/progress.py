@@ -20,9 +20,9 @@ class Progress:
     epoch, epochs, step, steps : int
         Epochs and steps of the epoch that are done, of how many.
     loss : float
-        Mean training loss of the epoch so far, in nats.
-    validation : float or None
-        Latest validation accuracy.
+        Mean training loss of the epoch so far.
+    validation : str
+        Of the latest epoch, in words; "-" for none.
     """
 
     epoch: int
@@ -30,7 +30,7 @@ class Progress:
     step: int
     steps: int
     loss: float
-    validation: float | None
+    validation: str
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def rich_progress(console: Console | None = None) -> Iterator[Callable[[Progress
                 completed=now.epoch * now.steps + now.step,
                 epoch=f"{now.epoch + 1}/{now.epochs}",
                 loss=f"{now.loss:.3f}",
-                validation="-" if now.validation is None else f"{100 * now.validation:.1f} %",
+                validation=now.validation,
             )
 
         yield show

@@ -16,14 +16,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.inference.metrics import metrics
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model.float_model import FloatModel, Preprocessing, kinds_of, steps_after
+from mubinn.golden.model.head import head_of, reading_of
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.quantization.clipped import clipped
 from mubinn.train.data.recordings import LabelledSet
 from mubinn.train.graphs import network
 from mubinn.train.graphs.graph import Graph, Pace, compiled
+from mubinn.train.graphs.losses import Span
 from mubinn.train.recipes.chance import gains, kept
 from mubinn.train.recipes.recipe import Recipe, Split, batches, class_weights
 from mubinn.train.recipes.stack import LayerForm
@@ -35,13 +36,13 @@ from mubinn.train.runs.checkpoint import (
 )
 from mubinn.train.runs.devices import BatchSharding
 from mubinn.train.runs.export import to_quantized
+from mubinn.train.runs.judged import judged, outputs_of, told, validated
 from mubinn.train.runs.progress import Progress
 from mubinn.train.subject.calibration import calibrated
 
 _EVAL_BATCH = 256
-VALIDATED = ("validation_accuracy", "validation_balanced_accuracy")
-"""What an epoch tells of the validation subjects; its best is kept by the first, with balance by
-the second."""
+FINEST = 2.0**-8
+"""Least unit of a binarized regression."""
 
 _FIT_WINDOWS = 64
 """Training windows that first scales are fitted on."""
@@ -72,14 +73,25 @@ class Run:
         start: FloatModel | None,
     ) -> None:
         self.data, self.x, self.parts, self.recipe = data, x, parts, recipe
-        self.y = data.y.astype(np.int32)
+        self.y = data.y.astype(np.int32 if data.classes else np.float32)
+        self.outputs = outputs_of(recipe.head, data)
+        self.validated = validated(recipe.head)
         self.steps = len(batches(parts, recipe, 0))
         self.weights = class_weights(parts, recipe)
         self.sharding = BatchSharding(recipe.batch)
         clip = math.inf if recipe.c_clip is None else recipe.c_clip
         group = recipe.group if recipe.subject_calibration == "trained" else 0
         stages = tuple(form.stage for form in _stack(recipe, start))
-        self.graph = Graph(recipe.method, clip, recipe.readout, stages, group, recipe.datapath)
+        self.graph = Graph(
+            recipe.method,
+            clip,
+            recipe.readout,
+            stages,
+            group,
+            recipe.datapath,
+            recipe.head,
+            _span(data.y[parts.train], recipe),
+        )
         steps_after(stages, x.shape[1])
         pace = Pace(
             recipe.learning_rate,
@@ -101,12 +113,14 @@ class Run:
         self.fingerprint = recipe.fingerprint(data, weights)
 
     def _drawn(self) -> FloatModel:
-        sizes = self.recipe.seed, self.data.features, len(self.data.classes)
+        sizes = self.recipe.seed, self.data.features, self.outputs
         return self._float(network.init_params(self.recipe.stack, *sizes), Preprocessing(), {})
 
     def _float(self, params: Any, about: Preprocessing, meta: Mapping[str, str]) -> FloatModel:
         graph = self.graph
-        return network.to_model(params, graph.stages, graph.clip, graph.readout, about, meta)
+        own = graph.span.spread(params)
+        form = graph.stages, graph.clip, graph.readout, about, meta, graph.head
+        return network.to_model(own, *form)
 
     @property
     def finished(self) -> bool:
@@ -119,7 +133,7 @@ class Run:
         """Train one epoch and append its row to the history."""
         start = time.perf_counter()
         epoch = len(self.history)
-        latest = self.history[-1]["validation_accuracy"] if self.history else None
+        latest = told(self.history[-1] if self.history else {})
         total = 0.0
         for k, batch in enumerate(self._batches(epoch), 1):
             self.params, self.state, value = self.step(
@@ -151,44 +165,73 @@ class Run:
             yield x, y, weight, None if seen is None else seen[k]
 
     def _validated(self) -> dict[str, float | None]:
-        """Return the accuracies of the present weights on the validation subjects, or None."""
+        """Return the measures of the present weights on the validation subjects, or None."""
         aside = self.parts.validation
         if not len(aside):
-            return dict.fromkeys(VALIDATED)
-        found = metrics(self.y[aside], self.predictions(aside, self.params), len(self.data.classes))
-        return dict(zip(VALIDATED, (found.accuracy, found.balanced_accuracy), strict=True))
+            return dict.fromkeys(self.validated)
+        found = judged(self.data, self.data.y[aside], self.answers(aside, self.params))
+        return dict(zip(self.validated, found.figures.values(), strict=True))
 
     def _keep(self, row: Mapping[str, Any]) -> None:
         """Take the present weights for the best: always, or where validation has risen."""
-        name = VALIDATED[self.recipe.balance != "none"]
+        name = self.validated[self.recipe.balance != "none"]
         before = self.history[self.best_epoch - 1] if self.best_epoch else None
         if before and len(self.parts.validation) and row[name] <= before[name]:
             return
         self.best = jax.tree.map(np.asarray, self.params)
         self.best_epoch = len(self.history) + 1
 
-    def predictions(self, index: NDArray[np.int64], params: Any = None) -> NDArray[np.int64]:
-        """Return the classes of the windows `index`, by the best weights where none are given."""
+    def answers(self, index: NDArray[np.int64], params: Any = None) -> NDArray[Any]:
+        """Return classes [N] or numbers [N, n] of windows; see `scores` and `decided`."""
+        return self.decided(self.scores(index, params), index)
+
+    def scores(self, index: NDArray[np.int64], params: Any = None) -> NDArray[np.float32]:
+        """Return what the graph gives for the windows `index`, at the last of several results.
+
+        float32 [N, C], by the best weights where none are given.
+        """
         weights = self.sharding.copies(self.best if params is None else params)
-        found = np.empty((len(index), len(self.data.classes)), np.float32)
+        found = np.empty((len(index), self.outputs), np.float32)
         size = _EVAL_BATCH // self.sharding.devices * self.sharding.devices
         for start in range(0, len(index), size):
             part = index[start : start + size]
             padded = np.resize(part, size)  # one shape, so one compilation
             scores = np.asarray(self.evaluate(weights, *self.sharding.parts(self.x[padded])))
-            found[start : start + len(part)] = scores[: len(part)]
-        return self._decided(found, index)
+            found[start : start + len(part)] = self._last(scores)[: len(part)]
+        return found
 
-    def _decided(self, scores: NDArray[Any], index: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the classes that scores [N, C] of the windows `index` give."""
+    def decided(self, scores: NDArray[Any], index: NDArray[np.int64]) -> NDArray[Any]:
+        """Return what scores [N, C] of the windows `index` say: classes, or numbers as they are."""
+        head = head_of(self.recipe.head)
+        if head.decision is None:
+            return scores
         if self.recipe.subject_calibration != "none":
             scores = calibrated(scores, self.data.subject[index])
-        return np.asarray(scores.argmax(axis=1), np.int64)
+        return head.decide(scores)
 
-    def bit_true(self, model: QuantizedModel) -> NDArray[np.int64]:
-        """Return the classes of the test windows by the exported model."""
+    def _last(self, scores: NDArray[Any]) -> NDArray[Any]:
+        return scores[:, -1] if reading_of(self.recipe.readout).each else scores
+
+    def bit_true(self, model: QuantizedModel) -> NDArray[Any]:
+        """Return the answers of the exported model for the test windows, as `answers` does."""
         test = self.parts.test
-        return self._decided(infer(model, self.x[test]).scores, test)
+        scores = infer(model, self.x[test]).scores
+        if head_of(self.recipe.head).decision is None:
+            return self._last(model.values(scores, self.x.shape[1]))
+        return self.decided(self._last(scores), test)
+
+    def agreement(
+        self, graph: NDArray[Any], integers: NDArray[Any], model: QuantizedModel
+    ) -> float:
+        """Return the share of windows of which the graph and the integers say the same.
+
+        Numbers are the same that are one score, divided by the steps that it sums.
+        """
+        if graph.ndim == 1:
+            return float((graph == integers).mean())
+        summed = float(reading_of(model.readout).divisor(model.steps(self.x.shape[1])).max())
+        unit = np.ldexp(1.0, -model.dense.b.fraction) / summed
+        return float((np.rint(graph / unit) == np.rint(integers / unit)).all(axis=1).mean())
 
     def save(self, path: Path) -> None:
         """Write the state after an epoch."""
@@ -218,7 +261,7 @@ class Run:
         if {name: (array.shape, array.dtype) for name, array in arrays.items()} != shapes:
             raise damaged(path)
         kept = self.sharding.copies([arrays[name] for name in named])
-        self.history, self.best_epoch = _history(path, meta)
+        self.history, self.best_epoch = _history(path, meta, self.validated)
         self.params, self.state, self.best = jax.tree.unflatten(tree, kept)
 
     def write_log(self, path: Path | None, end: Mapping[str, Any] | None = None) -> None:
@@ -241,7 +284,7 @@ class Run:
         """Return what a model notes about its making."""
         about = self.about()
         return {
-            "classes": json.dumps(self.data.classes),
+            **({"classes": json.dumps(self.data.classes)} if self.data.classes else {}),
             "channels": json.dumps(self.data.channels),
             **self.data.noted,
             **self._held_out(),
@@ -262,7 +305,9 @@ class Run:
         recipe, graph = self.recipe, self.graph
         about = Preprocessing(recipe.normalise, recipe.decimate)
         if recipe.method.exports:
-            made = to_quantized(self.best, recipe.method, graph.readout, about, meta, graph.stages)
+            best = graph.span.spread(self.best)
+            form = graph.readout, about, meta, graph.stages, graph.head
+            made = to_quantized(best, recipe.method, *form)
             noted = {**made.meta, "input_range": self._input_range(made)}
             return replace(made, meta=noted).with_datapath(recipe.datapath)
         return self._float(self.best, about, meta)
@@ -275,7 +320,9 @@ class Run:
         return clipped(made.layers[0].x, values, f"{len(chosen)} training windows'")
 
 
-def _history(path: Path, meta: Mapping[str, Any]) -> tuple[list[dict[str, Any]], int]:
+def _history(
+    path: Path, meta: Mapping[str, Any], validated: Sequence[str]
+) -> tuple[list[dict[str, Any]], int]:
     """Return the rows and the best epoch that a checkpoint names; raise `MubinnError`."""
     rows, best = meta.get("history"), meta.get("best_epoch")
     if not isinstance(rows, list) or type(best) is not int or not 0 <= best <= len(rows):
@@ -283,12 +330,25 @@ def _history(path: Path, meta: Mapping[str, Any]) -> tuple[list[dict[str, Any]],
     for number, row in enumerate(rows, 1):
         if not isinstance(row, dict) or row.get("epoch") != number:
             raise damaged(path)
-        shares = [row.get(name, math.nan) for name in VALIDATED]
+        shares = [row.get(name, math.nan) for name in validated]
         told = [] if shares == [None] * len(shares) else shares
         known = [row.get("loss"), row.get("seconds"), *told]
         if not all(isinstance(value, float) and math.isfinite(value) for value in known):
             raise damaged(path)
     return rows, best
+
+
+def _span(y: NDArray[Any], recipe: Recipe) -> Span:
+    """Return the units of a regression's numbers; raise where scales could not express them."""
+    if recipe.head != "regression":
+        return Span()
+    span = Span.of(y)
+    if recipe.method.exports and min(span.units) < FINEST:
+        raise MubinnError(
+            f"Numbers of y spread by about {min(span.units):.2g} alone, and the scales of weights "
+            f"have steps of {2.0**-15:.2g}: give y in a smaller unit."
+        )
+    return span
 
 
 def _stack(recipe: Recipe, start: FloatModel | None) -> Sequence[LayerForm]:
@@ -300,15 +360,17 @@ def _stack(recipe: Recipe, start: FloatModel | None) -> Sequence[LayerForm]:
 
 def _check_start(model: FloatModel, data: LabelledSet, recipe: Recipe) -> None:
     """Raise `MubinnError` where the first weights do not fit the data or the recipe."""
-    if model.head != "classes":
+    if model.head != recipe.head:
         raise MubinnError(
-            f"The float model has a {model.head} head, and training is of classes: give a model of "
-            "classes."
+            f"The float model has a {model.head} head, and training is of a {recipe.head} head: "
+            "give the same as --head."
         )
-    if model.features != data.features or model.classes != len(data.classes):
+    count, wanted = model.classes or model.outputs, len(data.classes) or data.y.shape[1]
+    if (model.features, count) != (data.features, wanted):
+        what = "classes" if data.classes else "numbers"
         raise MubinnError(
-            f"The float model has {model.features} channels and {model.classes} classes, the data "
-            f"have {data.features} and {len(data.classes)}: give a model trained on such data."
+            f"The float model has {model.features} channels and {count} {what}, the data "
+            f"have {data.features} and {wanted}: give a model trained on such data."
         )
     own = [str(LayerForm(layer.cell, layer.hidden, layer.frames)) for layer in model.layers]
     asked = [str(form) for form in recipe.layers]

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.inference.metrics import Metrics, metrics
+from mubinn.golden.inference.metrics import Errors, Metrics
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.train.data.recordings import LabelledSet, prepare
 from mubinn.train.recipes.recipe import Recipe, split
+from mubinn.train.runs.judged import Judged, judged, noted
 from mubinn.train.runs.progress import Progress
 
 if TYPE_CHECKING:
@@ -32,47 +33,56 @@ class TrainResult:
         Of the last epoch, or with validation subjects of the best one by them. Methods that the
         hardware does not run give the float weights that training worked on.
     history : tuple of dict
-        For each epoch: ``epoch`` (from 1), ``loss`` (mean over its steps, nats),
-        ``validation_accuracy`` and ``validation_balanced_accuracy`` (or None), ``seconds``.
-    test : Metrics
+        For each epoch: ``epoch`` (from 1), ``loss`` (mean over its steps; in nats, of a regression
+        in squares of units near the spread of y), ``validation_accuracy`` and
+        ``validation_balanced_accuracy``, or ``validation_r2`` and
+        ``validation_mean_absolute_error`` (or None), ``seconds``.
+    test : Metrics, or Errors of a regression
         Of the training graph on the held-out fold, measured once, after the last epoch.
     validation_accuracy : float or None
-        Of the epoch that `model` is of; None without validation subjects.
+        Of the epoch that `model` is of; None without validation subjects, and of a regression.
     best_epoch : int
         The epoch that `model` is of, from 1.
-    bit_true : Metrics or None
+    bit_true : Metrics, Errors or None
         Of the exported model on the same windows; None where there is none.
     agreement : float or None
-        Share of those windows that the exported model and the training graph classify alike.
+        Share of those windows of which the exported model and the training graph say the same.
     """
 
     model: FloatModel | QuantizedModel
     history: tuple[dict[str, Any], ...]
-    test: Metrics
+    test: Judged
     validation_accuracy: float | None
     best_epoch: int
-    bit_true: Metrics | None = None
+    bit_true: Judged | None = None
     agreement: float | None = None
 
     @property
-    def measured(self) -> Metrics:
+    def measured(self) -> Judged:
         """Of the exported model where there is one, else of the training graph."""
         return self.test if self.bit_true is None else self.bit_true
 
     @property
     def accuracy(self) -> float:
         """Bit-true accuracy where there is one, else that of the training graph."""
-        return self.measured.accuracy
+        return _decisions(self.measured).accuracy
 
     @property
     def test_accuracy(self) -> float:
         """Accuracy of the training graph on the held-out fold, in 0..1."""
-        return self.test.accuracy
+        return _decisions(self.test).accuracy
 
     @property
     def bit_true_accuracy(self) -> float | None:
         """Accuracy of the exported model on the held-out fold; None where there is none."""
-        return None if self.bit_true is None else self.bit_true.accuracy
+        return None if self.bit_true is None else _decisions(self.bit_true).accuracy
+
+
+def _decisions(found: Judged) -> Metrics:
+    """Return measures of decisions; raise `MubinnError` for a regression, which has none."""
+    if isinstance(found, Errors):
+        raise MubinnError("A regression decides on no class and has no accuracy: read its errors.")
+    return found
 
 
 def train(
@@ -85,12 +95,12 @@ def train(
     progress: Callable[[Progress], None] | None = None,
     notes: Mapping[str, str] | None = None,
 ) -> TrainResult:
-    """Train a one-layer LSTM classifier, float or binarized.
+    """Train a network, float or binarized.
 
-    Adam with warm-up and cosine on the mean cross entropy; the held-out fold is looked at once,
-    after the last epoch. With `checkpoint_dir` the state is written atomically after every epoch;
-    called again, with the same data, recipe and start, the run goes on from there and ends in
-    bit-identical weights (on the same machine and versions).
+    Adam with warm-up and cosine on the mean loss of `Recipe.head`; the held-out fold is looked at
+    once, after the last epoch. With `checkpoint_dir` the state is written atomically after every
+    epoch; called again, with the same data, recipe and start, the run goes on from there and ends
+    in bit-identical weights (on the same machine and versions).
 
     Parameters
     ----------
@@ -140,35 +150,29 @@ def train(
 
 def _finish(run: Run, log: Path | None, notes: Mapping[str, str]) -> TrainResult:
     """Measure a run that is at its end, and hand its model over."""
-    predicted = run.predictions(run.parts.test)
-    truth = run.y[run.parts.test]
-    names = run.data.classes
-    test = metrics(truth, predicted, len(names))
-    best = run.history[run.best_epoch - 1]["validation_accuracy"]
-    meta = {**run.meta(), **test.notes("test", names)}
+    test = run.parts.test
+    truth, predicted = run.data.y[test], run.answers(test)
+    found = judged(run.data, truth, predicted)
+    best = run.history[run.best_epoch - 1][run.validated[0]]
+    meta = {**run.meta(), **noted(found, "test", run.data)}
     if best is not None:
-        meta["validation_accuracy"] = f"{best:.4f}"
+        meta[run.validated[0]] = f"{best:.4f}"
         meta["epoch"] = f"{run.best_epoch} of {len(run.history)}, the best on validation subjects"
     bit_true = agreement = None
     exported = run.exported({**meta, **notes})
     if isinstance(exported, QuantizedModel):
         exact = run.bit_true(exported)
-        bit_true = metrics(truth, exact, len(names))
-        agreement = float((exact == predicted).mean())
-        noted = {**bit_true.notes("bit_true", names), "agreement": f"{agreement:.4f}"}
-        exported = run.exported({**meta, **noted, **notes})
-    result = TrainResult(
-        exported, tuple(run.history), test, best, run.best_epoch, bit_true, agreement
-    )
+        bit_true = judged(run.data, truth, exact)
+        agreement = run.agreement(predicted, exact, exported)
+        own = {**noted(bit_true, "bit_true", run.data), "agreement": f"{agreement:.4f}"}
+        exported = run.exported({**meta, **own, **notes})
+    share = None if isinstance(found, Errors) else best
+    history = tuple(run.history)
+    result = TrainResult(exported, history, found, share, run.best_epoch, bit_true, agreement)
     run.write_log(
         log,
         {
-            "test_accuracy": result.test_accuracy,
-            "validation_accuracy": best,
-            "bit_true_accuracy": result.bit_true_accuracy,
-            "balanced_accuracy": result.measured.balanced_accuracy,
-            "f1": dict(zip(names, result.measured.f1, strict=True)),
-            "confusion": result.measured.confusion.tolist(),
+            **_measures(result, run),
             "agreement": agreement,
             "windows": len(truth),
             "epochs": len(run.history),
@@ -177,6 +181,24 @@ def _finish(run: Run, log: Path | None, notes: Mapping[str, str]) -> TrainResult
         },
     )
     return result
+
+
+def _measures(result: TrainResult, run: Run) -> dict[str, Any]:
+    """Return the measures of the test windows, and the validation's, as the last row has them."""
+    measured, best = result.measured, run.history[run.best_epoch - 1][run.validated[0]]
+    if isinstance(measured, Errors):
+        own = {f"test_{name}": value for name, value in result.test.figures.items()}
+        if result.bit_true is not None:
+            own |= {f"bit_true_{name}": value for name, value in result.bit_true.figures.items()}
+        return {**own, run.validated[0]: best}
+    return {
+        "test_accuracy": result.test_accuracy,
+        "validation_accuracy": best,
+        "bit_true_accuracy": result.bit_true_accuracy,
+        "balanced_accuracy": measured.balanced_accuracy,
+        "f1": dict(zip(run.data.classes, measured.f1, strict=True)),
+        "confusion": measured.confusion.tolist(),
+    }
 
 
 def _require(*modules: str) -> None:
