@@ -12,6 +12,7 @@ from mubinn.cli.shared.common import (
     SCALE_FORM,
     bundled,
     datapath_option,
+    encoder_option,
     json_option,
     print_json,
     progress_bar,
@@ -63,17 +64,7 @@ TAKEN = {
     help="Scales of x, h and the weights: with `power-of-two` each level has half the scale of the "
     "one before, with `shift` all are powers of two. Hardware then merges the level pairs.",
 )
-@click.option(
-    "--encoder",
-    "encoders",
-    multiple=True,
-    metavar="[TENSOR=]RULE[:FACTOR]",
-    help="What gives values their codes: `mlb` (Algorithm 1, the default), `bc` (signs, 1 level), "
-    "`tc` (-a, 0, a; 2 levels) or `qc` (-a, -a/2, a/2, a; 2 levels), with thresholds at mean + "
-    "FACTOR deviations, 1 for tc and 0.25 for qc where none is given, as printed (Eq. 21, 23). "
-    "TENSOR is x, w (of the recurrent layers), h, c or gate; without one the rule is for all. May "
-    "be repeated.",
-)
+@encoder_option
 @click.option(
     "--gate-offset",
     type=float,

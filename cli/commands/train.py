@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mubinn.cli.shared.common import DATAPATH, SCALE_FORM, AliasedOption, json_option
+from mubinn.cli.shared.common import (
+    DATAPATH,
+    SCALE_FORM,
+    AliasedOption,
+    encoder_option,
+    json_option,
+)
 from mubinn.cli.shared.data_options import labelled_options, reading_of
 from mubinn.cli.shared.group import command_line
 from mubinn.cli.shared.paths import Command, InputPath, OutputFile, OutputFolder
@@ -25,6 +31,7 @@ METHOD_OPTIONS = (
     "h_offset",
     "damp_h",
     "damp_c",
+    "thresholds",
 )
 """Options that are fields of `Method`."""
 
@@ -88,6 +95,13 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
     "[default: free]",
 )
 @click.option("--granularity", type=click.Choice(["gate", "row"]), help="What shares scales.")
+@encoder_option
+@click.option(
+    "--thresholds",
+    type=click.Choice(["rule", "learned"]),
+    help="Of --encoder: rule has them follow from the weights of every step and from the model "
+    "that training starts from; learned goes on from there.  [default: rule]",
+)
 @click.option("--gate-offset", type=float, help="Offset of f, i, o.  [default: 0.5]")
 @click.option("--x-offset", type=OFFSETS, help="Threshold of each channel.")
 @click.option("--h-offset", type=OFFSETS, help="Threshold of each cell.")
@@ -223,6 +237,9 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
     For the smallest and fastest hardware:
       mubinn train my.npz --method mubinn2 --levels 3,3 --scale-form shift \\
           --datapath threshold -o small.mubinn
+    Ternary weights of Eq. (21) and a quaternary h, their thresholds learned:
+      mubinn train my.npz --method mubinn2 --levels 2,2 --encoder w=tc --encoder h=qc:0.674 \\
+          --thresholds learned -o ternary.mubinn
     Your own recording, resumed where it was stopped:
       mubinn train x.npy --labels y.npy --checkpoint-dir run -o my.safetensors
     Recordings of S001R01.edf and so on, people S..., a class a file; or of annotated texts:
@@ -303,6 +320,11 @@ def _levels(options: dict[str, Any]) -> list[Any]:
     if options["method"] == "float":
         if given:
             raise MubinnError("Method float takes no levels: name a method such as mubinn2.")
+        if options["encoders"] or options["thresholds"]:
+            raise MubinnError(
+                "Method float encodes nothing: leave --encoder and --thresholds out, or name "
+                "mubinn2."
+            )
         return [None]
     if not given and options["method"] == "b_lstm":
         given = ("1,1",)
@@ -317,6 +339,7 @@ def _levels(options: dict[str, Any]) -> list[Any]:
 
 def _recipe(options: dict[str, Any], levels: Any) -> Recipe:
     """Return the tuned recipe with what the command line sets otherwise."""
+    from mubinn.golden.binarize.rules import parse_encoders
     from mubinn.train.recipes.tuned import tuned
 
     given = {name: options[name] for name in RECIPE_OPTIONS if options[name] is not None}
@@ -326,6 +349,7 @@ def _recipe(options: dict[str, Any], levels: Any) -> Recipe:
     method = {}
     if options["method"] != "float":
         method = {name: options[name] for name in METHOD_OPTIONS if options[name] is not None}
+        method["encoders"] = tuple(parse_encoders(options["encoders"]).items())
     place = {"fold": options["fold"], "seed": options["seed"]}
     return tuned(options["method"], levels, method=method, **place, **given)
 

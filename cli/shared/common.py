@@ -64,6 +64,19 @@ datapath_option = click.option(
 )
 """``--datapath``: another one than the model file names."""
 
+encoder_option = click.option(
+    "--encoder",
+    "encoders",
+    multiple=True,
+    metavar="[TENSOR=]RULE[:FACTOR]",
+    help="What gives values their codes: `mlb` (Algorithm 1, the default), `bc` (signs, 1 level), "
+    "`tc` (-a, 0, a; 2 levels) or `qc` (-a, -a/2, a/2, a; 2 levels), with thresholds at mean + "
+    "FACTOR deviations, 1 for tc and 0.25 for qc where none is given, as printed (Eq. 21, 23). "
+    "TENSOR is x, w (of the recurrent layers), h, c or gate; without one the rule is for all. May "
+    "be repeated.",
+)
+"""``--encoder``: what quantization and training give codes by."""
+
 liberty_option = click.option(
     "--liberty",
     type=InputPath(),

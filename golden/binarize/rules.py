@@ -62,22 +62,41 @@ class Rule:
     @property
     def levels(self) -> int:
         """N."""
-        return len(FORMS[self.name].units)
+        return len(self.units)
 
     def __str__(self) -> str:
         """Return how the rule is asked for."""
         return self.name if self.factor is None else f"{self.name}:{self.factor:g}"
 
+    @property
+    def units(self) -> tuple[int, ...]:
+        """Scales in units of the last one."""
+        return FORMS[self.name].units
+
+    @property
+    def codes(self) -> Ints:
+        """Codes of the ranges between thresholds, from the lowest to the highest."""
+        return np.array(FORMS[self.name].codes)
+
+    @property
+    def cuts(self) -> Floats:
+        """Thresholds in units of `reach`."""
+        return np.linspace(-1, 1, len(self.codes) - 1) if self.factor is not None else np.zeros(1)
+
     def thresholds(self, values: Floats) -> Floats:
-        """Return the thresholds for the values of a tensor.
+        """Return the thresholds for the values of a tensor; raises as `reach` does."""
+        return self.cuts if self.factor is None else self.reach(values) * self.cuts
+
+    def reach(self, values: Floats) -> float:
+        """Return the highest threshold for the values of a tensor.
 
         Raises
         ------
         MubinnError
-            Where the mean is so far below 0 that they would not rise.
+            Where the mean is so far below 0 that thresholds would not rise.
         """
         if self.factor is None:
-            return np.zeros(1)
+            return 0.0
         reach = float(values.mean() + self.factor * values.std())
         if reach <= 0:
             raise MubinnError(
@@ -85,20 +104,20 @@ class Rule:
                 f"{values.std():.4g}: the thresholds of {self} would not rise. Give a larger "
                 "factor, or mlb."
             )
-        return np.array([-reach, reach] if self.name == "tc" else [-reach, 0, reach])
+        return reach
 
     def quantizer(self, values: Floats, offset: Floats | float = 0.0, most: int = 15) -> Quantizer:
         """Return the quantizer of a sample of an activation's values, offsets subtracted.
 
         Its thresholds are rounded to the fraction bits of its scales, `most` of them.
         """
-        cuts, form = self.thresholds(values), FORMS[self.name]
-        unit = self._units(values[None], self._codes(values, cuts)[None])
+        cuts = self.thresholds(values)
+        unit = self.last_scales(values[None], cuts)
         peak = float(np.abs(offset).max())
         scales, fraction = self._scales(unit, peak, most)
         encoder = None
         if self.factor is not None:
-            encoder = Ordered(to_fixed(cuts, fraction), np.array(form.codes))
+            encoder = Ordered(to_fixed(cuts, fraction), self.codes)
         return Quantizer(scales[0], fraction, to_fixed(np.asarray(offset), fraction), encoder)
 
     def tensor(self, values: Floats, groups: int) -> LevelTensor:
@@ -108,24 +127,25 @@ class Rule:
         """
         parts = values.reshape(groups, -1)
         live = parts[parts.any(axis=1)]
-        codes = self._codes(parts, self.thresholds(live if len(live) else parts))
-        scales, fraction = self._scales(self._units(parts, codes), 0.0, 15)
+        cuts = self.thresholds(live if len(live) else parts)
+        codes = self._codes(parts, cuts)
+        scales, fraction = self._scales(self.last_scales(parts, cuts), 0.0, 15)
         bits = (codes.reshape(values.shape)[..., None] >> np.arange(self.levels)) & 1
         return LevelTensor(np.moveaxis(bits, -1, 0).astype(np.uint8), scales, fraction)
 
     def _codes(self, values: Floats, cuts: Floats) -> Ints:
-        return ordered_codes(values, cuts, np.array(FORMS[self.name].codes))
+        return ordered_codes(values, cuts, self.codes)
 
-    def _units(self, parts: Floats, codes: Ints) -> Floats:
+    def last_scales(self, parts: Floats, cuts: Floats) -> Floats:
         """Return the last scale of each group [G, n] with the least squared error, not negative."""
-        made = signs(codes, self.levels) @ np.array(FORMS[self.name].units)
+        made = signs(self._codes(parts, cuts), self.levels) @ np.array(self.units)
         squares = np.square(made).sum(axis=1)
         found = (parts * made).sum(axis=1) / np.maximum(squares, 1)
         return np.asarray(np.maximum(found, 0.0))
 
     def _scales(self, units: Floats, offset: float, most: int) -> tuple[Ints, int]:
         """Return fixed-point scales [G, N] that keep their ratio, and their fraction bits."""
-        form = np.array(FORMS[self.name].units)
+        form = np.array(self.units)
         total = float(units.max()) * int(form.sum()) + offset
         fraction = choose_fraction(total, self.levels, most=most)
         return np.outer(to_fixed(units, fraction), form), fraction

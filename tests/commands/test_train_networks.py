@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from mubinn.cli.commands import train_runs
 from mubinn.cli.main import mubinn
+from mubinn.golden.binarize.rules import parse_encoders
 from mubinn.golden.cells.frames import Frames
 from mubinn.golden.model.model_file import load_float, load_model
 from mubinn.train.recipes.stack import parse_layers
@@ -130,6 +131,25 @@ def test_a_regression_is_of_files_of_windows_and_of_one_run(numbers, tmp_path, m
     assert "windows that are labelled with numbers" in said
     said = run(*options, numbers, "--runs", tmp_path / "runs", status=2)
     assert "train one run with -o FILE" in said
+
+
+def test_encoders_reach_the_recipe(windows, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(train_runs, "single", lambda _, *recipes, **__: seen.extend(recipes[:2]))
+    encoders = "--encoder", "w=tc", "--encoder", "h=qc:0.674"
+    binarized = "--method", "mubinn2", "--levels", "2,2", *encoders
+    run("train", windows, *binarized, "--thresholds", "learned", "-o", tmp_path / "a.mubinn")
+    binary, start = seen
+    assert dict(binary.method.encoders) == parse_encoders(["w=tc", "h=qc:0.674"])
+    assert binary.method.thresholds == "learned"
+    assert start.method.encoders == ()
+    for options, words in (
+        (encoders, "Method float encodes nothing: leave --encoder"),
+        (("--method", "mubinn2", "--levels", "3,3", *encoders), "w is to have 3: give w 2"),
+        (("--method", "mubinn2", "--levels", "2,2", "--encoder", "b=tc"), "unknown tensor 'b'"),
+    ):
+        said = run("train", windows, *options, "-o", tmp_path / "a.mubinn", status=2)
+        assert words in " ".join(said.split())
 
 
 def test_layers_reach_the_recipes(windows, tmp_path, monkeypatch):

@@ -233,7 +233,7 @@ def test_methods_with_a_float_rest(data, start, name, pair):
     assert result.bit_true_accuracy is None
     assert result.accuracy == result.test_accuracy
     x = prepare(data.x[:8])
-    scales, offsets = first_scales(start, method, x)
+    scales, offsets, _ = first_scales(start, method, x)
     assert set(scales) == ({"x", "wx"} if name == "mubinn1" else {"x", "wx", "wh"})
     assert offsets == {}
     exponents = np.concatenate([np.ravel(logs) for logs in scales.values()]) / np.log(2)

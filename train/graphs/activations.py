@@ -74,15 +74,24 @@ shaped.defvjp(lambda kind, y, z: (y, y), _backward)
 
 
 def tree(
-    datapath: Datapath, kind: Kind, offset: Array | float, scales: Array, unit: Array
+    datapath: Datapath,
+    kind: Kind,
+    offset: Array | float,
+    scales: Array,
+    unit: Array,
+    cuts: Array | None = None,
 ) -> list[list[Array]]:
     """Return the thresholds of a sum, a multiple of `unit`, at which the code of it changes.
 
-    They are those of Algorithm 1 with `scales` [N] about `offset`, one or [H], through `edges`.
+    They are those of Algorithm 1 with `scales` [N] about `offset`, one or [H], through `edges`, or
+    the thresholds `cuts` about it.
     """
-    each = scales.reshape(-1, *[1] * jnp.ndim(offset))
-    own = jnp.broadcast_to(each, (len(scales), *jnp.shape(offset)))
-    nodes = levels_of.tree_thresholds(offset, own)
+    if cuts is None:
+        each = scales.reshape(-1, *[1] * jnp.ndim(offset))
+        own = jnp.broadcast_to(each, (len(scales), *jnp.shape(offset)))
+        nodes = levels_of.tree_thresholds(offset, own)
+    else:
+        nodes = [[offset + cut for cut in level] for level in levels_of.tree_of(cuts)]
     flat = jnp.stack([node for level in nodes for node in level])
     found = iter(edges(datapath, kind, flat.ravel(), unit).reshape(flat.shape))
     return [[next(found) for _ in level] for level in nodes]

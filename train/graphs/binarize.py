@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from mubinn.golden.binarize.rules import Rule
 from mubinn.golden.binarize.scales import room
 
 Planes: TypeAlias = list[Array]
@@ -33,10 +34,14 @@ class Scales(NamedTuple):
         Exact multiples of ``2**-fraction``.
     unit : float32 []
         ``2**-fraction``.
+    cuts : float32 [K] or None
+        Rising thresholds that encode in place of Algorithm 1, exact multiples as well; see
+        `tree_of`.
     """
 
     value: Array
     unit: Array
+    cuts: Array | None = None
 
 
 def scales_of(
@@ -46,6 +51,8 @@ def scales_of(
     most: int = 15,
     offset: Array | float = 0.0,
     shift: bool = False,
+    rule: Rule | None = None,
+    reach: Array | None = None,
 ) -> Scales:
     """Round ``exp(logs)`` to fixed point, the gradient passing straight through.
 
@@ -63,6 +70,10 @@ def scales_of(
     shift : bool
         The last scale is the one power of two nearest the mean of the logarithms, for all groups,
         and without an offset their unit.
+    rule : Rule, optional
+        Of ordered thresholds: the one row is the last level's scale, the others are multiples.
+    reach : float32 [], optional
+        Its highest threshold, where it has any but 0.
 
     Returns
     -------
@@ -70,6 +81,8 @@ def scales_of(
         ``value`` [N, G].
     """
     ratios = 2.0 ** np.arange(levels - len(logs), -1, -1, dtype=np.float32)[:, None]
+    if rule is not None:
+        ratios = np.array(rule.units, np.float32)[:, None]
     own = jnp.exp(logs)
     if shift:
         exponent = jnp.round(logs.mean() / math.log(2)).astype(jnp.int32)
@@ -79,7 +92,10 @@ def scales_of(
     unit = unit_of(total, most, levels)
     if shift and isinstance(offset, float) and not offset:
         unit = jnp.clip(nearest, unit, 1)
-    return Scales(round_to(own, unit) * ratios, unit)
+    cuts = None
+    if rule is not None and reach is not None:
+        cuts = jnp.maximum(round_to(reach, unit), unit) * rule.cuts.astype(np.float32)
+    return Scales(round_to(own, unit) * ratios, unit, cuts)
 
 
 def unit_of(total: Array, most: int, levels: int) -> Array:
@@ -116,6 +132,41 @@ def encode(value: Array, scales: Array) -> Planes:
     return planes
 
 
+def tree_of(cuts: Array) -> list[list[Array]]:
+    """Return the thresholds of two levels as a tree, as `tree_thresholds`.
+
+    Two are those of `tc`, whose ranges have the codes -- +- ++; three are those of `qc`.
+    """
+    low, *middle, high = cuts
+    return [middle or [low], [low, high]]
+
+
+def planes_of(value: Array, scales: Array, cuts: Array | None) -> Planes:
+    """Return the level bits of `value`, offset subtracted, by thresholds or by Algorithm 1."""
+    return encode(value, scales) if cuts is None else search(value, tree_of(cuts))
+
+
+def steps_at(scales: Any, cuts: Array) -> list[Array]:
+    """Return how far the value of a code rises at each threshold of `tree_of`."""
+    first, last = scales
+    return [2 * first, 2 * last] if len(cuts) == 2 else [2 * last, 2 * (first - last), 2 * last]
+
+
+def cut_slopes(value: Array, scales: Any, cuts: Array, slope: Array) -> list[Array]:
+    """Return the gradients of each threshold, of every element of `value`.
+
+    Straight-through gradients take each step of an encoder for a ramp of slope 1, as high and as
+    wide as the step and about its threshold: where a value lies on the ramp its code's value falls
+    as fast as the threshold rises. So thresholds learn as steps do in "Learned Step Size
+    Quantization" (Esser et al., ICLR 2020, Section 2.1), and in "Nonuniform-to-Uniform
+    Quantization" (Liu et al., CVPR 2022) those of unequal distances.
+    """
+    return [
+        jnp.where(jnp.abs(value - cut) <= step / 2, -slope, 0)
+        for cut, step in zip(cuts, steps_at(scales, cuts), strict=True)
+    ]
+
+
 def decode(planes: Planes, scales: Array) -> Array:
     """Return ``sum_k a_k s_k``."""
     total: Array | float = 0.0
@@ -129,38 +180,47 @@ def reach(scales: Array) -> Array:
     return jnp.asarray(scales.sum(axis=0) + scales[-1])
 
 
-@jax.custom_vjp
-def binarize(value: Array, scales: Array) -> Array:
+def binarize(value: Array, scales: Array, cuts: Array | None = None) -> Array:
     """Return what the level bits of `value` stand for; the gradient passes straight through.
 
     To the value it passes where the value lies within `reach`; to the scale of a level it goes
-    with that level's sign.
+    with that level's sign; to thresholds as `cut_slopes` says.
 
     Parameters
     ----------
     value : float32 [...]
     scales : float32 [N, ...]
         Each level broadcast against `value`.
+    cuts : float32 [K], optional
+        See `Scales`.
     """
-    return decode(encode(value, scales), scales)
+    return _binarized(value, scales, cuts)
 
 
-def _binarize_forward(value: Array, scales: Array) -> tuple[Array, tuple[Array, Array]]:
-    return binarize(value, scales), (value, scales)
+@jax.custom_vjp
+def _binarized(value: Array, scales: Array, cuts: Array | None) -> Array:
+    return decode(planes_of(value, scales, cuts), scales)
 
 
-def _binarize_backward(kept: tuple[Array, Array], gradient: Array) -> tuple[Array, Array]:
-    value, scales = kept
+def _binarize_forward(value: Array, scales: Array, cuts: Array | None) -> tuple[Array, Any]:
+    return _binarized(value, scales, cuts), (value, scales, cuts)
+
+
+def _binarize_backward(kept: Any, gradient: Array) -> tuple[Array, Array, Array | None]:
+    value, scales, cuts = kept
     to_value = jnp.where(jnp.abs(value) <= reach(scales), gradient, 0)
     to_scales = []
-    for plane in encode(value, scales):
+    for plane in planes_of(value, scales, cuts):
         signed = jnp.where(plane, gradient, -gradient)
         axes = tuple(k for k, n in enumerate(scales.shape[1:]) if n == 1)
         to_scales.append(signed.sum(axis=axes, keepdims=True))
-    return to_value, jnp.stack(to_scales)
+    if cuts is None:
+        return to_value, jnp.stack(to_scales), None
+    own = cut_slopes(value, scales, cuts, gradient)
+    return to_value, jnp.stack(to_scales), jnp.stack([one.sum() for one in own])
 
 
-binarize.defvjp(_binarize_forward, _binarize_backward)
+_binarized.defvjp(_binarize_forward, _binarize_backward)
 
 
 def tree_thresholds(offset: Array | float, scales: Array) -> list[list[Array]]:

@@ -30,13 +30,15 @@ from mubinn.train.graphs.binarize import Planes
 Values: TypeAlias = dict[str, Array]
 
 Operands: TypeAlias = dict[str, dict[str, Any]]
-"""``codes``: by encoder that binarizes its scales [N], its offset, one or [H], and where it reads
-an activation of a sum its thresholds, a tree ``edges``; ``leaves``: by label of an activation of a
+"""``codes``: by encoder that binarizes its scales [N], its offset, one or [H], its thresholds
+``cuts`` where it has some in place of Algorithm 1, and where it reads an activation of a sum what
+the sum is compared with, a tree ``edges``; ``leaves``: by label of an activation of a
 code its value for each code, as leaves of a tree; ``stored``: the numbers [H] of each cell."""
 
 Taps: TypeAlias = dict[str, dict[str, Any]]
 """What gradients of scales and offsets are taken at, for each element: by encoder ``scales``, an
-array a level, and ``offset`` where each cell has its own. Their values are not read."""
+array a level, ``offset`` where each cell has its own, and ``cuts``, an array a threshold. Their
+values are not read."""
 
 
 @dataclass(frozen=True)
@@ -141,27 +143,41 @@ def _clipped(value: Array, bound: float) -> Array:
 
 
 @jax.custom_vjp
-def _coded(centred: Array, planes: Planes, scales: Array, taps: list[Array], one: Array) -> Array:
+def _coded(
+    centred: Array,
+    planes: Planes,
+    scales: Array,
+    cuts: Array | None,
+    taps: tuple[list[Array], list[Array]],
+    one: Array,
+) -> Array:
     """Return what level bits stand for, without offset; the gradient passes straight through.
 
     To `centred`, which they were made of, it passes within `mubinn.train.graphs.binarize.reach`; to
-    the tap of a level's scale it goes with that level's sign.
+    the tap of a level's scale it goes with that level's sign, to that of a threshold as
+    `mubinn.train.graphs.binarize.cut_slopes` says.
     """
     return levels_of.decode(planes, scales)
 
 
 def _coded_forward(
-    centred: Array, planes: Planes, scales: Array, taps: list[Array], one: Array
+    centred: Array,
+    planes: Planes,
+    scales: Array,
+    cuts: Array | None,
+    taps: tuple[list[Array], list[Array]],
+    one: Array,
 ) -> tuple[Array, Any]:
-    return levels_of.decode(planes, scales), (centred, planes, scales, one)
+    return levels_of.decode(planes, scales), (centred, planes, scales, cuts, one)
 
 
 def _coded_backward(kept: Any, slope: Array) -> tuple[Any, ...]:
-    centred, planes, scales, one = kept
+    centred, planes, scales, cuts, one = kept
     slope = slope / one
     own = [jnp.where(plane, slope, -slope) for plane in planes]
     within = jnp.where(jnp.abs(centred) <= levels_of.reach(scales), slope, 0)
-    return within, None, None, own, None
+    moved = [] if cuts is None else levels_of.cut_slopes(centred, scales, cuts, slope)
+    return within, None, None, None, (own, moved), None
 
 
 _coded.defvjp(_coded_forward, _coded_backward)
@@ -209,7 +225,7 @@ class Step:
             value = self._value(source, damping)
             return _clipped(value, self.clips[name]) if name in self.clips else value
         own = self.q["codes"][name]
-        scales, offset = own["scales"], own["offset"]
+        scales, offset, cuts = own["scales"], own["offset"], own.get("cuts")
         if reads_sum(node):
             number = self._value(source.operands[0], damping)
             centred = activations.function(source.kind, number) - offset
@@ -218,15 +234,17 @@ class Step:
             value = self._value(source, damping)
             used = any(node in other.operands for other in self.form.cell.nodes)
             centred = (_pinned(value, self.one) if used else value) - offset
-            planes = levels_of.encode(jax.lax.stop_gradient(centred), scales)
+            planes = levels_of.planes_of(jax.lax.stop_gradient(centred), scales, cuts)
         taps = self.taps.get(name, {})
         if "offset" in taps:
             centred = centred - taps["offset"]
         self.planes[node] = planes
         if node not in self.form.cell.gates:
             centred = _pinned_slope(centred, self.one)
-        levels = taps.get("scales", [jnp.zeros_like(self.one)] * len(planes))
-        code = _coded(centred, planes, scales, levels, self.one)
+        nothing = jnp.zeros_like(self.one)
+        levels = taps.get("scales", [nothing] * len(planes))
+        moved = taps.get("cuts", [] if cuts is None else [nothing] * len(cuts))
+        code = _coded(centred, planes, scales, cuts, (levels, moved), self.one)
         return code if offset.ndim else offset + code
 
     def _value(self, node: Node, damping: float) -> Array:
@@ -288,7 +306,8 @@ def first_states(form: Form, q: Operands, shape: tuple[int, ...], dtype: Any) ->
             continue
         own = q["codes"][node.name]
         scales, offset = own["scales"], own["offset"]
-        code = levels_of.decode(levels_of.encode(zero - offset, scales), scales)
+        planes = levels_of.planes_of(zero - offset, scales, own.get("cuts"))
+        code = levels_of.decode(planes, scales)
         found.append(code if offset.ndim else offset + code)
     return found
 
@@ -308,6 +327,8 @@ def taps_of(form: Form, q: Operands, zero: Array) -> Taps:
         found[name] = {"scales": [zero] * len(own["scales"])}
         if own["offset"].ndim:
             found[name]["offset"] = zero
+        if "cuts" in own:
+            found[name]["cuts"] = [zero] * len(own["cuts"])
     return found
 
 
@@ -320,4 +341,6 @@ def gathered(q: Operands, taps: Mapping[str, Any], numbers: Values) -> Operands:
         found["codes"][name]["scales"] = jnp.stack([total.sum() for total in own["scales"]])
         if "offset" in own:
             found["codes"][name]["offset"] = own["offset"].sum(axis=0)
+        if "cuts" in own:
+            found["codes"][name]["cuts"] = jnp.stack([total.sum() for total in own["cuts"]])
     return found

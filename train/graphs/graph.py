@@ -36,7 +36,7 @@ TRAVEL = 800
 REACH = {"f": 0.8, "i": 0.9, "g": 1.0, "o": 0.9, "c": 0.9}
 """Most that a scale may be at one level, as a share of what the tensor's values reach."""
 
-SCALED = ("scales", "offsets")
+SCALED = ("scales", "offsets", "cuts")
 """Parts of the parameters that take steps of their own size."""
 
 
@@ -157,12 +157,14 @@ class Graph:
         weights = network.from_model(model)
         if self.method.name == "float":
             return self.span.gathered(weights)
-        scales, offsets = first_scales(model, self.method, x)
+        scales, offsets, cuts = first_scales(model, self.method, x)
         biases, bd = folded(model, offsets)
         single: Params = jax.tree.map(
             lambda leaf: jnp.asarray(leaf, jnp.float32),
-            {"scales": scales, "offsets": offsets, "b": biases, "bd": bd},
+            {"scales": scales, "offsets": offsets, "b": biases, "bd": bd, "cuts": cuts},
         )
+        if not cuts:
+            single.pop("cuts")
         self._check_offsets(offsets)
         own = zip(weights["layers"], single.pop("b"), strict=True)
         layers = tuple({**layer, "b": b} for layer, b in own)

@@ -34,6 +34,7 @@ alone, I counts every step of a frame. A layer's ``stored`` has the numbers [H] 
 name. For a binarized method there are ``scales`` besides, logarithms [rows, groups] by tensor:
 ``gate`` has one group for each gate, every other encoder and every number, ``stored.p``, is its own
 tensor. And ``offsets``, by tensor; those of x and of the output, ``h``, are folded into the biases.
+And ``cuts``, logarithms of the highest threshold by tensor or encoder that has a rule of its own.
 What tensors of layers above the first are called says `mubinn.train.recipes.stack.at`.
 """
 
@@ -178,7 +179,8 @@ def encoded_input(x: Array, q: Quantizers | None) -> Array:
         return x
     unit = 2.0**-INPUT_FRACTION
     rounded = jnp.floor(x / unit + 0.5) * unit - q.offsets.get("x", 0.0)
-    return levels_of.binarize(rounded, q.tensors["x"].value[:, :, None, None])
+    scales = q.tensors["x"]
+    return levels_of.binarize(rounded, scales.value[:, :, None, None], scales.cuts)
 
 
 def framed(steps: Array, frames: Frames, zero: Array) -> Array:
@@ -200,8 +202,8 @@ def _zero(place: int, q: Quantizers | None) -> Array:
     if place == 0:
         return encoded_input(nothing, q)
     centred = nothing - q.offsets["x"]
-    scales = q.tensors["x"].value[:, 0]
-    return levels_of.decode(levels_of.encode(centred, scales), scales)
+    scales, cuts = q.tensors["x"].value[:, 0], q.tensors["x"].cuts
+    return levels_of.decode(levels_of.planes_of(centred, scales, cuts), scales)
 
 
 def is_stateless(cell: Cell) -> bool:

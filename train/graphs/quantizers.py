@@ -65,16 +65,40 @@ class _Maker:
     """Makes quantizers of parameters; see `quantizers`."""
 
     def __init__(self, params: Mapping[str, Any], method: Method) -> None:
+        self.layers, self.cuts = params["layers"], params.get("cuts", {})
         logs = params["scales"]
         self.logs = logs if method.learns_scales else jax.lax.stop_gradient(logs)
         self.given, self.method = params.get("offsets", {}), method
 
-    def scales(self, logs: Array, tensor: str, most: int = 15, offset: Any = 0.0) -> Scales:
-        """Return the scales [N, G] of a tensor by their logarithms."""
+    def scales(
+        self,
+        logs: Array,
+        tensor: str,
+        most: int = 15,
+        offset: Any = 0.0,
+        reach: Array | None = None,
+    ) -> Scales:
+        """Return the scales [N, G] of a tensor by their logarithms, and `reach` of its rule."""
         count = self.method.counts[tensor]
         shift = self.method.scale_form == "shift" and tensor in MERGED
         assert count is not None
-        return scales_of(logs, count, most=most, offset=offset, shift=shift)
+        rule = self.method.rule(tensor)
+        about: dict[str, Any] = {"shift": shift, "rule": rule, "reach": reach}
+        return scales_of(logs, count, most=most, offset=offset, **about)
+
+    def reach(self, name: str, tensor: str, values: Array | None = None) -> Array | None:
+        """Return the highest threshold of a rule, None where it has none but 0.
+
+        It is learned, or stays what it was, or is the rule's of the present `values`.
+        """
+        rule = self.method.rule(tensor)
+        if rule is None or rule.factor is None:
+            return None
+        if name in self.cuts:
+            learned = self.method.thresholds == "learned"
+            return jnp.exp(self.cuts[name] if learned else jax.lax.stop_gradient(self.cuts[name]))
+        assert values is not None
+        return jax.lax.stop_gradient(values.mean() + rule.factor * values.std())
 
     def offset(self, name: str, kind: str, unit: Array) -> Array:
         """Return the offsets `name`, one a channel or cell; `kind` is x or h."""
@@ -87,7 +111,8 @@ class _Maker:
         found = Quantizers({}, {}, {}, {})
         if self.method.counts["x"] is not None:
             given = self.given.get("x", 0.0)
-            found.tensors["x"] = self.scales(self.logs["x"], "x", INPUT_FRACTION, given)
+            reach = self.reach("x", "x")
+            found.tensors["x"] = self.scales(self.logs["x"], "x", INPUT_FRACTION, given, reach)
             if "x" in self.given:
                 found.offsets["x"] = self.offset("x", "x", found.tensors["x"].unit)
         return found
@@ -97,9 +122,13 @@ class _Maker:
         counts = self.method.counts
         weights: dict[str, str] = {name: name for name in _WEIGHTS if cell.reading(name)}
         weights |= {value_name(node): "stored" for node in cell.stored}
+        own = self.layers[place]
+        values: dict[str, Array] = {name: own[name] for name in _WEIGHTS}
+        values |= {value_name(node): own["stored"][node.name] for node in cell.stored}
         for name, tensor in weights.items():
             if counts[tensor] is not None:
-                found.tensors[name] = self.scales(self.logs[at(place, name)], tensor)
+                reach = self.reach(at(place, name), tensor, values[name])
+                found.tensors[name] = self.scales(self.logs[at(place, name)], tensor, reach=reach)
         for node in cell.encoders:
             if counts[cell.tensor(node)] is not None:
                 self._encoder(found, place, cell, node)
@@ -111,9 +140,9 @@ class _Maker:
         name, output = node.name, at(place, "h")
         each = output in self.given and node is cell.new[0]
         offset = self.given[output] if each else _offset(cell, node, self.method)
-        own = self.scales(
-            self._logs(place, cell, node), cell.tensor(node), _most(cell, node), offset
-        )
+        tensor, logs = cell.tensor(node), self._logs(place, cell, node)
+        reach = self.reach(at(place, name), tensor)
+        own = self.scales(logs, tensor, _most(cell, node), offset, reach)
         found.codes[name] = own
         found.offsets[name] = (
             self.offset(output, "h", own.unit) if each else jnp.asarray(offset, jnp.float32)
@@ -197,7 +226,8 @@ def stored(name: str, value: Array, q: Quantizers | None) -> Array:
     if q is None:
         return value
     if name in q.tensors:
-        return levels_of.binarize(value, spread(q.tensors[name].value, value))
+        scales = q.tensors[name]
+        return levels_of.binarize(value, spread(scales.value, value), scales.cuts)
     unit = q.units.get(name)
     return value if unit is None else levels_of.round_to(value, unit)
 
@@ -219,9 +249,10 @@ def unit_of(node: Node, q: Quantizers) -> Array:
 
 def edges_of(encoder: Node, q: Quantizers, datapath: Datapath) -> list[list[Array]]:
     """Return the thresholds of a sum at which the code of its activation changes, as a tree."""
-    source, own = encoder.operands[0], q.codes[encoder.name].value[:, 0]
-    unit = unit_of(source.operands[0], q)
-    return activations.tree(datapath, source.kind, q.offsets[encoder.name], own, unit)
+    source, scales = encoder.operands[0], q.codes[encoder.name]
+    unit, own = unit_of(source.operands[0], q), scales.value[:, 0]
+    about = q.offsets[encoder.name], own, unit, scales.cuts
+    return activations.tree(datapath, source.kind, *about)
 
 
 def _leaves(node: Node, q: Quantizers, datapath: Datapath) -> list[Array]:
@@ -246,6 +277,9 @@ def operands(q: Quantizers | None, form: Form, numbers: Mapping[str, Array]) -> 
             continue
         code: dict[str, Any]
         code = {"scales": q.codes[node.name].value[:, 0], "offset": q.offsets[node.name]}
+        cuts = q.codes[node.name].cuts
+        if cuts is not None:
+            code["cuts"] = cuts
         if reads_sum(node):
             code["edges"] = edges_of(node, q, form.datapath)
         made["codes"][node.name] = code

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mubinn.golden.binarize.mlb import fit_scales, mlb, mlb_value
+from mubinn.golden.binarize.rules import Rule
 from mubinn.golden.binarize.scale_form import fit_form
 from mubinn.golden.cells.graph import Weights
 from mubinn.golden.ground.errors import MubinnError
@@ -22,14 +23,20 @@ from mubinn.train.recipes.stack import at, check_own_offsets
 SAMPLE = 100_000
 """Values of an activation tensor that its scales are fitted to."""
 
+STORED = ("wx", "wh", "stored")
+"""Tensors of weights, whose rules follow the present weights."""
+
 EXPONENTS = range(-7, 3)
 """Powers of two that the search of MuBiNN1 chooses from."""
 
 
 def first_scales(
     model: FloatModel, method: Method, x: NDArray[np.float32]
-) -> tuple[dict[str, Floats], dict[str, Floats]]:
-    """Return logarithms of the scales [rows, groups] and the offsets, by tensor.
+) -> tuple[dict[str, Floats], dict[str, Floats], dict[str, Floats]]:
+    """Return logarithms of the scales [rows, groups], the offsets, and logarithms of thresholds.
+
+    Each by tensor; the highest threshold of a rule by encoder, where it does not follow from the
+    present weights.
 
     Parameters
     ----------
@@ -48,6 +55,7 @@ def first_scales(
     biases, bd = folded(model, offsets)
     values: dict[str, list[Floats]] = {"x": [wide - offsets.get("x", 0.0)]}
     tensors: dict[str, str] = {}
+    names: dict[str, list[str]] = {}
     for place, (layer, run, b) in enumerate(zip(model.layers, runs, biases, strict=True)):
         cell, h_offset = layer.cell, offsets.get(at(place, "h"), 0.0)
         own = {
@@ -60,17 +68,38 @@ def first_scales(
         kinds: dict[str, str]
         kinds = {node.name: cell.tensor(node) for node in cell.encoders if node not in cell.gates}
         kinds |= {f"stored.{name}": "stored" for name in layer.stored}
+        names[at(place, "gate")] = [at(place, gate) for gate in cell.gate_names]
         for name, parts in own.items():
             values[stored_name := name if name in ("wd", "bd") else at(place, name)] = parts
             tensors[stored_name] = kinds.get(name, name)
     rng = np.random.default_rng(0)
-    logs = {}
+    logs: dict[str, Floats] = {}
+    cuts: dict[str, Floats] = {}
     for name, parts in values.items():
         kind = tensors.get(name, name)
-        if method.counts[kind] is not None:
-            fits = [_fit(method, kind, _some(rng, part)) for part in parts]
-            logs[name] = np.stack(fits, axis=1)
-    return logs, offsets
+        if method.counts[kind] is None:
+            continue
+        samples, rule = [_some(rng, part) for part in parts], method.rule(kind)
+        if rule is None:
+            fits = [_fit(method, kind, sample) for sample in samples]
+        else:
+            fits, reaches = _ruled(rule, samples, alike=kind in STORED)
+            if rule.factor is not None and (kind not in STORED or method.thresholds == "learned"):
+                cuts.update(zip(names.get(name, [name]), reaches, strict=False))
+        logs[name] = np.stack(fits, axis=1)
+    return logs, offsets, cuts
+
+
+def _ruled(rule: Rule, samples: list[Floats], *, alike: bool) -> tuple[list[Floats], list[Floats]]:
+    """Return the logarithms of the one scale of each group and of its highest threshold.
+
+    Groups that are `alike` share their thresholds.
+    """
+    whole = [np.concatenate(samples)] * len(samples) if alike else samples
+    cuts = [rule.thresholds(own) for own in whole]
+    units = [rule.last_scales(sample[None], own) for sample, own in zip(samples, cuts, strict=True)]
+    fits = [np.log(np.maximum(unit, 1e-6)) for unit in units]
+    return fits, [np.log(np.maximum(own.max(), 1e-6)) for own in cuts]
 
 
 def _classifier(model: FloatModel, method: Method, bd: Floats) -> dict[str, list[Floats]]:

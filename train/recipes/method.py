@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
 
 from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.binarize.rules import Rule, check_rules
 from mubinn.golden.binarize.scale_form import ScaleForm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.units.shapes import Kind, shape_of
@@ -13,6 +14,7 @@ from mubinn.golden.units.shapes import Kind, shape_of
 Name = Literal["float", "mubinn2", "mubinn1", "b_lstm"]
 Granularity = Literal["gate", "row"]
 Offsets = Literal["none", "alternate", "learned"]
+Thresholds = Literal["rule", "learned"]
 
 TENSORS = ("x", "wx", "wh", "b", "h", "c", "gate", "wd", "bd", "stored")
 """Every tensor that has scales."""
@@ -49,6 +51,13 @@ class Method:
         those as a start, then learned. Offsets fold into the bias.
     damp_h, damp_c : float
         Factors of the gradient that is carried one step back through h and through c.
+    encoders : tuple of (str, Rule)
+        Ordered thresholds by tensor, `mubinn.golden.binarize.rules.parse_encoders`; the rest has
+        Algorithm 1. Their one scale is learned. A rule's thresholds of weights are those of the
+        weights as they are in every step, its thresholds of activations those of the model that
+        training starts from.
+    thresholds : "rule" or "learned"
+        With ``"learned"`` all these thresholds follow their gradient from there on.
     """
 
     name: Name = "float"
@@ -61,6 +70,8 @@ class Method:
     h_offset: Offsets = "none"
     damp_h: float = 0.5
     damp_c: float = 0.9
+    encoders: tuple[tuple[str, Rule], ...] = ()
+    thresholds: Thresholds = "rule"
 
     def __post_init__(self) -> None:
         """Validate; raise `MubinnError`."""
@@ -71,6 +82,7 @@ class Method:
             "bias": Granularity,
             "x_offset": Offsets,
             "h_offset": Offsets,
+            "thresholds": Thresholds,
         }
         for field, kind in choices.items():
             if getattr(self, field) not in get_args(kind):
@@ -93,8 +105,38 @@ class Method:
                 f"Method {self.name} has scales of one form: leave --scale-form out, or train with "
                 "mubinn2."
             )
+        self._check_rules()
         if self.name == "b_lstm" and (self.counts["x"], self.counts["wx"]) != (1, 1):
             raise MubinnError("B_LSTM keeps signs alone, one level: give the levels 1,1.")
+
+    def _check_rules(self) -> None:
+        """Raise `MubinnError` where encoders do not fit the method."""
+        if self.encoders and self.name != "mubinn2":
+            raise MubinnError(
+                f"Method {self.name} has encoders of its own: leave --encoder out, or train with "
+                "mubinn2."
+            )
+        own = self.counts
+        counts = {name: own[name] for name in ("x", "h", "c", "gate")} | {"w": own["wx"]}
+        check_rules(dict(self.encoders), counts, self.scale_form)
+        if self.thresholds == "learned" and all(r.factor is None for _, r in self.encoders):
+            raise MubinnError(
+                "No tensor has thresholds to learn: give --encoder with tc or qc, or leave "
+                "--thresholds out."
+            )
+
+    def rule(self, tensor: str) -> Rule | None:
+        """Return the rule of ordered thresholds of one of `TENSORS`; None for Algorithm 1."""
+        name = "w" if tensor in ("wx", "wh", "stored") else tensor
+        return dict(self.encoders).get(name)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as logs name them; later ones where they are used."""
+        fields = asdict(self)
+        fields["encoders"] = [f"{name}={rule}" for name, rule in self.encoders]
+        if not self.encoders:
+            fields = {k: v for k, v in fields.items() if k not in ("encoders", "thresholds")}
+        return fields
 
     @property
     def counts(self) -> dict[str, int | None]:
@@ -126,5 +168,5 @@ class Method:
     def rows_of_logs(self, tensor: str) -> int:
         """Return how many rows of scales `tensor` has: one where the others follow from it."""
         count = self.counts[tensor]
-        tied = self.scale_form != "free" and tensor in MERGED
+        tied = (self.scale_form != "free" and tensor in MERGED) or self.rule(tensor) is not None
         return 0 if count is None else 1 if tied else count

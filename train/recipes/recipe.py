@@ -213,7 +213,8 @@ class Recipe:
     def to_json(self) -> dict[str, Any]:
         """Return the fields as logs and model files name them; later ones where they are used."""
         stack = self.stack
-        fields = asdict(replace(self, cell="lstm", layers=())) | {"cell": kinds_of(stack)}
+        fields = asdict(replace(self, cell="lstm", layers=()))
+        fields |= {"cell": kinds_of(stack), "method": self.method.to_json()}
         usual = {name: getattr(Recipe, name) for name in LATER}
         fields = {k: value for k, value in fields.items() if k not in usual or value != usual[k]}
         if len(stack) == 1:

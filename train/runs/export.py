@@ -13,6 +13,8 @@ import jax
 import numpy as np
 
 from mubinn.golden.binarize.mlb import mlb
+from mubinn.golden.binarize.ordered import Ordered, ordered_codes
+from mubinn.golden.binarize.rules import Rule
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
 from mubinn.golden.cells.graph import Cell, Weights
 from mubinn.golden.cells.layer import QuantizedLayer
@@ -58,7 +60,8 @@ def to_quantized(
     )
     wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
     first = q.layers[0]
-    x, layers = _quantizer(first.tensors["x"], first.offsets.get("x", 0.0)), []
+    offset = first.offsets.get("x", 0.0)
+    x, layers = _quantizer(first.tensors["x"], offset, method.rule("x")), []
     for stage, own, values in zip(stages, q.layers, wide["layers"], strict=True):
         layers.append(_layer(stage, x, own, values, method))
         x = layers[-1].h
@@ -71,11 +74,17 @@ def _layer(
     stage: Stage, x: Quantizer, q: Quantizers, values: Params, method: Method
 ) -> QuantizedLayer:
     """Return a layer that reads codes of `x`."""
-    cell, own = stage.cell, {n: _quantizer(scales, q.offsets[n]) for n, scales in q.codes.items()}
+    cell, own = stage.cell, {}
+    for node in cell.encoders:
+        scales, offset = q.codes[node.name], q.offsets[node.name]
+        own[node.name] = _quantizer(scales, offset, method.rule(cell.tensor(node)))
+    rule = method.rule("wx")
     b, hidden = _bias(q, "b", values["b"], method), values["wh"].shape[1]
-    wx = _rows(q, cell, "wx", values["wx"], hidden)
-    wh = _rows(q, cell, "wh", values["wh"], hidden) if "wh" in q.tensors else _unread(wx, hidden)
-    numbers = {n: _tensor(q.tensors[f"stored.{n}"], values["stored"][n]) for n in values["stored"]}
+    wx = _rows(q, cell, "wx", values["wx"], rule)
+    wh = _rows(q, cell, "wh", values["wh"], rule) if "wh" in q.tensors else _unread(wx, hidden)
+    numbers = {
+        n: _tensor(q.tensors[f"stored.{n}"], values["stored"][n], rule) for n in values["stored"]
+    }
     return QuantizedLayer(cell, x, own, wx, wh, b, FORMATS, stored=numbers, frames=stage.frames)
 
 
@@ -91,22 +100,32 @@ def _integers(values: Any, unit: Any) -> Ints:
     return integers
 
 
-def _quantizer(scales: Scales, offset: Any) -> Quantizer:
+def _quantizer(scales: Scales, offset: Any, rule: Rule | None) -> Quantizer:
+    encoder = None
+    if rule is not None and scales.cuts is not None:
+        encoder = Ordered(_integers(scales.cuts, scales.unit), rule.codes)
     return Quantizer(
         _integers(scales.value[:, 0], scales.unit),
         fraction_of(scales.unit),
         _integers(offset, scales.unit),
+        encoder,
     )
 
 
-def _tensor(scales: Scales, values: Any) -> LevelTensor:
-    bits = mlb(values, np.asarray(spread(scales.value, values), np.float64))
+def _tensor(scales: Scales, values: Any, rule: Rule | None = None) -> LevelTensor:
+    if rule is not None and scales.cuts is not None:
+        code = ordered_codes(values, scales.cuts, rule.codes)
+        bits = np.stack([(code >> level) & 1 for level in range(rule.levels)]).astype(np.uint8)
+    else:
+        bits = mlb(values, np.asarray(spread(scales.value, values), np.float64))
     return LevelTensor(bits, _integers(scales.value.T, scales.unit), fraction_of(scales.unit))
 
 
-def _rows(q: Quantizers, cell: Cell, name: Weights, values: Floats, hidden: int) -> LevelTensor:
+def _rows(
+    q: Quantizers, cell: Cell, name: Weights, values: Floats, rule: Rule | None
+) -> LevelTensor:
     """Return the weights of all rows; scales of those that leave x or the state out are 0."""
-    own = _tensor(q.tensors[name], values)
+    own, hidden = _tensor(q.tensors[name], values, rule), len(values) // len(cell.reading(name))
     groups = len(own.scales) * hidden // len(values)
     bits = whole(cell, name, np.moveaxis(own.bits, 0, 1), hidden)
     return LevelTensor(np.moveaxis(bits, 1, 0), whole(cell, name, own.scales, groups), own.fraction)

@@ -289,9 +289,15 @@ class Run:
             **self.data.noted,
             **self._held_out(),
             "recipe": json.dumps(about["recipe"], sort_keys=True),
+            **self._encoders(),
             "windows": json.dumps(about["windows"]),
             "versions": json.dumps(about["versions"]),
         }
+
+    def _encoders(self) -> dict[str, str]:
+        """Return the rules of ordered thresholds, as quantized models note them."""
+        own = [f"{name} {rule}" for name, rule in self.recipe.method.encoders]
+        return {"encoder": ", ".join(own)} if own else {}
 
     def _held_out(self) -> dict[str, str]:
         """Return who was held out, by name, where the data say whose windows are."""
