@@ -20,15 +20,19 @@ ONCE = tuple(name for name, reading in READINGS.items() if not reading.each)
 """Readouts that give one result a window."""
 
 
-class _Layer(Placed, Protocol):
+class _Made(Protocol):
     @property
     def cell(self) -> "graph.Cell": ...
+
+
+class _Layer(_Made, Placed, Protocol):
+    pass
 
 
 LayerT = TypeVar("LayerT", bound=_Layer)
 
 
-def kinds_of(layers: Iterable[_Layer]) -> str:
+def kinds_of(layers: Iterable[_Made]) -> str:
     """Return what layers consist of, each kind once: ``dense_lstm``."""
     return "_".join(dict.fromkeys(family_of(layer.cell) for layer in layers))
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.run import infer
-from mubinn.golden.model.float_model import FloatModel, Preprocessing, kinds_of, steps_after
+from mubinn.golden.model.float_model import FloatModel, Preprocessing, kinds_of
 from mubinn.golden.model.head import head_of, reading_of
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.quantization.clipped import clipped
@@ -81,7 +81,8 @@ class Run:
         self.sharding = BatchSharding(recipe.batch)
         clip = math.inf if recipe.c_clip is None else recipe.c_clip
         group = recipe.group if recipe.subject_calibration == "trained" else 0
-        stages = tuple(form.stage for form in _stack(recipe, start))
+        stack = _stack(recipe, start)
+        stages = tuple(form.stage for form in stack)
         self.graph = Graph(
             recipe.method,
             clip,
@@ -92,7 +93,9 @@ class Run:
             recipe.head,
             _span(data.y[parts.train], recipe),
         )
-        steps_after(stages, x.shape[1])
+        steps = x.shape[1]
+        for form in stack:
+            steps = form.frames.count(steps)  # says of a short window that it is
         pace = Pace(
             recipe.learning_rate,
             recipe.scale_rate,
