@@ -85,7 +85,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("texts", "levels", "datapath"), CASES)
-@pytest.mark.parametrize("cell", [lstm, gru_before, peephole, hard_lstm])
+@pytest.mark.parametrize(
+    "cell", [lstm, gru_before, peephole, hard_lstm], ids=lambda cell: cell.name
+)
 def test_the_integers_are_the_graph(cell, texts, levels, datapath):
     depth = 2 if cell is gru_before else 1
     model = float_model(cell, depth)
