@@ -21,7 +21,7 @@ from mubinn.train.data.windows import LabelledSet, prepare, synthetic_eeg
 from mubinn.train.graphs.graph import Graph
 from mubinn.train.recipes.chance import gains
 from mubinn.train.recipes.method import Method
-from mubinn.train.recipes.recipe import Recipe, batches, split
+from mubinn.train.recipes.recipe import LATER, Recipe, batches, split
 from mubinn.train.recipes.tuned import tuned
 from mubinn.train.runs.run import Run
 from mubinn.train.runs.sweep import run_name
@@ -123,7 +123,8 @@ def test_subjects_of_few_and_of_odd_counts():
 def test_files_and_folders_of_runs_keep_the_name_that_they_have():
     stored = Recipe(subject_calibration="trained", batch=60)
     assert stored.to_json()["centre"] == "trained"
-    assert stored.to_json().keys() == asdict(stored).keys() - {"subject_calibration"} | {"centre"}
+    later = {"subject_calibration", *LATER}
+    assert stored.to_json().keys() == asdict(stored).keys() - later | {"centre"}
     assert run_name(stored) == "float-fold0-seed0-b0b410cd"
 
 
@@ -163,7 +164,7 @@ def test_training_for_it_learns_and_decides_by_exported_integers(recipe):
     while not run.finished:
         run.train_epoch(None)
     test = run.parts.test
-    found = run.predictions(test)
+    found = run.answers(test)
     if recipe.method.exports:
         model = run.exported(run.meta())
         found = run.bit_true(model)
@@ -277,7 +278,7 @@ def test_labels_of_the_test_fold_change_nothing(normalise):
         run = run_of(one, recipe)
         run.train_epoch(None)
         test = run.parts.test
-        found.append([run.predictions(test), run.bit_true(run.exported({})), *leaves(run.best)])
+        found.append([run.answers(test), run.bit_true(run.exported({})), *leaves(run.best)])
     assert all((a == b).all() for a, b in zip(*found, strict=True))
     assert 0 < found[0][1].mean() < 1
 
