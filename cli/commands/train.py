@@ -13,6 +13,7 @@ from mubinn.cli.shared.common import (
     AliasedOption,
     encoder_option,
     json_option,
+    refuse_given,
 )
 from mubinn.cli.shared.data_options import labelled_options, reading_of
 from mubinn.cli.shared.group import command_line
@@ -34,6 +35,9 @@ METHOD_OPTIONS = (
     "thresholds",
 )
 """Options that are fields of `Method`."""
+
+OF_BINARIZED = (*METHOD_OPTIONS, "encoders", "h_levels", "c_levels", "gate_levels", "scale_rate")
+"""Options that float training has no use for."""
 
 RECIPE_OPTIONS = (
     "epochs",
@@ -320,11 +324,7 @@ def _levels(options: dict[str, Any]) -> list[Any]:
     if options["method"] == "float":
         if given:
             raise MubinnError("Method float takes no levels: name a method such as mubinn2.")
-        if options["encoders"] or options["thresholds"]:
-            raise MubinnError(
-                "Method float encodes nothing: leave --encoder and --thresholds out, or name "
-                "mubinn2."
-            )
+        refuse_given("is of binarized training: leave it out, or name mubinn2.", *OF_BINARIZED)
         return [None]
     if not given and options["method"] == "b_lstm":
         given = ("1,1",)

@@ -144,7 +144,7 @@ def test_encoders_reach_the_recipe(windows, tmp_path, monkeypatch):
     assert binary.method.thresholds == "learned"
     assert start.method.encoders == ()
     for options, words in (
-        (encoders, "Method float encodes nothing: leave --encoder"),
+        (encoders, "--encoder is of binarized training: leave it out, or name mubinn2"),
         (("--method", "mubinn2", "--levels", "3,3", *encoders), "w is to have 3: give w 2"),
         (("--method", "mubinn2", "--levels", "2,2", "--encoder", "b=tc"), "unknown tensor 'b'"),
     ):

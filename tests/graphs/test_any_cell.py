@@ -23,7 +23,7 @@ from mubinn.train.graphs.quantizers import operands, quantizers
 from mubinn.train.graphs.recurrence import recurrence
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe
-from mubinn.train.recipes.stack import LayerForm, Stage
+from mubinn.train.recipes.stack import LayerForm, LayerKind
 from mubinn.train.runs.export import to_quantized
 from mubinn.train.runs.trainer import train
 
@@ -49,7 +49,7 @@ def drawn(made, depth=1):
         features = HIDDEN if level else FEATURES
         params = network.init_params((LayerForm(made, HIDDEN),), level, features, CLASSES)
         params = jax.tree.map(lambda w: 1.5 * w + rng.normal(0, 0.3, w.shape), params)
-        about = (Stage(made),), 1.0, "mean", Preprocessing(), {}
+        about = (LayerKind(made),), 1.0, "mean", Preprocessing(), {}
         models.append(network.to_model(params, *about))
     layers = tuple(model.layers[0] for model in models)
     x = rng.normal(0, 1, (50, STEPS, FEATURES)).astype(np.float32)
@@ -59,11 +59,11 @@ def drawn(made, depth=1):
 @pytest.mark.parametrize("made", **NAMED)
 def test_the_float_graph_is_the_reference(made):
     model, x = drawn(made, depth=2)
-    graph = Graph(Method(), 1.0, "mean", (Stage(made),) * 2)
+    graph = Graph(Method(), 1.0, "mean", (LayerKind(made),) * 2)
     params = graph.start(model, x)
     found = np.asarray(graph.logits(params, x))
     assert np.abs(found - reference.logits(model, x)).max() < 1e-5
-    (again, _) = network.to_model(params, graph.stages, 1.0, "mean", Preprocessing(), {}).layers
+    (again, _) = network.to_model(params, graph.kinds, 1.0, "mean", Preprocessing(), {}).layers
     for name, own in again.stored.items():
         assert (own == np.float32(model.layers[0].stored[name])).all()
     for name in ("wx", "wh", "b"):
@@ -74,7 +74,7 @@ def test_the_float_graph_is_the_reference(made):
 @pytest.mark.parametrize("made", **NAMED)
 def test_float_gradients_are_finite_differences(made):
     model, x = drawn(made)
-    graph = Graph(Method(), 1.0, "mean", (Stage(made),))
+    graph = Graph(Method(), 1.0, "mean", (LayerKind(made),))
     params, y = graph.start(model, x), np.arange(len(x)) % CLASSES
 
     def loss(layer, weights):
@@ -120,10 +120,10 @@ def straight(form, q, x, w):
 def test_the_backward_scan_is_automatic_differentiation(made):
     model, x = drawn(made)
     graph = Graph(
-        Method("mubinn2", Levels.of(2, 2), damp_h=1, damp_c=1), 1.0, "mean", (Stage(made),)
+        Method("mubinn2", Levels.of(2, 2), damp_h=1, damp_c=1), 1.0, "mean", (LayerKind(made),)
     )
     params, (form,) = graph.start(model, x), graph.forms
-    (own,), _ = quantizers(params, graph.method, graph.stages)
+    (own,), _ = quantizers(params, graph.method, graph.kinds)
     q = operands(own, form, params["layers"][0]["stored"])
     rng = np.random.default_rng(1)
     w = tuple(
@@ -149,9 +149,9 @@ def test_the_integers_decide_as_the_graph(made, pair, datapath):
     model, x = drawn(made)
     offset = "learned" if made.own_offsets and datapath == "figure3" else "none"
     method = Method("mubinn2", Levels.of(*pair), x_offset="learned", h_offset=offset)
-    graph = Graph(method, 1.0, "mean", (Stage(made),), datapath=datapath)
+    graph = Graph(method, 1.0, "mean", (LayerKind(made),), datapath=datapath)
     params = graph.start(model, x)
-    exported = to_quantized(params, method, "mean", Preprocessing(), {}, graph.stages)
+    exported = to_quantized(params, method, "mean", Preprocessing(), {}, graph.kinds)
     integers = exported.with_datapath(datapath)
     _, scores, _ = bit_true.run(integers, integers.encode_input(x))
     found = np.asarray(jax.jit(graph.logits)(params, x))
@@ -169,7 +169,7 @@ def test_gradients_reach_everything_that_is_learned(made):
     model, x = drawn(made)
     offset = "learned" if made.own_offsets else "none"
     method = Method("mubinn2", Levels.of(2, 2), x_offset="learned", h_offset=offset, bias="gate")
-    graph = Graph(method, 1.0, "mean", (Stage(made),))
+    graph = Graph(method, 1.0, "mean", (LayerKind(made),))
     params, y = graph.start(model, x), np.arange(len(x)) % CLASSES
     slope = jax.jit(jax.grad(graph.loss))(params, x, y)
     for path, leaf in jax.tree_util.tree_leaves_with_path(slope):
@@ -183,7 +183,9 @@ def test_gradients_reach_everything_that_is_learned(made):
 @pytest.mark.parametrize("made", **NAMED)
 def test_rows_have_the_weights_that_they_read(made):
     model, x = drawn(made)
-    params = Graph(Method("mubinn2", Levels.of(2, 2)), 1.0, "mean", (Stage(made),)).start(model, x)
+    params = Graph(Method("mubinn2", Levels.of(2, 2)), 1.0, "mean", (LayerKind(made),)).start(
+        model, x
+    )
     (layer,) = params["layers"]
     reading = [sum(n.operation == "input" for n in node.operands) for node in made.rows]
     states = [sum(n.operation != "input" for n in node.operands) for node in made.rows]
@@ -225,16 +227,16 @@ def test_faults_say_what_to_do():
     model, x = drawn(clashing)
     method = Method("mubinn2", Levels.of(2, 2))
     with pytest.raises(MubinnError, match=r"an encoder b, as training calls .* another name"):
-        Graph(method, 1.0, "mean", (Stage(clashing),)).start(model, x)
+        Graph(method, 1.0, "mean", (LayerKind(clashing),)).start(model, x)
     with pytest.raises(MubinnError, match="is of clashing cells, the training graph of rnn cells"):
-        Graph(method, 1.0, "mean", (Stage(rnn),)).start(model, x)
+        Graph(method, 1.0, "mean", (LayerKind(rnn),)).start(model, x)
     model, x = drawn(mgu)
     own = replace(method, h_offset="learned")
     with pytest.raises(MubinnError, match="MGU share one offset of h: leave --h-offset out"):
-        Graph(own, 1.0, "mean", (Stage(mgu),)).start(model, x)
+        Graph(own, 1.0, "mean", (LayerKind(mgu),)).start(model, x)
     model, x = drawn(rnn)
     with pytest.raises(MubinnError, match="Thresholds of rnn cells take one offset of h for all"):
-        Graph(own, 1.0, "mean", (Stage(rnn),), datapath="threshold").start(model, x)
+        Graph(own, 1.0, "mean", (LayerKind(rnn),), datapath="threshold").start(model, x)
 
 
 def test_layers_in_other_places_are_refused():

@@ -15,7 +15,7 @@ from mubinn.train.data.windows import prepare, synthetic_eeg
 from mubinn.train.graphs.graph import Graph
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe
-from mubinn.train.recipes.stack import Stage
+from mubinn.train.recipes.stack import LayerKind
 from mubinn.train.recipes.tuned import tuned
 from mubinn.train.runs.trainer import train
 
@@ -59,12 +59,12 @@ def test_binarized_training_exports_its_decisions(start, data, cell):
 )
 def test_graph_takes_the_bit_true_decisions(start, data, levels, datapath):
     method = Method("mubinn2", Levels.of(*levels), x_offset="learned")
-    graph = Graph(method, np.inf, "last", (Stage(gru),), datapath=datapath)
+    graph = Graph(method, np.inf, "last", (LayerKind(gru),), datapath=datapath)
     x = prepare(data.x)[:40]
     params = graph.start(replace(start.model, readout="last"), x)
     from mubinn.train.runs.export import to_quantized
 
-    made = to_quantized(params, method, "last", start.model.preprocessing, {}, graph.stages)
+    made = to_quantized(params, method, "last", start.model.preprocessing, {}, graph.kinds)
     scores = infer(made.with_datapath(datapath), x).scores
     layer = made.layers[0]
     unit = 2.0 ** -(layer.h.fraction + made.dense.w.fraction)

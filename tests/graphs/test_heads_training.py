@@ -21,7 +21,7 @@ from mubinn.train.graphs.graph import Graph
 from mubinn.train.graphs.losses import Span, each
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe
-from mubinn.train.recipes.stack import Stage, parse_layers
+from mubinn.train.recipes.stack import LayerKind, parse_layers
 from mubinn.train.runs.checkpoint import read_log
 from mubinn.train.runs.export import to_quantized
 from mubinn.train.runs.trainer import CHECKPOINT, train
@@ -37,7 +37,7 @@ def drawn(readout, head, outputs):
     x = np.random.default_rng(1).normal(0, 1, (40, 14, 3)).astype(np.float32)
     span = Span((4.0, 0.25), (3.0, -1.5)) if head == "regression" else Span()
     ((cell, _, frames),) = kinds
-    return model, x, {"stages": (Stage(cell, frames),), "head": head, "span": span}
+    return model, x, {"kinds": (LayerKind(cell, frames),), "head": head, "span": span}
 
 
 @pytest.mark.parametrize(("head", "outputs"), HEADS)
@@ -53,7 +53,7 @@ def test_graphs_are_the_golden_models(readout, head, outputs):
     graph = replace(graph, method=method)
     params = graph.start(model, x)
     own = graph.span.spread(params)
-    made = to_quantized(own, method, readout, Preprocessing(), {}, graph.stages, head)
+    made = to_quantized(own, method, readout, Preprocessing(), {}, graph.kinds, head)
     assert (made.head, made.outputs) == (head, outputs)
     scores = infer(made, x).scores
     found = np.asarray(jax.jit(graph.logits)(params, x), np.float64)

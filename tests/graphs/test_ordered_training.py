@@ -23,7 +23,7 @@ from mubinn.train.graphs.graph import Graph
 from mubinn.train.recipes.first_scales import first_scales
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe
-from mubinn.train.recipes.stack import Stage, parse_layers
+from mubinn.train.recipes.stack import LayerKind, parse_layers
 from mubinn.train.runs.export import to_quantized
 from mubinn.train.runs.trainer import CHECKPOINT, train
 
@@ -93,10 +93,10 @@ def test_the_integers_are_the_graph(cell, texts, levels, datapath):
     model = float_model(cell, depth)
     x = np.random.default_rng(1).normal(0, 1, (40, 6, 5)).astype(np.float32)
     own = method(*texts, levels=levels)
-    stages = (Stage(cell),) * depth
-    graph = Graph(own, np.inf, "mean", stages, datapath=datapath)
+    kinds = (LayerKind(cell),) * depth
+    graph = Graph(own, np.inf, "mean", kinds, datapath=datapath)
     params = graph.start(model, x)
-    made = to_quantized(params, own, "mean", Preprocessing(), {}, stages).with_datapath(datapath)
+    made = to_quantized(params, own, "mean", Preprocessing(), {}, kinds).with_datapath(datapath)
     scores = infer(made, x).scores
     assert (bit_true.run(made, made.encode_input(x))[1] == scores).all()
     found = np.asarray(jax.jit(graph.logits)(params, x), np.float64)

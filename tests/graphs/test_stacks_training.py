@@ -19,7 +19,7 @@ from mubinn.train.graphs import network
 from mubinn.train.graphs.graph import Graph
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe
-from mubinn.train.recipes.stack import LayerForm, Stage, parse_layers
+from mubinn.train.recipes.stack import LayerForm, LayerKind, parse_layers
 from mubinn.train.runs.export import to_quantized
 from mubinn.train.runs.trainer import CHECKPOINT, train
 
@@ -29,21 +29,21 @@ ALL = {**STACKS, "unlike": [(rnn, 4, Frames(2, 1, 1)), (cifg, 3, Frames())]}
 NAMED = {"argvalues": ALL.values(), "ids": ALL}
 
 
-def drawn(kinds, readout="mean"):
+def drawn(layers, readout="mean"):
     x = np.random.default_rng(1).normal(0, 1, (40, 14, FEATURES)).astype(np.float32)
-    stages = tuple(Stage(cell, frames) for cell, _, frames in kinds)
-    model = stacked(kinds, FEATURES, readout)
-    return replace(model, bd=np.array([0.3, -0.2, 0.1])), stages, x
+    kinds = tuple(LayerKind(cell, frames) for cell, _, frames in layers)
+    model = stacked(layers, FEATURES, readout)
+    return replace(model, bd=np.array([0.3, -0.2, 0.1])), kinds, x
 
 
-@pytest.mark.parametrize("kinds", **NAMED)
-def test_the_float_graph_is_the_reference(kinds):
-    model, stages, x = drawn(kinds)
-    graph = Graph(Method(), np.inf, "mean", stages)
+@pytest.mark.parametrize("layers", **NAMED)
+def test_the_float_graph_is_the_reference(layers):
+    model, kinds, x = drawn(layers)
+    graph = Graph(Method(), np.inf, "mean", kinds)
     params = graph.start(model, x)
     found = np.asarray(jax.jit(graph.logits)(params, x))
     assert np.abs(found - reference.logits(model, x)).max() < 1e-5
-    again = network.to_model(params, stages, np.inf, "mean", Preprocessing(), {})
+    again = network.to_model(params, kinds, np.inf, "mean", Preprocessing(), {})
     for one, other in zip(again.layers, model.layers, strict=True):
         assert (one.cell, one.frames) == (other.cell, other.frames)
         for name in ("wx", "wh", "b"):
@@ -54,10 +54,10 @@ CASES = [((3, 3), "figure3"), ((2, 3), "threshold"), ((1, 1), "figure3")]
 
 
 @pytest.mark.parametrize(("pair", "datapath"), CASES)
-@pytest.mark.parametrize("kinds", **NAMED)
-def test_the_integers_are_the_graph(kinds, pair, datapath):
-    model, stages, x = drawn(kinds)
-    own = all(stage.cell.own_offsets for stage in stages) and datapath == "figure3"
+@pytest.mark.parametrize("layers", **NAMED)
+def test_the_integers_are_the_graph(layers, pair, datapath):
+    model, kinds, x = drawn(layers)
+    own = all(kind.cell.own_offsets for kind in kinds) and datapath == "figure3"
     method = Method(
         "mubinn2",
         Levels.of(*pair),
@@ -65,34 +65,34 @@ def test_the_integers_are_the_graph(kinds, pair, datapath):
         h_offset="learned" if own else "none",
         bias="gate" if pair == (2, 3) else "row",
     )
-    graph = Graph(method, np.inf, "mean", stages, datapath=datapath)
+    graph = Graph(method, np.inf, "mean", kinds, datapath=datapath)
     params = graph.start(model, x)
-    made = to_quantized(params, method, "mean", Preprocessing(), {}, stages)
+    made = to_quantized(params, method, "mean", Preprocessing(), {}, kinds)
     made = made.with_datapath(datapath)
     _, scores, classes = bit_true.run(made, made.encode_input(x))
     found = np.asarray(jax.jit(graph.logits)(params, x))
     unit = 2.0**-made.dense.b.fraction / made.steps(x.shape[1])
     # float32 rounds a code of a GRU times a wide sum, which integers keep whole.
-    wide = gru in {stage.cell for stage in stages}
+    wide = gru in {kind.cell for kind in kinds}
     assert (np.rint(found / unit) == scores).all(axis=1).mean() >= (0.9 if wide else 1)
     assert (found.argmax(axis=1) == classes).mean() >= (0.97 if wide else 1)
     assert (infer(made, x).scores == scores).all()
     assert len(np.unique(scores)) > 2
 
 
-@pytest.mark.parametrize("kinds", [ALL["strides"], ALL["dense on top"]])
-def test_gradients_reach_everything_that_is_learned(kinds):
-    model, stages, x = drawn(kinds)
-    own = all(stage.cell.own_offsets for stage in stages)
+@pytest.mark.parametrize("layers", [ALL["strides"], ALL["dense on top"]])
+def test_gradients_reach_everything_that_is_learned(layers):
+    model, kinds, x = drawn(layers)
+    own = all(kind.cell.own_offsets for kind in kinds)
     offset = "learned" if own else "none"
     method = Method("mubinn2", Levels.of(3, 3), x_offset="learned", h_offset=offset, bias="gate")
-    graph = Graph(method, np.inf, "mean", stages)
+    graph = Graph(method, np.inf, "mean", kinds)
     params, y = graph.start(model, x), np.arange(len(x)) % 3
     slope = jax.jit(jax.grad(graph.loss))(params, x, y)
     for path, leaf in jax.tree_util.tree_leaves_with_path(slope):
         assert np.asarray(leaf).any() or not leaf.size, path
     assert set(params.get("offsets", {})) == (
-        {"x", "h", *(f"{k}.h" for k in range(1, len(stages)))} if own else {"x"}
+        {"x", "h", *(f"{k}.h" for k in range(1, len(kinds)))} if own else {"x"}
     )
 
 

@@ -16,7 +16,7 @@ from mubinn.train.graphs.network import init_params
 from mubinn.train.recipes.chance import kept
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe, batches, class_weights, split
-from mubinn.train.recipes.stack import LayerForm, Stage
+from mubinn.train.recipes.stack import LayerForm, LayerKind
 from mubinn.train.runs.trainer import train
 
 SMALL = Recipe(epochs=3, hidden=8, batch=10, fold=1)
@@ -86,7 +86,7 @@ def test_binarized_graphs_hide_cells_as_well(cell):
     data = uneven()
     x = prepare(data.x[:6])
     start = train(data, replace(SMALL, epochs=1, cell=cell)).model
-    graph = Graph(Method("mubinn2", Levels.of(2, 2)), 1.0, "mean", (Stage(cell_of(cell)),))
+    graph = Graph(Method("mubinn2", Levels.of(2, 2)), 1.0, "mean", (LayerKind(cell_of(cell)),))
     params = graph.start(start, x)
     nothing = graph.logits(params, x, jnp.zeros((6, 8)))
     assert np.ptp(np.asarray(nothing), axis=0).max() == 0  # the bias alone

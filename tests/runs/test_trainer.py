@@ -50,12 +50,12 @@ def test_forward_equals_the_reference(sizes, clip, readout):
     from mubinn.train.graphs import network
     from mubinn.train.graphs.graph import Graph
     from mubinn.train.recipes.method import Method
-    from mubinn.train.recipes.stack import Stage
+    from mubinn.train.recipes.stack import LayerKind
 
     model = random_model(1, sizes, 3, clip, readout)
     x = np.random.default_rng(2).normal(0, 1.5, (6, 40, sizes[0])).astype(np.float32)
-    stages = (Stage(lstm),) * len(model.layers)
-    graph = Graph(Method(), np.inf if clip is None else clip, readout, stages)
+    kinds = (LayerKind(lstm),) * len(model.layers)
+    graph = Graph(Method(), np.inf if clip is None else clip, readout, kinds)
     params = graph.start(model, x)
     got = np.asarray(graph.logits(params, jnp.asarray(x)))
     want = reference.logits(model, x)
@@ -63,7 +63,7 @@ def test_forward_equals_the_reference(sizes, clip, readout):
     # float32 rounding over 40 steps of the recurrence; a wrong gate order is off by 0.1 and more.
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-5)
     about = readout, model.preprocessing, {}
-    back = network.to_model(params, graph.stages, graph.clip, *about)
+    back = network.to_model(params, graph.kinds, graph.clip, *about)
     for one, other in zip(model.layers, back.layers, strict=True):
         assert (one.wx == other.wx).all()
         assert (one.wh == other.wh).all()

@@ -27,7 +27,7 @@ from mubinn.train.graphs.losses import Span, each
 from mubinn.train.graphs.network import Params
 from mubinn.train.recipes.first_scales import first_scales, folded
 from mubinn.train.recipes.method import Method
-from mubinn.train.recipes.stack import Stage, at
+from mubinn.train.recipes.stack import LayerKind, at
 from mubinn.train.subject.calibration import calibrated_groups
 
 TRAVEL = 800
@@ -51,7 +51,7 @@ class Graph:
         Bound of the states that meet no weights, abs(c), where they are not binarized; ``inf`` for
         none.
     readout : "last", "mean", "every" or "running"
-    stages : tuple of Stage
+    kinds : tuple of LayerKind
         The layers.
     group : int
         Consecutive windows of a batch that are one subject's and whose scores the loss sees
@@ -66,7 +66,7 @@ class Graph:
     method: Method
     clip: float
     readout: Readout
-    stages: tuple[Stage, ...] = (Stage(lstm),)
+    kinds: tuple[LayerKind, ...] = (LayerKind(lstm),)
     group: int = 0
     datapath: Datapath = "figure3"
     head: HeadKind = "classes"
@@ -79,14 +79,14 @@ class Graph:
         `mubinn.train.graphs.projection.classified`.
         """
         params = self.span.spread(params)
-        about = self.stages, self.forms, self.readout, self.method
+        about = self.kinds, self.forms, self.readout, self.method
         return network.logits(params, x, *about, kept)
 
     @property
     def forms(self) -> tuple[Form, ...]:
         """What the recurrence of each layer binarizes."""
         about = self.method, self.clip, self.datapath
-        return tuple(network.form_of(stage.cell, *about) for stage in self.stages)
+        return tuple(network.form_of(kind.cell, *about) for kind in self.kinds)
 
     def loss(
         self,
@@ -132,8 +132,8 @@ class Graph:
             "c": [REACH["c"] * min(self.clip, 1.0)],
         }
         scales = dict(params["scales"])
-        for place, stage in enumerate(self.stages):
-            for name, values in most.items() if stage.cell is lstm else ():
+        for place, kind in enumerate(self.kinds):
+            for name, values in most.items() if kind.cell is lstm else ():
                 own = at(place, name)
                 scales[own] = jnp.minimum(scales[own], jnp.log(jnp.asarray(values)))
         return {**params, "scales": scales}
@@ -172,11 +172,9 @@ class Graph:
 
     def _check_layers(self, model: FloatModel) -> None:
         """Raise `MubinnError` where the layers of a model are not those of the graph."""
-        found = tuple(Stage(layer.cell, layer.frames) for layer in model.layers)
-        if found != self.stages:
-            of, own = (
-                ", ".join(stage.cell.name for stage in stages) for stages in (found, self.stages)
-            )
+        found = tuple(LayerKind(layer.cell, layer.frames) for layer in model.layers)
+        if found != self.kinds:
+            of, own = (", ".join(kind.cell.name for kind in kinds) for kinds in (found, self.kinds))
             raise MubinnError(
                 f"The model is of {of} cells, the training graph of {own} cells, and frames may "
                 "differ: let all layers be the same."
@@ -184,12 +182,12 @@ class Graph:
 
     def _check_offsets(self, offsets: Mapping[str, Any]) -> None:
         """Raise `MubinnError` where the datapath cannot have an offset of h for each cell."""
-        for place, stage in enumerate(self.stages):
-            (value,) = stage.cell.new[0].operands
+        for place, kind in enumerate(self.kinds):
+            (value,) = kind.cell.new[0].operands
             each = at(place, "h") in offsets
             if each and self.datapath == "threshold" and not is_term(value):
                 raise MubinnError(
-                    f"Thresholds of {stage.cell.name} cells take one offset of h for all: leave "
+                    f"Thresholds of {kind.cell.name} cells take one offset of h for all: leave "
                     "--h-offset out, or train for --datapath figure3."
                 )
 

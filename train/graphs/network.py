@@ -24,7 +24,7 @@ from mubinn.train.graphs.projection import classified, side_by_side, with_one
 from mubinn.train.graphs.quantizers import Quantizers, operands, quantizers, stored
 from mubinn.train.graphs.recurrence import recurrence
 from mubinn.train.recipes.method import Method
-from mubinn.train.recipes.stack import LayerForm, Stage
+from mubinn.train.recipes.stack import LayerForm, LayerKind
 
 Params: TypeAlias = dict[str, Any]
 """``{"layers": ({"wx": .., "wh": .., "b": [R H]}, ...), "wd": [C, H], "bd": [C]}``, float32.
@@ -104,7 +104,7 @@ def whole(cell: Cell, tensor: Weights, rows: Any, hidden: int) -> Any:
 
 def to_model(
     params: Params,
-    stages: Sequence[Stage],
+    kinds: Sequence[LayerKind],
     clip: float,
     readout: Readout,
     preprocessing: Preprocessing,
@@ -114,7 +114,7 @@ def to_model(
     """Hand trained weights over to the golden model, exactly (float32 fits into float64)."""
     wide = jax.tree.map(partial(np.asarray, dtype=np.float64), params)
     layers = []
-    for (cell, frames), own in zip(stages, wide["layers"], strict=True):
+    for (cell, frames), own in zip(kinds, wide["layers"], strict=True):
         hidden = len(own["b"]) // len(cell.rows)
         wx, wh, b = (whole(cell, name, own[name], hidden) for name in WEIGHTS)
         clips = clips_of(cell, clip)
@@ -240,7 +240,7 @@ def run_layer(steps: Array, layer: Params, q: Quantizers | None, form: Form) -> 
 def logits(
     params: Params,
     x: Array,
-    stages: Sequence[Stage],
+    kinds: Sequence[LayerKind],
     forms: Sequence[Form],
     readout: Readout,
     method: Method,
@@ -253,7 +253,7 @@ def logits(
     params : Params
         Its numbers as `Span.spread` gives them.
     x : float32 [B, T, I]
-    stages : sequence of Stage
+    kinds : sequence of LayerKind
     forms : sequence of Form
         One a layer, as `form_of` makes it of `method`.
     readout : "last", "mean", "every" or "running"
@@ -265,12 +265,12 @@ def logits(
     -------
     float32 [B, C], or [B, T, C] of a readout at every step
     """
-    found = None if method.name == "float" else quantizers(params, method, stages)
+    found = None if method.name == "float" else quantizers(params, method, kinds)
     first = None if found is None else found.layers[0]
     steps = jnp.swapaxes(encoded_input(x, first), 0, 1)
     for place, (layer, form) in enumerate(zip(params["layers"], forms, strict=True)):
         q = None if found is None else found.layers[place]
-        read = framed(steps, stages[place].frames, _zero(place, q))
+        read = framed(steps, kinds[place].frames, _zero(place, q))
         steps = run_layer(read, layer, q, form)
     dense = None if found is None else found.dense
     wd, bd = (stored(name, params[name], dense) for name in ("wd", "bd"))

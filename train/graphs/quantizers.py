@@ -22,7 +22,7 @@ from mubinn.train.graphs.activations import FORMATS
 from mubinn.train.graphs.binarize import Scales, scales_of
 from mubinn.train.graphs.cell_step import Form, Operands, reads_sum, value_name
 from mubinn.train.recipes.method import MERGED, Method
-from mubinn.train.recipes.stack import Stage, at
+from mubinn.train.recipes.stack import LayerKind, at
 
 
 class Quantizers(NamedTuple):
@@ -173,11 +173,11 @@ class _Maker:
             found.tensors[name] = Scales(levels_of.round_to(jnp.exp(logs), unit), unit)
 
 
-def quantizers(params: Mapping[str, Any], method: Method, stages: Sequence[Stage]) -> Network:
+def quantizers(params: Mapping[str, Any], method: Method, kinds: Sequence[LayerKind]) -> Network:
     """Return every scale in fixed point; a layer's x is the output of the layer below."""
     maker, layers = _Maker(params, method), []
     source = maker.input()
-    for place, (cell, _) in enumerate(stages):
+    for place, (cell, _) in enumerate(kinds):
         layers.append(maker.layer(place, cell, source))
         source, name = Quantizers({}, {}, {}, {}), cell.states[0].name
         if name in layers[-1].codes:

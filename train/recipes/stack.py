@@ -26,7 +26,7 @@ _LAYER = re.compile(
 )
 
 
-class Stage(NamedTuple):
+class LayerKind(NamedTuple):
     """A layer without its size: its cell, and what it reads of its input."""
 
     cell: Cell
@@ -61,9 +61,9 @@ class LayerForm:
             raise MubinnError(f"A layer of {self.hidden} cells is none: give 1 or more.")
 
     @property
-    def stage(self) -> Stage:
+    def kind(self) -> LayerKind:
         """The layer without its size."""
-        return Stage(self.cell, self.frames)
+        return LayerKind(self.cell, self.frames)
 
     def __str__(self) -> str:
         """Return how the layer is asked for."""

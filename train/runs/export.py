@@ -29,7 +29,7 @@ from mubinn.train.graphs.binarize import Scales, fraction_of
 from mubinn.train.graphs.network import Params, whole
 from mubinn.train.graphs.quantizers import Quantizers, quantizers, spread
 from mubinn.train.recipes.method import Method
-from mubinn.train.recipes.stack import Stage
+from mubinn.train.recipes.stack import LayerKind
 from mubinn.train.subject.row_bias import row_bias
 
 
@@ -39,10 +39,10 @@ def to_quantized(
     readout: Readout,
     preprocessing: Preprocessing,
     meta: Mapping[str, str],
-    stages: Sequence[Stage] = (Stage(lstm),),
+    kinds: Sequence[LayerKind] = (LayerKind(lstm),),
     head: HeadKind = "classes",
 ) -> QuantizedModel:
-    """Return the model of trained parameters, as the graph of layers `stages` takes them.
+    """Return the model of trained parameters, as the graph of layers `kinds` takes them.
 
     Raises
     ------
@@ -56,14 +56,14 @@ def to_quantized(
         )
     q = jax.tree.map(
         lambda leaf: np.asarray(leaf, np.float64),
-        jax.jit(quantizers, static_argnums=(1, 2))(params, method, tuple(stages)),
+        jax.jit(quantizers, static_argnums=(1, 2))(params, method, tuple(kinds)),
     )
     wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
     first = q.layers[0]
     offset = first.offsets.get("x", 0.0)
     x, layers = _quantizer(first.tensors["x"], offset, method.rule("x")), []
-    for stage, own, values in zip(stages, q.layers, wide["layers"], strict=True):
-        layers.append(_layer(stage, x, own, values, method))
+    for kind, own, values in zip(kinds, q.layers, wide["layers"], strict=True):
+        layers.append(_layer(kind, x, own, values, method))
         x = layers[-1].h
     wd = _tensor(q.dense.tensors["wd"], wide["wd"])
     dense = QuantizedDense(wd, _bias(q.dense, "bd", wide["bd"], method), head)
@@ -71,10 +71,10 @@ def to_quantized(
 
 
 def _layer(
-    stage: Stage, x: Quantizer, q: Quantizers, values: Params, method: Method
+    kind: LayerKind, x: Quantizer, q: Quantizers, values: Params, method: Method
 ) -> QuantizedLayer:
     """Return a layer that reads codes of `x`."""
-    cell, own = stage.cell, {}
+    cell, own = kind.cell, {}
     for node in cell.encoders:
         scales, offset = q.codes[node.name], q.offsets[node.name]
         own[node.name] = _quantizer(scales, offset, method.rule(cell.tensor(node)))
@@ -85,7 +85,7 @@ def _layer(
     numbers = {
         n: _tensor(q.tensors[f"stored.{n}"], values["stored"][n], rule) for n in values["stored"]
     }
-    return QuantizedLayer(cell, x, own, wx, wh, b, FORMATS, stored=numbers, frames=stage.frames)
+    return QuantizedLayer(cell, x, own, wx, wh, b, FORMATS, stored=numbers, frames=kind.frames)
 
 
 def _unread(wx: LevelTensor, hidden: int) -> LevelTensor:

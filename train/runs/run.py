@@ -82,12 +82,12 @@ class Run:
         clip = math.inf if recipe.c_clip is None else recipe.c_clip
         group = recipe.group if recipe.subject_calibration == "trained" else 0
         stack = _stack(recipe, start)
-        stages = tuple(form.stage for form in stack)
+        kinds = tuple(form.kind for form in stack)
         self.graph = Graph(
             recipe.method,
             clip,
             recipe.readout,
-            stages,
+            kinds,
             group,
             recipe.datapath,
             recipe.head,
@@ -122,7 +122,7 @@ class Run:
     def _float(self, params: Any, about: Preprocessing, meta: Mapping[str, str]) -> FloatModel:
         graph = self.graph
         own = graph.span.spread(params)
-        form = graph.stages, graph.clip, graph.readout, about, meta, graph.head
+        form = graph.kinds, graph.clip, graph.readout, about, meta, graph.head
         return network.to_model(own, *form)
 
     @property
@@ -315,7 +315,7 @@ class Run:
         about = Preprocessing(recipe.normalise, recipe.decimate)
         if recipe.method.exports:
             best = graph.span.spread(self.best)
-            form = graph.readout, about, meta, graph.stages, graph.head
+            form = graph.readout, about, meta, graph.kinds, graph.head
             made = to_quantized(best, recipe.method, *form)
             noted = {**made.meta, "input_range": self._input_range(made)}
             return replace(made, meta=noted).with_datapath(recipe.datapath)
@@ -388,7 +388,7 @@ def _check_start(model: FloatModel, data: LabelledSet, recipe: Recipe) -> None:
             f"The float model's layers are {', '.join(own)}, the recipe's {', '.join(asked)}: let "
             "both be the same."
         )
-    (cell, _) = recipe.stack[0].stage
+    (cell, _) = recipe.stack[0].kind
     for layer in () if asked else model.layers:
         if layer.cell is not cell or not layer.frames.plain:
             raise MubinnError(
