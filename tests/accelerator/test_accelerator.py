@@ -1,5 +1,7 @@
 """The whole model in hardware, on Amaranth's own simulator: windows in, classes and logits out."""
 
+import itertools
+
 import numpy as np
 import pytest
 from amaranth.hdl import ResetInserter, Signal
@@ -423,6 +425,46 @@ def test_a_window_begins_clean_after(random_of, name, by, samples, after):
 
     simulate(ResetInserter(reset)(design), consume, produce)
     assert taken == expected(model, codes)
+
+
+@pytest.mark.parametrize(("name", "readout"), [DIRECTED[1], DIRECTED[3]])
+def test_directions_begin_clean_after_an_abort(name, readout):
+    """Whole windows are under way, turned round and beside each other, when they are forgotten."""
+    model = of_directions(name, readout, levels=(1, 1))
+    design = Accelerator(model, max_steps=3)
+    codes = codes_of(model, 2)
+    wanted, taken, started = expected(model, codes), [], []
+
+    async def begun(ctx, after):
+        ctx.set(design.o.ready, 1)
+        payloads = itertools.cycle(frames(model, codes))
+        ctx.set(design.i.payload, next(payloads))
+        ctx.set(design.i.valid, 1)
+        for _ in range(after):
+            _, _, ready = await ctx.tick().sample(design.i.ready)
+            if ready:
+                ctx.set(design.i.payload, next(payloads))
+        ctx.set(design.i.valid, 0)
+        ctx.set(design.abort, 1)
+        await ctx.tick()
+        ctx.set(design.abort, 0)
+        assert not ctx.get(design.busy)
+
+    async def consume(ctx):
+        for after in (50, 77, 130, 161):
+            await begun(ctx, after)
+        started.append(True)
+        await take(ctx, design.o, len(wanted), taken)
+        await ctx.tick()
+        assert not ctx.get(design.busy)
+
+    async def produce(ctx):
+        while not started:
+            await ctx.tick()
+        await send(ctx, design.i, frames(model, codes))
+
+    simulate(design, consume, produce)
+    assert taken == wanted
 
 
 @pytest.mark.parametrize("at_once", [False, True])
