@@ -462,6 +462,7 @@ def test_folders_that_cannot_hold_builds(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("MUBINN_CACHE", str(tmp_path / "cache"))
     assert build.cache_root() == tmp_path / "cache" / "sim"
     monkeypatch.delenv("MUBINN_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     assert build.cache_root() == tmp_path / "home" / ".cache" / "mubinn" / "sim"
 
