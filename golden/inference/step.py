@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from mubinn.golden.cells.place import side_by_side
 from mubinn.golden.cells.step import stored_values
 from mubinn.golden.inference.input import Array, positive
 from mubinn.golden.inference.plan import Look, Mix, Plan, Segment
@@ -59,12 +60,13 @@ class NumpyPlan:
 
 def stage_steps(runs: "list[LayerRun]", steps: Iterator[Array]) -> Iterator[Array]:
     """Yield m of h [H, B] of layers beside each other, side by side, of m of steps [I, B]."""
-    only = runs[0]
-    if len(runs) == 1 and not only.plan.layer.place.backward:
-        return map(only.step, only.read(steps))
-    whole = list(steps)
-    made = [run.order(list(map(run.step, run.order(whole)))) for run in runs]
-    return map(np.concatenate, zip(*made, strict=True))
+    layers = [run.plan.layer for run in runs]
+    if len(runs) == 1 and not layers[0].place.backward:
+        return map(runs[0].step, runs[0].read(steps))
+    whole = np.stack(list(steps))
+    orders = [layer.place.ordered(whole, 0) for layer in layers]
+    made = [np.stack([*map(run.step, own)]) for run, own in zip(runs, orders, strict=True)]
+    return iter(side_by_side(layers, made, axis=0))
 
 
 class LayerRun:
@@ -109,10 +111,6 @@ class LayerRun:
         for node in cell.states:
             self.values[f"old.{node.name}"] = self.values[node.name]
         return np.take(own.stands[0], self.values[f"old.{cell.states[0].name}"])
-
-    def order(self, steps: list[Array]) -> list[Array]:
-        """Return steps in the order in which the layer takes them, or its own as time has them."""
-        return steps[::-1] if self.plan.layer.place.backward else steps
 
     def _made(self, step: Segment | Look | Mix) -> Array:
         if isinstance(step, Segment):

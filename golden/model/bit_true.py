@@ -1,5 +1,7 @@
 """The bit-true model over whole windows, with every intermediate kept: what hardware is held to."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -44,10 +46,17 @@ def layer_inputs(model: QuantizedModel, x: npt.ArrayLike) -> list[Ints]:
     for stage in stages(model.layers):
         found += [frames_of(layer, codes) for layer in stage]
         if stage[-1] is not model.layers[-1]:
-            own = zip(stage, found[-len(stage) :], strict=True)
-            made = [np.moveaxis(run_layer(layer, read)["h"], 0, -2) for layer, read in own]
+            _, made = _run_stage(stage, found[-len(stage) :])
             codes = side_by_side(stage, made)
     return found
+
+
+def _run_stage(
+    stage: Sequence[QuantizedLayer], frames: Sequence[Ints]
+) -> tuple[list[Trace], list[Ints]]:
+    """Return the traces of layers beside each other, and h [..., T, n] of each in its order."""
+    traces = [run_layer(layer, own) for layer, own in zip(stage, frames, strict=True)]
+    return traces, [np.moveaxis(trace["h"], 0, -2) for trace in traces]
 
 
 def run(model: QuantizedModel, x: npt.ArrayLike) -> tuple[list[Trace], Ints, Ints | None]:
@@ -71,8 +80,8 @@ def run(model: QuantizedModel, x: npt.ArrayLike) -> tuple[list[Trace], Ints, Int
     traces = []
     codes = np.asarray(x, np.int64)
     for stage in stages(model.layers):
-        traces += [run_layer(layer, frames_of(layer, codes)) for layer in stage]
-        made = [np.moveaxis(trace["h"], 0, -2) for trace in traces[-len(stage) :]]
+        own, made = _run_stage(stage, [frames_of(layer, codes) for layer in stage])
+        traces += own
         codes = side_by_side(stage, made)
     dense, top = model.dense, model.layers[-1]
     reading, head = reading_of(model.readout), head_of(dense.head)

@@ -232,13 +232,11 @@ def _to_layer(reader: Reader, prefix: str, before: Sequence[QuantizedLayer]) -> 
     fractions = reader.part("fractions")
     kinds = _encoder_kinds(reader)
     place = _place_in(reader)
-    if place.beside and not before:
-        raise MubinnError("its first layer is beside a layer, but none is before it.")
     read = (before[-1].x if place.beside else before[-1].h) if before else None
     x = read or quantizer("M_x", "x")
     # Files without the fields cell, reset and datapath are older than the choices.
     cell = cell_in(reader)
-    known = {cell.states[0].name: before[-1].h} if place.beside else {}
+    known = {cell.states[0].name: before[-1].h} if place.beside and before else {}
     quantizers = {
         node.name: known.get(node.name) or quantizer("M_g", node.name) for node in cell.encoders
     }

@@ -223,7 +223,7 @@ class Accelerator(Component):
 
     def _outputs(self, m: Module, own: dict[int, LstmLayer], steps: int) -> Source:
         """Return the steps that layers beside each other make, in the order of time."""
-        made = self._in_time(m, "h", {k: (layer, layer.o) for k, layer in own.items()}, steps)
+        made = self._in_time(m, own, "o", steps, "last")
         if len(made) == 1:
             return made[0]
         layers = [layer.plan.layer for layer in own.values()]
@@ -239,44 +239,41 @@ class Accelerator(Component):
         if self.score_sum is None:
             return self.layers[-1].result
         self._add(m, "score_sum", self.score_sum)
-        results = {k: (layer, layer.result) for k, layer in own.items()}
         each = reading_of(self.model.readout).each
-        made = self._in_time(m, "scores", results, steps, END) if each else self._ends(m, results)
+        made = self._in_time(m, own, "result", steps, END) if each else self._ends(m, own)
         for k, part in enumerate(made):
             link(m, part, getattr(self.score_sum, f"i_{k}"))
         return self.score_sum.o
 
-    def _ends(self, m: Module, own: dict[int, tuple[LstmLayer, stream.Interface]]) -> list[Source]:
+    def _ends(self, m: Module, own: dict[int, LstmLayer]) -> list[Source]:
         """Return results of windows, each in a register: a layer goes on while others end later."""
         found: list[Source] = []
-        for k, (_, made) in own.items():
-            self._add(m, f"result_{k}", register := Register(made.payload.shape()))
-            wiring.connect(m, made, register.i)
+        for k, layer in own.items():
+            self._add(m, f"result_{k}", register := Register(layer.result.payload.shape()))
+            wiring.connect(m, layer.result, register.i)
             found.append(register.o)
         return found
 
     def _in_time(
-        self,
-        m: Module,
-        name: str,
-        own: dict[int, tuple[LstmLayer, stream.Interface]],
-        steps: int,
-        end: str = "last",
+        self, m: Module, own: dict[int, LstmLayer], port: str, steps: int, end: str
     ) -> list[Source]:
-        """Return what layers make in the order of time; the onward ones wait for the others."""
-        backward = {k for k, (layer, _) in own.items() if layer.plan.layer.place.backward}
+        """Return what layers make at `port` in the order of time; the onward ones wait for others.
+
+        The field `end` marks the last one of a window.
+        """
+        waits = any(layer.plan.layer.place.backward for layer in own.values())
         found: list[Source] = []
-        for k, (_, made) in own.items():
-            layout = made.payload.shape()
-            if k in backward:
-                self._add(m, f"turned_{name}_{k}", turned := Turned(layout, steps, end))
+        for k, layer in own.items():
+            made: Source = getattr(layer, port)
+            if layer.plan.layer.place.backward:
+                turned = Turned(made.payload.shape(), steps, end)
+                self._add(m, f"turned_{port}_{k}", turned)
                 link(m, made, turned.i)
-                found.append(turned.o)
-            elif backward:
+                made = turned.o
+            elif waits:
                 # A window may wait for the backward one, while the next window is made.
-                found.append(self._queue(m, f"waiting_{name}_{k}", made, 2 * steps + 2))
-            else:
-                found.append(made)
+                made = self._queue(m, f"waiting_{port}_{k}", made, 2 * steps + 2)
+            found.append(made)
         return found
 
     def _queue(self, m: Module, name: str, source: Source, depth: int) -> Source:
