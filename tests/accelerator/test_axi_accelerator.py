@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from simulators import QUICK
 
 from mubinn.golden.model.bit_true import run
 from mubinn.golden.model.sample_format import SampleFormat
@@ -13,9 +14,7 @@ from mubinn.hw.export.driver import Driver
 from mubinn.hw.export.interface import interface
 from mubinn.hw.layer.loadable_memory import contents
 from mubinn.sim.runner.simulate import simulate
-from mubinn.sim.runner.toolchain import icarus_available
 
-QUICK = "icarus" if icarus_available() else "verilator"
 WIDTH = 24
 CASES = {
     "engines": ({"levels": (2, 1), "classes": 3, "readout": "mean"}, {"units": 4}),

@@ -8,15 +8,14 @@ import pytest
 from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from simulators import QUICK
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.hw.axi.axi_top import AxiTop
 from mubinn.hw.export.interface import interface
 from mubinn.hw.stream.packet import beats, check_width, slot_size, slots
 from mubinn.sim.runner.simulate import simulate
-from mubinn.sim.runner.toolchain import icarus_available
 
-QUICK = "icarus" if icarus_available() else "verilator"
 FEATURES, IN_WIDTH, OUT_WIDTH = 3, 11, 19
 FRAME = data.StructLayout({"x": data.ArrayLayout(signed(IN_WIDTH), FEATURES), "last": 1})
 

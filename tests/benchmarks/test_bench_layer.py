@@ -1,11 +1,11 @@
+from simulators import QUICK
+
 from mubinn.cli.benchmarks.layer import bench_layer
-from mubinn.sim.runner.toolchain import icarus_available
 
 
 def test_figures_are_those_of_the_layer(random_float):
     model = random_float(features=3, hidden=2, classes=2)
-    simulator = "icarus" if icarus_available() else "verilator"
-    result = bench_layer(model, steps=2, speed_steps=3, simulator=simulator)
+    result = bench_layer(model, steps=2, speed_steps=3, simulator=QUICK)
     figures = {figure["name"]: figure["value"] for figure in result["figures"]}
     # Rows of two cells and two classes, one pass a level pair, then the last cell's tail.
     tail = 3 + 7 + 1

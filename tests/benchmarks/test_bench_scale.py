@@ -1,11 +1,11 @@
 """The measurement of a large model: its parts on a small one, and the whole on request."""
 
 import pytest
+from simulators import needs_icarus
 
 from mubinn.cli.benchmarks import scale as bench
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.hw.layer.lstm_layer import cycles_per_step
-from mubinn.sim.runner.toolchain import icarus_available
 
 PARTS = ("generate", "simulate_0", "synth_0", "simulate_1", "synth_1")
 
@@ -14,7 +14,7 @@ def values(result):
     return {figure["name"]: figure["value"] for figure in result["figures"]}
 
 
-@pytest.mark.skipif(not icarus_available(), reason="Icarus Verilog is not installed")
+@needs_icarus
 def test_every_part_runs_in_a_process_that_is_told(tmp_path, monkeypatch):
     monkeypatch.setenv("MUBINN_CACHE", str(tmp_path))
     told = []

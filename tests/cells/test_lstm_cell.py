@@ -1,7 +1,6 @@
-import shutil
-
 import numpy as np
 import pytest
+from simulators import QUICK, needs_icarus
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.folding.layer_plan import LayerPlan
@@ -21,11 +20,14 @@ def inputs(layer, steps, seed=0):
 
 @pytest.mark.parametrize(
     ("simulator", "units", "folded"),
-    [("verilator", 1, False), ("icarus", 1, False), ("icarus", 4, True), ("icarus", 6, False)],
+    [
+        ("verilator", 1, False),
+        pytest.param("icarus", 1, False, marks=needs_icarus),
+        pytest.param("icarus", 4, True, marks=needs_icarus),
+        pytest.param("icarus", 6, False, marks=needs_icarus),
+    ],
 )
 def test_cell_equals_bit_true_model_under_back_pressure(random_model, simulator, units, folded):
-    if simulator == "icarus" and not shutil.which("iverilog"):
-        pytest.skip("Icarus Verilog is not installed")
     layer = random_model(seed=3, levels=MIXED).layers[0]
     result = check_cell(
         layer, inputs(layer, 3), units=units, folded_bias=folded, simulator=simulator
@@ -51,6 +53,5 @@ def test_bench_finds_a_cell_that_truncates(random_model, monkeypatch):
     layer = random_model(seed=3, levels=(1, 1)).layers[0]
     monkeypatch.setattr(state_stages, "FORMS", (WithoutRounding,))
     design = LstmCell(LayerPlan(layer, folded_bias=False), trace=True)
-    simulator = "icarus" if shutil.which("iverilog") else "verilator"
     with pytest.raises(SimulationMismatch, match=r"cell \d+, signal (o|probe)"):
-        check_cell(layer, inputs(layer, 3), design=design, simulator=simulator)
+        check_cell(layer, inputs(layer, 3), design=design, simulator=QUICK)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from ordered import with_thresholds
 from own_cells import float_model, windows
+from simulators import QUICK
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.library import mgu, peephole, rnn
@@ -57,7 +58,7 @@ def test_inference_equals_the_bit_true_model(made, name, datapath):
 def test_hardware_equals_the_bit_true_model(made, name, datapath):
     model = made(name).with_datapath(datapath)
     codes = model.encode_input(0.4 * windows())[:2]
-    assert check_layer(model, codes, pause=0.4, simulator="icarus").tests == 2
+    assert check_layer(model, codes, pause=0.4, simulator=QUICK).tests == 2
 
 
 @pytest.mark.parametrize("datapath", DATAPATHS)
@@ -67,7 +68,7 @@ def test_own_cells_too(cell, datapath):
     model = with_thresholds(quantize(float_model(cell), Levels.of(2, 2), x)).with_datapath(datapath)
     codes = model.encode_input(x)
     assert (infer(model, x.astype(np.float32)).scores == bit_true.run(model, codes)[1]).all()
-    assert check_layer(model, codes[:2], pause=0.4, simulator="icarus").tests == 2
+    assert check_layer(model, codes[:2], pause=0.4, simulator=QUICK).tests == 2
 
 
 def test_the_gates_of_figure_3_share_one_kind_of_encoder(made):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from own_cells import MORE, STEPS, float_model, windows
+from simulators import QUICK
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.library import rnn
@@ -58,4 +59,4 @@ def test_hardware_equals_the_bit_true_model(cell, levels, datapath):
     made = quantize(float_model(cell), Levels.of(*levels), x).with_datapath(datapath)
     codes = made.encode_input(x)[:2]
     how = {"units": 4, "classify": True} if levels == (1, 1) else {}
-    assert check_layer(made, codes, pause=0.4, simulator="icarus", **how).tests == 2
+    assert check_layer(made, codes, pause=0.4, simulator=QUICK, **how).tests == 2

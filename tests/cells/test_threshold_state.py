@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from simulators import QUICK
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.folding.layer_plan import LayerPlan
@@ -11,10 +12,8 @@ from mubinn.golden.units.code_table import CodeTableParams
 from mubinn.hw.cells.lstm_cell import LstmCell
 from mubinn.sim.cells.cell_check import check_cell
 from mubinn.sim.layer.layer_check import check_layer
-from mubinn.sim.runner.toolchain import icarus_available
 from mubinn.sim.testbench.compare import SimulationMismatch
 
-SIMULATOR = "icarus" if icarus_available() else "verilator"
 SEARCHED = Levels(x=1, w=1, h=2, c=3, gate=3, b=1)
 MIXED = Levels(x=2, w=1, h=1, c=2, gate=3, b=2)
 
@@ -27,8 +26,8 @@ def inputs(layer, *shape, seed=0):
 @pytest.mark.parametrize(
     ("levels", "offsets", "how"),
     [
-        ((1, 1), True, {"units": 2, "classify": True, "simulator": SIMULATOR}),
-        (SEARCHED, False, {"pause": 0.3, "simulator": SIMULATOR}),
+        ((1, 1), True, {"units": 2, "classify": True, "simulator": QUICK}),
+        (SEARCHED, False, {"pause": 0.3, "simulator": QUICK}),
         ((3, 3), False, {"network": "xc7-plain", "classify": True}),
     ],
     ids=["own offsets, two engines", "one offset, pipeline", "serial on an FPGA"],
@@ -51,4 +50,4 @@ def test_one_wrong_word_is_found(random_model):
     other._lowered["threshold"] = replace(other.lowered, units=units)
     design = LstmCell(LayerPlan(other, folded_bias=False), trace=True)
     with pytest.raises(SimulationMismatch, match=r"cell 0, signal (o|probe)"):
-        check_cell(layer, inputs(layer, 1), design=design, simulator=SIMULATOR)
+        check_cell(layer, inputs(layer, 1), design=design, simulator=QUICK)

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from simulators import QUICK
 
 from mubinn.cli.benchmarks.table import BENCHMARKS
 from mubinn.cli.commands import train_runs
@@ -23,7 +24,7 @@ from mubinn.golden.model import bit_true
 from mubinn.golden.model.model_file import load_model, save_model
 from mubinn.sim.layer import layer_check
 from mubinn.sim.runner.simulate import SimResult
-from mubinn.sim.runner.toolchain import fst_headers_available, icarus_available
+from mubinn.sim.runner.toolchain import fst_headers_available
 from mubinn.sim.testbench.compare import SimulationMismatch
 from mubinn.train.recipes.tuned import tuned
 
@@ -240,12 +241,11 @@ def test_simulate_runs_every_layer_on_the_one_below(tmp_path, random_model, eeg_
 
 
 def test_simulate_writes_waves(model_file, eeg_file, tmp_path):
-    if not icarus_available() and not fst_headers_available():
+    if QUICK == "verilator" and not fst_headers_available():
         pytest.skip("neither Icarus nor lz4's headers are there")
-    simulator = "icarus" if icarus_available() else "verilator"
     waves = tmp_path / "out" / "layer.fst"
     waves.parent.mkdir()
-    args = ["simulate", model_file, "--data", eeg_file, "--steps", 1, "--simulator", simulator]
+    args = ["simulate", model_file, "--data", eeg_file, "--steps", 1, "--simulator", QUICK]
     result = run(*args, "--waves", waves)
     assert f"Waveforms: {waves}" in result.stdout
     assert [path.name for path in waves.parent.iterdir()] == ["layer.fst"]

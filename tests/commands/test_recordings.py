@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from edf_files import Line, edf_bytes
+from simulators import QUICK
 
 from mubinn.cli.main import mubinn
 from mubinn.cli.shared.data_options import Reading, labelled_options, options_of, reading_of
@@ -68,7 +69,7 @@ def fault(folder, *args):
 
 BY_FILE = ("--labels", "open=*R0", "--labels", "shut=*R1", "--subjects", "S{}R*")
 TRAIN = ("--window", 2, "--batch", 4, "--epochs", 1, "--hidden", 4)
-SIMULATE = ("simulate", "@made.mubinn", "--steps", 2, "--simulator", "icarus")
+SIMULATE = ("simulate", "@made.mubinn", "--steps", 2, "--simulator", QUICK)
 
 
 def test_a_model_is_trained_on_recordings_and_quantized_as_it_was(folder):
@@ -140,10 +141,6 @@ def test_windows_of_recordings_are_calibrated_on_and_simulated(folder):
 
 
 def test_windows_are_simulated(folder):
-    from mubinn.sim.runner.toolchain import icarus_available
-
-    if not icarus_available():
-        pytest.skip("Icarus Verilog is not here")
     text = run(folder, *SIMULATE, "--data", "@edf/S0R0.edf", "--window", 2).stdout
     assert text.startswith("1 windows of 2 steps of S0R0.edf")
 

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from simulators import needs_icarus
 from stacks import STACKS, stacked
 
 from mubinn.cli.commands.generate import generate
@@ -83,9 +84,6 @@ def made(request, random_of, tmp_path_factory):
 
 def folder_of(model, device, options=None):
     return accelerator_folder(model, device_design(model, find_device(device), options))
-
-
-needs_icarus = pytest.mark.skipif(shutil.which("iverilog") is None, reason="needs Icarus Verilog")
 
 
 def simulated(folder, *arguments, standard="-g2005"):

@@ -5,6 +5,7 @@ import subprocess
 
 import pyslang
 import pytest
+from simulators import needs_icarus
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.hw.boards.device import find_device
@@ -13,10 +14,6 @@ from mubinn.hw.export.device_design import DesignOptions, device_design
 from mubinn.hw.export.layer_folder import layer_designs
 from mubinn.hw.export.names import module_name
 from mubinn.sim.runner import toolchain
-
-needs_icarus = pytest.mark.skipif(
-    not toolchain.icarus_available(), reason="Icarus Verilog is not installed"
-)
 
 
 @pytest.fixture(scope="module")

@@ -4,15 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from simulators import QUICK
 
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.hw.cells.gate_sums import GateSums
 from mubinn.hw.layer.lstm_layer import LstmLayer
 from mubinn.sim.layer.layer_check import check_layer
-from mubinn.sim.runner.toolchain import icarus_available
 from mubinn.sim.testbench.compare import SimulationMismatch
-
-SIMULATOR = "icarus" if icarus_available() else "verilator"
 
 
 def halving(model, constant, dense=1):
@@ -60,7 +58,7 @@ def test_merged_layer_equals_bit_true_model(
     assert plan.merged is not None
     assert plan.merged.constant == constant
     assert GateSums.latency(plan) == latency
-    how = {"units": units, "classify": classify, "simulator": SIMULATOR}
+    how = {"units": units, "classify": classify, "simulator": QUICK}
     assert check_layer(model, codes(model), pause=0.3, **how).tests == 2
 
 
@@ -73,7 +71,7 @@ def test_a_wrong_weight_is_found(random_model):
     object.__setattr__(other.layers[0].wh, "bits", bits)
     design = LstmLayer(LayerPlan(other.layers[0], units=4), trace=True)
     with pytest.raises(SimulationMismatch, match=r"signal z at step 0, cell 0, gate 1: expected"):
-        check_layer(model, codes(model), units=4, design=design, simulator=SIMULATOR)
+        check_layer(model, codes(model), units=4, design=design, simulator=QUICK)
 
 
 @pytest.mark.parametrize("how", [{"units": 3}, {"units": 4, "lanes": 4}, {"folded_bias": False}])

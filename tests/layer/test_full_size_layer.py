@@ -3,9 +3,8 @@
 Without the recordings the windows are synthetic; each test prints which. Run by `make slow`.
 """
 
-import shutil
-
 import pytest
+from simulators import needs_icarus
 
 from mubinn.cli.shared.common import FLOAT_MODEL, bundled
 from mubinn.golden.binarize.levels import parse_levels
@@ -25,7 +24,7 @@ WINDOWS = 20
         ("3,3", "verilator", WINDOWS, "figure3", "asic"),
         ("2,4", "verilator", WINDOWS, "figure3", "asic"),
         ("5,5", "verilator", WINDOWS, "figure3", "asic"),
-        ("3,3", "icarus", 1, "figure3", "asic"),
+        pytest.param("3,3", "icarus", 1, "figure3", "asic", marks=needs_icarus),
         ("1,1", "verilator", WINDOWS, "threshold", "asic"),
         ("3,3", "verilator", WINDOWS, "threshold", "asic"),
         ("3,3", "verilator", WINDOWS, "threshold", "xc7-plain"),
@@ -36,8 +35,6 @@ WINDOWS = 20
 def test_every_intermediate_of_whole_windows(
     windows_of, levels, simulator, count, datapath, network
 ):
-    if simulator == "icarus" and not shutil.which("iverilog"):
-        pytest.skip("Icarus Verilog is not installed")
     calibration, windows, kind = windows_of(count)
     assert windows.shape == (count, 320, 32)
     model = quantize(load_float(bundled(FLOAT_MODEL)), parse_levels(levels), calibration)

@@ -4,13 +4,13 @@ import json
 
 import numpy as np
 import pytest
+from simulators import needs_icarus
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.hw.export.layer_folder import generate
 from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step
 from mubinn.sim.layer.layer_check import check_layer
-from mubinn.sim.runner.toolchain import icarus_available
 from mubinn.sim.testbench.compare import SimulationMismatch
 
 MIXED = Levels(x=4, w=2, h=3, c=3, gate=2, b=5)
@@ -48,9 +48,6 @@ def inputs(model, windows, steps, layer=0):
     own = model.layers[layer]
     random = np.random.default_rng(0)
     return random.integers(0, 1 << own.x.levels, (windows, steps, own.features))
-
-
-needs_icarus = pytest.mark.skipif(not icarus_available(), reason="Icarus Verilog is not installed")
 
 
 @needs_icarus

@@ -2,16 +2,14 @@
 
 import numpy as np
 import pytest
+from simulators import QUICK
 
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.bit_true import run_layer
 from mubinn.hw.layer.lstm_layer import LstmLayer
 from mubinn.sim.layer.layer_speed import simulate_outputs
-from mubinn.sim.runner.toolchain import icarus_available
 from mubinn.sim.testbench.compare import SimulationMismatch
-
-SIMULATOR = "icarus" if icarus_available() else "verilator"
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +24,7 @@ def case(random_model):
 
 def test_outputs_of_two_windows_are_equal(case):
     model, codes = case
-    result = simulate_outputs(model, codes, simulator=SIMULATOR)
+    result = simulate_outputs(model, codes, simulator=QUICK)
     assert int(result.outputs["steps"]) == 12
     per_step = 4 * 4 * 4 + 11
     assert 11 * per_step < result.cycles < 13 * per_step
@@ -37,7 +35,7 @@ def test_another_layer_is_seen(case, random_model):
     other = random_model(seed=1, levels=(2, 2), features=5, hidden=4)
     broken = LstmLayer(LayerPlan(other.layers[0]))
     with pytest.raises(SimulationMismatch, match=r"step \d+, signal o: expected 0x"):
-        simulate_outputs(model, codes, design=broken, simulator=SIMULATOR)
+        simulate_outputs(model, codes, design=broken, simulator=QUICK)
 
 
 def test_wrong_shapes_are_refused(case):

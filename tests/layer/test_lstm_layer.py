@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from simulators import QUICK
 from stacks import stacked
 
 from mubinn.golden.binarize.levels import Levels
@@ -13,10 +14,8 @@ from mubinn.golden.quantize import quantize
 from mubinn.hw.cells.lstm_cell import LstmCell
 from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step, cycles_per_window
 from mubinn.sim.layer.layer_check import check_layer
-from mubinn.sim.runner.toolchain import icarus_available
 from mubinn.sim.testbench.compare import SimulationMismatch
 
-SIMULATOR = "icarus" if icarus_available() else "verilator"
 CONFIGURATIONS = {
     "all levels different, scales per row, bias in levels": (
         {
@@ -73,7 +72,7 @@ def inputs(model, windows, steps, seed=0):
 def test_layer_equals_bit_true_model(random_model, name):
     made, how, datapath = CONFIGURATIONS[name]
     model = random_model(seed=5, **made).with_datapath(datapath)
-    result = check_layer(model, inputs(model, 3, 3), pause=0.4, simulator=SIMULATOR, **how)
+    result = check_layer(model, inputs(model, 3, 3), pause=0.4, simulator=QUICK, **how)
     assert result.tests == 2
     assert int(result.outputs["windows"]) == 3
 
@@ -100,14 +99,14 @@ def test_steps_of_one_row_follow_each_other_at_once():
     model = quantize(stacked([(LAYERS["rnn"], 1, Frames())], 2, readout="last"), Levels.of(1, 1), x)
     assert len(LayerPlan(model.layers[0]).rows) == 1
     # The first of both runs, without pauses, demands the cycles of the formula.
-    assert check_layer(model, model.encode_input(x), pause=0.4, simulator=SIMULATOR).tests == 2
+    assert check_layer(model, model.encode_input(x), pause=0.4, simulator=QUICK).tests == 2
 
 
 def test_second_layer_of_a_stack(random_model):
     model = random_model(seed=6, levels=(1, 2), features=3, hidden=2, depth=2)
     random = np.random.default_rng(1)
     codes = random.integers(0, 1 << model.layers[1].x.levels, (2, 3, 2))
-    assert check_layer(model, codes, layer=1, simulator=SIMULATOR).tests == 2
+    assert check_layer(model, codes, layer=1, simulator=QUICK).tests == 2
 
 
 @pytest.mark.parametrize(
@@ -156,7 +155,7 @@ def test_a_flipped_weight_is_found_with_its_place(random_model):
     design = LstmLayer(LayerPlan(other.layers[0]), trace=True)
     message = r"window 0: signal dot_x at step 0, cell 0, gate 2, pass 0: expected"
     with pytest.raises(SimulationMismatch, match=message):
-        check_layer(model, inputs(model, 1, 2), design=design, simulator=SIMULATOR)
+        check_layer(model, inputs(model, 1, 2), design=design, simulator=QUICK)
 
 
 def test_another_classifier_is_found(random_model):
@@ -166,7 +165,7 @@ def test_another_classifier_is_found(random_model):
     object.__setattr__(other.dense.b, "bits", bits)
     design = LstmLayer(LayerPlan(other.layers[0], other.dense), trace=True)
     with pytest.raises(SimulationMismatch, match=r"window 0: signal logits at result 0, class \d"):
-        check_layer(model, inputs(model, 1, 2), design=design, classify=True, simulator=SIMULATOR)
+        check_layer(model, inputs(model, 1, 2), design=design, classify=True, simulator=QUICK)
 
 
 def test_input_of_the_wrong_shape(random_model):

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -212,6 +211,3 @@ def network_text(files: dict[str, str]) -> str:
     """Return what the folder is of."""
     about = json.loads(files["parameters.json"])
     return f"{about['device']}, {[layer['cell'] for layer in about['layers']]}"
-
-
-has_icarus = shutil.which("iverilog") is not None

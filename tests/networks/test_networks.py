@@ -2,11 +2,12 @@
 
 import pytest
 from networks import campaign
-from networks.random_network import check, has_icarus, random_network
+from networks.random_network import check, random_network
+from simulators import needs_icarus
 
 from mubinn.golden.model import bit_true
 
-pytestmark = pytest.mark.skipif(not has_icarus, reason="needs Icarus Verilog")
+pytestmark = needs_icarus
 
 
 @pytest.mark.parametrize("seed", [2, 5, 7])

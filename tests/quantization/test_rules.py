@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from own_cells import OWN, STEPS, float_model, windows
+from simulators import QUICK
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.rules import Rule, parse_encoders
@@ -105,7 +106,7 @@ def test_hardware_of_rules_equals_the_bit_true_model(random_float, datapath):
         random_float(0), Levels.of(2, 2), x, encoders=parse_encoders(["qc:1.2", "h=tc"])
     )
     made = made.with_datapath(datapath)
-    assert check_layer(made, made.encode_input(x)[:2], simulator="icarus").tests == 2
+    assert check_layer(made, made.encode_input(x)[:2], simulator=QUICK).tests == 2
 
 
 def test_rules_of_single_tensors_leave_the_others():

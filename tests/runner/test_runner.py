@@ -15,6 +15,7 @@ from amaranth.back import verilog
 from amaranth.hdl import Module, Mux, Signal, signed, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
+from simulators import BOTH, QUICK
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.hw.stream.unit import Register, StreamUnit
@@ -22,17 +23,6 @@ from mubinn.sim.runner import build, toolchain
 from mubinn.sim.runner.simulate import simulate
 from mubinn.sim.runner.unit_check import UnitResult, check_unit
 from mubinn.sim.testbench.compare import SimulationMismatch
-
-QUICK = "icarus" if toolchain.icarus_available() else "verilator"
-SIMULATORS = [
-    "verilator",
-    pytest.param(
-        "icarus",
-        marks=pytest.mark.skipif(
-            not toolchain.icarus_available(), reason="Icarus Verilog is not installed"
-        ),
-    ),
-]
 
 
 class Adder(StreamUnit):
@@ -133,7 +123,7 @@ def register(unit: Any, simulator: str = QUICK, latency: int = 1, **options: Any
     )
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
+@pytest.mark.parametrize("simulator", BOTH)
 def test_a_combinational_unit(simulator: str) -> None:
     result = add(Adder(), simulator)
     a, b = np.random.default_rng(0).integers(-128, 128, (2, 1000))
@@ -148,7 +138,7 @@ def test_a_combinational_unit(simulator: str) -> None:
     assert cycles < result.simulation.cycles < cycles + 200
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
+@pytest.mark.parametrize("simulator", BOTH)
 def test_a_register(simulator: str) -> None:
     result = register(Register(unsigned(8)), simulator)
     assert result.simulation.tests == 3
@@ -222,7 +212,7 @@ def test_wide_fields_are_named_as_numbers(tmp_path: Path) -> None:
         )
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
+@pytest.mark.parametrize("simulator", BOTH)
 def test_waves_are_written(simulator: str, tmp_path: Path) -> None:
     if simulator == "verilator" and not toolchain.fst_headers_available():
         with pytest.raises(MubinnError, match="`apt-get install liblz4-dev zlib1g-dev`"):
@@ -355,7 +345,7 @@ def test_the_runtime_of_verilator_is_made_once(cache: Path) -> None:
 BAD = "module bad(clk);\n  input clk;\n  assign = ;\nendmodule\n"
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
+@pytest.mark.parametrize("simulator", BOTH)
 def test_a_design_that_does_not_compile(simulator: str, cache: Path) -> None:
     env, versions = toolchain.prepare(simulator)
     with pytest.raises(MubinnError, match="could not compile bad; its messages are in") as fault:

@@ -7,16 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 from amaranth.hdl import Module, Value
+from simulators import QUICK, needs_icarus
 
 import mubinn.sim
 from mubinn.golden.units.merged_dot import DotPart
 from mubinn.hw.stream.unit import StreamUnit
-from mubinn.sim.runner.toolchain import icarus_available
 from mubinn.sim.runner.unit_check import check_unit
 from mubinn.sim.testbench.compare import SimulationMismatch
 
 COUNT = 300
-QUICK = "icarus" if icarus_available() else "verilator"
 
 # Sizes of the parameters by stem, where they have no defaults.
 SIZES: dict[str, tuple[Any, ...]] = {
@@ -80,7 +79,7 @@ def test_benches_are_found() -> None:
     assert {"mac", "xnor_multiplier"} <= set(ROOMS)
 
 
-@pytest.mark.skipif(not icarus_available(), reason="Icarus Verilog is not installed")
+@needs_icarus
 @pytest.mark.parametrize("stem", ROOMS)
 def test_bench_on_icarus(stem: str) -> None:
     unit, params = make(stem)

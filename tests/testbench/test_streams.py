@@ -8,14 +8,13 @@ import pytest
 from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
+from simulators import BOTH, QUICK, needs_icarus
 
 from mubinn.hw.stream.unit import Register
 from mubinn.sim.runner.simulate import SimResult, simulate
-from mubinn.sim.runner.toolchain import icarus_available
 from mubinn.sim.testbench.compare import SimulationMismatch
 
 WIDTH = 40  # beyond the 32 bits that simulators pass as an integer
-QUICK = "icarus" if icarus_available() else "verilator"
 BENCH = """
 import cocotb
 from mubinn.sim.testbench.bench import load_stimulus, save_outputs, start_clock
@@ -100,13 +99,11 @@ def run(
     return sent, result
 
 
-@pytest.mark.parametrize("simulator", ["verilator", "icarus"])
+@pytest.mark.parametrize("simulator", BOTH)
 @pytest.mark.parametrize("pauses", [(0.0, 0.0), (0.4, 0.0), (0.0, 0.4), (0.4, 0.3)], ids=str)
 def test_register_passes_everything_in_order(
     simulator: str, pauses: tuple[float, float], tmp_path: Path
 ) -> None:
-    if simulator == "icarus" and not icarus_available():
-        pytest.skip("Icarus Verilog is not installed")
     sent, result = run(Register(unsigned(WIDTH)), tmp_path, simulator, pauses)
     np.testing.assert_array_equal(result.outputs["taken"], sent)
     i_cycles, o_cycles = result.outputs["i_cycles"], result.outputs["o_cycles"]
@@ -139,7 +136,7 @@ def test_pauses_of_ready_that_never_end_are_refused(tmp_path: Path) -> None:
         run(Register(unsigned(WIDTH)), tmp_path, QUICK, (0.0, 1.0))
 
 
-@pytest.mark.skipif(not icarus_available(), reason="only Icarus knows undefined bits")
+@needs_icarus  # Verilator knows no undefined bits
 def test_undefined_payloads_are_found(tmp_path: Path) -> None:
     bench = BENCH.replace("driver.send(sent)", "driver.send(sent[:-1])")
     bench = bench.replace(

@@ -1,9 +1,8 @@
 """Tables of codes: their words by index, and their hardware."""
 
-import shutil
-
 import numpy as np
 import pytest
+from simulators import QUICK
 
 from mubinn.golden.units.code_table import CodeTableParams, code_table
 from mubinn.hw.units.code_table import CodeTable
@@ -56,10 +55,9 @@ def test_every_word_of_a_table(name):
     assert got["word"].tolist() == list(params.words)
 
 
-@pytest.mark.skipif(not shutil.which("iverilog"), reason="Icarus Verilog is not installed")
 def test_bench():
     params = CodeTableParams(TABLES["signed"])
     result = check_unit(
-        CodeTable(params), bench=bench.__name__, params=params, count=300, simulator="icarus"
+        CodeTable(params), bench=bench.__name__, params=params, count=300, simulator=QUICK
     )
     assert result.transfers == 300
