@@ -45,7 +45,7 @@ def quantize(
     model : FloatModel
     levels : Levels
         No tensor in full precision.
-    calibration : float [windows, T, I]
+    calibration : float [windows, T, channels]
         Prepared input windows; a few dozen are enough.
     granularity : "gate" or "row"
         What shares one set of weight scales.
@@ -81,7 +81,7 @@ def quantize(
     from mubinn.golden.cells.place import side_by_side, stages, width
     from mubinn.golden.ground.errors import MubinnError
     from mubinn.golden.model import reference
-    from mubinn.golden.model.quantized_model import QuantizedModel
+    from mubinn.golden.model.quantized_model import QuantizedModel, sample_codes
     from mubinn.golden.quantization.layers import dense_layer, quantized_stage
     from mubinn.golden.quantization.tensors import FitOptions, fit_activation
 
@@ -90,10 +90,10 @@ def quantize(
         raise MubinnError(
             f"{levels} keeps a tensor in full precision: give counts for all tensors."
         )
-    if calibration.ndim != 3 or calibration.shape[2] != model.features or not calibration.size:
+    if calibration.ndim != 3 or calibration.shape[2] != model.channels or not calibration.size:
         raise MubinnError(
             f"calibration data of shape {calibration.shape} are not (windows, steps, "
-            f"{model.features}): prepare them as the model's input is."
+            f"{model.channels}): prepare them as the model's input is."
         )
     if h_offset is not None and np.ndim(h_offset):
         cells = width(model.top)
@@ -112,9 +112,9 @@ def quantize(
     options = FitOptions(levels, granularity, scale_form, gate_offset, formats or Formats(), rules)
     rng = np.random.default_rng(seed)
     layers: list[QuantizedLayer] = []
-    below = np.asarray(calibration, np.float64)
-    if not np.isfinite(below).all():
+    if not np.isfinite(calibration).all():
         raise MubinnError("the calibration data hold NaN or infinite values: drop those windows.")
+    below = model.embedded(calibration)
     try:
         x = fit_activation(
             rng,
@@ -138,7 +138,7 @@ def quantize(
         offset = h_offset if stage is found[-1] and h_offset is not None else 0.0
         layers += quantized_stage(rng, stage, x, below, runs, offset, options)
         below, x = side_by_side(stage, [run["h"] for run in runs]), layers[-1].h
-    dense = dense_layer(model, layers[-1].h, options)
-    return QuantizedModel(
-        tuple(layers), dense, model.readout, model.preprocessing, dict(model.meta)
-    )
+    about = model.readout, model.preprocessing, dict(model.meta)
+    words = model.embedding
+    codes = None if words is None else sample_codes(layers[0].x, words)
+    return QuantizedModel(tuple(layers), dense_layer(model, layers[-1].h, options), *about, codes)

@@ -47,6 +47,7 @@ def info(file: Path | None, as_json: bool) -> None:
     how = about["preprocessing"]
     rows = [
         ("kind", about["kind"]),
+        *([("words", about["words"])] if "words" in about else []),
         *((f"layer {k}", _line(layer)) for k, layer in enumerate(about["layers"])),
         ("head", _head(about)),
         ("readout", about["readout"]),
@@ -119,6 +120,7 @@ def describe(model: FloatModel | QuantizedModel) -> dict[str, Any]:
     quantized = isinstance(model, QuantizedModel)
     return {
         "kind": "quantized" if quantized else "float",
+        **({} if model.embedding is None else {"words": len(model.embedding)}),
         "layers": [_layer(layer) for layer in model.layers],
         "classes": model.classes,
         "outputs": model.outputs,

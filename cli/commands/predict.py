@@ -179,9 +179,10 @@ def _beside(other: FloatModel, model: Model, path: Path) -> FloatModel:
             f"{path} has the head {other.head} and the readout {other.readout}, the quantized "
             f"model {model.head} and {model.readout}: give the float model it was made from."
         )
-    if (other.features, other.outputs) != (model.features, model.outputs):
+    sizes = [(one.channels, one.features, one.outputs) for one in (other, model)]
+    if sizes[0] != sizes[1]:
         raise MubinnError(
-            f"{path} has {other.features} channels and {other.outputs} outputs, the quantized "
+            f"{path} has {other.features} inputs a step and {other.outputs} outputs, the quantized "
             f"model {model.features} and {model.outputs}: give the float model it was made from."
         )
     return other

@@ -70,7 +70,7 @@ def fitted(data: _Data, name: str, model: Model, *, channels_said: bool) -> _Dat
     own = named(noted(model, "channels", list))
     if not channels_said and own is not None and named(data.channels) is not None:
         data = chosen(data, own, name)
-    check_channels(data, name, model.features)
+    check_channels(data, name, model.channels)
     rate = noted(model, "rate_hz", float)
     if rate and data.fs_hz and abs(rate - data.fs_hz) > 1e-6 * rate:
         raise MubinnError(

@@ -84,7 +84,7 @@ def open_labelled(
     MubinnError
         As the loaders do; where options do not belong to the data; where the data do not fit.
     """
-    features = features if model is None else model.features
+    features = features if model is None else model.channels
     paths = _paths(data)
     if numbers and (not paths or not _holds_windows(paths, reading)):
         raise MubinnError(
@@ -141,7 +141,7 @@ def open_windows(
         found = cut_recordings(paths, _cutting(paths[0], reading, own, model))
     if model is not None:
         found = folded(found, model, trained_fold(model))
-    features = features if model is None else model.features
+    features = features if model is None else model.channels
     return _fitted(found, paths, reading, model, features), _name(paths)
 
 

@@ -128,7 +128,7 @@ class InputTables:
 
         Raises `MubinnError` on NaN. `x` is float32 [N, T, I]; other types work, slower.
         """
-        if x.dtype != np.float32:
+        if x.dtype != np.float32 or model.embedding is not None:
             m = positive(model.layers[0].x, model.encode_input(x))
             return np.ascontiguousarray(m.transpose(1, 2, 0))
         shape = x.shape[1:]

@@ -212,7 +212,7 @@ class CompiledModel:
         check_windows(x)
         if min(batch, threads) < 1:
             raise MubinnError(f"batch {batch} and threads {threads} must both be at least 1.")
-        if x.shape[2] != self.model.features:
+        if x.shape[2] != self.model.channels:
             self.model.encode_input(x)  # raises with the right words
         self.model.steps(x.shape[1])  # raises where windows are short
 
@@ -315,8 +315,9 @@ class CompiledModel:
         """Return fields of the samples, uint32 [T, L, n_x, batch]."""
         quantizer, first = self.model.layers[0].x, self.input
         width, own = (1, first.codes) if form == "words" else (16, first.values)
-        words = np.zeros((x.shape[1], planes, -(-x.shape[2] * width // WORD), batch), np.uint32)
-        if x.dtype == np.float32:
+        columns = -(-self.model.features * width // WORD)
+        words = np.zeros((x.shape[1], planes, columns, batch), np.uint32)
+        if x.dtype == np.float32 and self.model.embedding is None:
             thresholds = np.broadcast_to(first.thresholds, (len(first.thresholds), x.shape[2]))
             if kernels().encode_words(
                 np.ascontiguousarray(x),

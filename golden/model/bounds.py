@@ -26,7 +26,7 @@ import numpy.typing as npt
 
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.place import stages, width
-from mubinn.golden.ground.fixed import Floats
+from mubinn.golden.ground.fixed import Floats, to_float
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
@@ -53,7 +53,8 @@ def dequantize(model: QuantizedModel) -> tuple[FloatModel, list[LayerQuantizers]
     """
     layers: list[FloatLayer] = []
     quantizers = []
-    first = stages(model.layers)[0]
+    # Words have codes that are looked up, not made of values.
+    first = () if model.embedding is not None else stages(model.layers)[0]
     for layer in model.layers:
         layers.append(_float_layer(layer))
         own = {name: FloatQuantizer.of(quantizer) for name, quantizer in layer.quantizers.items()}
@@ -63,7 +64,9 @@ def dequantize(model: QuantizedModel) -> tuple[FloatModel, list[LayerQuantizers]
     wd = dense.w.float_values
     bd = dense.b.float_values - wd @ np.broadcast_to(top.h.float_offset, width(model.top))
     about = model.readout, model.preprocessing, dict(model.meta), model.head
-    floats = FloatModel(tuple(layers), wd, bd, *about)
+    codes, read = model.embedding, model.layers[0].x
+    table = None if codes is None else to_float(read.decode(codes), read.fraction)
+    floats = FloatModel(tuple(layers), wd, bd, *about, table)
     return floats, quantizers
 
 

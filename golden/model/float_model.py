@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from mubinn.golden.cells import graph
 from mubinn.golden.cells.library import family_of, lstm
 from mubinn.golden.cells.place import Placed, check_places, stages, width
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, frozen
+from mubinn.golden.model.embedding import check_table, looked_up
 from mubinn.golden.model.float_layer import FloatLayer, check_array
 from mubinn.golden.model.head import READINGS, HeadKind, Readout, head_of, reading_of
 
@@ -97,6 +99,8 @@ class FloatModel:
         Free notes: data set, held-out fold, accuracy, the command that made the model.
     head : "classes", "sigmoid" or "regression"
         What the dense layer's numbers are, `mubinn.golden.model.head.HEADS`.
+    embedding : float64 [V, I], or None
+        With it the data have one channel, of numbers that name its rows.
     """
 
     layers: tuple[FloatLayer, ...]
@@ -106,6 +110,7 @@ class FloatModel:
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     meta: Mapping[str, str] = field(default_factory=dict)
     head: HeadKind = "classes"
+    embedding: Floats | None = None
 
     def __post_init__(self) -> None:
         """Validate shapes and values; raise `MubinnError`."""
@@ -118,6 +123,10 @@ class FloatModel:
         check_array("wd", self.wd, (self.outputs, width(self.top)))
         check_array("bd", self.bd, (self.outputs,))
         reading_of(self.readout)
+        if self.embedding is not None:
+            object.__setattr__(self, "embedding", frozen(self.embedding, np.float64))
+            check_table(self.embedding, self.features)
+            check_array("embedding", self.embedding, self.embedding.shape)
 
     @property
     def cell(self) -> str:
@@ -138,6 +147,15 @@ class FloatModel:
     def features(self) -> int:
         """Inputs I of the first layer."""
         return self.layers[0].inputs
+
+    @property
+    def channels(self) -> int:
+        """Channels of the data: the inputs, or the one of numbers that name rows."""
+        return self.features if self.embedding is None else 1
+
+    def embedded(self, x: npt.ArrayLike) -> Floats:
+        """Return what the first layer reads, float64 [..., I], of data [..., channels]."""
+        return np.asarray(x if self.embedding is None else looked_up(self.embedding, x), np.float64)
 
     def steps(self, steps: int) -> int:
         """Return the steps of the last layer for a window of so many; raise where it is short."""

@@ -13,6 +13,7 @@ memories of the paper's Figure 3 that hold them, for layer 0, 1, ...:
 ``0.M_g.f.thresholds``, ``.codes``     of those that encode by ordered thresholds; the field
                                        ``encoders`` names them, the others have Algorithm 1
 ``dense.M_w.w``, ``dense.M_B.b``       classifier level bits, and ``dense.M_s.w``, ``dense.M_s.b``
+``M_x.embedding``                      codes of x by the number that names them, uint8 [V, I]
 =====================================  =========================================================
 
 Level bits of shape [N, R, n] are flattened in C order and packed eight to a byte, the first in the
@@ -51,6 +52,9 @@ from mubinn.golden.model.structure import Reader
 
 ORDERED = "thresholds"
 """The kind of an encoder by ordered thresholds."""
+
+EMBEDDING = "embedding"
+"""What structure and tensors call the table of an embedding."""
 
 QUANTIZED = "mubinn-quantized"
 FLOAT = "mubinn-float"
@@ -132,6 +136,7 @@ def _common(model: QuantizedModel | FloatModel) -> dict[str, Any]:
         "readout": model.readout,
         # As files from before there were heads have it, one of classes is not named.
         **({} if model.head == "classes" else {"head": model.head}),
+        **({} if model.embedding is None else {EMBEDDING: True}),
         "preprocessing": {"normalise": how.normalise, "decimate": int(how.decimate)},
         "meta": dict(model.meta),
     }
@@ -185,6 +190,8 @@ def quantized_content(model: QuantizedModel) -> Container:
             }
         )
     dense = {"w": model.dense.w, "b": model.dense.b}
+    if model.embedding is not None:
+        tensors[f"M_x.{EMBEDDING}"] = model.embedding.astype(np.uint8)
     structure = {
         "layers": layers,
         "dense": _store(tensors, "dense", DENSE_TENSORS, dense),
@@ -215,7 +222,15 @@ def _to_quantized(reader: Reader) -> QuantizedModel:
         layers.append(_to_layer(part, str(index), layers))
     w, b = _restore(reader.part("dense"), "dense", DENSE_TENSORS)
     dense = QuantizedDense(w, b, _head_in(reader))
-    return QuantizedModel(tuple(layers), dense, **_common_of(reader))
+    about = _common_of(reader)
+    return QuantizedModel(tuple(layers), dense, **about, embedding=_table(reader, "M_x.", "|u1"))
+
+
+def _table(reader: Reader, prefix: str, dtype: str) -> npt.NDArray[Any] | None:
+    """Return the rows that numbers name; None where the data are samples."""
+    if reader.any(EMBEDDING) is None or not reader.truth(EMBEDDING):
+        return None
+    return reader.tensor(f"{prefix}{EMBEDDING}", dtype)
 
 
 def _to_layer(reader: Reader, prefix: str, before: Sequence[QuantizedLayer]) -> QuantizedLayer:
@@ -352,6 +367,8 @@ def _of_float(model: FloatModel) -> Container:
             own = {} if layer.cell is lstm else cell_fields(layer.cell)
             layers.append({**own, **_reading_fields(layer), **clips})
         tensors |= {f"{index}.{name}": array for name, array in parts.items()}
+    if model.embedding is not None:
+        tensors[EMBEDDING] = model.embedding
     structure = {"layers": layers, **_common(model)}
     return Container(FLOAT, structure, _single(tensors))
 
@@ -381,4 +398,5 @@ def _to_float(reader: Reader) -> FloatModel:
         where = _frames_in(part), _place_in(part)
         layers.append(FloatLayer(cell, wx, wh, b, found, stored, *where))
     wd, bd = (reader.tensor(f"dense.{name}", "<f4") for name in ("wd", "bd"))
-    return FloatModel(tuple(layers), wd, bd, **_common_of(reader), head=_head_in(reader))
+    about = _common_of(reader) | {"embedding": _table(reader, "", "<f4")}
+    return FloatModel(tuple(layers), wd, bd, **about, head=_head_in(reader))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
+import numpy.typing as npt
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
@@ -12,7 +13,8 @@ from mubinn.golden.cells.constants import INPUT_FRACTION, INPUT_RANGE, Datapath,
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.place import check_places, stages, width
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.ground.fixed import Floats, Ints, to_fixed
+from mubinn.golden.ground.fixed import Floats, Ints, frozen, to_fixed
+from mubinn.golden.model.embedding import check_table, looked_up
 from mubinn.golden.model.float_model import (
     Preprocessing,
     all_lstm,
@@ -51,6 +53,13 @@ class QuantizedDense:
         return h.scales[None, :, None] * self.w.row_scales[:, None, :]
 
 
+def sample_codes(quantizer: Quantizer, x: npt.ArrayLike) -> Ints:
+    """Return the codes of samples, of any shape: rounded to `INPUT_FRACTION`, then encoded."""
+    # Beyond the largest value of a code all codes are the same, so clipping changes none.
+    near = np.clip(np.asarray(x, np.float64), -INPUT_RANGE, INPUT_RANGE)
+    return quantizer.encode(to_fixed(near, INPUT_FRACTION), INPUT_FRACTION)
+
+
 @dataclass(frozen=True, eq=False)
 class QuantizedModel:
     """Stacked quantized layers and the classifier: the whole content of a model file.
@@ -67,6 +76,8 @@ class QuantizedModel:
     preprocessing : Preprocessing
     meta : mapping of str to str
         Free notes: data set, accuracy, command.
+    embedding : int64 [V, I], or None
+        Codes of x by the number that names them; the data then have one channel, of such numbers.
     """
 
     layers: tuple[QuantizedLayer, ...]
@@ -74,6 +85,7 @@ class QuantizedModel:
     readout: Readout = "mean"
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     meta: Mapping[str, str] = field(default_factory=dict)
+    embedding: Ints | None = None
 
     def __post_init__(self) -> None:
         """Validate that the layers fit each other; raise `MubinnError`."""
@@ -98,6 +110,11 @@ class QuantizedModel:
         logit = cells * product + float(self.dense.b.scales.sum(axis=1).max())
         check_bounds(**{"a logit": logit})
         reading_of(self.readout)
+        if self.embedding is not None:
+            object.__setattr__(self, "embedding", frozen(self.embedding, np.int64))
+            check_table(self.embedding, self.features)
+            if self.embedding.min() < 0 or self.embedding.max() >> self.layers[0].x.levels:
+                raise MubinnError("the embedding has numbers that are no codes of x: make it anew.")
 
     @property
     def levels(self) -> Levels:
@@ -133,6 +150,11 @@ class QuantizedModel:
     def features(self) -> int:
         """Inputs of a step of the first layer."""
         return self.layers[0].inputs
+
+    @property
+    def channels(self) -> int:
+        """Channels of the data: the inputs, or the one of numbers that name rows."""
+        return self.features if self.embedding is None else 1
 
     def steps(self, steps: int) -> int:
         """Return the steps of the last layer for a window of so many; raise where it is short."""
@@ -191,20 +213,22 @@ class QuantizedModel:
         own = QuantizedDense(LevelTensor(columns, w.scales, w.fraction), b, "regression")
         return own, "every" if reading_of(self.readout).each else self.readout
 
-    def encode_input(self, x: np.ndarray) -> Ints:
-        """Return the codes of prepared samples `x` [..., I]: rounded to `INPUT_FRACTION`, encoded.
+    def encode_input(self, x: npt.NDArray[np.generic]) -> Ints:
+        """Return the codes [..., I] of prepared data `x` [..., channels].
+
+        Samples are rounded to `INPUT_FRACTION` and encoded; numbers are looked up.
 
         Raises
         ------
         MubinnError
-            On another count of features, or NaN.
+            On another count of channels, NaN, or numbers that the embedding does not have.
         """
+        if self.embedding is not None:
+            return looked_up(self.embedding, x)
         if x.shape[-1] != self.features:
             raise MubinnError(
                 f"the model reads {self.features} channels, the data have {x.shape[-1]}."
             )
         if not np.isfinite(x).all():
             raise MubinnError("the data hold NaN or infinite values: repair or drop those windows.")
-        # Beyond the largest value of a code all codes are the same, so clipping changes none.
-        near = np.clip(np.asarray(x, np.float64), -INPUT_RANGE, INPUT_RANGE)
-        return self.layers[0].x.encode(to_fixed(near, INPUT_FRACTION), INPUT_FRACTION)
+        return sample_codes(self.layers[0].x, x)

@@ -174,7 +174,7 @@ def logits(
     Parameters
     ----------
     model : FloatModel
-    x : float [..., T, I]
+    x : float [..., T, channels]
     quantizers : one LayerQuantizers a layer, or None
         None is the float model.
 
@@ -183,7 +183,7 @@ def logits(
     float64 [..., C], or [..., T, C] of a readout at every step
         Of the h, or the means of h, that `model.readout` names.
     """
-    h = np.asarray(x, np.float64)
+    h = model.embedded(x)
     own = iter(quantizers or repeat(LayerQuantizers(), len(model.layers)))
     for stage in stages(model.layers):
         runs = [run_layer(layer, next(own), h)["h"] for layer in stage]

@@ -40,7 +40,12 @@ class SampleFormat:
 
     @classmethod
     def of(cls, model: QuantizedModel, width: int) -> "SampleFormat":
-        """Return the format of a model's input."""
+        """Return the format of a model's input; raise `MubinnError` where that is words."""
+        if model.embedding is not None:
+            raise MubinnError(
+                "the model reads words, whose level bits are looked up before they are sent: leave "
+                "out the width of samples."
+            )
         return cls(model.layers[0].x, model.features, width)
 
     def quantize(self, x: np.ndarray) -> Ints:

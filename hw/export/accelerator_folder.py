@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+
+from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.export.c_header import c_header
 from mubinn.hw.export.device_design import (
@@ -55,6 +58,8 @@ def accelerator_folder(
     files = {f"{name}.v": design.verilog}
     about = _about(model, design, measured)
     files |= memory_files(top.core)
+    if model.embedding is not None:
+        files["words.hex"] = words_text(model.embedding)
     wanted = min(max(steps, model.least_steps), options.max_steps)
     files |= golden_vectors(top, about["interface"], windows, wanted)
     loaded = contents(top.core.plans) if options.loadable else b""
@@ -74,6 +79,15 @@ def accelerator_folder(
     return files
 
 
+def words_text(embedding: Ints) -> str:
+    """Return the codes of words [V, I], a line a word, two hexadecimal digits a code.
+
+    >>> words_text(np.array([[1, 2], [15, 0]]))
+    '0102\\n0f00\\n'
+    """
+    return "".join(f"{bytes(codes).hex()}\n" for codes in embedding.astype(np.uint8))
+
+
 def _about(model: QuantizedModel, design: DeviceDesign, measured: Measured | None) -> Json:
     """Return what a user has to know, as JSON types."""
     core, options, device = design.top.core, design.options, design.device
@@ -89,6 +103,7 @@ def _about(model: QuantizedModel, design: DeviceDesign, measured: Measured | Non
         "weights": "loaded" if options.loadable else "initialised",
         "cycles_per_step": core.cycles_per_step,
         "inputs": model.features,
+        **({} if model.embedding is None else {"words": len(model.embedding)}),
         "cycles_per_window": {str(n): core.cycles_per_window(n) for n in sorted(least)},
         "interface": interface(design.top),
         "layers": layers,

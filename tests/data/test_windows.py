@@ -51,6 +51,13 @@ def test_npz_round_trip(tmp_path):
     assert data.classes == ("open", "closed")
 
 
+def test_words_are_one_channel(tmp_path):
+    x = RNG.integers(0, 20_000, (20, 8)).astype(np.uint16)
+    data = load_labelled(save(tmp_path / "a.npz", x=x, y=np.arange(20) % 2))
+    assert data.x.dtype == np.float32
+    assert (data.x == x[:, :, None]).all()
+
+
 def test_generic_npz_gets_contiguous_pseudo_subjects(tmp_path):
     x = RNG.standard_normal((20, 8, 2))
     labels = np.array(["rest"] * 10 + ["move"] * 10)

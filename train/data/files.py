@@ -68,7 +68,8 @@ def load_labelled(
     other spellings. An .npy holds X alone; its labels come from `labels`, by default the sibling
     ``<stem>_y.npy``.
 
-    Samples stay int16 where they are; other numbers become float32. Labels are text or numbers.
+    Samples stay int16 where they are; other numbers become float32. X of whole numbers [windows,
+    steps] is one channel, such as words by their numbers. Labels are text or numbers.
     With ``classes`` they are numbered in its order: text names a class, and whole numbers count
     the classes from 0, or are values of it where it holds numbers. Without it they are numbered
     as they sort. Subjects are numbers or names. Without subjects, those of each fold are taken as
@@ -274,7 +275,9 @@ def _assemble(
 
 
 def _samples(path: Path, x: NDArray[Any]) -> NDArray[Any]:
-    """Return windows as int16 or float32, into which they have to fit."""
+    """Return windows as int16 or float32, into which they have to fit; words as one channel."""
+    if x.ndim == 2 and x.dtype.kind in "iu":
+        x = x[:, :, None]
     if x.ndim != 3 or 0 in x.shape:
         raise MubinnError(f"{path} has X of shape {x.shape}; need [windows, steps, channels].")
     if x.dtype.kind not in "iuf":
