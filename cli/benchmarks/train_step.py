@@ -89,9 +89,10 @@ def _jax(levels: Levels | None, x: Any, y: Any) -> Run:
 
     batch_sharding = BatchSharding(len(x))
     method = Method() if levels is None else Method("mubinn2", levels)
-    graph = Graph(method, CLIP, "mean")
-    drawn = network.init_params((LayerForm(lstm, HIDDEN),), 0, FEATURES, CLASSES)
-    model = network.to_model(drawn, graph.kinds, graph.clip, "mean", Preprocessing(), {})
+    form = LayerForm(lstm, HIDDEN)
+    graph = Graph(method, "mean", (form.kind(CLIP),))
+    drawn = network.init_params((form,), 0, FEATURES, CLASSES)
+    model = network.to_model(drawn, graph.kinds, "mean", Preprocessing(), {})
     optimizer, step, _ = compiled(graph, Pace(1e-3, 1e-3, 0.05, 1.0, 1000))
     params = batch_sharding.copies(graph.start(model, x[:8]))
     state = [params, batch_sharding.copies(optimizer.init(params))]

@@ -140,7 +140,7 @@ def _head(about: dict[str, Any]) -> str:
 def _layer(layer: FloatLayer | QuantizedLayer) -> dict[str, Any]:
     from mubinn.golden.cells.library import gru, gru_before
     from mubinn.golden.model.float_layer import FloatLayer
-    from mubinn.golden.model.model_file import cell_fields
+    from mubinn.golden.model.model_file import cell_fields, clip_fields
 
     sizes: dict[str, Any] = {"features": layer.inputs, "hidden": layer.hidden}
     if not layer.frames.plain:
@@ -152,8 +152,7 @@ def _layer(layer: FloatLayer | QuantizedLayer) -> dict[str, Any]:
     if resets:
         cell = {"cell": "gru", "reset": "after", **cell}
     if isinstance(layer, FloatLayer):
-        clips = {f"{name}_clip": layer.clips.get(name) for name in layer.cell.state_names[:-1]}
-        return {**cell, **sizes, **({} if resets else clips)}
+        return {**cell, **sizes, **clip_fields(layer)}
     stored = {name: getattr(layer, name) for name in ("wx", "wh", "b")}
     scales = {name: len(part.scales) for name, part in stored.items()}
     return {
@@ -179,7 +178,8 @@ def _line(layer: dict[str, Any]) -> str:
     if "reset" in layer:
         text = f"{text}, reset {layer['reset']} the product"
     if "levels" not in layer:
-        return f"{text}, c clipped at {layer['c_clip']}" if layer.get("c_clip") else text
+        clips = {key.removesuffix("_clip"): n for key, n in layer.items() if key.endswith("_clip")}
+        return text + "".join(f", {name} clipped at {n}" for name, n in clips.items() if n)
     levels = ", ".join(f"{name} {count}" for name, count in layer["levels"].items())
     own = "".join(
         f", {name} encoded by thresholds {', '.join(f'{n:.4g}' for n in numbers)}"

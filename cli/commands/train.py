@@ -43,6 +43,7 @@ RECIPE_OPTIONS = (
     "epochs",
     "hidden",
     "readout",
+    "c_clip",
     "learning_rate",
     "scale_rate",
     "batch",
@@ -145,7 +146,11 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
     help="Of h. every, running: a result at every step, of its h or of the mean so far; all are "
     "trained towards the window's label, and the last one is measured.  [default: mean]",
 )
-@click.option("--c-clip", type=float, help="Clip of the cell state; 0 for none.  [default: 1]")
+@click.option(
+    "--c-clip",
+    type=float,
+    help="Clip of the cell state, 0 for none.  [default: that of --float-model, else 1]",
+)
 @click.option("--learning-rate", type=float, help="Peak step of weights.")
 @click.option(
     "--scale-rate",
@@ -344,8 +349,6 @@ def _recipe(options: dict[str, Any], levels: Any) -> Recipe:
 
     given = {name: options[name] for name in RECIPE_OPTIONS if options[name] is not None}
     given |= _layers(options)
-    if options["c_clip"] is not None:
-        given["c_clip"] = options["c_clip"] or None
     method = {}
     if options["method"] != "float":
         method = {name: options[name] for name in METHOD_OPTIONS if options[name] is not None}

@@ -81,7 +81,13 @@ class FloatLayer:
         object.__setattr__(self, "stored", numbers)
         for name, array in numbers.items():
             check_array(name, array, (self.hidden,))
+        encoders = [node.name for node in self.cell.encoders]
         for name, clip in self.clips.items():
+            if name not in encoders:
+                raise MubinnError(
+                    f"cell {self.cell.name} has no encoder {name[:40]!r} to clip: give one of "
+                    f"{', '.join(encoders)}."
+                )
             if not clip > 0:
                 raise MubinnError(f"{name}_clip is {clip}, expected a positive number or none.")
 

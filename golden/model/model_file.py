@@ -359,18 +359,37 @@ def _of_float(model: FloatModel) -> Container:
     for index, layer in enumerate(model.layers):
         if layer.cell in (gru, gru_before):
             parts = gru_parts(layer)._asdict()
-            layers.append({"cell": "gru", "reset": "after", **cell_fields(layer.cell)})
-            layers[-1] |= _reading_fields(layer)
+            own = {"cell": "gru", "reset": "after", **cell_fields(layer.cell)}
         else:
             parts = {name: getattr(layer, name) for name in ("wx", "wh", "b")} | dict(layer.stored)
-            clips = {f"{name}_clip": layer.clips.get(name) for name in layer.cell.state_names[:-1]}
             own = {} if layer.cell is lstm else cell_fields(layer.cell)
-            layers.append({**own, **_reading_fields(layer), **clips})
+        layers.append({**own, **_reading_fields(layer), **clip_fields(layer)})
         tensors |= {f"{index}.{name}": array for name, array in parts.items()}
     if model.embedding is not None:
         tensors[EMBEDDING] = model.embedding
     structure = {"layers": layers, **_common(model)}
     return Container(FLOAT, structure, _single(tensors))
+
+
+def clip_fields(layer: FloatLayer) -> dict[str, float | None]:
+    """Return how a file tells the clips of a layer, states named where they have none."""
+    names = dict.fromkeys([*_clip_names(layer.cell), *sorted(layer.clips)])
+    return {f"{name}_clip": layer.clips.get(name) for name in names}
+
+
+def _clip_names(cell: Cell) -> tuple[str, ...]:
+    """Return the encoders whose clips a file tells in any case."""
+    return () if cell in (gru, gru_before) else cell.state_names[:-1]
+
+
+def _clips_in(reader: Reader, cell: Cell) -> dict[str, float]:
+    """Return the clips of the layer of a file."""
+    found: dict[str, float] = {}
+    for name in (node.name for node in cell.encoders):
+        told = name in _clip_names(cell) or reader.any(f"{name}_clip") is not None
+        clip = reader.positive_or_none(f"{name}_clip") if told else None
+        found |= {} if clip is None else {name: clip}
+    return found
 
 
 def _single(tensors: Mapping[str, Floats]) -> Tensors:
@@ -390,13 +409,11 @@ def _to_float(reader: Reader) -> FloatModel:
         if cell in (gru, gru_before):
             reset: Any = part.choice("reset", RESETS)
             made = gru_layer(wx, wh, b, reader.tensor(f"{index}.bn", "<f4"), reset)
-            layers.append(replace(made, frames=_frames_in(part), place=_place_in(part)))
-            continue
-        clips = {name: part.positive_or_none(f"{name}_clip") for name in cell.state_names[:-1]}
-        found = {name: clip for name, clip in clips.items() if clip is not None}
-        stored = {n.name: reader.tensor(f"{index}.{n.name}", "<f4") for n in cell.stored}
-        where = _frames_in(part), _place_in(part)
-        layers.append(FloatLayer(cell, wx, wh, b, found, stored, *where))
+        else:
+            stored = {n.name: reader.tensor(f"{index}.{n.name}", "<f4") for n in cell.stored}
+            made = FloatLayer(cell, wx, wh, b, stored=stored)
+        where: Any = {"frames": _frames_in(part), "place": _place_in(part)}
+        layers.append(replace(made, clips=_clips_in(part, cell), **where))
     wd, bd = (reader.tensor(f"dense.{name}", "<f4") for name in ("wd", "bd"))
     about = _common_of(reader) | {"embedding": _table(reader, "", "<f4")}
     return FloatModel(tuple(layers), wd, bd, **about, head=_head_in(reader))

@@ -89,14 +89,13 @@ def _quantized_layer(
         raise MubinnError(
             f"a {family_of(cell).upper()} takes one offset of h for all cells: give one number."
         )
-    found: dict[str, Quantizer] = fit_gates(rng, cell, run["y"], options) if cell.gates else {}
+    found: dict[str, Quantizer] = fit_gates(rng, layer, run["y"], options) if cell.gates else {}
     for node in cell.encoders:
         if node in cell.gates:
             continue
         name, clip, tensor = node.name, layer.clip(node.name), cell.tensor(node)
         if name == output.name and h is not None:
             found[name] = h
-            _check_clip(name, h, clip)
             continue
         meets, values = tensor == "h", _clipped(layer, run, name)
         if name == output.name and others:
@@ -111,7 +110,8 @@ def _quantized_layer(
             options.form if meets else "free",
             options.encoders.get(tensor),
         )
-        _check_clip(name, found[name], clip)
+    for name, quantizer in found.items():
+        _check_clip(name, quantizer, layer.clip(name))
     states = []
     for phase, node in enumerate(cell.recurrent):
         rows = np.concatenate(

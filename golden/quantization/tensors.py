@@ -14,10 +14,10 @@ from mubinn.golden.binarize.scale_form import ScaleForm, fit_fixed, fit_form, fi
 from mubinn.golden.binarize.scales import MAX_STORED_SCALE, LevelTensor, Quantizer
 from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.frames import Frames
-from mubinn.golden.cells.graph import Cell
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Bits, Floats, Ints, to_fixed, to_float
 from mubinn.golden.model import reference
+from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.units.shapes import shape_of
 
 Granularity = Literal["gate", "row"]
@@ -64,20 +64,22 @@ def fit_activation(
 
 
 def fit_gates(
-    rng: np.random.Generator, cell: Cell, y: Floats, options: FitOptions
+    rng: np.random.Generator, layer: FloatLayer, y: Floats, options: FitOptions
 ) -> dict[str, Quantizer]:
-    """Return the quantizers of a cell's gates, side by side in `y` [windows, T, G H]."""
-    gates = {}
-    for gate, own in zip(cell.gates, np.split(y, len(cell.gates), axis=-1), strict=True):
+    """Return the quantizers of a layer's gates, side by side in `y` [windows, T, G H]."""
+    gates, made = {}, layer.cell.gates
+    for gate, own in zip(made, np.split(y, len(made), axis=-1), strict=True):
+        clip = layer.clip(gate.name)
         signed = shape_of(gate.operands[0].kind).low < 0
         offset = 0.0 if signed else options.gate_offset
         most = options.formats.y_fraction
         gates[gate.name] = fit_activation(
             rng,
-            own,
+            np.clip(own, -clip, clip),
             options.levels.count("gate"),
             offset,
             most,
+            clip,
             rule=options.encoders.get("gate"),
         )
     return gates

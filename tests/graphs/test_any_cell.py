@@ -23,7 +23,7 @@ from mubinn.train.graphs.quantizers import operands, quantizers
 from mubinn.train.graphs.recurrence import recurrence
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe
-from mubinn.train.recipes.stack import LayerForm, LayerKind
+from mubinn.train.recipes.stack import LayerForm
 from mubinn.train.runs.export import to_quantized
 from mubinn.train.runs.trainer import train
 
@@ -41,6 +41,10 @@ ALL = (*CELLS.values(), *OWN, late)
 NAMED = {"argvalues": ALL, "ids": lambda made: made.name}
 
 
+def kinds(made):
+    return (LayerForm(made, HIDDEN).kind(1.0),)
+
+
 def drawn(made, depth=1):
     """A float model with biases and weights far from 0, and windows for it."""
     rng = np.random.default_rng(len(made.rows))
@@ -49,7 +53,7 @@ def drawn(made, depth=1):
         features = HIDDEN if level else FEATURES
         params = network.init_params((LayerForm(made, HIDDEN),), level, features, CLASSES)
         params = jax.tree.map(lambda w: 1.5 * w + rng.normal(0, 0.3, w.shape), params)
-        about = (LayerKind(made),), 1.0, "mean", Preprocessing(), {}
+        about = kinds(made), "mean", Preprocessing(), {}
         models.append(network.to_model(params, *about))
     layers = tuple(model.layers[0] for model in models)
     x = rng.normal(0, 1, (50, STEPS, FEATURES)).astype(np.float32)
@@ -59,11 +63,11 @@ def drawn(made, depth=1):
 @pytest.mark.parametrize("made", **NAMED)
 def test_the_float_graph_is_the_reference(made):
     model, x = drawn(made, depth=2)
-    graph = Graph(Method(), 1.0, "mean", (LayerKind(made),) * 2)
+    graph = Graph(Method(), "mean", kinds(made) * 2)
     params = graph.start(model, x)
     found = np.asarray(graph.logits(params, x))
     assert np.abs(found - reference.logits(model, x)).max() < 1e-5
-    (again, _) = network.to_model(params, graph.kinds, 1.0, "mean", Preprocessing(), {}).layers
+    (again, _) = network.to_model(params, graph.kinds, "mean", Preprocessing(), {}).layers
     for name, own in again.stored.items():
         assert (own == np.float32(model.layers[0].stored[name])).all()
     for name in ("wx", "wh", "b"):
@@ -74,7 +78,7 @@ def test_the_float_graph_is_the_reference(made):
 @pytest.mark.parametrize("made", **NAMED)
 def test_float_gradients_are_finite_differences(made):
     model, x = drawn(made)
-    graph = Graph(Method(), 1.0, "mean", (LayerKind(made),))
+    graph = Graph(Method(), "mean", kinds(made))
     params, y = graph.start(model, x), np.arange(len(x)) % CLASSES
 
     def loss(layer, weights):
@@ -119,9 +123,7 @@ def straight(form, q, x, w):
 @pytest.mark.parametrize("made", **NAMED)
 def test_the_backward_scan_is_automatic_differentiation(made):
     model, x = drawn(made)
-    graph = Graph(
-        Method("mubinn2", Levels.of(2, 2), damp_h=1, damp_c=1), 1.0, "mean", (LayerKind(made),)
-    )
+    graph = Graph(Method("mubinn2", Levels.of(2, 2), damp_h=1, damp_c=1), "mean", kinds(made))
     params, (form,) = graph.start(model, x), graph.forms
     (own,), _ = quantizers(params, graph.method, graph.kinds)
     q = operands(own, form, params["layers"][0]["stored"])
@@ -149,7 +151,7 @@ def test_the_integers_decide_as_the_graph(made, pair, datapath):
     model, x = drawn(made)
     offset = "learned" if made.own_offsets and datapath == "figure3" else "none"
     method = Method("mubinn2", Levels.of(*pair), x_offset="learned", h_offset=offset)
-    graph = Graph(method, 1.0, "mean", (LayerKind(made),), datapath=datapath)
+    graph = Graph(method, "mean", kinds(made), datapath=datapath)
     params = graph.start(model, x)
     exported = to_quantized(params, method, "mean", Preprocessing(), {}, graph.kinds)
     integers = exported.with_datapath(datapath)
@@ -169,7 +171,7 @@ def test_gradients_reach_everything_that_is_learned(made):
     model, x = drawn(made)
     offset = "learned" if made.own_offsets else "none"
     method = Method("mubinn2", Levels.of(2, 2), x_offset="learned", h_offset=offset, bias="gate")
-    graph = Graph(method, 1.0, "mean", (LayerKind(made),))
+    graph = Graph(method, "mean", kinds(made))
     params, y = graph.start(model, x), np.arange(len(x)) % CLASSES
     slope = jax.jit(jax.grad(graph.loss))(params, x, y)
     for path, leaf in jax.tree_util.tree_leaves_with_path(slope):
@@ -183,9 +185,7 @@ def test_gradients_reach_everything_that_is_learned(made):
 @pytest.mark.parametrize("made", **NAMED)
 def test_rows_have_the_weights_that_they_read(made):
     model, x = drawn(made)
-    params = Graph(Method("mubinn2", Levels.of(2, 2)), 1.0, "mean", (LayerKind(made),)).start(
-        model, x
-    )
+    params = Graph(Method("mubinn2", Levels.of(2, 2)), "mean", kinds(made)).start(model, x)
     (layer,) = params["layers"]
     reading = [sum(n.operation == "input" for n in node.operands) for node in made.rows]
     states = [sum(n.operation != "input" for n in node.operands) for node in made.rows]
@@ -197,7 +197,7 @@ def test_rows_have_the_weights_that_they_read(made):
 
 
 def test_damping_of_paths():
-    form = network.form_of(mgu, Method("mubinn2", Levels.of(2, 2)), 1.0, "figure3")
+    form = network.form_of(*kinds(mgu), Method("mubinn2", Levels.of(2, 2)), "figure3")
     by_name = {node.name: form.damping(node) for node in mgu.encoders}
     assert by_name["s"] == form.damp_h == 0.5  # on to the weights of n
     assert by_name["h"] == form.damp_c == 0.9
@@ -227,16 +227,16 @@ def test_faults_say_what_to_do():
     model, x = drawn(clashing)
     method = Method("mubinn2", Levels.of(2, 2))
     with pytest.raises(MubinnError, match=r"an encoder b, as training calls .* another name"):
-        Graph(method, 1.0, "mean", (LayerKind(clashing),)).start(model, x)
+        Graph(method, "mean", kinds(clashing)).start(model, x)
     with pytest.raises(MubinnError, match="is of clashing cells, the training graph of rnn cells"):
-        Graph(method, 1.0, "mean", (LayerKind(rnn),)).start(model, x)
+        Graph(method, "mean", kinds(rnn)).start(model, x)
     model, x = drawn(mgu)
     own = replace(method, h_offset="learned")
     with pytest.raises(MubinnError, match="MGU share one offset of h: leave --h-offset out"):
-        Graph(own, 1.0, "mean", (LayerKind(mgu),)).start(model, x)
+        Graph(own, "mean", kinds(mgu)).start(model, x)
     model, x = drawn(rnn)
     with pytest.raises(MubinnError, match="Thresholds of rnn cells take one offset of h for all"):
-        Graph(own, 1.0, "mean", (LayerKind(rnn),), datapath="threshold").start(model, x)
+        Graph(own, "mean", kinds(rnn), datapath="threshold").start(model, x)
 
 
 def test_layers_in_other_places_are_refused():

@@ -26,6 +26,7 @@ from mubinn.train.data.windows import LabelledSet, find_data, load_labelled, pre
 from mubinn.train.recipes.first_scales import first_scales, search_exponents
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe
+from mubinn.train.recipes.stack import layer_kinds
 from mubinn.train.recipes.tuned import tuned
 from mubinn.train.runs.trainer import train
 
@@ -189,9 +190,11 @@ def test_graph_has_the_scores_of_the_integers(data, start, pair, datapath):
     from mubinn.train.runs.export import to_quantized
 
     method = Method("mubinn2", Levels.of(*pair), x_offset="learned", h_offset="learned")
-    graph, x = Graph(method, 1.0, "last", datapath=datapath), prepare(data.x)
+    graph = Graph(method, "last", layer_kinds(start.layers), datapath=datapath)
+    x = prepare(data.x)
     params = graph.start(replace(start, readout="last"), x)
-    made = to_quantized(params, method, "last", start.preprocessing, {}).with_datapath(datapath)
+    made = to_quantized(params, method, "last", start.preprocessing, {}, graph.kinds)
+    made = made.with_datapath(datapath)
     unit = 2.0 ** -(made.layers[0].h.fraction + made.dense.w.fraction)
     found = np.asarray(jax.jit(graph.logits)(params, x)) / unit
     assert (found == infer(made, x).scores).all()
@@ -202,8 +205,9 @@ def test_no_level_of_eight_is_rounded_away(data, start):
     from mubinn.train.runs.export import to_quantized
 
     method = Method("mubinn2", Levels.of(8, 8))
-    params = Graph(method, 1.0, "mean").start(start, prepare(data.x))
-    layer = to_quantized(params, method, "mean", start.preprocessing, {}).layers[0]
+    kinds = layer_kinds(start.layers)
+    params = Graph(method, "mean", kinds).start(start, prepare(data.x))
+    layer = to_quantized(params, method, "mean", start.preprocessing, {}, kinds).layers[0]
     for scales in (layer.x.scales, layer.h.scales, layer.quantizers["c"].scales, *layer.wx.scales):
         assert scales[-1] > 0
         assert (np.diff(scales) < 0).all()
@@ -217,7 +221,7 @@ def test_scales_are_learned_by_mubinn2_alone(data, start):
 
     x, y = prepare(data.x[:16]), data.y[:16].astype(np.int32)
     for method in (Method("mubinn2", Levels.of(2, 2)), Method("mubinn1", Levels.of(2, 2))):
-        graph = Graph(method, 1.0, "mean")
+        graph = Graph(method, "mean", layer_kinds(start.layers))
         params = graph.start(start, x)
         gradient = jax.jit(jax.grad(graph.loss))(params, jnp.asarray(x), y)
         moves = [np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(gradient["scales"])]

@@ -59,7 +59,7 @@ def test_binarized_training_exports_its_decisions(start, data, cell):
 )
 def test_graph_takes_the_bit_true_decisions(start, data, levels, datapath):
     method = Method("mubinn2", Levels.of(*levels), x_offset="learned")
-    graph = Graph(method, np.inf, "last", (LayerKind(gru),), datapath=datapath)
+    graph = Graph(method, "last", (LayerKind(gru),), datapath=datapath)
     x = prepare(data.x)[:40]
     params = graph.start(replace(start.model, readout="last"), x)
     from mubinn.train.runs.export import to_quantized

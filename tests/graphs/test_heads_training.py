@@ -30,21 +30,20 @@ HEADS = [("classes", 3), ("sigmoid", 1), ("regression", 2)]
 
 
 def drawn(readout, head, outputs):
-    kinds = STACKS["frames of an LSTM"][:1]
-    model = stacked(kinds, 3, readout)
+    model = stacked(STACKS["frames of an LSTM"][:1], 3, readout)
     bd = np.array([0.3, -0.2, 0.1])[:outputs]
     model = replace(model, wd=model.wd[:outputs], bd=bd, head=head)
     x = np.random.default_rng(1).normal(0, 1, (40, 14, 3)).astype(np.float32)
     span = Span((4.0, 0.25), (3.0, -1.5)) if head == "regression" else Span()
-    ((cell, _, frames),) = kinds
-    return model, x, {"kinds": (LayerKind(cell, frames),), "head": head, "span": span}
+    kinds = (LayerKind.of(model.layers[0]),)
+    return model, x, {"kinds": kinds, "head": head, "span": span}
 
 
 @pytest.mark.parametrize(("head", "outputs"), HEADS)
 @pytest.mark.parametrize("readout", READINGS)
 def test_graphs_are_the_golden_models(readout, head, outputs):
     model, x, about = drawn(readout, head, outputs)
-    graph = Graph(Method(), np.inf, readout, **about)
+    graph = Graph(Method(), readout, **about)
     found = np.asarray(graph.logits(graph.start(model, x), x))
     want = reference.logits(model, x)
     assert found.shape == want.shape

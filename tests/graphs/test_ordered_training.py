@@ -94,7 +94,7 @@ def test_the_integers_are_the_graph(cell, texts, levels, datapath):
     x = np.random.default_rng(1).normal(0, 1, (40, 6, 5)).astype(np.float32)
     own = method(*texts, levels=levels)
     kinds = (LayerKind(cell),) * depth
-    graph = Graph(own, np.inf, "mean", kinds, datapath=datapath)
+    graph = Graph(own, "mean", kinds, datapath=datapath)
     params = graph.start(model, x)
     made = to_quantized(params, own, "mean", Preprocessing(), {}, kinds).with_datapath(datapath)
     scores = infer(made, x).scores
@@ -116,7 +116,7 @@ def test_gradients_reach_what_is_learned(thresholds):
     model = float_model(lstm)
     x = np.random.default_rng(1).normal(0, 1, (40, 6, 5)).astype(np.float32)
     own = method("tc", "h=qc", thresholds=thresholds, x_offset="learned", h_offset="learned")
-    graph = Graph(own, np.inf, "mean")
+    graph = Graph(own, "mean", (LayerKind(lstm),))
     params = graph.start(model, x)
     names = {"x", "h", "c", *lstm.gate_names}
     assert set(params["cuts"]) == (names | {"wx", "wh"} if thresholds == "learned" else names)
@@ -132,11 +132,13 @@ def test_thresholds_of_weights_follow_them():
     model = float_model(lstm)
     x = np.random.default_rng(1).normal(0, 1, (8, 6, 5)).astype(np.float32)
     own = method("w=tc")
-    params = Graph(own, np.inf, "mean").start(model, x)
+    graph = Graph(own, "mean", (LayerKind(lstm),))
+    params = graph.start(model, x)
     assert "cuts" not in params
     layer = params["layers"][0]
     half = {**params, "layers": ({**layer, "wx": layer["wx"] * 0.5},)}
-    whole, less = (to_quantized(p, own, "mean", Preprocessing(), {}) for p in (params, half))
+    about = own, "mean", Preprocessing(), {}, graph.kinds
+    whole, less = (to_quantized(p, *about) for p in (params, half))
     assert (whole.layers[0].wx.bits == less.layers[0].wx.bits).mean() > 0.97
     values = np.concatenate([np.float32(model.layers[0].wx).ravel()])
     middle = np.abs(values) < values.mean() + values.std()

@@ -31,19 +31,19 @@ NAMED = {"argvalues": ALL.values(), "ids": ALL}
 
 def drawn(layers, readout="mean"):
     x = np.random.default_rng(1).normal(0, 1, (40, 14, FEATURES)).astype(np.float32)
-    kinds = tuple(LayerKind(cell, frames) for cell, _, frames in layers)
     model = stacked(layers, FEATURES, readout)
+    kinds = tuple(LayerKind.of(layer) for layer in model.layers)
     return replace(model, bd=np.array([0.3, -0.2, 0.1])), kinds, x
 
 
 @pytest.mark.parametrize("layers", **NAMED)
 def test_the_float_graph_is_the_reference(layers):
     model, kinds, x = drawn(layers)
-    graph = Graph(Method(), np.inf, "mean", kinds)
+    graph = Graph(Method(), "mean", kinds)
     params = graph.start(model, x)
     found = np.asarray(jax.jit(graph.logits)(params, x))
     assert np.abs(found - reference.logits(model, x)).max() < 1e-5
-    again = network.to_model(params, kinds, np.inf, "mean", Preprocessing(), {})
+    again = network.to_model(params, kinds, "mean", Preprocessing(), {})
     for one, other in zip(again.layers, model.layers, strict=True):
         assert (one.cell, one.frames) == (other.cell, other.frames)
         for name in ("wx", "wh", "b"):
@@ -65,7 +65,7 @@ def test_the_integers_are_the_graph(layers, pair, datapath):
         h_offset="learned" if own else "none",
         bias="gate" if pair == (2, 3) else "row",
     )
-    graph = Graph(method, np.inf, "mean", kinds, datapath=datapath)
+    graph = Graph(method, "mean", kinds, datapath=datapath)
     params = graph.start(model, x)
     made = to_quantized(params, method, "mean", Preprocessing(), {}, kinds)
     made = made.with_datapath(datapath)
@@ -86,7 +86,7 @@ def test_gradients_reach_everything_that_is_learned(layers):
     own = all(kind.cell.own_offsets for kind in kinds)
     offset = "learned" if own else "none"
     method = Method("mubinn2", Levels.of(3, 3), x_offset="learned", h_offset=offset, bias="gate")
-    graph = Graph(method, np.inf, "mean", kinds)
+    graph = Graph(method, "mean", kinds)
     params, y = graph.start(model, x), np.arange(len(x)) % 3
     slope = jax.jit(jax.grad(graph.loss))(params, x, y)
     for path, leaf in jax.tree_util.tree_leaves_with_path(slope):
@@ -100,7 +100,7 @@ def test_steps_without_memory_are_worked_on_at_once():
     steps = np.random.default_rng(0).normal(0, 1, (5, 4, FEATURES)).astype(np.float32)
     model, _, _ = drawn([(dense, 6, Frames())])
     (layer,) = network.from_model(model)["layers"]
-    form = network.form_of(dense, Method(), np.inf, "figure3")
+    form = network.form_of(LayerKind(dense), Method(), "figure3")
     text = str(jax.make_jaxpr(lambda x: network.run_layer(x, layer, None, form))(steps))
     assert "length=1\n" in text
     assert "length=5\n" not in text

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mubinn.golden.binarize.levels import Levels
-from mubinn.golden.cells.library import cell_of, lstm
+from mubinn.golden.cells.library import lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.train.data.recordings import LabelledSet
 from mubinn.train.data.windows import prepare, synthetic_eeg
@@ -16,7 +16,7 @@ from mubinn.train.graphs.network import init_params
 from mubinn.train.recipes.chance import kept
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe, batches, class_weights, split
-from mubinn.train.recipes.stack import LayerForm, LayerKind
+from mubinn.train.recipes.stack import LayerForm, layer_kinds
 from mubinn.train.runs.trainer import train
 
 SMALL = Recipe(epochs=3, hidden=8, batch=10, fold=1)
@@ -67,8 +67,9 @@ def test_weights_give_every_class_the_same_say():
 
 def test_the_loss_weighs_windows_and_hides_cells():
     data = uneven()
-    graph, x, y = Graph(Method(), 1.0, "mean"), prepare(data.x[:6]), data.y[:6]
-    params = init_params((LayerForm(lstm, 8),), 0, 3, 2)
+    form = LayerForm(lstm, 8)
+    graph, x, y = Graph(Method(), "mean", (form.kind(1.0),)), prepare(data.x[:6]), data.y[:6]
+    params = init_params((form,), 0, 3, 2)
     weight = np.arange(6, dtype=np.float32)
     each = [float(graph.loss(params, x[k : k + 1], y[k : k + 1])) for k in range(6)]
     got = float(graph.loss(params, x, y, weight))
@@ -86,7 +87,7 @@ def test_binarized_graphs_hide_cells_as_well(cell):
     data = uneven()
     x = prepare(data.x[:6])
     start = train(data, replace(SMALL, epochs=1, cell=cell)).model
-    graph = Graph(Method("mubinn2", Levels.of(2, 2)), 1.0, "mean", (LayerKind(cell_of(cell)),))
+    graph = Graph(Method("mubinn2", Levels.of(2, 2)), "mean", layer_kinds(start.layers))
     params = graph.start(start, x)
     nothing = graph.logits(params, x, jnp.zeros((6, 8)))
     assert np.ptp(np.asarray(nothing), axis=0).max() == 0  # the bias alone

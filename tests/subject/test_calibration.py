@@ -84,7 +84,7 @@ def test_the_loss_sees_calibrated_scores():
     run = run_of(data, PLAIN)
     index = batches(run.parts, TRAINED, 0)[0]
     x, y = jnp.asarray(run.x[index]), jnp.asarray(run.y[index])
-    graph = Graph(Method(), 1.0, "mean", group=4)
+    graph = Graph(Method(), "mean", run.graph.kinds, group=4)
     scores = np.asarray(graph.logits(run.params, x), np.float64)
     total = 0.0
     for n, row in enumerate(scores):

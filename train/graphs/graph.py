@@ -27,7 +27,7 @@ from mubinn.train.graphs.losses import Span, each
 from mubinn.train.graphs.network import Params
 from mubinn.train.recipes.first_scales import first_scales, folded
 from mubinn.train.recipes.method import Method
-from mubinn.train.recipes.stack import LayerKind, at
+from mubinn.train.recipes.stack import LayerKind, at, layer_kinds
 from mubinn.train.subject.calibration import calibrated_groups
 
 TRAVEL = 800
@@ -47,12 +47,10 @@ class Graph:
     Attributes
     ----------
     method : Method
-    clip : float
-        Bound of the states that meet no weights, abs(c), where they are not binarized; ``inf`` for
-        none.
     readout : "last", "mean", "every" or "running"
     kinds : tuple of LayerKind
-        The layers.
+        The layers. What their encoders read is clipped where they do not binarize; level bits have
+        the range of their scales.
     group : int
         Consecutive windows of a batch that are one subject's and whose scores the loss sees
         calibrated; 0 for none.
@@ -64,9 +62,8 @@ class Graph:
     """
 
     method: Method
-    clip: float
     readout: Readout
-    kinds: tuple[LayerKind, ...] = (LayerKind(lstm),)
+    kinds: tuple[LayerKind, ...]
     group: int = 0
     datapath: Datapath = "figure3"
     head: HeadKind = "classes"
@@ -85,8 +82,7 @@ class Graph:
     @property
     def forms(self) -> tuple[Form, ...]:
         """What the recurrence of each layer binarizes."""
-        about = self.method, self.clip, self.datapath
-        return tuple(network.form_of(kind.cell, *about) for kind in self.kinds)
+        return tuple(network.form_of(kind, self.method, self.datapath) for kind in self.kinds)
 
     def loss(
         self,
@@ -127,12 +123,10 @@ class Graph:
             return params
         offsets = [self.method.offset_of(gate.operands[0].kind) for gate in lstm.gates]
         sizes = [max(abs(offset), 1 - offset) for offset in offsets]
-        most = {
-            "gate": [REACH[gate] * size for gate, size in zip(lstm.gate_names, sizes, strict=True)],
-            "c": [REACH["c"] * min(self.clip, 1.0)],
-        }
+        gates = [REACH[gate] * size for gate, size in zip(lstm.gate_names, sizes, strict=True)]
         scales = dict(params["scales"])
         for place, kind in enumerate(self.kinds):
+            most = {"gate": gates, "c": [REACH["c"] * min(dict(kind.clips).get("c", 1.0), 1.0)]}
             for name, values in most.items() if kind.cell is lstm else ():
                 own = at(place, name)
                 scales[own] = jnp.minimum(scales[own], jnp.log(jnp.asarray(values)))
@@ -172,12 +166,12 @@ class Graph:
 
     def _check_layers(self, model: FloatModel) -> None:
         """Raise `MubinnError` where the layers of a model are not those of the graph."""
-        found = tuple(LayerKind(layer.cell, layer.frames) for layer in model.layers)
+        found = layer_kinds(model.layers)
         if found != self.kinds:
             of, own = (", ".join(kind.cell.name for kind in kinds) for kinds in (found, self.kinds))
             raise MubinnError(
-                f"The model is of {of} cells, the training graph of {own} cells, and frames may "
-                "differ: let all layers be the same."
+                f"The model is of {of} cells, the training graph of {own} cells, and frames or "
+                "clips may differ: let all layers be the same."
             )
 
     def _check_offsets(self, offsets: Mapping[str, Any]) -> None:

@@ -105,7 +105,6 @@ def whole(cell: Cell, tensor: Weights, rows: Any, hidden: int) -> Any:
 def to_model(
     params: Params,
     kinds: Sequence[LayerKind],
-    clip: float,
     readout: Readout,
     preprocessing: Preprocessing,
     meta: Mapping[str, str],
@@ -114,11 +113,10 @@ def to_model(
     """Hand trained weights over to the golden model, exactly (float32 fits into float64)."""
     wide = jax.tree.map(partial(np.asarray, dtype=np.float64), params)
     layers = []
-    for (cell, frames), own in zip(kinds, wide["layers"], strict=True):
+    for (cell, frames, clips), own in zip(kinds, wide["layers"], strict=True):
         hidden = len(own["b"]) // len(cell.rows)
         wx, wh, b = (whole(cell, name, own[name], hidden) for name in WEIGHTS)
-        clips = clips_of(cell, clip)
-        layers.append(FloatLayer(cell, wx, wh, b, clips, own["stored"], frames))
+        layers.append(FloatLayer(cell, wx, wh, b, dict(clips), own["stored"], frames))
     about = readout, preprocessing, dict(meta), head
     return FloatModel(tuple(layers), wide["wd"], wide["bd"], *about)
 
@@ -129,18 +127,10 @@ def from_model(model: FloatModel) -> Params:
     Raises
     ------
     MubinnError
-        The layers clip at different bounds, are backward or beside each other, which this graph
-        does not express.
+        A layer is backward or beside another, which this graph does not express.
     """
     if not all(layer.place.plain for layer in model.layers):
         raise MubinnError("A layer is backward, or beside another; training has no such layers.")
-    bounds = {
-        layer.clip(name)
-        for layer in model.layers
-        for name in (*clips_of(layer.cell, 1.0), *layer.clips)
-    }
-    if len(bounds) > 1:
-        raise MubinnError("The layers clip c at different bounds; training needs one for all.")
     params = {
         "layers": tuple(
             {
@@ -156,15 +146,9 @@ def from_model(model: FloatModel) -> Params:
     return made
 
 
-def clips_of(cell: Cell, clip: float) -> dict[str, float]:
-    """Return what is clipped: the states that meet no weights, such as c of an LSTM."""
-    own = {node.name for node in cell.new if cell.tensor(node) == "c"}
-    return dict.fromkeys(sorted(own), clip) if np.isfinite(clip) else {}
-
-
-def form_of(cell: Cell, method: Method, clip: float, datapath: Datapath) -> Form:
+def form_of(kind: LayerKind, method: Method, datapath: Datapath) -> Form:
     """Return what the recurrence binarizes; the float model's gradients are not damped."""
-    clips = tuple(clips_of(cell, clip).items())
+    cell, clips = kind.cell, kind.clips
     if method.name == "float":
         return Form(cell, clips=clips, datapath=datapath)
     counts = method.counts

@@ -177,9 +177,9 @@ def quantizers(params: Mapping[str, Any], method: Method, kinds: Sequence[LayerK
     """Return every scale in fixed point; a layer's x is the output of the layer below."""
     maker, layers = _Maker(params, method), []
     source = maker.input()
-    for place, (cell, _) in enumerate(kinds):
-        layers.append(maker.layer(place, cell, source))
-        source, name = Quantizers({}, {}, {}, {}), cell.states[0].name
+    for place, kind in enumerate(kinds):
+        layers.append(maker.layer(place, kind.cell, source))
+        source, name = Quantizers({}, {}, {}, {}), kind.cell.states[0].name
         if name in layers[-1].codes:
             source.tensors["x"] = layers[-1].codes[name]
             source.offsets["x"] = layers[-1].offsets[name]

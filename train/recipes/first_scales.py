@@ -146,17 +146,21 @@ def _codes(
     cell, found = layer.cell, {}
     for node in sorted(cell.encoders, key=lambda node: "hc".find(cell.tensor(node))):
         if node not in cell.gates:
-            name, clip = node.name, layer.clip(node.name)
-            made = np.clip(run[f"{name}_raw"], -clip, clip)
+            name, made = node.name, _clipped(layer, node.name, run[f"{node.name}_raw"])
             found[name] = [made - h_offset if node is cell.new[0] else made]
     if cell.gates:
         found["gate"] = [
-            y - method.offset_of(node.operands[0].kind)
+            _clipped(layer, node.name, y) - method.offset_of(node.operands[0].kind)
             for node, y in zip(
                 cell.gates, np.split(run["y"], len(cell.gates), axis=-1), strict=True
             )
         ]
     return found
+
+
+def _clipped(layer: FloatLayer, name: str, values: Floats) -> Floats:
+    clip = layer.clip(name)
+    return np.clip(values, -clip, clip)
 
 
 def _check_names(layer: FloatLayer) -> None:

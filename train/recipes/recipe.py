@@ -21,17 +21,18 @@ from mubinn.golden.model.float_model import READOUTS, kinds_of
 from mubinn.golden.model.head import HEADS, HeadKind, Readout, reading_of
 from mubinn.train.data.recordings import LabelledSet, Normalise
 from mubinn.train.recipes.method import Method
-from mubinn.train.recipes.stack import LayerForm, check_own_offsets
+from mubinn.train.recipes.stack import LayerForm, check_own_offsets, clipped_states
 from mubinn.train.subject.calibration import SubjectCalibration, grouped
 
 _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
     (("epochs", "hidden", "batch", "decimate", "group"), lambda v: v >= 1, "at least 1"),
     (("fold", "seed", "patience"), lambda v: v >= 0, "0 or more"),
     (
-        ("learning_rate", "scale_rate", "grad_norm", "c_clip"),
+        ("learning_rate", "scale_rate", "grad_norm"),
         lambda v: 0 < v < math.inf,
         "a positive number",
     ),
+    (("c_clip",), lambda v: 0 <= v < math.inf, "0 or a positive number"),
     (("gain_spread",), lambda v: 0 <= v <= 1, "in [0, 1]"),
     (("warmup", "validation", "dropout"), lambda v: 0 <= v < 1, "in [0, 1)"),
 )
@@ -39,6 +40,8 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
 
 Balance = Literal["none", "weigh", "sample"]
 
+CLIP = 1.0
+"""Where c is clipped, unless a recipe or the model that training starts from says otherwise."""
 
 LATER = ("layers", "head")
 """Fields that logs, model files and digests have only where they are used."""
@@ -62,13 +65,14 @@ class Recipe:
     hidden : int
         Cells.
     cell : str or Cell
-        Name among `mubinn.golden.cells.library.CELLS`, or a cell of one's own. What is clipped as c
-        are states that meet no weights, of which a GRU has none.
+        Name among `mubinn.golden.cells.library.CELLS`, or a cell of one's own.
     readout : "last", "mean", "every" or "running"
         With ``"every"`` and ``"running"`` there is a result at every step: the loss is the mean
         over all, each with the window's label, and the last one is measured.
     c_clip : float or None
-        c is clipped to [-c_clip, c_clip]; None for no clipping.
+        c is clipped to [-c_clip, c_clip], and so are all states that meet no weights, of which a
+        GRU has none; 0 for no clipping. None is what the first model has, `CLIP` where weights are
+        drawn. Other clips are those of the first model.
     learning_rate, warmup, grad_norm : float
         Peak of Adam's step size, reached after the share `warmup` of all steps and followed by a
         cosine to 0; the bound of the gradient's norm.
@@ -126,7 +130,7 @@ class Recipe:
     seed: int = 0
     hidden: int = 100
     readout: Readout = "mean"
-    c_clip: float | None = 1.0
+    c_clip: float | None = None
     learning_rate: float = 2e-3
     warmup: float = 0.05
     grad_norm: float = 1.0
@@ -171,6 +175,11 @@ class Recipe:
         stack = self.stack
         for form in stack if self.method.h_offset != "none" else ():
             check_own_offsets(form.cell)
+        if self.c_clip is not None and not any(clipped_states(form.cell) for form in stack):
+            raise MubinnError(
+                f"Layers of {kinds_of(stack).upper()} have no state to clip as c of an LSTM: leave "
+                "--c-clip out."
+            )
 
     def _check_head(self) -> None:
         """Raise `MubinnError` where the head or readout has no meaning with the rest."""

@@ -8,14 +8,17 @@ first step.
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.graph import Cell
 from mubinn.golden.cells.library import LAYERS, dense, family_of
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.model.float_layer import FloatLayer
 
 CONVOLUTION = "conv"
 """What a dense layer is called that reads several steps."""
@@ -27,10 +30,25 @@ _LAYER = re.compile(
 
 
 class LayerKind(NamedTuple):
-    """A layer without its size: its cell, and what it reads of its input."""
+    """A layer without its size.
+
+    Attributes
+    ----------
+    cell : Cell
+    frames : Frames
+        What it reads of its input.
+    clips : tuple of (str, float)
+        By encoder in order of their names, as `FloatLayer.clips`.
+    """
 
     cell: Cell
     frames: Frames = Frames()
+    clips: tuple[tuple[str, float], ...] = ()
+
+    @classmethod
+    def of(cls, layer: FloatLayer) -> LayerKind:
+        """Return the kind of a float layer."""
+        return cls(layer.cell, layer.frames, tuple(sorted(layer.clips.items())))
 
 
 @dataclass(frozen=True)
@@ -60,10 +78,15 @@ class LayerForm:
         if self.hidden < 1:
             raise MubinnError(f"A layer of {self.hidden} cells is none: give 1 or more.")
 
-    @property
-    def kind(self) -> LayerKind:
-        """The layer without its size."""
-        return LayerKind(self.cell, self.frames)
+    @classmethod
+    def of(cls, layer: FloatLayer) -> LayerForm:
+        """Return the form of a float layer."""
+        return cls(layer.cell, layer.hidden, layer.frames)
+
+    def kind(self, clip: float) -> LayerKind:
+        """Return the layer without its size, `clipped_states` of it clipped; ``inf`` for none."""
+        names = clipped_states(self.cell) if clip < math.inf else ()
+        return LayerKind(self.cell, self.frames, tuple((name, clip) for name in names))
 
     def __str__(self) -> str:
         """Return how the layer is asked for."""
@@ -103,6 +126,38 @@ def _layer(text: str) -> LayerForm:
     taps, stride = int(found["taps"] or 1), int(found["stride"] or 1)
     frames = Frames(taps, stride, taps - 1 if found["edge"] == "causal" else 0)
     return LayerForm(LAYERS.get(name, dense), int(found["cells"]), frames)
+
+
+def clipped_states(cell: Cell) -> tuple[str, ...]:
+    """Return the states that are clipped as c of an LSTM is: those that meet no weights.
+
+    >>> from mubinn.golden.cells.library import gru, lstm
+    >>> clipped_states(lstm), clipped_states(gru)
+    (('c',), ())
+    """
+    return tuple(sorted(node.name for node in cell.new if cell.tensor(node) == "c"))
+
+
+def reclipped(layers: Iterable[FloatLayer], clip: float) -> tuple[FloatLayer, ...]:
+    """Return layers with `clipped_states` clipped at `clip`, ``inf`` for none; others stay."""
+    made = []
+    for layer in layers:
+        own = dict.fromkeys(clipped_states(layer.cell), clip)
+        clips = {name: bound for name, bound in {**layer.clips, **own}.items() if bound < math.inf}
+        made.append(replace(layer, clips=clips))
+    return tuple(made)
+
+
+def layer_kinds(layers: Iterable[FloatLayer]) -> tuple[LayerKind, ...]:
+    """Return the kinds of a float model's layers."""
+    return tuple(LayerKind.of(layer) for layer in layers)
+
+
+def clip_of(layers: Iterable[FloatLayer]) -> float | None:
+    """Return the one bound of all `clipped_states`, ``inf`` for none; None where they differ."""
+    states = [(layer, name) for layer in layers for name in clipped_states(layer.cell)]
+    bounds = {layer.clip(name) for layer, name in states}
+    return bounds.pop() if len(bounds) == 1 else None
 
 
 def at(place: int, name: str) -> str:

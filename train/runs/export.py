@@ -18,7 +18,6 @@ from mubinn.golden.binarize.rules import Rule
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
 from mubinn.golden.cells.graph import Cell, Weights
 from mubinn.golden.cells.layer import QuantizedLayer
-from mubinn.golden.cells.library import lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, Ints
 from mubinn.golden.model.float_model import Preprocessing
@@ -39,7 +38,7 @@ def to_quantized(
     readout: Readout,
     preprocessing: Preprocessing,
     meta: Mapping[str, str],
-    kinds: Sequence[LayerKind] = (LayerKind(lstm),),
+    kinds: Sequence[LayerKind],
     head: HeadKind = "classes",
 ) -> QuantizedModel:
     """Return the model of trained parameters, as the graph of layers `kinds` takes them.

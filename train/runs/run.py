@@ -22,12 +22,12 @@ from mubinn.golden.model.head import head_of, reading_of
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.quantization.clipped import clipped
 from mubinn.train.data.recordings import LabelledSet
-from mubinn.train.graphs import network
 from mubinn.train.graphs.graph import Graph, Pace, compiled
 from mubinn.train.graphs.losses import Span
+from mubinn.train.graphs.network import init_params, to_model
 from mubinn.train.recipes.chance import gains, kept
-from mubinn.train.recipes.recipe import Recipe, Split, batches, class_weights
-from mubinn.train.recipes.stack import LayerForm
+from mubinn.train.recipes.recipe import CLIP, Recipe, Split, batches, class_weights
+from mubinn.train.recipes.stack import LayerForm, clip_of, layer_kinds, reclipped
 from mubinn.train.runs.checkpoint import (
     damaged,
     load_checkpoint,
@@ -79,23 +79,20 @@ class Run:
         self.steps = len(batches(parts, recipe, 0))
         self.weights = class_weights(parts, recipe)
         self.sharding = BatchSharding(recipe.batch)
-        clip = math.inf if recipe.c_clip is None else recipe.c_clip
         group = recipe.group if recipe.subject_calibration == "trained" else 0
-        stack = _stack(recipe, start)
-        kinds = tuple(form.kind for form in stack)
+        span = _span(data.y[parts.train], recipe)
+        first = self._first(start, span)
+        self.recipe = replace(recipe, c_clip=_recorded(clip_of(first.layers)))
+        _ = first.steps(x.shape[1])  # says of a short window that it is
         self.graph = Graph(
             recipe.method,
-            clip,
             recipe.readout,
-            kinds,
+            layer_kinds(first.layers),
             group,
             recipe.datapath,
             recipe.head,
-            _span(data.y[parts.train], recipe),
+            span,
         )
-        steps = x.shape[1]
-        for form in stack:
-            steps = form.frames.count(steps)  # says of a short window that it is
         pace = Pace(
             recipe.learning_rate,
             recipe.scale_rate,
@@ -104,8 +101,6 @@ class Run:
             self.steps * recipe.epochs,
         )
         self.optimizer, self.step, self.evaluate = compiled(self.graph, pace)
-        first = start or self._drawn()
-        _check_start(first, data, recipe)
         fitted = parts.train[:: max(1, len(parts.train) // _FIT_WINDOWS)][:_FIT_WINDOWS]
         self.params = self.sharding.copies(self.graph.start(first, x[fitted]))
         self.state = self.sharding.copies(self.optimizer.init(self.params))
@@ -113,17 +108,20 @@ class Run:
         self.best = jax.tree.map(np.asarray, self.params)
         self.best_epoch = 0
         weights = [np.asarray(leaf) for leaf in jax.tree.leaves(self.params)]
-        self.fingerprint = recipe.fingerprint(data, weights)
+        self.fingerprint = self.recipe.fingerprint(data, weights)
 
-    def _drawn(self) -> FloatModel:
-        sizes = self.recipe.seed, self.data.features, self.outputs
-        return self._float(network.init_params(self.recipe.stack, *sizes), Preprocessing(), {})
-
-    def _float(self, params: Any, about: Preprocessing, meta: Mapping[str, str]) -> FloatModel:
-        graph = self.graph
-        own = graph.span.spread(params)
-        form = graph.kinds, graph.clip, graph.readout, about, meta, graph.head
-        return network.to_model(own, *form)
+    def _first(self, start: FloatModel | None, span: Span) -> FloatModel:
+        """Return the model that training starts from: given, or of weights that are drawn."""
+        recipe = self.recipe
+        clip = math.inf if recipe.c_clip == 0 else recipe.c_clip
+        if start is not None:
+            _check_start(start, self.data, recipe)
+            layers = start.layers if clip is None else reclipped(start.layers, clip)
+            return replace(start, layers=layers)
+        bound = CLIP if clip is None else clip
+        kinds = [form.kind(bound) for form in recipe.stack]
+        drawn = init_params(recipe.stack, recipe.seed, self.data.features, self.outputs)
+        return to_model(span.spread(drawn), kinds, recipe.readout, Preprocessing(), {}, recipe.head)
 
     @property
     def finished(self) -> bool:
@@ -313,13 +311,13 @@ class Run:
         """Return the golden model of the best weights."""
         recipe, graph = self.recipe, self.graph
         about = Preprocessing(recipe.normalise, recipe.decimate)
+        best = graph.span.spread(self.best)
         if recipe.method.exports:
-            best = graph.span.spread(self.best)
             form = graph.readout, about, meta, graph.kinds, graph.head
             made = to_quantized(best, recipe.method, *form)
             noted = {**made.meta, "input_range": self._input_range(made)}
             return replace(made, meta=noted).with_datapath(recipe.datapath)
-        return self._float(self.best, about, meta)
+        return to_model(best, graph.kinds, graph.readout, about, meta, graph.head)
 
     def _input_range(self, made: QuantizedModel) -> str:
         """Return what of some training windows lies beyond the span of the input's levels."""
@@ -360,11 +358,9 @@ def _span(y: NDArray[Any], recipe: Recipe) -> Span:
     return span
 
 
-def _stack(recipe: Recipe, start: FloatModel | None) -> Sequence[LayerForm]:
-    """Return the layers: the recipe's, or as many of its one kind as the first model has."""
-    if recipe.layers or start is None:
-        return recipe.stack
-    return recipe.stack * len(start.layers)
+def _recorded(clip: float | None) -> float | None:
+    """Return a bound as `Recipe.c_clip` has it."""
+    return 0.0 if clip == math.inf else clip
 
 
 def _check_start(model: FloatModel, data: LabelledSet, recipe: Recipe) -> None:
@@ -381,14 +377,14 @@ def _check_start(model: FloatModel, data: LabelledSet, recipe: Recipe) -> None:
             f"The float model has {model.features} channels and {count} {what}, the data "
             f"have {data.features} and {wanted}: give a model trained on such data."
         )
-    own = [str(LayerForm(layer.cell, layer.hidden, layer.frames)) for layer in model.layers]
+    own = [str(LayerForm.of(layer)) for layer in model.layers]
     asked = [str(form) for form in recipe.layers]
     if asked and own != asked:
         raise MubinnError(
             f"The float model's layers are {', '.join(own)}, the recipe's {', '.join(asked)}: let "
             "both be the same."
         )
-    (cell, _) = recipe.stack[0].kind
+    cell = recipe.stack[0].cell
     for layer in () if asked else model.layers:
         if layer.cell is not cell or not layer.frames.plain:
             raise MubinnError(
