@@ -6,7 +6,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from directions import DIRECTIONS, directed
 from own_cells import OWN, hard_lstm
 
 from mubinn.golden.binarize.levels import Levels
@@ -237,9 +236,3 @@ def test_faults_say_what_to_do():
     model, x = drawn(rnn)
     with pytest.raises(MubinnError, match="Thresholds of rnn cells take one offset of h for all"):
         Graph(own, "mean", kinds(rnn), datapath="threshold").start(model, x)
-
-
-def test_layers_in_other_places_are_refused():
-    for name in ("backward alone", "two directions"):
-        with pytest.raises(MubinnError, match="A layer is backward, or beside another"):
-            network.from_model(directed(DIRECTIONS[name], 3))

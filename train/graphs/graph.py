@@ -170,8 +170,8 @@ class Graph:
         if found != self.kinds:
             of, own = (", ".join(kind.cell.name for kind in kinds) for kinds in (found, self.kinds))
             raise MubinnError(
-                f"The model is of {of} cells, the training graph of {own} cells, and frames or "
-                "clips may differ: let all layers be the same."
+                f"The model is of {of} cells, the training graph of {own} cells, and frames, "
+                "clips or places may differ: let all layers be the same."
             )
 
     def _check_offsets(self, offsets: Mapping[str, Any]) -> None:

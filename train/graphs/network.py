@@ -14,17 +14,16 @@ from jax import Array
 from mubinn.golden.cells.constants import INPUT_FRACTION, Datapath
 from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.graph import Cell, Weights
-from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel, Preprocessing
-from mubinn.golden.model.head import HeadKind, Readout
+from mubinn.golden.model.head import HeadKind, Readout, reading_of
 from mubinn.train.graphs import binarize as levels_of
 from mubinn.train.graphs.cell_step import Form
 from mubinn.train.graphs.projection import classified, side_by_side, with_one
 from mubinn.train.graphs.quantizers import Quantizers, operands, quantizers, stored
 from mubinn.train.graphs.recurrence import recurrence
 from mubinn.train.recipes.method import Method
-from mubinn.train.recipes.stack import LayerForm, LayerKind
+from mubinn.train.recipes.stack import LayerForm, LayerKind, stage_places
 
 Params: TypeAlias = dict[str, Any]
 """``{"layers": ({"wx": .., "wh": .., "b": [R H]}, ...), "wd": [C, H], "bd": [C]}``, float32.
@@ -55,16 +54,17 @@ def init_params(forms: Sequence[LayerForm], seed: int, features: int, outputs: i
 
     layers: list[Params] = []
     inputs = features
-    for cell, hidden, frames in ((form.cell, form.hidden, form.frames) for form in forms):
-        columns = inputs * frames.taps
-        layers.append(
-            {
-                "wx": uniform(len(cell.reading("wx")) * hidden, columns, columns + hidden),
-                "wh": uniform(len(cell.reading("wh")) * hidden, hidden, 2 * hidden),
-                "b": jnp.zeros(len(cell.rows) * hidden, jnp.float32),
-            }
-        )
-        inputs = hidden
+    for stage in stage_places(forms):
+        for form in forms[stage.start : stage.stop]:
+            cell, hidden, columns = form.cell, form.hidden, inputs * form.frames.taps
+            layers.append(
+                {
+                    "wx": uniform(len(cell.reading("wx")) * hidden, columns, columns + hidden),
+                    "wh": uniform(len(cell.reading("wh")) * hidden, hidden, 2 * hidden),
+                    "b": jnp.zeros(len(cell.rows) * hidden, jnp.float32),
+                }
+            )
+        inputs = sum(forms[place].hidden for place in stage)
     dense = uniform(outputs, inputs, inputs + outputs)
     for layer, form in zip(layers, forms, strict=True):
         size = form.hidden
@@ -113,24 +113,16 @@ def to_model(
     """Hand trained weights over to the golden model, exactly (float32 fits into float64)."""
     wide = jax.tree.map(partial(np.asarray, dtype=np.float64), params)
     layers = []
-    for (cell, frames, clips), own in zip(kinds, wide["layers"], strict=True):
+    for (cell, frames, clips, place), own in zip(kinds, wide["layers"], strict=True):
         hidden = len(own["b"]) // len(cell.rows)
         wx, wh, b = (whole(cell, name, own[name], hidden) for name in WEIGHTS)
-        layers.append(FloatLayer(cell, wx, wh, b, dict(clips), own["stored"], frames))
+        layers.append(FloatLayer(cell, wx, wh, b, dict(clips), own["stored"], frames, place))
     about = readout, preprocessing, dict(meta), head
     return FloatModel(tuple(layers), wide["wd"], wide["bd"], *about)
 
 
 def from_model(model: FloatModel) -> Params:
-    """Return the parameters of a golden model, rounded to float32.
-
-    Raises
-    ------
-    MubinnError
-        A layer is backward or beside another, which this graph does not express.
-    """
-    if not all(layer.place.plain for layer in model.layers):
-        raise MubinnError("A layer is backward, or beside another; training has no such layers.")
+    """Return the parameters of a golden model, rounded to float32."""
     params = {
         "layers": tuple(
             {
@@ -178,12 +170,17 @@ def framed(steps: Array, frames: Frames, zero: Array) -> Array:
     return jnp.concatenate([seen[k : k + last : frames.stride] for k in range(frames.taps)], axis=2)
 
 
-def _zero(place: int, q: Quantizers | None) -> Array:
-    """Return what stands for an input of 0, without its offset."""
+def _ordered(steps: Array, kind: LayerKind) -> Array:
+    """Return steps [T, B, n] in a layer's order, or those of the layer as time has them."""
+    return jnp.flip(steps, 0) if kind.place.backward else steps
+
+
+def _zero(stage: int, q: Quantizers | None) -> Array:
+    """Return what stands for an input of 0 of the layers from `stage` on, without its offset."""
     nothing = jnp.zeros((1, 1, 1), jnp.float32)
     if q is None or "x" not in q.tensors:
         return nothing
-    if place == 0:
+    if stage == 0:
         return encoded_input(nothing, q)
     centred = nothing - q.offsets["x"]
     scales, cuts = q.tensors["x"].value[:, 0], q.tensors["x"].cuts
@@ -252,10 +249,17 @@ def logits(
     found = None if method.name == "float" else quantizers(params, method, kinds)
     first = None if found is None else found.layers[0]
     steps = jnp.swapaxes(encoded_input(x, first), 0, 1)
-    for place, (layer, form) in enumerate(zip(params["layers"], forms, strict=True)):
-        q = None if found is None else found.layers[place]
-        read = framed(steps, kinds[place].frames, _zero(place, q))
-        steps = run_layer(read, layer, q, form)
+    outputs: list[Array] = []
+    for stage in stage_places(kinds):
+        outputs = []
+        for place in stage:
+            kind, q = kinds[place], None if found is None else found.layers[place]
+            read = _ordered(framed(steps, kind.frames, _zero(stage.start, q)), kind)
+            outputs.append(run_layer(read, params["layers"][place], q, forms[place]))
+        own = [_ordered(h, kinds[place]) for h, place in zip(outputs, stage, strict=True)]
+        steps = jnp.concatenate(own, axis=2)
+    if not reading_of(readout).every_step:  # each direction is read where it ends
+        steps = jnp.concatenate([h[-1:] for h in outputs], axis=2)
     dense = None if found is None else found.dense
     wd, bd = (stored(name, params[name], dense) for name in ("wd", "bd"))
     return classified(steps, readout, wd, bd, kept)

@@ -22,7 +22,7 @@ from mubinn.train.graphs.activations import FORMATS
 from mubinn.train.graphs.binarize import Scales, scales_of
 from mubinn.train.graphs.cell_step import Form, Operands, reads_sum, value_name
 from mubinn.train.recipes.method import MERGED, Method
-from mubinn.train.recipes.stack import LayerKind, at
+from mubinn.train.recipes.stack import LayerKind, at, stage_places
 
 
 class Quantizers(NamedTuple):
@@ -117,8 +117,14 @@ class _Maker:
                 found.offsets["x"] = self.offset("x", "x", found.tensors["x"].unit)
         return found
 
-    def layer(self, place: int, cell: Cell, found: Quantizers) -> Quantizers:
-        """Return the quantizers of a layer, those of its input `found` among them."""
+    def layer(
+        self, place: int, cell: Cell, source: Quantizers, beside: Quantizers | None
+    ) -> Quantizers:
+        """Return the quantizers of a layer, those of its input, `source`, among them.
+
+        The output's are those of the layer `beside` it where there is one.
+        """
+        found = Quantizers(dict(source.tensors), {}, dict(source.offsets), {})
         counts = self.method.counts
         weights: dict[str, str] = {name: name for name in _WEIGHTS if cell.reading(name)}
         weights |= {value_name(node): "stored" for node in cell.stored}
@@ -130,7 +136,12 @@ class _Maker:
                 reach = self.reach(at(place, name), tensor, values[name])
                 found.tensors[name] = self.scales(self.logs[at(place, name)], tensor, reach=reach)
         for node in cell.encoders:
-            if counts[cell.tensor(node)] is not None:
+            if counts[cell.tensor(node)] is None:
+                continue
+            if beside is not None and node is cell.new[0]:
+                found.codes[node.name] = beside.codes[node.name]
+                found.offsets[node.name] = beside.offsets[node.name]
+            else:
                 self._encoder(found, place, cell, node)
         found.units["b"] = _sum_unit(found, cell)
         self.bias(found, at(place, "b"), "b")
@@ -174,12 +185,15 @@ class _Maker:
 
 
 def quantizers(params: Mapping[str, Any], method: Method, kinds: Sequence[LayerKind]) -> Network:
-    """Return every scale in fixed point; a layer's x is the output of the layer below."""
-    maker, layers = _Maker(params, method), []
+    """Return every scale in fixed point; a layer's x is the output of those below it."""
+    maker = _Maker(params, method)
+    layers: list[Quantizers] = []
     source = maker.input()
-    for place, kind in enumerate(kinds):
-        layers.append(maker.layer(place, kind.cell, source))
-        source, name = Quantizers({}, {}, {}, {}), kind.cell.states[0].name
+    for stage in stage_places(kinds):
+        for place in stage:
+            beside = layers[stage[0]] if place > stage[0] else None
+            layers.append(maker.layer(place, kinds[place].cell, source, beside))
+        source, name = Quantizers({}, {}, {}, {}), kinds[stage[0]].cell.states[0].name
         if name in layers[-1].codes:
             source.tensors["x"] = layers[-1].codes[name]
             source.offsets["x"] = layers[-1].offsets[name]

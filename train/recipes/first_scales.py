@@ -12,13 +12,14 @@ from mubinn.golden.binarize.mlb import fit_scales, mlb, mlb_value
 from mubinn.golden.binarize.rules import Rule
 from mubinn.golden.binarize.scale_form import fit_form
 from mubinn.golden.cells.graph import Weights
+from mubinn.golden.cells.place import side_by_side, stages
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model import reference
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.train.recipes.method import TENSORS, Method
-from mubinn.train.recipes.stack import at, check_own_offsets
+from mubinn.train.recipes.stack import at, check_own_offsets, stage_places
 
 SAMPLE = 100_000
 """Values of an activation tensor that its scales are fitted to."""
@@ -46,22 +47,34 @@ def first_scales(
         Training windows that the activations are taken from.
     """
     wide = np.asarray(x, np.float64)
-    runs, steps = [], wide
-    for layer in model.layers:
-        _check_names(layer)
-        runs.append(reference.run_layer(layer, reference.LayerQuantizers(), steps))
-        steps = runs[-1][layer.cell.states[0].name]
+    runs: list[dict[str, Floats]] = []
+    steps = wide
+    for stage in stages(model.layers):
+        for layer in stage:
+            _check_names(layer)
+            runs.append(reference.run_layer(layer, reference.LayerQuantizers(), steps))
+        outputs = zip(stage, runs[-len(stage) :], strict=True)
+        steps = side_by_side(stage, [run[layer.cell.states[0].name] for layer, run in outputs])
     offsets = _offsets(model, method, wide, runs)
     biases, bd = folded(model, offsets)
+    codes = [
+        _codes(layer, method, run, offsets.get(at(place, "h"), 0.0))
+        for place, (layer, run) in enumerate(zip(model.layers, runs, strict=True))
+    ]
+    for first, *others in stage_places(model.layers):
+        for place in others:  # one quantizer of h has what all of them make
+            more = codes[place].pop(model.layers[place].cell.states[0].name)
+            output = codes[first][model.layers[first].cell.states[0].name]
+            output[0] = np.concatenate([output[0], *more], axis=-1)
     values: dict[str, list[Floats]] = {"x": [wide - offsets.get("x", 0.0)]}
     tensors: dict[str, str] = {}
     names: dict[str, list[str]] = {}
-    for place, (layer, run, b) in enumerate(zip(model.layers, runs, biases, strict=True)):
-        cell, h_offset = layer.cell, offsets.get(at(place, "h"), 0.0)
+    for place, (layer, b) in enumerate(zip(model.layers, biases, strict=True)):
+        cell = layer.cell
         own = {
             **_rows(layer, method),
             "b": np.split(b, len(cell.rows)),
-            **_codes(layer, method, run, h_offset),
+            **codes[place],
             **({} if place + 1 < len(runs) else _classifier(model, method, bd)),
             **{f"stored.{name}": [numbers] for name, numbers in layer.stored.items()},
         }
@@ -120,7 +133,7 @@ def _offsets(
         own = _offset(method.h_offset, output, method.counts["h"])
         if own is None:
             continue
-        check_own_offsets(layer.cell)
+        check_own_offsets(model.layers)
         found[at(place, "h")] = own
     return found
 
@@ -176,15 +189,17 @@ def _check_names(layer: FloatLayer) -> None:
 def folded(model: FloatModel, offsets: dict[str, Floats]) -> tuple[tuple[Floats, ...], Floats]:
     """Return the biases of layers and classifier with the offsets of x and h folded in."""
     below, found = offsets.get("x"), []
-    for place, layer in enumerate(model.layers):
-        own, b = offsets.get(at(place, "h")), layer.b
-        if below is not None:
-            b = b + layer.wx @ layer.frames.spread(below, layer.inputs)
-        if own is not None:
-            cell = layer.cell
-            reads = [cell.recurrent_of(node) is cell.states[0] for node in cell.rows]
-            b = b + np.where(np.repeat(reads, layer.hidden), layer.wh @ own, 0.0)
-        found.append(b)
+    for stage in stage_places(model.layers):
+        own = offsets.get(at(stage[0], "h"))
+        for place in stage:
+            layer, b = model.layers[place], model.layers[place].b
+            if below is not None:
+                b = b + layer.wx @ layer.frames.spread(below, layer.inputs)
+            if own is not None:
+                cell = layer.cell
+                reads = [cell.recurrent_of(node) is cell.states[0] for node in cell.rows]
+                b = b + np.where(np.repeat(reads, layer.hidden), layer.wh @ own, 0.0)
+            found.append(b)
         below = own
     bd = model.bd if below is None else model.bd + model.wd @ below
     return tuple(found), bd

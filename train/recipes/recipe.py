@@ -21,7 +21,7 @@ from mubinn.golden.model.float_model import READOUTS, kinds_of
 from mubinn.golden.model.head import HEADS, HeadKind, Readout, reading_of
 from mubinn.train.data.recordings import LabelledSet, Normalise
 from mubinn.train.recipes.method import Method
-from mubinn.train.recipes.stack import LayerForm, check_own_offsets, clipped_states
+from mubinn.train.recipes.stack import LayerForm, check_own_offsets, clipped_states, layer_words
 from mubinn.train.subject.calibration import SubjectCalibration, grouped
 
 _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
@@ -173,8 +173,8 @@ class Recipe:
                 "thresholds: leave --datapath out, or train with mubinn2."
             )
         stack = self.stack
-        for form in stack if self.method.h_offset != "none" else ():
-            check_own_offsets(form.cell)
+        if self.method.h_offset != "none":
+            check_own_offsets(stack)
         if self.c_clip is not None and not any(clipped_states(form.cell) for form in stack):
             raise MubinnError(
                 f"Layers of {kinds_of(stack).upper()} have no state to clip as c of an LSTM: leave "
@@ -230,7 +230,7 @@ class Recipe:
             fields["cell"] = stack[0].cell.name
         if self.layers:
             fields["hidden"] = stack[-1].hidden
-            fields["layers"] = [str(form) for form in stack]
+            fields["layers"] = layer_words(stack)
         own = list(dict.fromkeys(f.cell for f in stack if f.cell not in LAYERS.values()))
         if own:
             texts = [equations_of(cell) for cell in own]

@@ -3,27 +3,35 @@
 A layer is a name and its cells, ``gru 32``. One that reads several steps at once says how many and
 how far from one frame to the next, ``conv 16x5/2``: 16 filters of 5 steps, 2 apart. Frames lie
 within a window; with ``causal`` steps of 0 come before it, so that the first frame ends in its
-first step.
+first step. ``both gru 32`` is two layers beside each other, the second of which takes a window
+``backward``; either may be said of one layer, as in ``backward lstm 16`` and in ``lstm 16, beside
+backward rnn 8``.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from itertools import accumulate, pairwise
+from typing import Any, NamedTuple
 
 from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.graph import Cell
 from mubinn.golden.cells.library import LAYERS, dense, family_of
+from mubinn.golden.cells.place import Place, stages
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_layer import FloatLayer
 
 CONVOLUTION = "conv"
 """What a dense layer is called that reads several steps."""
 
+OTHER_WAY = Place(backward=True, beside=True)
+"""Where the second of two directions stands."""
+
 _LAYER = re.compile(
+    r"(?:(?P<both>both)\s+|(?P<beside>beside\s+)?(?P<backward>backward\s+)?)"
     r"(?P<name>\w+)\s+(?P<cells>\d{1,6})"
     r"(?:\s*x\s*(?P<taps>\d{1,6})(?:\s*/\s*(?P<stride>\d{1,6}))?(?:\s+(?P<edge>causal|valid))?)?"
 )
@@ -39,16 +47,19 @@ class LayerKind(NamedTuple):
         What it reads of its input.
     clips : tuple of (str, float)
         By encoder in order of their names, as `FloatLayer.clips`.
+    place : Place
+        Whose outputs it reads, and in which order.
     """
 
     cell: Cell
     frames: Frames = Frames()
     clips: tuple[tuple[str, float], ...] = ()
+    place: Place = Place()
 
     @classmethod
     def of(cls, layer: FloatLayer) -> LayerKind:
         """Return the kind of a float layer."""
-        return cls(layer.cell, layer.frames, tuple(sorted(layer.clips.items())))
+        return cls(layer.cell, layer.frames, tuple(sorted(layer.clips.items())), layer.place)
 
 
 @dataclass(frozen=True)
@@ -62,36 +73,42 @@ class LayerForm:
         Cells, the filters of a convolution.
     frames : Frames
         What it reads of its input.
-
-    Examples
-    --------
-    >>> [str(form) for form in parse_layers("gru 32,conv 16 x 5/2 causal, dense 4x1")]
-    ['gru 32', 'conv 16x5/2 causal', 'dense 4']
+    place : Place
+        Whose outputs it reads, and in which order.
     """
 
     cell: Cell
     hidden: int
     frames: Frames = field(default_factory=Frames)
+    place: Place = field(default_factory=Place)
 
     def __post_init__(self) -> None:
-        """Raise `MubinnError` on a layer without cells."""
+        """Raise `MubinnError` on a layer without cells, or of frames where steps are turned."""
         if self.hidden < 1:
             raise MubinnError(f"A layer of {self.hidden} cells is none: give 1 or more.")
+        if not self.place.plain and not self.frames.plain:
+            raise MubinnError(
+                f"The layer {str(self)!r} reads several steps at once, which none that is backward "
+                "or beside another one does: put such a layer below."
+            )
 
     @classmethod
     def of(cls, layer: FloatLayer) -> LayerForm:
         """Return the form of a float layer."""
-        return cls(layer.cell, layer.hidden, layer.frames)
+        return cls(layer.cell, layer.hidden, layer.frames, layer.place)
 
     def kind(self, clip: float) -> LayerKind:
         """Return the layer without its size, `clipped_states` of it clipped; ``inf`` for none."""
         names = clipped_states(self.cell) if clip < math.inf else ()
-        return LayerKind(self.cell, self.frames, tuple((name, clip) for name in names))
+        clips = tuple((name, clip) for name in names)
+        return LayerKind(self.cell, self.frames, clips, self.place)
 
     def __str__(self) -> str:
         """Return how the layer is asked for."""
         own = self.frames
         name = CONVOLUTION if self.cell is dense and own.taps > 1 else self.cell.name
+        name = "backward " * self.place.backward + name
+        name = "beside " * self.place.beside + name
         if own.plain:
             return f"{name} {self.hidden}"
         stride = f"/{own.stride}" if own.stride > 1 else ""
@@ -101,18 +118,33 @@ class LayerForm:
         return f"{name} {self.hidden}x{own.taps}{stride}{edge}"
 
 
+def layer_words(layers: Sequence[LayerForm]) -> list[str]:
+    """Return how layers are asked for, two directions as one.
+
+    >>> layer_words(parse_layers("both gru 32,conv 16 x 5/2 causal, beside dense 4x1"))
+    ['both gru 32', 'conv 16x5/2 causal', 'beside dense 4']
+    """
+    texts: list[str] = []
+    for layer, before in zip(layers, [None, *layers], strict=False):
+        if layer.place == OTHER_WAY and replace(layer, place=Place()) == before:
+            texts[-1] = f"both {before}"
+        else:
+            texts.append(str(layer))
+    return texts
+
+
 def parse_layers(text: str) -> tuple[LayerForm, ...]:
-    """Return the layers that a text such as ``conv 16x5/2, gru 32, dense 16`` asks for.
+    """Return the layers that a text such as ``conv 16x5/2, both gru 32, dense 16`` asks for.
 
     Raises
     ------
     MubinnError
         A part of it says no layer.
     """
-    return tuple(_layer(part.strip()) for part in text.split(","))
+    return tuple(layer for part in text.split(",") for layer in _layers(part.strip()))
 
 
-def _layer(text: str) -> LayerForm:
+def _layers(text: str) -> tuple[LayerForm, ...]:
     found = _LAYER.fullmatch(text)
     name = found["name"] if found else ""
     known = name in LAYERS or (name == CONVOLUTION and found is not None and found["taps"])
@@ -120,12 +152,24 @@ def _layer(text: str) -> LayerForm:
         raise MubinnError(
             f"{text[:60]!r} is no layer: give a name and its cells, such as 'gru 32', or filters, "
             "the steps that each reads and the stride, as in 'conv 16x5', 'conv 16x5/2' and 'conv "
-            f"16x5 causal', with commas between layers. Names are {CONVOLUTION}, "
-            f"{', '.join(LAYERS)}."
+            "16x5 causal', with commas between layers; 'both gru 32' are two directions. Names are "
+            f"{CONVOLUTION}, {', '.join(LAYERS)}."
         )
     taps, stride = int(found["taps"] or 1), int(found["stride"] or 1)
     frames = Frames(taps, stride, taps - 1 if found["edge"] == "causal" else 0)
-    return LayerForm(LAYERS.get(name, dense), int(found["cells"]), frames)
+    place = Place(backward=found["backward"] is not None, beside=found["beside"] is not None)
+    form = LayerForm(LAYERS.get(name, dense), int(found["cells"]), frames, place)
+    return (form, replace(form, place=OTHER_WAY)) if found["both"] else (form,)
+
+
+def stage_places(layers: Iterable[Any]) -> list[range]:
+    """Return the numbers of the layers that are beside each other, stage by stage.
+
+    >>> stage_places(parse_layers("both gru 4, dense 2"))
+    [range(0, 2), range(2, 3)]
+    """
+    ends = accumulate(len(stage) for stage in stages(layers))
+    return [range(*pair) for pair in pairwise([0, *ends])]
 
 
 def clipped_states(cell: Cell) -> tuple[str, ...]:
@@ -165,9 +209,17 @@ def at(place: int, name: str) -> str:
     return name if place == 0 else f"{place}.{name}"
 
 
-def check_own_offsets(cell: Cell) -> None:
-    """Raise `MubinnError` where the cells of a layer cannot have an offset of h each."""
-    if not cell.own_offsets:
-        raise MubinnError(
-            f"The cells of a {family_of(cell).upper()} share one offset of h: leave --h-offset out."
-        )
+def have_own_offsets(layers: Iterable[LayerForm | FloatLayer]) -> bool:
+    """Return whether the cells of layers can have an offset of h each."""
+    return all(layer.cell.own_offsets and not layer.place.beside for layer in layers)
+
+
+def check_own_offsets(layers: Iterable[LayerForm | FloatLayer]) -> None:
+    """Raise `MubinnError` where the cells of layers cannot have an offset of h each."""
+    for layer in layers:
+        if not have_own_offsets([layer]):
+            of = "layers beside each other" if layer.place.beside else ""
+            raise MubinnError(
+                f"The cells of {of or f'a {family_of(layer.cell).upper()}'} share one offset of "
+                "h: leave --h-offset out."
+            )

@@ -7,6 +7,7 @@ from typing import Any
 from mubinn.golden.binarize.levels import Levels
 from mubinn.train.recipes.method import Method, Name
 from mubinn.train.recipes.recipe import Recipe
+from mubinn.train.recipes.stack import have_own_offsets
 
 FEW_LEVELS: dict[str, Any] = {
     "x_offset": "learned",
@@ -55,7 +56,7 @@ def tuned(
     if changes.get("subject_calibration") == "trained":
         usual = {**CALIBRATED, **({"epochs": 8} if name == "float" else {}), **usual}
     built = Recipe(**{name: changes[name] for name in ("cell", "layers") if name in changes})
-    if not all(form.cell.own_offsets for form in built.stack):
+    if not have_own_offsets(built.stack):
         about = {name: value for name, value in about.items() if name != "h_offset"}
     made = Method(name, levels, **{**about, **(method or {})})
     return Recipe(method=made, **{**usual, **changes})

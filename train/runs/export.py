@@ -28,7 +28,7 @@ from mubinn.train.graphs.binarize import Scales, fraction_of
 from mubinn.train.graphs.network import Params, whole
 from mubinn.train.graphs.quantizers import Quantizers, quantizers, spread
 from mubinn.train.recipes.method import Method
-from mubinn.train.recipes.stack import LayerKind
+from mubinn.train.recipes.stack import LayerKind, stage_places
 from mubinn.train.subject.row_bias import row_bias
 
 
@@ -60,9 +60,13 @@ def to_quantized(
     wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
     first = q.layers[0]
     offset = first.offsets.get("x", 0.0)
-    x, layers = _quantizer(first.tensors["x"], offset, method.rule("x")), []
-    for kind, own, values in zip(kinds, q.layers, wide["layers"], strict=True):
-        layers.append(_layer(kind, x, own, values, method))
+    x = _quantizer(first.tensors["x"], offset, method.rule("x"))
+    layers: list[QuantizedLayer] = []
+    for stage in stage_places(kinds):
+        for place in stage:
+            h = layers[stage[0]].h if place > stage[0] else None
+            own = q.layers[place], wide["layers"][place], method
+            layers.append(_layer(kinds[place], x, h, *own))
         x = layers[-1].h
     wd = _tensor(q.dense.tensors["wd"], wide["wd"])
     dense = QuantizedDense(wd, _bias(q.dense, "bd", wide["bd"], method), head)
@@ -70,13 +74,20 @@ def to_quantized(
 
 
 def _layer(
-    kind: LayerKind, x: Quantizer, q: Quantizers, values: Params, method: Method
+    kind: LayerKind,
+    x: Quantizer,
+    h: Quantizer | None,
+    q: Quantizers,
+    values: Params,
+    method: Method,
 ) -> QuantizedLayer:
-    """Return a layer that reads codes of `x`."""
+    """Return a layer that reads codes of `x`, and makes those of `h` where it is beside one."""
     cell, own = kind.cell, {}
     for node in cell.encoders:
         scales, offset = q.codes[node.name], q.offsets[node.name]
         own[node.name] = _quantizer(scales, offset, method.rule(cell.tensor(node)))
+    if h is not None:
+        own[cell.states[0].name] = h
     rule = method.rule("wx")
     b, hidden = _bias(q, "b", values["b"], method), values["wh"].shape[1]
     wx = _rows(q, cell, "wx", values["wx"], rule)
@@ -84,7 +95,8 @@ def _layer(
     numbers = {
         n: _tensor(q.tensors[f"stored.{n}"], values["stored"][n], rule) for n in values["stored"]
     }
-    return QuantizedLayer(cell, x, own, wx, wh, b, FORMATS, stored=numbers, frames=kind.frames)
+    about = cell, x, own, wx, wh, b, FORMATS
+    return QuantizedLayer(*about, stored=numbers, frames=kind.frames, place=kind.place)
 
 
 def _unread(wx: LevelTensor, hidden: int) -> LevelTensor:

@@ -27,7 +27,7 @@ from mubinn.train.graphs.losses import Span
 from mubinn.train.graphs.network import init_params, to_model
 from mubinn.train.recipes.chance import gains, kept
 from mubinn.train.recipes.recipe import CLIP, Recipe, Split, batches, class_weights
-from mubinn.train.recipes.stack import LayerForm, clip_of, layer_kinds, reclipped
+from mubinn.train.recipes.stack import LayerForm, clip_of, layer_kinds, layer_words, reclipped
 from mubinn.train.runs.checkpoint import (
     damaged,
     load_checkpoint,
@@ -377,8 +377,8 @@ def _check_start(model: FloatModel, data: LabelledSet, recipe: Recipe) -> None:
             f"The float model has {model.features} channels and {count} {what}, the data "
             f"have {data.features} and {wanted}: give a model trained on such data."
         )
-    own = [str(LayerForm.of(layer)) for layer in model.layers]
-    asked = [str(form) for form in recipe.layers]
+    own = layer_words([LayerForm.of(layer) for layer in model.layers])
+    asked = layer_words(recipe.layers)
     if asked and own != asked:
         raise MubinnError(
             f"The float model's layers are {', '.join(own)}, the recipe's {', '.join(asked)}: let "
@@ -386,7 +386,7 @@ def _check_start(model: FloatModel, data: LabelledSet, recipe: Recipe) -> None:
         )
     cell = recipe.stack[0].cell
     for layer in () if asked else model.layers:
-        if layer.cell is not cell or not layer.frames.plain:
+        if layer.cell is not cell or not (layer.frames.plain and layer.place.plain):
             raise MubinnError(
                 f"The float model is of {kinds_of(model.layers).upper()} cells, the recipe of "
                 f"{cell.name.upper()} cells: let both be the same, here as --layers "
