@@ -131,8 +131,10 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
     "--layers",
     metavar="LIST",
     help="Layers of any kinds, first to last, in place of --cell and --hidden: 'conv 16x5/2, gru "
-    "32, dense 16'. Names are those of cells, dense, and conv: filters x steps / stride, within "
-    "the window, or from its first step on with `causal` behind.",
+    "32, dense 16 relu'. Names are those of cells, dense, and conv: filters x steps / stride, "
+    "within the window, or from its first step on with `causal` behind. 'both gru 32' are two "
+    "directions, 'backward gru 32' is one. Behind may stand an activation in place of tanh: "
+    "sigmoid, hard_tanh, hard_sigmoid, relu (up to 1), identity (up to 8).",
 )
 @click.option(
     "--head",
@@ -259,6 +261,8 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
       mubinn train my.npz --subject-calibration trained -o my.safetensors
     Filters over time below a GRU, and a dense layer above it:
       mubinn train my.npz --layers 'conv 16x5/2, gru 32, dense 16' -o my.safetensors
+    Two directions of an LSTM, read where each ends:
+      mubinn train my.npz --layers 'both lstm 32' --readout last -o my.safetensors
     Numbers in place of classes, y float [windows] or [windows, n]:
       mubinn train my.npz --head regression -o my.safetensors
     All folds, two seeds, three level pairs; what they are worth together, then pictures:

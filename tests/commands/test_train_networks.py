@@ -15,7 +15,7 @@ from mubinn.golden.model.model_file import load_float, load_model
 from mubinn.train.recipes.stack import parse_layers
 from mubinn.train.recipes.tuned import tuned
 
-STACK = "conv 4x3/2 causal, gru 3"
+STACK = "conv 4x3/2 causal relu, both gru 3"
 
 
 def run(*args, status=0):
@@ -43,14 +43,15 @@ def test_layers_train_to_models_that_other_commands_take(windows, tmp_path):
     start, made = tmp_path / "a.safetensors", tmp_path / "a.mubinn"
     run("train", windows, "--layers", STACK, *SHORT, "-o", start)
     model = load_float(start)
-    assert [(layer.cell.name, layer.hidden) for layer in model.layers] == [("dense", 4), ("gru", 3)]
+    assert [layer.hidden for layer in model.layers] == [4, 3, 3]
     assert model.layers[0].frames == Frames(3, 2, 2)
-    assert json.loads(model.meta["recipe"])["layers"] == ["conv 4x3/2 causal", "gru 3"]
+    assert json.loads(model.meta["recipe"])["layers"] == STACK.split(", ")
     binarized = ("--method", "mubinn2", "--levels", "2,2", "--float-model", start)
     said = run("train", windows, "--layers", STACK, *binarized, *SHORT, "-o", made, "--json")
     assert json.loads(said)["agreement"] == 1
     assert load_model(made).layers[0].frames == Frames(3, 2, 2)
-    run("info", made)
+    told = json.loads(run("info", made, "--json"))["layers"]
+    assert told[2]["place"] == "backward, beside the layer before it"
     run("quantize", start, "--levels", "2,2", "--data", windows, "-o", tmp_path / "b.mubinn")
     run("predict", made, windows)
 
@@ -61,6 +62,7 @@ def test_layers_train_to_models_that_other_commands_take(windows, tmp_path):
         (("--layers", "gru"), "'gru' is no layer"),
         (("--layers", STACK, "--cell", "gru"), "leave --cell out"),
         (("--layers", STACK, "--hidden", 4), "leave --hidden out"),
+        (("--layers", STACK, "--c-clip", 1), "have no state to clip as c of an LSTM"),
     ],
 )
 def test_what_layers_do_not_take(windows, tmp_path, options, words):
@@ -150,6 +152,15 @@ def test_encoders_reach_the_recipe(windows, tmp_path, monkeypatch):
     ):
         said = run("train", windows, *options, "-o", tmp_path / "a.mubinn", status=2)
         assert words in " ".join(said.split())
+
+
+def test_clips_reach_the_recipes(windows, tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr(train_runs, "single", lambda _, *recipes, **__: seen.extend(recipes[:2]))
+    options = "--method", "mubinn2", "--levels", "3,3"
+    for said in ((), ("--c-clip", 0.5), ("--c-clip", 0)):
+        run("train", windows, *options, *said, "-o", tmp_path / "a.mubinn")
+    assert [recipe.c_clip for recipe in seen] == [None, None, 0.5, 0.5, 0, 0]
 
 
 def test_layers_reach_the_recipes(windows, tmp_path, monkeypatch):

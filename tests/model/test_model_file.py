@@ -114,6 +114,15 @@ def test_float_models_come_back_exactly(random_float, tmp_path, clip):
     assert isinstance(load_any(tmp_path / "a.safetensors"), FloatModel)
 
 
+@pytest.mark.parametrize("name", ["lstm", "gru"])
+def test_clips_of_any_encoder_come_back(random_float, random_float_gru, tmp_path, name):
+    model = {"lstm": random_float, "gru": random_float_gru}[name](2)
+    own = {"lstm": {"h": 0.5, "f": 0.75}, "gru": {"h": 0.5, "n": 0.25}}[name]
+    clipped = replace(model, layers=(replace(model.layers[0], clips=own),))
+    save_model(tmp_path / "a", clipped)
+    assert load_float(tmp_path / "a").layers[0].clips == own
+
+
 def test_float_models_are_stored_in_float32(random_float, tmp_path):
     model = random_float(2)
     fine = replace(model, wd=model.wd + 1e-12)

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from mubinn.golden.cells.library import rnn
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model import reference
-from mubinn.golden.model.float_layer import lstm_layer
+from mubinn.golden.model.float_layer import FloatLayer, lstm_layer
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.reference import FloatQuantizer, LayerQuantizers
 
@@ -142,6 +143,10 @@ FAULTS = [
     (lambda: lstm_layer(zeros(8, 3) + np.nan, zeros(8, 2), zeros(8)), "wx holds NaN"),
     (lambda: lstm_layer(zeros(8, 3), zeros(8, 2), zeros(8), 0.0), "c_clip is 0.0"),
     (lambda: lstm_layer(zeros(8, 3), zeros(8, 2), zeros(8), math.nan), "c_clip is nan"),
+    (
+        lambda: FloatLayer(rnn, zeros(2, 3), zeros(2, 2), zeros(2), {"c": 1.0}),
+        "cell rnn has no encoder 'c' to clip: give one of h",
+    ),
 ]
 
 

@@ -5,7 +5,8 @@ how far from one frame to the next, ``conv 16x5/2``: 16 filters of 5 steps, 2 ap
 within a window; with ``causal`` steps of 0 come before it, so that the first frame ends in its
 first step. ``both gru 32`` is two layers beside each other, the second of which takes a window
 ``backward``; either may be said of one layer, as in ``backward lstm 16`` and in ``lstm 16, beside
-backward rnn 8``.
+backward rnn 8``. An activation behind, ``dense 16 relu``, stands in place of tanh; sigmoids of
+gates stay.
 """
 
 from __future__ import annotations
@@ -17,12 +18,24 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
+from mubinn.golden.cells.cell_file import cell_from, equations_of
 from mubinn.golden.cells.frames import Frames
-from mubinn.golden.cells.graph import Cell
+from mubinn.golden.cells.graph import (
+    Cell,
+    Node,
+    hard_sigmoid,
+    hard_tanh,
+    identity,
+    relu,
+    sigmoid,
+    tanh,
+    with_activations,
+)
 from mubinn.golden.cells.library import LAYERS, dense, family_of
 from mubinn.golden.cells.place import Place, stages
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_layer import FloatLayer
+from mubinn.golden.units.shapes import Kind
 
 CONVOLUTION = "conv"
 """What a dense layer is called that reads several steps."""
@@ -34,7 +47,39 @@ _LAYER = re.compile(
     r"(?:(?P<both>both)\s+|(?P<beside>beside\s+)?(?P<backward>backward\s+)?)"
     r"(?P<name>\w+)\s+(?P<cells>\d{1,6})"
     r"(?:\s*x\s*(?P<taps>\d{1,6})(?:\s*/\s*(?P<stride>\d{1,6}))?(?:\s+(?P<edge>causal|valid))?)?"
+    r"(?:\s+(?P<activation>\w+))?"
 )
+
+ACTIVATIONS: dict[str, Kind] = {
+    made.__name__: made(Node("input")).kind
+    for made in (tanh, sigmoid, hard_tanh, hard_sigmoid, relu, identity)
+}
+"""Activations by name, ramps with their usual slopes and limits."""
+
+
+def activated(cell: Cell, name: str) -> Cell:
+    """Return a cell with the activation `name` in place of tanh; equal cells are one.
+
+    >>> activated(dense, "relu") is activated(dense, "relu"), activated(dense, "tanh") is dense
+    (True, True)
+    """
+    readers = {node.operands[0]: node.name for node in cell.encoders}
+    places = [node.operands[0].name or readers[node] for node in _tanhs(cell)]
+    made = with_activations(cell, dict.fromkeys(places, ACTIVATIONS[name]))
+    return made if made is cell else cell_from(made.name, equations_of(made))
+
+
+def _tanhs(cell: Cell) -> list[Node]:
+    return [node for node in cell.of("activation") if node.kind == "tanh"]
+
+
+def _named(cell: Cell) -> tuple[Cell, str]:
+    """Return the cell of `LAYERS` that a cell is, and the activation in place of tanh, if any."""
+    for base in LAYERS.values() if cell not in LAYERS.values() else ():
+        for name in ACTIVATIONS if cell.name.startswith(f"{base.name}_") else ():
+            if activated(base, name) is cell:
+                return base, f" {name}"
+    return cell, ""
 
 
 class LayerKind(NamedTuple):
@@ -106,16 +151,17 @@ class LayerForm:
     def __str__(self) -> str:
         """Return how the layer is asked for."""
         own = self.frames
-        name = CONVOLUTION if self.cell is dense and own.taps > 1 else self.cell.name
+        cell, activation = _named(self.cell)
+        name = CONVOLUTION if cell is dense and own.taps > 1 else cell.name
         name = "backward " * self.place.backward + name
         name = "beside " * self.place.beside + name
         if own.plain:
-            return f"{name} {self.hidden}"
+            return f"{name} {self.hidden}{activation}"
         stride = f"/{own.stride}" if own.stride > 1 else ""
         edge = "" if not own.before else " causal"
         if 0 < own.before < own.taps - 1:
             edge = f" after {own.before}"
-        return f"{name} {self.hidden}x{own.taps}{stride}{edge}"
+        return f"{name} {self.hidden}x{own.taps}{stride}{edge}{activation}"
 
 
 def layer_words(layers: Sequence[LayerForm]) -> list[str]:
@@ -148,17 +194,24 @@ def _layers(text: str) -> tuple[LayerForm, ...]:
     found = _LAYER.fullmatch(text)
     name = found["name"] if found else ""
     known = name in LAYERS or (name == CONVOLUTION and found is not None and found["taps"])
+    if found and found["activation"] not in (None, *ACTIVATIONS):
+        known = False
     if found is None or not known or "0" in (found["cells"], found["taps"], found["stride"]):
         raise MubinnError(
             f"{text[:60]!r} is no layer: give a name and its cells, such as 'gru 32', or filters, "
             "the steps that each reads and the stride, as in 'conv 16x5', 'conv 16x5/2' and 'conv "
             "16x5 causal', with commas between layers; 'both gru 32' are two directions. Names are "
-            f"{CONVOLUTION}, {', '.join(LAYERS)}."
+            f"{CONVOLUTION}, {', '.join(LAYERS)}; behind may stand {', '.join(ACTIVATIONS)}."
         )
     taps, stride = int(found["taps"] or 1), int(found["stride"] or 1)
     frames = Frames(taps, stride, taps - 1 if found["edge"] == "causal" else 0)
     place = Place(backward=found["backward"] is not None, beside=found["beside"] is not None)
-    form = LayerForm(LAYERS.get(name, dense), int(found["cells"]), frames, place)
+    cell = LAYERS.get(name, dense)
+    if found["activation"]:
+        if not _tanhs(cell):
+            raise MubinnError(f"{text!r}: {cell.name} has no tanh, leave the activation out.")
+        cell = activated(cell, found["activation"])
+    form = LayerForm(cell, int(found["cells"]), frames, place)
     return (form, replace(form, place=OTHER_WAY)) if found["both"] else (form,)
 
 
