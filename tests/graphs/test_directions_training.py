@@ -18,6 +18,7 @@ from mubinn.golden.model.head import reading_of
 from mubinn.train.data.windows import synthetic_eeg
 from mubinn.train.graphs import network
 from mubinn.train.graphs.graph import Graph
+from mubinn.train.recipes.first_scales import folded
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe
 from mubinn.train.recipes.stack import LayerForm, layer_kinds, layer_words, parse_layers
@@ -120,6 +121,15 @@ def test_layers_beside_each_other_have_scales_of_both():
     alone = replace(model, layers=(small,), wd=model.wd[:, :3])
     least = float(Graph(method, "mean", kinds[:1]).start(alone, x)["scales"]["h"][0, 0])
     assert least < logs[1] - 0.5 < logs[0]
+
+
+def test_offsets_of_the_input_fold_into_both_directions():
+    model, _, _ = drawn("two directions", "mean")
+    offset = np.array([0.5, -0.25, 1.0])
+    found, bd = folded(model, {"x": offset})
+    for layer, b in zip(model.layers, found, strict=True):
+        assert np.array_equal(b, layer.b + layer.wx @ offset)
+    assert (bd == model.bd).all()
 
 
 SMALL = Recipe(

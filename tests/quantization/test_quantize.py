@@ -115,14 +115,14 @@ def test_thresholds_of_a_clipped_c_stay_below_the_clip(random_float, levels, cli
 
 def test_clips_of_gates_are_kept_or_refused(random_float):
     model = random_float(7, features=32, hidden=30)
-    for clips, words in (({"g": 0.2}, ""), ({"f": 0.4}, "highest threshold of f, .* its clip 0.4")):
+
+    def clipped(**clips):
         own = replace(model, layers=(replace(model.layers[0], clips=clips),))
-        if words:
-            with pytest.raises(MubinnError, match=words):
-                quantize(own, Levels.of(2, 2), windows(32))
-        else:
-            layer = quantize(own, Levels.of(2, 2), windows(32)).layers[0]
-            assert 0.1 < layer.quantizers["g"].float_scales.sum() <= 0.2
+        return quantize(own, Levels.of(2, 2), windows(32)).layers[0]
+
+    assert 0.04 < clipped(g=0.05).quantizers["g"].float_scales.sum() <= 0.05
+    with pytest.raises(MubinnError, match=r"highest threshold of f, .* its clip 0.4"):
+        clipped(f=0.4)
 
 
 def test_a_threshold_beyond_the_clip_is_refused():
