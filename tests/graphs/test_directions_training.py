@@ -148,7 +148,10 @@ def test_directions_train():
     assert made.model.layers[0].h is made.model.layers[1].h
     for layers, words in (
         ("both lstm 4, rnn 3", "layers are both lstm 4, backward rnn 3, the recipe's both lstm 4"),
-        ("", "of LSTM_RNN cells, the recipe of LSTM cells: .* --layers 'both lstm 4, backward rnn"),
+        (
+            "",
+            "of LSTM_RNN cells, the recipe of LSTM cells one .* --layers 'both lstm 4, bac",
+        ),
     ):
         other = replace(recipe, layers=parse_layers(layers) if layers else ())
         with pytest.raises(MubinnError, match=words):

@@ -394,8 +394,8 @@ def _check_start(model: FloatModel, data: LabelledSet, recipe: Recipe) -> None:
         if layer.cell is not cell or not (layer.frames.plain and layer.place.plain):
             raise MubinnError(
                 f"The float model is of {kinds_of(model.layers).upper()} cells, the recipe of "
-                f"{cell.name.upper()} cells: let both be the same, here as --layers "
-                f"'{', '.join(own)}'."
+                f"{cell.name.upper()} cells one above the other: let both be the same, here as "
+                f"--layers '{', '.join(own)}'."
             )
     if model.readout != recipe.readout:
         raise MubinnError(
