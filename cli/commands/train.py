@@ -59,6 +59,7 @@ RECIPE_OPTIONS = (
     "cell",
     "datapath",
     "head",
+    "embedding",
 )
 """Options that are fields of `Recipe`."""
 
@@ -135,6 +136,13 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
     "within the window, or from its first step on with `causal` behind. 'both gru 32' are two "
     "directions, 'backward gru 32' is one. Behind may stand an activation in place of tanh: "
     "sigmoid, hard_tanh, hard_sigmoid, relu (up to 1), identity (up to 8).",
+)
+@click.option(
+    "--embedding",
+    type=int,
+    metavar="N",
+    help="The data are words, one number a step, X [windows, steps]: N numbers for each are "
+    "learned, and looked up before the first layer.",
 )
 @click.option(
     "--head",

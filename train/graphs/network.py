@@ -34,14 +34,20 @@ name. For a binarized method there are ``scales`` besides, logarithms [rows, gro
 ``gate`` has one group for each gate, every other encoder and every number, ``stored.p``, is its own
 tensor. And ``offsets``, by tensor; those of x and of the output, ``h``, are folded into the biases.
 And ``cuts``, logarithms of the highest threshold by tensor or encoder that has a rule of its own.
-What tensors of layers above the first are called says `mubinn.train.recipes.stack.at`.
+What tensors of layers above the first are called says `mubinn.train.recipes.stack.at`. Of networks
+that read words ``embedding`` [V, I] has a vector each.
 """
 
 WEIGHTS: tuple[Weights, ...] = ("wx", "wh", "b")
 
+NEAR_ZERO = 0.05
+"""Largest number of a word's vector at first, as Keras has it."""
 
-def init_params(forms: Sequence[LayerForm], seed: int, features: int, outputs: int) -> Params:
-    """Draw the weights of layers and their classifier.
+
+def init_params(
+    forms: Sequence[LayerForm], seed: int, features: int, outputs: int, words: int = 0
+) -> Params:
+    """Draw the weights of layers and their classifier, and the vectors of words if there are any.
 
     Matrices are uniform in +-sqrt(6 / (fan in + fan out)) of one row of cells (Glorot); biases are
     0, that of a forget gate among them: c is clipped, so it needs no help to live long.
@@ -69,7 +75,11 @@ def init_params(forms: Sequence[LayerForm], seed: int, features: int, outputs: i
     for layer, form in zip(layers, forms, strict=True):
         size = form.hidden
         layer["stored"] = {n.name: uniform(size, 1, 2 * size)[:, 0] for n in form.cell.stored}
-    return {"layers": tuple(layers), "wd": dense, "bd": jnp.zeros(outputs, jnp.float32)}
+    made = {"layers": tuple(layers), "wd": dense, "bd": jnp.zeros(outputs, jnp.float32)}
+    if words:
+        vectors = rng.uniform(-NEAR_ZERO, NEAR_ZERO, (words, features))
+        made["embedding"] = jnp.asarray(vectors, jnp.float32)
+    return made
 
 
 def chosen(cell: Cell, tensor: Weights, rows: Any) -> Any:
@@ -117,7 +127,7 @@ def to_model(
         hidden = len(own["b"]) // len(cell.rows)
         wx, wh, b = (whole(cell, name, own[name], hidden) for name in WEIGHTS)
         layers.append(FloatLayer(cell, wx, wh, b, dict(clips), own["stored"], frames, place))
-    about = readout, preprocessing, dict(meta), head
+    about = readout, preprocessing, dict(meta), head, wide.get("embedding")
     return FloatModel(tuple(layers), wide["wd"], wide["bd"], *about)
 
 
@@ -133,6 +143,7 @@ def from_model(model: FloatModel) -> Params:
         ),
         "wd": model.wd,
         "bd": model.bd,
+        **({} if model.embedding is None else {"embedding": model.embedding}),
     }
     made: Params = jax.tree.map(lambda leaf: jnp.asarray(leaf, jnp.float32), params)
     return made
@@ -153,8 +164,7 @@ def encoded_input(x: Array, q: Quantizers | None) -> Array:
     """Return x as its level bits have it, without its offset; as it is in full precision."""
     if q is None or "x" not in q.tensors:
         return x
-    unit = 2.0**-INPUT_FRACTION
-    rounded = jnp.floor(x / unit + 0.5) * unit - q.offsets.get("x", 0.0)
+    rounded = levels_of.round_to(x, jnp.asarray(2.0**-INPUT_FRACTION)) - q.offsets.get("x", 0.0)
     scales = q.tensors["x"]
     return levels_of.binarize(rounded, scales.value[:, :, None, None], scales.cuts)
 
@@ -233,7 +243,7 @@ def logits(
     ----------
     params : Params
         Its numbers as `Span.spread` gives them.
-    x : float32 [B, T, I]
+    x : float32 [B, T, I], or [B, T, 1] of words
     kinds : sequence of LayerKind
     forms : sequence of Form
         One a layer, as `form_of` makes it of `method`.
@@ -248,6 +258,8 @@ def logits(
     """
     found = None if method.name == "float" else quantizers(params, method, kinds)
     first = None if found is None else found.layers[0]
+    if "embedding" in params:
+        x = params["embedding"][x[..., 0].astype(jnp.int32)]
     steps = jnp.swapaxes(encoded_input(x, first), 0, 1)
     outputs: list[Array] = []
     for stage in stage_places(kinds):

@@ -43,10 +43,10 @@ def first_scales(
     ----------
     model : FloatModel
     method : Method
-    x : float32 [windows, T, I]
+    x : float32 [windows, T, channels]
         Training windows that the activations are taken from.
     """
-    wide = np.asarray(x, np.float64)
+    wide = model.embedded(x)
     runs: list[dict[str, Floats]] = []
     steps = wide
     for stage in stages(model.layers):

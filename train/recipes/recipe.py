@@ -26,7 +26,7 @@ from mubinn.train.subject.calibration import SubjectCalibration, grouped
 
 _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
     (("epochs", "hidden", "batch", "decimate", "group"), lambda v: v >= 1, "at least 1"),
-    (("fold", "seed", "patience"), lambda v: v >= 0, "0 or more"),
+    (("fold", "seed", "patience", "embedding"), lambda v: v >= 0, "0 or more"),
     (
         ("learning_rate", "scale_rate", "grad_norm"),
         lambda v: 0 < v < math.inf,
@@ -43,7 +43,7 @@ Balance = Literal["none", "weigh", "sample"]
 CLIP = 1.0
 """Where c is clipped, unless a recipe or the model that training starts from says otherwise."""
 
-LATER = ("layers", "head")
+LATER = ("layers", "head", "embedding")
 """Fields that logs, model files and digests have only where they are used."""
 
 STORED = {"subject_calibration": "centre"}
@@ -116,6 +116,9 @@ class Recipe:
     datapath : "figure3" or "threshold"
         What follows the sums of the gates in the trained model's hardware. Training takes its
         decisions: the activation tables of one, or the exact functions of the other.
+    embedding : int
+        Numbers I of the vector of each word, where the data are words by their numbers, one a step;
+        vectors are learned with the rest. 0 for data that are samples.
     normalise, decimate
         Handed to `mubinn.train.data.recordings.prepare`.
 
@@ -150,6 +153,7 @@ class Recipe:
     datapath: Datapath = "figure3"
     layers: tuple[LayerForm, ...] = ()
     head: HeadKind = "classes"
+    embedding: int = 0
 
     def __post_init__(self) -> None:
         self._check_ranges()
@@ -167,6 +171,7 @@ class Recipe:
                 "--balance weigh in place of sample."
             )
         self._check_head()
+        self._check_words()
         if self.datapath == "threshold" and not self.method.exports:
             raise MubinnError(
                 f"Method {self.method.name} leaves gates in full precision, which have no "
@@ -191,6 +196,14 @@ class Recipe:
             )
         if self.balance != "none" and self.head == "regression":
             raise MubinnError("A regression has no classes to balance: leave --balance out.")
+
+    def _check_words(self) -> None:
+        """Raise `MubinnError` where words would be taken for samples."""
+        if self.embedding and (self.normalise, self.decimate, self.gain_spread) != ("none", 1, 0):
+            raise MubinnError(
+                "Words are numbers that are looked up: they cannot be normalised, averaged or "
+                "multiplied. Give --normalise none --decimate 1, and no --gain-spread."
+            )
 
     def _check_ranges(self) -> None:
         for names, fits, words in _RANGES:

@@ -26,6 +26,9 @@ BY_LEVELS: dict[int, dict[str, Any]] = {
 }
 """Recipes of MuBiNN2 by the levels of h."""
 
+WORDS: dict[str, Any] = {"normalise": "none", "decimate": 1}
+"""Of data that are looked up."""
+
 CALIBRATED: dict[str, Any] = {"batch": 60, "gain_spread": 0.2}
 """Trained for subject calibration: four groups of 15 windows; a recording of 30 makes two."""
 
@@ -51,6 +54,7 @@ def tuned(
     """
     about: dict[str, Any] = {}
     usual = {} if name == "float" else USUAL
+    words = WORDS if changes.get("embedding") else {}
     if name == "mubinn2" and levels is not None and levels.h in BY_LEVELS:
         about, usual = FEW_LEVELS, BY_LEVELS[levels.h]
     if changes.get("subject_calibration") == "trained":
@@ -59,4 +63,4 @@ def tuned(
     if not have_own_offsets(built.stack):
         about = {name: value for name, value in about.items() if name != "h_offset"}
     made = Method(name, levels, **{**about, **(method or {})})
-    return Recipe(method=made, **{**usual, **changes})
+    return Recipe(method=made, **{**usual, **words, **changes})

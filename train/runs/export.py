@@ -22,7 +22,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, Ints
 from mubinn.golden.model.float_model import Preprocessing
 from mubinn.golden.model.head import HeadKind, Readout
-from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedModel
+from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedModel, sample_codes
 from mubinn.train.graphs.activations import FORMATS
 from mubinn.train.graphs.binarize import Scales, fraction_of
 from mubinn.train.graphs.network import Params, whole
@@ -70,7 +70,9 @@ def to_quantized(
         x = layers[-1].h
     wd = _tensor(q.dense.tensors["wd"], wide["wd"])
     dense = QuantizedDense(wd, _bias(q.dense, "bd", wide["bd"], method), head)
-    return QuantizedModel(tuple(layers), dense, readout, preprocessing, dict(meta))
+    words = wide.get("embedding")
+    codes = None if words is None else sample_codes(layers[0].x, words)
+    return QuantizedModel(tuple(layers), dense, readout, preprocessing, dict(meta), codes)
 
 
 def _layer(

@@ -28,6 +28,7 @@ from mubinn.train.graphs.network import init_params, to_model
 from mubinn.train.recipes.chance import gains, kept
 from mubinn.train.recipes.recipe import CLIP, Recipe, Split, batches, class_weights
 from mubinn.train.recipes.stack import LayerForm, clip_of, layer_kinds, layer_words, reclipped
+from mubinn.train.recipes.words import words_of
 from mubinn.train.runs.checkpoint import (
     damaged,
     load_checkpoint,
@@ -120,7 +121,9 @@ class Run:
             return replace(start, layers=layers)
         bound = CLIP if clip is None else clip
         kinds = [form.kind(bound) for form in recipe.stack]
-        drawn = init_params(recipe.stack, recipe.seed, self.data.features, self.outputs)
+        words = words_of(self.x) if recipe.embedding else 0
+        sizes = recipe.embedding or self.data.features, self.outputs, words
+        drawn = init_params(recipe.stack, recipe.seed, *sizes)
         return to_model(span.spread(drawn), kinds, recipe.readout, Preprocessing(), {}, recipe.head)
 
     @property
@@ -315,8 +318,10 @@ class Run:
         if recipe.method.exports:
             form = graph.readout, about, meta, graph.kinds, graph.head
             made = to_quantized(best, recipe.method, *form)
-            noted = {**made.meta, "input_range": self._input_range(made)}
-            return replace(made, meta=noted).with_datapath(recipe.datapath)
+            if made.embedding is None:
+                noted = {**made.meta, "input_range": self._input_range(made)}
+                made = replace(made, meta=noted)
+            return made.with_datapath(recipe.datapath)
         return to_model(best, graph.kinds, graph.readout, about, meta, graph.head)
 
     def _input_range(self, made: QuantizedModel) -> str:
@@ -363,6 +368,18 @@ def _recorded(clip: float | None) -> float | None:
     return 0.0 if clip == math.inf else clip
 
 
+def _check_words(model: FloatModel, data: LabelledSet, recipe: Recipe) -> None:
+    """Raise `MubinnError` where a model reads other words than the data and the recipe have."""
+    own = 0 if model.embedding is None else model.features
+    if own != recipe.embedding:
+        raise MubinnError(
+            f"The float model has {own or 'no'} numbers a word, the recipe "
+            f"{recipe.embedding or 'none'}: give --embedding {own}."
+        )
+    if model.embedding is not None:
+        model.embedded(data.x)
+
+
 def _check_start(model: FloatModel, data: LabelledSet, recipe: Recipe) -> None:
     """Raise `MubinnError` where the first weights do not fit the data or the recipe."""
     if model.embedding is not None:
@@ -376,10 +393,11 @@ def _check_start(model: FloatModel, data: LabelledSet, recipe: Recipe) -> None:
             "give the same as --head."
         )
     count, wanted = model.classes or model.outputs, len(data.classes) or data.y.shape[1]
-    if (model.features, count) != (data.features, wanted):
+    _check_words(model, data, recipe)
+    if (model.channels, count) != (data.features, wanted):
         what = "classes" if data.classes else "numbers"
         raise MubinnError(
-            f"The float model has {model.features} channels and {count} {what}, the data "
+            f"The float model has {model.channels} channels and {count} {what}, the data "
             f"have {data.features} and {wanted}: give a model trained on such data."
         )
     own = layer_words([LayerForm.of(layer) for layer in model.layers])
