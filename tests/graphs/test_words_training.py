@@ -100,5 +100,7 @@ def test_a_first_model_of_other_words(trained):
     with pytest.raises(MubinnError, match="has 4 numbers a word, the recipe none: give --emb"):
         train(data, Recipe(**{**ABOUT, "embedding": 0}, head="sigmoid"), start=trained.model)
     recipe = tuned("float", head="sigmoid", **ABOUT)
+    recipe = tuned("float", head="sigmoid", **ABOUT)
+    others = replace(data, x=data.x + np.int16(1))
     with pytest.raises(MubinnError, match="12 names no word"):
-        train(replace(data, x=data.x + np.int16(1)), recipe, start=trained.model)
+        train(others, recipe, start=trained.model)
