@@ -22,15 +22,17 @@ COPIES_HELP = "Each channel so many times: at one level every copy has a thresho
 def convert() -> None:
     """Make windows to train on of your own copy of a public set.
 
-    WISDM and MIT-BIH are read from the folder that is published, any of the three sets from its
-    compact form, one .npz of whole recordings; the reference of `mubinn.train.data` names its
-    arrays. Windows come with their classes, subjects and folds, normalised: train on them with
-    --normalise none.
+    All but the digits are read from the folder that is published, any of the sets from its compact
+    form, one .npz; the reference of `mubinn.train.data` names its arrays. Windows come with their
+    classes, subjects and folds, normalised: train on them with --normalise none. Words are numbers:
+    train on them with --embedding.
 
     \b
       mubinn convert watch wisdm-dataset/ -o watch.npz
       mubinn convert ecg mit-bih-arrhythmia-database-1.0.0/ -o beats.npz
       mubinn convert digits fsdd_mfcc.npz -o digits.npz
+      mubinn convert imdb aclImdb/ -o imdb.npz
+      mubinn convert sst trees/ -o sst.npz
     """
 
 
@@ -106,6 +108,54 @@ def digits(source: Path, frames: int, copies: int, output: Path) -> None:
 
     arrays, told = converted(source, frames=frames)
     _write(output, arrays, copies, told)
+
+
+WORDS = click.option(
+    "--words", type=int, default=20_000, show_default=True, help="Rarer ones are all one."
+)
+
+
+@convert.command(cls=Command)
+@source
+@WORDS
+@click.option("--steps", type=int, default=80, show_default=True, help="The last words of each.")
+@output
+def imdb(source: Path, words: int, steps: int, output: Path) -> None:
+    """Convert IMDB's film reviews: words by their numbers; fold 0 is the set's own test part.
+
+    SOURCE is the folder aclImdb, of which train/ and test/ are read, or an .npz.
+
+    \b
+      mubinn convert imdb aclImdb/ -o imdb.npz
+      mubinn train imdb.npz --embedding 128 --hidden 128 --head sigmoid --readout last \\
+          --validation 0.1 --dropout 0.2 --epochs 3 --learning-rate 0.001 -o imdb.safetensors
+    """
+    from mubinn.train.data.reviews import reviews
+
+    arrays, told = reviews(source, words=words, steps=steps)
+    _write(output, arrays, 1, told)
+
+
+@convert.command(cls=Command)
+@source
+@WORDS
+@click.option("--steps", type=int, default=52, show_default=True, help="The last words of each.")
+@click.option("--phrases", is_flag=True, help="Train on every phrase, not on sentences alone.")
+@output
+def sst(source: Path, words: int, steps: int, phrases: bool, output: Path) -> None:
+    """Convert the Stanford Sentiment Treebank: words by their numbers, five classes.
+
+    SOURCE is the folder of train.txt, dev.txt and test.txt, or an .npz. Fold 0 is the test part, or
+    where there is none dev.
+
+    \b
+      mubinn convert sst trees/ --phrases -o sst.npz
+      mubinn train sst.npz --embedding 300 --hidden 168 --readout last -o sst.safetensors
+    """
+    from mubinn.train.data.sentences import sentences
+
+    arrays, told = sentences(source, words=words, steps=steps, phrases=phrases)
+    _write(output, arrays, 1, told)
 
 
 def _write(output: Path, arrays: dict[str, NDArray[Any]], copies: int, told: str = "") -> None:
