@@ -14,7 +14,7 @@ REVIEWS = {
     "test/neg/0_2.txt": "Not good.",
     "test/pos/0_8.txt": "good",
 }
-NUMBERS = {"good": 4, "film": 5, "bad": 6, "a": 7, "br": 8}
+NUMBERS = {"film": 4, "good": 5, "bad": 6, "a": 7, "br": 8}
 TREES = {
     "train": "(3 (2 It) (4 works))\n(0 (2 It) (1 (1 fails) (2 again)))\n",
     "dev": "(4 (3 works) (2 again))\n",
@@ -46,7 +46,7 @@ def compact_reviews(path, **changes):
 
 def test_reviews_by_their_last_words(tmp_path):
     arrays, told = reviews(written(tmp_path, REVIEWS), steps=5)
-    g, f, b, a, br = NUMBERS.values()
+    f, g, b, a, br = NUMBERS.values()
     assert arrays["X"][:, :, 0].tolist() == [
         [0, 0, 1, 2, g],
         [0, 0, 0, 1, g],
@@ -60,7 +60,7 @@ def test_reviews_by_their_last_words(tmp_path):
 
 def test_rare_words_are_all_one(tmp_path):
     arrays, _ = reviews(written(tmp_path, REVIEWS), steps=4, words=6)
-    assert arrays["X"][2, :, 0].tolist() == [1, 2, 2, 5]
+    assert arrays["X"][2, :, 0].tolist() == [1, 2, 2, 4]
 
 
 def test_reviews_in_compact_form(tmp_path):

@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.ground.files import reason_of
 from mubinn.golden.ground.fixed import Ints
 from mubinn.train.data.compact import arrays_of
-from mubinn.train.data.vocabulary import PADDING, check_sizes, numbering, windows_of
+from mubinn.train.data.vocabulary import PADDING, check_sizes, numbering, text_of, windows_of
 
 CLASSES = ("negative", "positive")
 FOLDERS = ("neg", "pos")
@@ -95,11 +94,7 @@ def _published(path: Path, words: int, steps: int) -> list[_Part]:
 
 def _texts(folder: Path) -> list[list[str]]:
     """Return the words of the reviews of a folder, a file each."""
-    try:
-        files = sorted(folder.glob("*.txt"))
-        texts = [words_in(file.read_text("utf-8")) for file in files]
-    except (OSError, UnicodeDecodeError) as error:
-        raise MubinnError(f"{folder} cannot be read: {reason_of(error)}.") from error
+    texts = [words_in(text_of(file)) for file in sorted(folder.glob("*.txt"))]
     if not texts:
         raise MubinnError(
             f"{folder} holds no reviews, .txt files: give the folder aclImdb as it is published."

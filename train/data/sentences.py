@@ -14,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.ground.files import reason_of
 from mubinn.train.data.compact import arrays_of
-from mubinn.train.data.vocabulary import check_sizes, numbering, windows_of
+from mubinn.train.data.vocabulary import check_sizes, numbering, text_of, windows_of
 
 CLASSES = ("very negative", "negative", "neutral", "positive", "very positive")
 UNKNOWN, FIRST = 1, 2
@@ -151,11 +150,7 @@ def _published(path: Path, words: int) -> Iterator[tuple[int, list[Sentence]]]:
 
 
 def _trees(file: Path) -> list[Sentence]:
-    try:
-        lines = file.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise MubinnError(f"{file} cannot be read: {reason_of(error)}.") from error
-    return [tree(line) for line in lines if line.strip()]
+    return [tree(line) for line in text_of(file).splitlines() if line.strip()]
 
 
 def _compact(path: Path, words: int) -> Iterator[tuple[int, list[Sentence]]]:

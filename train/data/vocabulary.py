@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.files import reason_of
 from mubinn.golden.ground.fixed import Ints
 
 PADDING = 0
@@ -40,6 +42,16 @@ def windows_of(texts: Iterable[npt.ArrayLike], steps: int) -> tuple[Ints, int]:
         cut += len(own) > steps
         rows.append(np.pad(own[-steps:], (max(0, steps - len(own)), 0)))
     return np.stack(rows), cut
+
+
+def text_of(file: Path) -> str:
+    """Return a file of text in UTF-8; raise `MubinnError` where it is none."""
+    try:
+        return file.read_text("utf-8")
+    except OSError as error:
+        raise MubinnError(f"{file} cannot be read: {reason_of(error)}.") from error
+    except UnicodeDecodeError as error:
+        raise MubinnError(f"{file} is no text in UTF-8: convert it.") from error
 
 
 def check_sizes(words: int, first: int, steps: int) -> None:
