@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 METHOD_OPTIONS = (
     "scale_form",
     "granularity",
+    "weight_scales",
     "gate_offset",
     "x_offset",
     "h_offset",
@@ -79,11 +80,11 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 )
 @click.option(
     "--method",
-    type=click.Choice(["float", "mubinn2", "mubinn1", "b_lstm"]),
+    type=click.Choice(["float", "mubinn2", "mubinn1", "b_lstm", "weights"]),
     default="float",
     show_default=True,
     help="mubinn2: everything, scales learned; mubinn1: input products alone, powers of two; "
-    "b_lstm: signs alone.",
+    "b_lstm: signs alone; weights: those of the layers alone, the rest in full precision.",
 )
 @click.option(
     "--levels",
@@ -100,7 +101,15 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
     help="Of x, h and weights: each half the one before, or powers of two as well.  "
     "[default: free]",
 )
-@click.option("--granularity", type=click.Choice(["gate", "row"]), help="What shares scales.")
+@click.option(
+    "--granularity", type=click.Choice(["matrix", "gate", "row"]), help="What shares scales."
+)
+@click.option(
+    "--weight-scales",
+    type=click.Choice(["learned", "fitted", "none"]),
+    help="Of the layers' weights: learned; fitted to them in every step, of one level the mean "
+    "magnitude; none, with values from -1 to 1.",
+)
 @encoder_option
 @click.option(
     "--thresholds",

@@ -149,6 +149,17 @@ def from_model(model: FloatModel) -> Params:
     return made
 
 
+def with_stored(params: Params, method: Method, kinds: Sequence[LayerKind]) -> Params:
+    """Return parameters whose layers have the weights that their level bits stand for."""
+    found = jax.jit(quantizers, static_argnums=(1, 2))(params, method, tuple(kinds))
+    layers = []
+    for q, own in zip(found.layers, params["layers"], strict=True):
+        made: Params = {name: stored(name, own[name], q) for name in WEIGHTS}
+        made["stored"] = {n: stored(f"stored.{n}", own["stored"][n], q) for n in own["stored"]}
+        layers.append(made)
+    return {**params, "layers": tuple(layers)}
+
+
 def form_of(kind: LayerKind, method: Method, datapath: Datapath) -> Form:
     """Return what the recurrence binarizes; the float model's gradients are not damped."""
     cell, clips = kind.cell, kind.clips

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
+from mubinn.golden.binarize.rules import Rule
 from mubinn.golden.cells.constants import INPUT_FRACTION, Datapath
 from mubinn.golden.cells.graph import Cell, Node, Weights
 from mubinn.golden.cells.lowering import code_in, is_factor
@@ -100,6 +102,22 @@ class _Maker:
         assert values is not None
         return jax.lax.stop_gradient(values.mean() + rule.factor * values.std())
 
+    def _groups(self, rows: int, values: Array) -> int:
+        return self.method.groups(rows, len(values) // rows) if rows else 0
+
+    def _weight_logs(
+        self, name: str, tensor: str, values: Array, reach: Array | None, groups: int
+    ) -> Array:
+        """Return the logarithms [rows, groups] of the scales of weights [R, ...]."""
+        method, rule = self.method, self.method.rule(tensor)
+        if method.weight_scales == "learned":
+            return jnp.asarray(self.logs[name])
+        units = jnp.asarray((1,) if rule is None else rule.units, jnp.float32)
+        if method.weight_scales == "none":
+            return -jnp.log(units.sum()).reshape(1, 1)
+        parts = jax.lax.stop_gradient(values).reshape(groups, -1)
+        return jnp.log(jnp.maximum(_least_squares(parts, units, rule, reach), 1e-6))
+
     def offset(self, name: str, kind: str, unit: Array) -> Array:
         """Return the offsets `name`, one a channel or cell; `kind` is x or h."""
         learned = getattr(self.method, f"{kind}_offset") == "learned"
@@ -130,11 +148,15 @@ class _Maker:
         weights |= {value_name(node): "stored" for node in cell.stored}
         own = self.layers[place]
         values: dict[str, Array] = {name: own[name] for name in _WEIGHTS}
+        groups: dict[str, int]
+        groups = {name: self._groups(len(cell.reading(name)), own[name]) for name in _WEIGHTS}
         values |= {value_name(node): own["stored"][node.name] for node in cell.stored}
         for name, tensor in weights.items():
             if counts[tensor] is not None:
                 reach = self.reach(at(place, name), tensor, values[name])
-                found.tensors[name] = self.scales(self.logs[at(place, name)], tensor, reach=reach)
+                about = tensor, values[name], reach, groups.get(name, 1)
+                logs = self._weight_logs(at(place, name), *about)
+                found.tensors[name] = self.scales(logs, tensor, reach=reach)
         for node in cell.encoders:
             if counts[cell.tensor(node)] is None:
                 continue
@@ -198,6 +220,18 @@ def quantizers(params: Mapping[str, Any], method: Method, kinds: Sequence[LayerK
             source.tensors["x"] = layers[-1].codes[name]
             source.offsets["x"] = layers[-1].offsets[name]
     return Network(tuple(layers), maker.dense(source.tensors.get("x")))
+
+
+def _least_squares(parts: Array, units: Array, rule: Rule | None, reach: Array | None) -> Array:
+    """Return the last scale [1, G] of groups [G, n] with the least squared error.
+
+    `units` [N] are the scales in units of it.
+    """
+    cuts = None if rule is None or reach is None else reach * rule.cuts.astype(np.float32)
+    own = units[:, None, None]
+    made = levels_of.decode(levels_of.planes_of(parts, own, cuts), own)
+    squares = jnp.maximum(jnp.square(made).sum(axis=1), 1)
+    return jnp.maximum((parts * made).sum(axis=1) / squares, 0)[None]
 
 
 def _offset(cell: Cell, encoder: Node, method: Method) -> float:

@@ -18,14 +18,11 @@ from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model import reference
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
-from mubinn.train.recipes.method import TENSORS, Method
+from mubinn.train.recipes.method import STORED, TENSORS, Method
 from mubinn.train.recipes.stack import at, check_own_offsets, stage_places
 
 SAMPLE = 100_000
 """Values of an activation tensor that its scales are fitted to."""
-
-STORED = ("wx", "wh", "stored")
-"""Tensors of weights, whose rules follow the present weights."""
 
 EXPONENTS = range(-7, 3)
 """Powers of two that the search of MuBiNN1 chooses from."""
@@ -90,7 +87,7 @@ def first_scales(
     cuts: dict[str, Floats] = {}
     for name, parts in values.items():
         kind = tensors.get(name, name)
-        if method.counts[kind] is None:
+        if method.counts[kind] is None or (kind in STORED and method.weight_scales != "learned"):
             continue
         samples, rule = [_some(rng, part) for part in parts], method.rule(kind)
         if rule is None:
@@ -116,7 +113,7 @@ def _ruled(rule: Rule, samples: list[Floats], *, alike: bool) -> tuple[list[Floa
 
 
 def _classifier(model: FloatModel, method: Method, bd: Floats) -> dict[str, list[Floats]]:
-    groups = 1 if method.granularity == "gate" else model.outputs
+    groups = model.outputs if method.granularity == "row" else 1
     return {"wd": np.split(model.wd, groups), "bd": [bd]}
 
 
@@ -146,7 +143,7 @@ def _rows(layer: FloatLayer, method: Method) -> dict[str, list[Floats]]:
         own, places = getattr(layer, name), layer.cell.reading(name)
         if not places:
             continue
-        groups = len(places) * (1 if method.granularity == "gate" else layer.hidden)
+        groups = method.groups(len(places), layer.hidden)
         rows = np.concatenate([own[layer.row_slice(place)] for place in places])
         found[name] = np.split(rows, groups)
     return found

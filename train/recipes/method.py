@@ -11,13 +11,20 @@ from mubinn.golden.binarize.scale_form import ScaleForm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.units.shapes import Kind, shape_of
 
-Name = Literal["float", "mubinn2", "mubinn1", "b_lstm"]
-Granularity = Literal["gate", "row"]
+Name = Literal["float", "mubinn2", "mubinn1", "b_lstm", "weights"]
+Granularity = Literal["matrix", "gate", "row"]
+WeightScales = Literal["learned", "fitted", "none"]
 Offsets = Literal["none", "alternate", "learned"]
 Thresholds = Literal["rule", "learned"]
 
 TENSORS = ("x", "wx", "wh", "b", "h", "c", "gate", "wd", "bd", "stored")
 """Every tensor that has scales."""
+
+STORED = ("wx", "wh", "stored")
+"""Tensors of the weights of recurrent layers, whose rules follow the present weights."""
+
+KEPT = {"b_lstm": ("x", "wx", "wh"), "mubinn1": ("x", "wx"), "mubinn2": TENSORS, "weights": STORED}
+"""Tensors that a method binarizes."""
 
 MERGED = ("x", "h", "wx", "wh", "wd")
 """Tensors whose level-pair products go through the XNOR multiplier."""
@@ -32,6 +39,7 @@ class Method:
     name : str
         ``"mubinn2"``: everything in Eq. (1)-(5), scales learned; ``"mubinn1"``: x and W_x alone,
         scales powers of two found by search; ``"b_lstm"``: the signs of x, W_x and W_h, no scales;
+        ``"weights"``: the weights of the layers alone, the others stay as they are;
         ``"float"``: nothing.
     levels : Levels or None
         Level counts, of the tensors that the method binarizes; None for ``"float"``.
@@ -39,8 +47,12 @@ class Method:
         ``"power-of-two"`` ties the scales of x, h and the weights to one learned base each, times
         1, 1/2, 1/4, ...; with ``"shift"`` the base is a power of two as well, one for all groups of
         a tensor. Hardware then merges the level pairs, and with shifts multiplies nothing.
-    granularity : "gate" or "row"
+    granularity : "matrix", "gate" or "row"
         What shares one set of weight scales.
+    weight_scales : "learned", "fitted" or "none"
+        Of the weights of layers: learned with the rest; in every step those that leave the least
+        squared error, which at one level is the mean magnitude, of one level or a rule alone; or
+        such that the largest value is 1.
     bias : "gate" or "row"
         What shares one set of bias scales; ``"row"`` makes a bias a sign and a magnitude, which
         hardware stores as one number.
@@ -64,6 +76,7 @@ class Method:
     levels: Levels | None = None
     scale_form: ScaleForm = "free"
     granularity: Granularity = "gate"
+    weight_scales: WeightScales = "learned"
     bias: Granularity = "row"
     gate_offset: float = 0.5
     x_offset: Offsets = "none"
@@ -79,6 +92,7 @@ class Method:
             "name": Name,
             "scale_form": ScaleForm,
             "granularity": Granularity,
+            "weight_scales": WeightScales,
             "bias": Granularity,
             "x_offset": Offsets,
             "h_offset": Offsets,
@@ -111,14 +125,25 @@ class Method:
 
     def _check_rules(self) -> None:
         """Raise `MubinnError` where encoders do not fit the method."""
-        if self.encoders and self.name != "mubinn2":
+        if self.encoders and self.name not in ("mubinn2", "weights"):
             raise MubinnError(
                 f"Method {self.name} has encoders of its own: leave --encoder out, or train with "
                 "mubinn2."
             )
         own = self.counts
         counts = {name: own[name] for name in ("x", "h", "c", "gate")} | {"w": own["wx"]}
+        full = [name for name, _ in self.encoders if counts.get(name, 0) is None]
+        if full:
+            raise MubinnError(
+                f"Method {self.name} leaves {full[0]} in full precision: give the encoder of w "
+                "alone, such as --encoder w=tc."
+            )
         check_rules(dict(self.encoders), counts, self.scale_form)
+        if self.weight_scales != "learned" and counts["w"] != 1 and self.rule("wx") is None:
+            raise MubinnError(
+                f"Scales of {counts['w']} levels by Algorithm 1 are learned: leave --weight-scales "
+                "out, or give --encoder w=tc or w=qc."
+            )
         if self.thresholds == "learned" and all(r.factor is None for _, r in self.encoders):
             raise MubinnError(
                 "No tensor has thresholds to learn: give --encoder with tc or qc, or leave "
@@ -127,16 +152,16 @@ class Method:
 
     def rule(self, tensor: str) -> Rule | None:
         """Return the rule of ordered thresholds of one of `TENSORS`; None for Algorithm 1."""
-        name = "w" if tensor in ("wx", "wh", "stored") else tensor
+        name = "w" if tensor in STORED else tensor
         return dict(self.encoders).get(name)
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as logs name them; later ones where they are used."""
         fields = asdict(self)
         fields["encoders"] = [f"{name}={rule}" for name, rule in self.encoders]
-        if not self.encoders:
-            fields = {k: v for k, v in fields.items() if k not in ("encoders", "thresholds")}
-        return fields
+        unused = [] if self.encoders else ["encoders", "thresholds"]
+        unused += ["weight_scales"] if self.weight_scales == "learned" else []
+        return {name: value for name, value in fields.items() if name not in unused}
 
     @property
     def counts(self) -> dict[str, int | None]:
@@ -148,8 +173,7 @@ class Method:
         counts |= {"h": own.h, "c": own.c, "gate": own.gate, "stored": own.w}
         if self.bias == "row":
             counts |= {"b": None, "bd": None}
-        kept = {"b_lstm": ("x", "wx", "wh"), "mubinn1": ("x", "wx"), "mubinn2": TENSORS}[self.name]
-        return {name: counts[name] if name in kept else None for name in TENSORS}
+        return {name: counts[name] if name in KEPT[self.name] else None for name in TENSORS}
 
     def offset_of(self, kind: Kind) -> float:
         """Return the offset of gates of an activation: `gate_offset` of those from 0 to 1."""
@@ -158,12 +182,16 @@ class Method:
     @property
     def learns_scales(self) -> bool:
         """Whether scales follow their gradient."""
-        return self.name == "mubinn2"
+        return self.name in ("mubinn2", "weights")
 
     @property
     def exports(self) -> bool:
         """Whether nothing is left in full precision, so that the hardware can run the model."""
         return all(self.counts[name] for name in TENSORS if name not in ("b", "bd"))
+
+    def groups(self, rows: int, hidden: int) -> int:
+        """Return the sets of scales of the weights of `rows` rows of a cell, `hidden` of each."""
+        return {"matrix": 1, "gate": rows, "row": rows * hidden}[self.granularity]
 
     def rows_of_logs(self, tensor: str) -> int:
         """Return how many rows of scales `tensor` has: one where the others follow from it."""

@@ -26,6 +26,9 @@ BY_LEVELS: dict[int, dict[str, Any]] = {
 }
 """Recipes of MuBiNN2 by the levels of h."""
 
+WEIGHTS: dict[str, Any] = {"damp_h": 1.0, "damp_c": 1.0, "granularity": "matrix"}
+"""Of weights alone: one scale a matrix, and gradients as those of the float model."""
+
 WORDS: dict[str, Any] = {"normalise": "none", "decimate": 1}
 """Of data that are looked up."""
 
@@ -54,6 +57,9 @@ def tuned(
     """
     about: dict[str, Any] = {}
     usual = {} if name == "float" else USUAL
+    if name == "weights":
+        ruled = levels is not None and (levels.w == 1 or (method or {}).get("encoders"))
+        about = {**WEIGHTS, **({"weight_scales": "fitted"} if ruled else {})}
     words = WORDS if changes.get("embedding") else {}
     if name == "mubinn2" and levels is not None and levels.h in BY_LEVELS:
         about, usual = FEW_LEVELS, BY_LEVELS[levels.h]

@@ -138,10 +138,12 @@ def _rows(
     q: Quantizers, cell: Cell, name: Weights, values: Floats, rule: Rule | None
 ) -> LevelTensor:
     """Return the weights of all rows; scales of those that leave x or the state out are 0."""
-    own, hidden = _tensor(q.tensors[name], values, rule), len(values) // len(cell.reading(name))
-    groups = len(own.scales) * hidden // len(values)
+    own, places = _tensor(q.tensors[name], values, rule), len(cell.reading(name))
+    # One set of a whole matrix is every row's that there is.
+    scales = np.repeat(own.scales, places, axis=0) if len(own.scales) == 1 else own.scales
+    hidden, groups = len(values) // places, len(scales) // places
     bits = whole(cell, name, np.moveaxis(own.bits, 0, 1), hidden)
-    return LevelTensor(np.moveaxis(bits, 1, 0), whole(cell, name, own.scales, groups), own.fraction)
+    return LevelTensor(np.moveaxis(bits, 1, 0), whole(cell, name, scales, groups), own.fraction)
 
 
 def _bias(q: Quantizers, name: str, values: Floats, method: Method) -> LevelTensor:

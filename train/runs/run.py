@@ -24,7 +24,7 @@ from mubinn.golden.quantization.clipped import clipped
 from mubinn.train.data.recordings import LabelledSet
 from mubinn.train.graphs.graph import Graph, Pace, compiled
 from mubinn.train.graphs.losses import Span
-from mubinn.train.graphs.network import init_params, to_model
+from mubinn.train.graphs.network import init_params, to_model, with_stored
 from mubinn.train.recipes.chance import gains, kept
 from mubinn.train.recipes.recipe import CLIP, Recipe, Split, batches, class_weights
 from mubinn.train.recipes.stack import LayerForm, clip_of, layer_kinds, layer_words, reclipped
@@ -315,6 +315,8 @@ class Run:
         recipe, graph = self.recipe, self.graph
         about = Preprocessing(recipe.normalise, recipe.decimate)
         best = graph.span.spread(self.best)
+        if recipe.method.name == "weights":
+            best = with_stored(best, recipe.method, graph.kinds)
         if recipe.method.exports:
             form = graph.readout, about, meta, graph.kinds, graph.head
             made = to_quantized(best, recipe.method, *form)
