@@ -61,6 +61,7 @@ RECIPE_OPTIONS = (
     "datapath",
     "head",
     "embedding",
+    "word_dropout",
 )
 """Options that are fields of `Recipe`."""
 
@@ -152,6 +153,9 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
     metavar="N",
     help="The data are words, one number a step, X [windows, steps]: N numbers for each are "
     "learned, and looked up before the first layer.",
+)
+@click.option(
+    "--word-dropout", type=float, help="Share of the words that are 0 in training.  [default: 0]"
 )
 @click.option(
     "--head",

@@ -21,6 +21,17 @@ def gains(recipe: Recipe, epoch: int, steps: int, channels: int) -> NDArray[np.f
     return np.repeat(grown, share, axis=1)
 
 
+def hidden_words(recipe: Recipe, epoch: int, steps: int, length: int) -> NDArray[np.bool_]:
+    """Return which words of the windows of each batch stand for nothing: [steps, batch, T, 1].
+
+    The share `recipe.word_dropout` of them. A function of (seed, epoch) alone.
+    """
+    rng = np.random.default_rng([recipe.seed, 4, epoch])
+    return np.asarray(
+        rng.random((steps, recipe.batch, length, 1), np.float32) < recipe.word_dropout
+    )
+
+
 def kept(recipe: Recipe, epoch: int, steps: int, cells: int) -> NDArray[np.float32]:
     """Return the factors of what the classifier sees of the cells: [steps, batch, cells].
 

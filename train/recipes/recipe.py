@@ -34,7 +34,7 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
     ),
     (("c_clip",), lambda v: 0 <= v < math.inf, "0 or a positive number"),
     (("gain_spread",), lambda v: 0 <= v <= 1, "in [0, 1]"),
-    (("warmup", "validation", "dropout"), lambda v: 0 <= v < 1, "in [0, 1)"),
+    (("warmup", "validation", "dropout", "word_dropout"), lambda v: 0 <= v < 1, "in [0, 1)"),
 )
 """Fields of a recipe, whether a value fits, and the range in words; None is no number."""
 
@@ -43,7 +43,7 @@ Balance = Literal["none", "weigh", "sample"]
 CLIP = 1.0
 """Where c is clipped, unless a recipe or the model that training starts from says otherwise."""
 
-LATER = ("layers", "head", "embedding")
+LATER = ("layers", "head", "embedding", "word_dropout")
 """Fields that logs, model files and digests have only where they are used."""
 
 STORED = {"subject_calibration": "centre"}
@@ -119,6 +119,8 @@ class Recipe:
     embedding : int
         Numbers I of the vector of each word, where the data are words by their numbers, one a step;
         vectors are learned with the rest. 0 for data that are samples.
+    word_dropout : float
+        Share of the words that are 0, which pads, in training alone; other ones for each window.
     normalise, decimate
         Handed to `mubinn.train.data.recordings.prepare`.
 
@@ -154,6 +156,7 @@ class Recipe:
     layers: tuple[LayerForm, ...] = ()
     head: HeadKind = "classes"
     embedding: int = 0
+    word_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         self._check_ranges()
@@ -204,6 +207,8 @@ class Recipe:
                 "Words are numbers that are looked up: they cannot be normalised, averaged or "
                 "multiplied. Give --normalise none --decimate 1, and no --gain-spread."
             )
+        if self.word_dropout and not self.embedding:
+            raise MubinnError("Word dropout is of words: give --embedding, or leave it out.")
 
     def _check_ranges(self) -> None:
         for names, fits, words in _RANGES:

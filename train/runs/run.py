@@ -22,10 +22,11 @@ from mubinn.golden.model.head import head_of, reading_of
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.quantization.clipped import clipped
 from mubinn.train.data.recordings import LabelledSet
+from mubinn.train.data.vocabulary import PADDING
 from mubinn.train.graphs.graph import Graph, Pace, compiled
 from mubinn.train.graphs.losses import Span
 from mubinn.train.graphs.network import init_params, to_model, with_stored
-from mubinn.train.recipes.chance import gains, kept
+from mubinn.train.recipes.chance import gains, hidden_words, kept
 from mubinn.train.recipes.recipe import CLIP, Recipe, Split, batches, class_weights
 from mubinn.train.recipes.stack import LayerForm, clip_of, layer_kinds, layer_words, reclipped
 from mubinn.train.recipes.words import words_of
@@ -162,8 +163,11 @@ class Run:
         seen = (
             kept(recipe, epoch, self.steps, self.params["wd"].shape[1]) if recipe.dropout else None
         )
+        unread = hidden_words(recipe, epoch, self.steps, self.x.shape[1])
         for k, index in enumerate(batches(self.parts, recipe, epoch)):
             x = self.x[index] * grown[k] if recipe.gain_spread else self.x[index]
+            if recipe.word_dropout:
+                x = np.where(unread[k], np.float32(PADDING), x)
             y = self.y[index]
             weight = None if self.weights is None else self.weights[y]
             yield x, y, weight, None if seen is None else seen[k]
