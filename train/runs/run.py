@@ -163,7 +163,8 @@ class Run:
         seen = (
             kept(recipe, epoch, self.steps, self.params["wd"].shape[1]) if recipe.dropout else None
         )
-        unread = hidden_words(recipe, epoch, self.steps, self.x.shape[1])
+        length = self.x.shape[1] if recipe.word_dropout else 0
+        unread = hidden_words(recipe, epoch, self.steps, length)
         for k, index in enumerate(batches(self.parts, recipe, epoch)):
             x = self.x[index] * grown[k] if recipe.gain_spread else self.x[index]
             if recipe.word_dropout:
