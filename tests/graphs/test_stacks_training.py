@@ -160,14 +160,6 @@ def test_a_start_has_the_recipes_layers(data, start):
         train(data, replace(SMALL, layers=parse_layers("conv 6x40")))
 
 
-def test_a_start_of_words_is_refused(data):
-    one = replace(data, x=data.x[:, :, :1], channels=data.channels[:1])
-    model = stacked([(dense, 3, Frames())], 1)
-    words = replace(model, wd=model.wd[:2], bd=model.bd[:2], embedding=np.ones((4, 1)))
-    with pytest.raises(MubinnError, match="looks words up in a table, which training does not"):
-        train(one, replace(SMALL, layers=parse_layers("dense 3")), start=words)
-
-
 def test_recipes_tell_layers_where_they_are_given():
     told = SMALL.to_json()
     assert told["layers"] == ["conv 6x5/2", "gru 5", "dense 4"]

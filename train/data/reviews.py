@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from string import punctuation
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ FOLDERS = ("neg", "pos")
 START, UNKNOWN, FIRST = 1, 2, 4
 """Numbers that are no words, and the most frequent word's, as Keras numbers this set."""
 
-_BETWEEN = re.compile('[!"#$%&()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~\\s]+')
+_BETWEEN = re.compile(rf"""[{re.escape(punctuation.replace("'", ""))}\s]+""")
 """What stands between words where Keras reads texts."""
 
 

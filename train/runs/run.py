@@ -389,11 +389,6 @@ def _check_words(model: FloatModel, data: LabelledSet, recipe: Recipe) -> None:
 
 def _check_start(model: FloatModel, data: LabelledSet, recipe: Recipe) -> None:
     """Raise `MubinnError` where the first weights do not fit the data or the recipe."""
-    if model.embedding is not None:
-        raise MubinnError(
-            "The float model looks words up in a table, which training does not have: quantize it, "
-            "or give one that reads samples."
-        )
     if model.head != recipe.head:
         raise MubinnError(
             f"The float model has a {model.head} head, and training is of a {recipe.head} head: "
