@@ -39,6 +39,25 @@ def leashed(command: Sequence[str]) -> tuple[str, ...]:
     return (sys.executable, "-I", "-S", leash.__file__, *command)
 
 
+def require(tools: dict[str, str], purpose: str) -> None:
+    """Demand that programs are on PATH: `tools`, with the Debian packages that bring them.
+
+    `purpose` is what needs them, for the message.
+
+    Raises
+    ------
+    MubinnError
+        Naming the missing programs and the command that installs them.
+    """
+    missing = [tool for tool in tools if shutil.which(tool) is None]
+    if missing:
+        packages = " ".join(dict.fromkeys(tools[tool] for tool in missing))
+        raise MubinnError(
+            f"{purpose} needs {' and '.join(missing)}, which is not on PATH; install it with "
+            f"`apt-get install {packages}`."
+        )
+
+
 def run_process(
     command: Sequence[str],
     log: Path,

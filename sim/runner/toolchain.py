@@ -14,6 +14,7 @@ from pathlib import Path
 from find_libpython import find_libpython
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.process import require
 
 SIMULATORS = ("verilator", "icarus")
 
@@ -46,25 +47,6 @@ OPTIMISATION = "MUBINN_SIM_OPT"
 
 -O0 compiles in about two thirds of the time, for simulations of a few thousand cycles.
 """
-
-
-def require(tools: dict[str, str], purpose: str) -> None:
-    """Demand that programs are on PATH: `tools`, with the Debian packages that bring them.
-
-    `purpose` is what needs them, for the message.
-
-    Raises
-    ------
-    MubinnError
-        Naming the missing programs and the command that installs them.
-    """
-    missing = [tool for tool in tools if shutil.which(tool) is None]
-    if missing:
-        packages = " ".join(dict.fromkeys(tools[tool] for tool in missing))
-        raise MubinnError(
-            f"{purpose} needs {' and '.join(missing)}, which is not on PATH; install it with "
-            f"`apt-get install {packages}`."
-        )
 
 
 def require_libpython(purpose: str) -> None:
