@@ -20,6 +20,7 @@ ABOUT = {
     "simulate": "cycles per second of the (3,3) layer with every value compared",
     "energy": "the energy of an inference in binary32 and binarized, and its parts",
     "libraries": "the units of the cells in FO4, library beside library",
+    "xnor-gemm": "products of packed signs beside the float32 BLAS, on this machine",
     "quantization": "errors of x, h, c and logits from 1 to 8 levels, none of which is to rise",
 }
 """What each measures. NAME is ``bench_NAME`` of the module NAME, with ``_`` for ``-``."""
@@ -48,6 +49,9 @@ WITH_LIBRARIES = ("libraries",)
 
 WITH_DATA = ("quantization",)
 """Those that take a float model, ``model``, and labelled windows, ``data``."""
+
+WITH_INSTRUCTION_SET = ("xnor-gemm",)
+"""Those that take one of the CPU's as ``instruction_set``."""
 
 WITH_PROGRESS = ("lut-cycles", "fpga", "scale", "quantization")
 """Those of several long measurements, which tell each by ``progress`` as it begins."""

@@ -28,6 +28,11 @@ from mubinn.golden.ground.files import check_folder, write_folder
     help="Windows that --model was trained on, an .npz, in place of the shared data set.",
 )
 @click.option(
+    "--instruction-set",
+    metavar="NAME",
+    help="The one that 'xnor-gemm' measures, of portable, avx2 and avx512; by default all here.",
+)
+@click.option(
     "-o",
     "--output",
     type=OutputFolder(replaced=True),
@@ -41,6 +46,7 @@ def bench(
     liberty: tuple[Path, ...],
     model: Path | None,
     data: Path | None,
+    instruction_set: str | None,
     output: Path | None,
     as_json: bool,
 ) -> None:
@@ -55,6 +61,7 @@ def bench(
       mubinn bench delay --liberty sky130hd_tt.lib.gz
       mubinn bench energy -o energy
       mubinn bench libraries --liberty sky130hd_tt.lib.gz --liberty sg13g2.lib
+      mubinn bench xnor-gemm --instruction-set avx2
       mubinn bench quantization --model watch.safetensors --data watch.npz
     """
     from mubinn.cli.benchmarks.table import ABOUT, BENCHMARKS, WITH_PROGRESS
@@ -71,6 +78,7 @@ def bench(
     if name not in BENCHMARKS:
         raise MubinnError(f"There is no benchmark {name}: choose from {', '.join(BENCHMARKS)}.")
     options = {**_library_options(name, liberty), **_data_options(name, model, data)}
+    options |= _instruction_options(name, instruction_set)
     if output is not None:
         _check_output(name, output)
     with working(f"measuring {name}", as_json) as show:
@@ -127,6 +135,19 @@ def _data_options(name: str, model: Path | None, data: Path | None) -> dict[str,
 
     found = load_float(model)
     return {"model": found, "data": open_labelled(data, model=found)[0]}
+
+
+def _instruction_options(name: str, instruction_set: str | None) -> dict[str, Any]:
+    """Return what ``--instruction-set`` means to a benchmark."""
+    from mubinn.cli.benchmarks.table import WITH_INSTRUCTION_SET
+
+    if instruction_set is None:
+        return {}
+    if name not in WITH_INSTRUCTION_SET:
+        raise MubinnError(
+            f"The benchmark {name} is not one of an instruction set: leave out --instruction-set."
+        )
+    return {"instruction_set": instruction_set}
 
 
 def _check_output(name: str, folder: Path) -> None:

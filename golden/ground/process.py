@@ -39,6 +39,13 @@ def leashed(command: Sequence[str]) -> tuple[str, ...]:
     return (sys.executable, "-I", "-S", leash.__file__, *command)
 
 
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def require(tools: dict[str, str], purpose: str) -> None:
     """Demand that programs are on PATH: `tools`, with the Debian packages that bring them.
 

@@ -10,7 +10,6 @@ takes a moment to start, so data sets of fewer than `LEAST_WORK` multiply-adds d
 (`COLUMNS_PER_WORD`); ``pairs`` multiplies 16-bit numbers, which have all levels of a value.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, nullcontext
@@ -25,6 +24,7 @@ import numpy as np
 from mubinn.golden.cells.place import stages, width
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
+from mubinn.golden.ground.process import cores
 from mubinn.golden.inference.compiled import LANES, WINDOWS, available, kernels
 from mubinn.golden.inference.input import (
     WORD,
@@ -178,7 +178,7 @@ class CompiledModel:
         MubinnError
             On a wrong shape, NaN, or a batch or thread count below 1.
         """
-        threads = _cores() if threads is None else threads
+        threads = cores() if threads is None else threads
         self._check(x, batch, threads)
         each = (self.model.steps(x.shape[1]),) if reading_of(self.model.readout).each else ()
         found = Inference(
@@ -347,12 +347,6 @@ def _each(work: Callable[[slice], int], parts: list[slice], threads: int) -> Ite
                 yield future.result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _one_blas_thread() -> AbstractContextManager[Any]:

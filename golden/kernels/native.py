@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.ground.files import cache_root
+from mubinn.golden.ground.files import cache_root, write_file
 from mubinn.golden.ground.process import cause_outside, leashed, require, run_process
 
 SETS = ("portable", "avx2", "avx512")
@@ -35,7 +35,7 @@ def library() -> Any:
     found = root / f"{digest}.so"
     if not found.exists():
         _compile(root, found)
-    loaded = ctypes.CDLL(str(found))
+    loaded: Any = ctypes.CDLL(str(found))
     loaded.xnor_product.argtypes = _ARGUMENTS
     return loaded
 
@@ -53,7 +53,7 @@ def _compile(root: Path, target: Path) -> None:
                 f"g++ could not compile the XNOR kernels: {why}; install all of it with "
                 "`apt-get install g++`."
             )
-        made.replace(target)
+        write_file(target, made.read_bytes())
 
 
 @cache

@@ -23,6 +23,9 @@ LAYOUTS = {"portable": (32, 4), "avx2": (64, 1), "avx512": (32, 4)}
 WORD_BYTES = 4
 """Rows are filled up with zeros to a multiple of it."""
 
+LEAST_WORK = 1 << 23
+"""Products of words that are worth the start of a thread."""
+
 LIMIT = 1 << 62
 """Sums of level products stay below it, so that int64 holds them."""
 
@@ -80,7 +83,6 @@ class _Product:
             )
         if threads < 1:
             raise MubinnError(f"{threads} threads cannot work: give at least 1.")
-        rows = np.ascontiguousarray(x)
         if out is None:
             out = _aligned((len(x), self.outputs), self.result)
         fits = out.shape == (len(x), self.outputs) and out.dtype == self.result
@@ -89,8 +91,11 @@ class _Product:
                 f"out of shape {out.shape} and type {out.dtype} cannot hold the products: give a "
                 f"contiguous {np.dtype(self.result)} array of shape {(len(x), self.outputs)}."
             )
-        before, after = self._arguments
-        if library().xnor_product(*before[:1], _at(rows), len(x), *before[1:], *after, _at(out), threads):
+        rows, (shape, weights) = np.ascontiguousarray(x), self._arguments
+        place = SETS.index(self.instruction_set)
+        work = len(x) * len(self.scales) * self.panels.size // WORD_BYTES
+        count = max(1, min(threads, work // LEAST_WORK))
+        if library().xnor_product(place, _at(rows), len(x), *shape, *weights, _at(out), count):
             raise MemoryError
         return out
 
@@ -99,9 +104,8 @@ class _Product:
         """What each call hands over besides x and out."""
         levels, planes = len(self.scales), self.panels.shape[1]
         gains = 0 if self.gains is None else _at(self.gains)
-        before = SETS.index(self.instruction_set), self.size, levels
-        after = _at(self.scales), _at(self.offset), _at(self.panels), planes, self.outputs, gains
-        return before, after
+        places = _at(self.scales), _at(self.offset), _at(self.panels)
+        return (self.size, levels), (*places, planes, self.outputs, gains)
 
 
 class XnorProduct(_Product):
@@ -220,4 +224,4 @@ def _aligned(shape: tuple[int, int], dtype: Any) -> Array:
     size = shape[0] * shape[1] * np.dtype(dtype).itemsize
     raw = np.empty(size + 64, np.uint8)
     start = -_at(raw) % 64
-    return raw[start : start + size].view(dtype).reshape(shape)
+    return np.asarray(raw[start : start + size].view(dtype).reshape(shape))

@@ -21,7 +21,6 @@ namespace {
 constexpr int64_t BLOCK = 64;               // rows that are encoded at once, to stay in the cache
 constexpr int64_t TILE = 8;                 // most rows of a tile
 constexpr int64_t WIDEST = 64;              // most columns of a panel
-constexpr int64_t LEAST_WORK = 1 << 24;     // level-pair products that are worth a thread
 constexpr int64_t STREAMED = 1 << 22;       // results that pass by the cache
 
 struct Job {
@@ -124,17 +123,19 @@ void wide_portable(const uint32_t *counts, int64_t n, const int64_t *gains, int6
 AVX512 void encode_avx512(const float *x, const double *offset, int64_t n, int64_t levels,
                           const double *scales, uint8_t *out, int64_t stride) {
     const __m512d zero = _mm512_setzero_pd();
-    for (int64_t i = 0; i < n; i += 8, out++) {
-        __mmask8 own = n - i < 8 ? __mmask8((1 << (n - i)) - 1) : __mmask8(255);
-        __m512d residual = _mm512_cvtps_pd(_mm256_maskz_loadu_ps(own, x + i));
-        residual = _mm512_sub_pd(residual, _mm512_maskz_loadu_pd(own, offset + i));
-        for (int64_t k = 0; k < levels; k++) {
-            __mmask8 bits = _mm512_mask_cmp_pd_mask(own, residual, zero, _CMP_GE_OQ);
-            __m512d scale = _mm512_set1_pd(scales[k]);
-            residual = _mm512_mask_sub_pd(_mm512_add_pd(residual, scale), bits, residual, scale);
+    int64_t i = 0;
+    for (; i + 8 <= n; i += 8, out++) {
+        __m512d residual = _mm512_cvtps_pd(_mm256_loadu_ps(x + i));
+        residual = _mm512_sub_pd(residual, _mm512_loadu_pd(offset + i));
+        for (int64_t k = 0;;) {
+            __mmask8 bits = _mm512_cmp_pd_mask(residual, zero, _CMP_GE_OQ);
             out[k * stride] = bits;
+            __m512d scale = _mm512_set1_pd(scales[k]);
+            if (++k == levels) break;
+            residual = _mm512_mask_sub_pd(_mm512_add_pd(residual, scale), bits, residual, scale);
         }
     }
+    if (i < n) encode_byte(x + i, offset + i, n - i, levels, scales, out, stride);
 }
 
 template <int ROWS>
@@ -340,10 +341,9 @@ int xnor_product(int set, const float *x, int64_t rows, int64_t n, int64_t level
     const Set &own = SETS[set];
     const Job job{x, rows, n, levels, scales, offset, w, planes, outputs, gains, out};
     const int64_t panels = up(outputs, own.columns), stride = 4 * up(n, 32);
-    const int64_t work = rows * levels * planes * panels * own.columns * stride / 4;
     const bool by_rows = rows >= TILE * threads;
     const int64_t pieces = by_rows ? up(rows, TILE) : panels;
-    const int64_t count = std::max<int64_t>(1, std::min({threads, work / LEAST_WORK, pieces}));
+    const int64_t count = std::min(threads, pieces);
     std::vector<Part> parts;
     for (int64_t k = 0; k < count; k++) {
         const int64_t a = pieces * k / count, b = pieces * (k + 1) / count;

@@ -139,6 +139,7 @@ FAULTS = [
     (("bench", "nothing"), "no benchmark nothing"),
     (("bench", "simulate", "--data", "@eeg.npz"), "leave out --model and --data"),
     (("bench", "quantization", "--data", "@eeg.npz"), "give both"),
+    (("bench", "simulate", "--instruction-set", "avx2"), "leave out --instruction-set"),
     (("train", "@missing.npz", "-o", "@out"), "does not exist"),
     (("train", "@nan.npz", "-o", "@out"), "NaN"),
     (("train", "@eeg.npz", "--fold", "7", "-o", "@out"), "Fold 7 has no windows"),

@@ -375,6 +375,14 @@ def test_bench_takes_a_model_and_its_data(float_file, eeg_file, monkeypatch):
     assert (seen["data"].x == np.load(eeg_file)["X"]).all()
 
 
+def test_bench_takes_an_instruction_set(monkeypatch):
+    asked = []
+    made = {"figures": [], "versions": {}, "parameters": {}}
+    monkeypatch.setitem(BENCHMARKS, "xnor-gemm", lambda **how: asked.append(how) or made)
+    run("bench", "xnor-gemm", "--instruction-set", "avx2")
+    assert asked == [{"instruction_set": "avx2"}]
+
+
 def test_bench_simulate_measures(random_model):
     from mubinn.cli.benchmarks.simulate import bench_simulate
 

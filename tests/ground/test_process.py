@@ -32,6 +32,12 @@ def test_time_that_is_up_ends_the_child_too(tmp_path):
     _wait_for(lambda: not _alive(child.read_text()))
 
 
+def test_one_core_where_nothing_is_known(monkeypatch):
+    monkeypatch.delattr(process.os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(process.os, "cpu_count", lambda: None)
+    assert process.cores() == 1
+
+
 OWN = "from mubinn.golden.ground.leash import end_with_caller\nend_with_caller()\n"
 
 

@@ -196,12 +196,6 @@ def test_without_threadpoolctl(random_model, monkeypatch):
     assert importlib.import_module is not absent
 
 
-def test_one_core_without_affinity(monkeypatch):
-    monkeypatch.delattr(inference.os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(inference.os, "cpu_count", lambda: None)
-    assert inference._cores() == 1
-
-
 def test_bad_input_is_named(random_model):
     model = random_model(18, (3, 3))
     x = windows(19)
