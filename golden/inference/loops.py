@@ -48,6 +48,28 @@ def accumulate(z: Array, weights: Array, row: int, column: int, m: Array) -> Non
     z += np.einsum("rkp,kbp->rb", own.reshape(len(z), -1, 2).astype(np.int32), wide)
 
 
+def differ(
+    z: Array, weights: Array, row: int, column: int, m: Array, pair: Any, gains: Array
+) -> None:
+    """Add to z [rows, B] the bits in which a pair of levels differs, each row's times its gain.
+
+    Parameters
+    ----------
+    z : int32 [rows, B]
+        As `accumulate` has it.
+    weights : uint32 [R, W, n]
+        Levels in words, from `row` and `column` on.
+    m : uint32 [L, k, B]
+    pair : tuple of int
+        The level of m, that of the weights, and which of the two gains is theirs.
+    gains : int32 [R, L, W, 2]
+    """
+    i, j, side = pair
+    own = weights[row : row + len(z), j, column : column + m.shape[1]]
+    counts = np.bitwise_count(own[:, :, None] ^ m[i]).sum(axis=1, dtype=np.int32)
+    z += gains[row : row + len(z), i, j, side, None] * counts
+
+
 def weighted(b: int, h: Array, x: Array, i: int, words: Array, row: int, j: int, sizes: Any) -> Any:
     """Return how many bits of h, and of x, differ in window b from a plane of a row of weights.
 
@@ -284,7 +306,7 @@ def run_layer(
         Sums of the fields of h over the steps from `count_from` on.
     span : tuple
         count_from, width of a field, counts of symbols, numbers and rows of a cell, and `sizes` of
-        `products`; two empty ones where words are pairs of numbers.
+        `products`; two empty ones where words are pairs of numbers, and where rows are long.
     phases : tuple of tuple
         weights uint32 [R, W, n] with a cell's rows side by side, gains int32 [R, L, W, 2], rows of
         a cell, code, whether the phase reads `made`, and how many rows `decide` adds up.
@@ -315,11 +337,17 @@ def run_layer(
             sums = z[: group * rows]
             for n in range(0, hidden, group):
                 sums[:] = 0
-                accumulate(sums, weights, n * rows, 0, read)
-                accumulate(sums, weights, n * rows, read.shape[1], now)
+                if width == 1:
+                    for i in range(gains.shape[1]):
+                        for j in range(gains.shape[2]):
+                            differ(sums, weights, n * rows, 0, read, (i, j, 0), gains)
+                            differ(sums, weights, n * rows, read.shape[1], now, (i, j, 1), gains)
+                else:
+                    accumulate(sums, weights, n * rows, 0, read)
+                    accumulate(sums, weights, n * rows, read.shape[1], now)
                 for k in range(min(group, hidden - n)):
                     run_cell(n + k, z, k * rows, code, memory, fields, pools, operands)
 
 
 PARTS = (weighted, encoded, products, decide, segment, look, mix, store, run_cell)
-"""What the loops call, besides `popcount` and `accumulate`."""
+"""What the loops call, besides `popcount`, `accumulate` and `differ`."""

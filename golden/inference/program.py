@@ -50,6 +50,9 @@ from mubinn.golden.inference.rows import LIMIT, MatrixRows, Rows, WordRows, fram
 FIELD = {"words": 1, "pairs": 16}
 """Bits of a field."""
 
+UNROLLED = 8
+"""Rows of so many words have loops of their length; those of longer ones are made in tiles."""
+
 NEVER = 2 * LIMIT - 1
 """Above all sums."""
 
@@ -84,10 +87,10 @@ class Program:
             rows = [WordRows.of(layer, phase) for phase in range(len(plan.phases))]
         if any(own.largest >= LIMIT or (form == "pairs" and not own.fits_pairs) for own in rows):
             return None
-        writer = _Writer(plan, form, rows)
         own = (-(-size * FIELD[form] // WORD) for size in (hidden, layer.inputs))
         sizes = [n * taps for n, taps in zip(own, (1, layer.frames.taps), strict=True)]
-        phases = []
+        short = form == "words" and sum(sizes) <= UNROLLED
+        writer, phases = _Writer(plan, form, rows, short), []
         for phase, own in enumerate(rows):
             count = len(layer.phases[phase])
             weights, gains = (_words if form == "words" else _pairs)(own, layer, count)
@@ -99,7 +102,7 @@ class Program:
             np.concatenate([np.zeros(1), *pool]).astype(kind)
             for pool, kind in zip(writer.pools, (np.uint16, np.int32, np.float64), strict=True)
         ]
-        unrolled = tuple((0,) * size if form == "words" else () for size in sizes)
+        unrolled = tuple((0,) * size if short else () for size in sizes)
         most = max(map(len, layer.phases))
         span = FIELD[form], len(writer.symbols) + 1, max(1, len(writer.numbers)), most, unrolled
         return cls(layer, form, tuple(phases), tuple(pools), span, _start(layer, writer.kept))
@@ -172,8 +175,8 @@ def _pairs(rows: MatrixRows, layer: QuantizedLayer, count: int) -> tuple[Array, 
 class _Writer:
     """Writes instructions; constants go into pools, and symbols and numbers get places."""
 
-    def __init__(self, plan: Plan, form: str, rows: list[Rows]) -> None:
-        self.plan, self.form, self.rows = plan, form, rows
+    def __init__(self, plan: Plan, form: str, rows: list[Rows], short: bool) -> None:
+        self.plan, self.form, self.rows, self.short = plan, form, rows, short
         self.pools: tuple[list[Array], ...] = ([], [], [])
         self.sizes = [1, 1, 1]
         self.symbols: dict[tuple[int, str], int] = {}
@@ -214,7 +217,7 @@ class _Writer:
     def _decides(self, phase: int) -> bool:
         """Return whether all that rows of a phase do is to reach one threshold each."""
         rows = self.rows[phase]
-        if not isinstance(rows, WordRows) or rows.gains[0, ..., 0].size > 1:
+        if not self.short or not isinstance(rows, WordRows) or rows.gains[0, ..., 0].size > 1:
             return False
         names = {name for name, (own, _) in self.plan.places.items() if own == phase}
         users = [step for step in self.plan.steps if names & set(reads(step))]

@@ -25,7 +25,7 @@ from mubinn.golden.cells.place import stages, width
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.ground.process import cores
-from mubinn.golden.inference.compiled import LANES, WINDOWS, available, kernels
+from mubinn.golden.inference.compiled import WINDOWS, available, host_has, kernels
 from mubinn.golden.inference.input import (
     WORD,
     Array,
@@ -50,7 +50,7 @@ BATCH = 512
 COMPILED_BATCH = {"words": 512, "pairs": 256}
 """The same of the compiled kernels, which hold the states of all steps."""
 
-TILES = {"numpy": 1, "words": LANES, "pairs": WINDOWS}
+TILES = {"numpy": 1, "words": WINDOWS, "pairs": WINDOWS}
 """Windows that a kernel computes at once: batches are filled up to a multiple of them."""
 
 Kernel = Literal["numpy", "words", "pairs"]
@@ -58,8 +58,9 @@ Kernel = Literal["numpy", "words", "pairs"]
 LEAST_WORK = 1 << 33
 """Multiply-adds of the matrix products from which on numba's start is worth its while."""
 
-COLUMNS_PER_WORD = 6
-"""A word of one level pair costs what these many columns of pairs cost."""
+COLUMNS_PER_WORD = {True: 3, False: 10}
+"""A word of one level pair costs what these many columns of pairs cost, by whether the machine
+counts the bits of a vector's words in one instruction."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +149,8 @@ class CompiledModel:
         columns = sum(layer.wx.rows * (layer.hidden + layer.features) for layer in layers)
         if windows * steps * columns < LEAST_WORK or not available():
             return "numpy"
-        few = sum(map(words_of, layers)) * COLUMNS_PER_WORD <= columns
+        each = COLUMNS_PER_WORD[host_has("avx512vpopcntdq")]
+        few = sum(map(words_of, layers)) * each <= columns
         order: tuple[Kernel, Kernel] = ("words", "pairs") if few else ("pairs", "words")
         return next((own for own in order if self.programs(own) is not None), "numpy")
 

@@ -16,7 +16,7 @@ from mubinn.golden.cells.constants import DATAPATHS
 from mubinn.golden.cells.library import CELLS, rnn_relu
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference import compiled as inference_compiled
-from mubinn.golden.inference import loops
+from mubinn.golden.inference import loops, program
 from mubinn.golden.inference import run as inference
 from mubinn.golden.inference.input import joined, pack
 from mubinn.golden.inference.plan import TABLE_LIMIT
@@ -127,6 +127,22 @@ def test_several_words_of_either(random_model, form):
     check(model, windows(4, 3, 3, size["features"]), ["words"])
 
 
+@pytest.mark.parametrize("cell", ["lstm", "gru_before", "rnn"])  # 4, 2 and 1, and 1 row a phase
+def test_long_rows_are_made_in_tiles(model_of, form, monkeypatch, cell):
+    levels = Levels(x=2, w=3, h=1, c=1, gate=2, b=2)
+    model = model_of(cell, 5, levels, features=40, hidden=34, depth=2)
+    short = CompiledModel(model, kernel="words").programs("words")[0]
+    monkeypatch.setattr(program, "UNROLLED", 0)
+    long = CompiledModel(model, kernel="words").programs("words")[0]
+    assert len(short.span[-1][0]) == len(long.span[-1][0]) + 2
+    check(model, windows(4, 3, 3, 40), ["words"])
+
+
+def test_signs_of_long_rows(random_model, form, monkeypatch):
+    monkeypatch.setattr(program, "UNROLLED", 2)
+    check(random_model(6, (1, 1), features=33, hidden=9), windows(4, 70, 2, 33), ["words"])
+
+
 def test_sums_too_long(random_model, monkeypatch):
     as_plain_python(monkeypatch)
     model = random_model(10, (1, 1))
@@ -172,6 +188,10 @@ def test_the_choice(monkeypatch):
     one, three = (CompiledModel(quantize(floats, Levels.of(n, n), x.astype(float))) for n in (1, 3))
     monkeypatch.setattr(inference, "available", lambda: True)
     assert one.choose(3270, 160) == "words"
+    two = CompiledModel(quantize(floats, Levels.of(2, 2), x.astype(float)))
+    for one_instruction, kernel in ((True, "words"), (False, "pairs")):
+        monkeypatch.setattr(inference, "host_has", lambda _, found=one_instruction: found)
+        assert two.choose(3270, 160) == kernel
     assert three.choose(3270, 160) == "pairs"
     assert one.choose(20, 160) == "numpy"
     monkeypatch.setattr(inference, "available", lambda: False)
