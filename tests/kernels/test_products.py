@@ -35,6 +35,12 @@ def test_products_of_signs(instruction_set, size):
     assert (found == signs(x >= 0) @ signs(bits).T).all()
 
 
+def test_all_signs_differ_or_none_does(instruction_set):
+    product = XnorProduct.of(np.ones((70, 5000)), instruction_set=instruction_set)
+    x = np.where(np.arange(9)[:, None] % 2, 1, -1) * np.ones((9, 5000), np.float32)
+    assert (product(x.astype(np.float32)) == 5000 * x[:, :1]).all()
+
+
 @pytest.mark.parametrize("levels", [(1, 1), (2, 2), (3, 1), (1, 3), (5, 4)])
 def test_sums_over_levels(instruction_set, levels):
     (a, w), rng = levels, np.random.default_rng(sum(levels))
@@ -75,7 +81,8 @@ def test_threads_share_the_work(instruction_set, shape, monkeypatch):
     product = XnorProduct.of(bits, instruction_set=instruction_set)
     monkeypatch.setattr(products, "LEAST_WORK", 1)
     for threads in (1, 2, 3, 100):
-        assert (product(x, threads=threads) == signs(x >= 0) @ signs(bits).T).all()
+        out = np.full(shape, 99, np.int32)
+        assert (product(x, threads=threads, out=out) == signs(x >= 0) @ signs(bits).T).all()
 
 
 def test_results_that_pass_by_the_cache(instruction_set):
