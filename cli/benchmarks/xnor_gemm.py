@@ -9,6 +9,7 @@ faster one, its result's place given. On a GPU the other side is XLA's float32 p
 from collections.abc import Callable
 from functools import partial
 from importlib import import_module
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -39,8 +40,8 @@ GOALS = {
 """The least speed over the BLAS, by figure and instruction set."""
 
 ROUNDS = 5
-LEAST_WORK = 1 << 30
-"""Multiply-adds of what is timed at once: short products are repeated."""
+SPAN = 0.1
+"""Seconds of what is timed at once: short products are repeated."""
 
 Run = Callable[[], object]
 
@@ -115,11 +116,10 @@ def _cpu(name: str, sets: tuple[str, ...], threads: int, rounds: int) -> dict[st
         product = _product(name, bits, a, own)
         made = np.empty((rows, outputs), product.result)
         runs[own] = partial(product, x, threads=threads, out=made)
-    count = max(1, LEAST_WORK // (rows * size * outputs))
     with threadpool_limits(threads, user_api="blas"):
-        found = best_seconds({k: partial(_repeat, run, count) for k, run in runs.items()}, rounds)
+        found = _seconds(runs, rounds)
     found["blas"] = min(found.pop(order) for order in orders)
-    return {name: each / count for name, each in found.items()}
+    return found
 
 
 def _product(name: str, bits: Any, levels: int, instruction_set: str) -> LevelProduct | XnorProduct:
@@ -130,9 +130,28 @@ def _product(name: str, bits: Any, levels: int, instruction_set: str) -> LevelPr
     return LevelProduct.of(bits, gains, scales, instruction_set=instruction_set)
 
 
-def _repeat(run: Run, count: int) -> None:
-    for _ in range(count):
-        run()
+def _seconds(
+    runs: dict[str, Run], rounds: int, wait: Callable[[Any], object] = id
+) -> dict[str, float]:
+    """Return the best time of a call of each.
+
+    So many calls are timed at once as take `SPAN` seconds: what else the machine does meets all
+    alike. `wait` is called with the last one's result.
+    """
+    counts = {}
+    for name, run in runs.items():
+        wait(run())
+        start = perf_counter()
+        wait(run())
+        counts[name] = max(1, int(SPAN / (perf_counter() - start)))
+
+    def repeat(name: str) -> None:
+        for _ in range(counts[name]):
+            made = runs[name]()
+        wait(made)
+
+    best = best_seconds({name: partial(repeat, name) for name in runs}, rounds)
+    return {name: best[name] / count for name, count in counts.items()}
 
 
 def _blas() -> str:
@@ -152,13 +171,13 @@ def _gpu(rounds: int) -> tuple[str, list[dict[str, Any]]]:
         return "none", []
     figures = []
     for name, shape in GPU_SHAPES.items():
-        seconds = best_seconds(gpu_runs(shape), rounds)
+        seconds = _seconds(gpu_runs(shape), rounds, jax.block_until_ready)
         figures.append(_figure(name, "gpu", seconds["blas"] / seconds["xnor"]))
     return str(jax.devices()[0].device_kind), figures
 
 
 def gpu_runs(shape: tuple[int, int, int], interpret: bool = False) -> dict[str, Run]:
-    """Return runs of the kernel for GPUs and of XLA's float32 product, each repeated alike."""
+    """Return runs of the kernel for GPUs and of XLA's float32 product."""
     jax: Any = import_module("jax")
     from mubinn.train.kernels.xnor import pack, xnor_product
 
@@ -168,15 +187,8 @@ def gpu_runs(shape: tuple[int, int, int], interpret: bool = False) -> dict[str, 
         jax.device_put(rng.choice([-1.0, 1.0], own).astype(np.float32))
         for own in ((rows, size), (outputs, size))
     )
-    products = {
+    products: dict[str, Callable[..., Any]] = {
         "blas": jax.jit(lambda x: jax.numpy.matmul(x, w.T, precision="highest")),
         "xnor": partial(xnor_product, weights=pack(w), outputs=outputs, interpret=interpret),
     }
-    count = max(1, LEAST_WORK // (rows * size * outputs))
-
-    def run(product: Callable[..., Any]) -> Any:
-        for _ in range(count):
-            found = product(x)
-        return jax.block_until_ready(found)
-
-    return {name: partial(run, product) for name, product in products.items()}
+    return {name: partial(product, x) for name, product in products.items()}

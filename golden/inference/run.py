@@ -7,7 +7,8 @@ run in threads, as NumPy and compiled code let go of the interpreter, with one t
 There are three kernels of equal results. ``numpy`` needs nothing else. The others need numba, which
 takes a moment to start, so data sets of fewer than `LEAST_WORK` multiply-adds do without:
 ``words`` works on level bits in words, and is taken where a row of all level pairs has few words
-(`COLUMNS_PER_WORD`), the fewer the less the machine has for counting bits; ``pairs`` multiplies 16-bit numbers, which have all levels of a value.
+(`COLUMNS_PER_WORD`, by how the machine counts bits); ``pairs`` multiplies 16-bit numbers, which
+have all levels of a value.
 """
 
 from collections.abc import Callable, Iterator

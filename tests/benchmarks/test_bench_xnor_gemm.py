@@ -14,7 +14,7 @@ from mubinn.golden.kernels import instruction_sets
 def brief(monkeypatch):
     shapes = {"cpu_small": (2, 30, 5), "cpu_4096": (3, 64, 3), "cpu_2_2": (1, 33, 4)}
     monkeypatch.setattr(bench, "SHAPES", shapes)
-    monkeypatch.setattr(bench, "LEAST_WORK", 1)
+    monkeypatch.setattr(bench, "SPAN", 1e-4)
     monkeypatch.setattr(bench, "cores", lambda: 2)
     monkeypatch.setattr("mubinn.cli.benchmarks.figures.PAUSE", 0)
 
