@@ -11,6 +11,7 @@ from mubinn.cli.shared.group import LazyGroup, Terminated
 COMMANDS = {
     "convert": "Make windows to train on of a public set.",
     "train": "Train a model on windows or recordings, float or binarized.",
+    "papers": "Train what other papers have trained, by their methods and ours.",
     "quantize": "Turn a float model into level bits and scales.",
     "calibrate": "Calibrate a model to one person by a recording.",
     "predict": "Classify windows: class and scores of each, bit-true.",

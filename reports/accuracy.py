@@ -19,7 +19,13 @@ PAPER_FLOAT = 83.67
 PAPER_MUBINN2 = {(1, 1): 80.27, (2, 2): 81.63, (3, 3): 82.94}
 """The paper's MuBiNN2, in percent; its MuBiNN1 and B_LSTM stand in pictures without numbers."""
 
-TITLES = {"float": "float", "mubinn2": "MuBiNN2", "mubinn1": "MuBiNN1", "b_lstm": "B_LSTM"}
+TITLES = {
+    "float": "float",
+    "mubinn2": "MuBiNN2",
+    "mubinn1": "MuBiNN1",
+    "b_lstm": "B_LSTM",
+    "weights": "binarized weights",
+}
 TENSORS = ("h", "c", "gate", "b")
 """Tensors that have W levels unless they are set by themselves."""
 
@@ -29,7 +35,10 @@ FORMS = {"shift": "all scales powers of two"}
 CALIBRATED = {"subject": "subject calibration", "trained": "subject calibration, trained for"}
 """How rows name subject calibration."""
 
-Place = tuple[str, str, int, int]
+USUAL = {"cell": "lstm", "hidden": 100, "readout": "mean", "head": "classes"}
+"""What networks are where nothing else is said."""
+
+Place = tuple[str, str, str, int, int]
 
 
 @dataclass(frozen=True)
@@ -50,6 +59,8 @@ class Run:
         Of the exported integers; None where the method has a float rest.
     agreement : float or None
         Share of windows that both classify alike.
+    network, encoders : str
+        What is not usual of the network, and of what binarizes it; empty where all is.
     """
 
     method: str
@@ -63,12 +74,16 @@ class Run:
     graph_accuracy: float
     bit_true_accuracy: float | None
     agreement: float | None
+    network: str = ""
+    encoders: str = ""
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Run:
         """Return the run that a row of a log's summary describes; raise `MubinnError`."""
         try:
             row = {"datapath": "figure3", "subject_calibration": row["centre"], **row}
+            recipe = row.get("recipe", {})
+            row |= {"network": _network(recipe), "encoders": _encoders(recipe.get("method", {}))}
             run = cls(**{name: row[name] for name in cls.__dataclass_fields__})
             known = run.method in TITLES and (run.levels is None) == (run.method == "float")
             known = known and run.datapath in DATAPATHS
@@ -90,7 +105,8 @@ class Run:
     @property
     def place(self) -> Place:
         """What it shares with the float run that it is compared with."""
-        return self.normalise, self.subject_calibration, self.fold, self.seed
+        about = self.network, self.normalise, self.subject_calibration
+        return *about, self.fold, self.seed
 
     @property
     def pair(self) -> tuple[int | None, int | None]:
@@ -100,7 +116,7 @@ class Run:
     @property
     def variant(self) -> str:
         """What differs from the usual run of its method and (A, W): empty, or names."""
-        found = []
+        found = [text for text in (self.network, self.encoders) if text]
         if self.levels is not None:
             w = self.levels["w"]
             own = {name: self.levels[name] for name in TENSORS}
@@ -174,6 +190,37 @@ class Group:
         return PAPER_MUBINN2.get((a, w))
 
 
+def _network(recipe: Mapping[str, Any]) -> str:
+    """Return what of a recipe's network is not usual, in words."""
+    found = []
+    if "layers" in recipe:
+        found.append(f"layers {', '.join(recipe['layers'])}")
+    else:
+        if recipe.get("cell", USUAL["cell"]) != USUAL["cell"]:
+            found.append(str(recipe["cell"]).upper())
+        if recipe.get("hidden", USUAL["hidden"]) != USUAL["hidden"]:
+            found.append(f"{recipe['hidden']} cells")
+    for name in ("readout", "head"):
+        own = recipe.get(name, USUAL[name])
+        found += [] if own == USUAL[name] else [f"{name} {own}"]
+    if recipe.get("embedding"):
+        found.append(f"words of {recipe['embedding']} numbers")
+    return ", ".join(found)
+
+
+def _encoders(method: Mapping[str, Any]) -> str:
+    """Return what of a method's encoders and scales is not usual, in words."""
+    found = [*method.get("encoders", ())]
+    if method.get("thresholds", "rule") != "rule":
+        found.append("learned thresholds")
+    if "weight_scales" in method:
+        found.append(f"{method['weight_scales']} scales of weights")
+    usual = "matrix" if method.get("name") == "weights" else "gate"
+    if method.get("granularity", usual) != usual:
+        found.append(f"scales by {method['granularity']}")
+    return ", ".join(found)
+
+
 def measured(name: str = "accuracy") -> tuple[Run, ...]:
     """Return runs that come with the program.
 
@@ -208,7 +255,7 @@ def datapath_difference(runs: Iterable[Run]) -> Difference:
     """
     found: dict[str, dict[tuple[Any, ...], float]] = {"figure3": {}, "threshold": {}}
     for run in runs:
-        alike = (run.method, str(run.levels), run.scale_form, *run.place)
+        alike = (run.method, str(run.levels), run.scale_form, run.encoders, *run.place)
         found[run.datapath][alike] = 100 * run.accuracy
     both = found["figure3"].keys() & found["threshold"].keys()
     differences = [found["threshold"][key] - found["figure3"][key] for key in sorted(both)]

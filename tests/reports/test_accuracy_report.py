@@ -97,6 +97,29 @@ def test_rows_name_how_subjects_are_made_alike():
     assert (exact.variant, Run.of(ROWS[3]).datapath) == ("threshold datapath", "figure3")
 
 
+def test_other_networks_and_encoders_are_rows_of_their_own():
+    def of(method, graph, recipe, **more):
+        return Run.of(row(method, 0, 0, graph, recipe=recipe, **more))
+
+    gru = {"cell": "gru", "hidden": 32, "readout": "last", "embedding": 8}
+    ruled = {"name": "weights", "encoders": ["w=tc"], "weight_scales": "fitted"}
+    found = groups(
+        [
+            of("float", 0.9, {}),
+            of("float", 0.8, gru),
+            of("float", 0.7, {"layers": ["conv 4x3", "gru 8"], "cell": "dense_gru", "hidden": 8}),
+            of("weights", 0.75, {**gru, "method": ruled}, pair=(1, 2)),
+        ]
+    )
+    network = "GRU, 32 cells, readout last, words of 8 numbers"
+    assert {group.name: group.loss for group in found} == {
+        "float": None,
+        f"float, {network}": None,
+        "float, layers conv 4x3, gru 8": None,
+        f"binarized weights (1,2), {network}, w=tc, fitted scales of weights": pytest.approx(5.0),
+    }
+
+
 def test_datapaths_are_compared_run_by_run():
     def of(datapath, fold, seed, exact):
         return Run.of(row("mubinn2", fold, seed, 0.5, exact, (3, 3), datapath=datapath))

@@ -1,0 +1,101 @@
+"""``mubinn papers``: runs of a small set beside the paper's numbers, resumed, drawn; faults."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from mubinn.cli.main import mubinn
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.reports.papers import lines_of
+from mubinn.train.recipes import papers as recipes
+
+
+def run(*arguments, status=0):
+    result = CliRunner().invoke(mubinn, ["papers", *map(str, arguments)])
+    assert result.exit_code == status, result.output
+    return result
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """A set of 70 reviews, of which word 5 or 6 tells the class, and a small network for it."""
+    rng = np.random.default_rng(0)
+    arrays = {}
+    for part, count in (("train", 50), ("test", 20)):
+        x, y = rng.integers(7, 12, (count, 80)), rng.integers(0, 2, count)
+        x[:, -3] = 5 + y
+        arrays |= {f"x_{part}": x.astype(np.uint16), f"y_{part}": y.astype(np.uint8)}
+    np.savez(tmp_path / "set.npz", **arrays)
+    task = recipes.TASKS["imdb"]
+    about = {"hidden": 4, "embedding": 3, "batch": 10, "epochs": 2, "dropout": 0.0}
+    changed = {name: {**getattr(task, name), **about} for name in ("float_about", "about")}
+    ways = {name: task.ways[name] for name in ("QC", "BC", "MuBiNN2 (2,2)")}
+    monkeypatch.setitem(recipes.TASKS, "imdb", replace(task, **changed, ways=ways))
+    return tmp_path
+
+
+def test_runs_stand_beside_the_paper(small):
+    about = "imdb", small / "set.npz", "--runs", small / "runs", "--cells", "lstm"
+    text = run(*about, "-o", small / "page").stdout
+    assert "| lstm   | FP " in text
+    assert "82.87" in text
+    assert "3.23" in text
+    page = (small / "page" / "imdb.md").read_text()
+    assert page.count("\n| lstm ") == 4
+    assert "| integers " in page
+    table = (small / "page" / "imdb.csv").read_text().splitlines()
+    assert len(table) == 5
+    for name in ("curves", "weights"):
+        assert (small / "page" / f"{name}.png").stat().st_size > 5000
+    logs = {path: path.stat().st_mtime_ns for path in small.glob("runs/*/*/log.jsonl")}
+    rows = json.loads(run(*about, "--methods", "BC", "--json").stdout)
+    assert [row["method"] for row in rows] == ["float", "weights"]
+    assert {path: path.stat().st_mtime_ns for path in logs} == logs
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (("--cells", "rnn"), "--cells: 'rnn' is none of lstm; gru."),
+        (("--methods", "TC"), "--methods: 'TC' is none of FP; QC; BC; MuBiNN2 (2,2)."),
+        (("--seeds", "a"), "--seeds 'a' is no list of numbers such as 0,1."),
+    ],
+)
+def test_what_is_not_there(small, more, message):
+    text = run("imdb", small / "set.npz", "--runs", small / "runs", *more, status=2).stderr
+    assert message in text
+    assert not (small / "runs").exists()
+
+
+@pytest.mark.parametrize("name", recipes.TASKS)
+def test_every_way_is_a_recipe(name):
+    task = recipes.TASKS[name]
+    for cell in task.cells:
+        base = task.float_recipe(cell)
+        assert set(task.printed[cell]) <= {recipes.FLOAT, *task.ways}
+        for way in task.ways:
+            own = task.recipe(cell, way)
+            assert (own.embedding, own.hidden, own.head) == (base.embedding, base.hidden, base.head)
+            assert own.method.name != "float"
+
+
+def test_losses_are_of_the_same_seed():
+    def row(seed, graph, exact=None):
+        return {"seed": seed, "graph_accuracy": graph, "bit_true_accuracy": exact}
+
+    rows = {
+        ("gru", "FP"): [row(0, 0.8), row(1, 0.9)],
+        ("gru", "BC"): [row(1, 0.85), row(0, 0.7)],
+        ("gru", "ours"): [row(0, 0.5, 0.79)],
+    }
+    full, bc, ours = lines_of(rows, {"gru": {"FP": 80.35, "BC": 76.12}}, "FP")
+    assert bc.losses == pytest.approx({1: 5.0, 0: 10.0})
+    assert bc.printed_loss == pytest.approx(4.23)
+    assert (full.losses, full.printed_loss, full.bit_true) == ({}, None, False)
+    assert ours.accuracies == pytest.approx({0: 79.0})
+    assert (ours.printed, ours.bit_true) == (None, True)
+    with pytest.raises(MubinnError, match="Seed 2 of gru has no float run"):
+        lines_of({**rows, ("gru", "QC"): [row(2, 0.5)]}, {}, "FP")

@@ -1,0 +1,130 @@
+"""Tasks of the papers beside MuBiNN's, as recipes, with the numbers that the papers print."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from mubinn.golden.binarize.levels import parse_levels
+from mubinn.golden.binarize.rules import parse_encoders
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.train.data.reviews import reviews
+from mubinn.train.data.sentences import sentences
+from mubinn.train.recipes.method import Name
+from mubinn.train.recipes.recipe import Recipe
+from mubinn.train.recipes.tuned import tuned
+
+FLOAT = "FP"
+"""What the papers call full precision."""
+
+
+class Way(NamedTuple):
+    """How a network is binarized: method, levels, encoder of the weights, and what is changed."""
+
+    method: Name
+    levels: str
+    encoder: str = ""
+    changes: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True)
+class Task:
+    """A task of a paper.
+
+    Attributes
+    ----------
+    title, paper : str
+    windows : callable
+        Takes the path of the set as it is published, or of its compact form.
+    float_about, about : mapping
+        Fields of `Recipe` of the float network, and of those that start from it.
+    ways : mapping of str to Way
+        By the name that tables have.
+    printed : mapping of str to mapping of str to float
+        Test accuracies that the paper prints, in percent, by cell and way.
+    """
+
+    title: str
+    paper: str
+    windows: Callable[[Path], tuple[dict[str, NDArray[Any]], str]]
+    float_about: Mapping[str, Any]
+    about: Mapping[str, Any]
+    ways: Mapping[str, Way]
+    printed: Mapping[str, Mapping[str, float]]
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """Cells that the paper compares."""
+        return tuple(self.printed)
+
+    def float_recipe(self, cell: str) -> Recipe:
+        """Return the recipe of the float network; raise `MubinnError` for another cell."""
+        if cell not in self.cells:
+            raise MubinnError(
+                f"The paper has no {cell[:40]!r} here: give one of {', '.join(self.cells)}."
+            )
+        return tuned("float", cell=cell, **self.float_about)
+
+    def recipe(self, cell: str, name: str) -> Recipe:
+        """Return the recipe of one of `ways`."""
+        way = self.ways[name]
+        method: dict[str, Any] = {}
+        if way.encoder:
+            method["encoders"] = tuple(parse_encoders([f"w={way.encoder}"]).items())
+        about = {**self.about, **dict(way.changes)}
+        return tuned(way.method, parse_levels(way.levels), method=method, cell=cell, **about)
+
+
+_REVIEWS: dict[str, Any] = {
+    "hidden": 128,
+    "embedding": 128,
+    "head": "sigmoid",
+    "readout": "last",
+    "dropout": 0.5,
+    "word_dropout": 0.3,
+    "validation": 0.1,
+}
+_SENTENCES = {**_REVIEWS, "hidden": 168, "embedding": 300, "head": "classes"}
+
+EFFECTIVE = "Alom et al. 2018, Effective Quantization Approaches for Recurrent Neural Networks"
+BINARIZED = "Binarized LSTM for language modelling and sentiment (course project)"
+
+TASKS: dict[str, Task] = {
+    "imdb": Task(
+        title="IMDB film reviews, 20,000 words, the last 80 of each, 128 cells",
+        paper=EFFECTIVE,
+        windows=reviews,
+        float_about={**_REVIEWS, "epochs": 5, "learning_rate": 1e-3},
+        about={**_REVIEWS, "epochs": 4, "learning_rate": 1e-3},
+        ways={
+            "QC": Way("weights", "1,2", "qc"),
+            "TC": Way("weights", "1,2", "tc"),
+            "BC": Way("weights", "1,1", "bc"),
+            "MuBiNN2 (2,2)": Way("mubinn2", "2,2"),
+            "MuBiNN2 (3,3)": Way("mubinn2", "3,3"),
+        },
+        printed={
+            "lstm": {FLOAT: 82.87, "QC": 79.64, "TC": 76.86, "BC": 76.25},
+            "gru": {FLOAT: 80.35, "QC": 78.96, "TC": 77.12, "BC": 76.12},
+        },
+    ),
+    "sst": Task(
+        title="Stanford Sentiment Treebank, five classes, sentences, 168 cells",
+        paper=BINARIZED,
+        windows=sentences,
+        float_about={**_SENTENCES, "epochs": 10, "learning_rate": 1e-3},
+        about={**_SENTENCES, "epochs": 6, "learning_rate": 1e-3},
+        ways={
+            "BW": Way("weights", "1,1"),
+            "MuBiNN2 (1,1)": Way("mubinn2", "1,1"),
+            "MuBiNN2 (2,2)": Way("mubinn2", "2,2"),
+            "MuBiNN2 (3,3)": Way("mubinn2", "3,3"),
+        },
+        printed={"lstm": {FLOAT: 44.4, "BW": 41.8}},
+    ),
+}
+"""Tasks by name. XNOR of the second paper prints 30.4 and binarizes what `MuBiNN2 (1,1)` does."""
