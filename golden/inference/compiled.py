@@ -3,13 +3,18 @@
 numba is imported when `kernels` is first called. Compiled code lets go of the interpreter.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, wraps
 from importlib import import_module
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.files import cache_root
+from mubinn.golden.inference import loops
 from mubinn.golden.inference.loops import (
     PARTS,
     TILE,
@@ -48,8 +53,8 @@ def available() -> bool:
 def kernels() -> Kernels:
     """Import numba and declare the functions to it; each is compiled at its first call.
 
-    numba keeps the machine code beside `mubinn.golden.inference.loops`, or in a folder of the user
-    where that is read-only.
+    The machine code is kept in the cache, by the text of what it is made of: numba itself looks at
+    the file of a function alone, and not at what that calls.
     """
     numba: Any = import_module("numba")
     extending: Any = import_module("numba.extending")
@@ -265,8 +270,18 @@ def _tile(numba: Any, extending: Any, vectors: range, sums: _Sums) -> Any:
 
 
 def _declared(numba: Any, function: Any) -> Any:
+    before = numba.config.CACHE_DIR
     try:
+        numba.config.CACHE_DIR = str(cache_root(room="numba") / _digest())
         declared = numba.njit(nogil=True, cache=True)(function)
-    except RuntimeError:  # no folder to keep the machine code in
+    except (MubinnError, RuntimeError):  # no folder to keep the machine code in
         declared = numba.njit(nogil=True)(function)
+    finally:
+        numba.config.CACHE_DIR = before
     return declared
+
+
+def _digest() -> str:
+    """Return the digest of the sources of the compiled loops."""
+    texts = (Path(file).read_bytes() for file in (__file__, loops.__file__))
+    return hashlib.sha256(b"".join(texts)).hexdigest()[:16]

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -220,7 +221,9 @@ def test_without_a_folder_for_machine_code(monkeypatch):
     numba = pytest.importorskip("numba")
     real, asked = numba.njit, []
 
-    def njit(**options):
+    def njit(*functions, **options):
+        if functions:  # numba's own
+            return real(*functions, **options)
         asked.append(options)
         if options.get("cache"):
             raise RuntimeError("cannot cache function")
@@ -230,6 +233,26 @@ def test_without_a_folder_for_machine_code(monkeypatch):
     double = inference_compiled._declared(numba, lambda word: 2 * word)
     assert double(3) == 6
     assert [options.get("cache", False) for options in asked] == [True, False]
+
+
+def test_machine_code_is_kept_by_all_that_it_is_made_of(monkeypatch, tmp_path):
+    numba = pytest.importorskip("numba")
+    monkeypatch.setenv("MUBINN_CACHE", str(tmp_path))
+    before = numba.config.CACHE_DIR
+    made = inference_compiled._declared(numba, loops.popcount)
+    first = made.stats.cache_path
+    assert first.startswith(str(tmp_path / "numba"))
+    assert before == numba.config.CACHE_DIR
+    monkeypatch.setattr(inference_compiled, "_digest", lambda: "other")
+    assert inference_compiled._declared(numba, loops.popcount).stats.cache_path != first
+    monkeypatch.undo()
+    digest = inference_compiled._digest()
+    other = tmp_path / "other.py"
+    for module in (inference_compiled, loops):
+        other.write_text(Path(module.__file__).read_text() + "# another line\n")
+        with monkeypatch.context() as changed:
+            changed.setattr(module, "__file__", str(other))
+            assert inference_compiled._digest() != digest
 
 
 def test_thresholds_are_reached_where_they_are_met():
