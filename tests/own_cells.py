@@ -14,6 +14,7 @@ from mubinn.golden.cells.graph import (
     tanh,
 )
 from mubinn.golden.cells.library import LAYERS, gru, gru_before, lstm
+from mubinn.golden.cells.sizes import Sizes
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
 
@@ -55,25 +56,39 @@ MORE = (*(made for made in LAYERS.values() if made not in (lstm, gru, gru_before
 FEATURES, HIDDEN, STEPS = 5, 4, 6
 
 
-def float_model(cell, depth=1, seed=3):
-    random = np.random.default_rng(seed)
+def sizes_of(cell, hidden=HIDDEN, outputs=None):
+    """Sizes of a layer; a cell that projects has `outputs`, or one less than cells."""
+    return Sizes(cell, hidden, (outputs or max(1, hidden - 1)) if cell.projects else hidden)
+
+
+def read_weights(sizes, wx, wh):
+    """Weights of which those are 0 that rows do not read."""
+    places, counts = range(len(sizes.cell.rows)), sizes.row_counts
+    reads = (np.repeat([k in sizes.cell.reading(w) for k in places], counts) for w in ("wx", "wh"))
+    x, h = (own[:, None] for own in reads)
+    return wx * x, wh * (h & ~sizes.unused())
+
+
+def float_model(cell, depth=1, seed=3, outputs=None):
+    random, sizes = np.random.default_rng(seed), sizes_of(cell, HIDDEN, outputs)
 
     def normal(*shape):
         return random.normal(0, 0.5, shape)
 
-    rows = len(cell.rows) * HIDDEN
-    reads = np.repeat([k in cell.reading("wh") for k in range(len(cell.rows))], HIDDEN)
     layers = [
         FloatLayer(
             cell,
-            normal(rows, FEATURES if k == 0 else HIDDEN),
-            normal(rows, HIDDEN) * reads[:, None],
-            normal(rows),
+            *read_weights(
+                sizes,
+                normal(sizes.rows, FEATURES if k == 0 else sizes.outputs),
+                normal(sizes.rows, sizes.columns),
+            ),
+            normal(sizes.rows),
             stored={node.name: normal(HIDDEN) for node in cell.stored},
         )
         for k in range(depth)
     ]
-    return FloatModel(tuple(layers), normal(3, HIDDEN), normal(3))
+    return FloatModel(tuple(layers), normal(3, sizes.outputs), normal(3))
 
 
 def windows(count=12):

@@ -21,9 +21,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from mubinn.golden.binarize.ordered import Ordered, ordered_codes
-from mubinn.golden.binarize.scales import LevelTensor, Quantizer, choose_fraction, signs
+from mubinn.golden.binarize.scales import (
+    LevelTensor,
+    Quantizer,
+    choose_fraction,
+    grouped,
+    signs,
+)
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, Ints, to_fixed
 
@@ -120,18 +127,26 @@ class Rule:
             encoder = Ordered(to_fixed(cuts, fraction), self.codes)
         return Quantizer(scales[0], fraction, to_fixed(np.asarray(offset), fraction), encoder)
 
-    def tensor(self, values: Floats, groups: int) -> LevelTensor:
-        """Return stored rows [R, ...] as level bits, in equal groups that share a.
+    def tensor(
+        self,
+        values: Floats,
+        groups: Sequence[int],
+        used: npt.NDArray[np.bool_] | None = None,
+    ) -> LevelTensor:
+        """Return stored rows [R, ...] as level bits, in groups of so many rows that share a.
 
-        The thresholds are those of the whole tensor; groups of zeros are left out of them.
+        The thresholds are those of the whole tensor; groups of zeros are left out of them, and so
+        is what is not `used`, whose bits are 0.
         """
-        parts = values.reshape(groups, -1)
-        live = parts[parts.any(axis=1)]
-        cuts = self.thresholds(live if len(live) else parts)
-        codes = self._codes(parts, cuts)
-        scales, fraction = self._scales(self.last_scales(parts, cuts), 0.0, 15)
-        bits = (codes.reshape(values.shape)[..., None] >> np.arange(self.levels)) & 1
-        return LevelTensor(np.moveaxis(bits, -1, 0).astype(np.uint8), scales, fraction)
+        parts = grouped(values, groups, used)
+        live = [part for part in parts if part.any()]
+        cuts = self.thresholds(np.concatenate(live or parts))
+        codes = self._codes(values, cuts)
+        units = np.concatenate([self.last_scales(part[None], cuts) for part in parts])
+        scales, fraction = self._scales(units, 0.0, 15)
+        codes = codes if used is None else np.where(used, codes, 0)
+        bits = np.moveaxis((codes[..., None] >> np.arange(self.levels)) & 1, -1, 0)
+        return LevelTensor(bits.astype(np.uint8), scales, fraction, tuple(groups))
 
     def _codes(self, values: Floats, cuts: Floats) -> Ints:
         return ordered_codes(values, cuts, self.codes)

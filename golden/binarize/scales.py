@@ -5,6 +5,7 @@ that all level planes collapse into one exact integer product in software, and m
 hardware.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -219,6 +220,17 @@ def signs(code: npt.ArrayLike, levels: int) -> Ints:
     return 2 * ((wide[..., None] >> np.arange(levels)) & 1) - 1
 
 
+def grouped(
+    values: Floats, rows: Sequence[int], used: npt.NDArray[np.bool_] | None = None
+) -> list[Floats]:
+    """Return values [R, ...] in groups of so many rows; of each those that are `used`, flat."""
+    ends = np.cumsum(rows)[:-1]
+    if used is None:
+        return [part.ravel() for part in np.split(values, ends)]
+    pairs = zip(np.split(values, ends), np.split(used, ends), strict=True)
+    return [part[own] for part, own in pairs]
+
+
 @dataclass(frozen=True, eq=False)
 class LevelTensor:
     """A stored tensor: level bits, and integer scales for groups of its rows.
@@ -228,14 +240,17 @@ class LevelTensor:
     bits : uint8 [N, R] or [N, R, n]
         Level planes; 1 stands for +1.
     scales : int64 [G, N]
-        G divides R: row r uses the scales of group ``r // (R / G)``. One group a gate, or a row.
+        Row r uses the scales of group ``r // (R / G)``. One group a gate, or a row.
     fraction : int
         Fraction bits of the scales.
+    group_rows : tuple of int, or None
+        Rows of each group where these differ; None where G divides R and all have as many.
     """
 
     bits: Bits
     scales: Ints
     fraction: int
+    group_rows: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         """Validate; raise `MubinnError`."""
@@ -249,7 +264,14 @@ class LevelTensor:
             )
         if (self.scales < 0).any() or (self.scales >= MAX_STORED_SCALE).any():
             raise MubinnError("a scale of the stored weights or biases is out of range.")
-        if not len(self.scales) or self.rows % len(self.scales):
+        rows = self.group_rows
+        if rows is not None and len(set(rows)) == 1:
+            object.__setattr__(self, "group_rows", None)
+        if not len(self.scales) or (
+            self.rows % len(self.scales)
+            if rows is None
+            else (len(rows), sum(rows)) != (len(self.scales), self.rows) or min(rows) < 1
+        ):
             raise MubinnError(
                 f"{len(self.scales)} groups of scales do not divide {self.rows} rows."
             )
@@ -269,7 +291,8 @@ class LevelTensor:
     @property
     def row_scales(self) -> Ints:
         """The scales of every row, int64 [R, N]."""
-        return np.repeat(self.scales, self.rows // len(self.scales), axis=0)
+        own = self.rows // len(self.scales) if self.group_rows is None else self.group_rows
+        return np.repeat(self.scales, own, axis=0)
 
     @property
     def values(self) -> Ints:

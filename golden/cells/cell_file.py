@@ -11,6 +11,9 @@ from mubinn.golden.units.shapes import shape_of
 MOST_NODES = 1000
 """Nodes of a cell that a file may have."""
 
+PROJECTION = "projection"
+"""How files call a row that there is for each output."""
+
 ARITY: dict[Operation, tuple[int, int]] = {
     "input": (0, 0),
     "state": (0, 0),
@@ -35,7 +38,12 @@ def equations_of(cell: Cell) -> list[list[Any]]:
     nodes = [*first, *_ordered(others + list(cell.new))]
     place = {node: k for k, node in enumerate(nodes)}
     rows = [
-        [node.operation, node.name, node.kind, [place[operand] for operand in node.operands]]
+        [
+            PROJECTION if node.projects else node.operation,
+            node.name,
+            node.kind,
+            [place[operand] for operand in node.operands],
+        ]
         for node in nodes
     ]
     return [*rows, *(["new", node.name, "", [place[node]]] for node in cell.new)]
@@ -88,6 +96,8 @@ def _node(row: object, nodes: list[Node]) -> Node | None:
     operands = tuple(nodes[k] for k in places)
     if operation == "new":
         return operands[0] if len(operands) == 1 else None
+    projects = operation == PROJECTION
+    operation = "row" if projects else operation
     if operation not in ARITY or not _is_kind(kind):
         return None
     least, most = ARITY[operation]
@@ -95,7 +105,7 @@ def _node(row: object, nodes: list[Node]) -> Node | None:
         operation != "row" and _misplaced(operation, operands)
     ):
         return None
-    return Node(operation, operands, name, kind)
+    return Node(operation, operands, name, kind, projects)
 
 
 def _is_kind(kind: object) -> bool:

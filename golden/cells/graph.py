@@ -17,6 +17,8 @@ hardware, its traces, Table I's units and the picture of a cell are read from th
 ==============  ==================================================================================
 `row`           ``W_x x + W_h s + b`` of a row of weights; s is the state h, or what `encode` made
                 of other values in the same step: such a row takes another pass over the cells
+`projection`    a row that there is for each output P of a layer, not for each cell: what the H
+                cells have encoded becomes h
 `sigmoid`       activation, of a row or of a sum, or of a code
 `tanh`
 `hard_sigmoid`  clipped straight lines, and `ramp` for any
@@ -70,6 +72,8 @@ class Node:
         Of an input, a state, a stored number, a row or an encoder.
     kind : str
         Of an activation.
+    projects : bool
+        Of a row: there is one for each output, not for each cell.
     order : int
         Nodes are numbered as they are written.
     """
@@ -78,6 +82,7 @@ class Node:
     operands: tuple[Node, ...] = ()
     name: str = ""
     kind: Kind = "sigmoid"
+    projects: bool = False
     order: int = field(default_factory=lambda: next(_ORDER))
 
     def __add__(self, other: Node) -> Node:
@@ -123,6 +128,11 @@ def row(name: str, *reads: Node) -> Node:
     if sum(node.operation == "input" for node in reads) != (len(reads) > 1 or reads[0].name == "x"):
         raise MubinnError(f"the row {name} reads x, or one encoded vector, or both: nothing else.")
     return Node("row", reads, name)
+
+
+def projection(name: str, read: Node) -> Node:
+    """Return the sum of a row of weights for each output over a vector that the cells encoded."""
+    return Node("row", (read,), name, projects=True)
 
 
 def sigmoid(value: Node) -> Node:
@@ -225,6 +235,38 @@ class Cell:
                     f"rows of cell {self.name} read several vectors in phase {phase}: the "
                     "multipliers have one at a time."
                 )
+        if self.projects:
+            self._check_projection()
+
+    def _check_projection(self) -> None:
+        for node in self.rows:
+            read = self.recurrent_of(node)
+            own = read is not None and read.operation == "encode" and not self.is_projected(read)
+            if node.projects and not (own and len(node.operands) == 1):
+                raise MubinnError(
+                    f"the projection {node.name} of cell {self.name} reads one vector that the "
+                    "cells have encoded, and nothing else."
+                )
+        last = len(self.phase_nodes) - 1
+        for phase, rows in enumerate(self.phase_nodes):
+            if any(node.projects != (phase == last) for node in rows):
+                raise MubinnError(
+                    f"cell {self.name} has a projection and other rows of weights in one phase, "
+                    "or after it: let what it reads be all that they make."
+                )
+        for node in self.nodes:
+            if node.operation != "row" and len({*map(self.is_projected, node.operands)}) > 1:
+                raise MubinnError(
+                    f"cell {self.name} computes {node.label} of a number an output and a number a "
+                    "cell: a projection has another size."
+                )
+        made = [node for node in self.encoders if self.is_projected(node)]
+        if made != [self.new[0]]:
+            names = ", ".join(node.name for node in made)
+            raise MubinnError(
+                f"cell {self.name} encodes {names} of a projection, which is for its output "
+                f"{self.states[0].name} alone."
+            )
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
@@ -240,6 +282,23 @@ class Cell:
         for node in (self.x, *self.states, *self.new):
             visit(node)
         return tuple(sorted(found, key=lambda node: node.order))
+
+    @property
+    def projects(self) -> bool:
+        """Whether the output is a projection, of which there are fewer numbers than cells."""
+        return any(node.projects for node in self.of("row"))
+
+    def is_projected(self, node: Node) -> bool:
+        """Return whether there is one such value an output, and not one a cell."""
+        return node in self._projected
+
+    @cached_property
+    def _projected(self) -> frozenset[Node]:
+        found: set[Node] = {self.states[0]} if self.projects else set()
+        for node in self.nodes:
+            if node.projects or (node.operation != "row" and found & {*node.operands}):
+                found.add(node)
+        return frozenset(found)
 
     def of(self, operation: Operation) -> tuple[Node, ...]:
         """Return the nodes of an operation in order."""
@@ -404,7 +463,7 @@ def with_activations(made: Cell, kinds: Mapping[str, Kind]) -> Cell:
         if kind != node.kind:
             labels[shape_of(kind).label] = None
         operands = tuple(found[operand] for operand in node.operands)
-        found[node] = Node(node.operation, operands, node.name, kind)
+        found[node] = Node(node.operation, operands, node.name, kind, node.projects)
     if not labels:
         return made
     states, new = (tuple(found[node] for node in own) for own in (made.states, made.new))

@@ -16,6 +16,7 @@ from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.graph import Cell, Node
 from mubinn.golden.cells.lowering import Lowered, Rules
 from mubinn.golden.cells.place import Place
+from mubinn.golden.cells.sizes import Sizes
 from mubinn.golden.cells.threshold import Thresholds
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints, signed_width, to_float, unsigned_width
@@ -30,7 +31,9 @@ class QuantizedLayer:
     """One recurrent layer in level bits and integer scales.
 
     Row k of cell m is row ``k H + m`` of the tensors, rows as `Cell.rows`; a row that leaves x or
-    the state out has scales of 0 for it. A step goes over all cells once for each phase.
+    the state out has scales of 0 for it. A step goes over all cells once for each phase. The rows
+    of a projection are P, those of the outputs, and then rows that read h count P columns of `wh`;
+    bits of the others are 0 and meet nothing.
 
     Attributes
     ----------
@@ -93,12 +96,19 @@ class QuantizedLayer:
 
     def _check_tensors(self) -> None:
         rows, own = self.wx.rows, self.cell_rows
-        if rows % own or self.wx.bits.ndim != 3 or self.wh.bits.shape[1:] != (rows, rows // own):
+        shape = self.wh.bits.shape[1:]
+        fits = self.cell.projects or (not rows % own and shape == (rows, rows // own))
+        if not fits or self.wx.bits.ndim != 3 or len(shape) != 2 or shape[0] != rows:
             raise MubinnError(
                 f"weights of shapes {self.wx.bits.shape} and {self.wh.bits.shape} "
                 f"are not (W, {own}H, I) and (W, {own}H, H): check the model file."
             )
         _ = self.inputs  # checks the columns
+        if self.wh.bits[:, self.sizes.unused()].any():
+            raise MubinnError(
+                f"W_h has weights beyond the {self.outputs} numbers of h that rows read: check the "
+                "model file."
+            )
         if self.wx.levels != self.wh.levels:
             raise MubinnError("input and recurrent weights have different level counts.")
         if self.b.bits.shape[1:] != (rows,) or self.b.fraction != self.z_fraction:
@@ -133,7 +143,7 @@ class QuantizedLayer:
                 f"{' and '.join(node.name for node in cell.recurrent)} have different level "
                 "counts: give both the same, as they share the weights' multipliers."
             )
-        sizes = {"x": self.inputs, cell.states[0].name: self.hidden}
+        sizes = {"x": self.inputs, cell.states[0].name: self.outputs}
         if cell.states[0] in cell.kept:
             sizes.pop(cell.states[0].name)
         for name, quantizer in (("x", self.x), *self.quantizers.items()):
@@ -224,19 +234,28 @@ class QuantizedLayer:
         """Inputs of a step."""
         return self.frames.inputs(self.features)
 
+    @cached_property
+    def sizes(self) -> Sizes:
+        """How many there are of each."""
+        return Sizes.of(self.cell, self.wh.rows, self.wh.bits.shape[2])
+
     @property
     def hidden(self) -> int:
         """Cells H."""
-        return int(self.wh.bits.shape[2])
+        return self.sizes.hidden
+
+    @property
+    def outputs(self) -> int:
+        """Numbers of h."""
+        return self.sizes.outputs
 
     def row_slice(self, place: int) -> slice:
-        """Return the rows of all cells that are number `place` of their cell."""
-        return slice(place * self.hidden, (place + 1) * self.hidden)
+        """Return the rows that are number `place` of their cell."""
+        return self.sizes.row_slice(place)
 
     def phase_rows(self, phase: int) -> Ints:
-        """Return the rows of all cells in `phase`, int64 [rows], row-major by row of a cell."""
-        rows = np.arange(self.wx.rows).reshape(self.cell_rows, -1)
-        return rows[list(self.phases[phase])].ravel()
+        """Return the rows in `phase`, int64 [rows], row-major by row of a cell."""
+        return self.sizes.phase_rows(phase)
 
     # Sums of rows.
 
@@ -269,7 +288,7 @@ class QuantizedLayer:
         """Largest magnitude of z that the scales allow, whatever the level bits are."""
         per_row = (
             self.features * self.gamma_x.sum(axis=(1, 2))
-            + self.hidden * self.gamma_h.sum(axis=(1, 2))
+            + self.sizes.row_columns * self.gamma_h.sum(axis=(1, 2))
             + self.b.row_scales.sum(axis=1)
         )
         return int(per_row.max())
@@ -277,10 +296,13 @@ class QuantizedLayer:
     @property
     def z_limit(self) -> float:
         """Bound of z in float, for scales too large to be multiplied as integers."""
-        recurrent = (state.largest_product(self.wh, self.z_fraction) for state in self.states)
+        recurrent = (
+            self.sizes.phase_columns(phase) * state.largest_product(self.wh, self.z_fraction)
+            for phase, state in enumerate(self.states)
+        )
         return (
             self.features * self.x.largest_product(self.wx, self.z_fraction)
-            + self.hidden * max(recurrent)
+            + max(recurrent)
             + float(self.b.scales.sum(axis=1).max())
         )
 
@@ -297,7 +319,7 @@ class QuantizedLayer:
     @property
     def dot_width(self) -> int:
         """Bits of a signed dot product 2p - n over the larger of the two halves."""
-        return signed_width(max(self.features, self.hidden))
+        return signed_width(max(self.features, self.sizes.columns))
 
     # Values of the graph.
 

@@ -11,6 +11,7 @@ from mubinn.golden.cells.graph import (
     Node,
     cell,
     encode,
+    projection,
     relu,
     row,
     sigmoid,
@@ -93,13 +94,26 @@ def peephole(x: Node, h: Node, c: Node) -> tuple[Node, Node]:
 
 
 @cell
+def lstm_projected(x: Node, h: Node, c: Node) -> tuple[Node, Node]:
+    """LSTM with a recurrent projection of fewer outputs than cells (Sak et al., 2014)."""
+    f = encode("f", sigmoid(row("f", x, h)))
+    i = encode("i", sigmoid(row("i", x, h)))
+    g = encode("g", tanh(row("g", x, h)))
+    o = encode("o", sigmoid(row("o", x, h)))
+    c = encode("c", f * c + i * g)
+    m = encode("m", o * tanh(c))
+    return encode("h", projection("r", m)), c
+
+
+@cell
 def dense(x: Node, h: Node) -> Node:
     """Dense layer, without a state: a convolution over time where it reads several steps."""
     return encode("h", tanh(row("h", x)))
 
 
 CELLS: dict[str, Cell] = {
-    made.name: made for made in (lstm, gru, gru_before, rnn, rnn_relu, cifg, mgu, peephole)
+    made.name: made
+    for made in (lstm, gru, gru_before, rnn, rnn_relu, cifg, mgu, peephole, lstm_projected)
 }
 """The cells with a state, by name."""
 

@@ -70,8 +70,8 @@ class Placed(Protocol):
         """Inputs of a step."""
 
     @property
-    def hidden(self) -> int:
-        """Cells H, which are its outputs."""
+    def outputs(self) -> int:
+        """Numbers of h."""
 
 
 PlacedT = TypeVar("PlacedT", bound=Placed)
@@ -90,7 +90,7 @@ def stages(layers: Iterable[PlacedT]) -> list[tuple[PlacedT, ...]]:
 
 def width(stage: Sequence[Placed]) -> int:
     """Return the outputs of a stage: those of its layers, side by side."""
-    return sum(layer.hidden for layer in stage)
+    return sum(layer.outputs for layer in stage)
 
 
 def side_by_side(
@@ -124,5 +124,5 @@ def check_places(layers: Sequence[Placed]) -> None:
         if above[0].inputs != width(below):
             raise MubinnError(
                 f"a layer expects {above[0].inputs} inputs, the one below has {width(below)} "
-                "cells: check the order of the layers."
+                "outputs: check the order of the layers."
             )

@@ -3,12 +3,14 @@
 What forms z is common to both datapaths; what follows are the units of the layer's datapath.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
-from mubinn.golden.binarize.scales import LevelTensor, Quantizer, signs
+from mubinn.golden.binarize.scales import Quantizer, signs
 from mubinn.golden.cells.layer import QuantizedLayer
-from mubinn.golden.ground.fixed import Ints
+from mubinn.golden.ground.fixed import Bits, Ints
 
 Trace = dict[str, Ints]
 
@@ -16,23 +18,26 @@ STACKED = {"z_q": "z_q", "y": "y", "": "gate"}
 """What gates have of their own, and its name in a trace, where all gates stand side by side."""
 
 
-def dots(codes: Ints, quantizer: Quantizer, weights: LevelTensor) -> Ints:
+def dots(codes: Ints, quantizer: Quantizer, weights: Bits) -> Ints:
     """Return the XNOR dot products of all level pairs, int64 [..., R, A * W]; plane is i * W + j.
+
+    The weights are level bits [W, R, n].
 
     Equals `mubinn.golden.units.xnor_multiplier` of every pair of planes; written as one product of
     matrices of signs, exact in float64.
     """
     left = np.moveaxis(signs(codes, quantizer.levels), -1, -2).astype(np.float64)
-    right = (2.0 * weights.bits - 1).reshape(weights.levels * weights.rows, -1)
+    levels, rows, columns = weights.shape
+    right = (2.0 * weights - 1).reshape(levels * rows, columns)
     product = (left @ right.T).astype(np.int64)
-    planes = product.reshape(*codes.shape[:-1], quantizer.levels, weights.levels, weights.rows)
-    return np.moveaxis(planes, -1, -3).reshape(*codes.shape[:-1], weights.rows, -1)
+    planes = product.reshape(*codes.shape[:-1], quantizer.levels, levels, rows)
+    return np.moveaxis(planes, -1, -3).reshape(*codes.shape[:-1], rows, quantizer.levels * levels)
 
 
-def gate_sums(layer: QuantizedLayer, x: npt.ArrayLike, h: npt.ArrayLike) -> Trace:
-    """Return the sums of a layer's R rows, and what they are made of.
+def gate_sums(layer: QuantizedLayer, phase: int, x: npt.ArrayLike, h: npt.ArrayLike) -> Trace:
+    """Return the sums of the R rows of a phase, and what they are made of.
 
-    Codes `x` [..., I] and `h` [..., H] are those of the input and of what meets W_h.
+    Codes `x` [..., I] and `h` [..., n] are those of the input and of what meets W_h.
 
     Returns
     -------
@@ -40,11 +45,12 @@ def gate_sums(layer: QuantizedLayer, x: npt.ArrayLike, h: npt.ArrayLike) -> Trac
         ``dot_x, prod_x [..., R, A W]``, ``dot_h, prod_h [..., R, W_h W]``, ``z [..., R]``.
     """
     t: Trace = {}
-    t["dot_x"] = dots(np.asarray(x, np.int64), layer.x, layer.wx)
-    t["dot_h"] = dots(np.asarray(h, np.int64), layer.h, layer.wh)
-    t["prod_x"] = t["dot_x"] * layer.gamma_x.reshape(layer.wx.rows, -1)
-    t["prod_h"] = t["dot_h"] * layer.gamma_h.reshape(layer.wx.rows, -1)
-    t["z"] = t["prod_x"].sum(axis=-1) + t["prod_h"].sum(axis=-1) + layer.b.values
+    rows, columns = layer.phase_rows(phase), layer.sizes.phase_columns(phase)
+    t["dot_x"] = dots(np.asarray(x, np.int64), layer.x, layer.wx.bits[:, rows])
+    t["dot_h"] = dots(np.asarray(h, np.int64), layer.h, layer.wh.bits[:, rows, :columns])
+    t["prod_x"] = t["dot_x"] * layer.gamma_x[rows].reshape(len(rows), -1)
+    t["prod_h"] = t["dot_h"] * layer.gamma_h[rows].reshape(len(rows), -1)
+    t["z"] = t["prod_x"].sum(axis=-1) + t["prod_h"].sum(axis=-1) + layer.b.values[rows]
     return t
 
 
@@ -57,7 +63,8 @@ def cell_step(layer: QuantizedLayer, x: npt.ArrayLike, *states: npt.ArrayLike) -
     x : int64 [..., I]
         Codes of the input.
     states : int64 [..., H]
-        Codes of the states before the step, in the cell's order: h, and c of an LSTM.
+        Codes of the states before the step, in the cell's order: h, and c of an LSTM. The h of a
+        projection has P numbers, here and in what is returned.
 
     Returns
     -------
@@ -69,36 +76,30 @@ def cell_step(layer: QuantizedLayer, x: npt.ArrayLike, *states: npt.ArrayLike) -
     cell, codes = layer.cell, [np.asarray(state, np.int64) for state in states]
     values = {f"old.{node.name}": code for node, code in zip(cell.states, codes, strict=True)}
     values |= stored_values(layer)
-    whole: Trace = {}
+    found: list[Trace] = []
     for phase, node in enumerate(cell.recurrent):
         read = codes[0] if node.operation == "state" else values[node.name]
-        sums = gate_sums(layer, x, read)
-        rows = layer.phase_rows(phase)
-        for name, array in sums.items():
-            part = array[..., rows] if name == "z" else array[..., rows, :]
-            if name not in whole:
-                whole[name] = np.zeros_like(array)
-            if name == "z":
-                whole[name][..., rows] = part
-            else:
-                whole[name][..., rows, :] = part
-        values |= row_values(layer, whole["z"], phase)
+        found.append(gate_sums(layer, phase, x, read))
+        rows = np.split(found[-1]["z"], len(layer.phases[phase]), axis=-1)
+        own = zip(cell.phase_nodes[phase], rows, strict=True)
+        values |= {f"{row.name}.z": z for row, z in own}
         layer.lowered.run(values, phase)
-    return whole | traced(layer, values)
+    return by_row(layer, found) | traced(layer, values)
+
+
+def by_row(layer: QuantizedLayer, found: Sequence[Trace]) -> Trace:
+    """Return what `gate_sums` of all phases gives, the rows in their order."""
+    order = np.argsort(np.concatenate([layer.phase_rows(k) for k in range(len(found))]))
+    axes = {name: -1 if name == "z" else -2 for name in found[0]}
+    return {
+        name: np.take(np.concatenate([own[name] for own in found], axis), order, axis)
+        for name, axis in axes.items()
+    }
 
 
 def stored_values(layer: QuantizedLayer) -> dict[str, Ints]:
     """Return the codes [H] of the numbers of each cell, by the names of values."""
     return {f"stored.{name}": layer.stored_codes(name) for name in layer.stored}
-
-
-def row_values(layer: QuantizedLayer, z: Ints, phase: int | None = None) -> dict[str, Ints]:
-    """Return the sums [..., R] of the rows of a phase, or of all, by the names of values."""
-    return {
-        f"{node.name}.z": z[..., layer.row_slice(place)]
-        for place, node in enumerate(layer.cell.rows)
-        if phase is None or place in layer.phases[phase]
-    }
 
 
 def traced(layer: QuantizedLayer, values: dict[str, Ints]) -> Trace:

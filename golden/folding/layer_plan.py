@@ -33,6 +33,32 @@ class Word:
     size: int
 
 
+@dataclass(frozen=True)
+class Pass:
+    """What the rows of a phase meet, or those of the classifier.
+
+    Attributes
+    ----------
+    reads_x : bool
+    columns : int
+        Elements of h, or of what stands in its place.
+    words : tuple of Word
+        None of their own where a row is one word.
+    first : int
+        Place of the first one among all words of x and h.
+    """
+
+    reads_x: bool
+    columns: int
+    words: tuple[Word, ...]
+    first: int
+
+    @property
+    def count(self) -> int:
+        """Words of a row."""
+        return max(1, len(self.words))
+
+
 @dataclass(frozen=True, eq=False)
 class LayerPlan:
     """A layer, the classifier on top of it if there is one, and the parallelism.
@@ -136,7 +162,8 @@ class LayerPlan:
     def _rows(self, engines: int) -> int:
         """Return the rows that an engine has in each step."""
         classes = self.dense.w.rows if self.dense and self.reading.every_step else 0
-        return self.layer.cell_rows * -(-self.layer.hidden // engines) + -(-classes // engines)
+        own = (-(-count // engines) for count in self.layer.sizes.row_counts)
+        return sum(own) + -(-classes // engines)
 
     def _pace(self, engines: int, side: int) -> int:
         """Return the cycles of an engine's rows where they share cycles."""
@@ -164,39 +191,81 @@ class LayerPlan:
     @property
     def whole(self) -> bool:
         """Whether a row is one word."""
-        return self.lanes is None or self.lanes >= self.layer.features + self.layer.hidden
+        return self.lanes is None or self.lanes >= self.layer.features + self.state_lanes
+
+    @property
+    def state_lanes(self) -> int:
+        """Elements of the longest vector that meets W_h, or the classifier."""
+        return self.layer.sizes.columns
 
     @cached_property
     def words(self) -> tuple[Word, ...]:
-        """The words of a row in order; a whole row has none of its own."""
+        """The longest words of x, and of h, in order; a whole row has none of its own."""
+        return self._cut("x", self.layer.features) + self._cut("h", self.state_lanes)
+
+    def _cut(self, source: str, size: int) -> tuple[Word, ...]:
         if self.lanes is None or self.whole:
             return ()
-        sizes = (("x", self.layer.features), ("h", self.layer.hidden))
-        return tuple(
-            Word(source, start, min(self.lanes, size - start))
-            for source, size in sizes
-            for start in range(0, size, self.lanes)
-        )
+        starts = range(0, size, self.lanes)
+        return tuple(Word(source, start, min(self.lanes, size - start)) for start in starts)
 
     @property
     def x_words(self) -> int:
         """Words of x, which the classifier's rows leave out."""
         return sum(word.source == "x" for word in self.words)
 
+    @cached_property
+    def passes(self) -> tuple[Pass, ...]:
+        """What the rows of each phase meet, and last those of the classifier, if there is one."""
+        sizes, cell = self.layer.sizes, self.layer.cell
+        reads_x = set(cell.reading("wx"))
+        found = [
+            (bool(reads_x & {*places}), sizes.phase_columns(phase))
+            for phase, places in enumerate(cell.phases)
+        ]
+        found += [(False, self.layer.outputs)] if self.dense else []
+        return tuple(
+            Pass(
+                reads_x=own,
+                columns=columns,
+                words=(self._cut("x", self.layer.features) if own else ()) + self._cut("h", columns),
+                first=0 if own else self.x_words,
+            )
+            for own, columns in found
+        )
+
+    @property
+    def odd_parts(self) -> tuple[str, ...]:
+        """Parts of which rows use sometimes an odd and sometimes an even count of lanes."""
+        if not self.whole:
+            return tuple(self.parts)
+        odd = {own.columns % 2 for own in self.passes}
+        return () if odd <= {self.state_lanes % 2} else ("h",)
+
     @property
     def issues(self) -> int:
         """Most cycles that a gate's row meets."""
-        return max(1, len(self.words)) * self.schedule.issues
+        return max(own.count for own in self._rows_of_cells) * self.schedule.issues
 
     @property
     def interval(self) -> int:
         """Least cycles from one gate's sum to the next."""
-        return max(1, len(self.words)) * self.schedule.interval
+        return min(own.count for own in self._rows_of_cells) * self.schedule.interval
+
+    @property
+    def _rows_of_cells(self) -> tuple[Pass, ...]:
+        return self.passes[: len(self.layer.phases)]
 
     @property
     def rounds(self) -> int:
         """Cells of an engine; the last one may be a dummy."""
         return -(-self.layer.hidden // self.engines)
+
+    @cached_property
+    def phase_rounds(self) -> tuple[int, ...]:
+        """Cells, or outputs of a projection, of an engine in each phase."""
+        counts = map(self.layer.sizes.phase_count, range(len(self.layer.phases)))
+        return tuple(-(-count // self.engines) for count in counts)
 
     @property
     def dense_rounds(self) -> int:
@@ -206,14 +275,13 @@ class LayerPlan:
     @property
     def gate_issues(self) -> int:
         """Cycles of all gates of a step, those of each phase begun anew."""
-        words = max(1, len(self.words))
-        return words * sum(self.schedule.count(len(rows)) for rows in self.phase_rows)
+        own = zip(self._rows_of_cells, self.phase_rows, strict=True)
+        return sum(meets.count * self.schedule.count(len(rows)) for meets, rows in own)
 
     @property
     def class_issues(self) -> int:
         """Cycles of the classifier for one state: ``ceil(C / engines)`` rows."""
-        words = max(1, len(self.words) - self.x_words)
-        return words * self.schedule.count(self.dense_rounds)
+        return self.passes[-1].count * self.schedule.count(self.dense_rounds)
 
     @cached_property
     def schedule(self) -> RowSchedule:
@@ -223,10 +291,14 @@ class LayerPlan:
     @cached_property
     def phase_rows(self) -> tuple[Ints, ...]:
         """The layer's row in each place by phase, int64 [rows, engines]; -1 is a dummy's."""
-        hidden = self.layer.hidden
-        cells = np.arange(self.rounds * self.engines).reshape(-1, 1, self.engines)
-        found = (np.array(gates)[None, :, None] * hidden + cells for gates in self.layer.phases)
-        return tuple(np.where(cells < hidden, rows, -1).reshape(-1, self.engines) for rows in found)
+        found = []
+        for phase, rounds in enumerate(self.phase_rounds):
+            count = self.layer.sizes.phase_count(phase)
+            firsts = [self.layer.row_slice(place).start for place in self.layer.phases[phase]]
+            cells = np.arange(rounds * self.engines).reshape(-1, 1, self.engines)
+            rows = np.where(cells < count, np.array(firsts)[None, :, None] + cells, -1)
+            found.append(rows.reshape(-1, self.engines))
+        return tuple(found)
 
     @cached_property
     def rows(self) -> Ints:
@@ -246,7 +318,9 @@ class LayerPlan:
         """How a row's level pairs merge to one weighted count, where all of them meet at once."""
         if not (self.whole and self.schedule.cycles == 1 and self.folded_bias):
             return None
-        found = merged_rows(self._own_gammas, {"x": self.layer.features, "h": self.layer.hidden})
+        if self.odd_parts:
+            return None
+        found = merged_rows(self._own_gammas, self.parts)
         # A single pair with a unit of its own is what the multiplier does anyway.
         return found if found and (self.planes > 1 or found.constant) else None
 
@@ -311,7 +385,7 @@ class LayerPlan:
     def parts(self) -> dict[str, int]:
         """The operands that meet in a cycle: name and lanes of each."""
         if self.whole:
-            return {"x": self.layer.features, "h": self.layer.hidden}
+            return {"x": self.layer.features, "h": self.state_lanes}
         return {"part": int(self.lanes or 0)}
 
     @property
@@ -329,7 +403,7 @@ class LayerPlan:
         """Largest magnitude of a class's sum in one step; 0 without a classifier."""
         if self.dense is None:
             return 0
-        products = self.layer.hidden * self.gammas["dense"].sum(axis=(1, 2))
+        products = self.layer.outputs * self.gammas["dense"].sum(axis=(1, 2))
         return int((products + self.dense.b.row_scales.sum(axis=1)).max())
 
     @property

@@ -29,10 +29,10 @@ def run_layer(layer: QuantizedLayer, x: npt.ArrayLike) -> Trace:
     leading time axis.
     """
     codes = np.moveaxis(np.asarray(x, np.int64), -2, 0)
-    shape = (*codes.shape[1:-1], layer.hidden)
     names = [node.name for node in layer.cell.states]
-    zeros = (layer.quantizers[name].zero_code(layer.hidden) for name in names)
-    states = [np.broadcast_to(zero, shape) for zero in zeros]
+    counts = map(layer.sizes.count, layer.cell.states)
+    zeros = [layer.quantizers[n].zero_code(k) for n, k in zip(names, counts, strict=True)]
+    states = [np.broadcast_to(zero, (*codes.shape[1:-1], len(zero))) for zero in zeros]
     steps = []
     for now in codes:
         steps.append(cell_step(layer, now, *states))
@@ -87,6 +87,6 @@ def run(model: QuantizedModel, x: npt.ArrayLike) -> tuple[list[Trace], Ints, Int
     reading, head = reading_of(model.readout), head_of(dense.head)
     if not reading.every_step:
         codes = np.concatenate([h[..., -1:, :] for h in made], axis=-1)
-    planes = dots(codes, top.h, dense.w)
+    planes = dots(codes, top.h, dense.w.bits)
     scores = reading.total(logits(planes, dense.gamma(top.h), dense.b.values))
     return traces, scores, head.decide(scores) if head.decision else None

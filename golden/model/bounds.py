@@ -71,11 +71,12 @@ def dequantize(model: QuantizedModel) -> tuple[FloatModel, list[LayerQuantizers]
 
 
 def _float_layer(layer: QuantizedLayer) -> FloatLayer:
-    wx, wh = layer.wx.float_values, layer.wh.float_values
+    wx, wh = layer.wx.float_values, np.where(layer.sizes.unused(), 0.0, layer.wh.float_values)
     bias = layer.b.float_values - wx @ layer.frames.spread(layer.x.float_offset, layer.inputs)
     for phase, state in enumerate(layer.states):
         rows = layer.phase_rows(phase)
-        bias[rows] -= wh[rows] @ np.broadcast_to(state.float_offset, layer.hidden)
+        columns = layer.sizes.phase_columns(phase)
+        bias[rows] -= wh[rows, :columns] @ np.broadcast_to(state.float_offset, columns)
     stored = {name: tensor.float_values for name, tensor in layer.stored.items()}
     return FloatLayer(
         layer.cell, wx, wh, bias, stored=stored, frames=layer.frames, place=layer.place
@@ -173,7 +174,8 @@ def scale_rounding_bound(layer: QuantizedLayer) -> Floats:
         name: 2.0 ** -(getattr(layer, name).fraction + 1) for name in ("x", "h", "wx", "wh", "b")
     }
     total = np.full(layer.wx.rows, layer.b.levels * half["b"])
-    for left, right, n in (("x", "wx", layer.features), ("h", "wh", layer.hidden)):
+    counts = ("x", "wx", layer.features), ("h", "wh", layer.sizes.row_columns)
+    for left, right, n in counts:
         a = np.asarray(getattr(layer, left).float_scales)[None, :, None]
         weights = getattr(layer, right)
         w = np.ldexp(weights.row_scales.astype(np.float64), -weights.fraction)[:, None, :]

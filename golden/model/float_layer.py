@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.graph import Cell
 from mubinn.golden.cells.library import gru, gru_before, lstm
 from mubinn.golden.cells.place import Place
+from mubinn.golden.cells.sizes import Sizes
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, frozen
 
@@ -29,13 +31,15 @@ def check_array(name: str, array: Floats, shape: tuple[int, ...]) -> None:
 class FloatLayer:
     """Weights and biases of the rows of a cell, H rows each, in the order of `Cell.rows`.
 
+    Of a projection there are P rows; then h has P numbers.
+
     Attributes
     ----------
     cell : Cell
     wx : float64 [R H, I]
         Zeros where a row does not read x.
     wh : float64 [R H, H]
-        Zeros where a row reads no state.
+        Zeros where a row reads no state, and beyond column P where it reads an h of P numbers.
     b : float64 [R H]
         One bias; frameworks that keep two give their sum.
     clips : mapping of str to float
@@ -63,14 +67,21 @@ class FloatLayer:
         for name in ("wx", "wh", "b"):
             object.__setattr__(self, name, frozen(getattr(self, name), np.float64))
         rows, own = len(self.wx), len(self.cell.rows)
-        if self.wx.ndim != 2 or rows % own or not self.wx.size:
+        if self.wx.ndim != 2 or not self.wx.size or (not self.cell.projects and rows % own):
             raise MubinnError(
                 f"wx has shape {self.wx.shape}, expected ({own}H, I): check the model file."
             )
         _ = self.inputs  # checks the columns
         check_array("wx", self.wx, (rows, self.features))
-        check_array("wh", self.wh, (rows, self.hidden))
+        if self.wh.ndim != 2 or not self.cell.projects:
+            check_array("wh", self.wh, (rows, rows // own))
+        check_array("wh", self.wh, (self.sizes.rows, self.sizes.columns))
         check_array("b", self.b, (rows,))
+        if self.wh[self.sizes.unused()].any():
+            raise MubinnError(
+                f"wh has weights beyond the {self.outputs} numbers of h that rows read: check the "
+                "model file."
+            )
         wanted = {node.name for node in self.cell.stored}
         if set(self.stored) != wanted:
             raise MubinnError(
@@ -101,18 +112,28 @@ class FloatLayer:
         """Inputs of one time step."""
         return self.frames.inputs(self.features)
 
+    @cached_property
+    def sizes(self) -> Sizes:
+        """How many there are of each."""
+        return Sizes.of(self.cell, len(self.wx), self.wh.shape[1])
+
     @property
     def hidden(self) -> int:
         """Cells H."""
-        return int(self.wx.shape[0]) // len(self.cell.rows)
+        return self.sizes.hidden
+
+    @property
+    def outputs(self) -> int:
+        """Numbers of h."""
+        return self.sizes.outputs
 
     def clip(self, name: str) -> float:
         """Return where the value that the encoder `name` reads is clipped, infinity for nowhere."""
         return self.clips.get(name, np.inf)
 
     def row_slice(self, place: int) -> slice:
-        """Return the rows of all cells that are number `place` of their cell."""
-        return slice(place * self.hidden, (place + 1) * self.hidden)
+        """Return the rows that are number `place` of their cell."""
+        return self.sizes.row_slice(place)
 
 
 def lstm_layer(wx: Floats, wh: Floats, b: Floats, c_clip: float | None = None) -> FloatLayer:

@@ -17,7 +17,8 @@ memories of the paper's Figure 3 that hold them, for layer 0, 1, ...:
 =====================================  =========================================================
 
 Level bits of shape [N, R, n] are flattened in C order and packed eight to a byte, the first in the
-most significant bit. Scales and offsets are int64; their fraction bits, the shapes of the level
+most significant bit. Where groups of rows that share scales differ in size, ``group_rows`` has
+their sizes. Scales and offsets are int64; their fraction bits, the shapes of the level
 bits, formats, datapath, readout, head, preprocessing and notes stand in the structure. A float file
 holds ``0.wx``, ``0.wh``, ``0.b`` (and ``0.bn`` of a GRU), ..., ``dense.wd`` and ``dense.bd`` in
 float32.
@@ -211,7 +212,11 @@ def _store(
         tensors[f"{prefix}.{memory}.{name}"] = np.packbits(parts[name].bits)
         tensors[f"{prefix}.M_s.{name}"] = parts[name].scales
     return {
-        name: {"shape": list(part.bits.shape), "fraction": part.fraction}
+        name: {
+            "shape": list(part.bits.shape),
+            "fraction": part.fraction,
+            **({"group_rows": list(part.group_rows)} if part.group_rows else {}),
+        }
         for name, part in parts.items()
     }
 
@@ -339,7 +344,8 @@ def _restore(
         packed = reader.tensor(f"{prefix}.{memory}.{name}", "|u1")
         bits = _unpack(name, packed, part.integers("shape"))
         scales = reader.tensor(f"{prefix}.M_s.{name}", "<i8")
-        found.append(LevelTensor(bits, scales, part.integer("fraction", 0, 40)))
+        rows = None if part.any("group_rows") is None else tuple(part.integers("group_rows"))
+        found.append(LevelTensor(bits, scales, part.integer("fraction", 0, 40), rows))
     return tuple(found)
 
 

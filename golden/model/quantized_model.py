@@ -207,7 +207,7 @@ class QuantizedModel:
             return self.dense if index >= first else None, self.readout
         start = width(self.top[: index - first])
         w, b = self.dense.w, self.dense.b
-        columns = w.bits[:, :, start : start + self.layers[index].hidden]
+        columns = w.bits[:, :, start : start + self.layers[index].outputs]
         if index > first:
             b = LevelTensor(np.zeros_like(b.bits), np.zeros_like(b.scales), b.fraction)
         own = QuantizedDense(LevelTensor(columns, w.scales, w.fraction), b, "regression")

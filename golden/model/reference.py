@@ -89,7 +89,8 @@ def step(
     x : float64 [..., I]
         Already quantized.
     states : float64 [..., H]
-        The states before the step, already quantized: h, and c of an LSTM.
+        The states before the step, already quantized: h, of P numbers after a projection, and c
+        of an LSTM.
 
     Returns
     -------
@@ -133,7 +134,7 @@ def _value(layer: FloatLayer, node: Node, values: Mapping[Node, Floats]) -> Floa
             total = layer.b[rows]
             for read, value in zip(node.operands, own, strict=True):
                 weights = layer.wx if read.operation == "input" else layer.wh
-                total = total + value @ weights[rows].T
+                total = total + value @ weights[rows, : value.shape[-1]].T
             return np.asarray(total)
         case "activation":
             return exact(node.kind, own[0])
@@ -156,9 +157,12 @@ def run_layer(layer: FloatLayer, quantizers: LayerQuantizers, x: Floats) -> dict
     """
     ahead = (quantizers.ahead or quantizers.x)(np.zeros(layer.inputs))
     x = layer.place.ordered(layer.frames.of(quantizers.x(x), ahead))
-    zeros = np.zeros((*x.shape[:-2], layer.hidden))
     names = [node.name for node in layer.cell.states]
-    states = [quantizers[name](zeros) for name in names]
+    counts = map(layer.sizes.count, layer.cell.states)
+    states = [
+        quantizers[name](np.zeros((*x.shape[:-2], count)))
+        for name, count in zip(names, counts, strict=True)
+    ]
     steps = []
     for t in range(x.shape[-2]):
         steps.append(step(layer, quantizers, x[..., t, :], *states))

@@ -114,16 +114,15 @@ def _quantized_layer(
         _check_clip(name, quantizer, layer.clip(name))
     states = []
     for phase, node in enumerate(cell.recurrent):
-        rows = np.concatenate(
-            [np.arange(len(layer.b))[layer.row_slice(place)] for place in cell.phases[phase]]
-        )
         made = run[node.name]
         read = before(made) if node.operation == "state" else made
-        states.append(StateRows(rows, found[node.name], read))
+        states.append(StateRows(layer.sizes.phase_rows(phase), found[node.name], read))
     inputs = layer.place.ordered(inputs)
-    wx, wh, b = fit_sums((layer.wx, layer.wh, layer.b), x, states, options, inputs, layer.frames)
+    weights = layer.wx, layer.wh, layer.b
+    wx, wh, b = fit_sums(weights, x, states, options, inputs, layer.frames, layer.sizes)
+    levels, rule = options.levels.count("w"), options.encoders.get("w")
     stored = {
-        name: fit_weights(values, options.levels.count("w"), 1, rule=options.encoders.get("w"))
+        name: fit_weights(values, levels, (len(values),), rule=rule)
         for name, values in layer.stored.items()
     }
     parts = cell, x, found, wx, wh, b, formats
@@ -170,9 +169,9 @@ def _check_clip(name: str, quantizer: Quantizer, clip: float) -> None:
 def dense_layer(model: FloatModel, h: Quantizer, options: FitOptions) -> QuantizedDense:
     """Return the dense layer, with the offset of `h` folded into its bias."""
     w_levels, b_levels = options.levels.count("w"), options.levels.count("b")
-    groups = 1 if options.granularity == "gate" else model.outputs
+    groups = (model.outputs,) if options.granularity == "gate" else (1,) * model.outputs
     w = fit_weights(model.wd, w_levels, groups, options.form)
     offset = np.broadcast_to(h.float_offset, width(model.top))
     folded = model.bd + w.float_values @ offset
-    b = fit_weights(folded, b_levels, 1, fraction=h.fraction + w.fraction)
+    b = fit_weights(folded, b_levels, (model.outputs,), fraction=h.fraction + w.fraction)
     return QuantizedDense(w, b, model.head)

@@ -11,9 +11,10 @@ from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.mlb import mlb
 from mubinn.golden.binarize.rules import Rule
 from mubinn.golden.binarize.scale_form import ScaleForm, fit_fixed, fit_form, fixed_form
-from mubinn.golden.binarize.scales import MAX_STORED_SCALE, LevelTensor, Quantizer
+from mubinn.golden.binarize.scales import MAX_STORED_SCALE, LevelTensor, Quantizer, grouped
 from mubinn.golden.cells.formats import Formats
 from mubinn.golden.cells.frames import Frames
+from mubinn.golden.cells.sizes import Sizes
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Bits, Floats, Ints, to_fixed, to_float
 from mubinn.golden.model import reference
@@ -86,29 +87,26 @@ def fit_gates(
 
 
 def _weight_scales(
-    values: Floats,
+    parts: Sequence[Floats],
     levels: int,
-    groups: int,
     form: ScaleForm = "free",
     fraction: int | None = None,
 ) -> tuple[Ints, int]:
-    """Return fixed-point scales [groups, levels] of rows [R, ...] in equal groups, and fraction.
+    """Return fixed-point scales [groups, levels] of the weights of each group, and fraction.
 
     A given `fraction` is for free scales, those of biases.
     """
-    parts = values.reshape(groups, -1)
-    live = parts.any(axis=1)
+    live = np.array([part.any() for part in parts])
+    scales = np.zeros((len(parts), levels), np.int64)
     if not live.any():
         # Fraction bits of what is 0 everywhere would lengthen all sums that it enters.
-        return np.zeros((groups, levels), np.int64), fraction or 0
+        return scales, fraction or 0
     if not live.all():
         # Groups of zeros are products that a row leaves out.
-        own = parts[live]
-        some, fraction = _weight_scales(own, levels, len(own), form, fraction)
-        scales = np.zeros((groups, levels), np.int64)
-        scales[live] = some
+        own = [part for part in parts if part.any()]
+        scales[live], fraction = _weight_scales(own, levels, form, fraction)
         return scales, fraction
-    fitted = fit_form(list(parts), levels, form)
+    fitted = fit_form(parts, levels, form)
     if fraction is None:
         return fixed_form(fitted, form)
     if np.ldexp(fitted.max(), fraction) >= MAX_STORED_SCALE - 1:
@@ -122,19 +120,19 @@ def _weight_scales(
 def fit_weights(
     values: Floats,
     levels: int,
-    groups: int,
+    groups: Sequence[int],
     form: ScaleForm = "free",
     fraction: int | None = None,
     rule: Rule | None = None,
 ) -> LevelTensor:
-    """Fit and binarize rows [R, ...] in `groups` equal groups, each value for itself."""
+    """Fit and binarize rows [R, ...] in groups of so many rows, each value for itself."""
     if rule is not None:
         return rule.tensor(values, groups)
-    scales, fraction = _weight_scales(values, levels, groups, form, fraction)
+    scales, fraction = _weight_scales(grouped(values, groups), levels, form, fraction)
     # The bits come from the scales as stored, so that rounding them costs as little as it can.
-    stored = to_float(scales, fraction).T[:, :, None]
-    bits = mlb(values.reshape(groups, -1), stored).reshape(levels, *values.shape)
-    return LevelTensor(bits, scales, fraction)
+    stored = to_float(np.repeat(scales, groups, axis=0), fraction)
+    bits = mlb(values, stored.T.reshape(levels, -1, *[1] * (values.ndim - 1)))
+    return LevelTensor(bits, scales, fraction, tuple(groups))
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,8 +143,8 @@ class StateRows:
     ----------
     rows : int64 [n]
     quantizer : Quantizer
-    read : float64 [windows, T, H]
-        What the rows read in each step of the float layer's calibration run.
+    read : float64 [windows, T, n]
+        What the rows read in each step of the float layer's calibration run; n columns count.
     """
 
     rows: Ints
@@ -166,6 +164,7 @@ def fit_sums(
     options: FitOptions,
     inputs: Floats,
     frames: Frames,
+    sizes: Sizes,
 ) -> tuple[LevelTensor, LevelTensor, LevelTensor]:
     """Fit the scales, then choose bias and weight bits to keep z close to the float model's.
 
@@ -175,7 +174,7 @@ def fit_sums(
     Parameters
     ----------
     weights : (float64 [R, I], float64 [R, H], float64 [R])
-        W_x, W_h and the bias, whole gates of H rows each.
+        W_x, W_h and the bias, rows of the cell one after the other.
     x : Quantizer
         Its offset is folded into the bias, as are those of `states`.
     states : sequence of StateRows
@@ -185,36 +184,46 @@ def fit_sums(
         x of the float layer's calibration run.
     frames : Frames
         What the layer reads of it.
+    sizes : Sizes
 
     Returns
     -------
     wx, wh, b : LevelTensor
     """
     w_x, w_h, bias = weights
-    gates = len(w_h) // w_h.shape[1]
+    gates, used = sizes.row_counts, ~sizes.unused()
     levels, form = options.levels, options.form
-    groups = gates if options.granularity == "gate" else len(w_h)
+    groups = gates if options.granularity == "gate" else (1,) * len(w_h)
     rule = options.encoders.get("w")
-    ruled = [rule.tensor(w, groups) for w in (w_x, w_h)] if rule else []
+    ruled = [rule.tensor(w_x, groups), rule.tensor(w_h, groups, used)] if rule else []
     (wx_scales, wx_fraction), (wh_scales, wh_fraction) = [
         (tensor.scales, tensor.fraction) for tensor in ruled
-    ] or [_weight_scales(w, levels.count("w"), groups, form) for w in (w_x, w_h)]
+    ] or [
+        _weight_scales(own, levels.count("w"), form)
+        for own in (grouped(w_x, groups), grouped(w_h, groups, used))
+    ]
     folded = (bias + w_x @ frames.spread(x.float_offset, inputs.shape[2]))[:, None]
     for state in states:
-        offset = np.broadcast_to(state.quantizer.float_offset, w_h.shape[1])
-        folded[state.rows, 0] += w_h[state.rows] @ offset
+        columns = state.read.shape[2]
+        offset = np.broadcast_to(state.quantizer.float_offset, columns)
+        folded[state.rows, 0] += w_h[state.rows, :columns] @ offset
     over_h = max(state.quantizer.fraction for state in states) + wh_fraction
     b_fraction = max(x.fraction + wx_fraction, over_h)
     if ruled:
         bias_levels = fit_weights(folded[:, 0], levels.count("b"), gates, fraction=b_fraction)
         return ruled[0], ruled[1], bias_levels
-    b_scales, b_fraction = _weight_scales(folded, levels.count("b"), gates, fraction=b_fraction)
-    parts = (
-        (folded, b_scales, b_fraction),
-        (w_x, wx_scales, wx_fraction),
-        (w_h, wh_scales, wh_fraction),
+    b_scales, b_fraction = _weight_scales(
+        grouped(folded, gates), levels.count("b"), fraction=b_fraction
     )
-    bits = [np.zeros((part[1].shape[1], *part[0].shape), np.uint8) for part in parts]
+    parts = [
+        (values, to_float(np.repeat(scales, own, axis=0), fraction))
+        for values, scales, own, fraction in (
+            (folded, b_scales, gates, b_fraction),
+            (w_x, wx_scales, groups, wx_fraction),
+            (w_h, wh_scales, groups, wh_fraction),
+        )
+    ]
+    bits = [np.zeros((scales.shape[1], *values.shape), np.uint8) for values, scales in parts]
     read = frames.of(_signs_only(x, inputs), _signs_only(x, np.zeros(inputs.shape[2])))
     for state in states:
         columns = np.concatenate(
@@ -225,14 +234,20 @@ def fit_sums(
             ],
             axis=2,
         )
-        found = _compensated(parts, state.rows, columns.reshape(-1, columns.shape[2]))
-        for whole, own in zip(bits, found, strict=True):
-            whole[:, state.rows] = own
+        own = [
+            (values[state.rows, :count], scales[state.rows])
+            for (values, scales), count in zip(
+                parts, (1, w_x.shape[1], state.read.shape[2]), strict=True
+            )
+        ]
+        found = _compensated(own, columns.reshape(-1, columns.shape[2]))
+        for whole, made in zip(bits, found, strict=True):
+            whole[:, state.rows, : made.shape[2]] = made
     b, wx, wh = bits
     return (
-        LevelTensor(wx, wx_scales, wx_fraction),
-        LevelTensor(wh, wh_scales, wh_fraction),
-        LevelTensor(b[:, :, 0], b_scales, b_fraction),
+        LevelTensor(wx, wx_scales, wx_fraction, groups),
+        LevelTensor(wh, wh_scales, wh_fraction, groups),
+        LevelTensor(b[:, :, 0], b_scales, b_fraction, gates),
     )
 
 
@@ -241,26 +256,23 @@ def _signs_only(quantizer: Quantizer, values: Floats) -> Floats:
     return reference.FloatQuantizer.of(quantizer)(values) - quantizer.float_offset
 
 
-def _compensated(
-    parts: Sequence[tuple[Floats, Ints, int]], rows: Ints, inputs: Floats
-) -> list[Bits]:
-    """Binarize `rows` of (values [R, n], scales [G, N], fraction), columns side by side in order.
+def _compensated(parts: Sequence[tuple[Floats, Floats]], inputs: Floats) -> list[Bits]:
+    """Binarize (values [R, n], scales [R, N]), columns side by side in order.
 
     Parts may have different level counts: levels that a part lacks have scale 0 and are dropped.
     """
-    most = max(scales.shape[1] for _, scales, _ in parts)
+    most = max(scales.shape[1] for _, scales in parts)
     columns = []
-    for values, scales, fraction in parts:
-        spread = np.repeat(to_float(scales, fraction), len(values) // len(scales), axis=0)[rows].T
-        padded = np.pad(spread, ((0, most - len(spread)), (0, 0)))
-        columns.append(np.broadcast_to(padded[:, :, None], (most, len(rows), values.shape[1])))
+    for values, scales in parts:
+        padded = np.pad(scales.T, ((0, most - scales.shape[1]), (0, 0)))
+        columns.append(np.broadcast_to(padded[:, :, None], (most, *values.shape)))
     bits = compensated_bits(
-        np.concatenate([values[rows] for values, _, _ in parts], axis=1),
+        np.concatenate([values for values, _ in parts], axis=1),
         np.concatenate(columns, axis=2),
         inputs.T @ inputs / len(inputs),
     )
     found, first = [], 0
-    for values, scales, _ in parts:
+    for values, scales in parts:
         found.append(bits[: scales.shape[1], :, first : first + values.shape[1]])
         first += values.shape[1]
     return found

@@ -9,7 +9,7 @@ from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.library import lstm
 from mubinn.golden.cells.operations import Search, Table
-from mubinn.golden.cells.step import cell_step, row_values
+from mubinn.golden.cells.step import cell_step
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model import reference
 from mubinn.golden.model.bit_true import run, run_layer
@@ -120,10 +120,10 @@ def test_every_z_around_every_threshold(random_model):
         want = quantizer.encode(np.floor(exact).astype(int), quantizer.fraction)
         sure = (np.abs(exact - np.round(exact)) > 1e-9) | (z == 0)
         assert sure.mean() > 0.8
-        all_rows = np.zeros((len(z), 4, hidden), np.int64)
-        all_rows[:, k, 0] = z
-        values = row_values(layer, all_rows.reshape(len(z), -1))
-        got = layer.lowered.run(values | {"old.c": np.zeros((len(z), hidden), int)})[name][:, 0]
+        nothing = np.zeros((len(z), hidden), np.int64)
+        values = {f"{row.name}.z": nothing for row in layer.cell.rows} | {"old.c": nothing}
+        values[f"{name}.z"] = np.where(np.arange(hidden) == 0, z[:, None], 0)
+        got = layer.lowered.run(values)[name][:, 0]
         assert (got == want)[sure].all()
 
 

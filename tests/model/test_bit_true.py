@@ -81,7 +81,7 @@ def test_every_intermediate_equals_the_scalar_cell(random_model, case, seed):
 def test_dot_products_are_matches_minus_mismatches(random_model, levels):
     layer = random_model(1, levels).layers[0]
     codes = np.random.default_rng(0).integers(0, 2**layer.x.levels, (2, layer.features))
-    planes = dots(codes, layer.x, layer.wx)
+    planes = dots(codes, layer.x, layer.wx.bits)
     for s, r, i, j in np.ndindex(2, layer.wx.rows, *levels):
         equal = sum(
             (int(codes[s, e]) >> i & 1) == layer.wx.bits[j, r, e] for e in range(layer.features)

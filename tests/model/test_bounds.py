@@ -214,8 +214,8 @@ def z_of(layer, x, h, ax, ah, wx, wh, b):
     bias = ((2.0 * layer.b.bits - 1) * b.T).sum(axis=0)
     rows = layer.wx.rows
     return (
-        (dots(x, layer.x, layer.wx) * gx.reshape(rows, -1)).sum(axis=-1)
-        + (dots(h, layer.h, layer.wh) * gh.reshape(rows, -1)).sum(axis=-1)
+        (dots(x, layer.x, layer.wx.bits) * gx.reshape(rows, -1)).sum(axis=-1)
+        + (dots(h, layer.h, layer.wh.bits) * gh.reshape(rows, -1)).sum(axis=-1)
         + bias
     )
 

@@ -28,7 +28,7 @@ def test_shares_of_normal_values(text):
     """What each printed rule makes of normal values; mu is nearly 0, as in the equations."""
     rule = parse_encoders([text])["w"]
     values = NORMAL - NORMAL.mean()
-    found, counts = np.unique(rule.tensor(values[None], 1).float_values, return_counts=True)
+    found, counts = np.unique(rule.tensor(values[None], (1,)).float_values, return_counts=True)
     assert counts / len(values) * 100 == pytest.approx(PRINTED[text], abs=0.3)
     values = {"bc": [-1, 1], "tc": [-1, 0, 1], "qc": [-1, -0.5, 0.5, 1]}[rule.name]
     assert found / found[-1] == pytest.approx(values)
@@ -53,7 +53,7 @@ def test_thresholds_are_those_of_the_print(text):
 def test_no_other_scale_has_a_smaller_error(text):
     rule = parse_encoders([text])["w"]
     values = np.stack([NORMAL[:999], 3 * NORMAL[999:1998]])
-    tensor = rule.tensor(values, 2)
+    tensor = rule.tensor(values, (1, 1))
     signs = 2 * tensor.bits.astype(int) - 1
 
     def errors(scales):
@@ -69,9 +69,9 @@ def test_no_other_scale_has_a_smaller_error(text):
 def test_rows_of_zeros_count_for_nothing():
     rule = parse_encoders(["tc"])["w"]
     values = np.concatenate([np.zeros((2, 50)), NORMAL[:100].reshape(2, 50)])
-    tensor = rule.tensor(values, 2)
+    tensor = rule.tensor(values, (2, 2))
     assert not tensor.scales[0].any()
-    assert (tensor.values[2:] == rule.tensor(values[2:], 1).values).all()
+    assert (tensor.values[2:] == rule.tensor(values[2:], (2,)).values).all()
 
 
 @pytest.mark.parametrize("text", ["tc", "qc:0.7"])
@@ -82,7 +82,7 @@ def test_any_cell_takes_rules(cell, text):
     layer = made.layers[0]
     assert set(layer.thresholds) == {"x", *layer.quantizers}
     rule = parse_encoders([text])["w"]
-    assert (layer.wh.values == rule.tensor(model.layers[0].wh, layer.cell_rows).values).all()
+    assert (layer.wh.values == rule.tensor(model.layers[0].wh, layer.sizes.row_counts).values).all()
     assert (layer.wx.levels, layer.b.levels) == (2, 2)
 
 
