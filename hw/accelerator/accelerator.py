@@ -227,7 +227,7 @@ class Accelerator(Component):
         if len(made) == 1:
             return made[0]
         layers = [layer.plan.layer for layer in own.values()]
-        sizes = [layer.hidden for layer in layers]
+        sizes = [layer.outputs for layer in layers]
         joined = SideBySide(sizes, layers[0].h.levels)
         m.submodules[f"side_by_side_{min(own)}"] = joined
         for k, part in enumerate(made):

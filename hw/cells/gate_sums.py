@@ -113,7 +113,7 @@ class GateSums(Component):
         name = self._name("xnor", part, unit)
         dot: Value = apply(m, name, xnor, a=words.a[unit], w=words.w[unit]).dot
         # The lowest bit is the parity of the count of elements.
-        return dot if self.plan.whole else Cat(words.odd, dot[1:]).as_signed()
+        return Cat(words.odd, dot[1:]).as_signed() if part in self.plan.odd_parts else dot
 
     def _sum(self, m: Module, pipe: Pipe, s: View) -> View:
         """Add the bias and the products of all issues. One stage."""

@@ -12,15 +12,15 @@ def tags(plan: LayerPlan) -> tuple[str, ...]:
     return tuple(tag_fields(plan))
 
 
-def words_layout(plan: LayerPlan, lanes: int) -> data.StructLayout:
-    """Return one part of an issue: words of `lanes` elements, weights and g_ij by multiplier."""
-    side = plan.side
+def words_layout(plan: LayerPlan, name: str) -> data.StructLayout:
+    """Return a part of an issue: words of elements, weights and g_ij by multiplier."""
+    side, lanes = plan.side, plan.parts[name]
     fields: dict[str, ShapeLike] = {
         "a": data.ArrayLayout(unsigned(lanes), side),
         "w": data.ArrayLayout(unsigned(lanes), side),
         "gamma": data.ArrayLayout(unsigned(plan.gamma_width), plan.scales),
     }
-    return data.StructLayout(fields if plan.whole else fields | {"odd": unsigned(1)})
+    return data.StructLayout(fields | ({"odd": unsigned(1)} if name in plan.odd_parts else {}))
 
 
 def issue_layout(plan: LayerPlan) -> data.StructLayout:
@@ -38,7 +38,7 @@ def issue_layout(plan: LayerPlan) -> data.StructLayout:
     return data.StructLayout(
         {
             **shared,
-            **{name: words_layout(plan, lanes) for name, lanes in plan.parts.items()},
+            **{name: words_layout(plan, name) for name in plan.parts},
             "first": unsigned(1),
             "last": unsigned(1),
             "bias": unsigned(add.levels),

@@ -10,7 +10,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Member, Out
 
 from mubinn.golden.cells.layer import QuantizedLayer
-from mubinn.golden.folding.layer_plan import LayerPlan
+from mubinn.golden.folding.layer_plan import LayerPlan, Pass
 from mubinn.golden.ground.fixed import Bits, Ints
 from mubinn.hw.cells.cell_layout import CellLayouts, scale_array
 from mubinn.hw.cells.issue_layout import issue_layout
@@ -30,33 +30,40 @@ def weight_layout(plan: LayerPlan) -> data.ArrayLayout:
 def weight_words(plan: LayerPlan) -> list[int]:
     """Return M_w: rows in order, in each its words of elements, in each its words of planes."""
     layer = plan.layer
-    own = np.concatenate([_lanes(plan, layer.wx.bits, "x"), _lanes(plan, layer.wh.bits, "h")], 2)
-    words = [_slots(plan, own, rows) for rows in plan.phase_rows]
+    words = [
+        _slots(plan, _words(plan, own, layer.wx.bits, layer.wh.bits), rows)
+        for own, rows in zip(plan.passes, plan.phase_rows, strict=False)
+    ]
     if plan.dense:
         bits = plan.dense.w.bits
-        recurrent = _lanes(plan, bits, "h")
-        if plan.whole:
-            unused = np.zeros((*bits.shape[:2], layer.features), np.uint8)
-            recurrent = np.concatenate([unused[:, :, None], recurrent[:, :, None]], 3)[:, :, 0]
-        words.append(_slots(plan, recurrent, plan.dense_rows))
+        nothing = np.zeros((*bits.shape[:2], layer.features), np.uint8)
+        words.append(_slots(plan, _words(plan, plan.passes[-1], nothing, bits), plan.dense_rows))
     return _integers(np.concatenate(words))
 
 
-def _lanes(plan: LayerPlan, bits: Bits, source: str) -> Bits:
-    """Return planes [W, R, n] cut into words, [W, R, words, lanes]; a whole row stays [W, R, n].
-
-    Of the lanes that a short last word leaves, half match the state's zeros and half do not.
-    """
+def _words(plan: LayerPlan, own: Pass, x: Bits, h: Bits) -> Bits:
+    """Return planes of W_x and W_h [W, R, n] as the words of rows, [W, R, words, lanes]."""
+    h = h[:, :, : own.columns]
     if plan.whole:
-        return bits
-    words = [word for word in plan.words if word.source == source]
+        return np.concatenate([x, *_padded(h, plan.state_lanes)], axis=2)[:, :, None]
     lanes = int(plan.lanes or 0)
-    spare = lanes - words[-1].size
+    found = []
+    for bits in (x, h) if own.reads_x else (h,):
+        wide = np.concatenate(_padded(bits, lanes), axis=2)
+        found.append(wide.reshape(*bits.shape[:2], -1, lanes))
+    return np.concatenate(found, axis=2)
+
+
+def _padded(bits: Bits, lanes: int) -> list[Bits]:
+    """Return planes [W, R, n], and what fills the last word of so many lanes up.
+
+    Half of the spare lanes match the zeros that they meet, and half do not; where their count is
+    odd, the parity of the dot product tells.
+    """
+    spare = -bits.shape[2] % lanes
     matched = (spare + lanes % 2) // 2
     pad = np.repeat(np.array([0, 1], np.uint8), (matched, spare - matched))
-    shape = (*bits.shape[:2], spare)
-    wide = np.concatenate([bits, np.broadcast_to(pad, shape)], axis=2)
-    return wide.reshape(*bits.shape[:2], len(words), lanes)
+    return [bits, np.broadcast_to(pad, (*bits.shape[:2], spare))]
 
 
 def _slots(plan: LayerPlan, bits: Bits, rows: Ints) -> Bits:
@@ -64,8 +71,6 @@ def _slots(plan: LayerPlan, bits: Bits, rows: Ints) -> Bits:
     schedule = plan.schedule
     missing = plan.weights - len(bits)
     bits = np.concatenate([bits, np.zeros((missing, *bits.shape[1:]), np.uint8)])
-    if plan.whole:
-        bits = bits[:, :, None]
     # A dummy's row, -1, reads whatever the last row holds.
     chosen = bits[:, rows]
     if plan.rolling:
@@ -128,7 +133,7 @@ def _passes(plan: LayerPlan) -> Iterator[tuple[bool, Ints]]:
 def _gate_passes(plan: LayerPlan) -> Iterator[tuple[bool, Ints]]:
     """Yield one row of each gate in the place of `_passes`, those of a cell filled up."""
     for gates in plan.layer.phases:
-        yield False, np.array(gates)[:, None] * plan.layer.hidden
+        yield False, np.array([[plan.layer.row_slice(gate).start] for gate in gates])
     spare = (1 << CellLayouts(plan.layer).row_bits) - plan.layer.cell_rows
     yield False, np.zeros((spare, 1), np.int64)
     yield True, np.zeros((1 if plan.dense else 0, 1), np.int64)
@@ -188,7 +193,7 @@ def bias_words(plan: LayerPlan) -> list[Word]:
 def offset_words(layer: QuantizedLayer) -> list[int]:
     """Return the threshold offset of h of every cell, in the fraction of h_raw."""
     shift = layer.fraction_of(layer.cell.states[0].name) - layer.h.fraction
-    return [int(v) << shift for v in np.broadcast_to(layer.h.offset, layer.hidden)]
+    return [int(v) << shift for v in np.broadcast_to(layer.h.offset, layer.outputs)]
 
 
 def stored_words(layer: QuantizedLayer) -> list[int]:

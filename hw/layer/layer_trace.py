@@ -22,7 +22,7 @@ def probes_layout(plan: LayerPlan) -> data.ArrayLayout:
 
 def trace_depths(plan: LayerPlan) -> tuple[int, int]:
     """Return the words of a step in ``trace_sums`` and in ``trace_cells``."""
-    return len(plan.rows), len(plan.layer.phases) * plan.rounds
+    return len(plan.rows), sum(plan.phase_rounds)
 
 
 class LayerTrace(Component):

@@ -12,7 +12,7 @@ from mubinn.hw.layer.classifier import Classifier, result_layout
 from mubinn.hw.layer.layer_memory import LayerMemories
 from mubinn.hw.layer.layer_trace import LayerTrace
 from mubinn.hw.layer.operand_select import OperandSelect
-from mubinn.hw.layer.sequencer import Sequencer, gate_of, in_phase, issue_address
+from mubinn.hw.layer.sequencer import Sequencer, by_phase, gate_of, in_phase, issue_address
 from mubinn.hw.stream.component import Component, FieldValue, View, view_const, view_signal
 from mubinn.hw.stream.fields import drive, frame_layout, zero_planes
 
@@ -25,12 +25,15 @@ def cycles_per_step(plan: LayerPlan) -> int:
     ======  ====================================================================================
     r       rows of a cell in the phase: 4 in the one phase of an LSTM, and of a GRU that resets
             after the product; 2 and 1 in those of a GRU that resets before it
+    H       cells; in the phase of a projection its outputs
     P       level pairs of a row, max(A, W_h) times the weights' levels
     E, s    engines, `LayerPlan.engines`, and multipliers of each, min(P, floor(units / E)); with
             lanes < I + H or units <= P, E is max(1, floor(units / P))
     B       cycles of a gate's row: P / s where lanes >= I + H, else
-            (ceil(I / lanes) + ceil(H / lanes)) ceil(P / s)
-    B_d     cycles of a class's row: P / s where lanes >= I + H, else ceil(H / lanes) ceil(P / s)
+            (ceil(I / lanes) + ceil(n / lanes)) ceil(P / s) with the n numbers of what meets W_h,
+            and without those of I in a phase that does not read x
+    B_d     cycles of a class's row: P / s where lanes >= I + H, else ceil(n / lanes) ceil(P / s)
+            with the n numbers of h
     C, D    outputs, 0 without a head; 0 with the readout last, where the last step alone takes
             ceil(ceil(C / E) B_d) cycles more, else 1
     L       cycles from a cell's last issue to its state, `LstmCell.latency`
@@ -91,7 +94,7 @@ class LstmLayer(Component):
         self._trace = trace
         layer = plan.layer
         self.frame = frame_layout(layer.features, layer.x.levels)
-        self.state = frame_layout(layer.hidden, layer.h.levels, "h")
+        self.state = frame_layout(layer.outputs, layer.h.levels, "h")
         members: dict[str, Member] = {
             "i": In(stream.Signature(self.frame)),
             "o": Out(stream.Signature(self.state)),
@@ -159,7 +162,7 @@ class LstmLayer(Component):
                 "a": getattr(select, f"a_{name}"),
                 "w": getattr(select, f"w_{name}")[e],
                 "gamma": getattr(scale, f"gamma_{name}"),
-            } | ({} if plan.whole else {"odd": select.odd})
+            } | ({"odd": select.odd} if name in plan.odd_parts else {})
         if plan.rolling:
             parts |= {"late": select.late, "joined": now.first & (now.cycle != 0)}
         drive(
@@ -186,8 +189,8 @@ class LstmLayer(Component):
     ) -> Signal:
         """Collect the new state cell by cell; return whether a step is its window's first."""
         plan, levels = self.plan, self.plan.layer.h.levels
-        zero = zero_planes(plan.layer.h, plan.layer.hidden)
-        planes = data.ArrayLayout(unsigned(plan.layer.hidden), levels)
+        zero = zero_planes(plan.layer.h, plan.layer.outputs)
+        planes = data.ArrayLayout(unsigned(plan.state_lanes), levels)
         h = view_signal(planes, "h", view_const(planes, zero))
         first_step, index = Signal(init=1), Signal(range(plan.rounds))
         valid = cells[0].o.valid
@@ -195,7 +198,8 @@ class LstmLayer(Component):
         m.d.comb += [memories.write.en.eq(valid), memories.write.addr.eq(index)]
         m.d.comb += memories.write.data.eq(Cat(cell.o.payload.c for cell in cells))
         stored = Signal()
-        m.d.comb += [stored.eq(valid & (index == plan.rounds - 1)), sequencer.stored.eq(stored)]
+        last_round = by_phase(plan, sequencer.at, [count - 1 for count in plan.phase_rounds])
+        m.d.comb += [stored.eq(valid & (index == last_round)), sequencer.stored.eq(stored)]
         with m.If(valid):
             m.d.sync += index.eq(Mux(stored, 0, index + 1))
         done = stored & in_phase(plan, sequencer.at, -1)
@@ -221,8 +225,14 @@ class LstmLayer(Component):
             with m.If(stored):
                 # After an earlier phase what its rows made, which the next one reads for h.
                 m.d.sync += h[k].eq(new)
+            if plan.layer.cell.projects:
+                # Fewer have come, and lanes beyond them meet weights that count on zeros.
+                first = (plan.rounds - plan.phase_rounds[-1]) * plan.engines
+                new = new[first : first + plan.layer.outputs]
             with m.If(done):
                 m.d.sync += self.o.payload.h[k].eq(new)
+                if plan.layer.cell.projects:
+                    m.d.sync += h[k].eq(new)
             with m.If(clear):
                 m.d.sync += h[k].eq(zero[k])
         return first_step

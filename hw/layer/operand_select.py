@@ -1,6 +1,6 @@
 """Which planes of x, h and the weights meet in each multiplier, one cycle after the address."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
 from amaranth.lib import data
@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Member, Out
 
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.hw.layer.layer_memory import weight_layout
-from mubinn.hw.layer.sequencer import issue_address
+from mubinn.hw.layer.sequencer import in_phase, issue_address
 from mubinn.hw.stream.component import Component, View
 
 
@@ -33,7 +33,7 @@ class OperandSelect(Component):
     a_PART : Out(side words)
         For each part of a row, the words of x or h of each multiplier; the same in all engines.
     w_PART : Out(side words by engine)
-    odd : Out(1), where a row has several words
+    odd : Out(1), where words differ in their size
         Parity of the elements in use.
     late : Out(side), where rows share cycles
     """
@@ -52,13 +52,13 @@ class OperandSelect(Component):
         members: dict[str, Member] = {
             "at": In(issue_address(plan)),
             "x": In(words(unsigned(layer.features), layer.x.levels)),
-            "h": In(words(unsigned(layer.hidden), layer.h.levels)),
+            "h": In(words(unsigned(plan.state_lanes), layer.h.levels)),
             "weights": In(weight_layout(plan)),
         }
         for name, lanes in plan.parts.items():
             one = words(unsigned(lanes), plan.side)
             members |= {f"a_{name}": Out(one), f"w_{name}": Out(words(one, plan.engines))}
-        if not plan.whole:
+        if plan.odd_parts:
             members["odd"] = Out(1)
         if plan.rolling:
             members["late"] = Out(plan.side)
@@ -80,13 +80,34 @@ class OperandSelect(Component):
             if plan.rolling:
                 late = [int(cycle[unit]) for cycle in schedule.late]
                 m.d.comb += self.late[unit].eq(self._selector(m, late, f"late_{unit}"))
-        if not plan.whole:
-            odd = [word.size & 1 for word in plan.words]
-            with m.Switch(self.at.word):
-                for index, parity in enumerate(odd):
-                    with m.Case(index):
-                        m.d.sync += self.odd.eq(parity)
+        if plan.odd_parts:
+            self._parities(m)
         return m
+
+    def _parities(self, m: Module) -> None:
+        """Drive `odd`, which may differ between passes."""
+        plan = self.plan
+        tables = [
+            {own.first + k: word.size & 1 for k, word in enumerate(own.words)}
+            or {0: own.columns & 1}
+            for own in plan.passes
+        ]
+        joint = {word: parity for table in tables for word, parity in table.items()}
+        if all(joint[word] == parity for table in tables for word, parity in table.items()):
+            self._parity(m, joint)
+            return
+        for phase in range(len(plan.layer.phases)):
+            with m.If(in_phase(plan, self.at, phase)):
+                self._parity(m, tables[phase])
+        if plan.dense:
+            with m.If(self.at.dense):
+                self._parity(m, tables[-1])
+
+    def _parity(self, m: Module, table: Mapping[int, int]) -> None:
+        with m.Switch(self.at.word):
+            for index, parity in table.items():
+                with m.Case(index):
+                    m.d.sync += self.odd.eq(parity)
 
     def _left(self, m: Module, unit: int, planes: list[int]) -> None:
         """Pick the words of x and h of one multiplier."""

@@ -1,5 +1,6 @@
 """The order of a layer's issues: rows of gates, then, once the new state is there, of classes."""
 
+from collections.abc import Sequence
 from itertools import accumulate
 
 from amaranth.hdl import Const, Module, Mux, Signal, Value, unsigned
@@ -22,12 +23,12 @@ def issue_address(plan: LayerPlan) -> data.StructLayout:
     """
     counts = [len(rows) for rows in (*plan.phase_rows, plan.dense_rows)]
     words = max(1, len(plan.words))
-    dense_words = max(1, words - plan.x_words)
     if plan.rolling:
         depth = sum(len(plan.schedule.windows(count)) for count in counts)
     else:
         per_word = len(set(plan.schedule.first_planes))
-        depth = per_word * (len(plan.rows) * words + len(plan.dense_rows) * dense_words)
+        own = zip(plan.passes, counts, strict=False)
+        depth = per_word * sum(meets.count * count for meets, count in own)
     fields = {
         "weight": range(depth),
         "row": range(sum(counts)),
@@ -65,6 +66,15 @@ def in_phase(plan: LayerPlan, at: View, phase: int) -> Value:
     """Return whether an issue of gates, or the state waited for, belongs to `phase`."""
     count = len(plan.layer.phases)
     return Const(1, 1) if count == 1 else at.phase == phase % count
+
+
+def by_phase(plan: LayerPlan, at: View, table: Sequence[int]) -> Value | int:
+    """Return the entry of the phase of an issue of gates; the number, where all are alike."""
+    found: Value | int = table[0]
+    if len(set(table)) > 1:
+        for phase, entry in enumerate(table[1:], 1):
+            found = Mux(in_phase(plan, at, phase), entry, found)
+    return found
 
 
 class State(enum.Enum, shape=2):
@@ -111,12 +121,14 @@ class Sequencer(Component):
 
     def __init__(self, plan: LayerPlan) -> None:
         self.plan = plan
+        self._firsts = [own.first for own in plan.passes[: len(plan.layer.phases)]]
         inputs = ("ready", "hold", "stored", "classify", "hold_classes")
+        init = {"word": self._firsts[0]} if self._firsts[0] else None
         super().__init__(
             {
                 **{name: In(1) for name in inputs},
                 "valid": Out(1),
-                "at": Out(issue_address(plan)),
+                "at": Out(issue_address(plan), init=init),
                 "state": Out(State),
             }
         )
@@ -133,15 +145,22 @@ class Sequencer(Component):
         for phase, end in enumerate(accumulate(counts[:-1])):
             last_gate |= in_phase(plan, at, phase) & (at.row == end - 1)
         m.d.comb += self.valid.eq(go)
-        first_word = Signal(range(max(1, len(plan.words))))
+        first = by_phase(plan, at, self._firsts)
+        ends_at = [own.first + own.count - 1 for own in plan.passes]
+        last_word = by_phase(plan, at, ends_at[: len(plan.layer.phases)])
         if plan.dense:
             m.d.comb += self.valid.eq(go | (classes & ~self.hold_classes))
-            m.d.comb += [at.dense.eq(classes), first_word.eq(Mux(classes, plan.x_words, 0))]
+            m.d.comb += at.dense.eq(classes)
+            first = Mux(classes, plan.x_words, first)
+            if len(set(ends_at)) > 1:
+                last_word = Mux(classes, ends_at[-1], last_word)
+        first_word = Signal(range(max(1, len(plan.words))))
+        m.d.comb += first_word.eq(first)
         ends = self._cycle_is(plan.schedule.ends)
         begins = self._cycle_is(plan.schedule.begins)
         m.d.comb += [
             at.first.eq(begins & (at.word == first_word)),
-            at.last.eq(ends & (at.word == max(1, len(plan.words)) - 1)),
+            at.last.eq(ends & (at.word == last_word)),
             at.end.eq(at.last & Mux(at.dense, last_class, last_gate)),
         ]
         with m.If(self.valid):
@@ -156,7 +175,7 @@ class Sequencer(Component):
             if plan.dense:
                 m.d.sync += [
                     self.state.eq(Mux(self.classify, State.CLASSES.value, State.GATES.value)),
-                    at.word.eq(Mux(self.classify, plan.x_words, 0)),
+                    at.word.eq(Mux(self.classify, plan.x_words, self._firsts[0])),
                 ]
             else:
                 m.d.sync += self.state.eq(State.GATES)
@@ -167,7 +186,7 @@ class Sequencer(Component):
     def _restart(self, m: Module) -> None:
         """Go back to the first issue of a step."""
         at = self.at
-        m.d.sync += [at.row.eq(0), at.weight.eq(0), at.word.eq(0)]
+        m.d.sync += [at.row.eq(0), at.weight.eq(0), at.word.eq(self._firsts[0])]
         if self.plan.rolling and self.plan.scaled_rows:
             m.d.sync += at.issue.eq(0)
         if counts_cells(self.plan):
@@ -178,6 +197,9 @@ class Sequencer(Component):
         m.d.sync += self.state.eq(State.GATES)
         if len(self.plan.layer.phases) > 1:
             m.d.sync += self.at.phase.eq(self.at.phase + 1)
+        if len(set(self._firsts)) > 1:
+            following = [*self._firsts[1:], 0]
+            m.d.sync += self.at.word.eq(by_phase(self.plan, self.at, following))
 
     def _cycle_is(self, table: tuple[bool, ...]) -> Value:
         """Return ``table[cycle]``; no process, which Icarus would not run before a change."""
@@ -198,7 +220,8 @@ class Sequencer(Component):
             with m.If(ends):
                 m.d.sync += at.word.eq(at.word + 1)
             with m.If(at.last):
-                m.d.sync += at.word.eq(Mux(at.dense, plan.x_words, 0))
+                first = by_phase(plan, at, self._firsts)
+                m.d.sync += at.word.eq(Mux(at.dense, plan.x_words, first))
         if plan.rolling and plan.scaled_rows:
             m.d.sync += at.issue.eq(at.issue + 1)
         if counts_cells(plan):

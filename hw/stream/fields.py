@@ -24,7 +24,7 @@ def zero_planes(quantizer: Quantizer, size: int) -> list[int]:
     ]
 
 
-def drive(m: Module, target: View, **fields: FieldValue) -> None:
+def drive(m: Module, target: View, /, **fields: FieldValue) -> None:
     """Drive every field of the structure `target` in one assignment.
 
     Assigned one by one, fields become drivers of parts of a net in Verilog, whose strengths an

@@ -8,7 +8,7 @@ from mubinn.hw.stream.fields import drive
 from mubinn.hw.stream.unit import Register, StreamUnit
 
 
-def apply(m: Module, name: str, unit: StreamUnit, **fields: FieldValue) -> View:
+def apply(m: Module, name: str, unit: StreamUnit, /, **fields: FieldValue) -> View:
     """Add the combinational `unit` to `m` as submodule `name` and return its output payload.
 
     `fields` drive the payload members of the same names. The handshake of the pipeline around the
@@ -42,7 +42,7 @@ class Pipe:
         """Whether the end of the pipeline moves on in this cycle."""
         return self.valid & self.ready
 
-    def cut(self, name: str, **fields: Value | View) -> View:
+    def cut(self, name: str, /, **fields: Value | View) -> View:
         """Place a register that takes `fields`; return its output payload with the same fields."""
         layout = data.StructLayout({field: value.shape() for field, value in fields.items()})
         register = Register(layout)

@@ -23,31 +23,56 @@ def bits_of(words: Sequence[str], where: str) -> Bits:
     return bits
 
 
+def row_grid(plan: LayerPlan) -> Ints:
+    """Return which row each cell has in each place of the cell, int64 [H, G]; -1 for none."""
+    sizes = plan.layer.sizes
+    grid = np.full((sizes.hidden, plan.layer.cell_rows), -1)
+    for place, count in enumerate(sizes.row_counts):
+        grid[:count, place] = np.arange(plan.layer.wx.rows)[sizes.row_slice(place)]
+    return grid
+
+
 def sums_by_cell(plan: LayerPlan, fields: Sequence[Field], bits: Bits) -> dict[str, Ints]:
     """Return ``dot_x, prod_x, dot_h, prod_h [T, H, G, pairs]`` and ``z [T, H, G]`` of G rows.
 
     `bits` are words of ``trace_sums``, uint8 [T * G * rounds, width], and `fields` their layout.
+    A projection has fewer rows than cells; what the others would have is 0.
     """
     found = {}
     # Where the rows of all cells lie, [H, G]: phase after phase, in each the cells in order.
-    order = np.argsort(plan.rows.ravel())[-plan.layer.wx.rows :]
-    order = order.reshape(plan.layer.cell_rows, -1).T
+    grid, places = row_grid(plan), np.argsort(plan.rows.ravel())[-plan.layer.wx.rows :]
+    order = places[grid]
     for name, values in unpack_bits(fields, bits).items():
         leaf = name.rpartition(".")[2]
         rows = values.reshape(-1, plan.rows.size, *values.shape[2:])
-        found[leaf] = rows[:, order]
+        found[leaf] = _where(grid, rows[:, order])
     if plan.merged:
         return found
     if not plan.whole:
         for kind in PARTS:
-            part = found.pop(f"{kind}_part")
-            words = part.reshape(*part.shape[:3], len(plan.words), -1, plan.side)
-            found[f"{kind}_x"] = words[:, :, :, : plan.x_words].sum(axis=3)
-            found[f"{kind}_h"] = words[:, :, :, plan.x_words :].sum(axis=3)
-    places = _places(plan)[order // plan.engines]
-    cell, gate = (np.arange(n) for n in places.shape[:2])
-    where = (slice(None), cell[:, None, None], gate[:, None], places[..., 0], places[..., 1])
+            found |= _by_source(plan, kind, found.pop(f"{kind}_part"))
+    met = _places(plan)[order // plan.engines]
+    cell, gate = (np.arange(n) for n in met.shape[:2])
+    where = (slice(None), cell[:, None, None], gate[:, None], met[..., 0], met[..., 1])
     return {name: v if name == "z" else v[where] for name, v in found.items()}
+
+
+def _where(grid: Ints, values: Ints) -> Ints:
+    """Return values [T, H, G, ...] of the rows that there are, 0 for others."""
+    return values * (grid >= 0).reshape(*grid.shape, *[1] * (values.ndim - 3))
+
+
+def _by_source(plan: LayerPlan, kind: str, part: Ints) -> dict[str, Ints]:
+    """Return what the words of x and those of h make together, of [T, H, G, issues, side]."""
+    words = part.reshape(*part.shape[:3], -1, plan.schedule.issues, plan.side)
+    found = {source: np.zeros_like(words[:, :, :, 0]) for source in ("x", "h")}
+    for own, gates in zip(plan.passes, map(list, plan.layer.phases), strict=False):
+        # The last words, where other rows have more.
+        met = words[:, :, gates, -own.count :]
+        for source, total in found.items():
+            chosen = [word.source == source for word in own.words]
+            total[:, :, gates] = met[:, :, :, chosen].sum(axis=3)
+    return {f"{kind}_{source}": total for source, total in found.items()}
 
 
 def _places(plan: LayerPlan) -> Ints:
@@ -58,10 +83,14 @@ def _places(plan: LayerPlan) -> Ints:
 
 def compare_sums(plan: LayerPlan, got: Mapping[str, Ints], golden: Trace, where: str) -> None:
     """Demand z and, where rows do not merge them, dot product and product of every level pair."""
-    layer = plan.layer
+    layer, grid = plan.layer, row_grid(plan)
     for name in () if plan.merged else ("dot_x", "prod_x", "dot_h", "prod_h"):
         levels = (layer.x if name.endswith("x") else layer.h).levels
-        want = by_cell(golden[name], layer.hidden)
+        want = _where(grid, golden[name][:, grid])
+        if name == "dot_x" and not plan.whole:
+            for own, gates in zip(plan.passes, map(list, layer.phases), strict=False):
+                # Where no row of a phase reads x its words are left out.
+                want[:, :, gates] *= own.reads_x
         planes = np.zeros_like(want)
         for number in range(plan.planes):
             i, j = number % plan.left, number // plan.left
@@ -72,30 +101,32 @@ def compare_sums(plan: LayerPlan, got: Mapping[str, Ints], golden: Trace, where:
                 # A pair that the product has not must add nothing.
                 compare_signal(name, value, np.zeros_like(value), AXES, where)
         compare_signal(name, planes, want, AXES, where)
-    compare_signal("z", got["z"], by_cell(golden["z"], layer.hidden), AXES, where)
+    compare_signal("z", got["z"], _where(grid, golden["z"][:, grid]), AXES, where)
 
 
 def compare_cells(
     plan: LayerPlan, fields: Sequence[Field], bits: Bits, golden: Trace, where: str
 ) -> None:
     """Demand everything that the state stages show: `bits` are words of ``trace_cells``."""
-    hidden, phases = plan.layer.hidden, plan.layer.phases
+    cell, sizes = plan.layer.cell, plan.layer.sizes
+    starts = np.cumsum([0, *plan.phase_rounds]) * plan.engines
     for name, values in unpack_bits(fields, bits).items():
         leaf = name.rpartition(".")[2]
-        shape = (-1, len(phases), plan.rounds * plan.engines, *values.shape[2:])
-        made, want = values.reshape(shape)[:, :, :hidden], golden[leaf]
+        steps = values.reshape(-1, starts[-1], *values.shape[2:])
+        made = [
+            steps[:, start : start + sizes.phase_count(phase)]
+            for phase, start in enumerate(starts[:-1])
+        ]
+        want = golden[leaf]
         if name.startswith("gates."):
-            want = by_cell(want, hidden)
-            got = made[:, 0]
-            if len(phases) > 1:
-                cell = plan.layer.cell
-                own = [made[:, cell.phase(g)][..., k] for k, g in enumerate(cell.gates)]
-                got = np.stack(own, axis=-1)
+            want = by_cell(want, sizes.hidden)
+            own = [made[cell.phase(gate)][..., k] for k, gate in enumerate(cell.gates)]
+            got = np.stack(own, axis=-1)
         else:
-            got = made[:, plan.layer.lowered[leaf].phase]
+            got = made[plan.layer.lowered[leaf].phase]
         compare_signal(leaf, got, want, AXES, where)
 
 
 def by_cell(values: Ints, hidden: int) -> Ints:
-    """Return golden rows [T, G H, ...] as [T, H, G, ...]."""
-    return np.swapaxes(values.reshape(len(values), -1, hidden, *values.shape[2:]), 1, 2)
+    """Return golden gates [T, G H] as [T, H, G]."""
+    return np.swapaxes(values.reshape(len(values), -1, hidden), 1, 2)

@@ -88,7 +88,7 @@ class Job:
         """Return the scores [results, C] of a window's states [T, H]."""
         dense, quantizer = self.plan.dense, self.plan.layer.h
         assert dense
-        planes = dots(h, quantizer, dense.w)
+        planes = dots(h, quantizer, dense.w.bits)
         values = logits(planes, dense.gamma(quantizer), dense.b.values)
         return self.plan.reading.total(values).reshape(self.results, -1)
 
