@@ -302,19 +302,19 @@ def run_layer(
         Fields of what phase p multiplies with W_h where it is not h.
     kept : uint8 [S, H, B]
         Symbols that cells keep; those of the states are given.
-    counts : int32 [planes, H, B]
+    counts : int32 [planes, P, B]
         Sums of the fields of h over the steps from `count_from` on.
     span : tuple
         count_from, width of a field, counts of symbols, numbers and rows of a cell, and `sizes` of
         `products`; two empty ones where words are pairs of numbers, and where rows are long.
     phases : tuple of tuple
         weights uint32 [R, W, n] with a cell's rows side by side, gains int32 [R, L, W, 2], rows of
-        a cell, code, whether the phase reads `made`, and how many rows `decide` adds up.
+        a cell, code, whether the phase reads `made`, how many rows `decide` adds up, and the cells.
     pools : tuple
         tables uint16, thresholds and words int32, and numbers float64, one after the other.
     """
     count_from, width, symbol_count, number_count, most, sizes = span
-    hidden, batch = kept.shape[1], x.shape[3]
+    batch = x.shape[3]
     memory = np.zeros((symbol_count, batch), np.int32), np.zeros((number_count, batch)), kept
     z = np.zeros((TILE * most, batch), np.int32)
     for t in range(len(x)):
@@ -323,19 +323,19 @@ def run_layer(
         made[:] = 0
         counted = counts if t >= count_from else counts[:0]
         for phase in range(len(phases)):
-            weights, gains, rows, code, own, decided = phases[phase]
+            weights, gains, rows, code, own, decided, cells = phases[phase]
             read, now = made[phase] if own else h[t % len(h)], x[t]
             operands = read, now, weights, gains, rows, sizes
             fields = h, after, made, counted, width
             if len(sizes[0]):
-                for n in range(hidden):
+                for n in range(cells):
                     for row in range(rows - decided):
                         products(z, row, read, now, weights, n * rows + row, gains, sizes)
                     run_cell(n, z, 0, code, memory, fields, pools, operands)
                 continue
             group = 1 if rows % TILE == 0 else 2 if 2 * rows % TILE == 0 else TILE
             sums = z[: group * rows]
-            for n in range(0, hidden, group):
+            for n in range(0, cells, group):
                 sums[:] = 0
                 if width == 1:
                     for i in range(gains.shape[1]):
@@ -345,7 +345,7 @@ def run_layer(
                 else:
                     accumulate(sums, weights, n * rows, 0, read)
                     accumulate(sums, weights, n * rows, read.shape[1], now)
-                for k in range(min(group, hidden - n)):
+                for k in range(min(group, cells - n)):
                     run_cell(n + k, z, k * rows, code, memory, fields, pools, operands)
 
 

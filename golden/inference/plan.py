@@ -21,6 +21,7 @@ from math import prod
 
 import numpy as np
 
+from mubinn.golden.cells.graph import Node
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.lowering import Lowered
 from mubinn.golden.cells.operations import (
@@ -144,9 +145,17 @@ class Plan:
             for name in reads(step)
             if name in self.sizes and self.phase_of.get(name, -1) < self.phase_of[step.out]
         )
-        early = (node.name for node in self.layer.cell.states if f"old.{node.name}" in found)
-        last = len(self.phases) - 1
-        return list(found | dict.fromkeys(name for name in early if self.phase_of[name] < last))
+        early = (
+            node.name
+            for node in self.layer.cell.states
+            if f"old.{node.name}" in found and self.phase_of[node.name] < self.last_phase(node)
+        )
+        return list(found | dict.fromkeys(early))
+
+    def last_phase(self, state: Node) -> int:
+        """Return the last phase that goes over all cells, or over the outputs where it is h."""
+        cell = self.layer.cell
+        return len(self.phases) - 1 - (cell.projects and not cell.is_projected(state))
 
 
 def reads(step: Step) -> list[str]:

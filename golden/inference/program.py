@@ -81,23 +81,26 @@ class Program:
     @classmethod
     def of(cls, plan: Plan, form: str) -> "Program | None":
         """Return the program; None where its sums or factors are too long for `form`."""
-        layer, hidden = plan.layer, plan.layer.hidden
+        layer = plan.layer
         rows: list[Any] = list(plan.rows)
         if form == "words":
             rows = [WordRows.of(layer, phase) for phase in range(len(plan.phases))]
         if any(own.largest >= LIMIT or (form == "pairs" and not own.fits_pairs) for own in rows):
             return None
-        own = (-(-size * FIELD[form] // WORD) for size in (hidden, layer.inputs))
+        own = (words_for(size, FIELD[form]) for size in (layer.sizes.columns, layer.inputs))
         sizes = [n * taps for n, taps in zip(own, (1, layer.frames.taps), strict=True)]
         short = form == "words" and sum(sizes) <= UNROLLED
         writer, phases = _Writer(plan, form, rows, short), []
         for phase, own in enumerate(rows):
             count = len(layer.phases[phase])
-            weights, gains = (_words if form == "words" else _pairs)(own, layer, count)
+            if form == "words":
+                weights, gains = _words(own, count)
+            else:
+                weights, gains = _pairs(own, layer, count, sizes[0])
             made = layer.cell.recurrent[phase].operation == "encode"
             code = np.array(writer.phase(phase), np.int64)
             decided = count if DECIDE in code[:, 0] else 0
-            phases.append((weights, gains, count, code, made, decided))
+            phases.append((weights, gains, count, code, made, decided, own.count))
         pools = [
             np.concatenate([np.zeros(1), *pool]).astype(kind)
             for pool, kind in zip(writer.pools, (np.uint16, np.int32, np.float64), strict=True)
@@ -123,9 +126,9 @@ class Program:
         return np.ascontiguousarray(made.transpose(2, 0, 3, 1))
 
     def counted(self, fields: Array) -> Ints:
-        """Return the fields [L, n_h, B] of h one by one, int64 [planes, H, B], as they count."""
+        """Return the fields [L, n_h, B] of h one by one, int64 [planes, P, B], as they count."""
         width = self.width
-        n = np.arange(self.layer.hidden)
+        n = np.arange(self.layer.outputs)
         shifts = (n % (WORD // width) * width).astype(np.uint32)
         words = fields[: len(self.planes), n // (WORD // width)]
         return (words >> shifts[:, None] & np.uint32((1 << width) - 1)).astype(np.int64)
@@ -144,32 +147,44 @@ class Program:
 
 
 def _start(layer: QuantizedLayer, kept: list[str]) -> Array:
-    names = [node.name for node in layer.cell.states]
-    first = {f"old.{name}": layer.quantizers[name].zero_code(layer.hidden) for name in names}
+    found = np.zeros((1 + len(kept), layer.hidden), np.uint8)
+    first = {
+        f"old.{node.name}": layer.quantizers[node.name].zero_code(layer.sizes.count(node))
+        for node in layer.cell.states
+    }
     first |= stored_values(layer)
-    nothing = np.zeros(layer.hidden, np.int64)
-    return np.stack([nothing, *(first.get(name, nothing) for name in kept)]).astype(np.uint8)
+    for place, name in enumerate(kept, 1):
+        codes = first.get(name, np.zeros(0))
+        found[place, : len(codes)] = codes
+    return found
 
 
-def _side_by_side(rows: Array, hidden: int, count: int) -> Array:
+def words_for(size: int, width: int) -> int:
+    """Return the words that so many fields of `width` bits take."""
+    return -(-size * width // WORD)
+
+
+def _side_by_side(rows: Array, count: int) -> Array:
     """Return rows [count H, ...] with those of a cell side by side, and zeros to fill tiles."""
-    own = rows.reshape(count, hidden, *rows.shape[1:]).swapaxes(0, 1).reshape(rows.shape)
+    own = rows.reshape(count, -1, *rows.shape[1:]).swapaxes(0, 1).reshape(rows.shape)
     more = np.zeros((TILE * count, *rows.shape[1:]), rows.dtype)
     return np.ascontiguousarray(np.concatenate([own, more]))
 
 
-def _words(rows: WordRows, layer: QuantizedLayer, count: int) -> tuple[Array, Array]:
+def _words(rows: WordRows, count: int) -> tuple[Array, Array]:
     arrays = rows.words, rows.gains.astype(np.int32)
-    words, gains = (_side_by_side(own, layer.hidden, count) for own in arrays)
+    words, gains = (_side_by_side(own, count) for own in arrays)
     return words, gains
 
 
-def _pairs(rows: MatrixRows, layer: QuantizedLayer, count: int) -> tuple[Array, Array]:
-    hidden = layer.hidden
-    parts = (rows.matrix[:, :hidden], 1), (rows.matrix[:, hidden:], layer.frames.taps)
-    packed = np.concatenate([framed(part.T, taps, 16) for part, taps in parts]).T
+def _pairs(rows: MatrixRows, layer: QuantizedLayer, count: int, state: int) -> tuple[Array, Array]:
+    """Return weights, of which those of the state take `state` words, and no gains."""
+    columns = rows.matrix.shape[1] - layer.features
+    parts = (rows.matrix[:, :columns], 1), (rows.matrix[:, columns:], layer.frames.taps)
+    of_h, of_x = (framed(part.T, taps, 16) for part, taps in parts)
+    spare = np.zeros((state - len(of_h), of_h.shape[1]), of_h.dtype)
     gains = np.zeros((1, 1, 1, 2), np.int32)
-    return _side_by_side(packed[:, None], hidden, count), gains
+    return _side_by_side(np.concatenate([of_h, spare, of_x]).T[:, None], count), gains
 
 
 class _Writer:
@@ -192,7 +207,6 @@ class _Writer:
     def phase(self, phase: int) -> list[list[int]]:
         """Return the instructions of a phase."""
         self.code, self.now, plan, cell = [], phase, self.plan, self.plan.layer.cell
-        last = phase == len(plan.phases) - 1
         vectors = {cell.states[0].name: -1}
         vectors |= {
             node.name: place
@@ -209,8 +223,8 @@ class _Writer:
         for name in self.kept:
             if plan.phase_of.get(name) == phase:
                 self._emit(KEEP, self._slot(name), self._symbol(name))
-        for node in cell.states if last else ():
-            if f"old.{node.name}" in self.kept:
+        for node in cell.states:
+            if f"old.{node.name}" in self.kept and phase == plan.last_phase(node):
                 self._emit(KEEP, self._slot(f"old.{node.name}"), self._symbol(node.name))
         return self.code
 
@@ -255,7 +269,7 @@ class _Writer:
             self._mix(step)
         elif step.source in self.plan.places:
             phase, row = self.plan.places[step.source]
-            first = self.rows[phase].first(step.first, row, self.plan.layer.hidden)
+            first = self.rows[phase].first(step.first, row)
             first = np.clip(first, -NEVER, NEVER)
             operation = DECIDE if self._decides(phase) else SEGMENT
             self._thresholds(operation, step.out, row, 1, first, NEVER)
@@ -301,7 +315,6 @@ class _Writer:
         self._emit(LOOK, out, *own, *sizes[1:], **{"count": -1, **(how and {"count": 0}), **how})
 
     def _mix(self, step: Mix) -> None:
-        hidden = self.plan.layer.hidden
         number = self.numbers.setdefault(step.out, len(self.numbers))
         for k, (look, row) in enumerate(step.terms):
             index = look.operands[0] if len(look.operands) == 1 else f"{step.out}.{k}"
@@ -311,9 +324,10 @@ class _Writer:
             place = 0
             if row:
                 phase, place = self.plan.places[row]
-                pair = self.rows[phase].of_row(place, hidden)
+                pair = self.rows[phase].of_row(place)
             else:
-                pair = np.zeros(hidden, np.int64), np.ones(hidden, np.int64)
+                count = self.rows[self.now].count
+                pair = np.zeros(count, np.int64), np.ones(count, np.int64)
             scaled, _ = self._pool(2, np.stack(pair, axis=1))
             self._emit(MIX, number, self._symbol(index), place, min(k, 1), at=at, each=scaled)
 

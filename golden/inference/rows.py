@@ -27,19 +27,23 @@ class Rows:
     ----------
     scale, constant : int64 [R]
         Of all cells' rows of a phase, row by row of a cell.
+    count : int
+        Cells H, or outputs of a projection.
     """
 
     scale: Ints
     constant: Ints
 
-    def of_row(self, row: int, hidden: int) -> tuple[Ints, Ints]:
+    count: int
+
+    def of_row(self, row: int) -> tuple[Ints, Ints]:
         """Return scale and constant [H] of the phase's row number `row` of each cell."""
-        own = slice(row * hidden, (row + 1) * hidden)
+        own = slice(row * self.count, (row + 1) * self.count)
         return self.scale[own], self.constant[own]
 
-    def first(self, first: Ints, row: int, hidden: int) -> Ints:
+    def first(self, first: Ints, row: int) -> Ints:
         """Return the smallest y that reach z `first` [H or 1, K], int64 [H, K]."""
-        scale, constant = (value[:, None] for value in self.of_row(row, hidden))
+        scale, constant = (value[:, None] for value in self.of_row(row))
         return np.asarray(-((constant - first) // scale))
 
 
@@ -49,8 +53,9 @@ class MatrixRows(Rows):
 
     Attributes
     ----------
-    matrix : int64 [R, H + I]
-    peak : int64 [H + I]
+    matrix : int64 [R, n + I]
+    peak : int64 [n + I]
+        Of the n numbers of the state, then of those of x.
     """
 
     matrix: Ints
@@ -61,13 +66,18 @@ class MatrixRows(Rows):
         """Return the rows of `phase`."""
         state, rows = layer.states[phase], layer.phase_rows(phase)
         pairs = (state, layer.wh), (layer.x, layer.wx)
-        w = [w.values[rows] << layer.z_fraction - q.fraction - w.fraction for q, w in pairs]
-        values, sizes = np.concatenate(w, axis=1), (layer.hidden, layer.features)
+        sizes = layer.sizes.phase_columns(phase), layer.features
+        w = [
+            w.values[rows, :size] << layer.z_fraction - q.fraction - w.fraction
+            for (q, w), size in zip(pairs, sizes, strict=True)
+        ]
+        values = np.concatenate(w, axis=1)
         units, peaks = (np.repeat([of(state), of(layer.x)], sizes) for of in (unit, peak))
         matrix = 2 * values * units
         scale = np.maximum(np.gcd.reduce(matrix, axis=1), 1)
         constant = layer.b.values[rows] - values @ (units * peaks)
-        return cls(scale, constant, matrix // scale[:, None], peaks)
+        count = layer.sizes.phase_count(phase)
+        return cls(scale, constant, count, matrix // scale[:, None], peaks)
 
     @property
     def largest(self) -> int:
@@ -116,7 +126,7 @@ class WordRows(Rows):
         """Return the rows of `phase`."""
         rows = layer.phase_rows(phase)
         of_h, of_x = layer.gamma_h[rows], layer.gamma_x[rows]
-        sizes = layer.hidden, layer.features
+        sizes = layer.sizes.phase_columns(phase), layer.features
         gains = np.zeros((len(rows), depth(layer), layer.wx.levels, 2), np.int64)
         for side, gamma in enumerate((of_h, of_x)):
             gains[:, : gamma.shape[1], :, side] = -2 * gamma
@@ -135,7 +145,7 @@ class WordRows(Rows):
         ]
         words = np.ascontiguousarray(np.stack(planes).transpose(2, 0, 1))
         largest = int((np.abs(gains).sum(axis=(1, 2)) @ np.array(sizes)).max())
-        return cls(scale, constant, words, gains, largest)
+        return cls(scale, constant, layer.sizes.phase_count(phase), words, gains, largest)
 
 
 def framed(columns: Array, taps: int, width: int) -> Array:

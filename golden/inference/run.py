@@ -39,7 +39,7 @@ from mubinn.golden.inference.input import (
     unit,
 )
 from mubinn.golden.inference.plan import TABLE_LIMIT, Plan
-from mubinn.golden.inference.program import Program
+from mubinn.golden.inference.program import Program, words_for
 from mubinn.golden.inference.rows import depth, words_of
 from mubinn.golden.inference.step import LayerRun, NumpyPlan, stage_steps
 from mubinn.golden.model.head import Head, head_of, reading_of
@@ -253,7 +253,7 @@ class CompiledModel:
                 total += now
         if self.model.readout == "mean":
             return total
-        edges = np.cumsum([layer.hidden for layer in top])[:-1]
+        edges = np.cumsum([layer.outputs for layer in top])[:-1]
         parts = zip(top, np.split(first, edges), np.split(now, edges), strict=True)
         return np.concatenate([a if layer.place.backward else b for layer, a, b in parts])
 
@@ -291,7 +291,7 @@ class CompiledModel:
                 *(self._run_one(one, words, planes, top) for one in own), strict=True
             )
             if not top:
-                words = joined(made, [layer.hidden for layer in stage], own[0].width)
+                words = joined(made, [layer.outputs for layer in stage], own[0].width)
         return [each[..., : len(x)] for each in counts], list(made)
 
     def _run_one(self, own: Program, words: Array, planes: int, top: bool) -> tuple[Array, Array]:
@@ -302,17 +302,18 @@ class CompiledModel:
         layer, reading = own.layer, reading_of(self.model.readout)
         words = np.ascontiguousarray(layer.place.ordered(own.read(words, planes), 0))
         steps, batch = len(words), words.shape[-1]
-        zero = own.fields(layer.h, layer.h.zero_code(layer.hidden)[:, None], planes)
+        zero = own.fields(layer.h, layer.h.zero_code(layer.outputs)[:, None], planes)
         kept_steps = 2 if top and not reading.each else steps + 1
-        states = np.empty((kept_steps, *zero.shape[:2], batch), np.uint32)
-        states[0] = zero
+        longest = words_for(layer.sizes.columns, own.width)
+        states = np.zeros((kept_steps, len(zero), longest, batch), np.uint32)
+        states[0, :, : zero.shape[1]] = zero
         made = np.zeros((len(own.phases), *states.shape[1:]), np.uint32)
         kept = np.repeat(own.start[..., None], batch, axis=2)
-        counts = np.zeros((len(own.planes) if top else 0, layer.hidden, batch), np.int32)
+        counts = np.zeros((len(own.planes) if top else 0, layer.outputs, batch), np.int32)
         count_from = 0 if reading.sums else steps - 1
         span = (count_from, *own.span)
         kernels().run_layer(words, states, made, kept, counts, span, own.phases, own.pools)
-        return counts, layer.place.ordered(states[1:], 0)
+        return counts, layer.place.ordered(states[1:, :, : zero.shape[1]], 0)
 
     def _encoded(self, x: Array, form: str, planes: int, batch: int) -> Array:
         """Return fields of the samples, uint32 [T, L, n_x, batch]."""

@@ -19,7 +19,7 @@ class NumpyPlan:
 
     Attributes
     ----------
-    weights : list of float [R, H + I]
+    weights : list of float [R, n + I]
         By phase.
     stands : list of float [codes]
         By phase m of each code of what is multiplied with W_h.
@@ -42,7 +42,7 @@ class NumpyPlan:
                 first, kind = step.first, np.dtype(np.float64)
                 if step.source in self.plan.places:
                     phase, row = self.plan.places[step.source]
-                    first = self.plan.rows[phase].first(first, row, self.plan.layer.hidden)
+                    first = self.plan.rows[phase].first(first, row)
                     kind = self.weights[phase].dtype
                 found[step.out] = first.T[:, :, None].astype(kind)
         return found
@@ -80,11 +80,12 @@ class LayerRun:
 
     def __init__(self, own: NumpyPlan, batch: int):
         self.own, self.plan, layer = own, own.plan, own.plan.layer
-        self.hidden, self.batch = layer.hidden, batch
+        self.batch = batch
         self.columns = [np.empty((w.shape[1], batch), w.dtype) for w in own.weights]
         self.values: dict[str, Array] = {}
         for node in layer.cell.states:
-            zero = layer.quantizers[node.name].zero_code(self.hidden).astype(np.uint8)
+            count = layer.sizes.count(node)
+            zero = layer.quantizers[node.name].zero_code(count).astype(np.uint8)
             self.values[f"old.{node.name}"] = np.repeat(zero[:, None], batch, axis=1)
         for name, codes in stored_values(layer).items():
             self.values[name] = codes[:, None].astype(np.uint8)
@@ -101,36 +102,38 @@ class LayerRun:
         for phase, (weights, column) in enumerate(zip(own.weights, self.columns, strict=True)):
             read = cell.recurrent[phase]
             name = read.name if read.operation == "encode" else f"old.{read.name}"
-            np.take(own.stands[phase], self.values[name], out=column[: self.hidden], mode="clip")
-            column[self.hidden :] = x
-            sums = (weights @ column).reshape(-1, self.hidden, self.batch)
+            columns, count = len(self.values[name]), self.plan.rows[phase].count
+            np.take(own.stands[phase], self.values[name], out=column[:columns], mode="clip")
+            column[columns:] = x
+            sums = (weights @ column).reshape(-1, count, self.batch)
             for place, y in zip(self.plan.layer.phases[phase], sums, strict=True):
                 self.values[f"{cell.rows[place].name}.z"] = y
             for step in self.plan.phases[phase]:
-                self.values[step.out] = self._made(step)
+                self.values[step.out] = self._made(step, count)
         for node in cell.states:
             self.values[f"old.{node.name}"] = self.values[node.name]
         return np.take(own.stands[0], self.values[f"old.{cell.states[0].name}"])
 
-    def _made(self, step: Segment | Look | Mix) -> Array:
+    def _made(self, step: Segment | Look | Mix, count: int) -> Array:
+        """Return the symbols or numbers [count, B] that a step makes."""
         if isinstance(step, Segment):
             return _reached(self.values[step.source], self.own.firsts[step.out])
         if isinstance(step, Look):
-            return np.take(self.own.tables[step], self._index(step), mode="clip")
-        total = np.zeros((self.hidden, self.batch))
+            return np.take(self.own.tables[step], self._index(step, count), mode="clip")
+        total = np.zeros((count, self.batch))
         for look, row in step.terms:
-            factor = np.take(self.own.tables[look], self._index(look), mode="clip")
+            factor = np.take(self.own.tables[look], self._index(look, count), mode="clip")
             total += factor * self._sum(row) if row else factor
         return total
 
     def _sum(self, row: str) -> Array:
         phase, place = self.plan.places[row]
-        scale, constant = self.plan.rows[phase].of_row(place, self.hidden)
+        scale, constant = self.plan.rows[phase].of_row(place)
         return self.values[row].astype(np.float64) * scale[:, None] + constant[:, None]
 
-    def _index(self, look: Look) -> Array:
+    def _index(self, look: Look, count: int) -> Array:
         """Return where symbols stand in the table [H or 1, n], taken as one axis."""
-        index = np.zeros((self.hidden, self.batch), np.uint32)
+        index = np.zeros((count, self.batch), np.uint32)
         for name, bits in zip(look.operands, look.bits, strict=True):
             index <<= np.uint32(bits)
             index |= self.values[name]
