@@ -132,6 +132,24 @@ MODELS = {
         readout = "last"
         head = "classes"
     """,
+    "projections": """
+        [[layer]]
+        kind = "lstm"
+        prefix = "low"
+        [[layer]]
+        kind = "batchnorm1d"
+        prefix = "norm"
+        eps = 1e-5
+        activation = "none"
+        [[layer]]
+        kind = "lstm"
+        prefix = "high"
+        [[layer]]
+        kind = "linear"
+        prefix = "fc"
+        readout = "mean"
+        head = "classes"
+    """,
 }
 """Descriptions by what they are of."""
 
@@ -175,6 +193,16 @@ SHAPES = {
         **{f"high.weight_ih_l0{end}": (12, 8) for end in ("", "_reverse")},
         **{f"high.weight_ih_l1{end}": (12, 6) for end in ("", "_reverse")},
         **{f"high.weight_hh_l{k}{end}": (12, 3) for k in (0, 1) for end in ("", "_reverse")},
+        **{"fc.weight": (2, 6), "fc.bias": (2,)},
+    },
+    "projections": {
+        **{"low.weight_ih_l0": (20, 3), "low.weight_hh_l0": (20, 2), "low.weight_hr_l0": (2, 5)},
+        **{f"low.bias_{n}_l0": (20,) for n in ("ih", "hh")},
+        **{f"norm.{n}": (2,) for n in ("weight", "bias", "running_mean", "running_var")},
+        **{f"high.weight_ih_l0{end}": (16, 2) for end in ("", "_reverse")},
+        **{f"high.weight_ih_l1{end}": (16, 6) for end in ("", "_reverse")},
+        **{f"high.weight_hh_l{k}{end}": (16, 3) for k in (0, 1) for end in ("", "_reverse")},
+        **{f"high.weight_hr_l{k}{end}": (3, 4) for k in (0, 1) for end in ("", "_reverse")},
         **{"fc.weight": (2, 6), "fc.bias": (2,)},
     },
 }
@@ -223,7 +251,11 @@ def forward(name):
         ends = m["high"](below)[1][0]
         return m["fc"](torch.cat([ends[-2], ends[-1]], -1))
 
+    def sixth(m, x):
+        return m["fc"](m["high"](over(m["norm"], m["low"](x)[0]))[0].mean(1))
+
     rnn = {"batch_first": True}
+    both = rnn | {"bidirectional": True, "bias": False}
     return {
         "a convolution and an LSTM": (
             {
@@ -269,10 +301,19 @@ def forward(name):
                 "norm": nn.BatchNorm1d(3),
                 "low": nn.GRU(3, 4, bidirectional=True, **rnn),
                 "norm2": nn.BatchNorm1d(8),
-                "high": nn.LSTM(8, 3, 2, bidirectional=True, bias=False, **rnn),
+                "high": nn.LSTM(8, 3, 2, **both),
                 "fc": nn.Linear(6, 2),
             },
             fifth,
+        ),
+        "projections": (
+            {
+                "low": nn.LSTM(3, 5, proj_size=2, **rnn),
+                "norm": nn.BatchNorm1d(2),
+                "high": nn.LSTM(2, 4, 2, proj_size=3, **both),
+                "fc": nn.Linear(6, 2),
+            },
+            sixth,
         ),
     }[name]
 

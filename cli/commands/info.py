@@ -143,6 +143,8 @@ def _layer(layer: FloatLayer | QuantizedLayer) -> dict[str, Any]:
     from mubinn.golden.model.model_file import cell_fields, clip_fields
 
     sizes: dict[str, Any] = {"features": layer.inputs, "hidden": layer.hidden}
+    if layer.cell.projects:
+        sizes["outputs"] = layer.outputs
     if not layer.frames.plain:
         sizes["frames"] = asdict(layer.frames)
     if not layer.place.plain:
@@ -169,6 +171,8 @@ def _layer(layer: FloatLayer | QuantizedLayer) -> dict[str, Any]:
 def _line(layer: dict[str, Any]) -> str:
     kind = {"lstm": "", "gru": "GRU of "}.get(layer["cell"], f"{layer['cell']} of ")
     text = f"{kind}{layer['features']} inputs, {layer['hidden']} cells"
+    if "outputs" in layer:
+        text = f"{text} projected to {layer['outputs']} outputs"
     if "frames" in layer:
         own = layer["frames"]
         text = f"{text}, frames of {own['taps']} steps, {own['stride']} apart"

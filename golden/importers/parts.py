@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mubinn.golden.cells.cell_file import cell_from, equations_of
 from mubinn.golden.cells.constants import Reset
 from mubinn.golden.cells.graph import ramp_kind, with_activations
-from mubinn.golden.cells.library import cifg, gru_before, lstm, peephole, rnn
+from mubinn.golden.cells.library import cifg, gru_before, lstm, lstm_projected, peephole, rnn
 from mubinn.golden.cells.place import Place, stages, width
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
@@ -266,6 +266,28 @@ def lstm_layer(
     """
     wx, wh, b = (reordered(rows, order, lstm.gate_names) for rows in (wx, wh, b))
     return shaped(float_layer.lstm_layer(wx, wh, b), lstm_kinds(kinds))
+
+
+def projected_layer(
+    name: str, wx: Floats, wh: Floats, bx: Floats, bh: Floats, wr: Floats, order: str
+) -> FloatLayer:
+    """Return an LSTM layer whose output h is projected by weights `wr` [P, H], without a bias."""
+    shapes = wx.shape, wh.shape, bx.shape, bh.shape, wr.shape
+    outputs, hidden = wr.shape if wr.ndim == 2 else (0, 0)
+    rows = len(order) * hidden
+    wanted = (rows, wx.shape[-1]), (rows, outputs), (rows,), (rows,), (outputs, hidden)
+    if shapes != wanted or not 0 < outputs <= hidden or not wx.size:
+        raise MubinnError(
+            f"the weights of {name} have shapes {', '.join(map(str, shapes))}, which make no layer "
+            "with a projection of fewer outputs than cells: export the model again."
+        )
+    wx, wh, b = (reordered(own, order, lstm.gate_names) for own in (wx, wh, bx + bh))
+    return FloatLayer(
+        lstm_projected,
+        np.concatenate([wx, np.zeros((outputs, wx.shape[1]))]),
+        np.concatenate([np.pad(wh, ((0, 0), (0, hidden - outputs))), wr]),
+        np.concatenate([b, np.zeros(outputs)]),
+    )
 
 
 def lstm_kinds(kinds: Sequence[Kind]) -> dict[str, Kind]:

@@ -152,8 +152,8 @@ def of_state(state: State, options: parts.ImportOptions) -> FloatModel:
     Raises
     ------
     MubinnError
-        Where it holds no recurrent module, or several and none is named; for projections, another
-        cell, a wrong shape, NaN; without a classifier, with several, or with weights that have no
+        Where it holds no recurrent module, or several and none is named; for another cell, a
+        wrong shape, NaN; without a classifier, with several, or with weights that have no
         place in the model; with a description, as `of_described` does.
     """
     options.demand_absent("a state dictionary", "first", "last")

@@ -106,18 +106,27 @@ class Tensors:
         state = self.state
         own = {name.removeprefix(prefix) for name in state if name.startswith(prefix)}
         name = prefix.rstrip(".") or "the module"
-        if any(part.startswith("weight_hr_l") for part in own):
-            raise MubinnError(f"{name} projects its state: train it with proj_size=0.")
         layers: list[FloatLayer] = []
         index, both = 0, any(part.endswith("_reverse") for part in own)
         while f"weight_ih_l{index}" in own:
             made = [
-                _layer(f"layer {index} of {name}", options, gates, *self._rows(prefix, end))
+                self._layer(f"layer {index} of {name}", options, gates, prefix, end)
                 for end in ([f"l{index}", f"l{index}_reverse"] if both else [f"l{index}"])
             ]
             layers += parts.directed(made)
             index += 1
         return layers
+
+    def _layer(
+        self, name: str, options: parts.ImportOptions, gates: int | None, prefix: str, end: str
+    ) -> FloatLayer:
+        """Return one direction of a layer, which has a projection where the file has its weights."""
+        rows, projection = self._rows(prefix, end), self.find(f"{prefix}weight_hr_{end}")
+        if projection is None:
+            return _layer(name, options, gates, *rows)
+        if gates not in (None, 4):
+            raise MubinnError(f"{name} has a projection, as an LSTM has: check the kind.")
+        return parts.projected_layer(name, *rows, projection, ORDERS[4])
 
     def _rows(self, prefix: str, end: str) -> list[Floats]:
         """Return weights and biases, 0 where there are none, of one direction of a layer."""

@@ -177,6 +177,7 @@ def describe(design: LstmLayer) -> Json:
         "frames": None if layer.frames.plain else asdict(layer.frames),
         "place": layer.place.words,
         "hidden": layer.hidden,
+        "outputs": layer.outputs,
         "levels": asdict(layer.levels),
         "datapath": layer.datapath,
         "scales_per": "row" if plan.scaled_rows else "gate",
@@ -184,11 +185,11 @@ def describe(design: LstmLayer) -> Json:
             "per_step": cycles_per_step(plan),
             "formula": _formula(plan),
             "R": [len(rows) for rows in layer.phases],
-            "H": layer.hidden,
+            "H": _each([layer.sizes.phase_count(phase) for phase in range(len(layer.phases))]),
             "P": plan.planes,
             "E": plan.engines,
             "s": plan.side,
-            "B": str(_beats(plan)),
+            "B": _each([str(own) for own in _beats(plan)]),
             "L": LstmCell.latency(plan),
         },
         "ports": ports(design),
@@ -206,18 +207,24 @@ def describe(design: LstmLayer) -> Json:
     }
 
 
-def _beats(plan: LayerPlan) -> Fraction:
-    """Return the cycles of a row, where others may follow in its last one."""
-    if plan.whole:
-        return Fraction(plan.planes, plan.side)
-    return Fraction(len(plan.words) * -(-plan.planes // plan.side))
+def _each(values: list[Any]) -> Any:
+    """Return what all passes over the cells have, or one value a pass where they differ."""
+    return values[0] if len(set(values)) == 1 else values
+
+
+def _beats(plan: LayerPlan) -> list[Fraction]:
+    """Return the cycles of a row of each phase, where others may follow in its last one."""
+    own = Fraction(plan.planes, plan.side) if plan.whole else -(-plan.planes // plan.side)
+    return [Fraction(plan.passes[phase].count * own) for phase in range(len(plan.layer.phases))]
 
 
 def _formula(plan: LayerPlan) -> str:
     """Return `cycles_per_step` of a layer; short with a row a cycle and level pair."""
-    if plan.engines > 1 or _beats(plan) != plan.planes:
-        return "sum over r in R of (ceil(r ceil(H / E) B) + L + 1)"
     rows, phases = plan.layer.cell_rows, len(plan.layer.phases)
+    if plan.layer.cell.projects:
+        return "sum over r, H, B in R, H, B of (ceil(r ceil(H / E) B) + L + 1)"
+    if plan.engines > 1 or {*_beats(plan)} != {plan.planes}:
+        return "sum over r in R of (ceil(r ceil(H / E) B) + L + 1)"
     return f"{rows} H P + {'L + 1' if phases == 1 else f'{phases} (L + 1)'}"
 
 

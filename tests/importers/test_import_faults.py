@@ -259,7 +259,7 @@ FAULTS = COMPUTED | {
         "tensor rnn.weight_hh_l0_reverse is missing",
         *READOUT,
     ),
-    "projection": (state(rnn__weight_hr_l0=zeros(2, 4)), "proj_size=0", *READOUT),
+    "projection": (state(rnn__weight_hr_l0=zeros(2, 4)), "with a projection of fewer", *READOUT),
     "no head": (state(fc__weight=None, fc__bias=None), "no dense layer that reads", *READOUT),
     "two heads": (state(aux__weight=zeros(5, 4)), "name it with --head, or say what", *READOUT),
     "unknown head": (state(), "no dense layer named 'out'", *READOUT, "--head", "out"),
