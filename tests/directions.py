@@ -1,9 +1,10 @@
 """Models with layers that take a window backward, or stand beside each other."""
 
 import numpy as np
+from own_cells import read_weights, sizes_of
 
 from mubinn.golden.cells.frames import Frames
-from mubinn.golden.cells.library import dense, gru, gru_before, lstm, rnn
+from mubinn.golden.cells.library import dense, gru, gru_before, lstm, lstm_projected, rnn
 from mubinn.golden.cells.place import Place, stages, width
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
@@ -28,6 +29,11 @@ DIRECTIONS = {
         (dense, 2, ONWARD),
     ],
     "onward above backward": [(lstm, 2, BACKWARD), (lstm, 2, ONWARD)],
+    "two projections below": [
+        (lstm_projected, 3, ONWARD),
+        (lstm_projected, 3, OTHER_WAY),
+        (lstm_projected, 4, ONWARD),
+    ],
 }
 """Cell, cells and place of each layer."""
 
@@ -37,13 +43,10 @@ def directed(kinds, features, readout="mean", **about):
     for cell, hidden, place in kinds:
         if layers and not place.beside:
             size = width(stages(layers)[-1])
-        rows = hidden * len(cell.rows)
-        wx, wh = (
-            random.normal(0, 0.7, (rows, columns))
-            * np.repeat([k in cell.reading(kind) for k in range(len(cell.rows))], hidden)[:, None]
-            for kind, columns in (("wx", size), ("wh", hidden))
-        )
-        b = random.normal(0, 0.7, rows)
+        sizes = sizes_of(cell, hidden)
+        drawn = (random.normal(0, 0.7, (sizes.rows, n)) for n in (size, sizes.columns))
+        wx, wh = read_weights(sizes, *drawn)
+        b = random.normal(0, 0.7, sizes.rows)
         layers.append(FloatLayer(cell, wx, wh, b, {}, {}, Frames(), place))
     wd = random.normal(0, 1, (3, width(stages(layers)[-1])))
     return FloatModel(tuple(layers), wd, np.zeros(3), readout, **about)

@@ -64,6 +64,14 @@ PARTS = {
         "recurrent": ["h"],
         "kept": ["c"],
     },
+    "lstm_projected": {
+        "states": ["h", "c"],
+        "rows": ["f", "i", "g", "o", "r"],
+        "encoders": ["f", "i", "g", "o", "c", "m", "h"],
+        "gates": ["f", "i", "g", "o"],
+        "recurrent": ["h", "m"],
+        "kept": ["c"],
+    },
 }
 PARTS["rnn_relu"] = PARTS["rnn"]
 

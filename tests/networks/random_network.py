@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from ordered import with_thresholds
-from own_cells import OWN
+from own_cells import OWN, read_weights, sizes_of
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.frames import Frames
@@ -47,6 +47,7 @@ class Network:
         model = self.model
         layers = [
             f"{layer.cell.name} {layer.features}x{layer.hidden}"
+            + (f">{layer.outputs}" if layer.cell.projects else "")
             + ("" if layer.frames.plain else f" {tuple(vars(layer.frames).values())}")
             + (layer.place.words and f" {layer.place.words}")
             for layer in model.layers
@@ -125,15 +126,12 @@ def _directions(rng: Any, size: int) -> list[FloatLayer]:
 
 
 def _layer(rng: Any, cell: Any, size: int, hidden: int, frames: Frames) -> FloatLayer:
-    rows = []
-    for kind in ("wx", "wh"):
-        columns = size * frames.taps if kind == "wx" else hidden
-        own = rng.normal(0, 0.6, (len(cell.rows), hidden, columns))
-        left_out = [k for k in range(len(cell.rows)) if k not in cell.reading(kind)]
-        own[left_out] = 0
-        rows.append(own.reshape(-1, columns))
+    sizes = sizes_of(cell, hidden, int(rng.integers(1, hidden + 1)) if cell.projects else None)
+    counts = size * frames.taps, sizes.columns
+    drawn = (rng.normal(0, 0.6, (sizes.rows, columns)) for columns in counts)
+    rows = read_weights(sizes, *drawn)
     stored = {node.name: rng.normal(0, 0.5, hidden) for node in cell.stored}
-    b = rng.normal(0, 0.3, len(cell.rows) * hidden)
+    b = rng.normal(0, 0.3, sizes.rows)
     return FloatLayer(cell, *rows, b, stored=stored, frames=frames)
 
 
