@@ -222,6 +222,9 @@ class Cell:
                 raise MubinnError(f"cell {self.name} gives a name twice: {', '.join(own)}.")
         if not self.rows:
             raise MubinnError(f"cell {self.name} has no row of weights.")
+        self._check_rows()
+
+    def _check_rows(self) -> None:
         for row_node in self.rows:
             readers = [gate.name for gate in self.gates if gate.operands[0].operands[0] is row_node]
             if len(readers) > 1:
@@ -229,14 +232,21 @@ class Cell:
                     f"gates {' and '.join(readers)} of cell {self.name} read one row: give each a "
                     "row of its own."
                 )
+            read = self.recurrent_of(row_node)
+            own = read is None or read.operation == "encode" or read is self.states[0]
+            if not own and not row_node.projects:
+                raise MubinnError(
+                    f"the row {row_node.name} of cell {self.name} reads another vector: rows read "
+                    f"the input, the output {self.states[0].name}, or what the step has encoded."
+                )
+        if self.projects:
+            self._check_projection()
         for phase, rows in enumerate(self.phase_nodes):
             if len({self.recurrent_of(node) for node in rows} - {None}) > 1:
                 raise MubinnError(
                     f"rows of cell {self.name} read several vectors in phase {phase}: the "
                     "multipliers have one at a time."
                 )
-        if self.projects:
-            self._check_projection()
 
     def _check_projection(self) -> None:
         for node in self.rows:

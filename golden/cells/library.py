@@ -112,12 +112,11 @@ def dense(x: Node, h: Node) -> Node:
 
 
 CELLS: dict[str, Cell] = {
-    made.name: made
-    for made in (lstm, gru, gru_before, rnn, rnn_relu, cifg, mgu, peephole, lstm_projected)
+    made.name: made for made in (lstm, gru, gru_before, rnn, rnn_relu, cifg, mgu, peephole)
 }
-"""The cells with a state, by name."""
+"""The cells with a state and as many outputs, by name."""
 
-LAYERS: dict[str, Cell] = {**CELLS, dense.name: dense}
+LAYERS: dict[str, Cell] = {**CELLS, dense.name: dense, lstm_projected.name: lstm_projected}
 """What layers consist of, by name."""
 
 

@@ -11,7 +11,7 @@ from mubinn.golden.ground.fixed import Ints
 
 @dataclass(frozen=True)
 class Sizes:
-    """The counts of a layer: a row of its cell stands once for each cell, a projection once an output.
+    """The counts of a layer: a row of its cell stands once for each cell, or for each output.
 
     Attributes
     ----------

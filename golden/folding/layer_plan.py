@@ -220,23 +220,20 @@ class LayerPlan:
         sizes, cell = self.layer.sizes, self.layer.cell
         reads_x = set(cell.reading("wx"))
         found = [
-            (bool(reads_x & {*places}), sizes.phase_columns(phase))
+            # A step begins with x.
+            (phase == 0 or bool(reads_x & {*places}), sizes.phase_columns(phase))
             for phase, places in enumerate(cell.phases)
         ]
         found += [(False, self.layer.outputs)] if self.dense else []
+        of_x = self._cut("x", self.layer.features)
         return tuple(
-            Pass(
-                reads_x=own,
-                columns=columns,
-                words=(self._cut("x", self.layer.features) if own else ()) + self._cut("h", columns),
-                first=0 if own else self.x_words,
-            )
+            Pass(own, columns, of_x * own + self._cut("h", columns), 0 if own else len(of_x))
             for own, columns in found
         )
 
     @property
     def odd_parts(self) -> tuple[str, ...]:
-        """Parts of which rows use sometimes an odd and sometimes an even count of lanes."""
+        """Parts of which rows leave an odd count of lanes unused, or may do so."""
         if not self.whole:
             return tuple(self.parts)
         odd = {own.columns % 2 for own in self.passes}
@@ -317,8 +314,6 @@ class LayerPlan:
     def merged(self) -> MergedRows | None:
         """How a row's level pairs merge to one weighted count, where all of them meet at once."""
         if not (self.whole and self.schedule.cycles == 1 and self.folded_bias):
-            return None
-        if self.odd_parts:
             return None
         found = merged_rows(self._own_gammas, self.parts)
         # A single pair with a unit of its own is what the multiplier does anyway.

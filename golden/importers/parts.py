@@ -268,14 +268,16 @@ def lstm_layer(
     return shaped(float_layer.lstm_layer(wx, wh, b), lstm_kinds(kinds))
 
 
-def projected_layer(
-    name: str, wx: Floats, wh: Floats, bx: Floats, bh: Floats, wr: Floats, order: str
-) -> FloatLayer:
-    """Return an LSTM layer whose output h is projected by weights `wr` [P, H], without a bias."""
+def projected_layer(name: str, rows: Sequence[Floats], wr: Floats, order: str) -> FloatLayer:
+    """Return an LSTM layer whose output h is projected by weights `wr` [P, H], without a bias.
+
+    `rows` are weights of x and of h, and two biases.
+    """
+    wx, wh, bx, bh = rows
     shapes = wx.shape, wh.shape, bx.shape, bh.shape, wr.shape
     outputs, hidden = wr.shape if wr.ndim == 2 else (0, 0)
-    rows = len(order) * hidden
-    wanted = (rows, wx.shape[-1]), (rows, outputs), (rows,), (rows,), (outputs, hidden)
+    count = len(order) * hidden
+    wanted = (count, wx.shape[-1]), (count, outputs), (count,), (count,), (outputs, hidden)
     if shapes != wanted or not 0 < outputs <= hidden or not wx.size:
         raise MubinnError(
             f"the weights of {name} have shapes {', '.join(map(str, shapes))}, which make no layer "

@@ -120,13 +120,13 @@ class Tensors:
     def _layer(
         self, name: str, options: parts.ImportOptions, gates: int | None, prefix: str, end: str
     ) -> FloatLayer:
-        """Return one direction of a layer, which has a projection where the file has its weights."""
+        """Return one direction of a layer, with a projection where the file has one."""
         rows, projection = self._rows(prefix, end), self.find(f"{prefix}weight_hr_{end}")
         if projection is None:
             return _layer(name, options, gates, *rows)
         if gates not in (None, 4):
             raise MubinnError(f"{name} has a projection, as an LSTM has: check the kind.")
-        return parts.projected_layer(name, *rows, projection, ORDERS[4])
+        return parts.projected_layer(name, rows, projection, ORDERS[4])
 
     def _rows(self, prefix: str, end: str) -> list[Floats]:
         """Return weights and biases, 0 where there are none, of one direction of a layer."""

@@ -123,12 +123,11 @@ class Sequencer(Component):
         self.plan = plan
         self._firsts = [own.first for own in plan.passes[: len(plan.layer.phases)]]
         inputs = ("ready", "hold", "stored", "classify", "hold_classes")
-        init = {"word": self._firsts[0]} if self._firsts[0] else None
         super().__init__(
             {
                 **{name: In(1) for name in inputs},
                 "valid": Out(1),
-                "at": Out(issue_address(plan), init=init),
+                "at": Out(issue_address(plan)),
                 "state": Out(State),
             }
         )
@@ -175,7 +174,7 @@ class Sequencer(Component):
             if plan.dense:
                 m.d.sync += [
                     self.state.eq(Mux(self.classify, State.CLASSES.value, State.GATES.value)),
-                    at.word.eq(Mux(self.classify, plan.x_words, self._firsts[0])),
+                    at.word.eq(Mux(self.classify, plan.x_words, 0)),
                 ]
             else:
                 m.d.sync += self.state.eq(State.GATES)
@@ -186,7 +185,7 @@ class Sequencer(Component):
     def _restart(self, m: Module) -> None:
         """Go back to the first issue of a step."""
         at = self.at
-        m.d.sync += [at.row.eq(0), at.weight.eq(0), at.word.eq(self._firsts[0])]
+        m.d.sync += [at.row.eq(0), at.weight.eq(0), at.word.eq(0)]
         if self.plan.rolling and self.plan.scaled_rows:
             m.d.sync += at.issue.eq(0)
         if counts_cells(self.plan):

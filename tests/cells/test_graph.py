@@ -3,7 +3,7 @@
 import pytest
 
 from mubinn.golden.cells.graph import cell, encode, row, sigmoid, stored, tanh, with_activations
-from mubinn.golden.cells.library import CELLS, cell_of, gru, gru_before, lstm
+from mubinn.golden.cells.library import LAYERS, cell_of, gru, gru_before, lstm
 from mubinn.golden.ground.errors import MubinnError
 
 PARTS = {
@@ -76,9 +76,9 @@ PARTS = {
 PARTS["rnn_relu"] = PARTS["rnn"]
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", PARTS)
 def test_parts_of_the_cells_by_name(name):
-    made = cell_of(name)
+    made = cell_of(name, LAYERS)
     for part, names in PARTS[name].items():
         assert [node.name for node in getattr(made, part)] == names, part
     gates = PARTS[name]["gates"]
@@ -182,11 +182,16 @@ def rowless(x, h):
     return encode("h", tanh(h))
 
 
-def two_vectors(x, h, c):
-    f = encode("f", sigmoid(row("f", x, h)))
+def two_vectors(x, h):
+    f = f_of(x, h)
+    g = encode("g", tanh(row("g", x, f)))
+    n = encode("n", tanh(row("n", x, encode("s", f * h))))
+    return encode("h", g * n)
+
+
+def state_of_its_own(x, h, c):
     g = encode("g", tanh(row("g", x, c)))
-    c = encode("c", f * g)
-    return encode("h", tanh(c)), c
+    return encode("h", tanh(g)), encode("c", g * c)
 
 
 def one_of_two(x, h, c):
@@ -203,7 +208,11 @@ FAULTS = [
     (two_rows, "cell two_rows gives a name twice: f, f"),
     (two_encoders, "cell two_encoders gives a name twice: f, f, h"),
     (rowless, "cell rowless has no row of weights"),
-    (two_vectors, "rows of cell two_vectors read several vectors in phase 0"),
+    (two_vectors, "rows of cell two_vectors read several vectors in phase 1"),
+    (
+        state_of_its_own,
+        "the row g of cell state_of_its_own reads another vector: rows read the",
+    ),
     (one_of_two, "cell one_of_two returns 1 of 2 states"),
     (lambda h, c: c, "a cell is a function of x, of h"),
     (lambda x: x, "a cell is a function of x, of h"),

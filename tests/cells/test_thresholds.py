@@ -108,7 +108,7 @@ def test_every_z_around_every_threshold(random_model):
     hidden, bound = layer.hidden, layer.z_bound
     search = layer.lowered["f"].operation.params
     assert search.width == layer.z_width
-    for k, (name, tree) in enumerate(zip(lstm.gate_names, search.trees, strict=True)):
+    for name, tree in zip(lstm.gate_names, search.trees, strict=True):
         quantizer = layer.gates[name]
         near = np.array(tree)[:, None] + np.arange(-2, 3)
         z = np.unique(np.clip(np.append(near, [-bound, bound, 0]), -bound, bound))

@@ -23,7 +23,7 @@ from mubinn.train.graphs.projection import classified, side_by_side, with_one
 from mubinn.train.graphs.quantizers import Quantizers, operands, quantizers, stored
 from mubinn.train.graphs.recurrence import recurrence
 from mubinn.train.recipes.method import Method
-from mubinn.train.recipes.stack import LayerForm, LayerKind, stage_places
+from mubinn.train.recipes.stack import LayerForm, LayerKind, check_trained, stage_places
 
 Params: TypeAlias = dict[str, Any]
 """``{"layers": ({"wx": .., "wh": .., "b": [R H]}, ...), "wd": [C, H], "bd": [C]}``, float32.
@@ -132,7 +132,15 @@ def to_model(
 
 
 def from_model(model: FloatModel) -> Params:
-    """Return the parameters of a golden model, rounded to float32."""
+    """Return the parameters of a golden model, rounded to float32.
+
+    Raises
+    ------
+    MubinnError
+        A layer has a projection.
+    """
+    for layer in model.layers:
+        check_trained(layer.cell)
     params = {
         "layers": tuple(
             {

@@ -40,6 +40,8 @@ from mubinn.golden.units.shapes import Kind
 CONVOLUTION = "conv"
 """What a dense layer is called that reads several steps."""
 
+_TRAINED = [name for name, cell in LAYERS.items() if not cell.projects]
+
 OTHER_WAY = Place(backward=True, beside=True)
 """Where the second of two directions stands."""
 
@@ -136,6 +138,7 @@ class LayerForm:
                 f"The layer {str(self)!r} reads several steps at once, which none that is backward "
                 "or beside another one does: put such a layer below."
             )
+        check_trained(self.cell)
 
     @classmethod
     def of(cls, layer: FloatLayer) -> LayerForm:
@@ -201,7 +204,7 @@ def _layers(text: str) -> tuple[LayerForm, ...]:
             f"{text[:60]!r} is no layer: give a name and its cells, such as 'gru 32', or filters, "
             "the steps that each reads and the stride, as in 'conv 16x5', 'conv 16x5/2' and 'conv "
             "16x5 causal', with commas between layers; 'both gru 32' are two directions. Names are "
-            f"{CONVOLUTION}, {', '.join(LAYERS)}; behind may stand {', '.join(ACTIVATIONS)}."
+            f"{CONVOLUTION}, {', '.join(_TRAINED)}; behind may stand {', '.join(ACTIVATIONS)}."
         )
     taps, stride = int(found["taps"] or 1), int(found["stride"] or 1)
     frames = Frames(taps, stride, taps - 1 if found["edge"] == "causal" else 0)
@@ -255,6 +258,15 @@ def clip_of(layers: Iterable[FloatLayer]) -> float | None:
     states = [(layer, name) for layer in layers for name in clipped_states(layer.cell)]
     bounds = {layer.clip(name) for layer, name in states}
     return bounds.pop() if len(bounds) == 1 else None
+
+
+def check_trained(cell: Cell) -> None:
+    """Raise `MubinnError` where cells are run but not trained here."""
+    if cell.projects:
+        raise MubinnError(
+            f"Layers of {cell.name} have a projection, which is not trained here: train them with "
+            "PyTorch's proj_size and quantize them, or take another cell."
+        )
 
 
 def at(place: int, name: str) -> str:
