@@ -7,6 +7,7 @@ from mubinn.golden.cells.graph import encode as encode
 from mubinn.golden.cells.graph import hard_sigmoid as hard_sigmoid
 from mubinn.golden.cells.graph import hard_tanh as hard_tanh
 from mubinn.golden.cells.graph import identity as identity
+from mubinn.golden.cells.graph import projection as projection
 from mubinn.golden.cells.graph import ramp as ramp
 from mubinn.golden.cells.graph import relu as relu
 from mubinn.golden.cells.graph import row as row

@@ -94,7 +94,7 @@ def layer(inputs, hidden, place, frames=None):
     [
         ([layer(3, 2, BESIDE)], "the first layer is beside a layer, but none is before it"),
         ([layer(3, 2, ONWARD), layer(2, 2, OTHER_WAY)], "differ in their inputs"),
-        ([layer(3, 2, ONWARD), layer(3, 2, OTHER_WAY), layer(2, 2, ONWARD)], "below has 4 cells"),
+        ([layer(3, 2, ONWARD), layer(3, 2, OTHER_WAY), layer(2, 2, ONWARD)], "below has 4 outputs"),
         ([layer(4, 2, BACKWARD, Frames(2))], "reads several steps at once"),
     ],
 )
