@@ -29,10 +29,12 @@ from mubinn.golden.model.bounds import dequantize
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.model_file import load_any, save_model
 from mubinn.golden.quantize import quantize
-from mubinn.hw.export.layer_folder import describe
+from mubinn.hw.export.layer_folder import LayerDesign, describe
 from mubinn.hw.layer.layer_memory import weight_words
-from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step
+from mubinn.hw.layer.lstm_layer import cycles_per_step
 from mubinn.sim.layer.layer_check import check_layer
+from mubinn.train.graphs.network import from_model
+from mubinn.train.recipes.stack import parse_layers
 
 H, P = 4, 2
 
@@ -209,7 +211,7 @@ def test_cycles_of_both_passes(lanes):
     products = planes * (4 * H * words[0] + P * words[1])
     assert plan.gate_issues == products
     assert plan.class_issues == 3 * planes * words[2]
-    about = describe(LstmLayer(plan))
+    about = describe(LayerDesign.of(plan, "top").layer)
     stages = about["cycles"]["L"] + 1
     assert cycles_per_step(plan) == products + plan.class_issues + latency * stages
     assert (about["hidden"], about["outputs"], about["cycles"]["H"]) == (H, P, [H, P])
@@ -266,3 +268,11 @@ def test_kernels_equal_the_bit_true_model(kernel):
     model = quantize(replace(head, layers=tuple(layers)), Levels.of(1, 2), x, scale_form="shift")
     scores = bit_true.run(model, model.encode_input(x))[1]
     assert (CompiledModel(model, kernel=kernel).infer(x, threads=1).scores == scores).all()
+
+
+def test_training_refuses_projections():
+    words = "Layers of lstm_projected have a projection, which is not trained here: train them with"
+    with pytest.raises(MubinnError, match=words):
+        parse_layers("gru 3, lstm_projected 4")
+    with pytest.raises(MubinnError, match=words):
+        from_model(float_model(lstm_projected, outputs=P))
