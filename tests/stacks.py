@@ -22,6 +22,7 @@ def stacked(kinds, features, readout="mean"):
         rows = hidden * len(cell.rows)
         shapes = (rows, size * frames.taps), (rows, hidden), (rows,)
         wx, wh, b = (random.normal(0, 0.7, shape) for shape in shapes)
-        layers.append(FloatLayer(cell, wx, wh * (cell is not dense), b, frames=frames))
+        wh = wh[:, :0] if cell is dense else wh
+        layers.append(FloatLayer(cell, wx, wh, b, frames=frames))
         size = hidden
     return FloatModel(tuple(layers), random.normal(0, 1, (3, size)), np.zeros(3), readout)

@@ -7,6 +7,7 @@ hardware.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 import numpy.typing as npt
@@ -238,7 +239,7 @@ class LevelTensor:
     Attributes
     ----------
     bits : uint8 [N, R] or [N, R, n]
-        Level planes; 1 stands for +1.
+        Level planes; 1 stands for +1. n is 0 for weights of a state that no row reads.
     scales : int64 [G, N]
         Row r uses the scales of group ``r // (R / G)``. One group a gate, or a row.
     fraction : int
@@ -256,7 +257,7 @@ class LevelTensor:
         """Validate; raise `MubinnError`."""
         object.__setattr__(self, "bits", frozen(self.bits, np.uint8))
         object.__setattr__(self, "scales", frozen(self.scales, np.int64))
-        if self.bits.ndim not in (2, 3) or not self.bits.size or (self.bits > 1).any():
+        if self.bits.ndim not in (2, 3) or not prod(self.bits.shape[:2]) or (self.bits > 1).any():
             raise MubinnError("level bits are not planes of zeros and ones.")
         if self.scales.ndim != 2 or self.scales.shape[1] != len(self.bits):
             raise MubinnError(

@@ -45,7 +45,7 @@ class QuantizedLayer:
         By encoder of the cell. Offsets are one number; those of x, and of h where it is no factor
         in its own cell, may be one an element.
     wx : LevelTensor, bits uint8 [W, R, I]
-    wh : LevelTensor, bits uint8 [W, R, H]
+    wh : LevelTensor, bits uint8 [W, R, H], or [W, R, 0] where all rows read x alone
     b : LevelTensor, bits uint8 [B, R]
         The folded bias, in the fraction of z.
     formats : Formats
@@ -97,11 +97,13 @@ class QuantizedLayer:
     def _check_tensors(self) -> None:
         rows, own = self.wx.rows, self.cell_rows
         shape = self.wh.bits.shape[1:]
-        fits = self.cell.projects or (not rows % own and shape == (rows, rows // own))
+        columns = rows // own if self.cell.reading("wh") else 0
+        fits = self.cell.projects or (not rows % own and shape == (rows, columns))
         if not fits or self.wx.bits.ndim != 3 or len(shape) != 2 or shape[0] != rows:
             raise MubinnError(
                 f"weights of shapes {self.wx.bits.shape} and {self.wh.bits.shape} "
-                f"are not (W, {own}H, I) and (W, {own}H, H): check the model file."
+                f"are not (W, {own}H, I) and (W, {own}H, {'H' if columns else 0}): check the model "
+                "file."
             )
         _ = self.inputs  # checks the columns
         if self.wh.bits[:, self.sizes.unused()].any():

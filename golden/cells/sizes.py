@@ -42,7 +42,8 @@ class Sizes:
         outputs, left = divmod(rows - others * hidden, projections) if projections else (hidden, 0)
         made = cls(cell, hidden, outputs)
         if left or not 0 < outputs <= hidden or (made.rows, made.columns) != (rows, columns):
-            shape = f"({others}H + P, H)" if projections else f"({others}H, H)"
+            width = "H" if cell.reading("wh") else "0"
+            shape = f"({others}H + P, H)" if projections else f"({others}H, {width})"
             raise MubinnError(
                 f"recurrent weights of shape {(rows, columns)} are not {shape} of a layer of cell "
                 f"{cell.name}: check the model file."
@@ -65,8 +66,8 @@ class Sizes:
 
     @property
     def columns(self) -> int:
-        """Columns of W_h, of which a phase has those of the vector that its rows read."""
-        return self.hidden
+        """Columns of W_h, of which a phase has those of the vector that its rows read; or none."""
+        return self.hidden if self.cell.reading("wh") else 0
 
     def row_slice(self, place: int) -> slice:
         """Return the rows that are number `place` of their cell."""
@@ -83,8 +84,9 @@ class Sizes:
         return self.count(self.cell.phase_nodes[phase][0])
 
     def phase_columns(self, phase: int) -> int:
-        """Return the columns of W_h that count in the rows of a phase."""
-        return self.count(self.cell.recurrent[phase])
+        """Return the columns of W_h that count in the rows of a phase; 0 where all read x alone."""
+        reads = any(map(self.cell.recurrent_of, self.cell.phase_nodes[phase]))
+        return self.count(self.cell.recurrent[phase]) if reads else 0
 
     @property
     def row_columns(self) -> Ints:

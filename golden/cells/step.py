@@ -47,7 +47,8 @@ def gate_sums(layer: QuantizedLayer, phase: int, x: npt.ArrayLike, h: npt.ArrayL
     t: Trace = {}
     rows, columns = layer.phase_rows(phase), layer.sizes.phase_columns(phase)
     t["dot_x"] = dots(np.asarray(x, np.int64), layer.x, layer.wx.bits[:, rows])
-    t["dot_h"] = dots(np.asarray(h, np.int64), layer.h, layer.wh.bits[:, rows, :columns])
+    read = np.asarray(h, np.int64)[..., :columns]
+    t["dot_h"] = dots(read, layer.h, layer.wh.bits[:, rows, :columns])
     t["prod_x"] = t["dot_x"] * layer.gamma_x[rows].reshape(len(rows), -1)
     t["prod_h"] = t["dot_h"] * layer.gamma_h[rows].reshape(len(rows), -1)
     t["z"] = t["prod_x"].sum(axis=-1) + t["prod_h"].sum(axis=-1) + layer.b.values[rows]

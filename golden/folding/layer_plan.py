@@ -69,7 +69,8 @@ class LayerPlan:
     dense : QuantizedDense or None
     lanes : int or None
         Elements of a word. From I + H on (the default) x and h fill the lanes together and a row
-        is one word; with fewer the words of x come first, then those of h.
+        is one word; with fewer the words of x come first, then those of h. Where nothing meets h,
+        as in a dense layer below others, I are enough.
     readout : "last", "mean", "every" or "running"
         Whether the dense layer reads h of the last step alone or of every step, and which scores
         are a result.
@@ -134,8 +135,8 @@ class LayerPlan:
 
     @property
     def left(self) -> int:
-        """Levels of x or of h, whichever has more."""
-        return max(self.layer.x.levels, self.layer.h.levels)
+        """Levels of x or of h, whichever has more; of x where nothing meets h."""
+        return max(self.layer.x.levels, self.layer.h.levels if self.state_lanes else 0)
 
     @property
     def weights(self) -> int:
@@ -195,8 +196,8 @@ class LayerPlan:
 
     @property
     def state_lanes(self) -> int:
-        """Elements of the longest vector that meets W_h, or the classifier."""
-        return self.layer.sizes.columns
+        """Elements of the longest vector that meets W_h, or the classifier; 0 for none."""
+        return max(self.layer.sizes.columns, self.layer.outputs if self.dense else 0)
 
     @cached_property
     def words(self) -> tuple[Word, ...]:
@@ -236,7 +237,7 @@ class LayerPlan:
         """Parts of which rows leave an odd count of lanes unused, or may do so."""
         if not self.whole:
             return tuple(self.parts)
-        odd = {own.columns % 2 for own in self.passes}
+        odd = {own.columns % 2 for own in self.passes if own.columns}
         return () if odd <= {self.state_lanes % 2} else ("h",)
 
     @property
@@ -380,7 +381,8 @@ class LayerPlan:
     def parts(self) -> dict[str, int]:
         """The operands that meet in a cycle: name and lanes of each."""
         if self.whole:
-            return {"x": self.layer.features, "h": self.state_lanes}
+            sizes = {"x": self.layer.features, "h": self.state_lanes}
+            return {name: lanes for name, lanes in sizes.items() if lanes}
         return {"part": int(self.lanes or 0)}
 
     @property

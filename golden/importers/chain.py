@@ -159,7 +159,7 @@ class Chain:
             )
         kind = activation.kind()
         w, b = self._folded(linear.w, linear.b, linear.frames)
-        layer = FloatLayer(dense, w, np.zeros((len(w), len(w))), b, frames=linear.frames)
+        layer = FloatLayer(dense, w, np.zeros((len(w), 0)), b, frames=linear.frames)
         self.layers.append(parts.shaped(layer, {"h": kind}))
 
     def _folded(self, w: Floats, b: Floats, frames: Frames) -> tuple[Floats, Floats]:

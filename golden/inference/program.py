@@ -87,7 +87,7 @@ class Program:
             rows = [WordRows.of(layer, phase) for phase in range(len(plan.phases))]
         if any(own.largest >= LIMIT or (form == "pairs" and not own.fits_pairs) for own in rows):
             return None
-        own = (words_for(size, FIELD[form]) for size in (layer.sizes.columns, layer.inputs))
+        own = (words_for(size, FIELD[form]) for size in (layer.hidden, layer.inputs))
         sizes = [n * taps for n, taps in zip(own, (1, layer.frames.taps), strict=True)]
         short = form == "words" and sum(sizes) <= UNROLLED
         writer, phases = _Writer(plan, form, rows, short), []

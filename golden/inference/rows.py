@@ -134,14 +134,15 @@ class WordRows(Rows):
         sums = (gamma.sum(axis=(1, 2)) for gamma in (of_h, of_x))
         constant = layer.b.values[rows] + sum(n * own for n, own in zip(sizes, sums, strict=True))
         gains //= scale[:, None, None, None]
+        spare = np.zeros((len(rows), layer.hidden - layer.sizes.columns), np.uint8)
         planes = [
             np.concatenate(
                 [
-                    framed(bits[rows].T, taps, 1)
-                    for bits, taps in zip(pair, (1, layer.frames.taps), strict=True)
+                    framed(np.concatenate([wh[rows], spare], axis=1).T, 1, 1),
+                    framed(wx[rows].T, layer.frames.taps, 1),
                 ]
             )
-            for pair in zip(layer.wh.bits, layer.wx.bits, strict=True)
+            for wh, wx in zip(layer.wh.bits, layer.wx.bits, strict=True)
         ]
         words = np.ascontiguousarray(np.stack(planes).transpose(2, 0, 1))
         largest = int((np.abs(gains).sum(axis=(1, 2)) @ np.array(sizes)).max())

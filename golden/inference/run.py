@@ -304,7 +304,7 @@ class CompiledModel:
         steps, batch = len(words), words.shape[-1]
         zero = own.fields(layer.h, layer.h.zero_code(layer.outputs)[:, None], planes)
         kept_steps = 2 if top and not reading.each else steps + 1
-        longest = words_for(layer.sizes.columns, own.width)
+        longest = words_for(layer.hidden, own.width)
         states = np.zeros((kept_steps, len(zero), longest, batch), np.uint32)
         states[0, :, : zero.shape[1]] = zero
         made = np.zeros((len(own.phases), *states.shape[1:]), np.uint32)

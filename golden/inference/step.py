@@ -102,8 +102,10 @@ class LayerRun:
         for phase, (weights, column) in enumerate(zip(own.weights, self.columns, strict=True)):
             read = cell.recurrent[phase]
             name = read.name if read.operation == "encode" else f"old.{read.name}"
-            columns, count = len(self.values[name]), self.plan.rows[phase].count
-            np.take(own.stands[phase], self.values[name], out=column[:columns], mode="clip")
+            columns = self.plan.layer.sizes.phase_columns(phase)
+            count = self.plan.rows[phase].count
+            if columns:
+                np.take(own.stands[phase], self.values[name], out=column[:columns], mode="clip")
             column[columns:] = x
             sums = (weights @ column).reshape(-1, count, self.batch)
             for place, y in zip(self.plan.layer.phases[phase], sums, strict=True):

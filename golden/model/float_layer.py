@@ -39,7 +39,8 @@ class FloatLayer:
     wx : float64 [R H, I]
         Zeros where a row does not read x.
     wh : float64 [R H, H]
-        Zeros where a row reads no state, and beyond column P where it reads an h of P numbers.
+        Zeros where a row reads no state, and beyond column P where it reads an h of P numbers. It
+        has no columns, [R H, 0], where all rows read x alone.
     b : float64 [R H]
         One bias; frameworks that keep two give their sum.
     clips : mapping of str to float
@@ -74,7 +75,8 @@ class FloatLayer:
         _ = self.inputs  # checks the columns
         check_array("wx", self.wx, (rows, self.features))
         if self.wh.ndim != 2 or not self.cell.projects:
-            check_array("wh", self.wh, (rows, rows // own))
+            columns = rows // own if self.cell.reading("wh") else 0
+            check_array("wh", self.wh, (rows, columns))
         check_array("wh", self.wh, (self.sizes.rows, self.sizes.columns))
         check_array("b", self.b, (rows,))
         if self.wh[self.sizes.unused()].any():

@@ -264,6 +264,9 @@ def _to_layer(reader: Reader, prefix: str, before: Sequence[QuantizedLayer]) -> 
         raise MubinnError(f"it has an encoder of {min(kinds)}, which is none: make it anew.")
     own = tuple((node.name, "M_B") for node in cell.stored)
     wx, wh, b, *more = _restore(reader.part("stored"), prefix, (*LAYER_TENSORS, *own))
+    if not cell.reading("wh"):
+        # Older files have columns that no row reads.
+        wh = replace(wh, bits=wh.bits[..., :0])
     stored = {node.name: tensor for node, tensor in zip(cell.stored, more, strict=True)}
     formats = reader.part("formats")
     sizes = {field.name: formats.integer(field.name, 0, 64) for field in fields(Formats)}
@@ -352,7 +355,8 @@ def _restore(
 def _unpack(name: str, packed: npt.NDArray[Any], shape: list[int]) -> Bits:
     """Return the level bits [N, ...]; the sizes are held against the bytes before any is used."""
     count = prod(shape)
-    if packed.ndim != 1 or min(shape, default=0) < 1 or len(packed) != (count + 7) // 8:
+    least = min(shape[: 2 if name == "wh" else None], default=0)
+    if packed.ndim != 1 or least < 1 or count < 0 or len(packed) != (count + 7) // 8:
         raise MubinnError(
             f"{packed.size} bytes of {name} are not level bits of shape {shape}: make it anew."
         )
@@ -412,6 +416,8 @@ def _to_float(reader: Reader) -> FloatModel:
     for index, part in enumerate(reader.parts("layers")):
         wx, wh, b = (reader.tensor(f"{index}.{name}", "<f4") for name in ("wx", "wh", "b"))
         cell = cell_in(part)
+        if not cell.reading("wh"):
+            wh = wh[:, :0]  # Older files have columns that no row reads.
         if cell in (gru, gru_before):
             reset: Any = part.choice("reset", RESETS)
             made = gru_layer(wx, wh, b, reader.tensor(f"{index}.bn", "<f4"), reset)

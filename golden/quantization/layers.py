@@ -114,7 +114,7 @@ def _quantized_layer(
         _check_clip(name, quantizer, layer.clip(name))
     states = []
     for phase, node in enumerate(cell.recurrent):
-        made = run[node.name]
+        made = run[node.name][..., : layer.sizes.phase_columns(phase)]
         read = before(made) if node.operation == "state" else made
         states.append(StateRows(layer.sizes.phase_rows(phase), found[node.name], read))
     inputs = layer.place.ordered(inputs)

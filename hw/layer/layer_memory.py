@@ -45,10 +45,11 @@ def _words(plan: LayerPlan, own: Pass, x: Bits, h: Bits) -> Bits:
     """Return planes of W_x and W_h [W, R, n] as the words of rows, [W, R, words, lanes]."""
     h = h[:, :, : own.columns]
     if plan.whole:
-        return np.concatenate([x, *_padded(h, plan.state_lanes)], axis=2)[:, :, None]
+        parts = [x, *(_padded(h, plan.state_lanes) if plan.state_lanes else ())]
+        return np.concatenate(parts, axis=2)[:, :, None]
     lanes = int(plan.lanes or 0)
     found = []
-    for bits in (x, h) if own.reads_x else (h,):
+    for bits in (x,) * own.reads_x + (h,) * (own.columns > 0):
         wide = np.concatenate(_padded(bits, lanes), axis=2)
         found.append(wide.reshape(*bits.shape[:2], -1, lanes))
     return np.concatenate(found, axis=2)
@@ -58,9 +59,9 @@ def _padded(bits: Bits, lanes: int) -> list[Bits]:
     """Return planes [W, R, n], and what fills the last word of so many lanes up.
 
     Half of the spare lanes match the zeros that they meet, and half do not; where their count is
-    odd, the parity of the dot product tells.
+    odd, the parity of the dot product tells. Rows without any have scales of 0.
     """
-    spare = -bits.shape[2] % lanes
+    spare = -bits.shape[2] % lanes if bits.shape[2] else lanes
     matched = (spare + lanes % 2) // 2
     pad = np.repeat(np.array([0, 1], np.uint8), (matched, spare - matched))
     return [bits, np.broadcast_to(pad, (*bits.shape[:2], spare))]

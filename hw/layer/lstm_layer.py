@@ -26,9 +26,10 @@ def cycles_per_step(plan: LayerPlan) -> int:
     r       rows of a cell in the phase: 4 in the one phase of an LSTM, and of a GRU that resets
             after the product; 2 and 1 in those of a GRU that resets before it
     H       cells; in the phase of a projection its outputs
-    P       level pairs of a row, max(A, W_h) times the weights' levels
+    P       level pairs of a row, max(A, W_h) times the weights' levels; A times these where no
+            row reads h, that of a layer without state below others
     E, s    engines, `LayerPlan.engines`, and multipliers of each, min(P, floor(units / E)); with
-            lanes < I + H or units <= P, E is max(1, floor(units / P))
+            lanes < I + H or units <= P, E is max(1, floor(units / P)); there H is 0 as well
     B       cycles of a gate's row: P / s where lanes >= I + H, else
             (ceil(I / lanes) + ceil(n / lanes)) ceil(P / s) with the n numbers of what meets W_h,
             and without those of I in a phase that does not read x
@@ -189,7 +190,7 @@ class LstmLayer(Component):
     ) -> Signal:
         """Collect the new state cell by cell; return whether a step is its window's first."""
         plan, levels = self.plan, self.plan.layer.h.levels
-        zero = zero_planes(plan.layer.h, plan.layer.outputs)
+        zero = zero_planes(plan.layer.h, min(plan.layer.outputs, plan.state_lanes))
         planes = data.ArrayLayout(unsigned(plan.state_lanes), levels)
         h = view_signal(planes, "h", view_const(planes, zero))
         first_step, index = Signal(init=1), Signal(range(plan.rounds))
@@ -212,7 +213,9 @@ class LstmLayer(Component):
             # It begins while the output before is being taken. The last one of several begins
             # later, and is spared the path from the reader's ready to the memories' addresses.
             hold = self.o.valid & ~self.o.ready
-        m.d.comb += [sequencer.hold.eq(hold), select.h.eq(h)]
+        m.d.comb += sequencer.hold.eq(hold)
+        if plan.state_lanes:
+            m.d.comb += select.h.eq(h)
         clear = done & last
         if plan.dense:
             clear = self._classify(m, cells, sequencer, done, last, first_step)

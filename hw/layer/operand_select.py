@@ -27,7 +27,7 @@ class OperandSelect(Component):
     -------
     at : In(issue_address(plan))
         The issue whose operands follow in the next cycle.
-    x, h : In(planes)
+    x : In(planes), and h where anything meets it
     weights : In(weight_layout(plan))
         The word of M_w, one cycle after its address.
     a_PART : Out(side words)
@@ -52,9 +52,10 @@ class OperandSelect(Component):
         members: dict[str, Member] = {
             "at": In(issue_address(plan)),
             "x": In(words(unsigned(layer.features), layer.x.levels)),
-            "h": In(words(unsigned(plan.state_lanes), layer.h.levels)),
             "weights": In(weight_layout(plan)),
         }
+        if plan.state_lanes:
+            members["h"] = In(words(unsigned(plan.state_lanes), layer.h.levels))
         for name, lanes in plan.parts.items():
             one = words(unsigned(lanes), plan.side)
             members |= {f"a_{name}": Out(one), f"w_{name}": Out(words(one, plan.engines))}
@@ -113,10 +114,9 @@ class OperandSelect(Component):
         """Pick the words of x and h of one multiplier."""
         plan = self.plan
         level = self._selector(m, planes, f"level_{unit}")
-        sides = {
-            "x": [self.x[k] for k in range(plan.layer.x.levels)],
-            "h": [self.h[k] for k in range(plan.layer.h.levels)],
-        }
+        sides = {"x": [self.x[k] for k in range(plan.layer.x.levels)]}
+        if plan.state_lanes:
+            sides["h"] = [self.h[k] for k in range(plan.layer.h.levels)]
         if plan.whole:
             for name, words in sides.items():
                 _pick(m, getattr(self, f"a_{name}")[unit], level, words, max(planes) + 1)

@@ -87,19 +87,21 @@ def compare_sums(plan: LayerPlan, got: Mapping[str, Ints], golden: Trace, where:
     for name in () if plan.merged else ("dot_x", "prod_x", "dot_h", "prod_h"):
         levels = (layer.x if name.endswith("x") else layer.h).levels
         want = _where(grid, golden[name][:, grid])
-        if name == "dot_x" and not plan.whole:
-            for own, gates in zip(plan.passes, map(list, layer.phases), strict=False):
-                # Where no row of a phase reads x its words are left out.
-                want[:, :, gates] *= own.reads_x
         planes = np.zeros_like(want)
         for number in range(plan.planes):
             i, j = number % plan.left, number // plan.left
-            value = got[name][..., number]
+            # Where nothing meets h there is no part of it.
+            value = got[name][..., number] if name in got else np.zeros_like(got["z"])
             if i < levels and j < layer.wx.levels:
                 planes[..., i * layer.wx.levels + j] = value
             elif name.startswith("prod"):
                 # A pair that the product has not must add nothing.
                 compare_signal(name, value, np.zeros_like(value), AXES, where)
+        for own, gates in zip(plan.passes, map(list, layer.phases), strict=False):
+            # What no row of a phase reads is left out, or meets something with scales of 0.
+            reads = own.reads_x if name.endswith("x") else own.columns > 0
+            if name.startswith("dot") and not reads:
+                want[:, :, gates] = planes[:, :, gates] = 0
         compare_signal(name, planes, want, AXES, where)
     compare_signal("z", got["z"], _where(grid, golden["z"][:, grid]), AXES, where)
 

@@ -88,6 +88,8 @@ def chosen(cell: Cell, tensor: Weights, rows: Any) -> Any:
     if len(places) == len(cell.rows):
         return rows
     size = len(rows) // len(cell.rows)
+    if not places:
+        return np.zeros((0, size), rows.dtype)
     return np.concatenate([rows[:0], *(rows[place * size :][:size] for place in places)])
 
 
@@ -103,10 +105,14 @@ def placed(cell: Cell, tensor: Weights, rows: Any, hidden: int) -> list[Any]:
 def whole(cell: Cell, tensor: Weights, rows: Any, hidden: int) -> Any:
     """Return the rows [R H, ...] of all cells as NumPy has them, 0 where one has no such weights.
 
+    Without columns where none has them.
+
     >>> from mubinn.golden.cells.library import gru
     >>> whole(gru, "wh", np.array([1, 2, 3]), 1).tolist()
     [1, 2, 3, 0]
     """
+    if not cell.reading(tensor):
+        return np.zeros((hidden * len(cell.rows), 0), rows.dtype)
     zero = np.zeros((hidden, *rows.shape[1:]), rows.dtype)
     parts = placed(cell, tensor, rows, hidden)
     return np.concatenate([zero if part is None else part for part in parts])

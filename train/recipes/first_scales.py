@@ -195,7 +195,8 @@ def folded(model: FloatModel, offsets: dict[str, Floats]) -> tuple[tuple[Floats,
             if own is not None:
                 cell = layer.cell
                 reads = [cell.recurrent_of(node) is cell.states[0] for node in cell.rows]
-                b = b + np.where(np.repeat(reads, layer.hidden), layer.wh @ own, 0.0)
+                if any(reads):
+                    b = b + np.where(np.repeat(reads, layer.hidden), layer.wh @ own, 0.0)
             found.append(b)
         below = own
     bd = model.bd if below is None else model.bd + model.wd @ below

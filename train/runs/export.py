@@ -91,9 +91,9 @@ def _layer(
     if h is not None:
         own[cell.states[0].name] = h
     rule = method.rule("wx")
-    b, hidden = _bias(q, "b", values["b"], method), values["wh"].shape[1]
+    b = _bias(q, "b", values["b"], method)
     wx = _rows(q, cell, "wx", values["wx"], rule)
-    wh = _rows(q, cell, "wh", values["wh"], rule) if "wh" in q.tensors else _unread(wx, hidden)
+    wh = _rows(q, cell, "wh", values["wh"], rule) if "wh" in q.tensors else _unread(wx)
     numbers = {
         n: _tensor(q.tensors[f"stored.{n}"], values["stored"][n], rule) for n in values["stored"]
     }
@@ -101,9 +101,9 @@ def _layer(
     return QuantizedLayer(*about, stored=numbers, frames=kind.frames, place=kind.place)
 
 
-def _unread(wx: LevelTensor, hidden: int) -> LevelTensor:
+def _unread(wx: LevelTensor) -> LevelTensor:
     """Return weights of a state that no row reads, beside those of x."""
-    bits = np.zeros((wx.levels, wx.rows, hidden), np.uint8)
+    bits = np.zeros((wx.levels, wx.rows, 0), np.uint8)
     return LevelTensor(bits, np.zeros_like(wx.scales), 0)
 
 
