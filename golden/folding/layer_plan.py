@@ -368,7 +368,8 @@ class LayerPlan:
     def _own_gammas(self) -> dict[str, Ints]:
         """g_ij by source, int64 [rows, levels, W] of each."""
         dense = {"dense": self.dense.gamma(self.layer.h)} if self.dense else {}
-        return {"x": self.layer.gamma_x, "h": self.layer.gamma_h} | dense
+        # Where nothing meets h its scales are 0, whatever its levels.
+        return {"x": self.layer.gamma_x, "h": self.layer.gamma_h[:, : self.left]} | dense
 
     @property
     def gamma_width(self) -> int:

@@ -16,7 +16,7 @@ from mubinn.golden.quantize import quantize
 from mubinn.hw.layer.layer_memory import weight_layout
 from mubinn.sim.layer.layer_check import check_layer
 
-I, H = 5, 4
+INPUTS, H = 5, 4
 
 
 def made(levels=(2, 3), depth=1):
@@ -32,19 +32,19 @@ def test_rows_have_no_columns_of_a_state():
         FloatLayer(dense, own.wx, np.zeros((H, H)), own.b)
 
 
-@pytest.mark.parametrize(("lanes", "words"), [(None, 1), (I, 1), (3, 2), (2, 3)])
+@pytest.mark.parametrize(("lanes", "words"), [(None, 1), (INPUTS, 1), (3, 2), (2, 3)])
 def test_rows_meet_x_alone(lanes, words):
     plan = LayerPlan(made().layers[0], lanes=lanes)
-    assert plan.parts == ({"x": I} if words == 1 else {"part": lanes})
+    assert plan.parts == ({"x": INPUTS} if words == 1 else {"part": lanes})
     assert plan.gate_issues == H * 2 * 3 * words
     width = weight_layout(plan).as_shape().width
-    assert width == (I if words == 1 else lanes) * plan.schedule.slots
+    assert width == (INPUTS if words == 1 else lanes) * plan.schedule.slots
 
 
 def test_a_classifier_on_top_reads_it():
     model = made()
     plan = LayerPlan(model.layers[0], model.dense)
-    assert plan.parts == {"x": I, "h": H}
+    assert plan.parts == {"x": INPUTS, "h": H}
     assert [own.columns for own in plan.passes] == [0, H]
 
 

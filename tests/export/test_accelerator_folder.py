@@ -180,8 +180,10 @@ def test_memories_are_those_of_the_verilog(made):
     stated = {n: [int(w, 16) for w in t.split()] for n, t in files.items() if n[:8] == "memories"}
     assert stated
     for name, words in stated.items():
-        # What is loaded stands in no Verilog.
-        assert found.get(name) == (None if "load.hex" in files and "m_w" in name else words), name
+        # What is loaded stands in no Verilog, nor does a memory whose words are all alike.
+        if len(set(words)) > 1 or name in found:
+            loaded = "load.hex" in files and "m_w" in name
+            assert found.get(name) == (None if loaded else words), name
     for number, layer in enumerate(parameters["layers"]):
         for memory in layer["memories"]:
             if memory["contents"] == "constant":
