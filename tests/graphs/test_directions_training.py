@@ -28,7 +28,8 @@ from mubinn.train.runs.trainer import train
 
 STEPS, FEATURES = 7, 3
 
-READ = [(name, "last" if k % 2 else "mean") for k, name in enumerate(DIRECTIONS)]
+TRAINED = [name for name, own in DIRECTIONS.items() if not any(cell.projects for cell, *_ in own)]
+READ = [(name, "last" if k % 2 else "mean") for k, name in enumerate(TRAINED)]
 READ += [("two directions", "last"), ("two directions twice", "every")]
 
 
