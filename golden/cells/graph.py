@@ -239,6 +239,11 @@ class Cell:
                     f"the row {row_node.name} of cell {self.name} reads another vector: rows read "
                     f"the input, the output {self.states[0].name}, or what the step has encoded."
                 )
+        if not all(self.phase_nodes):
+            raise MubinnError(
+                f"a pass over the cells of {self.name} has no row of weights: let the vectors that "
+                "rows read be made of other rows."
+            )
         if self.projects:
             self._check_projection()
         for phase, rows in enumerate(self.phase_nodes):

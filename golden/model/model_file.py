@@ -416,7 +416,7 @@ def _to_float(reader: Reader) -> FloatModel:
     for index, part in enumerate(reader.parts("layers")):
         wx, wh, b = (reader.tensor(f"{index}.{name}", "<f4") for name in ("wx", "wh", "b"))
         cell = cell_in(part)
-        if not cell.reading("wh"):
+        if wh.ndim == 2 and not cell.reading("wh"):
             wh = wh[:, :0]  # Older files have columns that no row reads.
         if cell in (gru, gru_before):
             reset: Any = part.choice("reset", RESETS)

@@ -194,6 +194,10 @@ def state_of_its_own(x, h, c):
     return encode("h", tanh(g)), encode("c", g * c)
 
 
+def no_rows_before(x, h):
+    return encode("h", tanh(row("n", x, encode("s", tanh(h)))))
+
+
 def one_of_two(x, h, c):
     return encode("h", f_of(x, h) * c)
 
@@ -213,6 +217,7 @@ FAULTS = [
         state_of_its_own,
         "the row g of cell state_of_its_own reads another vector: rows read the",
     ),
+    (no_rows_before, "a pass over the cells of no_rows_before has no row of weights"),
     (one_of_two, "cell one_of_two returns 1 of 2 states"),
     (lambda h, c: c, "a cell is a function of x, of h"),
     (lambda x: x, "a cell is a function of x, of h"),
