@@ -33,6 +33,7 @@ def convert() -> None:
       mubinn convert digits fsdd_mfcc.npz -o digits.npz
       mubinn convert imdb aclImdb/ -o imdb.npz
       mubinn convert sst trees/ -o sst.npz
+      mubinn convert text penn/ -o lm.npz
     """
 
 
@@ -155,6 +156,46 @@ def sst(source: Path, words: int, steps: int, phrases: bool, output: Path) -> No
     from mubinn.train.data.sentences import sentences
 
     arrays, told = sentences(source, words=words, steps=steps, phrases=phrases)
+    _write(output, arrays, 1, told)
+
+
+@convert.command(cls=Command)
+@source
+@click.option("--words", type=int, help="Of texts: rarer ones are all one.  [default: 10000]")
+@click.option("--characters", is_flag=True, help="Of texts: take each character for a word.")
+@click.option(
+    "--context",
+    type=int,
+    default=20,
+    show_default=True,
+    help="First steps of a window, which have no label.",
+)
+@click.option(
+    "--steps",
+    type=int,
+    default=20,
+    show_default=True,
+    help="Steps that follow, each with the next word as its label.",
+)
+@output
+def text(
+    source: Path, words: int | None, characters: bool, context: int, steps: int, output: Path
+) -> None:
+    """Convert a text to windows of a language model, which tells the next word at each step.
+
+    SOURCE is a folder with train.txt and valid.txt, or an .npz of the numbers of words, train and
+    valid. Fold 0 is valid. Words of texts stand between blanks, and the end of a line is one.
+
+    \b
+      mubinn convert text penn/ -o lm.npz
+      mubinn train lm.npz --embedding 200 --hidden 200 --readout every --dropout 0.3 \\
+          --validation 0.05 -o lm.safetensors
+    """
+    from mubinn.train.data.next_words import next_words
+
+    arrays, told = next_words(
+        source, words=words, context=context, steps=steps, characters=characters
+    )
     _write(output, arrays, 1, told)
 
 

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     Model = FloatModel | QuantizedModel
 
 
+MOST_SCORES = 1 << 28
+"""Scores that are held, 2 GiB."""
+
+
 @dataclass(frozen=True, eq=False)
 class Decisions:
     """What one model makes of the windows.
@@ -112,7 +116,8 @@ def predict(
     mean readout they are sums over the steps, so they compare within a window. Those of a float
     model are its logits. A sigmoid head has one score, and the probability of class 1 that it
     stands for; a regression has values and no class. With the readouts every and running each step
-    of a window has a line, and the measures are those of its last step. DATA needs no labels. Where
+    of a window has a line, and the measures are those of its last step, or where DATA has labels of
+    steps those of all steps that have one, the perplexity among them. DATA needs no labels. Where
     it has some, accuracy, balanced accuracy and F1 of each class are told: beside a table on the
     terminal on its error output. Windows of the data that the model was trained on are told apart
     from those that training held out.
@@ -140,6 +145,8 @@ def predict(
     windows, name = open_windows(data, reading, model=first)
     names = _class_names(first)
     truth = _truth(windows, names, name) if first.classes else None
+    if truth is not None and truth.ndim == 2:
+        _check_of_steps(first, truth.shape[1], name)
     if not first.classes:
         _say_no_classes(windows, reading)
     _warn(first)
@@ -199,16 +206,31 @@ def _class_names(model: Model) -> tuple[str, ...]:
     return tuple(map(str, range(model.classes)))
 
 
+def _check_of_steps(model: Model, steps: int, name: str) -> None:
+    """Raise `MubinnError` where labels of steps have no decisions beside them."""
+    from mubinn.golden.model.head import READINGS
+
+    left = steps // model.preprocessing.decimate
+    if not READINGS[model.readout].each or model.steps(left) != steps:
+        raise MubinnError(
+            f"{name} has labels of {steps} steps, and the model does not decide at each of these: "
+            "give a model that was trained on such labels, or data of one label a window."
+        )
+
+
 def _truth(
     windows: LabelledSet | Recording, names: tuple[str, ...], name: str
 ) -> NDArray[Any] | None:
     """Return the labels as classes of the model: by their names, else by their numbers."""
     import numpy as np
 
+    from mubinn.train.data.recordings import NO_LABEL, labelled
+
     if windows.y is None:
         return None
     numbers = tuple(map(str, range(len(names))))
-    known = {windows.classes[code] for code in np.unique(windows.y)}
+    own = np.unique(labelled(windows.y)).tolist()
+    known = {windows.classes[code] for code in own}
     order = numbers if known <= set(numbers) - set(names) else names
     strange = sorted(known - set(order))
     if strange:
@@ -216,8 +238,10 @@ def _truth(
             f"{name} has the label {strange[0]!r}, which is no class of the model: its classes "
             f"are {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}."
         )
-    places = {label: order.index(label) for label in known}
-    return np.array([places[windows.classes[code]] for code in windows.y], np.int64)
+    where = {label: place for place, label in enumerate(order)}
+    places = np.full(len(windows.classes) + 1, NO_LABEL)  # the last one is that of no label
+    places[own] = [where[windows.classes[code]] for code in own]
+    return np.asarray(places[windows.y], np.int64)
 
 
 def _warn(model: Model) -> None:
@@ -237,10 +261,16 @@ def _warn(model: Model) -> None:
 def _decided(model: Model, windows: LabelledSet | Recording, quiet: bool) -> Decisions:
     from mubinn.cli.shared.recordings import float_scores, prepared
     from mubinn.golden.inference.run import infer
-    from mubinn.golden.model.head import head_of
+    from mubinn.golden.model import head as heads
     from mubinn.golden.model.quantized_model import QuantizedModel
 
-    head = head_of(model.head)
+    head = heads.head_of(model.head)
+    steps = windows.x.shape[1] if heads.reading_of(model.readout).each else 1
+    if len(windows.x) * steps * model.outputs > MOST_SCORES:
+        raise MubinnError(
+            f"{len(windows.x)} windows of {steps} steps with {model.outputs} scores each are more "
+            f"than the {MOST_SCORES} scores that a table holds: give fewer windows."
+        )
     x = prepared(model, windows.x, windows.subject)
     exact = isinstance(model, QuantizedModel)
     with progress_bar("bit-true" if exact else "float", quiet) as show:
@@ -262,8 +292,9 @@ def _told(
     import numpy as np
 
     from mubinn.cli.shared.recordings import held_out
-    from mubinn.golden.inference.metrics import metrics
+    from mubinn.golden.inference.metrics import cross_entropy, metrics
     from mubinn.golden.model.head import READINGS
+    from mubinn.train.data.recordings import NO_LABEL
 
     parts: dict[str, NDArray[Any]] = {f"all {len(truth)} windows": np.ones(len(truth), bool)}
     fold = held_out(model, windows, name) if model.meta.get("data") == name else None
@@ -272,12 +303,23 @@ def _told(
         parts = {f"fold {fold}, held out in training": outside}
         parts["the other folds, trained on"] = ~outside
     if READINGS[model.readout].each:
-        parts = {f"{part}, at their last steps": chosen for part, chosen in parts.items()}
-    return [
-        (one.kind, part, metrics(truth[chosen], one.decided[chosen], model.classes))
-        for one in found
-        for part, chosen in parts.items()
-    ]
+        at = "last steps" if truth.ndim == 1 else "steps with a label"
+        parts = {f"{part}, at their {at}": chosen for part, chosen in parts.items()}
+    if truth.ndim == 1:
+        return [
+            (one.kind, part, metrics(truth[chosen], one.decided[chosen], model.classes))
+            for one in found
+            for part, chosen in parts.items()
+        ]
+    told = []
+    for one in found:
+        for part, chosen in parts.items():
+            known = chosen[:, None] & (truth != NO_LABEL)
+            if known.any():
+                nats = float(cross_entropy(one.values[known], truth[known]).mean())
+                own = metrics(truth[known], one.classes[known], model.classes, nats)
+                told.append((one.kind, part, own))
+    return told
 
 
 def _rows(
@@ -295,7 +337,8 @@ def _rows(
         if windows.subject is not None:
             row["subject"] = windows.subject[k].item()
         if truth is not None:
-            row["label"] = names[truth[k]]
+            label = truth[place[: truth.ndim]]
+            row["label"] = names[label] if label >= 0 else None
         for own, one in zip((row, {}), found, strict=False):
             own |= one.row(place, names)
             if own is not row:

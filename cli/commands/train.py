@@ -167,7 +167,8 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
     "--readout",
     type=click.Choice(["mean", "last", "every", "running"]),
     help="Of h. every, running: a result at every step, of its h or of the mean so far; all are "
-    "trained towards the window's label, and the last one is measured.  [default: mean]",
+    "trained towards the window's label, and the last one is measured. Labels of steps, y "
+    "[windows, steps] with -1 for none, need one of these.  [default: mean]",
 )
 @click.option(
     "--c-clip",
@@ -255,11 +256,11 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **options: Any) -> None:
     """Train recurrent, dense and convolution layers on DATA, float or binarized.
 
-    DATA holds X [windows, steps, channels] and y [windows], classes or numbers, and may hold
-    subject and fold (npz, npy). Or it is recordings, files and folders of EDF, BDF and what MNE
-    reads, from which windows are cut. Without it the shared data set is taken where it is there,
-    else synthetic EEG. Training needs JAX: pip install 'mubinn[train]'. The accuracy of mubinn2 is
-    that of the exported integers.
+    DATA holds X [windows, steps, channels] and y [windows], classes or numbers, or the class of
+    each step, y [windows, steps], and may hold subject and fold (npz, npy). Or it is recordings,
+    files and folders of EDF, BDF and what MNE reads, from which windows are cut. Without it the
+    shared data set is taken where it is there, else synthetic EEG. Training needs JAX: pip install
+    'mubinn[train]'. The accuracy of mubinn2 is that of the exported integers.
 
     \b
     The bundled models were made by:
@@ -284,6 +285,8 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
       mubinn train my.npz --layers 'conv 16x5/2, gru 32, dense 16' -o my.safetensors
     Two directions of an LSTM, read where each ends:
       mubinn train my.npz --layers 'both lstm 32' --readout last -o my.safetensors
+    A language model, of the windows that mubinn convert text makes:
+      mubinn train lm.npz --embedding 200 --hidden 200 --readout every -o lm.safetensors
     Numbers in place of classes, y float [windows] or [windows, n]:
       mubinn train my.npz --head regression -o my.safetensors
     All folds, two seeds, three level pairs; what they are worth together, then pictures:
@@ -314,6 +317,7 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
         by_windows=by_windows,
         own_folds=True,
         numbers=recipes[0].head == "regression",
+        of_steps=True,
     )
     notes = {"data": name, **notes_of(recorded, reading), "command": command_line(ctx)}
     if many:

@@ -75,7 +75,7 @@ def single(
         kind = "float"
     epochs = f"after {len(result.history)} epochs"
     best = result.history[result.best_epoch - 1] if result.history else {}
-    if best.get(validated(recipe.head)[0]) is not None:
+    if best.get(validated(recipe.head, recorded)[0]) is not None:
         epochs = (
             f"{epochs}, of which {result.best_epoch} is the best on the people set aside "
             f"({told(best, 2)})"
@@ -92,7 +92,8 @@ def single(
             "keeps the best epoch, or a lower --learning-rate.",
             err=True,
         )
-    click.echo(f"Of the {result.measured.windows}: {in_words(result.measured, recorded.classes)}")
+    of = f"{result.measured.windows}{' steps' if recorded.of_steps else ''}"
+    click.echo(f"Of the {of}: {in_words(result.measured, recorded.classes)}")
 
 
 def _shares(result: TrainResult, recipe: Recipe) -> dict[str, Any]:
@@ -137,7 +138,7 @@ def _as_float(model: Any) -> FloatModel:
     return model
 
 
-_NOTED = ("accuracy", "balanced_accuracy", "f1", "r2", "mean_absolute_error")
+_NOTED = ("accuracy", "balanced_accuracy", "perplexity", "f1", "r2", "mean_absolute_error")
 """Measures that models note."""
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
-from mubinn.train.data.recordings import LabelledSet, Recording, numbered
+from mubinn.train.data.recordings import NO_LABEL, LabelledSet, Recording, numbered
 from mubinn.train.data.signals import listed, picked
 
 Model = FloatModel | QuantizedModel
@@ -130,5 +130,7 @@ def classified(data: LabelledSet, name: str, model: Model) -> LabelledSet:
             f"{name} has the class {strange[0]!r}, the model was trained on {listed(own)}: call "
             "classes as it does."
         )
-    place = np.array([own.index(one) for one in data.classes], np.int64)
+    places = {one: k for k, one in enumerate(own)}
+    # The last one is what the number of no label, -1, picks.
+    place = np.array([*(places[one] for one in data.classes), NO_LABEL], np.int64)
     return replace(data, y=place[data.y], classes=own)

@@ -15,21 +15,27 @@ def headline(found: Metrics | Errors, fold: int) -> str:
 
     if isinstance(found, Errors):
         return f"R^2 {found.r2:.4f} on the windows of fold {fold}"
-    return f"{100 * found.accuracy:.2f} % of the windows of fold {fold} right"
+    right = f"{100 * found.accuracy:.2f} % of the"
+    if found.nats is not None:
+        told = f"perplexity {found.figures['perplexity']:.2f}"
+        return f"{told}, {right} steps with a label of fold {fold} right"
+    return f"{right} windows of fold {fold} right"
 
 
 def in_words(found: Metrics | Errors, classes: Sequence[str]) -> str:
-    """Return accuracy, balanced accuracy and F1 of each class as a sentence, or the errors."""
+    """Return the measures as a sentence: the errors, or accuracies, perplexity and F1."""
     from mubinn.golden.inference.metrics import Errors
 
     if isinstance(found, Errors):
         return f"mean absolute error {found.mean_absolute_error:.6g}, R^2 {found.r2:.4f}."
-    shares = zip(classes, found.f1, strict=True)
-    each = ", ".join(f"{name} {'-' if f1 is None else f'{f1:.3f}'}" for name, f1 in shares)
-    return (
-        f"accuracy {100 * found.accuracy:.2f} %, balanced accuracy "
-        f"{100 * found.balanced_accuracy:.2f} %, F1 {each}."
-    )
+    told = [f"accuracy {100 * found.accuracy:.2f} %"]
+    if found.nats is not None:
+        told += [f"perplexity {found.figures['perplexity']:.2f}"]
+    if found.named:
+        shares = zip(classes, found.f1, strict=True)
+        each = ", ".join(f"{name} {'-' if f1 is None else f'{f1:.3f}'}" for name, f1 in shares)
+        told += [f"balanced accuracy {100 * found.balanced_accuracy:.2f} %", f"F1 {each}"]
+    return f"{', '.join(told)}."
 
 
 def measures(found: Metrics | Errors, classes: Sequence[str]) -> dict[str, Any]:
@@ -38,10 +44,8 @@ def measures(found: Metrics | Errors, classes: Sequence[str]) -> dict[str, Any]:
 
     if isinstance(found, Errors):
         return {"windows": found.windows, **found.figures}
-    return {
-        "windows": found.windows,
-        "accuracy": found.accuracy,
-        "balanced_accuracy": found.balanced_accuracy,
-        "f1": dict(zip(classes, found.f1, strict=True)),
-        "confusion": found.confusion.tolist(),
-    }
+    told = {"windows" if found.nats is None else "steps": found.windows, **found.figures}
+    if not found.named:
+        return told
+    shares = dict(zip(classes, found.f1, strict=True))
+    return {**told, "f1": shares, "confusion": found.confusion.tolist()}

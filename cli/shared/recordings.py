@@ -58,6 +58,7 @@ def open_labelled(
     by_windows: bool = False,
     own_folds: bool = False,
     numbers: bool = False,
+    of_steps: bool = False,
 ) -> tuple[LabelledSet, str]:
     """Return a labelled set and its name.
 
@@ -78,6 +79,8 @@ def open_labelled(
         Leave folds as the data have them, also where the model says whom its training held out.
     numbers : bool
         Take labels for the numbers of a regression, which files of windows alone have.
+    of_steps : bool
+        Take labels of steps as well.
 
     Raises
     ------
@@ -105,6 +108,11 @@ def open_labelled(
     else:
         cutting = _cutting(paths[0], reading, _noted_cut(model), model)
         found = load_recordings(paths, cutting, by_windows=by_windows)
+    if found.of_steps and not of_steps:
+        raise MubinnError(
+            f"{paths[0]} has labels of steps, and this command compares one label a window: give "
+            "data of such, or use mubinn predict."
+        )
     if model is not None and not own_folds:
         found = folded(found, model, trained_fold(model))
     return _fitted(found, paths, reading, model, features), _name(paths)

@@ -1,18 +1,24 @@
 """What decisions are worth: accuracy, balanced accuracy, F1 of each class, confusions.
 
-All four come from one matrix of counts, so they cannot tell of different windows. What a regression
-is worth, which decides on nothing, is told by its errors.
+All four come from one matrix of counts, so they cannot tell of different windows. Where each step
+has a label, steps stand in the place of windows, and the perplexity joins the measures. What a
+regression is worth, which decides on nothing, is told by its errors.
 """
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, Ints
+
+MOST_CLASSES = 256
+"""Most classes of which confusions and the F1 of each are kept, a quarter of a megabyte a log."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +28,12 @@ class Metrics:
     Attributes
     ----------
     confusion : int64 [C, C]
-        Windows of each class (row) that were taken for each class (column).
+        Windows of each class (row) that were taken for each class (column). Of more than
+        `MOST_CLASSES` classes [2, 2]: those that are decided right, and wrong, in the first row.
+    named : bool
+        Whether rows and columns are classes; without it there is the accuracy alone.
+    nats : float or None
+        Mean cross entropy, where it was measured.
 
     Examples
     --------
@@ -38,11 +49,18 @@ class Metrics:
     """
 
     confusion: Ints
+    named: bool = True
+    nats: float | None = None
 
     @property
     def figures(self) -> dict[str, float]:
-        """Accuracy and balanced accuracy, by name."""
-        return {"accuracy": self.accuracy, "balanced_accuracy": self.balanced_accuracy}
+        """Accuracy, balanced accuracy and perplexity by name, those that there are."""
+        found = {"accuracy": self.accuracy}
+        if self.named:
+            found["balanced_accuracy"] = self.balanced_accuracy
+        if self.nats is not None:
+            found["perplexity"] = perplexity(self.nats)
+        return found
 
     @property
     def windows(self) -> int:
@@ -61,6 +79,7 @@ class Metrics:
         >>> metrics([0] * 9 + [1], [0] * 10, 2).balanced_accuracy
         0.5
         """
+        self._check_named()
         counts = self.confusion.sum(axis=1)
         occurs = counts > 0
         return float((np.diagonal(self.confusion)[occurs] / counts[occurs]).mean())
@@ -75,10 +94,17 @@ class Metrics:
         >>> metrics([0, 1, 2, 0, 1, 2], [0, 2, 1, 0, 0, 1], 3).f1
         (0.8, 0.0, 0.0)
         """
+        self._check_named()
         right = np.diagonal(self.confusion)
         all_of = self.confusion.sum(axis=0) + self.confusion.sum(axis=1)
         pairs = zip(right.tolist(), all_of.tolist(), strict=True)
         return tuple(2 * own / total if total else None for own, total in pairs)
+
+    def _check_named(self) -> None:
+        if not self.named:
+            raise MubinnError(
+                f"Of more than {MOST_CLASSES} classes the accuracy alone is kept: read that."
+            )
 
     def notes(self, name: str, classes: Sequence[str]) -> dict[str, str]:
         """Return the measures as notes of a model, such as ``test_accuracy`` of the name ``test``.
@@ -86,23 +112,61 @@ class Metrics:
         >>> metrics([0, 1], [0, 0], 2).notes("test", ["shut", "open"])["test_f1"]
         '{"shut": 0.6667, "open": 0.0}'
         """
-        shares = (None if share is None else round(share, 4) for share in self.f1)
-        return {
-            f"{name}_accuracy": f"{self.accuracy:.4f}",
-            f"{name}_balanced_accuracy": f"{self.balanced_accuracy:.4f}",
-            f"{name}_f1": json.dumps(dict(zip(classes, shares, strict=True))),
-        }
+        found = {f"{name}_{key}": f"{value:.4f}" for key, value in self.figures.items()}
+        if self.named:
+            shares = (None if share is None else round(share, 4) for share in self.f1)
+            found[f"{name}_f1"] = json.dumps(dict(zip(classes, shares, strict=True)))
+        return found
 
 
-def metrics(truth: npt.ArrayLike, decided: npt.ArrayLike, classes: int) -> Metrics:
+def perplexity(nats: float) -> float:
+    """Return ``exp(nats)`` of a mean cross entropy; infinity beyond what a float holds.
+
+    Of C classes that are told apart by nothing it is C:
+
+    >>> round(perplexity(float(cross_entropy(np.zeros((1, 8)), np.array([3]))[0])), 9)
+    8.0
+    """
+    try:
+        return math.exp(nats)
+    except OverflowError:
+        return math.inf
+
+
+def cross_entropy(values: npt.NDArray[Any], truth: npt.NDArray[Any]) -> Floats:
+    """Return the cross entropy in nats of logits, ``-log softmax(values)[truth]``.
+
+    Parameters
+    ----------
+    values : float [N, C]
+        One logit a class, or [N, 1] of a sigmoid, with classes 0 and 1.
+    truth : int [N]
+
+    Returns
+    -------
+    float64 [N]
+    """
+    if values.shape[1] == 1:
+        values = np.concatenate([np.zeros_like(values), values], axis=1)
+    top = values.max(axis=1, keepdims=True)
+    whole = np.exp(values - top).sum(axis=1, dtype=np.float64)
+    own = np.take_along_axis(values, truth[:, None].astype(np.int64), axis=1)
+    return np.asarray(np.log(whole) - (own - top)[:, 0], np.float64)
+
+
+def metrics(
+    truth: npt.ArrayLike, decided: npt.ArrayLike, classes: int, nats: float | None = None
+) -> Metrics:
     """Return the measures of decisions.
 
     Parameters
     ----------
     truth, decided : int [N]
-        Class of each window, and what it is taken for: 0 to C - 1.
+        Class of each window or step, and what it is taken for: 0 to C - 1.
     classes : int
         C.
+    nats : float, optional
+        `Metrics.nats`.
 
     Raises
     ------
@@ -122,8 +186,11 @@ def metrics(truth: npt.ArrayLike, decided: npt.ArrayLike, classes: int) -> Metri
     for values in (true, said):
         if values.dtype.kind not in "iu" or values.min() < 0 or values.max() >= classes:
             raise MubinnError(f"Classes must be whole numbers from 0 to {classes - 1}.")
+    if classes > MOST_CLASSES:
+        right = int((true == said).sum())
+        return Metrics(np.array([[right, len(true) - right], [0, 0]]), named=False, nats=nats)
     counts = np.bincount(true.astype(np.int64) * classes + said, minlength=classes * classes)
-    return Metrics(counts.reshape(classes, classes).astype(np.int64))
+    return Metrics(counts.reshape(classes, classes).astype(np.int64), nats=nats)
 
 
 @dataclass(frozen=True, eq=False)

@@ -233,6 +233,9 @@ class CompiledModel:
         h_q, dense = self.model.top[0].h, self.model.dense
         # The sum of h over the steps is exact, and so is the sum of scores that it gives.
         h = (2 * read.T.astype(np.int64) - count * peak(h_q)) * unit(h_q)
+        if count == 1:  # `QuantizedModel` sees to it that float64 holds such sums, and it is fast
+            sums = (h.astype(np.float64) @ dense.w.values.T.astype(np.float64)).astype(np.int64)
+            return np.asarray(sums + dense.b.values)
         return np.asarray(h @ dense.w.values.T + count * dense.b.values)
 
     def _steps(self, x: Array) -> Iterator[Array]:

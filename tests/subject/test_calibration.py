@@ -164,10 +164,10 @@ def test_training_for_it_learns_and_decides_by_exported_integers(recipe):
     while not run.finished:
         run.train_epoch(None)
     test = run.parts.test
-    found = run.answers(test)
+    found = run.answers(test).said
     if recipe.method.exports:
         model = run.exported(run.meta())
-        found = run.bit_true(model)
+        found = run.bit_true(model).said
         scores = infer(model, run.x[test]).scores
     else:
         assert run.history[-1]["loss"] < run.history[0]["loss"]
@@ -278,7 +278,9 @@ def test_labels_of_the_test_fold_change_nothing(normalise):
         run = run_of(one, recipe)
         run.train_epoch(None)
         test = run.parts.test
-        found.append([run.answers(test), run.bit_true(run.exported({})), *leaves(run.best)])
+        found.append(
+            [run.answers(test).said, run.bit_true(run.exported({})).said, *leaves(run.best)]
+        )
     assert all((a == b).all() for a, b in zip(*found, strict=True))
     assert 0 < found[0][1].mean() < 1
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from mubinn.golden.ground.fixed import Floats
 from mubinn.train.data.files import load_windows
+from mubinn.train.data.recordings import labelled
 from mubinn.train.data.signals import VOLTAGE
 from mubinn.train.data.sources import is_arrays, read_signals
 
@@ -68,7 +69,7 @@ def _windows(path: Path) -> dict[str, Any]:
         "subjects": None if data.subject is None else len(np.unique(data.subject)),
     }
     if data.y is not None:
-        counts = np.bincount(data.y, minlength=len(data.classes)).tolist()
+        counts = np.bincount(labelled(data.y), minlength=len(data.classes)).tolist()
         found["classes"] = dict(zip(data.classes, counts, strict=False))
     return found
 

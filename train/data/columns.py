@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.train.data.recordings import NO_LABEL
+
+Labels: TypeAlias = tuple[NDArray[np.int64], tuple[str, ...]]
+"""Classes, and what they are called."""
 
 MOST = 1e9
 """Largest magnitude of a number that a regression is trained to give."""
@@ -108,9 +112,38 @@ def named(path: Path, name: str, array: NDArray[Any] | None, count: int) -> NDAr
     return found
 
 
-def labels_of(
-    path: Path, y: NDArray[Any], classes: NDArray[Any] | None, count: int
-) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+def are_of_steps(y: NDArray[Any], x: NDArray[Any]) -> bool:
+    """Return whether y has a whole number for each step of windows x [windows, steps, channels].
+
+    One step a window is MATLAB's shape of one label a window.
+    """
+    return y.dtype.kind in "iu" and y.shape == x.shape[:2] and y.shape[1] > 1
+
+
+def labels_of_steps(path: Path, y: NDArray[Any], classes: NDArray[Any] | None) -> Labels:
+    """Return the class of each step of y [windows, steps], and the names of the classes.
+
+    `NO_LABEL` is a step without one; the others are as `labels_of` has them.
+    """
+    if y.dtype.kind == "u" and y.max() == np.iinfo(y.dtype).max:
+        raise MubinnError(
+            f"{path} has labels of steps up to {y.max()}, the largest {y.dtype}, which may stand "
+            f"for no label: store y as int64, with {NO_LABEL} where a step has none."
+        )
+    names: list[Any] = [] if classes is None else np.ravel(classes).tolist()
+    if y.min() < NO_LABEL or NO_LABEL in names or str(NO_LABEL) in names:
+        raise MubinnError(
+            f"{path} has labels of steps below 0, or a class {NO_LABEL}: classes count from 0, and "
+            f"{NO_LABEL} is a step without a label."
+        )
+    found, known = np.full(y.shape, NO_LABEL, np.int64), y != NO_LABEL
+    if not known.any():
+        raise MubinnError(f"{path} has no step with a label: give y some from 0 up.")
+    found[known], own = labels_of(path, y[known], classes, int(known.sum()))
+    return found, own
+
+
+def labels_of(path: Path, y: NDArray[Any], classes: NDArray[Any] | None, count: int) -> Labels:
     """Return the class of each window and the names of the classes.
 
     With `classes` text is looked up in it, and so are numbers where it holds numbers; other whole
@@ -132,7 +165,8 @@ def labels_of(
     written = classes.dtype.kind in "iuf"
     if found.dtype == np.int64 and not written:
         own = [str(value) for value in np.unique(found).tolist()]
-        if set(own) <= set(names) and any(names.index(value) != int(value) for value in own):
+        places = {name: k for k, name in enumerate(names)}
+        if set(own) <= set(names) and any(places[value] != int(value) for value in own):
             raise MubinnError(
                 f"{path} has labels {', '.join(own[:4])} that are names of classes as well as "
                 "their numbers, with another meaning: store labels as text."

@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 
 from mubinn.golden.ground.arrays import NPY, ZIP, beginning, read_arrays
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.train.data.columns import integers, labels_of, named, numbers_of, texts
+from mubinn.train.data.columns import (
+    Labels,
+    are_of_steps,
+    integers,
+    labels_of,
+    labels_of_steps,
+    named,
+    numbers_of,
+    texts,
+)
 from mubinn.train.data.joining import joined
 from mubinn.train.data.recordings import LabelledSet, Recording, folds_of, numbered, pieces_of
 
@@ -70,6 +79,7 @@ def load_labelled(
 
     Samples stay int16 where they are; other numbers become float32. X of whole numbers [windows,
     steps] is one channel, such as words by their numbers. Labels are text or numbers.
+    Whole numbers y [windows, steps] are labels of steps, with -1 where a step has none.
     With ``classes`` they are numbered in its order: text names a class, and whole numbers count
     the classes from 0, or are values of it where it holds numbers. Without it they are numbered
     as they sort. Subjects are numbers or names. Without subjects, those of each fold are taken as
@@ -140,7 +150,7 @@ def load_windows(
     y: NDArray[np.int64] | None = None
     classes: tuple[str, ...] = ()
     if "y" in fields:
-        y, classes = labels_of(path, fields["y"], fields.get("classes"), len(x))
+        y, classes = _classes(path, fields)
     _, fold = _people(path, fields, len(x), y)
     return Recording(
         x=x,
@@ -249,12 +259,11 @@ def _assemble(
     path: Path, fields: dict[str, NDArray[Any]], notes: tuple[str, ...], numbers: bool
 ) -> LabelledSet:
     x = fields["X"]
-    about = path, fields["y"], fields.get("classes"), len(x)
     kinds: NDArray[np.int64] = np.zeros(len(x), np.int64)
     classes: tuple[str, ...] = ()
     if not numbers:
-        kinds, classes = labels_of(*about)
-    y = numbers_of(*about) if numbers else kinds
+        kinds, classes = _classes(path, fields)
+    y = numbers_of(path, fields["y"], fields.get("classes"), len(x)) if numbers else kinds
     subject, fold = _people(path, fields, len(x), kinds)
     assert subject is not None
     assert fold is not None
@@ -272,6 +281,14 @@ def _assemble(
         units=_units(fields, x.shape[2]),
         notes=notes,
     )
+
+
+def _classes(path: Path, fields: dict[str, NDArray[Any]]) -> Labels:
+    """Return the classes of windows [N], or of their steps [N, T], and the names of classes."""
+    x, y, names = fields["X"], fields["y"], fields.get("classes")
+    if are_of_steps(y, x):
+        return labels_of_steps(path, y, names)
+    return labels_of(path, y, names, len(x))
 
 
 def _samples(path: Path, x: NDArray[Any]) -> NDArray[Any]:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.train.data.columns import column, texts
+from mubinn.train.data.columns import are_of_steps, column, texts
 
 Fields = dict[str, NDArray[Any]]
 
@@ -91,12 +91,16 @@ def _check_alike(first: Path, one: Fields, path: Path, other: Fields) -> None:
 
 
 def _column(path: Path, name: str, fields: Fields) -> NDArray[Any]:
-    """Return a column as it is stored, but text as text."""
+    """Return a column as it is stored, but text as text; labels of steps as they are."""
+    if name == "y" and are_of_steps(fields[name], fields["X"]):
+        return fields[name]
     found = column(path, name, fields[name], len(fields["X"]))
     return fields[name].reshape(-1) if fields[name].dtype.kind == "b" else found
 
 
 def _kind(one: NDArray[Any]) -> str:
+    if one.ndim == 2:
+        return "numbers of steps"
     return {"U": "text", "b": "truth values"}.get(one.dtype.kind, "numbers")
 
 

@@ -18,6 +18,9 @@ FOLDS = 5
 
 _CHUNK = 256
 
+NO_LABEL = -1
+"""What stands for the class of a step that has none."""
+
 REFERENCED = "referenced-"
 """How normalisations begin that take the average reference first."""
 
@@ -32,7 +35,8 @@ class LabelledSet:
         Samples; ``x * scale_uv`` is in microvolts.
     y : ndarray of int64, shape [windows], or of float64, shape [windows, n]
         Class of each window, ``0 .. len(classes) - 1``; at least two classes occur. Or the numbers
-        of each, where there are no classes.
+        of each, where there are no classes. Or int64 [windows, steps], the class of each step,
+        `NO_LABEL` where a step has none.
     subject : ndarray of int64, shape [windows]
         Subject of each window (any integers).
     fold : ndarray of int64, shape [windows]
@@ -76,7 +80,8 @@ class LabelledSet:
         n, _, features = self.x.shape
         for name in ("y", "subject", "fold") if self.classes else ("subject", "fold"):
             column = getattr(self, name)
-            if column.shape != (n,) or column.dtype != np.int64:
+            shape = self.x.shape[:2] if name == "y" and self.of_steps else (n,)
+            if column.shape != shape or column.dtype != np.int64:
                 raise MubinnError(
                     f"{name} has shape {column.shape} and type {column.dtype}, "
                     f"but {n} windows need one int64 each."
@@ -95,16 +100,16 @@ class LabelledSet:
         self._check_folds()
 
     def _check_labels(self) -> None:
-        if self.y.min() < 0 or self.y.max() >= len(self.classes):
+        if self.y.min() < (NO_LABEL if self.of_steps else 0) or self.y.max() >= len(self.classes):
             raise MubinnError(
                 f"Labels run from {self.y.min()} to {self.y.max()}, but there are "
                 f"{len(self.classes)} classes; labels count from 0."
             )
-        if len(np.unique(self.y)) < 2:
-            raise MubinnError(
-                f"All {len(self.y)} windows belong to class {self.classes[self.y[0]]!r}; "
-                "training needs at least two classes."
-            )
+        own = np.unique(labelled(self.y))
+        if len(own) < 2:
+            what = "steps with a label" if self.of_steps else f"{len(self.y)} windows"
+            of = f"belong to class {self.classes[own[0]]!r}" if len(own) else "are none"
+            raise MubinnError(f"All {what} {of}; training needs at least two classes.")
 
     def _check_folds(self) -> None:
         if self.fold.min() < 0:
@@ -116,6 +121,11 @@ class LabelledSet:
                 f"Subject {subjects[counts > 1][0]} lies in several folds; "
                 "keep each subject in one fold, or leave the folds out."
             )
+
+    @property
+    def of_steps(self) -> bool:
+        """Whether `y` has the class of each step."""
+        return bool(self.classes) and self.y.ndim == 2
 
     @property
     def who(self) -> NDArray[np.str_] | None:
@@ -165,7 +175,7 @@ class Recording:
         Fold of each window, where anything decides it.
     fs_hz, channels, scale_uv, units, notes
         As those of `LabelledSet`.
-    y : ndarray of int64, shape [windows], or None
+    y : ndarray of int64, shape [windows] or [windows, steps], or None
         Classes, where the file has labels all the same; `classes` are their names.
     """
 
@@ -226,6 +236,15 @@ def check_windows(x: NDArray[Any]) -> None:
             )
 
 
+def labelled(y: NDArray[Any]) -> NDArray[Any]:
+    """Return the labels [N] of windows, or those [M] that steps have, of y [N, T].
+
+    >>> labelled(np.array([[-1, 3], [2, -1]])).tolist()
+    [3, 2]
+    """
+    return y if y.ndim == 1 else y[y != NO_LABEL]
+
+
 def folds_of(subject: NDArray[np.int64], folds: int = FOLDS) -> NDArray[np.int64]:
     """Deal subjects to folds in turn: the k-th smallest subject goes to fold ``k % folds``."""
     _, rank = np.unique(subject, return_inverse=True)
@@ -233,7 +252,11 @@ def folds_of(subject: NDArray[np.int64], folds: int = FOLDS) -> NDArray[np.int64
 
 
 def pieces_of(y: NDArray[np.int64], pieces: int = FOLDS) -> NDArray[np.int64]:
-    """Cut the windows of each class into pieces of neighbours, in place of subjects."""
+    """Cut the windows of each class into pieces of neighbours, in place of subjects.
+
+    Windows whose steps have labels, y [windows, steps], are cut as one class.
+    """
+    y = y if y.ndim == 1 else np.zeros(len(y), np.int64)
     subject = np.empty(len(y), np.int64)
     for label in np.unique(y):
         own = np.flatnonzero(y == label)

@@ -21,6 +21,7 @@ from mubinn.golden.cells.threshold import is_term
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.head import HeadKind, Readout, reading_of
+from mubinn.train.data.recordings import NO_LABEL
 from mubinn.train.graphs import network
 from mubinn.train.graphs.cell_step import Form
 from mubinn.train.graphs.losses import Span, each
@@ -59,6 +60,9 @@ class Graph:
     head : "classes", "sigmoid" or "regression"
     span : Span
         Of the numbers of a regression.
+    skipped : int
+        Steps at the start of windows of which a readout at every step gives no result, as they
+        have no labels.
     """
 
     method: Method
@@ -68,16 +72,17 @@ class Graph:
     datapath: Datapath = "figure3"
     head: HeadKind = "classes"
     span: Span = field(default_factory=Span)
+    skipped: int = 0
 
     def logits(self, params: Params, x: Array, kept: Array | None = None) -> Array:
         """Return the numbers of the dense layer for windows x [B, T, I].
 
-        float32 [B, C], or [B, T, C] of a readout at every step. For `kept` see
+        float32 [B, C], or [B, T - skipped, C] of a readout at every step. For `kept` see
         `mubinn.train.graphs.projection.classified`.
         """
         params = self.span.spread(params)
         about = self.kinds, self.forms, self.readout, self.method
-        return network.logits(params, x, *about, kept)
+        return network.logits(params, x, *about, kept, self.skipped)
 
     @property
     def forms(self) -> tuple[Form, ...]:
@@ -94,6 +99,7 @@ class Graph:
     ) -> Array:
         """Mean loss over a batch, and over the steps of a readout at every step.
 
+        With y [B, T] it is the sum over the steps that have a label, divided by their count.
         `weight` [B] has windows count more or less; `kept` is dropout's. For the kinds of y see
         `mubinn.train.graphs.losses.each`.
         """
@@ -102,6 +108,10 @@ class Graph:
         scores = self.logits(params, x, kept)
         if self.group:
             scores = calibrated_groups(scores, self.group)
+        if scores.ndim == 3 and self.head != "regression" and y.ndim == 2:
+            y = y[:, self.skipped :]
+            own, known = each(self.head, scores, y, self.span), y != NO_LABEL
+            return jnp.where(known, own, 0).sum() / jnp.maximum(known.sum(), 1)
         own = each(self.head, scores, y, self.span)
         if reading_of(self.readout).each:
             own = own.mean(axis=1)

@@ -73,15 +73,16 @@ def each(head: HeadKind, scores: Array, y: Array, span: Span) -> Array:
     ----------
     head : "classes", "sigmoid" or "regression"
     scores : float32 [B, C] or [B, T, C]
-    y : int [B], or float32 [B, C] of a regression
+    y : int [B], or float32 [B, C] of a regression; or int [B, T], of each step
+        Where a step has no label any loss below infinity is returned.
     span : Span
     """
-    if scores.ndim == 3:
+    if scores.ndim == 3 and (y.ndim == 1 or head == "regression"):
         y = y[:, None]
     if head == "regression":
         return jnp.square((scores - y) / np.array(span.units, np.float32)).mean(axis=-1)
     if head == "sigmoid":
         own = scores[..., 0]
         return jax.nn.softplus(own) - y * own
-    place = jnp.broadcast_to(y[..., None], (*scores.shape[:-1], 1))
+    place = jnp.broadcast_to(jnp.maximum(y, 0)[..., None], (*scores.shape[:-1], 1))
     return -jnp.take_along_axis(jax.nn.log_softmax(scores), place, axis=-1)[..., 0]

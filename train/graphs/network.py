@@ -261,6 +261,7 @@ def logits(
     readout: Readout,
     method: Method,
     kept: Array | None = None,
+    skipped: int = 0,
 ) -> Array:
     """Return the numbers of the dense layer for windows.
 
@@ -275,11 +276,12 @@ def logits(
     readout : "last", "mean", "every" or "running"
     method : Method
     kept : float32 [B, H], optional
+    skipped : int
         See `mubinn.train.graphs.projection.classified`.
 
     Returns
     -------
-    float32 [B, C], or [B, T, C] of a readout at every step
+    float32 [B, C], or [B, T - skipped, C] of a readout at every step
     """
     found = None if method.name == "float" else quantizers(params, method, kinds)
     first = None if found is None else found.layers[0]
@@ -299,4 +301,4 @@ def logits(
         steps = jnp.concatenate([h[-1:] for h in outputs], axis=2)
     dense = None if found is None else found.dense
     wd, bd = (stored(name, params[name], dense) for name in ("wd", "bd"))
-    return classified(steps, readout, wd, bd, kept)
+    return classified(steps, readout, wd, bd, kept, skipped)

@@ -49,8 +49,12 @@ def side_by_side(wh: Array, wx: Array, b: Array) -> Array:
     return jnp.concatenate([wh, wx, b[:, None]], axis=1)
 
 
-def classified(h: Array, readout: Readout, wd: Array, bd: Array, kept: Array | None) -> Array:
-    """Return the numbers that the dense layer makes of h: [B, C], or [B, T, C] at every step.
+def classified(
+    h: Array, readout: Readout, wd: Array, bd: Array, kept: Array | None, skipped: int = 0
+) -> Array:
+    """Return the numbers that the dense layer makes of h.
+
+    float32 [B, C], or [B, T - skipped, C] at every step.
 
     Parameters
     ----------
@@ -60,12 +64,15 @@ def classified(h: Array, readout: Readout, wd: Array, bd: Array, kept: Array | N
     bd : float32 [C]
     kept : float32 [B, H] or None
         Factors of what is read of h, for dropout in training.
+    skipped : int
+        First steps of which there are to be no numbers, where each has some.
     """
     reading = reading_of(readout)
     if reading.each:
         seen = jnp.swapaxes(h, 0, 1)
         if reading.sums:
             seen = seen.cumsum(axis=1) / reading.divisor(len(h)).astype(np.float32)
+        seen = seen[:, skipped:]
         kept = None if kept is None else kept[:, None]
     else:
         seen = h.mean(axis=0) if reading.sums else h[-1]

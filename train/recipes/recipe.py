@@ -19,7 +19,7 @@ from mubinn.golden.cells.library import LAYERS, cell_of
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import READOUTS, kinds_of
 from mubinn.golden.model.head import HEADS, HeadKind, Readout, reading_of
-from mubinn.train.data.recordings import LabelledSet, Normalise
+from mubinn.train.data.recordings import LabelledSet, Normalise, labelled
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.stack import LayerForm, check_own_offsets, clipped_states, layer_words
 from mubinn.train.subject.calibration import SubjectCalibration, grouped
@@ -68,7 +68,9 @@ class Recipe:
         Name among `mubinn.golden.cells.library.CELLS`, or a cell of one's own.
     readout : "last", "mean", "every" or "running"
         With ``"every"`` and ``"running"`` there is a result at every step: the loss is the mean
-        over all, each with the window's label, and the last one is measured.
+        over all, each with the window's label, and the last one is measured. Labels of steps,
+        `LabelledSet.of_steps`, need such a readout: the loss is the mean over the steps of a batch
+        that have one, and all of these are measured.
     c_clip : float or None
         c is clipped to [-c_clip, c_clip], and so are all states that meet no weights, of which a
         GRU has none; 0 for no clipping. None is what the first model has, `CLIP` where weights are
@@ -82,9 +84,10 @@ class Recipe:
     validation : float
         Share of the training subjects, at least one, set aside; the weights of the epoch that is
         the most accurate on them are the result, by balanced accuracy where `balance` is not
-        ``"none"``. 0 for none, and the last epoch's weights.
+        ``"none"``; of labels of steps that of the least cross entropy. 0 for none, and the last
+        epoch's weights.
     patience : int
-        With validation subjects: training ends when their accuracy has not risen for so many
+        With validation subjects: training ends when no epoch was better on them for so many
         epochs. 0 trains all epochs.
     layers : tuple of LayerForm
         The layers, of any kinds, in place of one of `hidden` cells of `cell`.
@@ -287,9 +290,12 @@ def split(data: LabelledSet, recipe: Recipe) -> Split:
     Raises
     ------
     MubinnError
-        The recipe needs to know whose windows are and the data do not say it, the fold does not
-        exist or is all there is, or the training windows fill no batch or show one class only.
+        The recipe needs to know whose windows are and the data do not say it, the recipe has no
+        use for labels of steps, the fold does not exist or is all there is, the training windows
+        fill no batch or show one class only, or a part has no labels.
     """
+    if data.of_steps:
+        _check_of_steps(recipe)
     whole = recipe.normalise.endswith("subject")
     if not data.people and (whole or recipe.subject_calibration != "none"):
         raise MubinnError(
@@ -320,12 +326,37 @@ def split(data: LabelledSet, recipe: Recipe) -> Split:
             f"{len(train)} training windows do not fill a batch of {recipe.batch}; "
             "give more windows or a smaller batch."
         )
-    if len(np.unique(data.y[train])) < 2 and data.classes:
+    for name in ("train", "validation", "test"):
+        own = getattr(parts, name)
+        if len(own) and not labelled(data.y[own]).size:
+            raise MubinnError(
+                f"No step of the {name} windows of fold {recipe.fold} has a label: give some, or "
+                "another --fold or --validation."
+            )
+    if data.classes and len(np.unique(labelled(data.y[train]))) < 2:
         raise MubinnError(
             f"All training windows outside fold {recipe.fold} belong to one class; "
             "spread the classes over the folds."
         )
     return parts
+
+
+def _check_of_steps(recipe: Recipe) -> None:
+    """Raise `MubinnError` where a recipe has no use for labels of steps."""
+    if not reading_of(recipe.readout).each:
+        raise MubinnError(
+            f"The labels are of steps, and the readout {recipe.readout} has one result a window: "
+            "give --readout every, or running."
+        )
+    if recipe.decimate != 1:
+        raise MubinnError(
+            f"The labels are of steps, of which {recipe.decimate} would be averaged into one: give "
+            "--decimate 1."
+        )
+    if recipe.balance != "none":
+        raise MubinnError(
+            "Windows whose steps have labels are of no one class to balance: leave --balance out."
+        )
 
 
 def batches(split: Split, recipe: Recipe, epoch: int) -> NDArray[np.int64]:

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.inference.run import infer
+from mubinn.golden.inference.run import CompiledModel, infer
 from mubinn.golden.model.float_model import FloatModel, Preprocessing, kinds_of
 from mubinn.golden.model.head import head_of, reading_of
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.quantization.clipped import clipped
-from mubinn.train.data.recordings import LabelledSet
+from mubinn.train.data.recordings import NO_LABEL, LabelledSet
 from mubinn.train.data.vocabulary import PADDING
 from mubinn.train.graphs.graph import Graph, Pace, compiled
 from mubinn.train.graphs.losses import Span
@@ -38,11 +38,22 @@ from mubinn.train.runs.checkpoint import (
 )
 from mubinn.train.runs.devices import BatchSharding
 from mubinn.train.runs.export import to_quantized
-from mubinn.train.runs.judged import judged, outputs_of, told, validated
+from mubinn.train.runs.judged import (
+    PERPLEXITY,
+    Answers,
+    at_steps,
+    judged,
+    outputs_of,
+    told,
+    validated,
+)
 from mubinn.train.runs.progress import Progress
 from mubinn.train.subject.calibration import calibrated
 
 _EVAL_BATCH = 256
+_MOST_SCORES = 1 << 24
+"""Scores that are held at once where each step has some."""
+
 FINEST = 2.0**-8
 """Least unit of a binarized regression."""
 
@@ -77,7 +88,8 @@ class Run:
         self.data, self.x, self.parts, self.recipe = data, x, parts, recipe
         self.y = data.y.astype(np.int32 if data.classes else np.float32)
         self.outputs = outputs_of(recipe.head, data)
-        self.validated = validated(recipe.head)
+        self.validated = validated(recipe.head, data)
+        self.skipped = int(np.argmax((data.y != NO_LABEL).any(axis=0))) if data.of_steps else 0
         self.steps = len(batches(parts, recipe, 0))
         self.weights = class_weights(parts, recipe)
         self.sharding = BatchSharding(recipe.batch)
@@ -85,7 +97,12 @@ class Run:
         span = _span(data.y[parts.train], recipe)
         first = self._first(start, span)
         self.recipe = replace(recipe, c_clip=_recorded(clip_of(first.layers)))
-        _ = first.steps(x.shape[1])  # says of a short window that it is
+        if first.steps(x.shape[1]) != x.shape[1] and data.of_steps:
+            raise MubinnError(
+                f"The labels are of {x.shape[1]} steps, of which layers that shorten windows leave "
+                f"{first.steps(x.shape[1])}: give --layers that keep all, such as 'conv 16x5 "
+                "causal'."
+            )
         self.graph = Graph(
             recipe.method,
             recipe.readout,
@@ -94,6 +111,7 @@ class Run:
             recipe.datapath,
             recipe.head,
             span,
+            self.skipped,
         )
         pace = Pace(
             recipe.learning_rate,
@@ -178,36 +196,66 @@ class Run:
         aside = self.parts.validation
         if not len(aside):
             return dict.fromkeys(self.validated)
-        found = judged(self.data, self.data.y[aside], self.answers(aside, self.params))
-        return dict(zip(self.validated, found.figures.values(), strict=True))
+        found = judged(self.data, aside, self.answers(aside, self.params))
+        measured = dict(zip(self.validated, found.figures.values(), strict=True))
+        if not math.isfinite(measured.get(PERPLEXITY, 0)):
+            raise MubinnError(
+                "The perplexity of the validation subjects is beyond what a float holds: lower the "
+                "learning rate."
+            )
+        return {**measured}
 
     def _keep(self, row: Mapping[str, Any]) -> None:
-        """Take the present weights for the best: always, or where validation has risen."""
-        name = self.validated[self.recipe.balance != "none"]
+        """Take the present weights for the best: always, or where validation is better.
+
+        It is better where the accuracy has risen, with balance the balanced one; of labels of
+        steps where the cross entropy, of which the perplexity is the exponential, has fallen.
+        """
         before = self.history[self.best_epoch - 1] if self.best_epoch else None
-        if before and len(self.parts.validation) and row[name] <= before[name]:
-            return
+        if before and len(self.parts.validation):
+            name = self.validated[self.recipe.balance != "none"]
+            worse = row[name] <= before[name]
+            if self.data.of_steps:
+                worse = row[PERPLEXITY] >= before[PERPLEXITY]
+            if worse:
+                return
         self.best = jax.tree.map(np.asarray, self.params)
         self.best_epoch = len(self.history) + 1
 
-    def answers(self, index: NDArray[np.int64], params: Any = None) -> NDArray[Any]:
-        """Return classes [N] or numbers [N, n] of windows; see `scores` and `decided`."""
-        return self.decided(self.scores(index, params), index)
+    def answers(self, index: NDArray[np.int64], params: Any = None) -> Answers:
+        """Return what the graph says of windows, or of their steps that have a label."""
+        if self.data.of_steps:
+            parts = ((one, one) for one in self._evaluated(index, params))
+            return at_steps(self.recipe.head, self._labels(index), parts)
+        return Answers(self.decided(self.scores(index, params), index))
+
+    def _labels(self, index: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the labels of the steps of which there are results."""
+        return self.data.y[index, self.skipped :]
 
     def scores(self, index: NDArray[np.int64], params: Any = None) -> NDArray[np.float32]:
         """Return what the graph gives for the windows `index`, at the last of several results.
 
         float32 [N, C], by the best weights where none are given.
         """
+        return np.concatenate([self._last(scores) for scores in self._evaluated(index, params)])
+
+    def _evaluated(self, index: NDArray[np.int64], params: Any) -> Iterator[NDArray[np.float32]]:
+        """Yield what the graph gives for the windows `index`, of some at a time."""
         weights = self.sharding.copies(self.best if params is None else params)
-        found = np.empty((len(index), self.outputs), np.float32)
-        size = _EVAL_BATCH // self.sharding.devices * self.sharding.devices
+        devices = self.sharding.devices
+        size = max(1, self._at_once // devices) * devices
         for start in range(0, len(index), size):
             part = index[start : start + size]
             padded = np.resize(part, size)  # one shape, so one compilation
             scores = np.asarray(self.evaluate(weights, *self.sharding.parts(self.x[padded])))
-            found[start : start + len(part)] = self._last(scores)[: len(part)]
-        return found
+            yield scores[: len(part)]
+
+    @property
+    def _at_once(self) -> int:
+        """Windows that are worked on at once."""
+        steps = self.x.shape[1] if reading_of(self.recipe.readout).each else 1
+        return min(_EVAL_BATCH, max(1, _MOST_SCORES // (steps * self.outputs)))
 
     def decided(self, scores: NDArray[Any], index: NDArray[np.int64]) -> NDArray[Any]:
         """Return what scores [N, C] of the windows `index` say: classes, or numbers as they are."""
@@ -221,18 +269,30 @@ class Run:
     def _last(self, scores: NDArray[Any]) -> NDArray[Any]:
         return scores[:, -1] if reading_of(self.recipe.readout).each else scores
 
-    def bit_true(self, model: QuantizedModel) -> NDArray[Any]:
+    def bit_true(self, model: QuantizedModel) -> Answers:
         """Return the answers of the exported model for the test windows, as `answers` does."""
         test = self.parts.test
+        if self.data.of_steps:
+            return at_steps(self.recipe.head, self._labels(test), self._exact(model, test))
         scores = infer(model, self.x[test]).scores
         if head_of(self.recipe.head).decision is None:
-            return self._last(model.values(scores, self.x.shape[1]))
-        return self.decided(self._last(scores), test)
+            return Answers(self._last(model.values(scores, self.x.shape[1])))
+        return Answers(self.decided(self._last(scores), test))
+
+    def _exact(
+        self, model: QuantizedModel, index: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """Yield scores of windows, some at a time, and the logits that they stand for."""
+        made = CompiledModel(model)
+        for start in range(0, len(index), self._at_once):
+            scores = made.infer(self.x[index[start : start + self._at_once]]).scores
+            values = model.values(scores, self.x.shape[1])
+            yield scores[:, self.skipped :], values[:, self.skipped :]
 
     def agreement(
         self, graph: NDArray[Any], integers: NDArray[Any], model: QuantizedModel
     ) -> float:
-        """Return the share of windows of which the graph and the integers say the same.
+        """Return the share of windows, or steps, of which the graph and the integers say the same.
 
         Numbers are the same that are one score, divided by the steps that it sums.
         """

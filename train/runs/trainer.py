@@ -14,7 +14,7 @@ from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.train.data.recordings import LabelledSet, prepare
 from mubinn.train.recipes.recipe import Recipe, split
-from mubinn.train.runs.judged import Judged, judged, noted
+from mubinn.train.runs.judged import PERPLEXITY, Judged, judged, noted
 from mubinn.train.runs.progress import Progress
 
 if TYPE_CHECKING:
@@ -30,15 +30,18 @@ class TrainResult:
     Attributes
     ----------
     model : FloatModel or QuantizedModel
-        Of the last epoch, or with validation subjects of the best one by them. Methods that the
+        Of the last epoch, or with validation subjects of the best one by them, which of labels of
+        steps is that of the least cross entropy. Methods that the
         hardware does not run give the float weights that training worked on.
     history : tuple of dict
         For each epoch: ``epoch`` (from 1), ``loss`` (mean over its steps; in nats, of a regression
         in squares of units near the spread of y), ``validation_accuracy`` and
         ``validation_balanced_accuracy``, or ``validation_r2`` and
-        ``validation_mean_absolute_error`` (or None), ``seconds``.
+        ``validation_mean_absolute_error`` (or None), ``seconds``. Where steps have labels there is
+        ``validation_perplexity`` besides, and of many classes no balanced accuracy.
     test : Metrics, or Errors of a regression
-        Of the training graph on the held-out fold, measured once, after the last epoch.
+        Of the training graph on the held-out fold, measured once, after the last epoch. Of its
+        steps that have a label, where steps have some.
     validation_accuracy : float or None
         Of the epoch that `model` is of; None without validation subjects, and of a regression.
     best_epoch : int
@@ -151,19 +154,21 @@ def train(
 def _finish(run: Run, log: Path | None, notes: Mapping[str, str]) -> TrainResult:
     """Measure a run that is at its end, and hand its model over."""
     test = run.parts.test
-    truth, predicted = run.data.y[test], run.answers(test)
-    found = judged(run.data, truth, predicted)
-    best = run.history[run.best_epoch - 1][run.validated[0]]
+    predicted = run.answers(test)
+    found = judged(run.data, test, predicted)
+    row = run.history[run.best_epoch - 1]
+    best = row[run.validated[0]]
     meta = {**run.meta(), **noted(found, "test", run.data)}
     if best is not None:
-        meta[run.validated[0]] = f"{best:.4f}"
+        told = {run.validated[0], PERPLEXITY} & {*run.validated}
+        meta |= {name: f"{row[name]:.4f}" for name in sorted(told)}
         meta["epoch"] = f"{run.best_epoch} of {len(run.history)}, the best on validation subjects"
     bit_true = agreement = None
     exported = run.exported({**meta, **notes})
     if isinstance(exported, QuantizedModel):
         exact = run.bit_true(exported)
-        bit_true = judged(run.data, truth, exact)
-        agreement = run.agreement(predicted, exact, exported)
+        bit_true = judged(run.data, test, exact)
+        agreement = run.agreement(predicted.said, exact.said, exported)
         own = {**noted(bit_true, "bit_true", run.data), "agreement": f"{agreement:.4f}"}
         exported = run.exported({**meta, **own, **notes})
     share = None if isinstance(found, Errors) else best
@@ -174,7 +179,7 @@ def _finish(run: Run, log: Path | None, notes: Mapping[str, str]) -> TrainResult
         {
             **_measures(result, run),
             "agreement": agreement,
-            "windows": len(truth),
+            "windows": len(test),
             "epochs": len(run.history),
             "best_epoch": run.best_epoch,
             "notes": dict(notes),
@@ -185,20 +190,34 @@ def _finish(run: Run, log: Path | None, notes: Mapping[str, str]) -> TrainResult
 
 def _measures(result: TrainResult, run: Run) -> dict[str, Any]:
     """Return the measures of the test windows, and the validation's, as the last row has them."""
-    measured, best = result.measured, run.history[run.best_epoch - 1][run.validated[0]]
+    measured, row = result.measured, run.history[run.best_epoch - 1]
+    best = row[run.validated[0]]
     if isinstance(measured, Errors):
         own = {f"test_{name}": value for name, value in result.test.figures.items()}
         if result.bit_true is not None:
             own |= {f"bit_true_{name}": value for name, value in result.bit_true.figures.items()}
         return {**own, run.validated[0]: best}
+    shares = measured.f1 if measured.named else ()
     return {
         "test_accuracy": result.test_accuracy,
         "validation_accuracy": best,
         "bit_true_accuracy": result.bit_true_accuracy,
-        "balanced_accuracy": measured.balanced_accuracy,
-        "f1": dict(zip(run.data.classes, measured.f1, strict=True)),
-        "confusion": measured.confusion.tolist(),
+        "balanced_accuracy": measured.balanced_accuracy if measured.named else None,
+        "f1": dict(zip(run.data.classes, shares, strict=True)) if shares else None,
+        "confusion": measured.confusion.tolist() if measured.named else None,
+        **_perplexities(result, row),
     }
+
+
+def _perplexities(result: TrainResult, row: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return those of graph, integers and validation, where steps have labels."""
+    each = {"test": result.test, "bit_true": result.bit_true}
+    found = {
+        f"{name}_perplexity": one.figures["perplexity"]
+        for name, one in each.items()
+        if one is not None and "perplexity" in one.figures
+    }
+    return {**found, PERPLEXITY: row[PERPLEXITY]} if found else {}
 
 
 def _require(*modules: str) -> None:
