@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.inference.metrics import metrics
+from mubinn.golden.inference.metrics import cross_entropy, metrics, perplexity
 
 
 def counted(truth, decided, classes):
@@ -61,3 +61,20 @@ def test_notes_name_the_classes():
 def test_what_is_no_decision_is_refused(truth, decided, words):
     with pytest.raises(MubinnError, match=words):
         metrics(truth, decided, 2)
+
+
+def test_cross_entropy_of_logits_however_large():
+    values = np.array([[1.0, 2.0, 0.5], [1e4, 0.0, -1e4]])
+    own = np.exp(values[0])
+    got = cross_entropy(values, np.array([1, 1]))
+    assert got[0] == pytest.approx(-np.log(own[1] / own.sum()))
+    assert got[1] == 1e4
+    assert perplexity(1e4) == np.inf
+    assert cross_entropy(np.array([[0.3]]), np.array([1])) == pytest.approx(np.log1p(np.exp(-0.3)))
+
+
+def test_many_classes_take_no_table_of_all_pairs():
+    found = metrics([0, 7, 9_999_999], [0, 7, 7], 10_000_000, 2.0)
+    assert found.figures == {"accuracy": 2 / 3, "perplexity": np.exp(2.0)}
+    assert found.windows == 3
+    assert set(found.notes("test", ())) == {"test_accuracy", "test_perplexity"}
