@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from mubinn.golden.model.float_model import FloatModel
     from mubinn.golden.model.quantized_model import QuantizedModel
 
+LONG, SHOWN = 256, 8
+"""Names from beyond which a list is not shown whole, and how many of it are."""
+
 
 @click.command(cls=Command)
 @click.argument("file", type=InputPath(), required=False)
@@ -83,10 +86,21 @@ def _tell_data(path: Path, as_json: bool) -> None:
 
 def _worded(value: Any) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {count}" for name, count in value.items())
+        return _listed([f"{name} {count}" for name, count in value.items()])
     if isinstance(value, list):
         return "; ".join(value)
     return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _listed(names: list[str]) -> str:
+    """Return a list in words; of one that is long, as of a language model, the first ones.
+
+    >>> _listed(["a", "b"]), _listed(["a"] * 999)
+    ('a, b', 'a, a, a, a, a, a, a, a and 991 more')
+    """
+    if len(names) <= LONG:
+        return ", ".join(names)
+    return f"{', '.join(names[:SHOWN])} and {len(names) - SHOWN} more"
 
 
 def _ranged(channel: dict[str, Any]) -> str:
@@ -105,6 +119,8 @@ def _lines(note: str) -> str:
         fields = json.loads(note)
     except ValueError:
         return note
+    if isinstance(fields, list) and len(fields) > LONG:
+        return _listed([json.dumps(one) for one in fields])
     if not isinstance(fields, dict):
         return note
     return "\n".join(

@@ -115,3 +115,14 @@ def test_a_text_becomes_a_language_model(tmp_path, monkeypatch):
     assert "best on the people set aside (perplexity" in result.stdout
     result = run("train", "lm.npz", "--embedding", 3, "-o", "no.safetensors", status=2)
     assert "give --readout every" in result.stderr
+
+
+def test_a_long_list_of_classes_is_not_shown_whole(made):
+    start, *_ = made
+    notes = {"classes": json.dumps(list(map(str, range(300))))}
+    save_model("many.safetensors", replace(start, meta=notes))
+    shown = run("info", "many.safetensors").stdout
+    assert '"7" and 292 more' in " ".join(shown.split())
+    np.savez("many.npz", X=np.zeros((300, 2, 1), np.float32), y=np.arange(300))
+    assert "7 1 and 292 more" in " ".join(run("info", "many.npz").stdout.split())
+    assert '"299"' in run("info", "many.npz", "--json").stdout
