@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -64,9 +65,10 @@ def test_the_loss_is_the_mean_over_labelled_steps(trained, readout):
     for skipped in (0, CONTEXT):
         graph = Graph(Method(), readout, layer_kinds(model.layers), skipped=skipped)
         params = graph.start(model, x)
-        assert graph.logits(params, x).shape == (12, 6 - skipped, WORDS)
-        assert float(graph.loss(params, x, jnp.asarray(data.y))) == pytest.approx(want, abs=1e-5)
-    assert float(graph.loss(params, x, jnp.full((12, 6), -1))) == 0
+        assert jax.eval_shape(graph.logits, params, x).shape == (12, 6 - skipped, WORDS)
+        loss = jax.jit(graph.loss)
+        assert float(loss(params, x, jnp.asarray(data.y))) == pytest.approx(want, abs=1e-5)
+    assert float(loss(params, x, jnp.full((12, 6), -1))) == 0
 
 
 def test_measures_are_those_of_labelled_steps(trained):
