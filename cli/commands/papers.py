@@ -170,7 +170,7 @@ def _curve(folder: Path) -> list[float]:
 
 
 def _weights(folder: Path) -> NDArray[Any]:
-    """Return the weights of the first layer of a run's model, as they are stored."""
+    """Return the weights of the first layer of a run's model, of rows that have some."""
     import numpy as np
 
     from mubinn.golden.model.model_file import load_any
@@ -180,7 +180,10 @@ def _weights(folder: Path) -> NDArray[Any]:
     exact = folder / QUANTIZED_FILE
     model = load_any(exact if exact.exists() else folder / FLOAT_FILE)
     if isinstance(model, QuantizedModel):
-        own = [tensor.float_values for tensor in (model.layers[0].wx, model.layers[0].wh)]
+        wx, wh = (tensor.float_values for tensor in (model.layers[0].wx, model.layers[0].wh))
     else:
-        own = [model.layers[0].wx, model.layers[0].wh]
-    return np.concatenate([part.ravel() for part in own])
+        wx, wh = model.layers[0].wx, model.layers[0].wh
+    layer = model.layers[0]
+    rows = [wx[layer.row_slice(place)] for place in layer.cell.reading("wx")]
+    rows += [wh[layer.row_slice(place)] for place in layer.cell.reading("wh")]
+    return np.concatenate([part.ravel() for part in rows])

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from mubinn.cli.commands.papers import _weights as weights_of
 from mubinn.cli.main import mubinn
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.model.model_file import save_model
 from mubinn.reports.papers import lines_of
 from mubinn.train.recipes import papers as recipes
 
@@ -99,3 +101,13 @@ def test_losses_are_of_the_same_seed():
     assert (ours.printed, ours.bit_true) == (None, True)
     with pytest.raises(MubinnError, match="Seed 2 of gru has no float run"):
         lines_of({**rows, ("gru", "QC"): [row(2, 0.5)]}, {}, "FP")
+
+
+def test_weights_are_of_rows_that_have_some(random_float_gru, tmp_path):
+    model = random_float_gru(3)
+    layer = model.layers[0]
+    assert not layer.wx.all()
+    save_model(tmp_path / "model.safetensors", model)
+    found = weights_of(tmp_path)
+    assert found.all()
+    assert found.size == 3 * layer.hidden * (layer.features + layer.hidden)
