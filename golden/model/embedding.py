@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.fixed import Ints
 
 MOST_ROWS = 1 << 24
 """Rows of the largest table: float32, in which windows come, has all whole numbers up to here."""
@@ -43,6 +44,15 @@ def looked_up(table: npt.NDArray[Any], numbers: npt.ArrayLike) -> npt.NDArray[An
     >>> looked_up(np.array([[1, 2], [3, 4]]), [[1.0], [0.0]]).tolist()
     [[3, 4], [1, 2]]
     """
+    return np.asarray(table[named_rows(len(table), numbers)])
+
+
+def named_rows(words: int, numbers: npt.ArrayLike) -> Ints:
+    """Return which of `words` rows numbers [..., 1] name, int64 [...]; raises as `looked_up`.
+
+    >>> named_rows(2, [[1.0], [0.0]]).tolist()
+    [1, 0]
+    """
     found = np.asarray(numbers)
     if found.ndim == 0 or found.shape[-1] != 1:
         raise MubinnError(
@@ -50,10 +60,10 @@ def looked_up(table: npt.NDArray[Any], numbers: npt.ArrayLike) -> npt.NDArray[An
             "have another count of channels."
         )
     rows = found[..., 0]
-    good = (rows >= 0) & (rows < len(table)) & (rows == np.floor(rows))
+    good = (rows >= 0) & (rows < words) & (rows == np.floor(rows))
     if not good.all():
         raise MubinnError(
             f"{rows[~good].flat[0]:g} names no word: the model knows whole numbers from 0 to "
-            f"{len(table) - 1}; number words as its training did."
+            f"{words - 1}; number words as its training did."
         )
-    return np.asarray(table[rows.astype(np.int64)])
+    return rows.astype(np.int64)

@@ -84,6 +84,11 @@ def test_every_way_is_a_recipe(name):
             assert own.method.name != "float"
 
 
+def test_the_command_knows_every_task():
+    (name,) = (own for own in mubinn.get_command(None, "papers").params if own.name == "name")
+    assert list(name.type.choices) == list(recipes.TASKS)
+
+
 def test_losses_are_of_the_same_seed():
     def row(seed, graph, exact=None):
         return {"seed": seed, "graph_accuracy": graph, "bit_true_accuracy": exact}

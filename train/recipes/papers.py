@@ -93,6 +93,12 @@ _SLOWLY = (("learning_rate", 3e-4), ("word_dropout", 0.4), ("epochs", 5))
 
 _SENTENCES = {**_REVIEWS, "hidden": 168, "embedding": 300, "head": "classes"}
 
+
+def _ours(*pairs: str, changes: tuple[tuple[str, Any], ...] = ()) -> dict[str, Way]:
+    """Return MuBiNN2 at pairs of levels, by what tables call it."""
+    return {f"MuBiNN2 ({pair})": Way("mubinn2", pair, changes=changes) for pair in pairs}
+
+
 EFFECTIVE = "Alom et al. 2018, Effective Quantization Approaches for Recurrent Neural Networks"
 BINARIZED = "Binarized LSTM for language modelling and sentiment (course project)"
 
@@ -107,8 +113,7 @@ TASKS: dict[str, Task] = {
             "QC": Way("weights", "1,2", "qc"),
             "TC": Way("weights", "1,2", "tc"),
             "BC": Way("weights", "1,1", "bc"),
-            "MuBiNN2 (2,2)": Way("mubinn2", "2,2", changes=_SLOWLY),
-            "MuBiNN2 (3,3)": Way("mubinn2", "3,3", changes=_SLOWLY),
+            **_ours("2,2", "3,3", changes=_SLOWLY),
         },
         printed={
             "lstm": {FLOAT: 82.87, "QC": 79.64, "TC": 76.86, "BC": 76.25},
@@ -123,9 +128,7 @@ TASKS: dict[str, Task] = {
         about={**_SENTENCES, "epochs": 6, "learning_rate": 1e-3},
         ways={
             "BW": Way("weights", "1,1"),
-            "MuBiNN2 (1,1)": Way("mubinn2", "1,1"),
-            "MuBiNN2 (2,2)": Way("mubinn2", "2,2"),
-            "MuBiNN2 (3,3)": Way("mubinn2", "3,3"),
+            **_ours("1,1", "2,2", "3,3"),
         },
         printed={"lstm": {FLOAT: 44.4, "BW": 41.8}},
     ),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.run import CompiledModel, infer
+from mubinn.golden.model.embedding import named_rows
 from mubinn.golden.model.float_model import FloatModel, Preprocessing, kinds_of
 from mubinn.golden.model.head import head_of, reading_of
 from mubinn.golden.model.quantized_model import QuantizedModel
@@ -181,11 +182,14 @@ class Run:
         seen = (
             kept(recipe, epoch, self.steps, self.params["wd"].shape[1]) if recipe.dropout else None
         )
-        length = self.x.shape[1] if recipe.word_dropout else 0
-        unread = hidden_words(recipe, epoch, self.steps, length)
+        unread = (
+            hidden_words(recipe, epoch, self.steps, self.x.shape[1])
+            if recipe.word_dropout
+            else None
+        )
         for k, index in enumerate(batches(self.parts, recipe, epoch)):
             x = self.x[index] * grown[k] if recipe.gain_spread else self.x[index]
-            if recipe.word_dropout:
+            if unread is not None:
                 x = np.where(unread[k], np.float32(PADDING), x)
             y = self.y[index]
             weight = None if self.weights is None else self.weights[y]
@@ -444,7 +448,7 @@ def _check_words(model: FloatModel, data: LabelledSet, recipe: Recipe) -> None:
             f"{recipe.embedding or 'none'}: give --embedding {own}."
         )
     if model.embedding is not None:
-        model.embedded(data.x)
+        named_rows(len(model.embedding), data.x)
 
 
 def _check_start(model: FloatModel, data: LabelledSet, recipe: Recipe) -> None:
