@@ -3,10 +3,10 @@
 A layer is a name and its cells, ``gru 32``. One that reads several steps at once says how many and
 how far from one frame to the next, ``conv 16x5/2``: 16 filters of 5 steps, 2 apart. Frames lie
 within a window; with ``causal`` steps of 0 come before it, so that the first frame ends in its
-first step. ``both gru 32`` is two layers beside each other, the second of which takes a window
-``backward``; either may be said of one layer, as in ``backward lstm 16`` and in ``lstm 16, beside
-backward rnn 8``. An activation behind, ``dense 16 relu``, stands in place of tanh; sigmoids of
-gates stay.
+first step. ``lstm_projected 32 to 16`` has 16 outputs, which its 32 cells are projected to. ``both
+gru 32`` is two layers beside each other, the second of which takes a window ``backward``; either
+may be said of one layer, as in ``backward lstm 16`` and in ``lstm 16, beside backward rnn 8``. An
+activation behind, ``dense 16 relu``, stands in place of tanh; sigmoids of gates stay.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ from mubinn.golden.cells.graph import (
     tanh,
     with_activations,
 )
-from mubinn.golden.cells.library import LAYERS, dense, family_of
+from mubinn.golden.cells.library import LAYERS, dense, family_of, lstm_projected
 from mubinn.golden.cells.place import Place, stages
+from mubinn.golden.cells.sizes import Sizes
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.units.shapes import Kind
@@ -40,14 +41,12 @@ from mubinn.golden.units.shapes import Kind
 CONVOLUTION = "conv"
 """What a dense layer is called that reads several steps."""
 
-_TRAINED = [name for name, cell in LAYERS.items() if not cell.projects]
-
 OTHER_WAY = Place(backward=True, beside=True)
 """Where the second of two directions stands."""
 
 _LAYER = re.compile(
     r"(?:(?P<both>both)\s+|(?P<beside>beside\s+)?(?P<backward>backward\s+)?)"
-    r"(?P<name>\w+)\s+(?P<cells>\d{1,6})"
+    r"(?P<name>\w+)\s+(?P<cells>\d{1,6})(?:\s+to\s+(?P<projection>\d{1,6}))?"
     r"(?:\s*x\s*(?P<taps>\d{1,6})(?:\s*/\s*(?P<stride>\d{1,6}))?(?:\s+(?P<edge>causal|valid))?)?"
     r"(?:\s+(?P<activation>\w+))?"
 )
@@ -122,12 +121,15 @@ class LayerForm:
         What it reads of its input.
     place : Place
         Whose outputs it reads, and in which order.
+    projection : int or None
+        Outputs P of a cell that projects.
     """
 
     cell: Cell
     hidden: int
     frames: Frames = field(default_factory=Frames)
     place: Place = field(default_factory=Place)
+    projection: int | None = None
 
     def __post_init__(self) -> None:
         """Raise `MubinnError` on a layer without cells, or of frames where steps are turned."""
@@ -138,12 +140,37 @@ class LayerForm:
                 f"The layer {str(self)!r} reads several steps at once, which none that is backward "
                 "or beside another one does: put such a layer below."
             )
-        check_trained(self.cell)
+        if (self.projection is not None) != self.cell.projects:
+            raise MubinnError(
+                f"A layer of {self.cell.name} "
+                + (
+                    "projects its output: give the numbers of both, such as "
+                    f"'{self.cell.name} {self.hidden} to {-(-self.hidden // 3)}'."
+                    if self.cell.projects
+                    else "has an output for each cell: leave out what its cells are projected to."
+                )
+            )
+        if not 0 < self.outputs <= self.hidden:
+            raise MubinnError(
+                f"{self.hidden} cells are not projected to {self.outputs} numbers: give 1 to "
+                f"{self.hidden}."
+            )
 
     @classmethod
     def of(cls, layer: FloatLayer) -> LayerForm:
         """Return the form of a float layer."""
-        return cls(layer.cell, layer.hidden, layer.frames, layer.place)
+        projection = layer.outputs if layer.cell.projects else None
+        return cls(layer.cell, layer.hidden, layer.frames, layer.place, projection)
+
+    @property
+    def outputs(self) -> int:
+        """Numbers of h."""
+        return self.hidden if self.projection is None else self.projection
+
+    @property
+    def sizes(self) -> Sizes:
+        """How many there are of each."""
+        return Sizes(self.cell, self.hidden, self.outputs)
 
     def kind(self, clip: float) -> LayerKind:
         """Return the layer without its size, `clipped_states` of it clipped; ``inf`` for none."""
@@ -158,13 +185,14 @@ class LayerForm:
         name = CONVOLUTION if cell is dense and own.taps > 1 else cell.name
         name = "backward " * self.place.backward + name
         name = "beside " * self.place.beside + name
+        projected = "" if self.projection is None else f" to {self.projection}"
         if own.plain:
-            return f"{name} {self.hidden}{activation}"
+            return f"{name} {self.hidden}{projected}{activation}"
         stride = f"/{own.stride}" if own.stride > 1 else ""
         edge = "" if not own.before else " causal"
         if 0 < own.before < own.taps - 1:
             edge = f" after {own.before}"
-        return f"{name} {self.hidden}x{own.taps}{stride}{edge}{activation}"
+        return f"{name} {self.hidden}{projected}x{own.taps}{stride}{edge}{activation}"
 
 
 def layer_words(layers: Sequence[LayerForm]) -> list[str]:
@@ -199,12 +227,22 @@ def _layers(text: str) -> tuple[LayerForm, ...]:
     known = name in LAYERS or (name == CONVOLUTION and found is not None and found["taps"])
     if found and found["activation"] not in (None, *ACTIVATIONS):
         known = False
-    if found is None or not known or "0" in (found["cells"], found["taps"], found["stride"]):
+    if (
+        found is None
+        or not known
+        or "0"
+        in (
+            found["cells"],
+            found["taps"],
+            found["stride"],
+        )
+    ):
         raise MubinnError(
             f"{text[:60]!r} is no layer: give a name and its cells, such as 'gru 32', or filters, "
             "the steps that each reads and the stride, as in 'conv 16x5', 'conv 16x5/2' and 'conv "
-            "16x5 causal', with commas between layers; 'both gru 32' are two directions. Names are "
-            f"{CONVOLUTION}, {', '.join(_TRAINED)}; behind may stand {', '.join(ACTIVATIONS)}."
+            "16x5 causal', with commas between layers; 'both gru 32' are two directions, "
+            f"'{lstm_projected.name} 32 to 16' has fewer outputs than cells. Names are "
+            f"{CONVOLUTION}, {', '.join(LAYERS)}; behind may stand {', '.join(ACTIVATIONS)}."
         )
     taps, stride = int(found["taps"] or 1), int(found["stride"] or 1)
     frames = Frames(taps, stride, taps - 1 if found["edge"] == "causal" else 0)
@@ -214,7 +252,8 @@ def _layers(text: str) -> tuple[LayerForm, ...]:
         if not _tanhs(cell):
             raise MubinnError(f"{text!r}: {cell.name} has no tanh, leave the activation out.")
         cell = activated(cell, found["activation"])
-    form = LayerForm(cell, int(found["cells"]), frames, place)
+    projection = None if found["projection"] is None else int(found["projection"])
+    form = LayerForm(cell, int(found["cells"]), frames, place, projection)
     return (form, replace(form, place=OTHER_WAY)) if found["both"] else (form,)
 
 
@@ -258,15 +297,6 @@ def clip_of(layers: Iterable[FloatLayer]) -> float | None:
     states = [(layer, name) for layer in layers for name in clipped_states(layer.cell)]
     bounds = {layer.clip(name) for layer, name in states}
     return bounds.pop() if len(bounds) == 1 else None
-
-
-def check_trained(cell: Cell) -> None:
-    """Raise `MubinnError` where cells are run but not trained here."""
-    if cell.projects:
-        raise MubinnError(
-            f"Layers of {cell.name} have a projection, which is not trained here: train them with "
-            "PyTorch's proj_size and quantize them, or take another cell."
-        )
 
 
 def at(place: int, name: str) -> str:
