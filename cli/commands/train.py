@@ -145,7 +145,8 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
     "32, dense 16 relu'. Names are those of cells, dense, and conv: filters x steps / stride, "
     "within the window, or from its first step on with `causal` behind. 'both gru 32' are two "
     "directions, 'backward gru 32' is one; 'lstm_projected 32 to 16' has 16 outputs. Behind may "
-    "stand an activation in place of tanh: sigmoid, hard_tanh, hard_sigmoid, relu (up to 1), identity (up to 8).",
+    "stand an activation in place of tanh: sigmoid, hard_tanh, hard_sigmoid, relu (up to 1), "
+    "identity (up to 8).",
 )
 @click.option(
     "--embedding",
