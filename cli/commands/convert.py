@@ -131,7 +131,7 @@ def imdb(source: Path, words: int, steps: int, output: Path) -> None:
       mubinn train imdb.npz --embedding 128 --hidden 128 --head sigmoid --readout last \\
           --validation 0.1 --dropout 0.2 --epochs 3 --learning-rate 0.001 -o imdb.safetensors
     """
-    from mubinn.train.data.reviews import reviews
+    from mubinn.train.texts.reviews import reviews
 
     arrays, told = reviews(source, words=words, steps=steps)
     _write(output, arrays, 1, told)
@@ -153,7 +153,7 @@ def sst(source: Path, words: int, steps: int, phrases: bool, output: Path) -> No
       mubinn convert sst trees/ --phrases -o sst.npz
       mubinn train sst.npz --embedding 300 --hidden 168 --readout last -o sst.safetensors
     """
-    from mubinn.train.data.sentences import sentences
+    from mubinn.train.texts.sentences import sentences
 
     arrays, told = sentences(source, words=words, steps=steps, phrases=phrases)
     _write(output, arrays, 1, told)
@@ -191,7 +191,7 @@ def text(
       mubinn train lm.npz --embedding 200 --hidden 200 --readout every --dropout 0.3 \\
           --validation 0.05 -o lm.safetensors
     """
-    from mubinn.train.data.next_words import next_words
+    from mubinn.train.texts.next_words import next_words
 
     arrays, told = next_words(
         source, words=words, context=context, steps=steps, characters=characters

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from mubinn.golden.binarize.levels import parse_levels
 from mubinn.golden.binarize.rules import parse_encoders
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.train.data.reviews import reviews
-from mubinn.train.data.sentences import sentences
 from mubinn.train.recipes.method import Name
 from mubinn.train.recipes.recipe import Recipe
 from mubinn.train.recipes.tuned import tuned
+from mubinn.train.texts.reviews import reviews
+from mubinn.train.texts.sentences import sentences
 
 FLOAT = "FP"
 """What the papers call full precision."""

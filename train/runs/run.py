@@ -23,7 +23,6 @@ from mubinn.golden.model.head import head_of, reading_of
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.quantization.clipped import clipped
 from mubinn.train.data.recordings import NO_LABEL, LabelledSet
-from mubinn.train.data.vocabulary import PADDING
 from mubinn.train.graphs.graph import Graph, Pace, compiled
 from mubinn.train.graphs.losses import Span
 from mubinn.train.graphs.network import init_params, to_model, with_stored
@@ -50,6 +49,7 @@ from mubinn.train.runs.judged import (
 )
 from mubinn.train.runs.progress import Progress
 from mubinn.train.subject.calibration import calibrated
+from mubinn.train.texts.vocabulary import PADDING
 
 _EVAL_BATCH = 256
 _MOST_SCORES = 1 << 24

@@ -16,7 +16,7 @@ from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.embedding import MOST_ROWS
 from mubinn.train.data.compact import arrays_of
 from mubinn.train.data.recordings import NO_LABEL
-from mubinn.train.data.vocabulary import check_sizes, numbering, text_of
+from mubinn.train.texts.vocabulary import check_sizes, numbering, text_of
 
 PARTS = ("valid", "train")
 """Parts of a text, in the order of their folds."""

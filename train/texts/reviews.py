@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
 from mubinn.train.data.compact import arrays_of
-from mubinn.train.data.vocabulary import PADDING, check_sizes, numbering, text_of, windows_of
+from mubinn.train.texts.vocabulary import PADDING, check_sizes, numbering, text_of, windows_of
 
 CLASSES = ("negative", "positive")
 FOLDERS = ("neg", "pos")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.train.data.compact import arrays_of
-from mubinn.train.data.vocabulary import check_sizes, numbering, text_of, windows_of
+from mubinn.train.texts.vocabulary import check_sizes, numbering, text_of, windows_of
 
 CLASSES = ("very negative", "negative", "neutral", "positive", "very positive")
 UNKNOWN, FIRST = 1, 2

@@ -6,7 +6,7 @@ import pytest
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.train.data.about import describe
 from mubinn.train.data.files import load_labelled, load_windows
-from mubinn.train.data.next_words import PIECES, next_words
+from mubinn.train.texts.next_words import PIECES, next_words
 
 
 def saved(path, **arrays):

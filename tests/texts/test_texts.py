@@ -5,8 +5,8 @@ import pytest
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.train.data.files import load_labelled
-from mubinn.train.data.reviews import reviews
-from mubinn.train.data.sentences import sentences, tree
+from mubinn.train.texts.reviews import reviews
+from mubinn.train.texts.sentences import sentences, tree
 
 REVIEWS = {
     "train/neg/0_1.txt": "Bad, bad film.",
