@@ -26,8 +26,8 @@ WINDOWS = "windows.npz"
 
 
 @click.command(cls=Command)
-@click.argument("name", type=click.Choice(["imdb", "sst"]))
-@click.argument("source", type=InputPath())
+@click.argument("name", type=click.Choice(["imdb", "addition", "sst"]))
+@click.argument("source", type=InputPath(), required=False)
 @click.option(
     "--runs",
     type=OutputFolder(replaced=False),
@@ -47,7 +47,7 @@ def papers(
     ctx: click.Context,
     /,
     name: str,
-    source: Path,
+    source: Path | None,
     runs: Path,
     seeds: str,
     cells: str | None,
@@ -58,11 +58,13 @@ def papers(
     """Train what another paper has trained, by its methods and ours, and set both side by side.
 
     imdb: "Effective Quantization Approaches for Recurrent Neural Networks" (Alom et al. 2018), BC,
-    TC and QC on LSTM and GRU. sst: binary weights of "Binarized LSTM". SOURCE is the set as
-    `mubinn convert` reads it. Runs that were interrupted go on.
+    TC and QC on LSTM and GRU; addition: its other task, by both sets of thresholds, whose windows
+    are made. sst: binary weights of "Binarized LSTM". SOURCE is the set as `mubinn convert` reads
+    it. Runs that were interrupted go on.
 
     \b
       mubinn papers imdb aclImdb/ --runs runs/imdb --seeds 0,1,2 -o imdb
+      mubinn papers addition --runs runs/addition --seeds 0,1,2,3,4 -o addition
       mubinn papers sst trees/ --runs runs/sst -o sst
     """
     from mubinn.golden.ground.files import check_folder, write_folder
@@ -114,12 +116,12 @@ def _chosen(option: str, given: str | None, known: tuple[str, ...] | None) -> li
     return [word for word in known if not words or word in words]
 
 
-def _windows(task: Task, source: Path, runs: Path) -> LabelledSet:
+def _windows(task: Task, source: Path | None, runs: Path) -> LabelledSet:
     """Return the windows of the set, which the folder of runs keeps."""
     from mubinn.golden.ground.arrays import write_arrays
     from mubinn.train.data.files import load_labelled
 
-    arrays, _ = task.windows(source)
+    arrays = task.arrays(source)
     runs.mkdir(parents=True, exist_ok=True)
     write_arrays(runs / WINDOWS, arrays)
     return load_labelled(runs / WINDOWS)

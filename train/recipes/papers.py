@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from numpy.typing import NDArray
 
@@ -15,6 +15,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.train.recipes.method import Name
 from mubinn.train.recipes.recipe import Recipe
 from mubinn.train.recipes.tuned import tuned
+from mubinn.train.texts.addition import addition
 from mubinn.train.texts.reviews import reviews
 from mubinn.train.texts.sentences import sentences
 
@@ -22,13 +23,20 @@ FLOAT = "FP"
 """What the papers call full precision."""
 
 
+Changes: TypeAlias = tuple[tuple[str, Any], ...]
+
+
 class Way(NamedTuple):
-    """How a network is binarized: method, levels, encoder of the weights, and what is changed."""
+    """How a network is binarized: method, levels, encoder of the weights, and what is changed.
+
+    `changes` are of fields of `Recipe`, `fields` of `Method`.
+    """
 
     method: Name
     levels: str
     encoder: str = ""
-    changes: tuple[tuple[str, Any], ...] = ()
+    changes: Changes = ()
+    fields: Changes = ()
 
 
 @dataclass(frozen=True)
@@ -39,22 +47,34 @@ class Task:
     ----------
     title, paper : str
     windows : callable
-        Takes the path of the set as it is published, or of its compact form.
+        Takes the path of the set as it is published, or of its compact form; of a task that is
+        `made` nothing.
     float_about, about : mapping
         Fields of `Recipe` of the float network, and of those that start from it.
     ways : mapping of str to Way
         By the name that tables have.
     printed : mapping of str to mapping of str to float
         Test accuracies that the paper prints, in percent, by cell and way.
+    made : bool
+        Whether there is no set, as windows are made.
     """
 
     title: str
     paper: str
-    windows: Callable[[Path], tuple[dict[str, NDArray[Any]], str]]
+    windows: Callable[..., tuple[dict[str, NDArray[Any]], str]]
     float_about: Mapping[str, Any]
     about: Mapping[str, Any]
     ways: Mapping[str, Way]
     printed: Mapping[str, Mapping[str, float]]
+    made: bool = False
+
+    def arrays(self, source: Path | None) -> dict[str, NDArray[Any]]:
+        """Return the windows; raise `MubinnError` where the set is missing, or there is none."""
+        if self.made and source is not None:
+            raise MubinnError(f"This task makes its own windows: leave {source} out.")
+        if not self.made and source is None:
+            raise MubinnError(f"{self.title}: give SOURCE, the set as it is published.")
+        return self.windows(*([] if source is None else [source]))[0]
 
     @property
     def cells(self) -> tuple[str, ...]:
@@ -72,7 +92,7 @@ class Task:
     def recipe(self, cell: str, name: str) -> Recipe:
         """Return the recipe of one of `ways`."""
         way = self.ways[name]
-        method: dict[str, Any] = {}
+        method: dict[str, Any] = dict(way.fields)
         if way.encoder:
             method["encoders"] = tuple(parse_encoders([f"w={way.encoder}"]).items())
         about = {**self.about, **dict(way.changes)}
@@ -91,12 +111,24 @@ _REVIEWS: dict[str, Any] = {
 _SLOWLY = (("learning_rate", 3e-4), ("word_dropout", 0.4), ("epochs", 5))
 """Vectors of words in few levels fit the training part alone where they go on as fast."""
 
+_ADDITION: dict[str, Any] = {
+    "hidden": 64,
+    "embedding": 12,
+    "readout": "every",
+    "validation": 0.1,
+    "learning_rate": 5e-3,
+}
+"""Vectors of as many numbers as there are characters hold what one-hot characters do."""
+
+_UNDAMPED = (("damp_h", 1.0), ("damp_c", 1.0), ("granularity", "row"))
+"""What was read is needed some steps later, for which gradients have to last."""
+
 _SENTENCES = {**_REVIEWS, "hidden": 168, "embedding": 300, "head": "classes"}
 
 
-def _ours(*pairs: str, changes: tuple[tuple[str, Any], ...] = ()) -> dict[str, Way]:
+def _ours(*pairs: str, changes: Changes = (), fields: Changes = ()) -> dict[str, Way]:
     """Return MuBiNN2 at pairs of levels, by what tables call it."""
-    return {f"MuBiNN2 ({pair})": Way("mubinn2", pair, changes=changes) for pair in pairs}
+    return {f"MuBiNN2 ({pair})": Way("mubinn2", pair, "", changes, fields) for pair in pairs}
 
 
 EFFECTIVE = "Alom et al. 2018, Effective Quantization Approaches for Recurrent Neural Networks"
@@ -119,6 +151,23 @@ TASKS: dict[str, Task] = {
             "lstm": {FLOAT: 82.87, "QC": 79.64, "TC": 76.86, "BC": 76.25},
             "gru": {FLOAT: 80.35, "QC": 78.96, "TC": 77.12, "BC": 76.12},
         },
+    ),
+    "addition": Task(
+        title="Addition of two numbers from 1 to 99 as text, a character a step, 64 cells",
+        paper=EFFECTIVE,
+        windows=addition,
+        float_about={**_ADDITION, "epochs": 60},
+        about={**_ADDITION, "epochs": 40},
+        ways={
+            "QC": Way("weights", "1,2", "qc"),
+            "QC (UD)": Way("weights", "1,2", "qc:0.1667"),
+            "TC": Way("weights", "1,2", "tc"),
+            "TC (UD)": Way("weights", "1,2", "tc:0.5"),
+            "BC": Way("weights", "1,1", "bc"),
+            **_ours("1,1", "2,2", "3,3", changes=(("epochs", 100),), fields=_UNDAMPED),
+        },
+        printed={"lstm": {}, "gru": {}},
+        made=True,
     ),
     "sst": Task(
         title="Stanford Sentiment Treebank, five classes, sentences, 168 cells",
