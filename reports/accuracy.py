@@ -12,6 +12,7 @@ import numpy as np
 
 from mubinn.golden.cells.constants import DATAPATHS
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.train.recipes.method import METHODS
 
 PAPER_FLOAT = 83.67
 """The paper's full precision, in percent."""
@@ -25,6 +26,7 @@ TITLES = {
     "mubinn1": "MuBiNN1",
     "b_lstm": "B_LSTM",
     "weights": "binarized weights",
+    "xnor": "XNOR",
 }
 TENSORS = ("h", "c", "gate", "b")
 """Tensors that have W levels unless they are set by themselves."""
@@ -215,7 +217,8 @@ def _encoders(method: Mapping[str, Any]) -> str:
         found.append("learned thresholds")
     if "weight_scales" in method:
         found.append(f"{method['weight_scales']} scales of weights")
-    usual = "matrix" if method.get("name") == "weights" else "gate"
+    known = METHODS.get(method.get("name", "float"))
+    usual = "matrix" if known is not None and known.matrix else "gate"
     if method.get("granularity", usual) != usual:
         found.append(f"scales by {method['granularity']}")
     return ", ".join(found)

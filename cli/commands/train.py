@@ -81,11 +81,12 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 )
 @click.option(
     "--method",
-    type=click.Choice(["float", "mubinn2", "mubinn1", "b_lstm", "weights"]),
+    type=click.Choice(["float", "mubinn2", "mubinn1", "b_lstm", "weights", "xnor"]),
     default="float",
     show_default=True,
     help="mubinn2: everything, scales learned; mubinn1: input products alone, powers of two; "
-    "b_lstm: signs alone; weights: those of the layers alone, the rest in full precision.",
+    "b_lstm: signs alone; weights: those of the layers alone, the rest in full precision; xnor: "
+    "signs of weights, inputs and h, each times a scale, gates and c in full precision.",
 )
 @click.option(
     "--levels",
@@ -354,6 +355,7 @@ def _start(path: Path | None) -> FloatModel | None:
 def _levels(options: dict[str, Any]) -> list[Any]:
     """Return the level counts that are asked for: none for float, one each otherwise."""
     from mubinn.golden.binarize.levels import parse_levels
+    from mubinn.train.recipes.method import METHODS
 
     given = options["levels"]
     if options["method"] == "float":
@@ -361,7 +363,7 @@ def _levels(options: dict[str, Any]) -> list[Any]:
             raise MubinnError("Method float takes no levels: name a method such as mubinn2.")
         refuse_given("is of binarized training: leave it out, or name mubinn2.", *OF_BINARIZED)
         return [None]
-    if not given and options["method"] == "b_lstm":
+    if not given and METHODS[options["method"]].signs:
         given = ("1,1",)
     if not given:
         raise MubinnError(f"Method {options['method']} needs levels: give --levels 3,3.")

@@ -13,6 +13,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.model_file import save_model
 from mubinn.reports.papers import lines_of
 from mubinn.train.recipes import papers as recipes
+from mubinn.train.texts.addition import addition
 
 
 def run(*arguments, status=0):
@@ -37,6 +38,19 @@ def small(monkeypatch, tmp_path):
     ways = {name: task.ways[name] for name in ("QC", "BC", "MuBiNN2 (2,2)")}
     monkeypatch.setitem(recipes.TASKS, "imdb", replace(task, **changed, ways=ways))
     return tmp_path
+
+
+def test_a_task_that_is_made(monkeypatch, tmp_path):
+    task = recipes.TASKS["addition"]
+    about = {"hidden": 4, "embedding": 3, "batch": 10, "epochs": 2}
+    changed = {name: {**getattr(task, name), **about} for name in ("float_about", "about")}
+    ways = {"TC (UD)": task.ways["TC (UD)"]}
+    made = replace(task, **changed, ways=ways, windows=lambda: addition(9))
+    monkeypatch.setitem(recipes.TASKS, "addition", made)
+    text = run("addition", "--runs", tmp_path / "runs", "--cells", "gru").stdout
+    assert text.count("\n| gru ") == 2
+    assert "leave" in run("addition", tmp_path, "--runs", tmp_path / "other", status=2).stderr
+    assert not (tmp_path / "other").exists()
 
 
 def test_runs_stand_beside_the_paper(small):

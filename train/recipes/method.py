@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.rules import Rule, check_rules
@@ -11,7 +11,7 @@ from mubinn.golden.binarize.scale_form import ScaleForm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.units.shapes import Kind, shape_of
 
-Name = Literal["float", "mubinn2", "mubinn1", "b_lstm", "weights"]
+Name = Literal["float", "mubinn2", "mubinn1", "b_lstm", "weights", "xnor"]
 Granularity = Literal["matrix", "gate", "row"]
 WeightScales = Literal["learned", "fitted", "none"]
 Offsets = Literal["none", "alternate", "learned"]
@@ -23,8 +23,39 @@ TENSORS = ("x", "wx", "wh", "b", "h", "c", "gate", "wd", "bd", "stored")
 STORED = ("wx", "wh", "stored")
 """Tensors of the weights of recurrent layers, whose rules follow the present weights."""
 
-KEPT = {"b_lstm": ("x", "wx", "wh"), "mubinn1": ("x", "wx"), "mubinn2": TENSORS, "weights": STORED}
-"""Tensors that a method binarizes."""
+
+class Known(NamedTuple):
+    """A method that binarizes.
+
+    Attributes
+    ----------
+    kept : tuple of str
+        The tensors that have level bits.
+    learns : bool
+        Whether scales follow their gradient.
+    ruled : bool
+        Whether encoders may be chosen.
+    signs : bool
+        Whether it has one level and no more.
+    matrix : bool
+        Whether a scale is usually that of a whole matrix.
+    """
+
+    kept: tuple[str, ...]
+    learns: bool = False
+    ruled: bool = False
+    signs: bool = False
+    matrix: bool = False
+
+
+METHODS: dict[Name, Known] = {
+    "mubinn2": Known(TENSORS, learns=True, ruled=True),
+    "mubinn1": Known(("x", "wx")),
+    "b_lstm": Known(("x", "wx", "wh"), signs=True),
+    "weights": Known(STORED, learns=True, ruled=True, matrix=True),
+    "xnor": Known(("x", "wx", "wh", "b", "h"), learns=True, signs=True, matrix=True),
+}
+"""The methods that binarize, by name."""
 
 MERGED = ("x", "h", "wx", "wh", "wd")
 """Tensors whose level-pair products go through the XNOR multiplier."""
@@ -39,7 +70,9 @@ class Method:
     name : str
         ``"mubinn2"``: everything in Eq. (1)-(5), scales learned; ``"mubinn1"``: x and W_x alone,
         scales powers of two found by search; ``"b_lstm"``: the signs of x, W_x and W_h, no scales;
-        ``"weights"``: the weights of the layers alone, the others stay as they are;
+        ``"weights"``: the weights of the layers alone, the others stay as they are; ``"xnor"``: the
+        signs of x, h, W_x, W_h and maybe b, each times a scale, as "Binarized LSTM" has them in Eq.
+        2 and 3; gates, c and the classifier stay as they are;
         ``"float"``: nothing.
     levels : Levels or None
         Level counts, of the tensors that the method binarizes; None for ``"float"``.
@@ -120,12 +153,15 @@ class Method:
                 "mubinn2."
             )
         self._check_rules()
-        if self.name == "b_lstm" and (self.counts["x"], self.counts["wx"]) != (1, 1):
-            raise MubinnError("B_LSTM keeps signs alone, one level: give the levels 1,1.")
+        signs = (self.counts[name] for name in ("x", "wx", "wh", "h"))
+        if self.known.signs and {*signs} - {None} != {1}:
+            raise MubinnError(
+                f"{self.name.upper()} keeps signs alone, one level: give the levels 1,1."
+            )
 
     def _check_rules(self) -> None:
         """Raise `MubinnError` where encoders do not fit the method."""
-        if self.encoders and self.name not in ("mubinn2", "weights"):
+        if self.encoders and not self.known.ruled:
             raise MubinnError(
                 f"Method {self.name} has encoders of its own: leave --encoder out, or train with "
                 "mubinn2."
@@ -173,7 +209,12 @@ class Method:
         counts |= {"h": own.h, "c": own.c, "gate": own.gate, "stored": own.w}
         if self.bias == "row":
             counts |= {"b": None, "bd": None}
-        return {name: counts[name] if name in KEPT[self.name] else None for name in TENSORS}
+        return {name: counts[name] if name in self.known.kept else None for name in TENSORS}
+
+    @property
+    def known(self) -> Known:
+        """What the method is, by its name."""
+        return METHODS.get(self.name, Known(()))
 
     def offset_of(self, kind: Kind) -> float:
         """Return the offset of gates of an activation: `gate_offset` of those from 0 to 1."""
@@ -182,7 +223,7 @@ class Method:
     @property
     def learns_scales(self) -> bool:
         """Whether scales follow their gradient."""
-        return self.name in ("mubinn2", "weights")
+        return self.known.learns
 
     @property
     def exports(self) -> bool:

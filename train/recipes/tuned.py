@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mubinn.golden.binarize.levels import Levels
-from mubinn.train.recipes.method import Method, Name
+from mubinn.train.recipes.method import METHODS, Method, Name
 from mubinn.train.recipes.recipe import Recipe
 from mubinn.train.recipes.stack import have_own_offsets
 
@@ -26,8 +26,11 @@ BY_LEVELS: dict[int, dict[str, Any]] = {
 }
 """Recipes of MuBiNN2 by the levels of h."""
 
-WEIGHTS: dict[str, Any] = {"damp_h": 1.0, "damp_c": 1.0, "granularity": "matrix"}
-"""Of weights alone: one scale a matrix, and gradients as those of the float model."""
+WEIGHTS: dict[str, Any] = {"damp_h": 1.0, "damp_c": 1.0}
+"""Of weights alone: gradients as those of the float model."""
+
+XNOR: dict[str, Any] = {**WEIGHTS, "weight_scales": "fitted", "bias": "gate"}
+"""Of signs of weights, inputs and states; biases have signs and one magnitude a gate."""
 
 WORDS: dict[str, Any] = {"normalise": "none", "decimate": 1}
 """Of data that are looked up."""
@@ -60,6 +63,10 @@ def tuned(
     if name == "weights":
         ruled = levels is not None and (levels.w == 1 or (method or {}).get("encoders"))
         about = {**WEIGHTS, **({"weight_scales": "fitted"} if ruled else {})}
+    if name == "xnor":
+        about = XNOR
+    if name != "float" and METHODS[name].matrix:
+        about = {"granularity": "matrix", **about}
     words = WORDS if changes.get("embedding") else {}
     if name == "mubinn2" and levels is not None and levels.h in BY_LEVELS:
         about, usual = FEW_LEVELS, BY_LEVELS[levels.h]
