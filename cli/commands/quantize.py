@@ -223,7 +223,7 @@ def _quantize(
     chosen = spread(windows, pool)
     calibration = prepared(model, recorded.x[chosen]).astype(np.float64)
     made = fit(model, levels, calibration, **how)
-    return made, len(chosen), clipped(made.layers[0].x, calibration)
+    return made, len(chosen), clipped(made.layers[0].x, model.embedded(calibration))
 
 
 def _measure(

@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from mubinn.cli.main import mubinn
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.run import CompiledModel, infer
@@ -53,6 +55,18 @@ def test_words_have_the_codes_of_their_vectors(reader, quantized, sentences):
     codes = quantized.encode_input(sentences)
     assert (codes == plain.encode_input(vectors)).all()
     assert (bit_true.run(quantized, codes)[1] == infer(plain, vectors).scores).all()
+
+
+def test_what_levels_leave_out_is_of_vectors(reader, sentences, tmp_path):
+    save_model(tmp_path / "reader.safetensors", reader)
+    np.savez(tmp_path / "data.npz", X=sentences.astype(np.int32))
+    given = "reader.safetensors", "--levels", "3,2", "--data", "data.npz", "-o", "made.mubinn"
+    paths = [str(tmp_path / word) if "." in word else word for word in given]
+    result = CliRunner().invoke(mubinn, ["quantize", *paths])
+    assert result.exit_code == 0, result.output
+    told = load_any(tmp_path / "made.mubinn").meta["input_range"]
+    read = np.abs(reader.embedded(sentences)).max()
+    assert told.endswith(f"the greatest is {read:.4g}")
 
 
 @pytest.mark.parametrize("kernel", ["numpy", "words"])
