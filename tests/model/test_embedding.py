@@ -14,6 +14,7 @@ from mubinn.golden.inference.run import CompiledModel, infer
 from mubinn.golden.model import bit_true, reference
 from mubinn.golden.model.bounds import dequantize
 from mubinn.golden.model.embedding import looked_up
+from mubinn.golden.model.float_model import Preprocessing
 from mubinn.golden.model.model_file import load_any, save_model
 from mubinn.golden.model.sample_format import SampleFormat
 from mubinn.golden.quantize import quantize
@@ -58,7 +59,8 @@ def test_words_have_the_codes_of_their_vectors(reader, quantized, sentences):
 
 
 def test_what_levels_leave_out_is_of_vectors(reader, sentences, tmp_path):
-    save_model(tmp_path / "reader.safetensors", reader)
+    own = replace(reader, preprocessing=Preprocessing("none", 1))
+    save_model(tmp_path / "reader.safetensors", own)
     np.savez(tmp_path / "data.npz", X=sentences.astype(np.int32))
     given = "reader.safetensors", "--levels", "3,2", "--data", "data.npz", "-o", "made.mubinn"
     paths = [str(tmp_path / word) if "." in word else word for word in given]
