@@ -149,7 +149,15 @@ _NEXT: dict[str, Any] = {
     "validation": 0.05,
 }
 
-_SENTENCES = {**_REVIEWS, "hidden": 168, "embedding": 300, "head": "classes"}
+_SENTENCES: dict[str, Any] = {
+    "hidden": 168,
+    "embedding": 100,
+    "readout": "mean",
+    "dropout": 0.7,
+    "word_dropout": 0.5,
+    "validation": 0.1,
+}
+"""Of five recipes the best on sentences that are set aside; few sentences fit themselves soon."""
 
 
 def _ours(*pairs: str, changes: Changes = (), fields: Changes = ()) -> dict[str, Way]:
@@ -199,7 +207,7 @@ TASKS: dict[str, Task] = {
         title="Stanford Sentiment Treebank, five classes, sentences, 168 cells",
         paper=BINARIZED,
         windows=sentences,
-        float_about={**_SENTENCES, "epochs": 10, "learning_rate": 1e-3},
+        float_about={**_SENTENCES, "epochs": 12, "learning_rate": 2e-3},
         about={**_SENTENCES, "epochs": 6, "learning_rate": 1e-3},
         ways={
             "BW": Way("weights", "1,1"),
@@ -207,6 +215,7 @@ TASKS: dict[str, Task] = {
             **_ours("1,1", "2,2", "3,3"),
         },
         printed={"lstm": {FLOAT: 44.4, "BW": 41.8, "XNOR": 30.4}},
+        held="fold 0",
     ),
     "ptb": Task(
         title="Language model, the next of 10,000 words, 200 cells, 20 labelled steps",
