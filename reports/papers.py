@@ -18,17 +18,97 @@ from tabulate import tabulate
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.reports.figures import LIGHT, drawn
 
-HEADERS = (
-    "Cell",
-    "Method",
-    "Accuracy, %",
-    "Spread over seeds",
-    "Loss to float, points",
-    "The paper, %",
-    "The paper's loss",
-    "Measured on",
-    "Seeds",
-)
+
+@dataclass(frozen=True)
+class Measure:
+    """What a task is judged by.
+
+    Attributes
+    ----------
+    name, plural : str
+        As logs and sentences have it.
+    factor : float
+        From a log's value to the table's.
+    unit : str
+        Of the table, behind the name; ``""`` for a bare number.
+    lower : bool
+        Whether lower is better. Losses are then shares of the float network's value, in percent;
+        else differences to it, in points.
+    headers : tuple of str
+        Of the loss, the paper's value and the paper's loss.
+    """
+
+    name: str
+    plural: str
+    factor: float
+    unit: str
+    lower: bool
+    headers: tuple[str, str, str]
+
+    @property
+    def title(self) -> str:
+        """The name and unit, such as ``"accuracy, %"``."""
+        return f"{self.name}{self.unit}"
+
+    def loss(self, full: float, own: float) -> float:
+        """Return what a value loses against that of the float network.
+
+        >>> round(MEASURES["accuracy"].loss(82.87, 79.64), 2)
+        3.23
+        >>> round(MEASURES["perplexity"].loss(117.18, 137.34), 1)
+        17.2
+        """
+        return 100 * (own / full - 1) if self.lower else full - own
+
+    def of(self, row: Mapping[str, Any]) -> tuple[float, bool]:
+        """Return a run's value, and whether it is the integers', from its summary.
+
+        Raises
+        ------
+        MubinnError
+            The run was not measured so.
+        """
+        exact, graph = row.get(f"bit_true_{self.name}"), row.get(f"graph_{self.name}")
+        value = graph if exact is None else exact
+        if value is None:
+            raise MubinnError(
+                f"A run of seed {row['seed']} has no {self.name}: train it again in another --runs."
+            )
+        return self.factor * float(value), exact is not None
+
+
+MEASURES = {
+    one.name: one
+    for one in (
+        Measure(
+            "accuracy",
+            "Accuracies",
+            100,
+            ", %",
+            False,
+            ("Loss to float, points", "The paper, %", "The paper's loss"),
+        ),
+        Measure(
+            "perplexity",
+            "Perplexities",
+            1,
+            "",
+            True,
+            ("Above float, %", "The paper", "The paper's, above float, %"),
+        ),
+    )
+}
+"""Measures by name."""
+
+
+def headers(measure: Measure) -> tuple[str, ...]:
+    """Return what stands above the columns of a table."""
+    lost, paper, paper_lost = measure.headers
+    own = measure.title.capitalize()
+    return (
+        *("Cell", "Method", own, "Spread over seeds", lost, paper, paper_lost),
+        *("Measured on", "Seeds"),
+    )
 
 
 @dataclass(frozen=True)
@@ -38,10 +118,10 @@ class Line:
     Attributes
     ----------
     cell, name : str
-    accuracies : dict of int to float
-        Of the test part, in percent, by seed: of the integers where there are such.
+    values : dict of int to float
+        Of the measure on the test part, by seed: of the integers where there are such.
     losses : dict of int to float
-        Of the float network of the same seed less this one's, in points; empty of the float one.
+        Against the float network of the same seed, `Measure.loss`; empty of the float one.
     printed, printed_loss : float or None
         The paper's.
     bit_true : bool
@@ -49,7 +129,7 @@ class Line:
 
     cell: str
     name: str
-    accuracies: Mapping[int, float]
+    values: Mapping[int, float]
     losses: Mapping[int, float]
     printed: float | None
     printed_loss: float | None
@@ -57,7 +137,7 @@ class Line:
 
     def row(self) -> list[str]:
         """Return the line of the table."""
-        own = list(self.accuracies.values())
+        own = list(self.values.values())
         lost = list(self.losses.values())
         return [
             self.cell,
@@ -80,6 +160,8 @@ def lines_of(
     rows: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]],
     printed: Mapping[str, Mapping[str, float]],
     full: str,
+    measure: Measure = MEASURES["accuracy"],
+    elsewhere: Mapping[str, Mapping[str, tuple[float, float]]] | None = None,
 ) -> list[Line]:
     """Return the lines of a table.
 
@@ -88,59 +170,72 @@ def lines_of(
     rows : mapping
         Summaries of runs, `mubinn.train.runs.sweep.summary`, by cell and method.
     printed : mapping
-        The paper's accuracies by cell and method.
+        The paper's values by cell and method.
     full : str
         What the float method is called.
+    measure : Measure
+    elsewhere : mapping, optional
+        By cell and method, the paper's values of another network, its float one and this: the loss
+        between them stands in the table, they do not.
 
     Raises
     ------
     MubinnError
-        A cell has runs of a seed without a float one.
+        A cell has runs of a seed without a float one, or a run was measured otherwise.
     """
     found = []
     for (cell, name), own in rows.items():
-        of = {row["seed"]: row for row in own}
-        accuracies = {seed: 100 * _accuracy(row) for seed, row in of.items()}
-        floats = {row["seed"]: 100 * _accuracy(row) for row in rows.get((cell, full), ())}
-        missing = set(accuracies) - set(floats)
+        values = {row["seed"]: measure.of(row)[0] for row in own}
+        floats = {row["seed"]: measure.of(row)[0] for row in rows.get((cell, full), ())}
+        missing = set(values) - set(floats)
         if missing:
             raise MubinnError(f"Seed {min(missing)} of {cell} has no float run: train it as well.")
         paper = printed.get(cell, {})
         here = paper.get(name)
-        losses = {} if name == full else {s: floats[s] - value for s, value in accuracies.items()}
-        lost = None if here is None or name == full else paper[full] - here
-        exact = all(row["bit_true_accuracy"] is not None for row in own)
-        found.append(Line(cell, name, accuracies, losses, here, lost, exact))
+        losses = {seed: measure.loss(floats[seed], value) for seed, value in values.items()}
+        pair = (elsewhere or {}).get(cell, {}).get(name)
+        if here is not None:
+            pair = (paper[full], here)
+        lost = None if pair is None or name == full else measure.loss(*pair)
+        exact = all(measure.of(row)[1] for row in own)
+        found.append(Line(cell, name, values, {} if name == full else losses, here, lost, exact))
     return found
 
 
-def _accuracy(row: Mapping[str, Any]) -> float:
-    exact = row["bit_true_accuracy"]
-    return float(row["graph_accuracy"] if exact is None else exact)
-
-
 def papers_markdown(
-    lines: Sequence[Line], title: str, paper: str, command: str, versions: Mapping[str, str]
+    lines: Sequence[Line],
+    title: str,
+    paper: str,
+    command: str,
+    versions: Mapping[str, str],
+    measure: Measure = MEASURES["accuracy"],
+    notes: str = "",
+    held: str = "test part",
 ) -> str:
-    """Return the page: the table, where it comes from, and the pictures."""
-    table = tabulate([line.row() for line in lines], HEADERS, "github", disable_numparse=True)
+    """Return the page: the table, where it comes from, and the pictures.
+
+    `notes` are sentences about the paper's numbers, `held` is the part that is measured on.
+    """
+    rows = [line.row() for line in lines]
+    table = tabulate(rows, headers(measure), "github", disable_numparse=True)
+    told = f"{notes}\n\n" if notes else ""
     tools = ", ".join(f"{name} {number}" for name, number in versions.items())
     return (
-        f"# {title}\n\nBeside: {paper}.\n\n{table}\n\nMade by `{command}` with {tools}. Accuracies "
-        "are of the set's test part; which epoch is kept is decided on windows of the training "
-        "part that are set aside.\n\n"
-        "![Validation accuracy over the epochs](curves.png)\n\n"
+        f"# {title}\n\nBeside: {paper}.\n\n{table}\n\n{told}Made by `{command}` with {tools}. "
+        f"{measure.plural} are of the set's {held}; which epoch is kept is decided on windows of "
+        "the training part that are set aside.\n\n"
+        f"![Validation {measure.name} over the epochs](curves.png)\n\n"
         "![Weights of the first layer, as they are stored](weights.png)\n"
     )
 
 
-def papers_csv(lines: Sequence[Line]) -> str:
+def papers_csv(lines: Sequence[Line], measure: Measure = MEASURES["accuracy"]) -> str:
     """Return the table, one line a run."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["cell", "method", "seed", "accuracy", "loss", "paper", "bit_true"])
+    writer.writerow(["cell", "method", "seed", measure.name, "loss", "paper", "bit_true"])
     for line in lines:
-        for seed, value in line.accuracies.items():
+        for seed, value in line.values.items():
             lost = line.losses.get(seed)
             cells = [f"{value:.2f}", "" if lost is None else f"{lost:.2f}", line.printed or ""]
             writer.writerow([line.cell, line.name, seed, *cells, line.bit_true])
@@ -151,27 +246,29 @@ Curves = Mapping[tuple[str, str], Sequence[float]]
 Weights = Mapping[tuple[str, str], NDArray[Any]]
 
 
-def papers_pictures(curves: Curves, weights: Weights) -> dict[str, bytes]:
+def papers_pictures(
+    curves: Curves, weights: Weights, measure: Measure = MEASURES["accuracy"]
+) -> dict[str, bytes]:
     """Return the pictures by file name.
 
     Parameters
     ----------
     curves : mapping
-        Validation accuracies in percent, an epoch each, by cell and method.
+        The measure on the validation part, an epoch each, by cell and method.
     weights : mapping
         Weights of the first layer by cell and method.
     """
     return {
         f"{name}.{kind}": drawn(make, name, kind)
         for name, make in (
-            ("curves", partial(_curves, curves)),
+            ("curves", partial(_curves, curves, measure)),
             ("weights", partial(_weights, weights)),
         )
         for kind in ("png", "svg")
     }
 
 
-def _curves(curves: Curves) -> Figure:
+def _curves(curves: Curves, measure: Measure) -> Figure:
     cells = list(dict.fromkeys(cell for cell, _ in curves))
     figure = Figure(
         figsize=(1.2 + 4.2 * len(cells), 3.8), layout="constrained", facecolor=LIGHT.paper
@@ -188,7 +285,7 @@ def _curves(curves: Curves) -> Figure:
         axis.set_xlabel("epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(axis="y", color=LIGHT.grid, lw=0.6)
-    sides[0].set_ylabel("validation accuracy, %")
+    sides[0].set_ylabel(f"validation {measure.title}")
     sides[-1].legend(frameon=False, fontsize=8)
     return figure
 

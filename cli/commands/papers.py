@@ -16,6 +16,7 @@ from mubinn.golden.ground.errors import MubinnError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from mubinn.reports.papers import Measure
     from mubinn.train.data.recordings import LabelledSet
     from mubinn.train.recipes.papers import Task
 
@@ -26,7 +27,7 @@ WINDOWS = "windows.npz"
 
 
 @click.command(cls=Command)
-@click.argument("name", type=click.Choice(["imdb", "addition", "sst"]))
+@click.argument("name", type=click.Choice(["imdb", "addition", "sst", "ptb"]))
 @click.argument("source", type=InputPath(), required=False)
 @click.option(
     "--runs",
@@ -59,20 +60,29 @@ def papers(
 
     imdb: "Effective Quantization Approaches for Recurrent Neural Networks" (Alom et al. 2018), BC,
     TC and QC on LSTM and GRU; addition: its other task, by both sets of thresholds, whose windows
-    are made. sst: binary weights of "Binarized LSTM". SOURCE is the set as `mubinn convert` reads
-    it. Runs that were interrupted go on.
+    are made. sst: binary weights of "Binarized LSTM"; ptb: its language model, in perplexities, of
+    which lower ones are better. SOURCE is the set as `mubinn convert` reads it. Runs that were
+    interrupted go on.
 
     \b
       mubinn papers imdb aclImdb/ --runs runs/imdb --seeds 0,1,2 -o imdb
       mubinn papers addition --runs runs/addition --seeds 0,1,2,3,4 -o addition
       mubinn papers sst trees/ --runs runs/sst -o sst
+      mubinn papers ptb text/ --runs runs/ptb -o ptb
     """
     from mubinn.golden.ground.files import check_folder, write_folder
-    from mubinn.reports.papers import lines_of, papers_csv, papers_markdown, papers_pictures
+    from mubinn.reports.papers import (
+        MEASURES,
+        lines_of,
+        papers_csv,
+        papers_markdown,
+        papers_pictures,
+    )
     from mubinn.reports.writer import MARK
     from mubinn.train.recipes.papers import FLOAT, TASKS
 
     task = TASKS[name]
+    measure = MEASURES[task.measure]
     if output is not None:
         check_folder(output, MARK)
     chosen = _chosen("methods", methods, (FLOAT, *task.ways))
@@ -82,17 +92,26 @@ def papers(
     found: Rows = {}
     for cell in own_cells:
         found |= _trained(task, cell, chosen, data, runs / cell, numbers, as_json)
-    lines = lines_of(found, task.printed, FLOAT)
+    lines = lines_of(found, task.printed, FLOAT, measure, task.elsewhere)
     page = papers_markdown(
-        lines, task.title, task.paper, command_line(ctx), next(iter(found.values()))[0]["versions"]
+        lines,
+        task.title,
+        task.paper,
+        command_line(ctx),
+        next(iter(found.values()))[0]["versions"],
+        measure,
+        task.notes,
+        task.held,
     )
     if output is not None:
-        curves = {key: _curve(runs / key[0] / rows[0]["run"]) for key, rows in found.items()}
+        curves = {
+            key: _curve(runs / key[0] / rows[0]["run"], measure) for key, rows in found.items()
+        }
         weights = {key: _weights(runs / key[0] / rows[0]["run"]) for key, rows in found.items()}
         files = {
             f"{name}.md": page.encode(),
-            f"{name}.csv": papers_csv(lines).encode(),
-            **papers_pictures(curves, weights),
+            f"{name}.csv": papers_csv(lines, measure).encode(),
+            **papers_pictures(curves, weights, measure),
         }
         write_folder(output, files, MARK)
     if as_json:
@@ -162,13 +181,13 @@ def _trained(
     return rows
 
 
-def _curve(folder: Path) -> list[float]:
-    """Return the validation accuracy of each epoch, in percent."""
+def _curve(folder: Path, measure: Measure) -> list[float]:
+    """Return the measure on the validation part, of each epoch."""
     from mubinn.train.runs.checkpoint import read_log
     from mubinn.train.runs.sweep import LOG
 
     rows = [row for row in read_log(folder / LOG) if row["event"] == "epoch"]
-    return [100 * row["validation_accuracy"] for row in rows]
+    return [measure.factor * row[f"validation_{measure.name}"] for row in rows]
 
 
 def _weights(folder: Path) -> NDArray[Any]:

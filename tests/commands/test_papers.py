@@ -11,8 +11,9 @@ from mubinn.cli.commands.papers import _weights as weights_of
 from mubinn.cli.main import mubinn
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.model_file import save_model
-from mubinn.reports.papers import lines_of
+from mubinn.reports.papers import MEASURES, headers, lines_of, papers_markdown
 from mubinn.train.recipes import papers as recipes
+from mubinn.train.runs.checkpoint import read_log
 from mubinn.train.texts.addition import addition
 
 
@@ -72,6 +73,38 @@ def test_runs_stand_beside_the_paper(small):
     assert {path: path.stat().st_mtime_ns for path in logs} == logs
 
 
+@pytest.fixture
+def text(monkeypatch, tmp_path):
+    """Text in which each of 5 words is followed by the next, now and then by any."""
+    rng = np.random.default_rng(1)
+    for part, count in (("train", 900), ("valid", 200)):
+        numbers = np.cumsum(np.where(rng.random(count) < 0.2, rng.integers(0, 5, count), 1)) % 5
+        (tmp_path / f"{part}.txt").write_text(" ".join("abcde"[k] for k in numbers))
+    task = recipes.TASKS["ptb"]
+    about = {"hidden": 4, "embedding": 3, "batch": 10, "epochs": 2, "learning_rate": 0.02}
+    changed = {name: {**getattr(task, name), **about} for name in ("float_about", "about")}
+    monkeypatch.setitem(recipes.TASKS, "ptb", replace(task, **changed))
+    return tmp_path
+
+
+def test_language_models_are_told_in_perplexities(text):
+    about = "ptb", text, "--runs", text / "runs", "--methods", "FP,BW", "-o", text / "page"
+    page = run(*about).stdout
+    assert "| Perplexity " in page
+    assert "| Above float, % " in page
+    assert "another network: 80.46, in full precision 81.53." in page
+    full, bw = (line.split("|")[2:8] for line in page.splitlines() if line.startswith("| lstm"))
+    logs = [read_log(path) for path in sorted(text.glob("runs/lstm/*/log.jsonl"))]
+    for cells, rows in zip((full, bw), logs, strict=True):
+        assert cells[1].strip() == f"{rows[-1]['test_perplexity']:.2f}"
+    own, base = (rows[-1]["test_perplexity"] for rows in reversed(logs))
+    assert bw[3].strip() == f"{100 * (own / base - 1):.2f}"
+    assert [cells[4].strip() for cells in (full, bw)] == ["117.18", "-"]
+    assert bw[5].strip() == "-1.31"
+    assert (text / "page" / "ptb.csv").read_text().startswith("cell,method,seed,perplexity,")
+    assert "of the set's part valid;" in (text / "page" / "ptb.md").read_text()
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
@@ -99,6 +132,7 @@ def test_every_way_is_a_recipe(name):
 
 
 def test_the_command_knows_every_task():
+    assert {task.measure for task in recipes.TASKS.values()} == {*MEASURES}
     (name,) = (own for own in mubinn.get_command(None, "papers").params if own.name == "name")
     assert list(name.type.choices) == list(recipes.TASKS)
 
@@ -116,10 +150,30 @@ def test_losses_are_of_the_same_seed():
     assert bc.losses == pytest.approx({1: 5.0, 0: 10.0})
     assert bc.printed_loss == pytest.approx(4.23)
     assert (full.losses, full.printed_loss, full.bit_true) == ({}, None, False)
-    assert ours.accuracies == pytest.approx({0: 79.0})
+    assert ours.values == pytest.approx({0: 79.0})
     assert (ours.printed, ours.bit_true) == (None, True)
     with pytest.raises(MubinnError, match="Seed 2 of gru has no float run"):
         lines_of({**rows, ("gru", "QC"): [row(2, 0.5)]}, {}, "FP")
+
+
+def test_perplexities_lose_shares():
+    measure = MEASURES["perplexity"]
+    rows = {
+        ("lstm", "FP"): [{"seed": 0, "graph_perplexity": 120.0}],
+        ("lstm", "ours"): [
+            {"seed": 0, "graph_perplexity": 1.0, "bit_true_perplexity": 150.0, "graph_accuracy": 1}
+        ],
+    }
+    printed = {"lstm": {"FP": 117.18, "ours": 137.34}}
+    full, ours = lines_of(rows, printed, "FP", measure)
+    assert (full.values, ours.values) == ({0: 120.0}, {0: 150.0})
+    assert ours.losses == pytest.approx({0: 25.0})
+    assert ours.printed_loss == pytest.approx(100 * 20.16 / 117.18)
+    assert (full.bit_true, ours.bit_true) == (False, True)
+    page = papers_markdown([full, ours], "T", "P", "c", {}, measure)
+    assert all(name in page for name in headers(measure))
+    with pytest.raises(MubinnError, match="A run of seed 0 has no accuracy"):
+        lines_of(rows, printed, "FP")
 
 
 def test_weights_are_of_rows_that_have_some(random_float_gru, tmp_path):

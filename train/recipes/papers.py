@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -16,6 +16,7 @@ from mubinn.train.recipes.method import Name
 from mubinn.train.recipes.recipe import Recipe
 from mubinn.train.recipes.tuned import tuned
 from mubinn.train.texts.addition import addition
+from mubinn.train.texts.next_words import next_words
 from mubinn.train.texts.reviews import reviews
 from mubinn.train.texts.sentences import sentences
 
@@ -54,9 +55,15 @@ class Task:
     ways : mapping of str to Way
         By the name that tables have.
     printed : mapping of str to mapping of str to float
-        Test accuracies that the paper prints, in percent, by cell and way.
+        Of the measure, what the paper prints by cell and way, accuracies in percent.
     made : bool
         Whether there is no set, as windows are made.
+    measure : str
+        ``"accuracy"``, or ``"perplexity"``, of labels of steps alone; lower is better.
+    elsewhere : mapping of str to mapping of str to tuple of float
+        By cell and way, what the paper prints of another network: in full precision, and so.
+    held : str
+        The part that is measured on.
     """
 
     title: str
@@ -67,6 +74,18 @@ class Task:
     ways: Mapping[str, Way]
     printed: Mapping[str, Mapping[str, float]]
     made: bool = False
+    measure: str = "accuracy"
+    elsewhere: Mapping[str, Mapping[str, tuple[float, float]]] = field(default_factory=dict)
+    held: str = "test part"
+
+    @property
+    def notes(self) -> str:
+        """Sentences about `elsewhere`."""
+        return " ".join(
+            f"The paper's {name} is of another network: {own:.2f}, in full precision {full:.2f}."
+            for ways in self.elsewhere.values()
+            for name, (full, own) in ways.items()
+        )
 
     def arrays(self, source: Path | None) -> dict[str, NDArray[Any]]:
         """Return the windows; raise `MubinnError` where the set is missing, or there is none."""
@@ -122,6 +141,13 @@ _ADDITION: dict[str, Any] = {
 
 _UNDAMPED = (("damp_h", 1.0), ("damp_c", 1.0), ("granularity", "row"))
 """What was read is needed some steps later, for which gradients have to last."""
+
+_NEXT: dict[str, Any] = {
+    "hidden": 200,
+    "embedding": 200,
+    "readout": "every",
+    "validation": 0.05,
+}
 
 _SENTENCES = {**_REVIEWS, "hidden": 168, "embedding": 300, "head": "classes"}
 
@@ -181,6 +207,25 @@ TASKS: dict[str, Task] = {
             **_ours("1,1", "2,2", "3,3"),
         },
         printed={"lstm": {FLOAT: 44.4, "BW": 41.8, "XNOR": 30.4}},
+    ),
+    "ptb": Task(
+        title="Language model, the next of 10,000 words, 200 cells, 20 labelled steps",
+        paper=BINARIZED,
+        windows=next_words,
+        float_about={
+            **_NEXT,
+            **{"dropout": 0.3, "batch": 32, "epochs": 2, "learning_rate": 4e-3},
+        },
+        about={**_NEXT, "batch": 64, "epochs": 1, "learning_rate": 1e-3},
+        ways={
+            "BW": Way("weights", "1,1"),
+            "XNOR": Way("xnor", "1,1"),
+            **_ours("2,2", "3,3"),
+        },
+        printed={"lstm": {FLOAT: 117.18, "XNOR": 137.34}},
+        measure="perplexity",
+        elsewhere={"lstm": {"BW": (81.532, 80.461)}},
+        held="part valid",
     ),
 }
 """Tasks by name."""

@@ -160,6 +160,8 @@ def _summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "seed": recipe["seed"],
         "graph_accuracy": last["test_accuracy"],
         "bit_true_accuracy": last["bit_true_accuracy"],
+        "graph_perplexity": last.get("test_perplexity"),
+        "bit_true_perplexity": last.get("bit_true_perplexity"),
         "balanced_accuracy": last.get("balanced_accuracy"),
         "f1": last.get("f1"),
         "confusion": last.get("confusion"),
