@@ -150,7 +150,8 @@ def form_of(kind: LayerKind, method: Method, datapath: Datapath) -> Form:
     counts = method.counts
     coded = frozenset(n.name for n in cell.encoders if counts[cell.tensor(n)] is not None)
     damp = method.damp_h, method.damp_c
-    return Form(cell, coded, clips, *damp, datapath, tables=method.exports)
+    about: dict[str, Any] = {"tables": method.exports, "within": method.known.within}
+    return Form(cell, coded, clips, *damp, datapath, **about)
 
 
 def encoded_input(x: Array, q: Quantizers | None) -> Array:
@@ -159,7 +160,8 @@ def encoded_input(x: Array, q: Quantizers | None) -> Array:
         return x
     rounded = levels_of.round_to(x, jnp.asarray(2.0**-INPUT_FRACTION)) - q.offsets.get("x", 0.0)
     scales = q.tensors["x"]
-    return levels_of.binarize(rounded, scales.value[:, :, None, None], scales.cuts)
+    value = scales.value[:, :, None, None]
+    return levels_of.binarize(rounded, value, scales.cuts, scales.within)
 
 
 def framed(steps: Array, frames: Frames, zero: Array) -> Array:
