@@ -1,5 +1,7 @@
 """Training by the signs of weights, inputs and states, each times a scale."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
@@ -14,7 +16,10 @@ from mubinn.train.recipes.stack import layer_kinds
 from mubinn.train.recipes.tuned import tuned
 from mubinn.train.runs.trainer import train
 
-XNOR = tuned("xnor", Levels.of(1, 1)).method
+PRINTED = {"x_offset": "none", "h_offset": "none"}
+"""Thresholds at 0, as the paper has them."""
+
+XNOR = tuned("xnor", Levels.of(1, 1), method=PRINTED).method
 
 
 def sign(values):
@@ -67,6 +72,22 @@ def test_gradients_pass_within_1(random_float):
     for name in ("wx", "wh"):
         own = params["layers"][0][name]
         assert ((np.asarray(slopes[name]) != 0) == (np.abs(own) <= 1)).all()
+
+
+@pytest.mark.parametrize(("offsets", "says"), [(PRINTED, False), ({}, True)])
+def test_gate_o_has_a_say_where_thresholds_are_off_0(random_float, offsets, says):
+    model = random_float(3, features=6, hidden=5)
+    (layer,) = model.layers
+    o = layer.row_slice(layer.cell.gate_names.index("o"))
+    turned = np.where(np.isin(np.arange(len(layer.wx)), np.arange(20)[o])[:, None], -1, 1)
+    other = replace(layer, wx=layer.wx * turned, wh=layer.wh * turned)
+    x = np.random.default_rng(0).normal(0, 1, (8, 9, 6)).astype(np.float32)
+    method = tuned("xnor", Levels.of(1, 1), method=offsets).method
+    graph = Graph(method, "mean", layer_kinds(model.layers))
+    params = graph.start(model, x)
+    weights = graph.start(replace(model, layers=(other,)), x)["layers"]
+    same = graph.logits(params, x) == graph.logits({**params, "layers": weights}, x)
+    assert bool(np.asarray(same).all()) != says
 
 
 def test_it_trains_and_leaves_numbers_that_no_hardware_has():

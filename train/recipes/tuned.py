@@ -29,8 +29,18 @@ BY_LEVELS: dict[int, dict[str, Any]] = {
 WEIGHTS: dict[str, Any] = {"damp_h": 1.0, "damp_c": 1.0}
 """Of weights alone: gradients as those of the float model."""
 
-XNOR: dict[str, Any] = {**WEIGHTS, "weight_scales": "fitted", "bias": "gate"}
-"""Of signs of weights, inputs and states; biases have signs and one magnitude a gate."""
+XNOR: dict[str, Any] = {
+    **WEIGHTS,
+    "weight_scales": "fitted",
+    "bias": "gate",
+    "x_offset": "learned",
+    "h_offset": "learned",
+}
+"""Of signs of weights, inputs and states; biases have signs and one magnitude a gate.
+
+With thresholds of h at 0, as the paper has them, gate o of an LSTM says nothing: the sign of
+o tanh(c) is that of c.
+"""
 
 WORDS: dict[str, Any] = {"normalise": "none", "decimate": 1}
 """Of data that are looked up."""
