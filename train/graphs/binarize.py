@@ -11,7 +11,6 @@ measures tells. The level axis comes first, as in `mubinn.golden.binarize.mlb`.
 from __future__ import annotations
 
 import math
-from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -38,14 +37,11 @@ class Scales(NamedTuple):
     cuts : float32 [K] or None
         Rising thresholds that encode in place of Algorithm 1, exact multiples as well; see
         `tree_of`.
-    within : float or None
-        How far from the offset the straight-through gradient is passed on; None is `reach`.
     """
 
     value: Array
     unit: Array
     cuts: Array | None = None
-    within: float | None = None
 
 
 def scales_of(
@@ -57,7 +53,6 @@ def scales_of(
     shift: bool = False,
     rule: Rule | None = None,
     reach: Array | None = None,
-    within: float | None = None,
 ) -> Scales:
     """Round ``exp(logs)`` to fixed point, the gradient passing straight through.
 
@@ -79,8 +74,6 @@ def scales_of(
         Of ordered thresholds: the one row is the last level's scale, the others are multiples.
     reach : float32 [], optional
         Its highest threshold, where it has any but 0.
-    within : float, optional
-        See `Scales`.
 
     Returns
     -------
@@ -102,7 +95,7 @@ def scales_of(
     cuts = None
     if rule is not None and reach is not None:
         cuts = jnp.maximum(round_to(reach, unit), unit) * rule.cuts.astype(np.float32)
-    return Scales(round_to(own, unit) * ratios, unit, cuts, within)
+    return Scales(round_to(own, unit) * ratios, unit, cuts)
 
 
 def unit_of(total: Array, most: int, levels: int) -> Array:
@@ -182,14 +175,12 @@ def decode(planes: Planes, scales: Array) -> Array:
     return jnp.asarray(total)
 
 
-def reach(scales: Array, within: Array | float | None = None) -> Array:
+def reach(scales: Array) -> Array:
     """Return how far from the offset the straight-through gradient is passed on."""
-    return jnp.asarray(scales.sum(axis=0) + scales[-1] if within is None else within)
+    return jnp.asarray(scales.sum(axis=0) + scales[-1])
 
 
-def binarize(
-    value: Array, scales: Array, cuts: Array | None = None, within: float | None = None
-) -> Array:
+def binarize(value: Array, scales: Array, cuts: Array | None = None) -> Array:
     """Return what the level bits of `value` stand for; the gradient passes straight through.
 
     To the value it passes where the value lies within `reach`; to the scale of a level it goes
@@ -201,28 +192,23 @@ def binarize(
     scales : float32 [N, ...]
         Each level broadcast against `value`.
     cuts : float32 [K], optional
-    within : float, optional
         See `Scales`.
     """
-    return _binarized(value, scales, cuts, within)
+    return _binarized(value, scales, cuts)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(3,))
-def _binarized(value: Array, scales: Array, cuts: Array | None, within: float | None) -> Array:
+@jax.custom_vjp
+def _binarized(value: Array, scales: Array, cuts: Array | None) -> Array:
     return decode(planes_of(value, scales, cuts), scales)
 
 
-def _binarize_forward(
-    value: Array, scales: Array, cuts: Array | None, within: float | None
-) -> tuple[Array, Any]:
-    return _binarized(value, scales, cuts, within), (value, scales, cuts)
+def _binarize_forward(value: Array, scales: Array, cuts: Array | None) -> tuple[Array, Any]:
+    return _binarized(value, scales, cuts), (value, scales, cuts)
 
 
-def _binarize_backward(
-    within: float | None, kept: Any, gradient: Array
-) -> tuple[Array, Array, Array | None]:
+def _binarize_backward(kept: Any, gradient: Array) -> tuple[Array, Array, Array | None]:
     value, scales, cuts = kept
-    to_value = jnp.where(jnp.abs(value) <= reach(scales, within), gradient, 0)
+    to_value = jnp.where(jnp.abs(value) <= reach(scales), gradient, 0)
     to_scales = []
     for plane in planes_of(value, scales, cuts):
         signed = jnp.where(plane, gradient, -gradient)

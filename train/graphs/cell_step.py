@@ -57,8 +57,6 @@ class Form:
     datapath : "figure3" or "threshold"
     tables : bool
         Whether numbers other than codes have activations from tables.
-    within : float or None
-        See `mubinn.train.graphs.binarize.Scales`.
     """
 
     cell: Cell
@@ -68,7 +66,6 @@ class Form:
     damp_c: float = 1.0
     datapath: Datapath = "figure3"
     tables: bool = False
-    within: float | None = None
 
     @cached_property
     def heads(self) -> dict[str, Node]:
@@ -145,7 +142,7 @@ def _clipped(value: Array, bound: float) -> Array:
     return jnp.where(jnp.abs(value) <= bound, value, bound * jnp.sign(jax.lax.stop_gradient(value)))
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(6,))
+@jax.custom_vjp
 def _coded(
     centred: Array,
     planes: Planes,
@@ -153,7 +150,6 @@ def _coded(
     cuts: Array | None,
     taps: tuple[list[Array], list[Array]],
     one: Array,
-    within: float | None,
 ) -> Array:
     """Return what level bits stand for, without offset; the gradient passes straight through.
 
@@ -171,18 +167,17 @@ def _coded_forward(
     cuts: Array | None,
     taps: tuple[list[Array], list[Array]],
     one: Array,
-    within: float | None,
 ) -> tuple[Array, Any]:
     return levels_of.decode(planes, scales), (centred, planes, scales, cuts, one)
 
 
-def _coded_backward(within: float | None, kept: Any, slope: Array) -> tuple[Any, ...]:
+def _coded_backward(kept: Any, slope: Array) -> tuple[Any, ...]:
     centred, planes, scales, cuts, one = kept
     slope = slope / one
     own = [jnp.where(plane, slope, -slope) for plane in planes]
-    passed = jnp.where(jnp.abs(centred) <= levels_of.reach(scales, within), slope, 0)
+    within = jnp.where(jnp.abs(centred) <= levels_of.reach(scales), slope, 0)
     moved = [] if cuts is None else levels_of.cut_slopes(centred, scales, cuts, slope)
-    return passed, None, None, None, (own, moved), None
+    return within, None, None, None, (own, moved), None
 
 
 _coded.defvjp(_coded_forward, _coded_backward)
@@ -249,8 +244,7 @@ class Step:
         nothing = jnp.zeros_like(self.one)
         levels = taps.get("scales", [nothing] * len(planes))
         moved = taps.get("cuts", [] if cuts is None else [nothing] * len(cuts))
-        about = (levels, moved), self.one, self.form.within
-        code = _coded(centred, planes, scales, cuts, *about)
+        code = _coded(centred, planes, scales, cuts, (levels, moved), self.one)
         return code if offset.ndim else offset + code
 
     def _value(self, node: Node, damping: float) -> Array:

@@ -150,8 +150,7 @@ def form_of(kind: LayerKind, method: Method, datapath: Datapath) -> Form:
     counts = method.counts
     coded = frozenset(n.name for n in cell.encoders if counts[cell.tensor(n)] is not None)
     damp = method.damp_h, method.damp_c
-    about: dict[str, Any] = {"tables": method.exports, "within": method.known.within}
-    return Form(cell, coded, clips, *damp, datapath, **about)
+    return Form(cell, coded, clips, *damp, datapath, tables=method.exports)
 
 
 def encoded_input(x: Array, q: Quantizers | None) -> Array:
@@ -160,8 +159,7 @@ def encoded_input(x: Array, q: Quantizers | None) -> Array:
         return x
     rounded = levels_of.round_to(x, jnp.asarray(2.0**-INPUT_FRACTION)) - q.offsets.get("x", 0.0)
     scales = q.tensors["x"]
-    value = scales.value[:, :, None, None]
-    return levels_of.binarize(rounded, value, scales.cuts, scales.within)
+    return levels_of.binarize(rounded, scales.value[:, :, None, None], scales.cuts)
 
 
 def framed(steps: Array, frames: Frames, zero: Array) -> Array:

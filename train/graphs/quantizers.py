@@ -86,7 +86,6 @@ class _Maker:
         assert count is not None
         rule = self.method.rule(tensor)
         about: dict[str, Any] = {"shift": shift, "rule": rule, "reach": reach}
-        about["within"] = self.method.known.within
         return scales_of(logs, count, most=most, offset=offset, **about)
 
     def reach(self, name: str, tensor: str, values: Array | None = None) -> Array | None:
@@ -206,8 +205,7 @@ class _Maker:
         """Add the scales of a bias where it has levels."""
         if self.method.counts[name] is not None:
             unit, logs = found.units[name], self.logs[stored_as]
-            value, within = levels_of.round_to(jnp.exp(logs), unit), self.method.known.within
-            found.tensors[name] = Scales(value, unit, None, within)
+            found.tensors[name] = Scales(levels_of.round_to(jnp.exp(logs), unit), unit)
 
 
 def quantizers(params: Mapping[str, Any], method: Method, kinds: Sequence[LayerKind]) -> Network:
@@ -289,8 +287,7 @@ def stored(name: str, value: Array, q: Quantizers | None) -> Array:
         return value
     if name in q.tensors:
         scales = q.tensors[name]
-        own = spread(scales.value, value)
-        return levels_of.binarize(value, own, scales.cuts, scales.within)
+        return levels_of.binarize(value, spread(scales.value, value), scales.cuts)
     unit = q.units.get(name)
     return value if unit is None else levels_of.round_to(value, unit)
 

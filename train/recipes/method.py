@@ -39,9 +39,6 @@ class Known(NamedTuple):
         Whether it has one level and no more.
     matrix : bool
         Whether a scale is usually that of a whole matrix.
-    within : float or None
-        The straight-through gradient goes to what is at most this far from its offset; None is the
-        largest value that level bits stand for, and one last scale more.
     """
 
     kept: tuple[str, ...]
@@ -49,7 +46,6 @@ class Known(NamedTuple):
     ruled: bool = False
     signs: bool = False
     matrix: bool = False
-    within: float | None = None
 
 
 METHODS: dict[Name, Known] = {
@@ -57,7 +53,7 @@ METHODS: dict[Name, Known] = {
     "mubinn1": Known(("x", "wx")),
     "b_lstm": Known(("x", "wx", "wh"), signs=True),
     "weights": Known(STORED, learns=True, ruled=True, matrix=True),
-    "xnor": Known(("x", "wx", "wh", "b", "h"), learns=True, signs=True, matrix=True, within=1.0),
+    "xnor": Known(("x", "wx", "wh", "b", "h"), learns=True, signs=True, matrix=True),
 }
 """The methods that binarize, by name."""
 
