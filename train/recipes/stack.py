@@ -33,6 +33,7 @@ from mubinn.golden.cells.graph import (
 )
 from mubinn.golden.cells.library import LAYERS, dense, family_of
 from mubinn.golden.cells.place import Place, stages
+from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.units.shapes import Kind
@@ -106,7 +107,7 @@ class LayerKind(NamedTuple):
     @classmethod
     def of(cls, layer: FloatLayer) -> LayerKind:
         """Return the kind of a float layer."""
-        return cls(layer.cell, layer.frames, tuple(sorted(layer.clips.items())), layer.place)
+        return cls(layer.cell, _steps(layer), tuple(sorted(layer.clips.items())), layer.place)
 
 
 @dataclass(frozen=True)
@@ -143,7 +144,7 @@ class LayerForm:
     @classmethod
     def of(cls, layer: FloatLayer) -> LayerForm:
         """Return the form of a float layer."""
-        return cls(layer.cell, layer.hidden, layer.frames, layer.place)
+        return cls(layer.cell, layer.hidden, _steps(layer), layer.place)
 
     def kind(self, clip: float) -> LayerKind:
         """Return the layer without its size, `clipped_states` of it clipped; ``inf`` for none."""
@@ -258,6 +259,13 @@ def clip_of(layers: Iterable[FloatLayer]) -> float | None:
     states = [(layer, name) for layer in layers for name in clipped_states(layer.cell)]
     bounds = {layer.clip(name) for layer, name in states}
     return bounds.pop() if len(bounds) == 1 else None
+
+
+def _steps(layer: FloatLayer) -> Frames:
+    """Return what a layer reads; raise `MubinnError` for what is run but not trained here."""
+    if isinstance(layer.frames, Sweep):
+        raise MubinnError("layers that sweep frames are not trained here: quantize them.")
+    return layer.frames
 
 
 def check_trained(cell: Cell) -> None:
