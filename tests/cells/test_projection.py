@@ -8,6 +8,7 @@ import pytest
 from own_cells import STEPS, float_model, windows
 
 from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.binarize.rules import Rule
 from mubinn.golden.binarize.scales import LevelTensor
 from mubinn.golden.cells.graph import (
     cell,
@@ -33,8 +34,11 @@ from mubinn.hw.export.layer_folder import LayerDesign, describe
 from mubinn.hw.layer.layer_memory import weight_words
 from mubinn.hw.layer.lstm_layer import cycles_per_step
 from mubinn.sim.layer.layer_check import check_layer
-from mubinn.train.graphs.network import from_model
+from mubinn.train.data.windows import synthetic_eeg
+from mubinn.train.recipes.method import Method
+from mubinn.train.recipes.recipe import Recipe
 from mubinn.train.recipes.stack import parse_layers
+from mubinn.train.runs.trainer import train
 
 H, P = 4, 2
 
@@ -270,9 +274,45 @@ def test_kernels_equal_the_bit_true_model(kernel):
     assert (CompiledModel(model, kernel=kernel).infer(x, threads=1).scores == scores).all()
 
 
-def test_training_refuses_projections():
-    words = "Layers of lstm_projected have a projection, which is not trained here: train them with"
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("gru 3, lstm_projected 4", "projects its output: give .* 'lstm_projected 4 to 2'"),
+        ("gru 3 to 2", "layer of gru has an output for each cell: leave out what its cells"),
+        ("lstm_projected 4 to 5", "4 cells are not projected to 5 numbers: give 1 to 4"),
+        ("lstm_projected 4 to 0", "not projected to 0 numbers"),
+    ],
+)
+def test_layers_that_project_say_to_what(text, words):
     with pytest.raises(MubinnError, match=words):
-        parse_layers("gru 3, lstm_projected 4")
-    with pytest.raises(MubinnError, match=words):
-        from_model(float_model(lstm_projected, outputs=P))
+        parse_layers(text)
+
+
+def test_projections_train():
+    """A stack, by every kind of scales and encoders: integers say what the graph says."""
+    data = synthetic_eeg(120, steps=32, channels=3, seed=2)
+    recipe = Recipe(
+        epochs=3, batch=16, learning_rate=1e-2, layers=parse_layers("lstm_projected 6 to 3, gru 4")
+    )
+    start = train(data, recipe)
+    assert start.history[-1]["loss"] < start.history[0]["loss"]
+    first = start.model.layers[0]
+    assert (first.hidden, first.outputs, first.wh.shape) == (6, 3, (27, 6))
+    assert recipe.to_json()["layers"] == ["lstm_projected 6 to 3", "gru 4"]
+    methods = [
+        Method("mubinn2", Levels.of(2, 3), granularity="row", x_offset="learned"),
+        Method("mubinn2", Levels.of(2, 2), scale_form="shift", granularity="matrix"),
+        Method("mubinn2", Levels.of(2, 2), encoders=(("w", Rule("tc", 1)), ("h", Rule("qc", 1)))),
+    ]
+    for method in methods:
+        made = train(data, replace(recipe, method=method, epochs=1), start=start.model)
+        assert made.agreement == 1
+        own = made.model.layers[0]
+        assert (own.hidden, own.outputs) == (6, 3)
+        assert not own.wh.bits[:, own.sizes.unused()].any()
+    with pytest.raises(MubinnError, match=r"layers are lstm_projected 6 to 3, gru 4, the recipe's"):
+        train(
+            data,
+            replace(recipe, layers=parse_layers("lstm_projected 6 to 2, gru 4")),
+            start=start.model,
+        )

@@ -10,7 +10,7 @@ from own_cells import OWN, hard_lstm
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.graph import cell, encode, row, sigmoid, tanh
-from mubinn.golden.cells.library import CELLS, gru, mgu, rnn, rnn_relu
+from mubinn.golden.cells.library import CELLS, gru, lstm_projected, mgu, rnn, rnn_relu
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model import bit_true, reference
 from mubinn.golden.model.float_model import FloatModel, Preprocessing
@@ -20,6 +20,7 @@ from mubinn.train.graphs.graph import Graph
 from mubinn.train.graphs.projection import with_one
 from mubinn.train.graphs.quantizers import operands, quantizers
 from mubinn.train.graphs.recurrence import recurrence
+from mubinn.train.recipes.matrices import matrices, places_of, recurrent, sizes_of, whole
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe
 from mubinn.train.recipes.stack import LayerForm
@@ -36,12 +37,18 @@ def late(x, h, c):
     return encode("h", o * tanh(c)), encode("c", o * c + o * tanh(row("g", x)))
 
 
-ALL = (*CELLS.values(), *OWN, late)
+PROJECTED = 4
+
+ALL = (*CELLS.values(), lstm_projected, *OWN, late)
 NAMED = {"argvalues": ALL, "ids": lambda made: made.name}
 
 
+def form_of(made):
+    return LayerForm(made, HIDDEN, projection=PROJECTED if made.projects else None)
+
+
 def kinds(made):
-    return (LayerForm(made, HIDDEN).kind(1.0),)
+    return (form_of(made).kind(1.0),)
 
 
 def drawn(made, depth=1):
@@ -49,8 +56,8 @@ def drawn(made, depth=1):
     rng = np.random.default_rng(len(made.rows))
     models = []
     for level in range(depth):
-        features = HIDDEN if level else FEATURES
-        params = network.init_params((LayerForm(made, HIDDEN),), level, features, CLASSES)
+        features = form_of(made).outputs if level else FEATURES
+        params = network.init_params((form_of(made),), level, features, CLASSES)
         params = jax.tree.map(lambda w: 1.5 * w + rng.normal(0, 0.3, w.shape), params)
         about = kinds(made), "mean", Preprocessing(), {}
         models.append(network.to_model(params, *about))
@@ -89,9 +96,12 @@ def test_float_gradients_are_finite_differences(made):
     layer = {name: getattr(model.layers[0], name) for name in ("wx", "wh", "b")}
     weights = {"wd": model.wd, "bd": model.bd}
     slope = jax.grad(graph.loss)(params, x, y)
-    rng, step = np.random.default_rng(0), 1e-5
+    own = {name: np.asarray(rows) for name, rows in slope["layers"][0].items() if name != "stored"}
+    sizes = sizes_of(made, own)
+    slopes = {"wx": whole(sizes, "wx", own["wx"]), "wh": recurrent(sizes, own), "b": own["b"]}
+    rng, step = np.random.default_rng(0), 1e-6
     for name in layer:
-        rows = network.whole(made, name, np.asarray(slope["layers"][0][name]), HIDDEN)
+        rows = slopes[name]
         way = rng.normal(0, 1, rows.shape) * (rows != 0)
         sides = [loss({**layer, name: layer[name] + side * way}, weights) for side in (step, -step)]
         want = (sides[0] - sides[1]) / (2 * step)
@@ -103,8 +113,8 @@ def straight(form, q, x, w):
     from mubinn.train.graphs.cell_step import Step, first_states, numbers_of
 
     made = form.cell
-    states = first_states(form, q, (x.shape[1], HIDDEN), x.dtype)
     one, seen = jnp.ones((x.shape[1], HIDDEN)), []
+    states = first_states(form, q, 0 * one, PROJECTED)
     for now in x:
         known = {f"old.{n.name}": value for n, value in zip(made.states, states, strict=True)}
         known |= numbers_of(q, one)
@@ -113,7 +123,8 @@ def straight(form, q, x, w):
             z = jnp.concatenate([read, now], axis=1) @ weights.T
             rows = made.phase_nodes[phase]
             heads = dict(zip([r.name for r in rows], jnp.split(z, len(rows), axis=1), strict=True))
-            known |= Step(form, q, {}, one).run(phase, heads, known)
+            size = one[:, :PROJECTED] if rows[0].projects else one
+            known |= Step(form, q, {}, size).run(phase, heads, known)
         states = [known[node.name] for node in made.states]
         seen.append(states[0])
     return jnp.stack(seen)
@@ -127,12 +138,15 @@ def test_the_backward_scan_is_automatic_differentiation(made):
     (own,), _ = quantizers(params, graph.method, graph.kinds)
     q = operands(own, form, params["layers"][0]["stored"])
     rng = np.random.default_rng(1)
-    w = tuple(
-        jnp.asarray(rng.normal(0, 0.5, (len(rows) * HIDDEN, HIDDEN + FEATURES + 1)), jnp.float32)
-        for rows in made.phase_nodes
-    )
+    sizes = form_of(made).sizes
+    shapes = [
+        (sizes.count(node) * len(rows), sizes.count(read) + FEATURES + 1)
+        for rows, read in zip(made.phase_nodes, made.recurrent, strict=True)
+        for node in rows[:1]
+    ]
+    w = tuple(jnp.asarray(rng.normal(0, 0.5, shape), jnp.float32) for shape in shapes)
     steps = with_one(jnp.swapaxes(x, 0, 1))
-    share = jnp.asarray(rng.normal(0, 1, (STEPS, len(x), HIDDEN)), jnp.float32)
+    share = jnp.asarray(rng.normal(0, 1, (STEPS, len(x), sizes.outputs)), jnp.float32)
     assert (recurrence(steps, w, q, form) == straight(form, q, steps, w)).all()
     got = jax.grad(lambda w, x: (share * recurrence(x, w, q, form)).sum(), (0, 1))(w, steps)
     want = jax.grad(lambda w, x: (share * straight(form, q, x, w)).sum(), (0, 1))(w, steps)
@@ -178,7 +192,7 @@ def test_gradients_reach_everything_that_is_learned(made):
     others = {node.name for node in made.encoders if node not in made.gates}
     others |= {f"stored.{node.name}" for node in made.stored}
     gates = {"gate"} if made.gates else set()
-    assert set(params["scales"]) == {"x", "wx", "wh", "b", "wd", "bd"} | others | gates
+    assert set(params["scales"]) == {"x", *matrices(made), "b", "wd", "bd"} | others | gates
 
 
 @pytest.mark.parametrize("made", **NAMED)
@@ -188,11 +202,19 @@ def test_rows_have_the_weights_that_they_read(made):
     (layer,) = params["layers"]
     reading = [sum(n.operation == "input" for n in node.operands) for node in made.rows]
     states = [sum(n.operation != "input" for n in node.operands) for node in made.rows]
+    projects = sum(node.projects for node in made.rows)
+    columns = PROJECTED if projects else HIDDEN
     assert layer["wx"].shape == (sum(reading) * HIDDEN, FEATURES)
-    assert layer["wh"].shape == (sum(states) * HIDDEN, HIDDEN)
-    assert layer["b"].shape == (len(made.rows) * HIDDEN,)
+    assert layer["wh"].shape == ((sum(states) - projects) * HIDDEN, columns)
+    assert layer["b"].shape == ((len(made.rows) - projects) * HIDDEN + projects * PROJECTED,)
     assert params["scales"]["wx"].shape == (2, sum(reading))
-    assert params["scales"]["wh"].shape == (2, sum(states))
+    assert params["scales"]["wh"].shape == (2, sum(states) - projects)
+    if projects:
+        assert layer["wr"].shape == (PROJECTED, HIDDEN)
+        assert params["scales"]["wr"].shape == (2, 1)
+    assert [k for name in matrices(made)[1:] for k in places_of(made, name)] == [
+        *made.reading("wh")
+    ]
 
 
 def test_damping_of_paths():

@@ -9,7 +9,7 @@ from directions import BACKWARD, BESIDE, DIRECTIONS, ONWARD, OTHER_WAY, directed
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.frames import Frames
-from mubinn.golden.cells.library import dense, gru, lstm, rnn
+from mubinn.golden.cells.library import dense, gru, lstm, lstm_projected, rnn
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model import bit_true, reference
@@ -28,8 +28,7 @@ from mubinn.train.runs.trainer import train
 
 STEPS, FEATURES = 7, 3
 
-TRAINED = [name for name, own in DIRECTIONS.items() if not any(cell.projects for cell, *_ in own)]
-READ = [(name, "last" if k % 2 else "mean") for k, name in enumerate(TRAINED)]
+READ = [(name, "last" if k % 2 else "mean") for k, name in enumerate(DIRECTIONS)]
 READ += [("two directions", "last"), ("two directions twice", "every")]
 
 
@@ -67,6 +66,8 @@ CASES = [
     ("three beside each other", "mean", (3, 3), "figure3"),
     ("three beside each other", "last", (2, 3), "threshold"),
     ("onward above backward", "last", (3, 3), "figure3"),
+    ("two projections below", "last", (3, 3), "figure3"),
+    ("two projections below", "mean", (2, 3), "threshold"),
 ]
 
 
@@ -167,6 +168,10 @@ GIVEN = {
     "conv 4x3, lstm 2, beside backward rnn 3, beside gru 1": (
         LayerForm(dense, 4, Frames(3)), LayerForm(lstm, 2), LayerForm(rnn, 3, Frames(), OTHER_WAY),
         LayerForm(gru, 1, Frames(), BESIDE),
+    ),
+    "both lstm_projected 5 to 2, gru 3": (
+        LayerForm(lstm_projected, 5, projection=2),
+        LayerForm(lstm_projected, 5, Frames(), OTHER_WAY, 2), LayerForm(gru, 3),
     ),
     "both rnn 2, beside backward rnn 2": (
         LayerForm(rnn, 2), *[LayerForm(rnn, 2, Frames(), OTHER_WAY)] * 2

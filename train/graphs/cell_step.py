@@ -23,6 +23,7 @@ from jax import Array
 from mubinn.golden.cells.constants import Datapath
 from mubinn.golden.cells.graph import Cell, Node
 from mubinn.golden.cells.lowering import code_in, is_factor
+from mubinn.golden.cells.sweep import Sweep
 from mubinn.train.graphs import activations
 from mubinn.train.graphs import binarize as levels_of
 from mubinn.train.graphs.binarize import Planes
@@ -57,6 +58,8 @@ class Form:
     datapath : "figure3" or "threshold"
     tables : bool
         Whether numbers other than codes have activations from tables.
+    sweep : Sweep or None
+        Of whose pixels rows read h of those around; the windows of a step are then P B.
     """
 
     cell: Cell
@@ -66,6 +69,7 @@ class Form:
     damp_c: float = 1.0
     datapath: Datapath = "figure3"
     tables: bool = False
+    sweep: Sweep | None = None
 
     @cached_property
     def heads(self) -> dict[str, Node]:
@@ -297,10 +301,14 @@ def _pinned_slope(value: Array, one: Array) -> Array:
 _pinned_slope.defvjp(lambda value, one: (value, one), lambda one, slope: (slope / one, None))
 
 
-def first_states(form: Form, q: Operands, shape: tuple[int, ...], dtype: Any) -> list[Array]:
-    """Return the states before the first step: the codes of 0."""
-    zero, found = jnp.zeros(shape, dtype), []
+def first_states(form: Form, q: Operands, nothing: Array, outputs: int) -> list[Array]:
+    """Return the states before the first step: the codes of `nothing`, 0 [B, H].
+
+    The cell has `outputs` of them.
+    """
+    found = []
     for node in form.cell.states:
+        zero = nothing[:, :outputs] if form.cell.is_projected(node) else nothing
         if node.name not in form.coded:
             found.append(zero)
             continue
@@ -319,11 +327,12 @@ def numbers_of(q: Operands, like: Array) -> Values:
     }
 
 
-def taps_of(form: Form, q: Operands, zero: Array) -> Taps:
-    """Return taps of 0, in the shape of `zero`, of every encoder that binarizes."""
+def taps_of(form: Form, q: Operands, nothing: Array, outputs: int) -> Taps:
+    """Return taps of every encoder that binarizes, as `first_states` has states."""
     found: Taps = {}
+    projected = {n.name for n in form.cell.encoders if form.cell.is_projected(n)}
     for name in sorted(form.coded):
-        own = q["codes"][name]
+        own, zero = q["codes"][name], nothing[:, :outputs] if name in projected else nothing
         found[name] = {"scales": [zero] * len(own["scales"])}
         if own["offset"].ndim:
             found[name]["offset"] = zero

@@ -12,33 +12,44 @@ import numpy as np
 from jax import Array
 
 from mubinn.golden.cells.constants import INPUT_FRACTION, Datapath
-from mubinn.golden.cells.frames import Frames
-from mubinn.golden.cells.graph import Cell, Weights
-from mubinn.golden.model.float_layer import FloatLayer
+from mubinn.golden.cells.graph import Cell
+from mubinn.golden.cells.sweep import Reads, Sweep
+from mubinn.golden.model.float_layer import STEPS, FloatLayer
 from mubinn.golden.model.float_model import FloatModel, Preprocessing
 from mubinn.golden.model.head import HeadKind, Readout, reading_of
 from mubinn.train.graphs import binarize as levels_of
 from mubinn.train.graphs.cell_step import Form
+from mubinn.train.graphs.pixels import neighbours
 from mubinn.train.graphs.projection import classified, side_by_side, with_one
 from mubinn.train.graphs.quantizers import Quantizers, operands, quantizers, stored
 from mubinn.train.graphs.recurrence import recurrence
+from mubinn.train.recipes.matrices import (
+    Matrix,
+    chosen,
+    columns_of,
+    matrices,
+    placed,
+    places_of,
+    recurrent,
+    sizes_of,
+    whole,
+)
 from mubinn.train.recipes.method import Method
-from mubinn.train.recipes.stack import LayerForm, LayerKind, check_trained, stage_places
+from mubinn.train.recipes.stack import LayerForm, LayerKind, stage_places
 
 Params: TypeAlias = dict[str, Any]
 """``{"layers": ({"wx": .., "wh": .., "b": [R H]}, ...), "wd": [C, H], "bd": [C]}``, float32.
 
 Rows stand in the order of `Cell.rows`, H of each; wx and wh have those that read x or a vector
-alone, I counts every step of a frame. A layer's ``stored`` has the numbers [H] of each cell by
-name. For a binarized method there are ``scales`` besides, logarithms [rows, groups] by tensor:
-``gate`` has one group for each gate, every other encoder and every number, ``stored.p``, is its own
-tensor. And ``offsets``, by tensor; those of x and of the output, ``h``, are folded into the biases.
-And ``cuts``, logarithms of the highest threshold by tensor or encoder that has a rule of its own.
-What tensors of layers above the first are called says `mubinn.train.recipes.stack.at`. Of networks
-that read words ``embedding`` [V, I] has a vector each.
+alone, I counts every step of a frame. Where h is a projection of P numbers wh has P columns, ``wr``
+[P, H] are the rows of the projection, and b has P more. A layer's ``stored`` has the numbers [H] of
+each cell by name. For a binarized method there are ``scales`` besides, logarithms [rows, groups] by
+tensor: ``gate`` has one group for each gate, every other encoder and every number, ``stored.p``, is
+its own tensor. And ``offsets``, by tensor; those of x and of the output, ``h``, are folded into the
+biases. And ``cuts``, logarithms of the highest threshold by tensor or encoder that has a rule of
+its own. What tensors of layers above the first are called says `mubinn.train.recipes.stack.at`. Of
+networks that read words ``embedding`` [V, I] has a vector each.
 """
-
-WEIGHTS: tuple[Weights, ...] = ("wx", "wh", "b")
 
 NEAR_ZERO = 0.05
 """Largest number of a word's vector at first, as Keras has it."""
@@ -62,15 +73,15 @@ def init_params(
     inputs = features
     for stage in stage_places(forms):
         for form in forms[stage.start : stage.stop]:
-            cell, hidden, columns = form.cell, form.hidden, inputs * form.frames.taps
-            layers.append(
-                {
-                    "wx": uniform(len(cell.reading("wx")) * hidden, columns, columns + hidden),
-                    "wh": uniform(len(cell.reading("wh")) * hidden, hidden, 2 * hidden),
-                    "b": jnp.zeros(len(cell.rows) * hidden, jnp.float32),
-                }
-            )
-        inputs = sum(forms[place].hidden for place in stage)
+            sizes, columns = form.sizes, inputs * form.frames.taps
+            own: Params = {}
+            for name in matrices(form.cell):
+                width = columns if name == "wx" else columns_of(sizes, name)
+                counts = [sizes.row_counts[place] for place in places_of(form.cell, name)]
+                each = counts[0] if counts else form.hidden
+                own[name] = uniform(sum(counts), width, width + each)
+            layers.append({**own, "b": jnp.zeros(sizes.rows, jnp.float32)})
+        inputs = sum(forms[place].outputs for place in stage)
     dense = uniform(outputs, inputs, inputs + outputs)
     for layer, form in zip(layers, forms, strict=True):
         size = form.hidden
@@ -80,42 +91,6 @@ def init_params(
         vectors = rng.uniform(-NEAR_ZERO, NEAR_ZERO, (words, features))
         made["embedding"] = jnp.asarray(vectors, jnp.float32)
     return made
-
-
-def chosen(cell: Cell, tensor: Weights, rows: Any) -> Any:
-    """Return the rows [R H, ...] of all cells that have such weights, of whatever row set."""
-    places = cell.reading(tensor)
-    if len(places) == len(cell.rows):
-        return rows
-    size = len(rows) // len(cell.rows)
-    if not places:
-        return np.zeros((0, size), rows.dtype)
-    return np.concatenate([rows[:0], *(rows[place * size :][:size] for place in places)])
-
-
-def placed(cell: Cell, tensor: Weights, rows: Any, hidden: int) -> list[Any]:
-    """Return the weights [H, ...] of every row; None where it has none."""
-    parts = iter(range(0, len(rows), hidden))
-    places = cell.reading(tensor)
-    return [
-        rows[next(parts) :][:hidden] if place in places else None for place in range(len(cell.rows))
-    ]
-
-
-def whole(cell: Cell, tensor: Weights, rows: Any, hidden: int) -> Any:
-    """Return the rows [R H, ...] of all cells as NumPy has them, 0 where one has no such weights.
-
-    Without columns where none has them.
-
-    >>> from mubinn.golden.cells.library import gru
-    >>> whole(gru, "wh", np.array([1, 2, 3]), 1).tolist()
-    [1, 2, 3, 0]
-    """
-    if not cell.reading(tensor):
-        return np.zeros((hidden * len(cell.rows), 0), rows.dtype)
-    zero = np.zeros((hidden, *rows.shape[1:]), rows.dtype)
-    parts = placed(cell, tensor, rows, hidden)
-    return np.concatenate([zero if part is None else part for part in parts])
 
 
 def to_model(
@@ -130,27 +105,21 @@ def to_model(
     wide = jax.tree.map(partial(np.asarray, dtype=np.float64), params)
     layers = []
     for (cell, frames, clips, place), own in zip(kinds, wide["layers"], strict=True):
-        hidden = len(own["b"]) // len(cell.rows)
-        wx, wh, b = (whole(cell, name, own[name], hidden) for name in WEIGHTS)
-        layers.append(FloatLayer(cell, wx, wh, b, dict(clips), own["stored"], frames, place))
-    about = readout, preprocessing, dict(meta), head, wide.get("embedding")
-    return FloatModel(tuple(layers), wide["wd"], wide["bd"], *about)
+        sizes = sizes_of(cell, own)
+        wx, wh = whole(sizes, "wx", own["wx"]), recurrent(sizes, own)
+        about = dict(clips), own["stored"], frames, place
+        layers.append(FloatLayer(cell, wx, wh, own["b"], *about))
+    rest = readout, preprocessing, dict(meta), head, wide.get("embedding")
+    return FloatModel(tuple(layers), wide["wd"], wide["bd"], *rest)
 
 
 def from_model(model: FloatModel) -> Params:
-    """Return the parameters of a golden model, rounded to float32.
-
-    Raises
-    ------
-    MubinnError
-        A layer has a projection.
-    """
-    for layer in model.layers:
-        check_trained(layer.cell)
+    """Return the parameters of a golden model, rounded to float32."""
     params = {
         "layers": tuple(
             {
-                **{name: chosen(layer.cell, name, getattr(layer, name)) for name in WEIGHTS},
+                **{name: chosen(layer, name) for name in matrices(layer.cell)},
+                "b": layer.b,
                 "stored": dict(layer.stored),
             }
             for layer in model.layers
@@ -168,7 +137,7 @@ def with_stored(params: Params, method: Method, kinds: Sequence[LayerKind]) -> P
     found = jax.jit(quantizers, static_argnums=(1, 2))(params, method, tuple(kinds))
     layers = []
     for q, own in zip(found.layers, params["layers"], strict=True):
-        made: Params = {name: stored(name, own[name], q) for name in WEIGHTS}
+        made: Params = {name: stored(name, own[name], q) for name in own if name != "stored"}
         made["stored"] = {n: stored(f"stored.{n}", own["stored"][n], q) for n in own["stored"]}
         layers.append(made)
     return {**params, "layers": tuple(layers)}
@@ -177,12 +146,14 @@ def with_stored(params: Params, method: Method, kinds: Sequence[LayerKind]) -> P
 def form_of(kind: LayerKind, method: Method, datapath: Datapath) -> Form:
     """Return what the recurrence binarizes; the float model's gradients are not damped."""
     cell, clips = kind.cell, kind.clips
+    # Of rows that read x alone the pixels around are in x already.
+    sweep = kind.frames if isinstance(kind.frames, Sweep) and cell.reading("wh") else None
     if method.name == "float":
-        return Form(cell, clips=clips, datapath=datapath)
+        return Form(cell, clips=clips, datapath=datapath, sweep=sweep)
     counts = method.counts
     coded = frozenset(n.name for n in cell.encoders if counts[cell.tensor(n)] is not None)
     damp = method.damp_h, method.damp_c
-    return Form(cell, coded, clips, *damp, datapath, tables=method.exports)
+    return Form(cell, coded, clips, *damp, datapath, tables=method.exports, sweep=sweep)
 
 
 def encoded_input(x: Array, q: Quantizers | None) -> Array:
@@ -194,8 +165,11 @@ def encoded_input(x: Array, q: Quantizers | None) -> Array:
     return levels_of.binarize(rounded, scales.value[:, :, None, None], scales.cuts)
 
 
-def framed(steps: Array, frames: Frames, zero: Array) -> Array:
+def framed(steps: Array, frames: Reads, zero: Array) -> Array:
     """Return the frames [T', B, taps I] of steps [T, B, I], as `Frames.of`; `zero` stands for 0."""
+    if isinstance(frames, Sweep):
+        pixels = steps.reshape(-1, frames.pixels, *steps.shape[1:])
+        return neighbours(frames, pixels, zero).reshape(*steps.shape[:2], -1)
     if frames.plain:
         return steps
     count = frames.count(steps.shape[0])
@@ -227,30 +201,50 @@ def is_stateless(cell: Cell) -> bool:
     return not cell.reading("wh") and not {*cell.states} & {*cell.kept}
 
 
-def run_layer(steps: Array, layer: Params, q: Quantizers | None, form: Form) -> Array:
-    """Return the output [T, B, H] of every step of inputs [T, B, I], without offsets."""
-    cell, own = form.cell, {name: stored(name, layer[name], q) for name in WEIGHTS}
-    hidden = layer["wh"].shape[1]
-    rows = {name: placed(cell, name, own[name], hidden) for name in WEIGHTS}
+def run_layer(
+    steps: Array, layer: Params, q: Quantizers | None, form: Form, frames: Reads = STEPS
+) -> Array:
+    """Return the output [T, B, H or P] of every step of inputs [T, B, I], without offsets.
 
-    def phase(places: tuple[int, ...], name: Weights) -> Array:
-        if len(places) == len(cell.rows) == len(cell.reading(name)):
+    `frames` is what its steps have been read as.
+    """
+    sweep = frames if isinstance(frames, Sweep) else None
+    cell, sizes = form.cell, sizes_of(form.cell, layer)
+    own = {name: stored(name, value, q) for name, value in layer.items() if name != "stored"}
+    rows = {name: placed(sizes, name, own[name]) for name in matrices(cell)}
+
+    def phase(places: tuple[int, ...], name: Matrix) -> Array:
+        if len(places) == len(cell.rows) == len(rows[name]):
             return own[name]
-        blank = jnp.zeros((hidden, *own[name].shape[1:]), steps.dtype)
-        return jnp.concatenate([blank if (part := rows[name][k]) is None else part for k in places])
+        columns = own[name].shape[1:]
+        blank = [jnp.zeros((sizes.row_counts[k], *columns), steps.dtype) for k in places]
+        parts = zip(places, blank, strict=True)
+        return jnp.concatenate([rows[name].get(k, zero) for k, zero in parts])
+
+    def bias(places: tuple[int, ...]) -> Array:
+        if len(places) == len(cell.rows):
+            return own["b"]
+        return jnp.concatenate([own["b"][sizes.row_slice(k)] for k in places])
 
     weights = tuple(
-        side_by_side(phase(places, "wh"), phase(places, "wx"), phase(places, "b"))
-        for places in cell.phases
+        side_by_side(
+            phase(places, "wr" if nodes[0].projects else "wh"), phase(places, "wx"), bias(places)
+        )
+        for places, nodes in zip(cell.phases, cell.phase_nodes, strict=True)
     )
     made = operands(q, form, layer["stored"])
+    if sweep is not None and not is_stateless(cell):
+        # Pixels of a frame are windows beside each other.
+        beside = steps.reshape(-1, sweep.pixels * steps.shape[1], steps.shape[2])
+        output = recurrence(with_one(beside), weights, made, form)
+        return output.reshape(*steps.shape[:2], sizes.outputs)
     if not is_stateless(cell):
         return recurrence(with_one(steps), weights, made, form)
     # Steps that know nothing of each other are windows of one step, all worked on at once.
     count, windows, inputs = steps.shape
     alone = jnp.swapaxes(steps, 0, 1).reshape(1, windows * count, inputs)
     output = recurrence(with_one(alone), weights, made, form)
-    return jnp.swapaxes(output.reshape(windows, count, hidden), 0, 1)
+    return jnp.swapaxes(output.reshape(windows, count, sizes.outputs), 0, 1)
 
 
 def logits(
@@ -294,7 +288,8 @@ def logits(
         for place in stage:
             kind, q = kinds[place], None if found is None else found.layers[place]
             read = _ordered(framed(steps, kind.frames, _zero(stage.start, q)), kind)
-            outputs.append(run_layer(read, params["layers"][place], q, forms[place]))
+            own_layer = params["layers"][place]
+            outputs.append(run_layer(read, own_layer, q, forms[place], kind.frames))
         own = [_ordered(h, kinds[place]) for h, place in zip(outputs, stage, strict=True)]
         steps = jnp.concatenate(own, axis=2)
     if not reading_of(readout).every_step:  # each direction is read where it ends

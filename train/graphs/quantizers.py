@@ -16,13 +16,15 @@ from jax import Array
 
 from mubinn.golden.binarize.rules import Rule
 from mubinn.golden.cells.constants import INPUT_FRACTION, Datapath
-from mubinn.golden.cells.graph import Cell, Node, Weights
+from mubinn.golden.cells.graph import Cell, Node
 from mubinn.golden.cells.lowering import code_in, is_factor
+from mubinn.golden.cells.sizes import Sizes
 from mubinn.train.graphs import activations
 from mubinn.train.graphs import binarize as levels_of
 from mubinn.train.graphs.activations import FORMATS
 from mubinn.train.graphs.binarize import Scales, scales_of
 from mubinn.train.graphs.cell_step import Form, Operands, reads_sum, value_name
+from mubinn.train.recipes.matrices import matrices, places_of, sizes_of
 from mubinn.train.recipes.method import MERGED, Method
 from mubinn.train.recipes.stack import LayerKind, at, stage_places
 
@@ -35,7 +37,7 @@ class Quantizers(NamedTuple):
     Attributes
     ----------
     tensors : dict of str to Scales
-        Of x and of what is stored: wx, wh, b, ``stored.p`` of a number of each cell; wd, bd.
+        Of x and of what is stored: `Matrix`, b, ``stored.p`` of a number of each cell; wd, bd.
     codes : dict of str to Scales
         By encoder.
     offsets : dict of str to float32
@@ -49,8 +51,6 @@ class Quantizers(NamedTuple):
     offsets: dict[str, Array]
     units: dict[str, Array]
 
-
-_WEIGHTS: tuple[Weights, ...] = ("wx", "wh")
 
 FINE = 2.0**-30
 """Unit of a sum of which something stays in full precision."""
@@ -144,12 +144,12 @@ class _Maker:
         """
         found = Quantizers(dict(source.tensors), {}, dict(source.offsets), {})
         counts = self.method.counts
-        weights: dict[str, str] = {name: name for name in _WEIGHTS if cell.reading(name)}
+        tensors = {"wx": "wx", "wh": "wh", "wr": "wh"}
+        own, rows = self.layers[place], {k: len(places_of(cell, k)) for k in matrices(cell)}
+        weights: dict[str, str] = {name: tensors[name] for name in rows if rows[name]}
         weights |= {value_name(node): "stored" for node in cell.stored}
-        own = self.layers[place]
-        values: dict[str, Array] = {name: own[name] for name in _WEIGHTS}
-        groups: dict[str, int]
-        groups = {name: self._groups(len(cell.reading(name)), own[name]) for name in _WEIGHTS}
+        values: dict[str, Array] = {name: own[name] for name in rows}
+        groups: dict[str, int] = {name: self._groups(rows[name], own[name]) for name in rows}
         values |= {value_name(node): own["stored"][node.name] for node in cell.stored}
         for name, tensor in weights.items():
             if counts[tensor] is not None:
@@ -167,6 +167,8 @@ class _Maker:
                 self._encoder(found, place, cell, node)
         found.units["b"] = _sum_unit(found, cell)
         self.bias(found, at(place, "b"), "b")
+        if "b" in found.tensors and cell.projects:
+            found.tensors["b"] = _of_rows(found.tensors["b"], sizes_of(cell, own))
         return found
 
     def _encoder(self, found: Quantizers, place: int, cell: Cell, node: Node) -> None:
@@ -222,6 +224,13 @@ def quantizers(params: Mapping[str, Any], method: Method, kinds: Sequence[LayerK
     return Network(tuple(layers), maker.dense(source.tensors.get("x")))
 
 
+def _of_rows(scales: Scales, sizes: Sizes) -> Scales:
+    """Return scales [N, R] of the rows of a cell as those of all their numbers."""
+    counts = np.array(sizes.row_counts)
+    value = jnp.repeat(scales.value, counts, axis=1, total_repeat_length=sizes.rows)
+    return scales._replace(value=value)
+
+
 def _least_squares(parts: Array, units: Array, rule: Rule | None, reach: Array | None) -> Array:
     """Return the last scale [1, G] of groups [G, n] with the least squared error.
 
@@ -253,13 +262,16 @@ def _sum_unit(found: Quantizers, cell: Cell) -> Array:
     """
     of, reads = found.tensors, [found.codes.get(node.name) for node in cell.recurrent]
     known = [scales.unit for scales in reads if scales is not None]
-    stored_here = {"x", *(name for name in _WEIGHTS if cell.reading(name))}
+    stored_here = {"x", *(name for name in matrices(cell) if places_of(cell, name))}
     if len(known) < len(reads) or not stored_here <= set(of):
         return jnp.asarray(FINE)
     state = known[0]
     for unit in known[1:]:
         state = jnp.minimum(state, unit)
-    recurrent = state * of["wh"].unit if "wh" in of else state
+    units = [of[name].unit for name in ("wh", "wr") if name in of]
+    for unit in units[1:]:
+        units[0] = jnp.minimum(units[0], unit)
+    recurrent = state * units[0] if units else state
     return jnp.minimum(of["x"].unit * of["wx"].unit, recurrent)
 
 

@@ -29,6 +29,7 @@ from mubinn.train.graphs.cell_step import (
     taps_of,
     value_name,
 )
+from mubinn.train.graphs.pixels import around, around_slope
 from mubinn.train.graphs.projection import weight_gradient
 
 Weights: TypeAlias = tuple[Array, ...]
@@ -43,15 +44,16 @@ def recurrence(x: Array, w: Weights, q: Operands, form: Form) -> Array:
     ----------
     x : float32 [T, B, I + 1]
         Inputs without their offset, `mubinn.train.graphs.projection.with_one`.
-    w : tuple of float32 [R, H + I + 1]
-        Weights and bias of the rows of each phase `side_by_side`, 0 where a row leaves something
+    w : tuple of float32 [R, V + I + 1]
+        Weights and bias of the rows of each phase `side_by_side`, of the V numbers that they read
+        and of the inputs, 0 where a row leaves something
         out, offsets of x and of the output folded into the bias.
     q : Operands
     form : Form
 
     Returns
     -------
-    float32 [T, B, H]
+    float32 [T, B, H], or [T, B, P] of a projection
         Without the offset, where each cell has its own.
     """
     return _forward(x, w, q, form)[0]
@@ -73,25 +75,34 @@ def _kept_states(form: Form) -> list[str]:
     return [value_name(node) for node in form.cell.states[1:]]
 
 
+def _ones(form: Form, one: Array, outputs: int) -> list[Array]:
+    """Return `one` [B, H] in the shape of what each phase makes."""
+    return [one[:, :outputs] if rows[0].projects else one for rows in form.cell.phase_nodes]
+
+
 def _forward(x: Array, w: Weights, q: Operands, form: Form) -> tuple[Array, Any]:
     """Run the recurrence; return the outputs and what their gradient needs, all [T, B, ...]."""
     cell = form.cell
     rows = [own.T for own in w]
-    hidden = w[0].shape[0] // len(cell.phase_nodes[0])
-    start = first_states(form, q, (x.shape[1], hidden), x.dtype)
-    one = ones_like(x[0] @ rows[0][hidden:, :hidden])
+    inputs, hidden = x.shape[2], w[0].shape[0] // len(cell.phase_nodes[0])
+    outputs = w[-1].shape[0] // len(cell.phase_nodes[-1]) if cell.projects else hidden
+    nothing = jnp.zeros((x.shape[1], hidden), x.dtype)
+    start = first_states(form, q, nothing, outputs)
+    one = ones_like(x[0] @ rows[0][-inputs:, :hidden])
+    ones = _ones(form, one, outputs)
     names = [value_name(node) for node in cell.states]
-    numbers = numbers_of(q, start[0])
+    numbers = numbers_of(q, nothing)
 
     def step(states: list[Array], now: Array) -> tuple[list[Array], Any]:
         known = dict(zip(names, states, strict=True)) | numbers
         kept: Values = {name: known[name] for name in _kept_states(form)}
         heads: Values = {}
         for phase, own in enumerate(rows):
-            z = jnp.concatenate([known[form.reads(phase)], now], axis=1) @ own
+            met = around(form.sweep, known[form.reads(phase)], start[0])
+            z = jnp.concatenate([met, now], axis=1) @ own
             made = _heads(form, phase, z)
             heads |= made
-            known |= Step(form, q, {}, one).run(phase, made, known)
+            known |= Step(form, q, {}, ones[phase]).run(phase, made, known)
         new = [known[node.name] for node in cell.states]
         return new, (new[0], heads, kept)
 
@@ -107,8 +118,17 @@ def _forward_rule(x: Array, w: Weights, q: Operands, form: Form) -> tuple[Array,
 class _Back:
     """One step backward."""
 
-    def __init__(self, form: Form, q: Operands, wh: list[Array], taps: Taps, one: Array) -> None:
-        self.form, self.q, self.wh, self.taps, self.one = form, q, wh, taps, one
+    def __init__(
+        self,
+        form: Form,
+        q: Operands,
+        wh: list[Array],
+        taps: Taps,
+        ones: list[Array],
+        first: Array,
+    ) -> None:
+        self.form, self.q, self.wh, self.taps, self.ones = form, q, wh, taps, ones
+        self.first = first
         self.phases = range(len(form.cell.phase_nodes))
 
     def run(
@@ -124,7 +144,7 @@ class _Back:
             taps = self._taps(phase)
 
             def values(heads: Values, known: Values, taps: Taps, phase: int = phase) -> Values:
-                return Step(self.form, self.q, taps, self.one).run(phase, heads, known)
+                return Step(self.form, self.q, taps, self.ones[phase]).run(phase, heads, known)
 
             made, back = jax.vjp(values, own, known, taps)
             found.append((made, back))
@@ -142,7 +162,8 @@ class _Back:
                 slopes = _added(slopes, name, slope)
             read = self.form.reads(phase)
             damping = self.form.damp_h if read.startswith("old.") else 1.0
-            slopes = _added(slopes, read, damping * (dz @ self.wh[phase]))
+            slope = around_slope(self.form.sweep, dz @ self.wh[phase], self.first)
+            slopes = _added(slopes, read, damping * slope)
         return slopes, sums, taken, known
 
     def _taps(self, phase: int) -> Taps:
@@ -166,42 +187,50 @@ def _added(slopes: Values, name: str, slope: Array) -> Values:
 
 def _backward_rule(form: Form, kept: Any, slope: Array) -> tuple[Array, Weights, Operands]:
     output, (heads, states), x, w, q = kept
-    cell, hidden = form.cell, output.shape[2]
-    wh = [own[:, :hidden] for own in w]
-    zero = jnp.zeros_like(output[0])
-    first = first_states(form, q, output.shape[1:], output.dtype)
-    before = jnp.concatenate([first[0][None], output[:-1]])
+    cell, inputs, outputs = form.cell, x.shape[2], output.shape[2]
+    wh = [own[:, :-inputs] for own in w]
     one = ones_like(next(iter(heads.values()))[0])
-    taps = taps_of(form, q, zero)
-    back = _Back(form, q, wh, taps, one)
+    zero = jnp.zeros_like(one)
+    of_output = jnp.zeros_like(output[0])
+    first = first_states(form, q, zero, outputs)
+    before = jnp.concatenate([first[0][None], output[:-1]])
+    taps = taps_of(form, q, zero, outputs)
+    ones = _ones(form, one, outputs)
+    back = _Back(form, q, wh, taps, ones, first[0])
     out = cell.states[0]
     if out in cell.kept:
         states = states | {value_name(out): before}
     numbers = numbers_of(q, zero)
     made = {form.reads(phase) for phase in back.phases} - {value_name(n) for n in cell.states}
 
-    def step(carry: Any, inputs: Any) -> tuple[Any, Any]:
+    empty = [of_output, *[zero] * (len(cell.states) - 1)]
+
+    def step(carry: Any, now: Any) -> tuple[Any, Any]:
         slopes, (sums, totals) = carry
-        here, heads, known = inputs
+        here, heads, known = now
         named = {node.name: s for node, s in zip(cell.states, slopes, strict=True)}
-        named[out.name] = _pinned_sum(named[out.name], here, one)
+        named[out.name] = _pinned_sum(named[out.name], here, one[:, :outputs])
         found, dz, own, codes = back.run(heads, known | numbers, named)
-        carried = [found.get(value_name(node), zero) for node in cell.states]
+        carried = [
+            found.get(value_name(node), none) for node, none in zip(cell.states, empty, strict=True)
+        ]
         reads = {name: codes[name] for name in made}
         own_numbers = {name: found[name] for name in numbers}
         added = jax.tree.map(jnp.add, (sums, totals), (own, own_numbers))
         return (carried, added), (dz, reads)
 
-    start = [zero] * len(cell.states), (taps, dict.fromkeys(numbers, zero))
+    start = empty, (taps, dict.fromkeys(numbers, zero))
     (_, (sums, totals)), (dz, reads) = jax.lax.scan(
         step, start, (slope, heads, states), reverse=True
     )
     reads = states | reads | {value_name(out): before}
+    if form.sweep is not None:
+        reads[value_name(out)] = jax.vmap(lambda h: around(form.sweep, h, first[0]))(before)
     dw = tuple(
         weight_gradient(jnp.concatenate([reads[form.reads(phase)], x], axis=2), dz[phase])
         for phase in back.phases
     )
-    dx = sum(own @ weights[:, hidden:] for own, weights in zip(dz, w, strict=True))
+    dx = sum(own @ weights[:, -inputs:] for own, weights in zip(dz, w, strict=True))
     return jnp.asarray(dx), dw, gathered(q, sums, totals)
 
 

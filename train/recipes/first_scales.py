@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from mubinn.golden.binarize.mlb import fit_scales, mlb, mlb_value
 from mubinn.golden.binarize.rules import Rule
 from mubinn.golden.binarize.scale_form import fit_form
-from mubinn.golden.cells.graph import Weights
 from mubinn.golden.cells.place import side_by_side, stages
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model import reference
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
+from mubinn.train.recipes.matrices import chosen, matrices, places_of
 from mubinn.train.recipes.method import STORED, TENSORS, Method
 from mubinn.train.recipes.stack import at, check_own_offsets, stage_places
 
@@ -70,14 +70,14 @@ def first_scales(
         cell = layer.cell
         own = {
             **_rows(layer, method),
-            "b": np.split(b, len(cell.rows)),
+            "b": [b[layer.row_slice(row)] for row in range(len(cell.rows))],
             **codes[place],
             **({} if place + 1 < len(runs) else _classifier(model, method, bd)),
             **{f"stored.{name}": [numbers] for name, numbers in layer.stored.items()},
         }
         kinds: dict[str, str]
         kinds = {node.name: cell.tensor(node) for node in cell.encoders if node not in cell.gates}
-        kinds |= {f"stored.{name}": "stored" for name in layer.stored}
+        kinds |= {f"stored.{name}": "stored" for name in layer.stored} | {"wr": "wh"}
         names[at(place, "gate")] = [at(place, gate) for gate in cell.gate_names]
         for name, parts in own.items():
             values[stored_name := name if name in ("wd", "bd") else at(place, name)] = parts
@@ -138,14 +138,11 @@ def _offsets(
 def _rows(layer: FloatLayer, method: Method) -> dict[str, list[Floats]]:
     """Return the weights of rows that have some, in groups of one set of scales."""
     found: dict[str, list[Floats]] = {}
-    kinds: tuple[Weights, ...] = ("wx", "wh")
-    for name in kinds:
-        own, places = getattr(layer, name), layer.cell.reading(name)
-        if not places:
-            continue
-        groups = method.groups(len(places), layer.hidden)
-        rows = np.concatenate([own[layer.row_slice(place)] for place in places])
-        found[name] = np.split(rows, groups)
+    for name in matrices(layer.cell):
+        places = places_of(layer.cell, name)
+        if places:
+            count = layer.sizes.row_counts[places[0]]
+            found[name] = np.split(chosen(layer, name), method.groups(len(places), count))
     return found
 
 
@@ -196,7 +193,10 @@ def folded(model: FloatModel, offsets: dict[str, Floats]) -> tuple[tuple[Floats,
                 cell = layer.cell
                 reads = [cell.recurrent_of(node) is cell.states[0] for node in cell.rows]
                 if any(reads):
-                    b = b + np.where(np.repeat(reads, layer.hidden), layer.wh @ own, 0.0)
+                    counts = layer.sizes.row_counts
+                    columns = layer.outputs * layer.frames.around
+                    h = layer.wh[:, :columns] @ layer.frames.spread_state(own, columns)
+                    b = b + np.where(np.repeat(reads, counts), h, 0.0)
             found.append(b)
         below = own
     bd = model.bd if below is None else model.bd + model.wd @ below

@@ -3,10 +3,12 @@
 A layer is a name and its cells, ``gru 32``. One that reads several steps at once says how many and
 how far from one frame to the next, ``conv 16x5/2``: 16 filters of 5 steps, 2 apart. Frames lie
 within a window; with ``causal`` steps of 0 come before it, so that the first frame ends in its
-first step. ``both gru 32`` is two layers beside each other, the second of which takes a window
-``backward``; either may be said of one layer, as in ``backward lstm 16`` and in ``lstm 16, beside
-backward rnn 8``. An activation behind, ``dense 16 relu``, stands in place of tanh; sigmoids of
-gates stay.
+first step. ``lstm_projected 32 to 16`` has 16 outputs, which its 32 cells are projected to. ``both
+gru 32`` is two layers beside each other, the second of which takes a window ``backward``; either
+may be said of one layer, as in ``backward lstm 16`` and in ``lstm 16, beside backward rnn 8``.
+``peephole 16 over 32x32`` sweeps frames of 32 x 32 pixels, which are then the steps of windows, row
+by row; each reads those around it, ``by 3x3`` where nothing else is said. An activation behind,
+``dense 16 relu``, stands in place of tanh; sigmoids of gates stay.
 """
 
 from __future__ import annotations
@@ -31,9 +33,10 @@ from mubinn.golden.cells.graph import (
     tanh,
     with_activations,
 )
-from mubinn.golden.cells.library import LAYERS, dense, family_of
+from mubinn.golden.cells.library import LAYERS, dense, family_of, lstm_projected
 from mubinn.golden.cells.place import Place, stages
-from mubinn.golden.cells.sweep import Sweep
+from mubinn.golden.cells.sizes import Sizes
+from mubinn.golden.cells.sweep import Reads, Sweep, check_cell
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.units.shapes import Kind
@@ -41,15 +44,15 @@ from mubinn.golden.units.shapes import Kind
 CONVOLUTION = "conv"
 """What a dense layer is called that reads several steps."""
 
-_TRAINED = [name for name, cell in LAYERS.items() if not cell.projects]
-
 OTHER_WAY = Place(backward=True, beside=True)
 """Where the second of two directions stands."""
 
 _LAYER = re.compile(
     r"(?:(?P<both>both)\s+|(?P<beside>beside\s+)?(?P<backward>backward\s+)?)"
-    r"(?P<name>\w+)\s+(?P<cells>\d{1,6})"
+    r"(?P<name>\w+)\s+(?P<cells>\d{1,6})(?:\s+to\s+(?P<projection>\d{1,6}))?"
     r"(?:\s*x\s*(?P<taps>\d{1,6})(?:\s*/\s*(?P<stride>\d{1,6}))?(?:\s+(?P<edge>causal|valid))?)?"
+    r"(?:\s+over\s+(?P<height>\d{1,6})\s*x\s*(?P<width>\d{1,6})"
+    r"(?:\s+by\s+(?P<rows>\d{1,6})\s*x\s*(?P<columns>\d{1,6}))?)?"
     r"(?:\s+(?P<activation>\w+))?"
 )
 
@@ -91,7 +94,7 @@ class LayerKind(NamedTuple):
     Attributes
     ----------
     cell : Cell
-    frames : Frames
+    frames : Frames or Sweep
         What it reads of its input.
     clips : tuple of (str, float)
         By encoder in order of their names, as `FloatLayer.clips`.
@@ -100,14 +103,14 @@ class LayerKind(NamedTuple):
     """
 
     cell: Cell
-    frames: Frames = Frames()
+    frames: Reads = Frames()
     clips: tuple[tuple[str, float], ...] = ()
     place: Place = Place()
 
     @classmethod
     def of(cls, layer: FloatLayer) -> LayerKind:
         """Return the kind of a float layer."""
-        return cls(layer.cell, _steps(layer), tuple(sorted(layer.clips.items())), layer.place)
+        return cls(layer.cell, layer.frames, tuple(sorted(layer.clips.items())), layer.place)
 
 
 @dataclass(frozen=True)
@@ -119,32 +122,61 @@ class LayerForm:
     cell : Cell
     hidden : int
         Cells, the filters of a convolution.
-    frames : Frames
+    frames : Frames or Sweep
         What it reads of its input.
     place : Place
         Whose outputs it reads, and in which order.
+    projection : int or None
+        Outputs P of a cell that projects.
     """
 
     cell: Cell
     hidden: int
-    frames: Frames = field(default_factory=Frames)
+    frames: Reads = field(default_factory=Frames)
     place: Place = field(default_factory=Place)
+    projection: int | None = None
 
     def __post_init__(self) -> None:
         """Raise `MubinnError` on a layer without cells, or of frames where steps are turned."""
         if self.hidden < 1:
             raise MubinnError(f"A layer of {self.hidden} cells is none: give 1 or more.")
+        check_cell(self.frames, self.cell)
         if not self.place.plain and not self.frames.plain:
             raise MubinnError(
                 f"The layer {str(self)!r} reads several steps at once, which none that is backward "
                 "or beside another one does: put such a layer below."
             )
-        check_trained(self.cell)
+        if (self.projection is not None) != self.cell.projects:
+            raise MubinnError(
+                f"A layer of {self.cell.name} "
+                + (
+                    "projects its output: give the numbers of both, such as "
+                    f"'{self.cell.name} {self.hidden} to {-(-self.hidden // 3)}'."
+                    if self.cell.projects
+                    else "has an output for each cell: leave out what its cells are projected to."
+                )
+            )
+        if not 0 < self.outputs <= self.hidden:
+            raise MubinnError(
+                f"{self.hidden} cells are not projected to {self.outputs} numbers: give 1 to "
+                f"{self.hidden}."
+            )
 
     @classmethod
     def of(cls, layer: FloatLayer) -> LayerForm:
         """Return the form of a float layer."""
-        return cls(layer.cell, layer.hidden, _steps(layer), layer.place)
+        projection = layer.outputs if layer.cell.projects else None
+        return cls(layer.cell, layer.hidden, layer.frames, layer.place, projection)
+
+    @property
+    def outputs(self) -> int:
+        """Numbers of h."""
+        return self.hidden if self.projection is None else self.projection
+
+    @property
+    def sizes(self) -> Sizes:
+        """How many there are of each."""
+        return Sizes(self.cell, self.hidden, self.outputs, self.frames.around)
 
     def kind(self, clip: float) -> LayerKind:
         """Return the layer without its size, `clipped_states` of it clipped; ``inf`` for none."""
@@ -156,16 +188,21 @@ class LayerForm:
         """Return how the layer is asked for."""
         own = self.frames
         cell, activation = _named(self.cell)
-        name = CONVOLUTION if cell is dense and own.taps > 1 else cell.name
+        time = isinstance(own, Frames)
+        name = CONVOLUTION if cell is dense and own.taps > 1 and time else cell.name
         name = "backward " * self.place.backward + name
         name = "beside " * self.place.beside + name
+        projected = "" if self.projection is None else f" to {self.projection}"
         if own.plain:
-            return f"{name} {self.hidden}{activation}"
+            return f"{name} {self.hidden}{projected}{activation}"
+        if isinstance(own, Sweep):
+            over = f"over {own.height}x{own.width} by {own.rows}x{own.columns}"
+            return f"{name} {self.hidden} {over}{activation}"
         stride = f"/{own.stride}" if own.stride > 1 else ""
         edge = "" if not own.before else " causal"
         if 0 < own.before < own.taps - 1:
             edge = f" after {own.before}"
-        return f"{name} {self.hidden}x{own.taps}{stride}{edge}{activation}"
+        return f"{name} {self.hidden}{projected}x{own.taps}{stride}{edge}{activation}"
 
 
 def layer_words(layers: Sequence[LayerForm]) -> list[str]:
@@ -173,6 +210,8 @@ def layer_words(layers: Sequence[LayerForm]) -> list[str]:
 
     >>> layer_words(parse_layers("both gru 32,conv 16 x 5/2 causal, beside dense 4x1"))
     ['both gru 32', 'conv 16x5/2 causal', 'beside dense 4']
+    >>> layer_words(parse_layers("peephole 16 over 32x32, dense 4 over 32 x 32 by 1x1"))
+    ['peephole 16 over 32x32 by 3x3', 'dense 4 over 32x32 by 1x1']
     """
     texts: list[str] = []
     for layer, before in zip(layers, [None, *layers], strict=False):
@@ -200,22 +239,41 @@ def _layers(text: str) -> tuple[LayerForm, ...]:
     known = name in LAYERS or (name == CONVOLUTION and found is not None and found["taps"])
     if found and found["activation"] not in (None, *ACTIVATIONS):
         known = False
-    if found is None or not known or "0" in (found["cells"], found["taps"], found["stride"]):
+    if (
+        found is None
+        or not known
+        or "0"
+        in (
+            found["cells"],
+            found["taps"],
+            found["stride"],
+        )
+    ):
         raise MubinnError(
             f"{text[:60]!r} is no layer: give a name and its cells, such as 'gru 32', or filters, "
             "the steps that each reads and the stride, as in 'conv 16x5', 'conv 16x5/2' and 'conv "
-            "16x5 causal', with commas between layers; 'both gru 32' are two directions. Names are "
-            f"{CONVOLUTION}, {', '.join(_TRAINED)}; behind may stand {', '.join(ACTIVATIONS)}."
+            "16x5 causal', with commas between layers; 'both gru 32' are two directions, "
+            f"'{lstm_projected.name} 32 to 16' has fewer outputs than cells. Names are "
+            f"{CONVOLUTION}, {', '.join(LAYERS)}; behind may stand {', '.join(ACTIVATIONS)}."
         )
     taps, stride = int(found["taps"] or 1), int(found["stride"] or 1)
-    frames = Frames(taps, stride, taps - 1 if found["edge"] == "causal" else 0)
+    frames: Reads = Frames(taps, stride, taps - 1 if found["edge"] == "causal" else 0)
+    if found["height"]:
+        if not frames.plain or name == CONVOLUTION:
+            raise MubinnError(
+                f"{text!r} reads steps of time and sweeps frames: leave one out, as in "
+                "'dense 16 over 32x32 by 3x3'."
+            )
+        sizes = ("height", "width", "rows", "columns")
+        frames = Sweep(**{own: int(found[own]) for own in sizes if found[own]})
     place = Place(backward=found["backward"] is not None, beside=found["beside"] is not None)
     cell = LAYERS.get(name, dense)
     if found["activation"]:
         if not _tanhs(cell):
             raise MubinnError(f"{text!r}: {cell.name} has no tanh, leave the activation out.")
         cell = activated(cell, found["activation"])
-    form = LayerForm(cell, int(found["cells"]), frames, place)
+    projection = None if found["projection"] is None else int(found["projection"])
+    form = LayerForm(cell, int(found["cells"]), frames, place, projection)
     return (form, replace(form, place=OTHER_WAY)) if found["both"] else (form,)
 
 
@@ -259,22 +317,6 @@ def clip_of(layers: Iterable[FloatLayer]) -> float | None:
     states = [(layer, name) for layer in layers for name in clipped_states(layer.cell)]
     bounds = {layer.clip(name) for layer, name in states}
     return bounds.pop() if len(bounds) == 1 else None
-
-
-def _steps(layer: FloatLayer) -> Frames:
-    """Return what a layer reads; raise `MubinnError` for what is run but not trained here."""
-    if isinstance(layer.frames, Sweep):
-        raise MubinnError("layers that sweep frames are not trained here: quantize them.")
-    return layer.frames
-
-
-def check_trained(cell: Cell) -> None:
-    """Raise `MubinnError` where cells are run but not trained here."""
-    if cell.projects:
-        raise MubinnError(
-            f"Layers of {cell.name} have a projection, which is not trained here: train them with "
-            "PyTorch's proj_size and quantize them, or take another cell."
-        )
 
 
 def at(place: int, name: str) -> str:

@@ -16,8 +16,8 @@ from mubinn.golden.binarize.mlb import mlb
 from mubinn.golden.binarize.ordered import Ordered, ordered_codes
 from mubinn.golden.binarize.rules import Rule
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
-from mubinn.golden.cells.graph import Cell, Weights
 from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.sizes import Sizes
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, Ints
 from mubinn.golden.model.float_model import Preprocessing
@@ -25,8 +25,9 @@ from mubinn.golden.model.head import HeadKind, Readout
 from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedModel, sample_codes
 from mubinn.train.graphs.activations import FORMATS
 from mubinn.train.graphs.binarize import Scales, fraction_of
-from mubinn.train.graphs.network import Params, whole
+from mubinn.train.graphs.network import Params
 from mubinn.train.graphs.quantizers import Quantizers, quantizers, spread
+from mubinn.train.recipes.matrices import Matrix, matrices, places_of, recurrent, sizes_of, whole
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.stack import LayerKind, stage_places
 from mubinn.train.subject.row_bias import row_bias
@@ -92,8 +93,14 @@ def _layer(
         own[cell.states[0].name] = h
     rule = method.rule("wx")
     b = _bias(q, "b", values["b"], method)
-    wx = _rows(q, cell, "wx", values["wx"], rule)
-    wh = _rows(q, cell, "wh", values["wh"], rule) if "wh" in q.tensors else _unread(wx)
+    sizes = sizes_of(cell, values)
+    parts = {
+        name: _rows(q, sizes, name, values[name], rule)
+        for name in matrices(cell)
+        if name in q.tensors
+    }
+    wx = _whole(sizes, {"wx": parts.pop("wx")})
+    wh = _whole(sizes, parts) if parts else _unread(wx)
     numbers = {
         n: _tensor(q.tensors[f"stored.{n}"], values["stored"][n], rule) for n in values["stored"]
     }
@@ -135,15 +142,29 @@ def _tensor(scales: Scales, values: Any, rule: Rule | None = None) -> LevelTenso
 
 
 def _rows(
-    q: Quantizers, cell: Cell, name: Weights, values: Floats, rule: Rule | None
+    q: Quantizers, sizes: Sizes, name: Matrix, values: Floats, rule: Rule | None
 ) -> LevelTensor:
-    """Return the weights of all rows; scales of those that leave x or the state out are 0."""
-    own, places = _tensor(q.tensors[name], values, rule), len(cell.reading(name))
+    """Return the weights of the rows of a matrix, with scales of each row of the cell at least."""
+    own, places = _tensor(q.tensors[name], values, rule), len(places_of(sizes.cell, name))
     # One set of a whole matrix is every row's that there is.
     scales = np.repeat(own.scales, places, axis=0) if len(own.scales) == 1 else own.scales
-    hidden, groups = len(values) // places, len(scales) // places
-    bits = whole(cell, name, np.moveaxis(own.bits, 0, 1), hidden)
-    return LevelTensor(np.moveaxis(bits, 1, 0), whole(cell, name, scales, groups), own.fraction)
+    return LevelTensor(own.bits, scales, own.fraction)
+
+
+def _whole(sizes: Sizes, parts: Mapping[Matrix, LevelTensor]) -> LevelTensor:
+    """Return the weights of all rows; scales of those that leave x or the state out are 0."""
+    fraction = max(own.fraction for own in parts.values())
+    bits: dict[str, Any] = {name: np.moveaxis(own.bits, 0, 1) for name, own in parts.items()}
+    scales = {name: own.scales << fraction - own.fraction for name, own in parts.items()}
+    each = all(len(own.scales) == own.rows for own in parts.values())
+    groups = sizes if each else Sizes(sizes.cell, 1, 1)
+    if "wx" in parts:
+        joined, made = whole(sizes, "wx", bits["wx"]), whole(groups, "wx", scales["wx"])
+    else:
+        joined = recurrent(sizes, bits)
+        made = sum(whole(groups, name, own) for name, own in scales.items())
+    rows = None if each else sizes.row_counts
+    return LevelTensor(np.moveaxis(joined, 1, 0), np.asarray(made), fraction, rows)
 
 
 def _bias(q: Quantizers, name: str, values: Floats, method: Method) -> LevelTensor:
