@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.inference.run import CompiledModel
@@ -31,7 +32,8 @@ def next_frame(model: FloatModel | QuantizedModel) -> NextFrame:
     Raises
     ------
     MubinnError
-        It does not give one probability at each step, of one number.
+        It does not give one probability at each step, of one number; or, of what is returned,
+        frames are not of the size that its layers sweep.
     """
     if (model.head, model.readout, model.channels) != ("sigmoid", "every", 1):
         raise MubinnError(
@@ -43,10 +45,16 @@ def next_frame(model: FloatModel | QuantizedModel) -> NextFrame:
             "the model changes pixels before it reads them, and frames that it makes are fed back "
             "as they are: train with --normalise none --decimate 1."
         )
+    sweeps = [layer.frames for layer in model.layers if isinstance(layer.frames, Sweep)]
     compiled = CompiledModel(model) if isinstance(model, QuantizedModel) else None
 
     def following(frames: Floats) -> Floats:
         count, height, width = len(frames), *frames.shape[2:]
+        if any((own.height, own.width) != (height, width) for own in sweeps):
+            raise MubinnError(
+                f"frames of {height} x {width} pixels, and the model sweeps those of "
+                f"{sweeps[0].height} x {sweeps[0].width}: give movies of its size."
+            )
         x = frames.reshape(count, -1, 1)
         if compiled is None:
             found = reference.logits(model, x)  # type: ignore[arg-type]

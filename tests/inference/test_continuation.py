@@ -1,14 +1,17 @@
 """Movies continued frame by frame: each frame that is made is read next."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from sweeps import swept
 
 from mubinn.cli.main import mubinn
 from mubinn.golden.binarize.levels import Levels
-from mubinn.golden.cells.library import dense
+from mubinn.golden.cells.library import dense, peephole
+from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.continuation import continued, frame_errors, next_frame, yardsticks
 from mubinn.golden.model import bit_true, reference
@@ -37,8 +40,18 @@ def movies():
     return np.random.default_rng(0).uniform(0, 1, (10, 5, 2, 3)).astype(np.float32)
 
 
-def kinds(movies):
-    start = pixelwise()
+def convolutional(height=2, width=3):
+    """A ConvLSTM, and a convolution over the frame of what it makes."""
+    over = Sweep(height, width)
+    made = swept([(peephole, 3, over), (dense, 2, over)], features=1)
+    return replace(made, preprocessing=Preprocessing("none", 1))
+
+
+MADE = [pixelwise, convolutional]
+
+
+def kinds(movies, made=pixelwise):
+    start = made()
     return start, quantize(start, Levels.of(3, 3), movies.reshape(10, -1, 1).astype(float))
 
 
@@ -46,10 +59,11 @@ def sigmoid(z):
     return 1 / (1 + np.exp(-z))
 
 
+@pytest.mark.parametrize("made", MADE)
 @pytest.mark.parametrize("place", [0, 1])
-def test_each_frame_that_is_made_is_read_next(movies, place):
-    model = kinds(movies)[place]
-    made = continued(next_frame(model), movies[:, :3], 2)
+def test_each_frame_that_is_made_is_read_next(movies, place, made):
+    model = kinds(movies, made)[place]
+    found = continued(next_frame(model), movies[:, :3], 2)
     frames = [*np.moveaxis(movies[:, :3].astype(np.float64), 1, 0)]
     for _ in range(2):
         x = np.stack(frames, axis=1).reshape(10, -1, 1)
@@ -59,8 +73,8 @@ def test_each_frame_that_is_made_is_read_next(movies, place):
         else:
             z = reference.logits(model, x)
         frames.append(sigmoid(z[:, -6:, 0]).reshape(10, 2, 3))
-    np.testing.assert_allclose(made, np.stack(frames[3:], axis=1), rtol=0, atol=1e-12)
-    assert np.abs(made[:, 0] - made[:, 1]).max() > 0.01
+    np.testing.assert_allclose(found, np.stack(frames[3:], axis=1), rtol=0, atol=1e-12)
+    assert np.abs(found[:, 0] - found[:, 1]).max() > 0.01
 
 
 def test_errors_are_means_of_squares_and_yardsticks_know_no_motion():
@@ -82,6 +96,14 @@ def test_models_that_make_no_pixels_are_refused():
             next_frame(pixelwise(**wrong))
     with pytest.raises(MubinnError, match="fed back as they are"):
         next_frame(pixelwise(normalise="window"))
+
+
+def test_frames_of_another_size_are_refused(movies):
+    following = next_frame(convolutional(3, 2))
+    with pytest.raises(
+        MubinnError, match="frames of 2 x 3 pixels, and the model sweeps those of 3 x 2"
+    ):
+        following(movies)
 
 
 @pytest.fixture
