@@ -15,6 +15,7 @@ COMMANDS = {
     "quantize": "Turn a float model into level bits and scales.",
     "calibrate": "Calibrate a model to one person by a recording.",
     "predict": "Classify windows: class and scores of each, bit-true.",
+    "movies": "Continue movies frame by frame, and measure the error of each.",
     "info": "Show what a file holds, of a model or of data.",
     "generate": "Write the Verilog of a quantized model.",
     "simulate": "Hold the hardware to the bit-true model in simulation.",

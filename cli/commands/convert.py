@@ -22,10 +22,10 @@ COPIES_HELP = "Each channel so many times: at one level every copy has a thresho
 def convert() -> None:
     """Make windows to train on of your own copy of a public set.
 
-    All but the digits are read from the folder that is published, any of the sets from its compact
-    form, one .npz; the reference of `mubinn.train.data` names its arrays. Windows come with their
-    classes, subjects and folds, normalised: train on them with --normalise none. Words are numbers:
-    train on them with --embedding.
+    All but the digits and the movies are read from the folder that is published, any of the sets
+    from its compact form, one .npz; the reference of `mubinn.train.data` names its arrays. Windows
+    come with their classes, subjects and folds, normalised: train on them with --normalise none.
+    Words are numbers: train on them with --embedding.
 
     \b
       mubinn convert watch wisdm-dataset/ -o watch.npz
@@ -34,6 +34,7 @@ def convert() -> None:
       mubinn convert imdb aclImdb/ -o imdb.npz
       mubinn convert sst trees/ -o sst.npz
       mubinn convert text penn/ -o lm.npz
+      mubinn convert moving mnist.npz -o movies.npz
     """
 
 
@@ -196,6 +197,35 @@ def text(
     arrays, told = next_words(
         source, words=words, context=context, steps=steps, characters=characters
     )
+    _write(output, arrays, 1, told)
+
+
+@convert.command(cls=Command)
+@source
+@click.option("--movies", type=int, default=1000, show_default=True, help="How many.")
+@click.option("--frames", type=int, default=15, show_default=True, help="Frames of each.")
+@click.option(
+    "--pool",
+    type=int,
+    default=2,
+    show_default=True,
+    help="Pixels along a side of 64 that are averaged to one.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Other movies.")
+@output
+def moving(source: Path, movies: int, frames: int, pool: int, seed: int, output: Path) -> None:
+    """Make moving MNIST of handwritten digits: the label of a pixel is what it is next.
+
+    SOURCE is an .npz with the images, x uint8 [images, S, S]. A step of a window is a pixel. Both
+    digits of a movie of fold 0 are in no movie of another fold.
+
+    \b
+      mubinn convert moving mnist.npz -o movies.npz
+      mubinn movies model.mubinn movies.npz --given 7
+    """
+    from mubinn.train.data.moving import moving as made
+
+    arrays, told = made(source, movies=movies, frames=frames, pool=pool, seed=seed)
     _write(output, arrays, 1, told)
 
 

@@ -184,15 +184,24 @@ def _layer(layer: FloatLayer | QuantizedLayer) -> dict[str, Any]:
     }
 
 
+def _reads(own: dict[str, int]) -> str:
+    """Return what a layer reads."""
+    if "height" in own:
+        return (
+            f"sweeps frames of {own['height']} x {own['width']} pixels, "
+            f"{own['rows']} x {own['columns']} of them at each"
+        )
+    before = f", after {own['before']} of 0" if own["before"] else ""
+    return f"frames of {own['taps']} steps, {own['stride']} apart{before}"
+
+
 def _line(layer: dict[str, Any]) -> str:
     kind = {"lstm": "", "gru": "GRU of "}.get(layer["cell"], f"{layer['cell']} of ")
     text = f"{kind}{layer['features']} inputs, {layer['hidden']} cells"
     if "outputs" in layer:
         text = f"{text} projected to {layer['outputs']} outputs"
     if "frames" in layer:
-        own = layer["frames"]
-        text = f"{text}, frames of {own['taps']} steps, {own['stride']} apart"
-        text += f", after {own['before']} of 0" if own["before"] else ""
+        text = f"{text}, {_reads(layer['frames'])}"
     if "place" in layer:
         text = f"{text}, {layer['place']}"
     if "reset" in layer:

@@ -145,7 +145,8 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
     help="Layers of any kinds, first to last, in place of --cell and --hidden: 'conv 16x5/2, gru "
     "32, dense 16 relu'. Names are those of cells, dense, and conv: filters x steps / stride, "
     "within the window, or from its first step on with `causal` behind. 'both gru 32' are two "
-    "directions, 'backward gru 32' is one; 'lstm_projected 32 to 16' has 16 outputs. Behind may "
+    "directions, 'backward gru 32' is one; 'lstm_projected 32 to 16' has 16 outputs; 'lstm 16 "
+    "over 32x32 by 3x3' takes pixels of frames for steps, and reads those around. Behind may "
     "stand an activation in place of tanh: sigmoid, hard_tanh, hard_sigmoid, relu (up to 1), "
     "identity (up to 8).",
 )

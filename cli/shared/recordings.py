@@ -22,6 +22,7 @@ from mubinn.cli.shared.fitting import (
     noted,
 )
 from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model import reference
@@ -346,8 +347,9 @@ def input_codes(
 
 def values(layer: QuantizedLayer, steps: int) -> dict[str, int]:
     """Return how many values each signal of the golden trace has in so many steps."""
-    step = run_layer(layer, np.zeros((1, layer.features), np.int64))
-    return {name: array.size * steps for name, array in step.items()}
+    count = layer.frames.pixels if isinstance(layer.frames, Sweep) else 1
+    found = run_layer(layer, np.zeros((count, layer.features), np.int64))
+    return {name: array.size // count * steps for name, array in found.items()}
 
 
 def float_scores(

@@ -53,6 +53,11 @@ class Frames:
         """Whether a frame is a step."""
         return self == Frames()
 
+    @property
+    def around(self) -> int:
+        """Steps whose h the rows of a step read: the one before."""
+        return 1
+
     def inputs(self, columns: int) -> int:
         """Return the inputs of a step where W_x has so many columns; raise where none fit."""
         if columns % self.taps:
@@ -101,6 +106,14 @@ class Frames:
                 due = self.stride
                 yield now if self.taps == 1 else np.concatenate(list(held))
 
+    def met(self, states: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the state that each step of [..., T, n] starts from, 0 in the first."""
+        return np.concatenate([np.zeros_like(states[..., :1, :]), states[..., :-1, :]], axis=-2)
+
     def spread(self, offset: npt.NDArray[Any], inputs: int) -> npt.NDArray[Any]:
         """Return the offset [taps I] of every column, of one [] or [I] of the I inputs."""
         return np.tile(np.broadcast_to(offset, inputs), self.taps)
+
+    def spread_state(self, offset: npt.NDArray[Any], columns: int) -> npt.NDArray[Any]:
+        """Return the offset of every column of W_h, of one [] or [n] of the n numbers read."""
+        return np.broadcast_to(offset, columns)

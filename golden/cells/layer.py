@@ -17,6 +17,7 @@ from mubinn.golden.cells.graph import Cell, Node
 from mubinn.golden.cells.lowering import Lowered, Rules
 from mubinn.golden.cells.place import Place
 from mubinn.golden.cells.sizes import Sizes
+from mubinn.golden.cells.sweep import Reads, check_cell
 from mubinn.golden.cells.threshold import Thresholds
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints, signed_width, to_float, unsigned_width
@@ -46,6 +47,7 @@ class QuantizedLayer:
         in its own cell, may be one an element.
     wx : LevelTensor, bits uint8 [W, R, I]
     wh : LevelTensor, bits uint8 [W, R, H], or [W, R, 0] where all rows read x alone
+        Of a sweep [W, R, taps H], the pixels one after the other.
     b : LevelTensor, bits uint8 [B, R]
         The folded bias, in the fraction of z.
     formats : Formats
@@ -53,7 +55,7 @@ class QuantizedLayer:
     datapath : "figure3" or "threshold"
     stored : mapping of str to LevelTensor, bits uint8 [N, H]
         Numbers of each cell, by name in the cell; one set of scales each.
-    frames : Frames
+    frames : Frames or Sweep
         What it reads of its input; then I is `Frames.taps` times the inputs of a step.
     place : Place
         Whose outputs it reads, and in which order.
@@ -68,12 +70,13 @@ class QuantizedLayer:
     formats: Formats = field(default_factory=Formats)
     datapath: Datapath = "figure3"
     stored: Mapping[str, LevelTensor] = field(default_factory=dict)
-    frames: Frames = field(default_factory=Frames)
+    frames: Reads = field(default_factory=Frames)
     place: Place = field(default_factory=Place)
 
     def __post_init__(self) -> None:
         """Validate that the parts fit; raise `MubinnError`."""
         check_datapath(self.datapath)
+        check_cell(self.frames, self.cell)
         self._check_names()
         self._check_tensors()
         self._check_stored()
@@ -97,13 +100,13 @@ class QuantizedLayer:
     def _check_tensors(self) -> None:
         rows, own = self.wx.rows, self.cell_rows
         shape = self.wh.bits.shape[1:]
-        columns = rows // own if self.cell.reading("wh") else 0
+        columns = rows // own * self.frames.around if self.cell.reading("wh") else 0
         fits = self.cell.projects or (not rows % own and shape == (rows, columns))
         if not fits or self.wx.bits.ndim != 3 or len(shape) != 2 or shape[0] != rows:
+            wide = f"{'' if self.frames.around == 1 else self.frames.around}H" if columns else "0"
             raise MubinnError(
                 f"weights of shapes {self.wx.bits.shape} and {self.wh.bits.shape} "
-                f"are not (W, {own}H, I) and (W, {own}H, {'H' if columns else 0}): check the model "
-                "file."
+                f"are not (W, {own}H, I) and (W, {own}H, {wide}): check the model file."
             )
         _ = self.inputs  # checks the columns
         if self.wh.bits[:, self.sizes.unused()].any():
@@ -239,7 +242,7 @@ class QuantizedLayer:
     @cached_property
     def sizes(self) -> Sizes:
         """How many there are of each."""
-        return Sizes.of(self.cell, self.wh.rows, self.wh.bits.shape[2])
+        return Sizes.of(self.cell, self.wh.rows, self.wh.bits.shape[2], self.frames.around)
 
     @property
     def hidden(self) -> int:

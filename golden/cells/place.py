@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from mubinn.golden.cells.frames import Frames
+from mubinn.golden.cells.sweep import Reads
 from mubinn.golden.ground.errors import MubinnError
 
 
@@ -62,7 +62,7 @@ class Placed(Protocol):
         """Where it stands."""
 
     @property
-    def frames(self) -> Frames:
+    def frames(self) -> Reads:
         """What it reads at once."""
 
     @property

@@ -20,6 +20,8 @@ class Sizes:
         Cells H.
     outputs : int
         Numbers P of the output h: H, but of a cell that projects.
+    around : int
+        States h that a row reads side by side: 1, but for the pixels of a sweep.
 
     Examples
     --------
@@ -32,17 +34,18 @@ class Sizes:
     cell: Cell
     hidden: int
     outputs: int
+    around: int = 1
 
     @classmethod
-    def of(cls, cell: Cell, rows: int, columns: int) -> "Sizes":
+    def of(cls, cell: Cell, rows: int, columns: int, around: int = 1) -> "Sizes":
         """Return the sizes where W_h has so many rows and columns; raise `MubinnError` for none."""
         projections = sum(node.projects for node in cell.rows)
         others = len(cell.rows) - projections
         hidden = columns if projections else rows // others
         outputs, left = divmod(rows - others * hidden, projections) if projections else (hidden, 0)
-        made = cls(cell, hidden, outputs)
+        made = cls(cell, hidden, outputs, around)
         if left or not 0 < outputs <= hidden or (made.rows, made.columns) != (rows, columns):
-            width = "H" if cell.reading("wh") else "0"
+            width = (f"{around}H" if around > 1 else "H") if cell.reading("wh") else "0"
             shape = f"({others}H + P, H)" if projections else f"({others}H, {width})"
             raise MubinnError(
                 f"recurrent weights of shape {(rows, columns)} are not {shape} of a layer of cell "
@@ -67,7 +70,7 @@ class Sizes:
     @property
     def columns(self) -> int:
         """Columns of W_h, of which a phase has those of the vector that its rows read; or none."""
-        return self.hidden if self.cell.reading("wh") else 0
+        return self.hidden * self.around if self.cell.reading("wh") else 0
 
     def row_slice(self, place: int) -> slice:
         """Return the rows that are number `place` of their cell."""
@@ -86,7 +89,7 @@ class Sizes:
     def phase_columns(self, phase: int) -> int:
         """Return the columns of W_h that count in the rows of a phase; 0 where all read x alone."""
         reads = any(map(self.cell.recurrent_of, self.cell.phase_nodes[phase]))
-        return self.count(self.cell.recurrent[phase]) if reads else 0
+        return self.count(self.cell.recurrent[phase]) * self.around if reads else 0
 
     @property
     def row_columns(self) -> Ints:

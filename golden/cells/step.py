@@ -55,7 +55,12 @@ def gate_sums(layer: QuantizedLayer, phase: int, x: npt.ArrayLike, h: npt.ArrayL
     return t
 
 
-def cell_step(layer: QuantizedLayer, x: npt.ArrayLike, *states: npt.ArrayLike) -> Trace:
+def cell_step(
+    layer: QuantizedLayer,
+    x: npt.ArrayLike,
+    *states: npt.ArrayLike,
+    around: npt.ArrayLike | None = None,
+) -> Trace:
     """Return every intermediate of one time step in integers.
 
     Parameters
@@ -66,6 +71,8 @@ def cell_step(layer: QuantizedLayer, x: npt.ArrayLike, *states: npt.ArrayLike) -
     states : int64 [..., H]
         Codes of the states before the step, in the cell's order: h, and c of an LSTM. The h of a
         projection has P numbers, here and in what is returned.
+    around : int64 [..., taps H], or None
+        What W_h meets where that is not the first state: of a sweep h of the pixels around.
 
     Returns
     -------
@@ -79,7 +86,8 @@ def cell_step(layer: QuantizedLayer, x: npt.ArrayLike, *states: npt.ArrayLike) -
     values |= stored_values(layer)
     found: list[Trace] = []
     for phase, node in enumerate(cell.recurrent):
-        read = codes[0] if node.operation == "state" else values[node.name]
+        met = codes[0] if around is None else around
+        read = met if node.operation == "state" else values[node.name]
         found.append(gate_sums(layer, phase, x, read))
         rows = np.split(found[-1]["z"], len(layer.phases[phase]), axis=-1)
         own = zip(cell.phase_nodes[phase], rows, strict=True)

@@ -11,6 +11,7 @@ import numpy as np
 
 from mubinn.golden.binarize.scales import LevelTensor
 from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.folding.cell_design import CellDesign
 from mubinn.golden.folding.merged_rows import MergedRows, merged_rows
 from mubinn.golden.folding.row_schedule import RowSchedule
@@ -107,6 +108,23 @@ class LayerPlan:
         for name, count in counts.items():
             if count is not None and count < 1:
                 raise MubinnError(f"{count} {name} compute nothing: give 1 or more.")
+
+    @property
+    def sweep(self) -> Sweep | None:
+        """The sweep of a layer that has states of pixels; None where its state is of all steps."""
+        layer = self.layer
+        stateful = bool(layer.cell.kept or layer.sizes.columns)
+        return layer.frames if stateful and isinstance(layer.frames, Sweep) else None
+
+    @property
+    def pixels(self) -> int:
+        """Pixels of which the cells have a state each."""
+        return self.sweep.pixels if self.sweep else 1
+
+    @property
+    def load_cycles(self) -> int:
+        """Cycles before a step in which h of the pixels around is read."""
+        return self.sweep.taps if self.sweep and self.layer.sizes.columns else 0
 
     @property
     def reading(self) -> Reading:

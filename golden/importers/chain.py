@@ -7,6 +7,7 @@ import numpy as np
 
 from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.library import dense
+from mubinn.golden.cells.sweep import Reads, Sweep
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers import parts
@@ -162,13 +163,13 @@ class Chain:
         layer = FloatLayer(dense, w, np.zeros((len(w), 0)), b, frames=linear.frames)
         self.layers.append(parts.shaped(layer, {"h": kind}))
 
-    def _folded(self, w: Floats, b: Floats, frames: Frames) -> tuple[Floats, Floats]:
+    def _folded(self, w: Floats, b: Floats, frames: Reads) -> tuple[Floats, Floats]:
         """Return weights and biases that read what stands below without the normalisation."""
         if self._affine is None:
             return w, b
         (name, scale, offset), self._affine = self._affine, None
         scale, offset = _fitting(name, w[0, :: frames.taps], scale, offset)
-        if frames.before and offset.any():
+        if (isinstance(frames, Sweep) or frames.before) and offset.any():
             raise MubinnError(
                 f"its layer {name} shifts what a convolution reads, which puts zeros before the "
                 "window: normalise after the convolution, or pad nothing (valid)."

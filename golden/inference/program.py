@@ -30,6 +30,7 @@ import numpy as np
 from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.step import stored_values
+from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.inference.input import WORD, Array, pack, positive, unit
 from mubinn.golden.inference.loops import (
@@ -80,8 +81,10 @@ class Program:
 
     @classmethod
     def of(cls, plan: Plan, form: str) -> "Program | None":
-        """Return the program; None where its sums or factors are too long for `form`."""
+        """Return the program; None of a sweep, or where sums are too long for `form`."""
         layer = plan.layer
+        if isinstance(layer.frames, Sweep):
+            return None
         rows: list[Any] = list(plan.rows)
         if form == "words":
             rows = [WordRows.of(layer, phase) for phase in range(len(plan.phases))]
@@ -119,6 +122,7 @@ class Program:
     def read(self, words: Array, planes: int) -> Array:
         """Return the frames [T', L, taps n, B] that the layer reads of fields [T, L, n, B]."""
         x, frames = self.layer.x, self.layer.frames
+        assert not isinstance(frames, Sweep)
         if frames.plain:
             return words
         zero = self.fields(x, x.zero_code(self.layer.inputs)[:, None], planes)[:, None, :, 0]

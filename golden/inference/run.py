@@ -23,6 +23,7 @@ from typing import Any, Literal
 import numpy as np
 
 from mubinn.golden.cells.place import stages, width
+from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.ground.process import cores
@@ -50,6 +51,9 @@ BATCH = 512
 
 COMPILED_BATCH = {"words": 512, "pairs": 256}
 """The same of the compiled kernels, which hold the states of all steps."""
+
+PIXELS = 1 << 14
+"""Most pixels of a batch of layers that sweep frames."""
 
 TILES = {"numpy": 1, "words": WINDOWS, "pairs": WINDOWS}
 """Windows that a kernel computes at once: batches are filled up to a multiple of them."""
@@ -122,8 +126,14 @@ class CompiledModel:
             )
         if self.programs(kernel) is None:
             raise MubinnError(
-                f"the sums of this model are too long for the {kernel} kernel: take the numpy one."
+                f"the sums of this model are too long for the {kernel} kernel, or it sweeps "
+                "frames: take the numpy one."
             )
+
+    @property
+    def _sweeps(self) -> list[Sweep]:
+        """The sweeps of the layers, all of frames of one size."""
+        return [own.frames for own in self.model.layers if isinstance(own.frames, Sweep)]
 
     @cached_property
     def numpy(self) -> list[NumpyPlan]:
@@ -190,6 +200,7 @@ class CompiledModel:
         if not len(x):
             return found
         kernel = self.choose(len(x), x.shape[1])
+        batch = min([batch, *(max(1, PIXELS // own.pixels) for own in self._sweeps)])
         if kernel != "numpy":
             kernels()  # once, before there are threads
             batch = min(batch, COMPILED_BATCH[kernel])
@@ -218,6 +229,8 @@ class CompiledModel:
         if x.shape[2] != self.model.channels:
             self.model.encode_input(x)  # raises with the right words
         self.model.steps(x.shape[1])  # raises where windows are short
+        for sweep in self._sweeps:
+            sweep.frames(x[:1])  # raises where they are not of whole frames
 
     def _scores(self, x: Array, kernel: Kernel) -> Ints:
         programs = self.programs(kernel) if kernel != "numpy" else None

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from functools import cached_property
+from itertools import islice
 
 import numpy as np
 
 from mubinn.golden.cells.place import side_by_side
 from mubinn.golden.cells.step import stored_values
+from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.inference.input import Array, positive
 from mubinn.golden.inference.plan import Look, Mix, Plan, Segment
 
@@ -61,6 +63,8 @@ class NumpyPlan:
 def stage_steps(runs: "list[LayerRun]", steps: Iterator[Array]) -> Iterator[Array]:
     """Yield m of h [H, B] of layers beside each other, side by side, of m of steps [I, B]."""
     layers = [run.plan.layer for run in runs]
+    if isinstance(layers[0].frames, Sweep):
+        return runs[0].sweep(layers[0].frames, steps)
     if len(runs) == 1 and not layers[0].place.backward:
         return map(runs[0].step, runs[0].read(steps))
     whole = np.stack(list(steps))
@@ -70,7 +74,7 @@ def stage_steps(runs: "list[LayerRun]", steps: Iterator[Array]) -> Iterator[Arra
 
 
 class LayerRun:
-    """State of one layer over one batch of B windows.
+    """State of one layer over one batch of B windows; of a sweep, of all pixels of their frames.
 
     Attributes
     ----------
@@ -80,6 +84,8 @@ class LayerRun:
 
     def __init__(self, own: NumpyPlan, batch: int):
         self.own, self.plan, layer = own, own.plan, own.plan.layer
+        sweep = layer.frames if isinstance(layer.frames, Sweep) else None
+        batch = batch * sweep.pixels if sweep else batch
         self.batch = batch
         self.columns = [np.empty((w.shape[1], batch), w.dtype) for w in own.weights]
         self.values: dict[str, Array] = {}
@@ -94,7 +100,17 @@ class LayerRun:
         """Yield m of the frames that the layer reads of m of steps [I, B]."""
         layer = self.plan.layer
         zero = positive(layer.x, layer.x.zero_code(layer.inputs))
+        assert not isinstance(layer.frames, Sweep)
         return layer.frames.slide(steps, zero[:, None])
+
+    def sweep(self, sweep: Sweep, steps: Iterator[Array]) -> Iterator[Array]:
+        """Yield m of h [H, B] pixel by pixel, of m of pixels [I, B]; it takes frame by frame."""
+        layer, windows = self.plan.layer, self.batch // sweep.pixels
+        zero = positive(layer.x, layer.x.zero_code(layer.inputs))
+        while frame := list(islice(steps, sweep.pixels)):
+            x = _gathered(sweep, np.stack(frame, axis=1), zero)
+            made = self.step(x.reshape(-1, self.batch))
+            yield from np.moveaxis(made.reshape(-1, sweep.pixels, windows), 1, 0)
 
     def step(self, x: Array) -> Array:
         """Return m of h [H, B] after a step with m of x [I, B]."""
@@ -104,7 +120,10 @@ class LayerRun:
             name = read.name if read.operation == "encode" else f"old.{read.name}"
             columns = self.plan.layer.sizes.phase_columns(phase)
             count = self.plan.rows[phase].count
-            if columns:
+            frames = self.plan.layer.frames
+            if columns and isinstance(frames, Sweep):
+                column[:columns] = self._around(frames, own.stands[phase])
+            elif columns:
                 np.take(own.stands[phase], self.values[name], out=column[:columns], mode="clip")
             column[columns:] = x
             sums = (weights @ column).reshape(-1, count, self.batch)
@@ -115,6 +134,14 @@ class LayerRun:
         for node in cell.states:
             self.values[f"old.{node.name}"] = self.values[node.name]
         return np.take(own.stands[0], self.values[f"old.{cell.states[0].name}"])
+
+    def _around(self, sweep: Sweep, stands: Array) -> Array:
+        """Return m of h [taps H, B] of the pixels around, one frame ago."""
+        layer = self.plan.layer
+        codes = self.values[f"old.{layer.cell.states[0].name}"]
+        pixels = np.take(stands, codes).reshape(len(codes), sweep.pixels, -1)
+        zero = np.take(stands, layer.h.zero_code(layer.outputs))
+        return _gathered(sweep, pixels, zero).reshape(-1, self.batch)
 
     def _made(self, step: Segment | Look | Mix, count: int) -> Array:
         """Return the symbols or numbers [count, B] that a step makes."""
@@ -144,6 +171,11 @@ class LayerRun:
                 look.table.shape[1]
             )
         return index
+
+
+def _gathered(sweep: Sweep, pixels: Array, zero: Array) -> Array:
+    """Return what pixels read, [taps n, P, B], of [n, P, B]; `zero` [n] is outside."""
+    return sweep.neighbours(pixels.transpose(2, 1, 0), zero).transpose(2, 1, 0)
 
 
 def _reached(values: Array, first: Array) -> Array:

@@ -8,6 +8,7 @@ import numpy.typing as npt
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.place import side_by_side, stages
 from mubinn.golden.cells.step import Trace, cell_step, dots, logits
+from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.head import head_of, reading_of
 from mubinn.golden.model.quantized_model import QuantizedModel
@@ -26,18 +27,28 @@ def run_layer(layer: QuantizedLayer, x: npt.ArrayLike) -> Trace:
     """Return the intermediates of `cell_step` over whole sequences of frames `x` [..., T, I].
 
     The state before the first step is the code of 0. The arrays [T, ..., n] are the cell's with a
-    leading time axis.
+    leading time axis. A sweep goes over all pixels of a frame at once.
     """
-    codes = np.moveaxis(np.asarray(x, np.int64), -2, 0)
+    codes = np.asarray(x, np.int64)
+    sweep = layer.frames if isinstance(layer.frames, Sweep) else None
+    # [T, ..., I], or by frame [T, ..., P, I].
+    codes = np.moveaxis(sweep.frames(codes), -3, 0) if sweep else np.moveaxis(codes, -2, 0)
     names = [node.name for node in layer.cell.states]
     counts = map(layer.sizes.count, layer.cell.states)
     zeros = [layer.quantizers[n].zero_code(k) for n, k in zip(names, counts, strict=True)]
     states = [np.broadcast_to(zero, (*codes.shape[1:-1], len(zero))) for zero in zeros]
     steps = []
     for now in codes:
-        steps.append(cell_step(layer, now, *states))
+        around = sweep.neighbours(states[0], zeros[0]) if sweep else None
+        steps.append(cell_step(layer, now, *states, around=around))
         states = [steps[-1][name] for name in names]
-    return {name: np.stack([step[name] for step in steps]) for name in steps[0]}
+    if sweep is None:
+        return {name: np.stack([step[name] for step in steps]) for name in steps[0]}
+    pixels = codes.ndim - 2
+    return {
+        name: np.concatenate([np.moveaxis(step[name], pixels - 1, 0) for step in steps])
+        for name in steps[0]
+    }
 
 
 def layer_inputs(model: QuantizedModel, x: npt.ArrayLike) -> list[Ints]:

@@ -76,7 +76,7 @@ def _float_layer(layer: QuantizedLayer) -> FloatLayer:
     for phase, state in enumerate(layer.states):
         rows = layer.phase_rows(phase)
         columns = layer.sizes.phase_columns(phase)
-        bias[rows] -= wh[rows, :columns] @ np.broadcast_to(state.float_offset, columns)
+        bias[rows] -= wh[rows, :columns] @ layer.frames.spread_state(state.float_offset, columns)
     stored = {name: tensor.float_values for name, tensor in layer.stored.items()}
     return FloatLayer(
         layer.cell, wx, wh, bias, stored=stored, frames=layer.frames, place=layer.place

@@ -13,8 +13,12 @@ from mubinn.golden.cells.graph import Cell
 from mubinn.golden.cells.library import gru, gru_before, lstm
 from mubinn.golden.cells.place import Place
 from mubinn.golden.cells.sizes import Sizes
+from mubinn.golden.cells.sweep import Reads, check_cell
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, frozen
+
+STEPS = Frames()
+"""Step after step."""
 
 
 def check_array(name: str, array: Floats, shape: tuple[int, ...]) -> None:
@@ -40,7 +44,7 @@ class FloatLayer:
         Zeros where a row does not read x.
     wh : float64 [R H, H]
         Zeros where a row reads no state, and beyond column P where it reads an h of P numbers. It
-        has no columns, [R H, 0], where all rows read x alone.
+        has no columns, [R H, 0], where all rows read x alone, and [R H, taps H] of a sweep.
     b : float64 [R H]
         One bias; frameworks that keep two give their sum.
     clips : mapping of str to float
@@ -48,7 +52,7 @@ class FloatLayer:
         is not clipped in the paper's literal form.
     stored : mapping of str to float64 [H]
         Numbers of each cell, by name in the cell: the weights of peepholes.
-    frames : Frames
+    frames : Frames or Sweep
         What it reads of its input; then I is `Frames.taps` times the inputs of a step.
     place : Place
         Whose outputs it reads, and in which order.
@@ -60,11 +64,12 @@ class FloatLayer:
     b: Floats
     clips: Mapping[str, float] = field(default_factory=dict)
     stored: Mapping[str, Floats] = field(default_factory=dict)
-    frames: Frames = field(default_factory=Frames)
+    frames: Reads = field(default_factory=Frames)
     place: Place = field(default_factory=Place)
 
     def __post_init__(self) -> None:
         """Validate shapes and values; raise `MubinnError`."""
+        check_cell(self.frames, self.cell)
         for name in ("wx", "wh", "b"):
             object.__setattr__(self, name, frozen(getattr(self, name), np.float64))
         rows, own = len(self.wx), len(self.cell.rows)
@@ -75,7 +80,7 @@ class FloatLayer:
         _ = self.inputs  # checks the columns
         check_array("wx", self.wx, (rows, self.features))
         if self.wh.ndim != 2 or not self.cell.projects:
-            columns = rows // own if self.cell.reading("wh") else 0
+            columns = rows // own * self.frames.around if self.cell.reading("wh") else 0
             check_array("wh", self.wh, (rows, columns))
         check_array("wh", self.wh, (self.sizes.rows, self.sizes.columns))
         check_array("b", self.b, (rows,))
@@ -117,7 +122,7 @@ class FloatLayer:
     @cached_property
     def sizes(self) -> Sizes:
         """How many there are of each."""
-        return Sizes.of(self.cell, len(self.wx), self.wh.shape[1])
+        return Sizes.of(self.cell, len(self.wx), self.wh.shape[1], self.frames.around)
 
     @property
     def hidden(self) -> int:
@@ -143,7 +148,14 @@ def lstm_layer(wx: Floats, wh: Floats, b: Floats, c_clip: float | None = None) -
     return FloatLayer(lstm, wx, wh, b, {} if c_clip is None else {"c": c_clip})
 
 
-def gru_layer(wx: Floats, wh: Floats, b: Floats, bn: Floats, reset: Reset = "after") -> FloatLayer:
+def gru_layer(
+    wx: Floats,
+    wh: Floats,
+    b: Floats,
+    bn: Floats,
+    reset: Reset = "after",
+    frames: Reads = STEPS,
+) -> FloatLayer:
     """Return a GRU layer (effective-quantization, Eq. 10-13) of gates z, r, n.
 
     ``z = sigmoid(W_z x + U_z h + b_z)``, ``r = sigmoid(W_r x + U_r h + b_r)``,
@@ -164,6 +176,8 @@ def gru_layer(wx: Floats, wh: Floats, b: Floats, bn: Floats, reset: Reset = "aft
     bn : float64 [H]
         Bias of the candidate's recurrent sum.
     reset : "after" or "before"
+    frames : Frames or Sweep
+        Of a sweep wh has [3H, taps H].
     """
     wx, wh, b, bn = (np.asarray(array, np.float64) for array in (wx, wh, b, bn))
     if wx.ndim != 2 or len(wx) % 3 or not wx.size:
@@ -171,19 +185,22 @@ def gru_layer(wx: Floats, wh: Floats, b: Floats, bn: Floats, reset: Reset = "aft
     rows, features = wx.shape
     hidden = rows // 3
     check_array("wx", wx, (rows, features))
-    check_array("wh", wh, (rows, hidden))
+    columns = hidden * frames.around
+    check_array("wh", wh, (rows, columns))
     check_array("b", b, (rows,))
     check_array("bn", bn, (hidden,))
     if reset not in RESETS:
         raise MubinnError(f"unknown reset {reset!r}: give after or before.")
     gates = 2 * hidden
     if reset == "before":
-        return FloatLayer(gru_before, wx, wh, np.concatenate([b[:gates], b[gates:] + bn]))
+        b = np.concatenate([b[:gates], b[gates:] + bn])
+        return FloatLayer(gru_before, wx, wh, b, frames=frames)
     return FloatLayer(
         gru,
         np.concatenate([wx[:gates], np.zeros((hidden, features)), wx[gates:]]),
-        np.concatenate([wh, np.zeros((hidden, hidden))]),
+        np.concatenate([wh, np.zeros((hidden, columns))]),
         np.concatenate([b[:gates], bn, b[gates:]]),
+        frames=frames,
     )
 
 

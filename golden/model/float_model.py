@@ -10,6 +10,7 @@ import numpy.typing as npt
 from mubinn.golden.cells import graph
 from mubinn.golden.cells.library import family_of, lstm
 from mubinn.golden.cells.place import Placed, check_places, stages, width
+from mubinn.golden.cells.sweep import check_sweeps
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, frozen
 from mubinn.golden.model.embedding import check_table, looked_up
@@ -117,6 +118,7 @@ class FloatModel:
         for name in ("wd", "bd"):
             object.__setattr__(self, name, frozen(getattr(self, name), np.float64))
         check_places(self.layers)
+        check_sweeps(self.layers, self.readout)
         if self.wd.ndim != 2:
             raise MubinnError(f"wd has shape {self.wd.shape}, expected (outputs, cells).")
         head_of(self.head).check(self.outputs)

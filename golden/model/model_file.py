@@ -43,6 +43,7 @@ from mubinn.golden.cells.graph import Cell
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.library import LAYERS, cell_of, gru, gru_before, lstm
 from mubinn.golden.cells.place import Place
+from mubinn.golden.cells.sweep import LARGEST, Reads, Sweep
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Bits, Floats
 from mubinn.golden.model.container import Container, Tensors, read_container, write_container
@@ -277,7 +278,7 @@ def _to_layer(reader: Reader, prefix: str, before: Sequence[QuantizedLayer]) -> 
 
 def _reading_fields(layer: QuantizedLayer | FloatLayer) -> dict[str, Any]:
     """Return how a file tells what a layer reads: nothing where that is step after step."""
-    own: dict[str, Frames | Place] = {"frames": layer.frames, "place": layer.place}
+    own: dict[str, Reads | Place] = {"frames": layer.frames, "place": layer.place}
     return {name: asdict(how) for name, how in own.items() if not how.plain}
 
 
@@ -289,11 +290,14 @@ def _place_in(reader: Reader) -> Place:
     return Place(**{field.name: part.truth(field.name) for field in fields(Place)})
 
 
-def _frames_in(reader: Reader) -> Frames:
+def _frames_in(reader: Reader) -> Reads:
     """Return what the layer of a file reads."""
     if reader.any("frames") is None:
         return Frames()
     part = reader.part("frames")
+    if part.any("height") is not None:
+        shape = {field.name: part.integer(field.name, 0, LARGEST) for field in fields(Sweep)}
+        return Sweep(**shape)
     sizes = {field.name: part.integer(field.name, 0, 1 << 16) for field in fields(Frames)}
     return Frames(**sizes)
 
@@ -420,12 +424,12 @@ def _to_float(reader: Reader) -> FloatModel:
             wh = wh[:, :0]  # Older files have columns that no row reads.
         if cell in (gru, gru_before):
             reset: Any = part.choice("reset", RESETS)
-            made = gru_layer(wx, wh, b, reader.tensor(f"{index}.bn", "<f4"), reset)
+            bn = reader.tensor(f"{index}.bn", "<f4")
+            made = gru_layer(wx, wh, b, bn, reset, _frames_in(part))
         else:
             stored = {n.name: reader.tensor(f"{index}.{n.name}", "<f4") for n in cell.stored}
-            made = FloatLayer(cell, wx, wh, b, stored=stored)
-        where: Any = {"frames": _frames_in(part), "place": _place_in(part)}
-        layers.append(replace(made, clips=_clips_in(part, cell), **where))
+            made = FloatLayer(cell, wx, wh, b, stored=stored, frames=_frames_in(part))
+        layers.append(replace(made, clips=_clips_in(part, cell), place=_place_in(part)))
     wd, bd = (reader.tensor(f"dense.{name}", "<f4") for name in ("wd", "bd"))
     about = _common_of(reader) | {"embedding": _table(reader, "", "<f4")}
     return FloatModel(tuple(layers), wd, bd, **about, head=_head_in(reader))

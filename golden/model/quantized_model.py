@@ -12,6 +12,7 @@ from mubinn.golden.binarize.scales import LevelTensor, Quantizer
 from mubinn.golden.cells.constants import INPUT_FRACTION, INPUT_RANGE, Datapath, check_bounds
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.place import check_places, stages, width
+from mubinn.golden.cells.sweep import Sweep, check_sweeps
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, Ints, frozen, to_fixed
 from mubinn.golden.model.embedding import check_table, looked_up
@@ -90,6 +91,7 @@ class QuantizedModel:
     def __post_init__(self) -> None:
         """Validate that the layers fit each other; raise `MubinnError`."""
         check_places(self.layers)
+        check_sweeps(self.layers, self.readout)
         found = stages(self.layers)
         for below, above in pairwise(found):
             if any(layer.x is not below[0].h for layer in above):
@@ -164,6 +166,13 @@ class QuantizedModel:
     def least_steps(self) -> int:
         """Steps of the shortest window."""
         return least_steps(self.layers)
+
+    def whole_steps(self, steps: int) -> int:
+        """Return about so many steps, of whole frames where layers sweep some: one or more."""
+        for layer in self.layers:
+            if isinstance(layer.frames, Sweep):
+                return max(1, steps // layer.frames.pixels) * layer.frames.pixels
+        return steps
 
     @property
     def head(self) -> HeadKind:

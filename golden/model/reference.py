@@ -17,6 +17,7 @@ from mubinn.golden.binarize.ordered import ordered_codes
 from mubinn.golden.binarize.scales import Quantizer, signs
 from mubinn.golden.cells.graph import Node
 from mubinn.golden.cells.place import side_by_side, stages
+from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.ground.fixed import Floats, Ints, to_float
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
@@ -78,7 +79,11 @@ class LayerQuantizers:
 
 
 def step(
-    layer: FloatLayer, quantizers: LayerQuantizers, x: Floats, *states: Floats
+    layer: FloatLayer,
+    quantizers: LayerQuantizers,
+    x: Floats,
+    *states: Floats,
+    around: Floats | None = None,
 ) -> dict[str, Floats]:
     """Return every intermediate of one time step of a cell.
 
@@ -91,6 +96,8 @@ def step(
     states : float64 [..., H]
         The states before the step, already quantized: h, of P numbers after a projection, and c
         of an LSTM.
+    around : float64 [..., taps H], or None
+        What W_h meets where that is not the first state: of a sweep h of the pixels around.
 
     Returns
     -------
@@ -102,10 +109,11 @@ def step(
     cell = layer.cell
     t: dict[str, Floats] = {}
     values = dict(zip((cell.x, *cell.states), (x, *states), strict=True))
+    met = {} if around is None else {cell.states[0]: around}
     for node in cell.nodes:
         if node in values:
             continue
-        values[node] = _value(layer, node, values)
+        values[node] = _value(layer, node, values if node.operation != "row" else values | met)
         source = node.operands[0] if node.operands else node
         if node.operation == "encode":
             raw = np.clip(values[source], -layer.clip(node.name), layer.clip(node.name))
@@ -153,20 +161,25 @@ def run_layer(layer: FloatLayer, quantizers: LayerQuantizers, x: Floats) -> dict
     """Return the intermediates of `step` over whole sequences `x` [..., T, I], in its order.
 
     x is not yet quantized; the time axis stands before the last. The state before the first step is
-    the quantized 0, as in hardware.
+    the quantized 0, as in hardware. A sweep goes over all pixels of a frame at once.
     """
     ahead = (quantizers.ahead or quantizers.x)(np.zeros(layer.inputs))
     x = layer.place.ordered(layer.frames.of(quantizers.x(x), ahead))
     names = [node.name for node in layer.cell.states]
     counts = map(layer.sizes.count, layer.cell.states)
-    states = [
-        quantizers[name](np.zeros((*x.shape[:-2], count)))
-        for name, count in zip(names, counts, strict=True)
-    ]
+    zeros = [quantizers[name](np.zeros(count)) for name, count in zip(names, counts, strict=True)]
+    sweep = layer.frames if isinstance(layer.frames, Sweep) else None
+    if sweep:
+        x = np.moveaxis(sweep.frames(x), -3, -2)
+    states = [np.broadcast_to(zero, (*x.shape[:-2], len(zero))) for zero in zeros]
     steps = []
     for t in range(x.shape[-2]):
-        steps.append(step(layer, quantizers, x[..., t, :], *states))
+        around = sweep.neighbours(states[0], zeros[0]) if sweep else None
+        steps.append(step(layer, quantizers, x[..., t, :], *states, around=around))
         states = [steps[-1][name] for name in names]
+    if sweep:
+        found = {name: np.stack([s[name] for s in steps], axis=-3) for name in steps[0]}
+        return {name: v.reshape(*v.shape[:-3], -1, v.shape[-1]) for name, v in found.items()}
     return {name: np.stack([s[name] for s in steps], axis=-2) for name in steps[0]}
 
 

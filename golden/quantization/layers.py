@@ -19,7 +19,6 @@ from mubinn.golden.model.quantized_model import QuantizedDense
 from mubinn.golden.quantization.tensors import (
     FitOptions,
     StateRows,
-    before,
     fit_activation,
     fit_gates,
     fit_sums,
@@ -115,7 +114,7 @@ def _quantized_layer(
     states = []
     for phase, node in enumerate(cell.recurrent):
         made = run[node.name][..., : layer.sizes.phase_columns(phase)]
-        read = before(made) if node.operation == "state" else made
+        read = layer.frames.met(made) if node.operation == "state" else made
         states.append(StateRows(layer.sizes.phase_rows(phase), found[node.name], read))
     inputs = layer.place.ordered(inputs)
     weights = layer.wx, layer.wh, layer.b

@@ -13,8 +13,8 @@ from mubinn.golden.binarize.rules import Rule
 from mubinn.golden.binarize.scale_form import ScaleForm, fit_fixed, fit_form, fixed_form
 from mubinn.golden.binarize.scales import MAX_STORED_SCALE, LevelTensor, Quantizer, grouped
 from mubinn.golden.cells.formats import Formats
-from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.sizes import Sizes
+from mubinn.golden.cells.sweep import Reads
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Bits, Floats, Ints, to_fixed, to_float
 from mubinn.golden.model import reference
@@ -152,18 +152,13 @@ class StateRows:
     read: Floats
 
 
-def before(states: Floats) -> Floats:
-    """Return the state that each step of [windows, T, H] starts from, 0 in the first."""
-    return np.concatenate([np.zeros_like(states[:, :1]), states[:, :-1]], axis=1)
-
-
 def fit_sums(
     weights: tuple[Floats, Floats, Floats],
     x: Quantizer,
     states: Sequence[StateRows],
     options: FitOptions,
     inputs: Floats,
-    frames: Frames,
+    frames: Reads,
     sizes: Sizes,
 ) -> tuple[LevelTensor, LevelTensor, LevelTensor]:
     """Fit the scales, then choose bias and weight bits to keep z close to the float model's.
@@ -182,7 +177,7 @@ def fit_sums(
     options : FitOptions
     inputs : float64 [windows, T, I]
         x of the float layer's calibration run.
-    frames : Frames
+    frames : Frames or Sweep
         What the layer reads of it.
     sizes : Sizes
 
@@ -205,7 +200,7 @@ def fit_sums(
     folded = (bias + w_x @ frames.spread(x.float_offset, inputs.shape[2]))[:, None]
     for state in states:
         columns = state.read.shape[2]
-        offset = np.broadcast_to(state.quantizer.float_offset, columns)
+        offset = frames.spread_state(state.quantizer.float_offset, columns)
         folded[state.rows, 0] += w_h[state.rows, :columns] @ offset
     over_h = max(state.quantizer.fraction for state in states) + wh_fraction
     b_fraction = max(x.fraction + wx_fraction, over_h)

@@ -9,10 +9,12 @@ from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.cells.place import stages
+from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.folding.layer_plan import MAX_STEPS, LayerPlan
 from mubinn.golden.model.head import reading_of
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.sample_format import SampleFormat
+from mubinn.hw.frontend.pixel_frames import PixelFrames
 from mubinn.hw.frontend.sample_encoder import SampleEncoder, sample_layout
 from mubinn.hw.frontend.step_frames import StepFrames
 from mubinn.hw.layer.classifier import END, result_layout
@@ -50,6 +52,12 @@ def plans(
     return found
 
 
+def _gathers(plan: LayerPlan) -> Sweep | None:
+    """Return the sweep of a layer whose x is of several pixels."""
+    frames = plan.layer.frames
+    return frames if isinstance(frames, Sweep) and frames.taps > 1 else None
+
+
 class Accelerator(Component):
     """`golden.model.bit_true.run` in hardware: windows in, a class and its scores each out.
 
@@ -59,6 +67,9 @@ class Accelerator(Component):
     A backward layer begins a window once its last step is there: memories as long as the longest
     window turn its input round, and where something reads them in the order of time its outputs as
     well; meanwhile those of the layers beside it wait, up to two windows of them.
+
+    A layer that sweeps frames takes pixels for steps; before it stands a memory of the pixels that
+    the next ones read, which may fill up while others are worked on.
 
     Parameters
     ----------
@@ -154,7 +165,8 @@ class Accelerator(Component):
     def cycles_per_step(self) -> int:
         """Clock cycles from one step of the slowest layer to its next, when neither side pauses."""
         samples = [self.model.features] if self.encoder else []
-        return max([cycles_per_step(plan) for plan in self.plans] + samples)
+        gathers = [PixelFrames.interval(sweep) for sweep in map(_gathers, self.plans) if sweep]
+        return max([cycles_per_step(plan) for plan in self.plans] + samples + gathers)
 
     def cycles_per_window(self, steps: int) -> int:
         """Return the cycles from one window's result to the next one's, with no side pausing."""
@@ -162,7 +174,9 @@ class Accelerator(Component):
         waiting = iter(self.plans)
         for stage in self.stages:
             steps = stage[0].frames.count(steps)
-            found += [cycles_per_window(next(waiting), steps) for _ in stage]
+            own = [next(waiting) for _ in stage]
+            found += [cycles_per_window(plan, steps) for plan in own]
+            found += [steps * PixelFrames.interval(sweep) for sweep in map(_gathers, own) if sweep]
         return max(found)
 
     def elaborate(self, platform: object) -> Module:
@@ -211,8 +225,11 @@ class Accelerator(Component):
         onward = {k: layer for k, layer in own.items() if not layer.plan.layer.place.backward}
         sinks = [layer.i for layer in onward.values()]
         number, first = next(iter(own.items()))
-        if not first.plan.layer.frames.plain:
-            self._add(m, f"step_frames_{number}", frames := StepFrames(first.plan.layer))
+        layer = first.plan.layer
+        gather = _gathers(first.plan)
+        if gather or not (layer.frames.plain or isinstance(layer.frames, Sweep)):
+            frames = PixelFrames(layer) if gather else StepFrames(layer)
+            self._add(m, f"{'pixel' if gather else 'step'}_frames_{number}", frames)
             link(m, source, frames.i)
             source = frames.o
         if len(onward) < len(own):
@@ -296,6 +313,9 @@ class Accelerator(Component):
         # Two in each layer, in work and at its output, two in its frames, and those of the encoder
         # and the result.
         framed = sum(not plan.layer.frames.plain for plan in self.plans)
+        # Of small frames a memory of pixels has several windows.
+        sweeps = [sweep for sweep in map(_gathers, self.plans) if sweep]
+        framed += sum(PixelFrames.depth(sweep) // sweep.pixels for sweep in sweeps)
         # What is turned round holds up to three windows, before and after a layer.
         framed += 3 * sum(plan.layer.place.backward for plan in self.plans)
         windows = Signal(range(2 * (len(self.layers) + framed) + 4))

@@ -60,7 +60,7 @@ def accelerator_folder(
     files |= memory_files(top.core)
     if model.embedding is not None:
         files["words.hex"] = words_text(model.embedding)
-    wanted = min(max(steps, model.least_steps), options.max_steps)
+    wanted = model.whole_steps(min(max(steps, model.least_steps), options.max_steps))
     files |= golden_vectors(top, about["interface"], windows, wanted)
     loaded = contents(top.core.plans) if options.loadable else b""
     if loaded:
@@ -92,7 +92,7 @@ def _about(model: QuantizedModel, design: DeviceDesign, measured: Measured | Non
     """Return what a user has to know, as JSON types."""
     core, options, device = design.top.core, design.options, design.device
     layers = [describe(layer) for layer in core.layers]
-    least = {model.least_steps, max(WINDOW, model.least_steps)}
+    least = {model.least_steps, model.whole_steps(max(WINDOW, model.least_steps))}
     return {
         "module": design.name,
         "device": device.name,

@@ -33,6 +33,7 @@ from mubinn.hw.export.render import Json, render
 from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.hw.layer.layer_memory import constant_contents
 from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step
+from mubinn.hw.layer.pixel_state import PixelState
 
 PARAMETERS = "parameters.json"
 """The file by which a folder is known to be generated."""
@@ -191,6 +192,7 @@ def describe(design: LstmLayer) -> Json:
             "s": plan.side,
             "B": _each([str(own) for own in _beats(plan)]),
             "L": LstmCell.latency(plan),
+            **({"N": plan.load_cycles} if plan.load_cycles else {}),
         },
         "ports": ports(design),
         "memories": memories(design),
@@ -221,6 +223,8 @@ def _beats(plan: LayerPlan) -> list[Fraction]:
 def _formula(plan: LayerPlan) -> str:
     """Return `cycles_per_step` of a layer; short with a row a cycle and level pair."""
     rows, phases = plan.layer.cell_rows, len(plan.layer.phases)
+    if plan.load_cycles:
+        return "sum over r in R of (ceil(r ceil(H / E) B) + L + 1) + N"
     if plan.layer.cell.projects:
         return "sum over r, H, B in R, H, B of (ceil(r ceil(H / E) B) + L + 1)"
     if plan.engines > 1 or {*_beats(plan)} != {plan.planes}:
@@ -294,7 +298,14 @@ def memories(design: LstmLayer) -> list[Json]:
         for memory in constant_contents(plan)
     ]
     codes = f"codes of {state}, written as cells are computed"
-    found.append(("m_g", "M_g", codes, plan.rounds, plan.engines * layouts.kept_bits))
+    if plan.sweep:
+        codes = f"{codes}, pixel after pixel"
+    depth = plan.rounds * plan.pixels
+    found.append(("m_g", "M_g", codes, depth, plan.engines * layouts.kept_bits))
+    if plan.load_cycles:
+        codes = "codes of h of all pixels, of this frame and the one before"
+        width = plan.layer.outputs * plan.layer.h.levels
+        found.append(("m_h", "M_g", codes, PixelState.depth(plan), width))
     return [
         {
             "name": name,
@@ -303,7 +314,7 @@ def memories(design: LstmLayer) -> list[Json]:
             "words": words,
             "width": width,
             "bits": words * width,
-            "contents": "state" if name == "m_g" else "constant",
+            "contents": "state" if name in ("m_g", "m_h") else "constant",
         }
         for name, memory, purpose, words, width in found
     ]

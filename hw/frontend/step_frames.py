@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
+from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.hw.stream.component import Component, view_signal
 from mubinn.hw.stream.fields import frame_layout, zero_planes
@@ -33,6 +34,8 @@ class StepFrames(Component):
     def __init__(self, layer: QuantizedLayer) -> None:
         self.layer = layer
         levels = layer.x.levels
+        assert isinstance(layer.frames, Frames)
+        self.frames = layer.frames
         super().__init__(
             {
                 "i": In(stream.Signature(frame_layout(layer.inputs, levels))),
@@ -43,7 +46,7 @@ class StepFrames(Component):
     def elaborate(self, platform: object) -> Module:
         """Return the registers of the steps before, and those of a frame that waits for its end."""
         m = Module()
-        frames, inputs = self.layer.frames, self.layer.inputs
+        frames, inputs = self.frames, self.layer.inputs
         levels = self.layer.x.levels
         first = frames.taps - frames.before
         due = Signal(range(max(first, frames.stride) + 1), init=first)
@@ -87,7 +90,7 @@ class StepFrames(Component):
 
     def _held(self, levels: int) -> tuple[list[Signal], list[int]]:
         """Return the steps before by level, and what stands in them before a window."""
-        frames, inputs = self.layer.frames, self.layer.inputs
+        frames, inputs = self.frames, self.layer.inputs
         zero = [
             sum(plane << k * inputs for k in range(frames.taps - 1))
             for plane in zero_planes(self.layer.x, inputs)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Cat, Const, Module, Shape, ShapeLike, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Shape, ShapeLike, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Member, Out
 
@@ -206,6 +206,11 @@ def stored_words(layer: QuantizedLayer) -> list[int]:
     return found
 
 
+def state_address(plan: LayerPlan) -> Shape:
+    """Return the addresses of M_g: cells, pixel after pixel where a layer sweeps frames."""
+    return unsigned((plan.rounds * plan.pixels - 1).bit_length())
+
+
 @dataclass(frozen=True)
 class Contents:
     """A memory that holds a part of a model.
@@ -282,6 +287,8 @@ class LayerMemories(Component):
     biases : Out(bias_layout(plan))
     c, h_offset : Out(arrays by engine), and stored, where cells have numbers of their own
         Of the cell of the row.
+    base : In(state_address(plan)), where a layer sweeps frames
+        Where M_g has the first cells of the present pixel.
     write : Out(WritePort.Signature), whose members are inputs
         Of M_g, the codes of c by cell, all engines in one word.
     """
@@ -293,6 +300,7 @@ class LayerMemories(Component):
     c: View
     h_offset: View
     stored: View
+    base: Signal
     write: WritePort
 
     def __init__(self, plan: LayerPlan) -> None:
@@ -300,8 +308,9 @@ class LayerMemories(Component):
         c_bits = CellLayouts(plan.layer).kept_bits
         offset = issue_layout(plan)["h_offset"].shape
         self._codes = unsigned(c_bits * plan.engines)
-        write = WritePort.Signature(addr_width=(plan.rounds - 1).bit_length(), shape=self._codes)
-        own: dict[str, Member] = {}
+        width = state_address(plan).width
+        write = WritePort.Signature(addr_width=width, shape=self._codes)
+        own: dict[str, Member] = {"base": In(state_address(plan))} if plan.sweep else {}
         if plan.layer.stored:
             own["stored"] = Out(data.ArrayLayout(issue_layout(plan)["stored"].shape, plan.engines))
         super().__init__(
@@ -337,11 +346,12 @@ class LayerMemories(Component):
         if not any(memory.name == "m_h_offset" for memory in contents):
             offset = offset_words(plan.layer)[0]
             m.d.comb += [self.h_offset[e].eq(offset) for e in range(plan.engines)]
-        m_g = Memory(shape=self._codes, depth=plan.rounds, init=[])
+        m_g = Memory(shape=self._codes, depth=plan.rounds * plan.pixels, init=[])
         m.submodules.m_g = m_g
         wiring.connect(m, wiring.flipped(self.write), m_g.write_port())
         port = m_g.read_port()
-        m.d.comb += [port.addr.eq(cell), self.c.as_value().eq(port.data)]
+        place = self.base + cell if plan.sweep else cell
+        m.d.comb += [port.addr.eq(place), self.c.as_value().eq(port.data)]
         return m
 
     def _scale_address(self) -> Value:

@@ -12,6 +12,7 @@ from mubinn.hw.layer.classifier import Classifier, result_layout
 from mubinn.hw.layer.layer_memory import LayerMemories
 from mubinn.hw.layer.layer_trace import LayerTrace
 from mubinn.hw.layer.operand_select import OperandSelect
+from mubinn.hw.layer.pixel_state import PixelState
 from mubinn.hw.layer.sequencer import Sequencer, by_phase, gate_of, in_phase, issue_address
 from mubinn.hw.stream.component import Component, FieldValue, View, view_const, view_signal
 from mubinn.hw.stream.fields import drive, frame_layout, zero_planes
@@ -20,7 +21,7 @@ from mubinn.hw.stream.fields import drive, frame_layout, zero_planes
 def cycles_per_step(plan: LayerPlan) -> int:
     """Return the clock cycles from one step's input to the next, when neither side pauses.
 
-    ``sum over phases of (ceil(r ceil(H / E) B) + L + 1) + D ceil(ceil(C / E) B_d)`` with
+    ``sum over phases of (ceil(r ceil(H / E) B) + L + 1) + D ceil(ceil(C / E) B_d) + N`` with
 
     ======  ====================================================================================
     r       rows of a cell in the phase: 4 in the one phase of an LSTM, and of a GRU that resets
@@ -38,13 +39,16 @@ def cycles_per_step(plan: LayerPlan) -> int:
     C, D    outputs, 0 without a head; 0 with the readout last, where the last step alone takes
             ceil(ceil(C / E) B_d) cycles more, else 1
     L       cycles from a cell's last issue to its state, `LstmCell.latency`
+    N       pixels around whose h the rows read, one a cycle; 0 of a layer that sweeps no frames,
+            or where no row reads h. Of a sweep a step is a pixel, and n is N H where rows read h
     ======  ====================================================================================
 
     Of a phase's cells only the last one's state stage shows: the others run beside the products of
     the next cell.
     """
     classes = plan.class_issues if plan.reading.every_step else 0
-    return plan.gate_issues + classes + len(plan.layer.phases) * (LstmCell.latency(plan) + 1)
+    waits = len(plan.layer.phases) * (LstmCell.latency(plan) + 1)
+    return plan.gate_issues + classes + waits + plan.load_cycles
 
 
 def cycles_per_window(plan: LayerPlan, steps: int) -> int:
@@ -117,6 +121,10 @@ class LstmLayer(Component):
         m.submodules.sequencer = sequencer = Sequencer(plan)
         m.submodules.select = select = OperandSelect(plan)
         m.d.comb += [select.at.eq(sequencer.at), memories.address.eq(sequencer.at)]
+        self._pixels = PixelState(plan) if plan.sweep else None
+        if self._pixels:
+            m.submodules.pixels = self._pixels
+            m.d.comb += memories.base.eq(self._pixels.base)
         frame, last = self._take(m, sequencer)
         first_step = self._store(m, cells, memories, sequencer, select, last)
         now = view_signal(issue_address(plan), "now")
@@ -134,7 +142,8 @@ class LstmLayer(Component):
         """Hold a step's input while its gates need it; return it and the step's `last`."""
         frame = view_signal(self.frame, "frame")
         held, last = Signal(), Signal()
-        m.d.comb += [self.i.ready.eq(~held), sequencer.ready.eq(held)]
+        m.d.comb += self.i.ready.eq(~held)
+        m.d.comb += sequencer.ready.eq(held & self._pixels.loaded if self._pixels else held)
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += [frame.eq(self.i.payload), held.eq(1)]
         last_issue = sequencer.at.end & in_phase(self.plan, sequencer.at, -1)
@@ -190,13 +199,14 @@ class LstmLayer(Component):
     ) -> Signal:
         """Collect the new state cell by cell; return whether a step is its window's first."""
         plan, levels = self.plan, self.plan.layer.h.levels
-        zero = zero_planes(plan.layer.h, min(plan.layer.outputs, plan.state_lanes))
+        zero = self._zero()
         planes = data.ArrayLayout(unsigned(plan.state_lanes), levels)
-        h = view_signal(planes, "h", view_const(planes, zero))
+        self._h = h = view_signal(planes, "h", view_const(planes, zero))
         first_step, index = Signal(init=1), Signal(range(plan.rounds))
         valid = cells[0].o.valid
         m.d.comb += [cell.o.ready.eq(1) for cell in cells]
-        m.d.comb += [memories.write.en.eq(valid), memories.write.addr.eq(index)]
+        place = self._pixels.base + index if self._pixels else index
+        m.d.comb += [memories.write.en.eq(valid), memories.write.addr.eq(place)]
         m.d.comb += memories.write.data.eq(Cat(cell.o.payload.c for cell in cells))
         stored = Signal()
         last_round = by_phase(plan, sequencer.at, [count - 1 for count in plan.phase_rounds])
@@ -204,41 +214,74 @@ class LstmLayer(Component):
         with m.If(valid):
             m.d.sync += index.eq(Mux(stored, 0, index + 1))
         done = stored & in_phase(plan, sequencer.at, -1)
+        self._offer(m, sequencer, done, last, first_step)
+        if plan.state_lanes:
+            m.d.comb += select.h.eq(h)
+        clear = done & last
+        if self._pixels:
+            begin = sequencer.valid & sequencer.at.end & sequencer.at.dense if plan.dense else done
+            m.d.comb += [self._pixels.done.eq(done), self._pixels.last.eq(last)]
+            m.d.comb += self._pixels.begin.eq(begin)
+        if plan.dense:
+            clear = self._classify(m, cells, sequencer, done, last, first_step)
+        for k in range(levels):
+            self._collect(m, k, [cell.o.payload.h[k] for cell in cells], valid, stored, done)
+            if plan.load_cycles:
+                assert self._pixels
+                with m.If(self._pixels.shift):
+                    m.d.sync += h[k].eq(Cat(h[k], self._pixels.word[k])[plan.layer.outputs :])
+            else:
+                with m.If(clear):
+                    m.d.sync += h[k].eq(zero[k])
+        return self._pixels.first if self._pixels else first_step
+
+    def _collect(
+        self, m: Module, k: int, bits: list[Value], valid: Value, stored: Signal, done: Value
+    ) -> None:
+        """Put level k of the new codes together, `bits` of each engine at a time."""
+        plan, h = self.plan, self._h
+        # Cells come in order, so that shifting in from the top puts cell 0 into bit 0.
+        kept = Signal(plan.rounds * plan.engines, name=f"new_h_{k}")
+        new = Cat(kept, bits)[plan.engines :]
+        with m.If(valid):
+            m.d.sync += kept.eq(new)
+        if self._pixels:
+            # Lanes beyond meet weights of the classifier that count on zeros.
+            new = new[: plan.layer.outputs]
+            m.d.comb += self._pixels.h[k].eq(new)
+        with m.If(stored):
+            # After an earlier phase what its rows made, which the next one reads for h.
+            m.d.sync += h[k].eq(new)
+        if plan.layer.cell.projects:
+            # Fewer have come, and lanes beyond them meet weights that count on zeros.
+            first = (plan.rounds - plan.phase_rounds[-1]) * plan.engines
+            new = new[first : first + plan.layer.outputs]
+        with m.If(done):
+            m.d.sync += self.o.payload.h[k].eq(new)
+            if plan.layer.cell.projects:
+                m.d.sync += h[k].eq(new)
+
+    def _zero(self) -> list[int]:
+        """Return the planes of what stands in the place of h before a window."""
+        plan = self.plan
+        size = min(plan.layer.outputs, plan.state_lanes)
+        copies = range(plan.load_cycles or 1)
+        return [sum(plane << size * k for k in copies) for plane in zero_planes(plan.layer.h, size)]
+
+    def _offer(
+        self, m: Module, sequencer: Sequencer, done: Value, last: Signal, first_step: Signal
+    ) -> None:
+        """Offer the output of a step, and hold the next one's last row while it is not taken."""
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(done):
             m.d.sync += [self.o.valid.eq(1), self.o.payload.last.eq(last), first_step.eq(last)]
         hold: Value = self.o.valid
-        if len(plan.rows) == 1:
+        if len(self.plan.rows) == 1:
             # It begins while the output before is being taken. The last one of several begins
             # later, and is spared the path from the reader's ready to the memories' addresses.
             hold = self.o.valid & ~self.o.ready
         m.d.comb += sequencer.hold.eq(hold)
-        if plan.state_lanes:
-            m.d.comb += select.h.eq(h)
-        clear = done & last
-        if plan.dense:
-            clear = self._classify(m, cells, sequencer, done, last, first_step)
-        for k in range(levels):
-            # Cells come in order, so that shifting in from the top puts cell 0 into bit 0.
-            kept = Signal(plan.rounds * plan.engines, name=f"new_h_{k}")
-            new = Cat(kept, (cell.o.payload.h[k] for cell in cells))[plan.engines :]
-            with m.If(valid):
-                m.d.sync += kept.eq(new)
-            with m.If(stored):
-                # After an earlier phase what its rows made, which the next one reads for h.
-                m.d.sync += h[k].eq(new)
-            if plan.layer.cell.projects:
-                # Fewer have come, and lanes beyond them meet weights that count on zeros.
-                first = (plan.rounds - plan.phase_rounds[-1]) * plan.engines
-                new = new[first : first + plan.layer.outputs]
-            with m.If(done):
-                m.d.sync += self.o.payload.h[k].eq(new)
-                if plan.layer.cell.projects:
-                    m.d.sync += h[k].eq(new)
-            with m.If(clear):
-                m.d.sync += h[k].eq(zero[k])
-        return first_step
 
     def _classify(
         self,

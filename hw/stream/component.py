@@ -11,10 +11,11 @@ if TYPE_CHECKING:
     Component = wiring.Component[wiring.Signature]
     View = data.View[data.Layout]
     Memory = memory.Memory[ShapeLike, Any]
+    ReadPort = memory.ReadPort[ShapeLike, Any]
     WritePort = memory.WritePort[ShapeLike, Any]
 else:
     Component, View = wiring.Component, data.View
-    Memory, WritePort = memory.Memory, memory.WritePort
+    Memory, ReadPort, WritePort = memory.Memory, memory.ReadPort, memory.WritePort
 
 FieldValue: TypeAlias = "ValueLike | Mapping[str, FieldValue] | Sequence[FieldValue]"
 """What drives a field: a value, by name those of a structure, or a list of those of an array."""

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from amaranth.hdl import Shape
 
 from mubinn.golden.cells.layer import QuantizedLayer
+from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.model_file import save_model
@@ -31,6 +32,8 @@ def checked_codes(layer: QuantizedLayer, windows: npt.ArrayLike) -> npt.NDArray[
             f"input codes of shape {codes.shape} are not (windows, steps, "
             f"{layer.features}): encode the windows with this model."
         )
+    if isinstance(layer.frames, Sweep):
+        layer.frames.frames(codes)  # raises where they are not of whole frames
     return codes
 
 

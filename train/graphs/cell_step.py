@@ -23,6 +23,7 @@ from jax import Array
 from mubinn.golden.cells.constants import Datapath
 from mubinn.golden.cells.graph import Cell, Node
 from mubinn.golden.cells.lowering import code_in, is_factor
+from mubinn.golden.cells.sweep import Sweep
 from mubinn.train.graphs import activations
 from mubinn.train.graphs import binarize as levels_of
 from mubinn.train.graphs.binarize import Planes
@@ -57,6 +58,8 @@ class Form:
     datapath : "figure3" or "threshold"
     tables : bool
         Whether numbers other than codes have activations from tables.
+    sweep : Sweep or None
+        Of whose pixels rows read h of those around; the windows of a step are then P B.
     """
 
     cell: Cell
@@ -66,6 +69,7 @@ class Form:
     damp_c: float = 1.0
     datapath: Datapath = "figure3"
     tables: bool = False
+    sweep: Sweep | None = None
 
     @cached_property
     def heads(self) -> dict[str, Node]:

@@ -12,13 +12,14 @@ import numpy as np
 from jax import Array
 
 from mubinn.golden.cells.constants import INPUT_FRACTION, Datapath
-from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.graph import Cell
-from mubinn.golden.model.float_layer import FloatLayer
+from mubinn.golden.cells.sweep import Reads, Sweep
+from mubinn.golden.model.float_layer import STEPS, FloatLayer
 from mubinn.golden.model.float_model import FloatModel, Preprocessing
 from mubinn.golden.model.head import HeadKind, Readout, reading_of
 from mubinn.train.graphs import binarize as levels_of
 from mubinn.train.graphs.cell_step import Form
+from mubinn.train.graphs.pixels import neighbours
 from mubinn.train.graphs.projection import classified, side_by_side, with_one
 from mubinn.train.graphs.quantizers import Quantizers, operands, quantizers, stored
 from mubinn.train.graphs.recurrence import recurrence
@@ -145,12 +146,14 @@ def with_stored(params: Params, method: Method, kinds: Sequence[LayerKind]) -> P
 def form_of(kind: LayerKind, method: Method, datapath: Datapath) -> Form:
     """Return what the recurrence binarizes; the float model's gradients are not damped."""
     cell, clips = kind.cell, kind.clips
+    # Of rows that read x alone the pixels around are in x already.
+    sweep = kind.frames if isinstance(kind.frames, Sweep) and cell.reading("wh") else None
     if method.name == "float":
-        return Form(cell, clips=clips, datapath=datapath)
+        return Form(cell, clips=clips, datapath=datapath, sweep=sweep)
     counts = method.counts
     coded = frozenset(n.name for n in cell.encoders if counts[cell.tensor(n)] is not None)
     damp = method.damp_h, method.damp_c
-    return Form(cell, coded, clips, *damp, datapath, tables=method.exports)
+    return Form(cell, coded, clips, *damp, datapath, tables=method.exports, sweep=sweep)
 
 
 def encoded_input(x: Array, q: Quantizers | None) -> Array:
@@ -162,8 +165,11 @@ def encoded_input(x: Array, q: Quantizers | None) -> Array:
     return levels_of.binarize(rounded, scales.value[:, :, None, None], scales.cuts)
 
 
-def framed(steps: Array, frames: Frames, zero: Array) -> Array:
+def framed(steps: Array, frames: Reads, zero: Array) -> Array:
     """Return the frames [T', B, taps I] of steps [T, B, I], as `Frames.of`; `zero` stands for 0."""
+    if isinstance(frames, Sweep):
+        pixels = steps.reshape(-1, frames.pixels, *steps.shape[1:])
+        return neighbours(frames, pixels, zero).reshape(*steps.shape[:2], -1)
     if frames.plain:
         return steps
     count = frames.count(steps.shape[0])
@@ -195,8 +201,14 @@ def is_stateless(cell: Cell) -> bool:
     return not cell.reading("wh") and not {*cell.states} & {*cell.kept}
 
 
-def run_layer(steps: Array, layer: Params, q: Quantizers | None, form: Form) -> Array:
-    """Return the output [T, B, H or P] of every step of inputs [T, B, I], without offsets."""
+def run_layer(
+    steps: Array, layer: Params, q: Quantizers | None, form: Form, frames: Reads = STEPS
+) -> Array:
+    """Return the output [T, B, H or P] of every step of inputs [T, B, I], without offsets.
+
+    `frames` is what its steps have been read as.
+    """
+    sweep = frames if isinstance(frames, Sweep) else None
     cell, sizes = form.cell, sizes_of(form.cell, layer)
     own = {name: stored(name, value, q) for name, value in layer.items() if name != "stored"}
     rows = {name: placed(sizes, name, own[name]) for name in matrices(cell)}
@@ -221,6 +233,11 @@ def run_layer(steps: Array, layer: Params, q: Quantizers | None, form: Form) -> 
         for places, nodes in zip(cell.phases, cell.phase_nodes, strict=True)
     )
     made = operands(q, form, layer["stored"])
+    if sweep is not None and not is_stateless(cell):
+        # Pixels of a frame are windows beside each other.
+        beside = steps.reshape(-1, sweep.pixels * steps.shape[1], steps.shape[2])
+        output = recurrence(with_one(beside), weights, made, form)
+        return output.reshape(*steps.shape[:2], sizes.outputs)
     if not is_stateless(cell):
         return recurrence(with_one(steps), weights, made, form)
     # Steps that know nothing of each other are windows of one step, all worked on at once.
@@ -271,7 +288,8 @@ def logits(
         for place in stage:
             kind, q = kinds[place], None if found is None else found.layers[place]
             read = _ordered(framed(steps, kind.frames, _zero(stage.start, q)), kind)
-            outputs.append(run_layer(read, params["layers"][place], q, forms[place]))
+            own_layer = params["layers"][place]
+            outputs.append(run_layer(read, own_layer, q, forms[place], kind.frames))
         own = [_ordered(h, kinds[place]) for h, place in zip(outputs, stage, strict=True)]
         steps = jnp.concatenate(own, axis=2)
     if not reading_of(readout).every_step:  # each direction is read where it ends

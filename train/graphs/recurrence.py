@@ -29,6 +29,7 @@ from mubinn.train.graphs.cell_step import (
     taps_of,
     value_name,
 )
+from mubinn.train.graphs.pixels import around, around_slope
 from mubinn.train.graphs.projection import weight_gradient
 
 Weights: TypeAlias = tuple[Array, ...]
@@ -97,7 +98,8 @@ def _forward(x: Array, w: Weights, q: Operands, form: Form) -> tuple[Array, Any]
         kept: Values = {name: known[name] for name in _kept_states(form)}
         heads: Values = {}
         for phase, own in enumerate(rows):
-            z = jnp.concatenate([known[form.reads(phase)], now], axis=1) @ own
+            met = around(form.sweep, known[form.reads(phase)], start[0])
+            z = jnp.concatenate([met, now], axis=1) @ own
             made = _heads(form, phase, z)
             heads |= made
             known |= Step(form, q, {}, ones[phase]).run(phase, made, known)
@@ -117,9 +119,16 @@ class _Back:
     """One step backward."""
 
     def __init__(
-        self, form: Form, q: Operands, wh: list[Array], taps: Taps, ones: list[Array]
+        self,
+        form: Form,
+        q: Operands,
+        wh: list[Array],
+        taps: Taps,
+        ones: list[Array],
+        first: Array,
     ) -> None:
         self.form, self.q, self.wh, self.taps, self.ones = form, q, wh, taps, ones
+        self.first = first
         self.phases = range(len(form.cell.phase_nodes))
 
     def run(
@@ -153,7 +162,8 @@ class _Back:
                 slopes = _added(slopes, name, slope)
             read = self.form.reads(phase)
             damping = self.form.damp_h if read.startswith("old.") else 1.0
-            slopes = _added(slopes, read, damping * (dz @ self.wh[phase]))
+            slope = around_slope(self.form.sweep, dz @ self.wh[phase], self.first)
+            slopes = _added(slopes, read, damping * slope)
         return slopes, sums, taken, known
 
     def _taps(self, phase: int) -> Taps:
@@ -186,7 +196,7 @@ def _backward_rule(form: Form, kept: Any, slope: Array) -> tuple[Array, Weights,
     before = jnp.concatenate([first[0][None], output[:-1]])
     taps = taps_of(form, q, zero, outputs)
     ones = _ones(form, one, outputs)
-    back = _Back(form, q, wh, taps, ones)
+    back = _Back(form, q, wh, taps, ones, first[0])
     out = cell.states[0]
     if out in cell.kept:
         states = states | {value_name(out): before}
@@ -214,6 +224,8 @@ def _backward_rule(form: Form, kept: Any, slope: Array) -> tuple[Array, Weights,
         step, start, (slope, heads, states), reverse=True
     )
     reads = states | reads | {value_name(out): before}
+    if form.sweep is not None:
+        reads[value_name(out)] = jax.vmap(lambda h: around(form.sweep, h, first[0]))(before)
     dw = tuple(
         weight_gradient(jnp.concatenate([reads[form.reads(phase)], x], axis=2), dz[phase])
         for phase in back.phases

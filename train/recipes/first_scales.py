@@ -194,7 +194,8 @@ def folded(model: FloatModel, offsets: dict[str, Floats]) -> tuple[tuple[Floats,
                 reads = [cell.recurrent_of(node) is cell.states[0] for node in cell.rows]
                 if any(reads):
                     counts = layer.sizes.row_counts
-                    h = layer.wh[:, : layer.outputs] @ own
+                    columns = layer.outputs * layer.frames.around
+                    h = layer.wh[:, :columns] @ layer.frames.spread_state(own, columns)
                     b = b + np.where(np.repeat(reads, counts), h, 0.0)
             found.append(b)
         below = own

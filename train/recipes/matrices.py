@@ -35,14 +35,15 @@ def places_of(cell: Cell, name: Matrix) -> tuple[int, ...]:
 
 def columns_of(sizes: Sizes, name: Matrix) -> int:
     """Return the columns of a matrix of a state: those of the vector that its rows read."""
-    return sizes.outputs if name == "wh" else sizes.hidden
+    return sizes.outputs * sizes.around if name == "wh" else sizes.hidden
 
 
 def sizes_of(cell: Cell, layer: Mapping[str, Any]) -> Sizes:
     """Return the sizes of a layer of parameters."""
     if not cell.projects:
         hidden = len(layer["b"]) // len(cell.rows)
-        return Sizes(cell, hidden, hidden)
+        around = layer["wh"].shape[1] // hidden if len(layer["wh"]) else 1
+        return Sizes(cell, hidden, hidden, around)
     hidden = int(layer["wr"].shape[1])
     return Sizes(cell, hidden, len(layer["wr"]) // len(places_of(cell, "wr")))
 

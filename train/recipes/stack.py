@@ -5,8 +5,10 @@ how far from one frame to the next, ``conv 16x5/2``: 16 filters of 5 steps, 2 ap
 within a window; with ``causal`` steps of 0 come before it, so that the first frame ends in its
 first step. ``lstm_projected 32 to 16`` has 16 outputs, which its 32 cells are projected to. ``both
 gru 32`` is two layers beside each other, the second of which takes a window ``backward``; either
-may be said of one layer, as in ``backward lstm 16`` and in ``lstm 16, beside backward rnn 8``. An
-activation behind, ``dense 16 relu``, stands in place of tanh; sigmoids of gates stay.
+may be said of one layer, as in ``backward lstm 16`` and in ``lstm 16, beside backward rnn 8``.
+``peephole 16 over 32x32`` sweeps frames of 32 x 32 pixels, which are then the steps of windows, row
+by row; each reads those around it, ``by 3x3`` where nothing else is said. An activation behind,
+``dense 16 relu``, stands in place of tanh; sigmoids of gates stay.
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from mubinn.golden.cells.graph import (
 from mubinn.golden.cells.library import LAYERS, dense, family_of, lstm_projected
 from mubinn.golden.cells.place import Place, stages
 from mubinn.golden.cells.sizes import Sizes
+from mubinn.golden.cells.sweep import Reads, Sweep, check_cell
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.units.shapes import Kind
@@ -48,6 +51,8 @@ _LAYER = re.compile(
     r"(?:(?P<both>both)\s+|(?P<beside>beside\s+)?(?P<backward>backward\s+)?)"
     r"(?P<name>\w+)\s+(?P<cells>\d{1,6})(?:\s+to\s+(?P<projection>\d{1,6}))?"
     r"(?:\s*x\s*(?P<taps>\d{1,6})(?:\s*/\s*(?P<stride>\d{1,6}))?(?:\s+(?P<edge>causal|valid))?)?"
+    r"(?:\s+over\s+(?P<height>\d{1,6})\s*x\s*(?P<width>\d{1,6})"
+    r"(?:\s+by\s+(?P<rows>\d{1,6})\s*x\s*(?P<columns>\d{1,6}))?)?"
     r"(?:\s+(?P<activation>\w+))?"
 )
 
@@ -89,7 +94,7 @@ class LayerKind(NamedTuple):
     Attributes
     ----------
     cell : Cell
-    frames : Frames
+    frames : Frames or Sweep
         What it reads of its input.
     clips : tuple of (str, float)
         By encoder in order of their names, as `FloatLayer.clips`.
@@ -98,7 +103,7 @@ class LayerKind(NamedTuple):
     """
 
     cell: Cell
-    frames: Frames = Frames()
+    frames: Reads = Frames()
     clips: tuple[tuple[str, float], ...] = ()
     place: Place = Place()
 
@@ -117,7 +122,7 @@ class LayerForm:
     cell : Cell
     hidden : int
         Cells, the filters of a convolution.
-    frames : Frames
+    frames : Frames or Sweep
         What it reads of its input.
     place : Place
         Whose outputs it reads, and in which order.
@@ -127,7 +132,7 @@ class LayerForm:
 
     cell: Cell
     hidden: int
-    frames: Frames = field(default_factory=Frames)
+    frames: Reads = field(default_factory=Frames)
     place: Place = field(default_factory=Place)
     projection: int | None = None
 
@@ -135,6 +140,7 @@ class LayerForm:
         """Raise `MubinnError` on a layer without cells, or of frames where steps are turned."""
         if self.hidden < 1:
             raise MubinnError(f"A layer of {self.hidden} cells is none: give 1 or more.")
+        check_cell(self.frames, self.cell)
         if not self.place.plain and not self.frames.plain:
             raise MubinnError(
                 f"The layer {str(self)!r} reads several steps at once, which none that is backward "
@@ -170,7 +176,7 @@ class LayerForm:
     @property
     def sizes(self) -> Sizes:
         """How many there are of each."""
-        return Sizes(self.cell, self.hidden, self.outputs)
+        return Sizes(self.cell, self.hidden, self.outputs, self.frames.around)
 
     def kind(self, clip: float) -> LayerKind:
         """Return the layer without its size, `clipped_states` of it clipped; ``inf`` for none."""
@@ -182,12 +188,16 @@ class LayerForm:
         """Return how the layer is asked for."""
         own = self.frames
         cell, activation = _named(self.cell)
-        name = CONVOLUTION if cell is dense and own.taps > 1 else cell.name
+        time = isinstance(own, Frames)
+        name = CONVOLUTION if cell is dense and own.taps > 1 and time else cell.name
         name = "backward " * self.place.backward + name
         name = "beside " * self.place.beside + name
         projected = "" if self.projection is None else f" to {self.projection}"
         if own.plain:
             return f"{name} {self.hidden}{projected}{activation}"
+        if isinstance(own, Sweep):
+            over = f"over {own.height}x{own.width} by {own.rows}x{own.columns}"
+            return f"{name} {self.hidden} {over}{activation}"
         stride = f"/{own.stride}" if own.stride > 1 else ""
         edge = "" if not own.before else " causal"
         if 0 < own.before < own.taps - 1:
@@ -200,6 +210,8 @@ def layer_words(layers: Sequence[LayerForm]) -> list[str]:
 
     >>> layer_words(parse_layers("both gru 32,conv 16 x 5/2 causal, beside dense 4x1"))
     ['both gru 32', 'conv 16x5/2 causal', 'beside dense 4']
+    >>> layer_words(parse_layers("peephole 16 over 32x32, dense 4 over 32 x 32 by 1x1"))
+    ['peephole 16 over 32x32 by 3x3', 'dense 4 over 32x32 by 1x1']
     """
     texts: list[str] = []
     for layer, before in zip(layers, [None, *layers], strict=False):
@@ -245,7 +257,15 @@ def _layers(text: str) -> tuple[LayerForm, ...]:
             f"{CONVOLUTION}, {', '.join(LAYERS)}; behind may stand {', '.join(ACTIVATIONS)}."
         )
     taps, stride = int(found["taps"] or 1), int(found["stride"] or 1)
-    frames = Frames(taps, stride, taps - 1 if found["edge"] == "causal" else 0)
+    frames: Reads = Frames(taps, stride, taps - 1 if found["edge"] == "causal" else 0)
+    if found["height"]:
+        if not frames.plain or name == CONVOLUTION:
+            raise MubinnError(
+                f"{text!r} reads steps of time and sweeps frames: leave one out, as in "
+                "'dense 16 over 32x32 by 3x3'."
+            )
+        sizes = ("height", "width", "rows", "columns")
+        frames = Sweep(**{own: int(found[own]) for own in sizes if found[own]})
     place = Place(backward=found["backward"] is not None, beside=found["beside"] is not None)
     cell = LAYERS.get(name, dense)
     if found["activation"]:
