@@ -221,7 +221,9 @@ def moving(source: Path, movies: int, frames: int, pool: int, seed: int, output:
 
     \b
       mubinn convert moving mnist.npz -o movies.npz
-      mubinn movies model.mubinn movies.npz --given 7
+      mubinn train movies.npz --normalise none --decimate 1 --readout every --head sigmoid \\
+          --layers 'peephole 16 over 32x32 by 3x3' -o movies.safetensors
+      mubinn movies movies.safetensors movies.npz --given 7
     """
     from mubinn.train.data.moving import moving as made
 
