@@ -9,12 +9,14 @@ from sweeps import SWEEPS, movies, swept
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.library import gru
+from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model import bit_true, reference
 from mubinn.golden.model.float_model import Preprocessing
 from mubinn.train.graphs import network
 from mubinn.train.graphs.graph import Graph
 from mubinn.train.recipes.method import Method
-from mubinn.train.recipes.stack import layer_kinds
+from mubinn.train.recipes.stack import layer_kinds, parse_layers
+from mubinn.train.recipes.tuned import tuned
 from mubinn.train.runs.export import to_quantized
 
 
@@ -89,3 +91,13 @@ def test_gradients_reach_everything_that_is_learned():
     slope = jax.jit(jax.grad(graph.loss))(params, x, y)
     for path, leaf in jax.tree_util.tree_leaves_with_path(slope):
         assert np.asarray(leaf).any() or not leaf.size, path
+
+
+def test_pixels_are_taken_as_they_are():
+    layers = parse_layers("lstm 4 over 8x8")
+    assert (tuned("float", layers=layers).normalise, tuned("float", layers=layers).decimate) == (
+        "none",
+        1,
+    )
+    with pytest.raises(MubinnError, match=r"Pixels are not averaged .* give --decimate 1"):
+        tuned("float", layers=layers, decimate=2)

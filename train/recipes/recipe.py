@@ -16,6 +16,7 @@ from mubinn.golden.cells.cell_file import equations_of
 from mubinn.golden.cells.constants import Datapath, check_datapath
 from mubinn.golden.cells.graph import Cell
 from mubinn.golden.cells.library import LAYERS, cell_of
+from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import READOUTS, kinds_of
 from mubinn.golden.model.head import HEADS, HeadKind, Readout, reading_of
@@ -204,7 +205,7 @@ class Recipe:
             raise MubinnError("A regression has no classes to balance: leave --balance out.")
 
     def _check_words(self) -> None:
-        """Raise `MubinnError` where words would be taken for samples."""
+        """Raise `MubinnError` where words, or pixels, would be taken for samples."""
         if self.embedding and (self.normalise, self.decimate, self.gain_spread) != ("none", 1, 0):
             raise MubinnError(
                 "Words are numbers that are looked up: they cannot be normalised, averaged or "
@@ -212,6 +213,11 @@ class Recipe:
             )
         if self.word_dropout and not self.embedding:
             raise MubinnError("Word dropout is of words: give --embedding, or leave it out.")
+        if self.decimate > 1 and any(isinstance(form.frames, Sweep) for form in self.stack):
+            raise MubinnError(
+                "Pixels are not averaged with those beside them as steps of time are: give "
+                "--decimate 1."
+            )
 
     def _check_ranges(self) -> None:
         for names, fits, words in _RANGES:

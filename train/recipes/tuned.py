@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.cells.sweep import Sweep
 from mubinn.train.recipes.method import METHODS, Method, Name
 from mubinn.train.recipes.recipe import Recipe
 from mubinn.train.recipes.stack import have_own_offsets
@@ -42,8 +43,8 @@ With thresholds of h at 0, as the paper has them, gate o of an LSTM says nothing
 o tanh(c) is that of c.
 """
 
-WORDS: dict[str, Any] = {"normalise": "none", "decimate": 1}
-"""Of data that are looked up."""
+AS_THEY_ARE: dict[str, Any] = {"normalise": "none", "decimate": 1}
+"""Of data that are looked up, and of pixels."""
 
 CALIBRATED: dict[str, Any] = {"batch": 60, "gain_spread": 0.2}
 """Trained for subject calibration: four groups of 15 windows; a recording of 30 makes two."""
@@ -70,6 +71,7 @@ def tuned(
     """
     about: dict[str, Any] = {}
     usual = {} if name == "float" else USUAL
+    of = "cell", "layers"
     if name == "weights":
         ruled = levels is not None and (levels.w == 1 or (method or {}).get("encoders"))
         about = {**WEIGHTS, **({"weight_scales": "fitted"} if ruled else {})}
@@ -77,13 +79,14 @@ def tuned(
         about = XNOR
     if name != "float" and METHODS[name].matrix:
         about = {"granularity": "matrix", **about}
-    words = WORDS if changes.get("embedding") else {}
     if name == "mubinn2" and levels is not None and levels.h in BY_LEVELS:
         about, usual = FEW_LEVELS, BY_LEVELS[levels.h]
     if changes.get("subject_calibration") == "trained":
         usual = {**CALIBRATED, **({"epochs": 8} if name == "float" else {}), **usual}
-    built = Recipe(**{name: changes[name] for name in ("cell", "layers") if name in changes})
+    built = Recipe(decimate=1, **{name: changes[name] for name in of if name in changes})
+    swept = any(isinstance(form.frames, Sweep) for form in built.stack)
+    kept = AS_THEY_ARE if changes.get("embedding") or swept else {}
     if not have_own_offsets(built.stack):
         about = {name: value for name, value in about.items() if name != "h_offset"}
     made = Method(name, levels, **{**about, **(method or {})})
-    return Recipe(method=made, **{**usual, **words, **changes})
+    return Recipe(method=made, **{**usual, **kept, **changes})
