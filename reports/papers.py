@@ -242,6 +242,12 @@ def papers_csv(lines: Sequence[Line], measure: Measure = MEASURES["accuracy"]) -
     return out.getvalue()
 
 
+STYLES = ("-", "--", ":")
+"""Of lines: those of one colour have another one each."""
+
+MARKED = 20
+"""Most epochs of which each has a mark."""
+
 Curves = Mapping[tuple[str, str], Sequence[float]]
 Weights = Mapping[tuple[str, str], NDArray[Any]]
 
@@ -271,7 +277,7 @@ def papers_pictures(
 def _curves(curves: Curves, measure: Measure) -> Figure:
     cells = list(dict.fromkeys(cell for cell, _ in curves))
     figure = Figure(
-        figsize=(1.2 + 4.2 * len(cells), 3.8), layout="constrained", facecolor=LIGHT.paper
+        figsize=(2.4 + 4.2 * len(cells), 3.8), layout="constrained", facecolor=LIGHT.paper
     )
     sides = figure.subplots(1, len(cells), squeeze=False, sharey=True)[0]
     names = list(dict.fromkeys(name for _, name in curves))
@@ -279,14 +285,27 @@ def _curves(curves: Curves, measure: Measure) -> Figure:
         for k, name in enumerate(names):
             own = curves.get((cell, name))
             if own:
-                colour = LIGHT.bars[k % len(LIGHT.bars)]
-                axis.plot(range(1, len(own) + 1), own, "o-", color=colour, label=name, ms=4)
+                again, place = divmod(k, len(LIGHT.bars))
+                style = STYLES[again % len(STYLES)]
+                mark = "o" if len(own) <= MARKED else ""
+                axis.plot(
+                    range(1, len(own) + 1),
+                    own,
+                    mark + style,
+                    color=LIGHT.bars[place],
+                    label=name,
+                    ms=4,
+                )
         axis.set_title(cell.upper(), fontsize=10)
         axis.set_xlabel("epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(axis="y", color=LIGHT.grid, lw=0.6)
     sides[0].set_ylabel(f"validation {measure.title}")
-    sides[-1].legend(frameon=False, fontsize=8)
+    lines = {line.get_label(): line for axis in sides for line in axis.get_lines()}
+    shown = [name for name in names if name in lines]
+    figure.legend(
+        [lines[name] for name in shown], shown, loc="outside right upper", frameon=False, fontsize=8
+    )
     return figure
 
 
