@@ -92,6 +92,13 @@ def single(
             "keeps the best epoch, or a lower --learning-rate.",
             err=True,
         )
+    if not recipe.method.in_files:
+        click.echo(
+            f"mubinn: {options['output']} has the weights as they were before {recipe.method.name} "
+            "binarized them, and its x and h are numbers: mubinn predict decides by these, not as "
+            "was measured here.",
+            err=True,
+        )
     of = f"{result.measured.windows}{' steps' if recorded.of_steps else ''}"
     click.echo(f"Of the {of}: {in_words(result.measured, recorded.classes)}")
 

@@ -171,3 +171,15 @@ def test_layers_reach_the_recipes(windows, tmp_path, monkeypatch):
     assert [recipe.layers for recipe in seen] == [parse_layers(STACK)] * 2
     assert seen[1] == tuned("float", layers=parse_layers(STACK))
     assert seen[0].method.h_offset == "none"
+
+
+def test_files_that_decide_otherwise_than_was_measured_are_told_of(windows, tmp_path):
+    """Of signs of x and h, which no float model takes; binarized weights are in the file."""
+    start, made = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    small = "--hidden", 4, *SHORT
+    assert "before" not in run("train", windows, *small, "-o", start)
+    for method, told in (("xnor", True), ("weights", False)):
+        binarized = "--method", method, "--levels", "1,1", "--float-model", start
+        said = run("train", windows, *small, *binarized, "-o", made)
+        assert (f"weights as they were before {method} binarized them" in said) == told
+        assert len(np.unique(np.abs(load_float(made).layers[0].wx))) == (12 * 4 if told else 1)

@@ -226,6 +226,14 @@ class Method:
         return self.known.learns
 
     @property
+    def in_files(self) -> bool:
+        """Whether the model that training leaves decides as the graph that it has measured.
+
+        A float model may hold binarized weights, but no binarized x or h.
+        """
+        return self.exports or {*self.known.kept} <= {*STORED}
+
+    @property
     def exports(self) -> bool:
         """Whether nothing is left in full precision, so that the hardware can run the model."""
         return all(self.counts[name] for name in TENSORS if name not in ("b", "bd"))
