@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -124,7 +125,9 @@ def papers(
 
 def _chosen(option: str, given: str | None, known: tuple[str, ...] | None) -> list[str]:
     """Return what an option lists, in the order of what is known; all of it without the option."""
-    words = [word.strip() for word in (given or "").split(",") if word.strip()]
+    # The comma of a pair of levels, in brackets, is none between two.
+    parts = re.split(r",(?![^(]*\))", given or "")
+    words = [word.strip() for word in parts if word.strip()]
     if known is None:
         if not words or not all(word.isdecimal() for word in words):
             raise MubinnError(f"--{option} {given!r} is no list of numbers such as 0,1.")

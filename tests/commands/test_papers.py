@@ -70,6 +70,9 @@ def test_runs_stand_beside_the_paper(small):
     logs = {path: path.stat().st_mtime_ns for path in small.glob("runs/*/*/log.jsonl")}
     rows = json.loads(run(*about, "--methods", "BC", "--json").stdout)
     assert [row["method"] for row in rows] == ["float", "weights"]
+    both = "--methods", "BC, MuBiNN2 (2,2)"
+    rows = json.loads(run(*about, *both, "--json").stdout)
+    assert [row["method"] for row in rows] == ["float", "weights", "mubinn2"]
     assert {path: path.stat().st_mtime_ns for path in logs} == logs
 
 
