@@ -1,17 +1,16 @@
 """The pixels around each one of a frame, gathered from a memory of a few of its rows."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, unsigned
-from amaranth.lib import stream
-from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.sweep import Sweep
+from mubinn.hw.frontend.gathered import Gathered
 from mubinn.hw.layer.pixel_state import Inside
-from mubinn.hw.stream.component import Component, Memory, ReadPort
-from mubinn.hw.stream.fields import frame_layout, zero_planes
+from mubinn.hw.stream.component import Memory, ReadPort
+from mubinn.hw.stream.fields import zero_planes
 
 
-class PixelFrames(Component):
+class PixelFrames(Gathered):
     """`golden.cells.sweep.Sweep.of` in hardware: pixels in, what each one reads out.
 
     A pixel is taken a cycle while there is room for it: the memory has the least power of two of
@@ -19,30 +18,13 @@ class PixelFrames(Component):
     pixel a cycle, and offered ``taps + 1`` cycles later; then the next one's begins. Windows are of
     whole frames; of others the last frame is left until a reset.
 
-    Parameters
-    ----------
-    layer : QuantizedLayer
-        Whose sweep it is.
-
-    Members
-    -------
-    i : In(stream of {x: planes of inputs bits, last: 1})
-    o : Out(stream of {x: planes of taps inputs bits, last: 1})
+    Parameters and members are those of `Gathered`.
     """
-
-    i: stream.Interface
-    o: stream.Interface
 
     def __init__(self, layer: QuantizedLayer) -> None:
         assert isinstance(layer.frames, Sweep)
-        self.layer, self.sweep = layer, layer.frames
-        levels = layer.x.levels
-        super().__init__(
-            {
-                "i": In(stream.Signature(frame_layout(layer.inputs, levels))),
-                "o": Out(stream.Signature(frame_layout(layer.features, levels))),
-            }
-        )
+        self.sweep = layer.frames
+        super().__init__(layer)
 
     @staticmethod
     def interval(sweep: Sweep) -> int:

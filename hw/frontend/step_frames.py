@@ -1,47 +1,28 @@
 """The steps that a layer reads side by side, kept in shift registers."""
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import stream
-from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.layer import QuantizedLayer
-from mubinn.hw.stream.component import Component, view_signal
-from mubinn.hw.stream.fields import frame_layout, zero_planes
+from mubinn.hw.frontend.gathered import Gathered
+from mubinn.hw.stream.component import view_signal
+from mubinn.hw.stream.fields import zero_planes
 
 
-class StepFrames(Component):
+class StepFrames(Gathered):
     """`golden.cells.frames.Frames.of` in hardware: steps in, frames of `taps` steps out.
 
     One step is taken a cycle. A frame is offered in the cycle after its last step was taken; with a
     stride above 1, after the step that tells whether it is its window's last frame. A window that
     is too short for a frame gives one with what stands in the registers, so that it has a result.
 
-    Parameters
-    ----------
-    layer : QuantizedLayer
-        Whose frames they are.
-
-    Members
-    -------
-    i : In(stream of {x: planes of inputs bits, last: 1})
-    o : Out(stream of {x: planes of taps inputs bits, last: 1})
+    Parameters and members are those of `Gathered`.
     """
 
-    i: stream.Interface
-    o: stream.Interface
-
     def __init__(self, layer: QuantizedLayer) -> None:
-        self.layer = layer
-        levels = layer.x.levels
         assert isinstance(layer.frames, Frames)
         self.frames = layer.frames
-        super().__init__(
-            {
-                "i": In(stream.Signature(frame_layout(layer.inputs, levels))),
-                "o": Out(stream.Signature(frame_layout(layer.features, levels))),
-            }
-        )
+        super().__init__(layer)
 
     def elaborate(self, platform: object) -> Module:
         """Return the registers of the steps before, and those of a frame that waits for its end."""
