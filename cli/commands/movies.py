@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mubinn.cli.shared.common import print_json, print_table
+from mubinn.cli.shared.common import json_option, print_json, print_table
 from mubinn.cli.shared.paths import Command, InputPath, OutputFile
 from mubinn.golden.ground.errors import MubinnError
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @click.option(
     "-o", "--output", type=OutputFile(), metavar="FILE", help="Write the frames made, as .npz."
 )
-@click.option("--json", "as_json", is_flag=True, help="Write JSON in place of a table.")
+@json_option
 def movies(
     model: Path,
     data: Path,

@@ -226,12 +226,15 @@ class Method:
         return self.known.learns
 
     @property
-    def in_files(self) -> bool:
-        """Whether the model that training leaves decides as the graph that it has measured.
+    def weights_alone(self) -> bool:
+        """Whether nothing but weights is binarized, which a float model can hold."""
+        kept = {*self.known.kept}
+        return bool(kept) and kept <= {*STORED}
 
-        A float model may hold binarized weights, but no binarized x or h.
-        """
-        return self.exports or {*self.known.kept} <= {*STORED}
+    @property
+    def in_files(self) -> bool:
+        """Whether the model that training leaves decides as the graph that it has measured."""
+        return self.name == "float" or self.exports or self.weights_alone
 
     @property
     def exports(self) -> bool:

@@ -71,7 +71,6 @@ def tuned(
     """
     about: dict[str, Any] = {}
     usual = {} if name == "float" else USUAL
-    of = "cell", "layers"
     if name == "weights":
         ruled = levels is not None and (levels.w == 1 or (method or {}).get("encoders"))
         about = {**WEIGHTS, **({"weight_scales": "fitted"} if ruled else {})}
@@ -83,7 +82,8 @@ def tuned(
         about, usual = FEW_LEVELS, BY_LEVELS[levels.h]
     if changes.get("subject_calibration") == "trained":
         usual = {**CALIBRATED, **({"epochs": 8} if name == "float" else {}), **usual}
-    built = Recipe(decimate=1, **{name: changes[name] for name in of if name in changes})
+    shape = {name: changes[name] for name in ("cell", "layers") if name in changes}
+    built = Recipe(decimate=1, **shape)
     swept = any(isinstance(form.frames, Sweep) for form in built.stack)
     kept = AS_THEY_ARE if changes.get("embedding") or swept else {}
     if not have_own_offsets(built.stack):

@@ -384,7 +384,7 @@ class Run:
         recipe, graph = self.recipe, self.graph
         about = Preprocessing(recipe.normalise, recipe.decimate)
         best = graph.span.spread(self.best)
-        if recipe.method.in_files and recipe.method.known.kept and not recipe.method.exports:
+        if recipe.method.weights_alone:
             best = with_stored(best, recipe.method, graph.kinds)
         if recipe.method.exports:
             form = graph.readout, about, meta, graph.kinds, graph.head
