@@ -37,6 +37,9 @@ METHOD_OPTIONS = (
 )
 """Options that are fields of `Method`."""
 
+OF_ALL = ("batch_norm",)
+"""Options that are fields of `Method` and of float training as well."""
+
 OF_BINARIZED = (*METHOD_OPTIONS, "encoders", "h_levels", "c_levels", "gate_levels", "scale_rate")
 """Options that float training has no use for."""
 
@@ -111,6 +114,12 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
     type=click.Choice(["learned", "fitted", "none"]),
     help="Of the layers' weights: learned; fitted to them in every step, of one level the mean "
     "magnitude; none, with values from -1 to 1.",
+)
+@click.option(
+    "--batch-norm",
+    is_flag=True,
+    default=None,
+    help="Normalise what each row sums of x and of h; models have it folded into their numbers.",
 )
 @encoder_option
 @click.option(
@@ -343,7 +352,8 @@ def _float_recipe(options: dict[str, Any], recipe: Recipe) -> Recipe:
             )
         if recipe.method.name == "float":
             return recipe
-    return _recipe({**options, **own, "datapath": None, "method": "float"}, None)
+    none = {"datapath": None, "batch_norm": None, "method": "float"}
+    return _recipe({**options, **own, **none}, None)
 
 
 def _start(path: Path | None) -> FloatModel | None:
@@ -382,10 +392,10 @@ def _recipe(options: dict[str, Any], levels: Any) -> Recipe:
 
     given = {name: options[name] for name in RECIPE_OPTIONS if options[name] is not None}
     given |= _layers(options)
-    method = {}
+    method = {name: options[name] for name in OF_ALL if options[name] is not None}
     if options["method"] != "float":
-        method = {name: options[name] for name in METHOD_OPTIONS if options[name] is not None}
-        method["encoders"] = tuple(parse_encoders(options["encoders"]).items())
+        own = {name: options[name] for name in METHOD_OPTIONS if options[name] is not None}
+        method |= own | {"encoders": tuple(parse_encoders(options["encoders"]).items())}
     place = {"fold": options["fold"], "seed": options["seed"]}
     return tuned(options["method"], levels, method=method, **place, **given)
 

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+from numpy.typing import NDArray
 
 from mubinn.golden.binarize.rules import Rule
 from mubinn.golden.binarize.scales import room
@@ -80,9 +81,7 @@ def scales_of(
     Scales
         ``value`` [N, G].
     """
-    ratios = 2.0 ** np.arange(levels - len(logs), -1, -1, dtype=np.float32)[:, None]
-    if rule is not None:
-        ratios = np.array(rule.units, np.float32)[:, None]
+    ratios = ratios_of(len(logs), levels, rule)
     own = jnp.exp(logs)
     if shift:
         exponent = jnp.round(logs.mean() / math.log(2)).astype(jnp.int32)
@@ -96,6 +95,17 @@ def scales_of(
     if rule is not None and reach is not None:
         cuts = jnp.maximum(round_to(reach, unit), unit) * rule.cuts.astype(np.float32)
     return Scales(round_to(own, unit) * ratios, unit, cuts)
+
+
+def ratios_of(rows: int, levels: int, rule: Rule | None = None) -> NDArray[np.float32]:
+    """Return what `rows` rows of scales are multiplied by to be those of all levels, [N, 1].
+
+    >>> ratios_of(1, 3).ravel().tolist(), ratios_of(3, 3).ravel().tolist()
+    ([4.0, 2.0, 1.0], [1.0])
+    """
+    if rule is not None:
+        return np.array(rule.units, np.float32)[:, None]
+    return np.asarray(2.0 ** np.arange(levels - rows, -1, -1, dtype=np.float32)[:, None])
 
 
 def unit_of(total: Array, most: int, levels: int) -> Array:

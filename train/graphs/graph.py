@@ -25,7 +25,8 @@ from mubinn.train.data.recordings import NO_LABEL
 from mubinn.train.graphs import network
 from mubinn.train.graphs.cell_step import Form
 from mubinn.train.graphs.losses import Span, each
-from mubinn.train.graphs.network import Params
+from mubinn.train.graphs.network import Params, Pass
+from mubinn.train.graphs.norms import Found, moments_of, renewed, with_norms, without_norms
 from mubinn.train.recipes.first_scales import first_scales, folded
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.stack import LayerKind, at, layer_kinds
@@ -37,7 +38,7 @@ TRAVEL = 800
 REACH = {"f": 0.8, "i": 0.9, "g": 1.0, "o": 0.9, "c": 0.9}
 """Most that a scale may be at one level, as a share of what the tensor's values reach."""
 
-SCALED = ("scales", "offsets", "cuts")
+SCALED = ("scales", "offsets", "cuts", "gains")
 """Parts of the parameters that take steps of their own size."""
 
 
@@ -80,9 +81,16 @@ class Graph:
         float32 [B, C], or [B, T - skipped, C] of a readout at every step. For `kept` see
         `mubinn.train.graphs.projection.classified`.
         """
-        params = self.span.spread(params)
+        return self.run(self.plain(params), x, kept).logits
+
+    def plain(self, params: Params) -> Params:
+        """Return the parameters of the network that hardware runs, in units of y."""
+        return self.span.spread(without_norms(params, self.method, self.kinds))
+
+    def run(self, params: Params, x: Array, kept: Array | None = None) -> Pass:
+        """Return a pass over windows x [B, T, I] by `plain` parameters."""
         about = self.kinds, self.forms, self.readout, self.method
-        return network.logits(params, x, *about, kept, self.skipped)
+        return network.run(params, x, *about, kept, self.skipped)
 
     @property
     def forms(self) -> tuple[Form, ...]:
@@ -97,15 +105,30 @@ class Graph:
         weight: Array | None = None,
         kept: Array | None = None,
     ) -> Array:
-        """Mean loss over a batch, and over the steps of a readout at every step.
+        """Return the mean loss over a batch, and over the steps of a readout at every step.
 
         With y [B, T] it is the sum over the steps that have a label, divided by their count.
         `weight` [B] has windows count more or less; `kept` is dropout's. For the kinds of y see
         `mubinn.train.graphs.losses.each`.
         """
+        return self.loss_and_moments(params, x, y, weight, kept)[0]
+
+    def loss_and_moments(
+        self,
+        params: Params,
+        x: Array,
+        y: Array,
+        weight: Array | None = None,
+        kept: Array | None = None,
+    ) -> tuple[Array, Found]:
+        """Return `loss`, and the moments of what layers read, where rows are normalised."""
         if self.group:  # what calibration takes off has a gradient of rounding errors alone
             params = {**params, "bd": jax.lax.stop_gradient(params["bd"])}
-        scores = self.logits(params, x, kept)
+        scores, seen = self.run(self.plain(params), x, kept)
+        found = moments_of(seen, self.kinds) if self.method.batch_norm else {}
+        return self._mean_loss(scores, y, weight), found
+
+    def _mean_loss(self, scores: Array, y: Array, weight: Array | None) -> Array:
         if self.group:
             scores = calibrated_groups(scores, self.group)
         if scores.ndim == 3 and self.head != "regression" and y.ndim == 2:
@@ -158,9 +181,17 @@ class Graph:
             The model has other layers, or some that this graph does not express.
         """
         self._check_layers(model)
-        weights = network.from_model(model)
+        weights = self._start(network.from_model(model), model, x)
+        made = self.span.gathered(weights)
+        if not self.method.batch_norm:
+            return made
+        seen = jax.jit(self.run)(self.plain(made), jnp.asarray(x)).seen
+        return with_norms(made, self.method, self.kinds, moments_of(seen, self.kinds))
+
+    def _start(self, weights: Params, model: FloatModel, x: NDArray[np.float32]) -> Params:
+        """Return the `weights` of a model with the scales and offsets of `x` beside them."""
         if self.method.name == "float":
-            return self.span.gathered(weights)
+            return weights
         scales, offsets, cuts = first_scales(model, self.method, x)
         biases, bd = folded(model, offsets)
         single: Params = jax.tree.map(
@@ -172,7 +203,7 @@ class Graph:
         self._check_offsets(offsets)
         own = zip(weights["layers"], single.pop("b"), strict=True)
         layers = tuple({**layer, "b": b} for layer, b in own)
-        return self.span.gathered({**weights, "layers": layers, **single})
+        return {**weights, "layers": layers, **single}
 
     def _check_layers(self, model: FloatModel) -> None:
         """Raise `MubinnError` where the layers of a model are not those of the graph."""
@@ -241,7 +272,7 @@ def compiled(graph: Graph, pace: Pace) -> tuple[Any, Callable[..., Any], Callabl
         ``(params, state, x, y, weight, kept) -> (params, state, loss)``, jitted, the arguments of
         `Graph.loss`; the first two are consumed.
     evaluate : callable
-        ``(params, x) -> logits``, jitted.
+        ``(params, x) -> logits`` of `Graph.plain` parameters, jitted.
     """
     warm = max(1, math.ceil(pace.warmup * pace.steps))
 
@@ -260,10 +291,15 @@ def compiled(graph: Graph, pace: Pace) -> tuple[Any, Callable[..., Any], Callabl
         weight: Array | None = None,
         kept: Array | None = None,
     ) -> tuple[Params, Any, Array]:
-        value, gradient = jax.value_and_grad(graph.loss)(params, x, y, weight, kept)
+        sloped = jax.value_and_grad(graph.loss_and_moments, has_aux=True)
+        (value, found), gradient = sloped(params, x, y, weight, kept)
         updates, state = optimizer.update(gradient, state, params)
         for part in set(SCALED) & set(updates):
             updates[part] = jax.tree.map(lambda update: more * update, updates[part])
-        return graph.held(optax.apply_updates(params, updates)), state, value
+        moved = graph.held(optax.apply_updates(params, updates))
+        return renewed(moved, found), state, value
 
-    return optimizer, jax.jit(step, donate_argnums=(0, 1)), jax.jit(graph.logits)
+    def evaluate(params: Params, x: Array) -> Array:
+        return graph.run(params, x).logits
+
+    return optimizer, jax.jit(step, donate_argnums=(0, 1)), jax.jit(evaluate)

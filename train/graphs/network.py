@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -247,7 +247,21 @@ def run_layer(
     return jnp.swapaxes(output.reshape(windows, count, sizes.outputs), 0, 1)
 
 
-def logits(
+class Pass(NamedTuple):
+    """What a pass over windows gives.
+
+    Attributes
+    ----------
+    logits : float32 [B, C], or [B, T - skipped, C] of a readout at every step
+    seen : tuple of (float32 [T, B, I], float32 [T, B, H or P])
+        By layer its inputs, as its frames are, and its outputs; both without offsets.
+    """
+
+    logits: Array
+    seen: tuple[tuple[Array, Array], ...]
+
+
+def run(
     params: Params,
     x: Array,
     kinds: Sequence[LayerKind],
@@ -256,8 +270,8 @@ def logits(
     method: Method,
     kept: Array | None = None,
     skipped: int = 0,
-) -> Array:
-    """Return the numbers of the dense layer for windows.
+) -> Pass:
+    """Return the numbers of the dense layer for windows, and what layers read and made.
 
     Parameters
     ----------
@@ -275,7 +289,7 @@ def logits(
 
     Returns
     -------
-    float32 [B, C], or [B, T - skipped, C] of a readout at every step
+    Pass
     """
     found = None if method.name == "float" else quantizers(params, method, kinds)
     first = None if found is None else found.layers[0]
@@ -283,6 +297,7 @@ def logits(
         x = params["embedding"][x[..., 0].astype(jnp.int32)]
     steps = jnp.swapaxes(encoded_input(x, first), 0, 1)
     outputs: list[Array] = []
+    seen: list[tuple[Array, Array]] = []
     for stage in stage_places(kinds):
         outputs = []
         for place in stage:
@@ -290,10 +305,11 @@ def logits(
             read = _ordered(framed(steps, kind.frames, _zero(stage.start, q)), kind)
             own_layer = params["layers"][place]
             outputs.append(run_layer(read, own_layer, q, forms[place], kind.frames))
+            seen.append((read, outputs[-1]))
         own = [_ordered(h, kinds[place]) for h, place in zip(outputs, stage, strict=True)]
         steps = jnp.concatenate(own, axis=2)
     if not reading_of(readout).every_step:  # each direction is read where it ends
         steps = jnp.concatenate([h[-1:] for h in outputs], axis=2)
     dense = None if found is None else found.dense
     wd, bd = (stored(name, params[name], dense) for name in ("wd", "bd"))
-    return classified(steps, readout, wd, bd, kept, skipped)
+    return Pass(classified(steps, readout, wd, bd, kept, skipped), tuple(seen))

@@ -105,19 +105,6 @@ class _Maker:
     def _groups(self, rows: int, values: Array) -> int:
         return self.method.groups(rows, len(values) // rows) if rows else 0
 
-    def _weight_logs(
-        self, name: str, tensor: str, values: Array, reach: Array | None, groups: int
-    ) -> Array:
-        """Return the logarithms [rows, groups] of the scales of weights [R, ...]."""
-        method, rule = self.method, self.method.rule(tensor)
-        if method.weight_scales == "learned":
-            return jnp.asarray(self.logs[name])
-        units = jnp.asarray((1,) if rule is None else rule.units, jnp.float32)
-        if method.weight_scales == "none":
-            return -jnp.log(units.sum()).reshape(1, 1)
-        parts = jax.lax.stop_gradient(values).reshape(groups, -1)
-        return jnp.log(jnp.maximum(_least_squares(parts, units, rule, reach), 1e-6))
-
     def offset(self, name: str, kind: str, unit: Array) -> Array:
         """Return the offsets `name`, one a channel or cell; `kind` is x or h."""
         learned = getattr(self.method, f"{kind}_offset") == "learned"
@@ -155,7 +142,7 @@ class _Maker:
             if counts[tensor] is not None:
                 reach = self.reach(at(place, name), tensor, values[name])
                 about = tensor, values[name], reach, groups.get(name, 1)
-                logs = self._weight_logs(at(place, name), *about)
+                logs = weight_logs(self.method, self.logs.get(at(place, name)), *about)
                 found.tensors[name] = self.scales(logs, tensor, reach=reach)
         for node in cell.encoders:
             if counts[cell.tensor(node)] is None:
@@ -229,6 +216,28 @@ def _of_rows(scales: Scales, sizes: Sizes) -> Scales:
     counts = np.array(sizes.row_counts)
     value = jnp.repeat(scales.value, counts, axis=1, total_repeat_length=sizes.rows)
     return scales._replace(value=value)
+
+
+def weight_logs(
+    method: Method,
+    learned: Array | None,
+    tensor: str,
+    values: Array,
+    reach: Array | None,
+    groups: int,
+) -> Array:
+    """Return the logarithms [rows, groups] of the scales of weights [R, ...].
+
+    `learned` are those among the parameters, `reach` is the highest threshold of the tensor's rule.
+    """
+    if method.weight_scales == "learned":
+        return jnp.asarray(learned)
+    rule = method.rule(tensor)
+    units = jnp.asarray((1,) if rule is None else rule.units, jnp.float32)
+    if method.weight_scales == "none":
+        return -jnp.log(units.sum()).reshape(1, 1)
+    parts = jax.lax.stop_gradient(values).reshape(groups, -1)
+    return jnp.log(jnp.maximum(_least_squares(parts, units, rule, reach), 1e-6))
 
 
 def _least_squares(parts: Array, units: Array, rule: Rule | None, reach: Array | None) -> Array:

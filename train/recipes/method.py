@@ -103,6 +103,9 @@ class Method:
         training starts from.
     thresholds : "rule" or "learned"
         With ``"learned"`` all these thresholds follow their gradient from there on.
+    batch_norm : bool
+        Whether what a row of a layer sums is normalised, x and h apart, as
+        `mubinn.train.graphs.norms` says. Models that are handed over have it folded in.
     """
 
     name: Name = "float"
@@ -118,6 +121,7 @@ class Method:
     damp_c: float = 0.9
     encoders: tuple[tuple[str, Rule], ...] = ()
     thresholds: Thresholds = "rule"
+    batch_norm: bool = False
 
     def __post_init__(self) -> None:
         """Validate; raise `MubinnError`."""
@@ -153,6 +157,7 @@ class Method:
                 "mubinn2."
             )
         self._check_rules()
+        self._check_norms()
         signs = (self.counts[name] for name in ("x", "wx", "wh", "h"))
         if self.known.signs and {*signs} - {None} != {1}:
             raise MubinnError(
@@ -186,6 +191,31 @@ class Method:
                 "--thresholds out."
             )
 
+    def _check_norms(self) -> None:
+        """Raise `MubinnError` where rows cannot have what normalisation folds into."""
+        if not self.batch_norm or self.name == "float":
+            return
+        if not self.known.learns:
+            raise MubinnError(
+                f"Method {self.name} has no scales that normalised rows could have: leave "
+                "--batch-norm out, or train with mubinn2, weights or xnor."
+            )
+        if self.granularity != "row" or self.weight_scales == "none":
+            raise MubinnError(
+                "Normalised rows have scales of their own: give --granularity row, and no "
+                "--weight-scales none, or leave --batch-norm out."
+            )
+        if self.scale_form == "shift":
+            raise MubinnError(
+                "Scales of normalised rows are no powers of two: give --scale-form power-of-two "
+                "or free, or leave --batch-norm out."
+            )
+        if self.rule("wx") is not None:
+            raise MubinnError(
+                "Thresholds of weights are those of a whole matrix, and each row is normalised: "
+                "leave --encoder w out, or --batch-norm."
+            )
+
     def rule(self, tensor: str) -> Rule | None:
         """Return the rule of ordered thresholds of one of `TENSORS`; None for Algorithm 1."""
         name = "w" if tensor in STORED else tensor
@@ -197,6 +227,7 @@ class Method:
         fields["encoders"] = [f"{name}={rule}" for name, rule in self.encoders]
         unused = [] if self.encoders else ["encoders", "thresholds"]
         unused += ["weight_scales"] if self.weight_scales == "learned" else []
+        unused += [] if self.batch_norm else ["batch_norm"]
         return {name: value for name, value in fields.items() if name not in unused}
 
     @property

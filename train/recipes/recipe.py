@@ -22,7 +22,13 @@ from mubinn.golden.model.float_model import READOUTS, kinds_of
 from mubinn.golden.model.head import HEADS, HeadKind, Readout, reading_of
 from mubinn.train.data.recordings import LabelledSet, Normalise, labelled
 from mubinn.train.recipes.method import Method
-from mubinn.train.recipes.stack import LayerForm, check_own_offsets, clipped_states, layer_words
+from mubinn.train.recipes.stack import (
+    LayerForm,
+    check_norms,
+    check_own_offsets,
+    clipped_states,
+    layer_words,
+)
 from mubinn.train.subject.calibration import SubjectCalibration, grouped
 
 _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
@@ -187,6 +193,8 @@ class Recipe:
         stack = self.stack
         if self.method.h_offset != "none":
             check_own_offsets(stack)
+        if self.method.batch_norm:
+            check_norms(stack)
         if self.c_clip is not None and not any(clipped_states(form.cell) for form in stack):
             raise MubinnError(
                 f"Layers of {kinds_of(stack).upper()} have no state to clip as c of an LSTM: leave "

@@ -329,6 +329,18 @@ def have_own_offsets(layers: Iterable[LayerForm | FloatLayer]) -> bool:
     return all(layer.cell.own_offsets and not layer.place.beside for layer in layers)
 
 
+def check_norms(layers: Iterable[LayerForm]) -> None:
+    """Raise `MubinnError` where rows read what is no input and no output of their layer."""
+    for layer in layers:
+        cell, swept = layer.cell, isinstance(layer.frames, Sweep)
+        if cell.projects or len(cell.phases) > 1 or (swept and cell.reading("wh")):
+            raise MubinnError(
+                f"Rows of {family_of(cell).upper()} {'over pixels ' if swept else ''}read more than "
+                "x and the h of the step before, whose moments batch normalisation takes: leave "
+                "--batch-norm out."
+            )
+
+
 def check_own_offsets(layers: Iterable[LayerForm | FloatLayer]) -> None:
     """Raise `MubinnError` where the cells of layers cannot have an offset of h each."""
     for layer in layers:

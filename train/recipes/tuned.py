@@ -86,6 +86,8 @@ def tuned(
     built = Recipe(decimate=1, **shape)
     swept = any(isinstance(form.frames, Sweep) for form in built.stack)
     kept = AS_THEY_ARE if changes.get("embedding") or swept else {}
+    if name != "float" and (method or {}).get("batch_norm"):
+        about = {**about, "granularity": "row"}
     if not have_own_offsets(built.stack):
         about = {name: value for name, value in about.items() if name != "h_offset"}
     made = Method(name, levels, **{**about, **(method or {})})

@@ -246,7 +246,7 @@ class Run:
 
     def _evaluated(self, index: NDArray[np.int64], params: Any) -> Iterator[NDArray[np.float32]]:
         """Yield what the graph gives for the windows `index`, of some at a time."""
-        weights = self.sharding.copies(self.best if params is None else params)
+        weights = self.sharding.copies(self.graph.plain(self.best if params is None else params))
         devices = self.sharding.devices
         size = max(1, self._at_once // devices) * devices
         for start in range(0, len(index), size):
@@ -383,7 +383,7 @@ class Run:
         """Return the golden model of the best weights."""
         recipe, graph = self.recipe, self.graph
         about = Preprocessing(recipe.normalise, recipe.decimate)
-        best = graph.span.spread(self.best)
+        best = graph.plain(self.best)
         if recipe.method.weights_alone:
             best = with_stored(best, recipe.method, graph.kinds)
         if recipe.method.exports:
