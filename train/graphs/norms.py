@@ -118,9 +118,7 @@ def without_norms(
 
 
 @partial(jax.jit, static_argnums=(1, 2))
-def _folded(
-    params: dict[str, Any], method: Method, kinds: tuple[LayerKind, ...]
-) -> dict[str, Any]:
+def _folded(params: dict[str, Any], method: Method, kinds: tuple[LayerKind, ...]) -> dict[str, Any]:
     scales, layers = dict(params.get("scales", {})), []
     for place, (kind, own) in enumerate(zip(kinds, params["layers"], strict=True)):
         layer = dict(own)

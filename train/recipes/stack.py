@@ -334,10 +334,10 @@ def check_norms(layers: Iterable[LayerForm]) -> None:
     for layer in layers:
         cell, swept = layer.cell, isinstance(layer.frames, Sweep)
         if cell.projects or len(cell.phases) > 1 or (swept and cell.reading("wh")):
+            of = f"{family_of(cell).upper()}{' over pixels' if swept else ''}"
             raise MubinnError(
-                f"Rows of {family_of(cell).upper()} {'over pixels ' if swept else ''}read more than "
-                "x and the h of the step before, whose moments batch normalisation takes: leave "
-                "--batch-norm out."
+                f"Rows of {of} read more than x and the h of the step before, whose moments batch "
+                "normalisation takes: leave --batch-norm out."
             )
 
 
