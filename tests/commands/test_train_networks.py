@@ -56,6 +56,19 @@ def test_layers_train_to_models_that_other_commands_take(windows, tmp_path):
     run("predict", made, windows)
 
 
+def test_normalised_rows_train_to_models_like_others(windows, tmp_path):
+    start, made = tmp_path / "a.safetensors", tmp_path / "a.mubinn"
+    layers = "lstm 4, gru 3"
+    run("train", windows, "--layers", layers, "--batch-norm", *SHORT, "-o", start)
+    assert json.loads(load_float(start).meta["recipe"])["method"]["batch_norm"]
+    binarized = ("--method", "mubinn2", "--levels", "1,1", "--batch-norm", "--float-model", start)
+    said = run("train", windows, "--layers", layers, *binarized, *SHORT, "-o", made, "--json")
+    assert json.loads(said)["agreement"] == 1
+    assert [len(layer.wx.scales) for layer in load_model(made).layers] == [16, 12]
+    more = ("--batch-norm", "--cell", "gru_before", *SHORT, "-o", made)
+    assert "leave --batch-norm out" in run("train", windows, *more, status=2)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

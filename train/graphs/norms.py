@@ -2,7 +2,7 @@
 
 What a row sums of x, and what it sums of h, is divided by its standard deviation and loses its
 mean, which "Recurrent Batch Normalization" (Cooijmans et al., ICLR 2017) does for real weights and
-Hou et al. (ICLR 2019) and Ardakani et al. (ICLR 2019) find necessary for weights of one bit::
+Hou et al. (NeurIPS 2019) and Ardakani et al. (ICLR 2019) find necessary for weights of one bit::
 
     z = gain_x (W_x x - mean) / deviation + gain_h (W_h h - mean) / deviation + b
 
