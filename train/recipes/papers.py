@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -160,6 +161,28 @@ _SENTENCES: dict[str, Any] = {
 """Of five recipes the best on sentences that are set aside; few sentences fit themselves soon."""
 
 
+_PHRASES: dict[str, Any] = {
+    "hidden": 168,
+    "embedding": 100,
+    "readout": "last",
+    "dropout": 0.5,
+    "word_dropout": 0.2,
+    "validation": 0.1,
+    "batch": 128,
+}
+"""Of a hundred times as many words; those behind padding are the last."""
+
+_CHARACTERS: dict[str, Any] = {
+    "hidden": 200,
+    "embedding": 50,
+    "readout": "every",
+    "validation": 0.05,
+    "batch": 64,
+}
+
+BATCH_NORM = (("batch_norm", True), ("granularity", "row"))
+
+
 def _ours(*pairs: str, changes: Changes = (), fields: Changes = ()) -> dict[str, Way]:
     """Return MuBiNN2 at pairs of levels, by what tables call it."""
     return {f"MuBiNN2 ({pair})": Way("mubinn2", pair, "", changes, fields) for pair in pairs}
@@ -217,6 +240,20 @@ TASKS: dict[str, Task] = {
         printed={"lstm": {FLOAT: 44.4, "BW": 41.8, "XNOR": 30.4}},
         held="test part, or its part dev where there is no other",
     ),
+    "sst-phrases": Task(
+        title="Stanford Sentiment Treebank, five classes, trained on phrases, 168 cells",
+        paper=BINARIZED,
+        windows=partial(sentences, phrases=True),
+        float_about={**_PHRASES, "epochs": 3, "learning_rate": 2e-3},
+        about={**_PHRASES, "epochs": 2, "learning_rate": 1e-3},
+        ways={
+            "BW": Way("weights", "1,1"),
+            "XNOR": Way("xnor", "1,1"),
+            **_ours("2,2", "3,3"),
+        },
+        printed={"lstm": {FLOAT: 44.4, "BW": 41.8, "XNOR": 30.4}},
+        held="test part, or its part dev where there is no other",
+    ),
     "ptb": Task(
         title="Language model, the next of 10,000 words, 200 cells, 20 labelled steps",
         paper=BINARIZED,
@@ -229,11 +266,28 @@ TASKS: dict[str, Task] = {
         ways={
             "BW": Way("weights", "1,1"),
             "XNOR": Way("xnor", "1,1"),
+            "XNOR BN": Way("xnor", "1,1", "", (), BATCH_NORM),
             **_ours("2,2", "3,3"),
         },
-        printed={"lstm": {FLOAT: 117.18, "XNOR": 137.34}},
+        printed={"lstm": {FLOAT: 117.18, "XNOR": 137.34, "XNOR BN": 139.5}},
         measure="perplexity",
         elsewhere={"lstm": {"BW": (81.532, 80.461)}},
+        held="part valid",
+    ),
+    "chars": Task(
+        title="Language model, the next character, 200 cells, 100 labelled steps",
+        paper=BINARIZED,
+        windows=partial(next_words, steps=100, characters=True),
+        float_about={**_CHARACTERS, "epochs": 1, "learning_rate": 4e-3},
+        about={**_CHARACTERS, "epochs": 1, "learning_rate": 1e-3},
+        ways={
+            "BW": Way("weights", "1,1"),
+            "XNOR": Way("xnor", "1,1"),
+            "XNOR BN": Way("xnor", "1,1", "", (), BATCH_NORM),
+            **_ours("2,2", "3,3"),
+        },
+        printed={"lstm": {}},
+        measure="perplexity",
         held="part valid",
     ),
 }
