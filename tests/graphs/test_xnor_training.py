@@ -3,16 +3,20 @@
 from dataclasses import replace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.model.float_model import Preprocessing
 from mubinn.train.data.windows import synthetic_eeg
+from mubinn.train.graphs.binarize import binarize
 from mubinn.train.graphs.graph import Graph
-from mubinn.train.graphs.quantizers import quantizers
+from mubinn.train.graphs.network import encoded_input, init_params, to_model
+from mubinn.train.graphs.quantizers import quantizers, stored
 from mubinn.train.recipes.method import Method
-from mubinn.train.recipes.stack import layer_kinds
+from mubinn.train.recipes.stack import layer_kinds, parse_layers
 from mubinn.train.recipes.tuned import tuned
 from mubinn.train.runs.trainer import train
 
@@ -27,7 +31,7 @@ def sign(values):
 
 
 def test_the_graph_is_equations_2_and_3(random_float):
-    """W_x and W_h have the mean magnitude each; x and h are signs; gates and c are numbers."""
+    """W_x and W_h have the mean magnitude each; they meet signs; gates, c and h are numbers."""
     model = random_float(3, features=6, hidden=5)
     (layer,) = model.layers
     x = np.random.default_rng(0).normal(0, 1, (8, 9, 6)).astype(np.float32)
@@ -43,21 +47,21 @@ def test_the_graph_is_equations_2_and_3(random_float):
     b = np.repeat(of["b"].ravel(), 5) * sign(layer.b)
     scale = np.asarray(own.codes["h"].value, np.float64).item()
     assert list(own.codes) == ["h"]
-    h, c, total = np.full((8, 5), scale), np.zeros((8, 5)), 0
+    h, c, total = np.zeros((8, 5)), np.zeros((8, 5)), 0
     for now in np.moveaxis(of["x"].item() * sign(x), 1, 0):
-        z = now @ wx.T + h @ wh.T + b
+        z = now @ wx.T + scale * sign(h) @ wh.T + b
         f, i, g, o = np.split(z, 4, axis=1)
         f, i, o = (1 / (1 + np.exp(-gate)) for gate in (f, i, o))
         c = f * c + i * np.tanh(g)
         c = np.clip(c, -layer.clip("c"), layer.clip("c"))
-        h = scale * sign(o * np.tanh(c))
+        h = o * np.tanh(c)
         total = total + h
     want = total / 9 @ model.wd.T + model.bd
     assert np.asarray(jax.jit(graph.logits)(params, x)) == pytest.approx(want, abs=1e-5)
 
 
 @pytest.mark.parametrize(("offsets", "says"), [(PRINTED, False), ({}, True)])
-def test_gate_o_has_a_say_where_thresholds_are_off_0(random_float, offsets, says):
+def test_gate_o_has_a_say_in_what_rows_read_where_thresholds_are_off_0(random_float, offsets, says):
     model = random_float(3, features=6, hidden=5)
     (layer,) = model.layers
     o = layer.row_slice(layer.cell.gate_names.index("o"))
@@ -68,8 +72,81 @@ def test_gate_o_has_a_say_where_thresholds_are_off_0(random_float, offsets, says
     graph = Graph(method, "mean", layer_kinds(model.layers))
     params = graph.start(model, x)
     weights = graph.start(replace(model, layers=(other,)), x)["layers"]
-    same = graph.logits(params, x) == graph.logits({**params, "layers": weights}, x)
-    assert bool(np.asarray(same).all()) != says
+    one, two = (graph.run(own, x) for own in (params, {**params, "layers": weights}))
+    assert bool(np.asarray(one.seen[0][1] == two.seen[0][1]).all()) != says
+    assert not np.asarray(one.logits == two.logits).any()
+
+
+def by_hand(params, graph, x):
+    """Return the logits of one layer by automatic differentiation, cell by cell."""
+    q, own = quantizers(params, graph.method, graph.kinds).layers[0], params["layers"][0]
+    wx, wh, b = (stored(name, own[name], q) for name in ("wx", "wh", "b"))
+    scales, offset = q.codes["h"].value[:, :, None], q.offsets["h"]
+    rows = len(wx) // len(graph.kinds[0].cell.rows)
+    h = c = jnp.zeros((len(x), rows))
+    total = 0
+    for now in jnp.swapaxes(encoded_input(x, q), 0, 1):
+        read = binarize(h - offset, scales)
+        z = now @ wx.T + (read if offset.ndim else offset + read) @ wh.T + b
+        f, i, g, o = jnp.split(z, 4, axis=1)
+        f, i, o = map(jax.nn.sigmoid, (f, i, o))
+        c = f * c + i * jnp.tanh(g)
+        h = o * jnp.tanh(c)
+        total = total + h
+    return total / x.shape[1] @ params["wd"].T + params["bd"]
+
+
+@pytest.mark.parametrize("offsets", [PRINTED, {}])
+def test_gradients_are_those_of_the_equations(random_float, offsets):
+    model = random_float(3, features=6, hidden=5, c_clip=9.0)
+    x = np.random.default_rng(0).normal(0, 1, (8, 9, 6)).astype(np.float32)
+    method = tuned("xnor", Levels.of(1, 1), method=offsets).method
+    graph = Graph(method, "mean", layer_kinds(model.layers))
+    params, way = graph.start(model, x), np.random.default_rng(1).normal(0, 1, (8, 3))
+    found, want = (
+        jax.jit(jax.value_and_grad(lambda own: (logits(own) * way).sum()))(params)
+        for logits in (lambda own: graph.logits(own, x), lambda own: by_hand(own, graph, x))
+    )
+    for (path, one), other in zip(
+        jax.tree_util.tree_leaves_with_path(found), jax.tree.leaves(want), strict=True
+    ):
+        assert np.asarray(one) == pytest.approx(np.asarray(other), rel=1e-3, abs=1e-4), path
+    assert np.asarray(found[1]["scales"]["h"]).all()
+
+
+def test_layers_read_the_signs_of_those_below(random_float):
+    """Of two layers the upper one reads codes, and the classifier numbers."""
+    model = random_float(3, features=6, hidden=5)
+    first = model.layers[0]
+    upper = replace(first, wx=first.wx[:, :5])
+    both = replace(model, layers=(first, upper))
+    x = np.random.default_rng(0).normal(0, 1, (8, 9, 6)).astype(np.float32)
+    graph = Graph(tuned("xnor", Levels.of(1, 1)).method, "mean", layer_kinds(both.layers))
+    params = graph.start(both, x)
+    seen = jax.jit(graph.run)(params, x).seen
+    assert [len(np.unique(np.asarray(own))) for own in (seen[1][0], seen[1][1])] == [2, 2]
+    assert (np.asarray(seen[1][0]) == np.asarray(seen[0][1])).all()
+
+
+SHAPES = ["both gru 4, dense 3", "gru_before 4", "lstm_projected 4 to 3", "lstm 3 over 4x4"]
+
+
+@pytest.mark.parametrize("words", SHAPES)
+def test_rows_of_any_layer_read_signs(words):
+    forms = parse_layers(words)
+    x = np.random.default_rng(0).normal(0, 1, (6, 32, 1)).astype(np.float32)
+    kinds = [form.kind(1.0) for form in forms]
+    model = to_model(init_params(forms, 0, 1, 3), kinds, "mean", Preprocessing(), {})
+    method = tuned("xnor", Levels.of(1, 1), layers=forms).method
+    graph = Graph(method, "mean", layer_kinds(model.layers))
+    params = graph.start(model, x)
+    seen = jax.jit(graph.run)(params, x).seen
+    assert all(len(np.unique(np.abs(np.round(own, 6)))) == 1 for _, own in seen)
+    slope = jax.jit(jax.grad(graph.loss))(params, x, np.arange(6) % 3)
+    moved = {name: np.asarray(own).any() for name, own in slope["scales"].items()}
+    idle = {name for name, own in moved.items() if not own}
+    # Nothing reads codes of the last layer where it has no recurrence.
+    assert idle <= ({"2.h"} if "dense" in words else set()) | {"wr"}
 
 
 def test_it_trains_and_leaves_numbers_that_no_hardware_has():

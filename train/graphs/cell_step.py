@@ -60,6 +60,9 @@ class Form:
         Whether numbers other than codes have activations from tables.
     sweep : Sweep or None
         Of whose pixels rows read h of those around; the windows of a step are then P B.
+    late : str
+        The encoder of the output, where it binarizes what rows read of it and nothing else; then it
+        is none of `coded`. ``""`` for none.
     """
 
     cell: Cell
@@ -70,6 +73,7 @@ class Form:
     datapath: Datapath = "figure3"
     tables: bool = False
     sweep: Sweep | None = None
+    late: str = ""
 
     @cached_property
     def heads(self) -> dict[str, Node]:
@@ -187,6 +191,37 @@ def _coded_backward(kept: Any, slope: Array) -> tuple[Any, ...]:
 _coded.defvjp(_coded_forward, _coded_backward)
 
 
+def _decoded(
+    own: Mapping[str, Any],
+    centred: Array,
+    planes: Planes,
+    taps: Mapping[str, Any],
+    one: Array,
+    pinned: bool,
+) -> Array:
+    """Return what codes of a value less its offset stand for; ``codes`` of `Operands`."""
+    scales, offset, cuts = own["scales"], own["offset"], own.get("cuts")
+    if "offset" in taps:
+        centred = centred - taps["offset"]
+    if pinned:
+        centred = _pinned_slope(centred, one)
+    nothing = jnp.zeros_like(one)
+    levels = taps.get("scales", [nothing] * len(planes))
+    moved = taps.get("cuts", [] if cuts is None else [nothing] * len(cuts))
+    code = _coded(centred, planes, scales, cuts, (levels, moved), one)
+    return code if offset.ndim else offset + code
+
+
+def read_of(form: Form, q: Operands, name: str, value: Array, taps: Taps, one: Array) -> Array:
+    """Return what rows read [..., H] of the vector `name`: codes of it, where they are `late`."""
+    if not form.late or name != f"old.{form.late}":
+        return value
+    own, one = q["codes"][form.late], one[..., : value.shape[-1]]
+    centred = value - own["offset"]
+    planes = levels_of.planes_of(jax.lax.stop_gradient(centred), own["scales"], own.get("cuts"))
+    return _decoded(own, centred, planes, taps.get(form.late, {}), one, True)
+
+
 class Step:
     """The values of one phase of a step; see `run`."""
 
@@ -239,17 +274,9 @@ class Step:
             used = any(node in other.operands for other in self.form.cell.nodes)
             centred = (_pinned(value, self.one) if used else value) - offset
             planes = levels_of.planes_of(jax.lax.stop_gradient(centred), scales, cuts)
-        taps = self.taps.get(name, {})
-        if "offset" in taps:
-            centred = centred - taps["offset"]
         self.planes[node] = planes
-        if node not in self.form.cell.gates:
-            centred = _pinned_slope(centred, self.one)
-        nothing = jnp.zeros_like(self.one)
-        levels = taps.get("scales", [nothing] * len(planes))
-        moved = taps.get("cuts", [] if cuts is None else [nothing] * len(cuts))
-        code = _coded(centred, planes, scales, cuts, (levels, moved), self.one)
-        return code if offset.ndim else offset + code
+        pinned = node not in self.form.cell.gates
+        return _decoded(own, centred, planes, self.taps.get(name, {}), self.one, pinned)
 
     def _value(self, node: Node, damping: float) -> Array:
         """Return a value; old states that it is made of have their gradient damped."""
@@ -331,7 +358,7 @@ def taps_of(form: Form, q: Operands, nothing: Array, outputs: int) -> Taps:
     """Return taps of every encoder that binarizes, as `first_states` has states."""
     found: Taps = {}
     projected = {n.name for n in form.cell.encoders if form.cell.is_projected(n)}
-    for name in sorted(form.coded):
+    for name in sorted(form.coded | ({form.late} - {""})):
         own, zero = q["codes"][name], nothing[:, :outputs] if name in projected else nothing
         found[name] = {"scales": [zero] * len(own["scales"])}
         if own["offset"].ndim:

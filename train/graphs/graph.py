@@ -193,7 +193,7 @@ class Graph:
         if self.method.name == "float":
             return weights
         scales, offsets, cuts = first_scales(model, self.method, x)
-        biases, bd = folded(model, offsets)
+        biases, bd = folded(model, offsets, self.method)
         single: Params = jax.tree.map(
             lambda leaf: jnp.asarray(leaf, jnp.float32),
             {"scales": scales, "offsets": offsets, "b": biases, "bd": bd, "cuts": cuts},

@@ -152,8 +152,11 @@ def form_of(kind: LayerKind, method: Method, datapath: Datapath) -> Form:
         return Form(cell, clips=clips, datapath=datapath, sweep=sweep)
     counts = method.counts
     coded = frozenset(n.name for n in cell.encoders if counts[cell.tensor(n)] is not None)
+    output = cell.new[0].name
+    late = output if method.known.late and output in coded else ""
+    coded -= {late}
     damp = method.damp_h, method.damp_c
-    return Form(cell, coded, clips, *damp, datapath, tables=method.exports, sweep=sweep)
+    return Form(cell, coded, clips, *damp, datapath, tables=method.exports, sweep=sweep, late=late)
 
 
 def encoded_input(x: Array, q: Quantizers | None) -> Array:
@@ -182,6 +185,21 @@ def framed(steps: Array, frames: Reads, zero: Array) -> Array:
 def _ordered(steps: Array, kind: LayerKind) -> Array:
     """Return steps [T, B, n] in a layer's order, or those of the layer as time has them."""
     return jnp.flip(steps, 0) if kind.place.backward else steps
+
+
+def _beside(outputs: Sequence[Array], stage: range, kinds: Sequence[LayerKind]) -> Array:
+    """Return outputs [T, B, n] of layers side by side, as time has them."""
+    own = [_ordered(h, kinds[place]) for h, place in zip(outputs, stage, strict=True)]
+    return jnp.concatenate(own, axis=2)
+
+
+def _read(output: Array, q: Quantizers | None, form: Form) -> Array:
+    """Return what rows read of an output [T, B, H]: its codes, where they are `Form.late`."""
+    if q is None or not form.late:
+        return output
+    scales, offset = q.codes[form.late], q.offsets[form.late]
+    made = levels_of.binarize(output - offset, scales.value[:, :, None, None], scales.cuts)
+    return made if offset.ndim else offset + made
 
 
 def _zero(stage: int, q: Quantizers | None) -> Array:
@@ -254,7 +272,8 @@ class Pass(NamedTuple):
     ----------
     logits : float32 [B, C], or [B, T - skipped, C] of a readout at every step
     seen : tuple of (float32 [T, B, I], float32 [T, B, H or P])
-        By layer its inputs, as its frames are, and its outputs; both without offsets.
+        By layer its inputs, as its frames are, and what rows read of its outputs; both without
+        offsets.
     """
 
     logits: Array
@@ -297,18 +316,21 @@ def run(
         x = params["embedding"][x[..., 0].astype(jnp.int32)]
     steps = jnp.swapaxes(encoded_input(x, first), 0, 1)
     outputs: list[Array] = []
+    codes: list[Array] = []
     seen: list[tuple[Array, Array]] = []
     for stage in stage_places(kinds):
-        outputs = []
+        outputs, codes = [], []
         for place in stage:
             kind, q = kinds[place], None if found is None else found.layers[place]
             read = _ordered(framed(steps, kind.frames, _zero(stage.start, q)), kind)
             own_layer = params["layers"][place]
             outputs.append(run_layer(read, own_layer, q, forms[place], kind.frames))
-            seen.append((read, outputs[-1]))
-        own = [_ordered(h, kinds[place]) for h, place in zip(outputs, stage, strict=True)]
-        steps = jnp.concatenate(own, axis=2)
-    if not reading_of(readout).every_step:  # each direction is read where it ends
+            codes.append(_read(outputs[-1], q, forms[place]))
+            seen.append((read, codes[-1]))
+        steps = _beside(codes, stage, kinds)
+    if reading_of(readout).every_step:
+        steps = _beside(outputs, stage, kinds)
+    else:  # each direction is read where it ends
         steps = jnp.concatenate([h[-1:] for h in outputs], axis=2)
     dense = None if found is None else found.dense
     wd, bd = (stored(name, params[name], dense) for name in ("wd", "bd"))

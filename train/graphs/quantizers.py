@@ -342,7 +342,7 @@ def operands(q: Quantizers | None, form: Form, numbers: Mapping[str, Array]) -> 
     if q is None:
         return made
     for node in form.cell.encoders:
-        if node.name not in form.coded:
+        if node.name not in form.coded and node.name != form.late:
             continue
         code: dict[str, Any]
         code = {"scales": q.codes[node.name].value[:, 0], "offset": q.offsets[node.name]}

@@ -26,6 +26,7 @@ from mubinn.train.graphs.cell_step import (
     gathered,
     numbers_of,
     ones_like,
+    read_of,
     taps_of,
     value_name,
 )
@@ -90,6 +91,7 @@ def _forward(x: Array, w: Weights, q: Operands, form: Form) -> tuple[Array, Any]
     start = first_states(form, q, nothing, outputs)
     one = ones_like(x[0] @ rows[0][-inputs:, :hidden])
     ones = _ones(form, one, outputs)
+    outside = read_of(form, q, form.reads(0), start[0], {}, one[:, :outputs])
     names = [value_name(node) for node in cell.states]
     numbers = numbers_of(q, nothing)
 
@@ -98,7 +100,9 @@ def _forward(x: Array, w: Weights, q: Operands, form: Form) -> tuple[Array, Any]
         kept: Values = {name: known[name] for name in _kept_states(form)}
         heads: Values = {}
         for phase, own in enumerate(rows):
-            met = around(form.sweep, known[form.reads(phase)], start[0])
+            name = form.reads(phase)
+            read = read_of(form, q, name, known[name], {}, ones[phase])
+            met = around(form.sweep, read, outside)
             z = jnp.concatenate([met, now], axis=1) @ own
             made = _heads(form, phase, z)
             heads |= made
@@ -163,13 +167,30 @@ class _Back:
             read = self.form.reads(phase)
             damping = self.form.damp_h if read.startswith("old.") else 1.0
             slope = around_slope(self.form.sweep, dz @ self.wh[phase], self.first)
+            if read in known:
+                slope, of_codes = self._of_read(phase, known[read], slope)
+                taken |= of_codes
             slopes = _added(slopes, read, damping * slope)
         return slopes, sums, taken, known
 
     def _taps(self, phase: int) -> Taps:
         cell = self.form.cell
         own = {node.name for node in cell.encoders if cell.phase(node) == phase}
+        own -= {self.form.late}
         return {name: taps for name, taps in self.taps.items() if name in own}
+
+    def _of_read(self, phase: int, value: Array, slope: Array) -> tuple[Array, Taps]:
+        """Return the gradients of a vector and of taps of its codes, by that of what rows read."""
+        name = self.form.reads(phase)
+        late = self.form.late
+        if not late or name != f"old.{late}":
+            return slope, {}
+
+        def read(value: Array, taps: Taps) -> Array:
+            return read_of(self.form, self.q, name, value, taps, self.ones[phase])
+
+        of_value, of_taps = jax.vjp(read, value, {late: self.taps[late]})[1](slope)
+        return of_value, of_taps
 
     def _of_sums(self, phase: int, heads: Values, of_heads: Values) -> Array:
         parts = []
@@ -198,7 +219,7 @@ def _backward_rule(form: Form, kept: Any, slope: Array) -> tuple[Array, Weights,
     ones = _ones(form, one, outputs)
     back = _Back(form, q, wh, taps, ones, first[0])
     out = cell.states[0]
-    if out in cell.kept:
+    if out in cell.kept or form.late:
         states = states | {value_name(out): before}
     numbers = numbers_of(q, zero)
     made = {form.reads(phase) for phase in back.phases} - {value_name(n) for n in cell.states}
@@ -223,9 +244,12 @@ def _backward_rule(form: Form, kept: Any, slope: Array) -> tuple[Array, Weights,
     (_, (sums, totals)), (dz, reads) = jax.lax.scan(
         step, start, (slope, heads, states), reverse=True
     )
-    reads = states | reads | {value_name(out): before}
+    name = value_name(out)
+    met = read_of(form, q, name, before, {}, ones[0][:, :outputs])
     if form.sweep is not None:
-        reads[value_name(out)] = jax.vmap(lambda h: around(form.sweep, h, first[0]))(before)
+        outside = read_of(form, q, name, first[0], {}, ones[0][:, :outputs])
+        met = jax.vmap(lambda h: around(form.sweep, h, outside))(met)
+    reads = states | reads | {name: met}
     dw = tuple(
         weight_gradient(jnp.concatenate([reads[form.reads(phase)], x], axis=2), dz[phase])
         for phase in back.phases

@@ -53,7 +53,7 @@ def first_scales(
         outputs = zip(stage, runs[-len(stage) :], strict=True)
         steps = side_by_side(stage, [run[layer.cell.states[0].name] for layer, run in outputs])
     offsets = _offsets(model, method, wide, runs)
-    biases, bd = folded(model, offsets)
+    biases, bd = folded(model, offsets, method)
     codes = [
         _codes(layer, method, run, offsets.get(at(place, "h"), 0.0))
         for place, (layer, run) in enumerate(zip(model.layers, runs, strict=True))
@@ -180,8 +180,13 @@ def _check_names(layer: FloatLayer) -> None:
             )
 
 
-def folded(model: FloatModel, offsets: dict[str, Floats]) -> tuple[tuple[Floats, ...], Floats]:
-    """Return the biases of layers and classifier with the offsets of x and h folded in."""
+def folded(
+    model: FloatModel, offsets: dict[str, Floats], method: Method
+) -> tuple[tuple[Floats, ...], Floats]:
+    """Return the biases of layers and classifier with the offsets of x and h folded in.
+
+    That of the classifier stays where it reads h itself.
+    """
     below, found = offsets.get("x"), []
     for stage in stage_places(model.layers):
         own = offsets.get(at(stage[0], "h"))
@@ -199,7 +204,7 @@ def folded(model: FloatModel, offsets: dict[str, Floats]) -> tuple[tuple[Floats,
                     b = b + np.where(np.repeat(reads, counts), h, 0.0)
             found.append(b)
         below = own
-    bd = model.bd if below is None else model.bd + model.wd @ below
+    bd = model.bd if below is None or method.known.late else model.bd + model.wd @ below
     return tuple(found), bd
 
 

@@ -39,6 +39,8 @@ class Known(NamedTuple):
         Whether it has one level and no more.
     matrix : bool
         Whether a scale is usually that of a whole matrix.
+    late : bool
+        Whether only the products with weights take codes of the output; all else reads it as it is.
     """
 
     kept: tuple[str, ...]
@@ -46,6 +48,7 @@ class Known(NamedTuple):
     ruled: bool = False
     signs: bool = False
     matrix: bool = False
+    late: bool = False
 
 
 METHODS: dict[Name, Known] = {
@@ -53,7 +56,7 @@ METHODS: dict[Name, Known] = {
     "mubinn1": Known(("x", "wx")),
     "b_lstm": Known(("x", "wx", "wh"), signs=True),
     "weights": Known(STORED, learns=True, ruled=True, matrix=True),
-    "xnor": Known(("x", "wx", "wh", "b", "h"), learns=True, signs=True, matrix=True),
+    "xnor": Known(("x", "wx", "wh", "b", "h"), learns=True, signs=True, matrix=True, late=True),
 }
 """The methods that binarize, by name."""
 
@@ -72,7 +75,7 @@ class Method:
         scales powers of two found by search; ``"b_lstm"``: the signs of x, W_x and W_h, no scales;
         ``"weights"``: the weights of the layers alone, the others stay as they are; ``"xnor"``: the
         signs of x, h, W_x, W_h and maybe b, each times a scale, as "Binarized LSTM" has them in Eq.
-        2 and 3; gates, c and the classifier stay as they are;
+        2 and 3; gates and c stay as they are, and so does the classifier, which reads h as it is;
         ``"float"``: nothing.
     levels : Levels or None
         Level counts, of the tensors that the method binarizes; None for ``"float"``.
