@@ -103,10 +103,12 @@ def test_gradients_are_those_of_the_equations(random_float, offsets):
     method = tuned("xnor", Levels.of(1, 1), method=offsets).method
     graph = Graph(method, "mean", layer_kinds(model.layers))
     params, way = graph.start(model, x), np.random.default_rng(1).normal(0, 1, (8, 3))
-    found, want = (
-        jax.jit(jax.value_and_grad(lambda own: (logits(own) * way).sum()))(params)
-        for logits in (lambda own: graph.logits(own, x), lambda own: by_hand(own, graph, x))
-    )
+    ways = (lambda own: graph.logits(own, x)), (lambda own: by_hand(own, graph, x))
+
+    def sloped(logits):
+        return jax.jit(jax.value_and_grad(lambda own: (logits(own) * way).sum()))(params)
+
+    found, want = map(sloped, ways)
     for (path, one), other in zip(
         jax.tree_util.tree_leaves_with_path(found), jax.tree.leaves(want), strict=True
     ):
