@@ -28,7 +28,9 @@ WINDOWS = "windows.npz"
 
 
 @click.command(cls=Command)
-@click.argument("name", type=click.Choice(["imdb", "addition", "sst", "ptb"]))
+@click.argument(
+    "name", type=click.Choice(["imdb", "addition", "sst", "sst-phrases", "ptb", "chars"])
+)
 @click.argument("source", type=InputPath(), required=False)
 @click.option(
     "--runs",
@@ -61,9 +63,10 @@ def papers(
 
     imdb: "Effective Quantization Approaches for Recurrent Neural Networks" (Alom et al. 2018), BC,
     TC and QC on LSTM and GRU; addition: its other task, by both sets of thresholds, whose windows
-    are made. sst: binary weights of "Binarized LSTM"; ptb: its language model, in perplexities, of
-    which lower ones are better. SOURCE is the set as `mubinn convert` reads it. Runs that were
-    interrupted go on.
+    are made. sst, sst-phrases: binary weights and signs of "Binarized LSTM", trained on sentences
+    alone or on their phrases too; ptb, chars: its language model, of words or of characters, in
+    perplexities, of which lower ones are better. SOURCE is the set as `mubinn convert` reads it.
+    Runs that were interrupted go on.
 
     \b
       mubinn papers imdb aclImdb/ --runs runs/imdb --seeds 0,1,2 -o imdb

@@ -6,7 +6,7 @@ import pytest
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.train.data.about import describe
 from mubinn.train.data.files import load_labelled, load_windows
-from mubinn.train.texts.next_words import PIECES, next_words
+from mubinn.train.texts.next_words import PIECES, next_characters, next_words
 
 
 def saved(path, **arrays):
@@ -59,6 +59,17 @@ def test_texts_are_numbered_by_how_often_words_are_in_train(tmp_path):
     arrays, _ = next_words(folder, context=0, steps=1, characters=True)
     assert arrays["classes"].tolist()[:4] == ["<unk>", "U+0020", "U+000A", "a"]
     assert arrays["channels"] == ["character"]
+
+
+def test_characters_of_texts_and_of_numbers(tmp_path):
+    arrays, _ = next_characters(texts(tmp_path, train="ab\n" * 60, valid="ba\n" * 60))
+    assert arrays["classes"].tolist() == ["<unk>", "a", "b", "U+000A"]
+    assert arrays["X"].shape[1] == 120
+    long = {part: np.arange(300) % 9 for part in ("train", "valid")}
+    path, _ = numbered(tmp_path / "s.npz", **long, symbols=np.arange(97, 106))
+    arrays, _ = next_characters(path)
+    assert arrays["classes"].tolist() == list("abcdefghi")
+    assert (arrays["y"][:, :20] == -1).all()
 
 
 def test_numbers_may_be_named(tmp_path):

@@ -17,7 +17,7 @@ from mubinn.train.recipes.method import Name
 from mubinn.train.recipes.recipe import Recipe
 from mubinn.train.recipes.tuned import tuned
 from mubinn.train.texts.addition import addition
-from mubinn.train.texts.next_words import next_words
+from mubinn.train.texts.next_words import next_characters, next_words
 from mubinn.train.texts.reviews import reviews
 from mubinn.train.texts.sentences import sentences
 
@@ -277,7 +277,7 @@ TASKS: dict[str, Task] = {
     "chars": Task(
         title="Language model, the next character, 200 cells, 100 labelled steps",
         paper=BINARIZED,
-        windows=partial(next_words, steps=100, characters=True),
+        windows=next_characters,
         float_about={**_CHARACTERS, "epochs": 1, "learning_rate": 4e-3},
         about={**_CHARACTERS, "epochs": 1, "learning_rate": 1e-3},
         ways={

@@ -100,6 +100,14 @@ def next_words(
     return arrays, f"words: {read}; {steps} of {context + steps} steps labelled"
 
 
+def next_characters(path: Path) -> tuple[dict[str, NDArray[Any]], str]:
+    """Return `next_words` of the characters of texts, or of numbers that stand for some.
+
+    Windows have 20 steps without labels, and 100 with.
+    """
+    return next_words(path, steps=100, characters=path.is_dir())
+
+
 def _windows(
     path: Path, part: str, numbers: Ints, context: int, steps: int
 ) -> tuple[Ints, NDArray[np.int64]]:
