@@ -1,0 +1,184 @@
+"""Samples of an ADC to those of a layer, one channel after the other."""
+
+from amaranth.hdl import Array, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import stream
+from amaranth.lib.wiring import In, Out
+
+from mubinn.golden.model.front_end import FRACTION, SHIFT, FrontEnd
+from mubinn.hw.frontend.sample_encoder import sample_layout
+from mubinn.hw.stream.component import Component, Memory
+
+
+class StreamFrontEnd(Component):
+    """`golden.model.front_end.FrontEnd` in hardware.
+
+    The channels of a sample pass one after the other, channel 0 first, and so do the samples of a
+    step. A sample is taken every other cycle. When the last one of a step is there its channels
+    are offered, one every other cycle, and the next step waits until they are taken: `interval`.
+
+    Parameters
+    ----------
+    front_end : FrontEnd
+
+    Members
+    -------
+    i : In(stream of {value: signed of `FrontEnd.width` bits, last: 1})
+        ``last`` counts with the last sample of a step.
+    o : Out(stream of {value: signed of `FrontEnd.sample_width` bits, last: 1})
+    carried : In(1)
+        What a step that is a window's last leaves is what the next window begins with; else that
+        one begins as after a reset. Seen when the last channel of a step is taken.
+    """
+
+    i: stream.Interface
+    o: stream.Interface
+    carried: Signal
+
+    def __init__(self, front_end: FrontEnd) -> None:
+        self.front_end = front_end
+        super().__init__(
+            {
+                "i": In(stream.Signature(sample_layout(front_end.width))),
+                "o": Out(stream.Signature(sample_layout(front_end.sample_width))),
+                "carried": In(1),
+            }
+        )
+
+    @staticmethod
+    def interval(front_end: FrontEnd) -> int:
+        """Return the cycles of a step, where nothing is waited for.
+
+        >>> StreamFrontEnd.interval(FrontEnd(32))
+        192
+        """
+        return 2 * front_end.channels * (front_end.decimation + 1)
+
+    def elaborate(self, platform: object) -> Module:
+        """Return two memories of a word a channel, and what goes on in turn with them."""
+        m = Module()
+        own = self.front_end
+        last_channel, last_sample = own.channels - 1, own.decimation - 1
+        channel, sample = Signal(range(own.channels)), Signal(range(own.decimation))
+        offers, there, ends = Signal(), Signal(), Signal()
+        # Steps are counted up to where nothing depends on their number any more.
+        count = 1 << max(own.gain, own.high_pass - 1)
+        step = Signal(range(count + 1))
+        total, size = Signal(own.total_width), Signal(own.size_width)
+        # The logarithm of what is divided by follows from D a cycle before the channels do.
+        exponent = Signal(range(own.total_width))
+
+        moves = Signal()
+        takes, whole = self.i.valid & self.i.ready, Signal()
+        m.d.comb += [
+            self.i.ready.eq(~offers & there),
+            self.o.valid.eq(offers & there),
+            moves.eq(takes | (self.o.valid & self.o.ready)),
+            whole.eq(moves & (channel == last_channel)),
+        ]
+        # A word is read in one cycle, and used and written from the next one on.
+        m.d.sync += there.eq(~moves)
+        with m.If(moves):
+            m.d.sync += channel.eq(Mux(whole, 0, channel + 1))
+
+        difference = self._taken(m, takes, channel, sample, step)
+        magnitude = Signal(own.sum_width + 1)
+        sums = Signal(own.total_width)
+        m.d.comb += [
+            magnitude.eq(Mux(offers, abs(self._offered(m, difference, exponent)), abs(difference))),
+            sums.eq(total + magnitude),
+        ]
+        closes = Signal()
+        m.d.comb += closes.eq(takes & whole & (sample == last_sample))
+        with m.If(moves & (offers | (sample == last_sample))):
+            m.d.sync += total.eq(Mux(whole, 0, sums))
+        with m.If(takes & whole):
+            m.d.sync += sample.eq(Mux(closes, 0, sample + 1))
+        with m.If(closes):
+            m.d.sync += [offers.eq(1), ends.eq(self.i.payload.last)]
+            least = 1 << own.mean_shift
+            with m.If(step == 1):
+                m.d.sync += size.eq(Mux(sums < least, least, sums) << own.gain)
+            with m.If(step == 0):
+                m.d.sync += size.eq(0)
+        m.d.sync += exponent.eq(self._exponent(m, size))
+        with m.If(offers & whole):
+            m.d.sync += offers.eq(0)
+            with m.If(step != 0):
+                m.d.sync += size.eq(self._followed(m, size, sums, step))
+            with m.If(step != count):
+                m.d.sync += step.eq(step + 1)
+            with m.If(ends & ~self.carried):
+                m.d.sync += step.eq(0)
+        m.d.comb += self.o.payload.last.eq(ends)
+        return m
+
+    def _taken(
+        self, m: Module, takes: Value, channel: Signal, sample: Signal, step: Signal
+    ) -> Signal:
+        """Return y of the channel: of what is taken, else as the memory has it."""
+        own = self.front_end
+        slow_memory = Memory(shape=signed(own.slow_width), depth=own.channels, init=[])
+        y_memory = Memory(shape=signed(own.sum_width + 1), depth=own.channels, init=[])
+        m.submodules.m_slow, m.submodules.m_difference = slow_memory, y_memory
+        slow_read, slow_write = slow_memory.read_port(), slow_memory.write_port()
+        y_read, y_write = y_memory.read_port(), y_memory.write_port()
+        p = Signal(signed(own.sum_width))
+        slow, y = Signal(signed(own.slow_width)), Signal(signed(own.sum_width + 1))
+        is_whole = sample == own.decimation - 1
+        m.d.comb += [
+            p.eq(self.i.payload.value + Mux(sample == 0, 0, y_read.data)),
+            slow.eq(Mux(step == 0, p << own.high_pass, slow_read.data)),
+            y.eq(Mux(takes, p - (slow >> own.high_pass), y_read.data)),
+            slow_write.data.eq(slow + (y << self._left(m, step, own.high_pass, 0))),
+            slow_write.en.eq(takes & is_whole),
+            y_write.data.eq(Mux(is_whole, y, p)),
+            y_write.en.eq(takes),
+        ]
+        for port in (slow_read, slow_write, y_read, y_write):
+            m.d.comb += port.addr.eq(channel)
+        return y
+
+    @staticmethod
+    def _left(m: Module, step: Signal, most: int, less: int) -> Signal:
+        """Return `most` less the bits of the step's number and `less`, which is at least 0."""
+        bits, left = len(step), Signal(range(most + 1))
+        with m.Switch(step):
+            for width in range(most + less):
+                # Numbers of so many bits: zeros above a one.
+                digits = "1" + "-" * (width - 1) if width else ""
+                with m.Case("0" * (bits - width) + digits):
+                    m.d.comb += left.eq(min(most, most + less - width))
+        return left
+
+    def _offered(self, m: Module, y: Signal, exponent: Signal) -> Signal:
+        """Offer the sample of y; return y as it is clamped."""
+        own = self.front_end
+        over = Signal(signed(own.sum_width + 1))
+        most, clamped = Signal(signed(own.sum_width + own.clamp + 3)), Signal(y.shape())
+        m.d.comb += [
+            most.eq(Array([1 << e + own.clamp for e in range(own.sum_width + 2)])[exponent]),
+            over.eq(y >> exponent + own.clamp),
+            clamped.eq(Mux(over > 0, most - 1, Mux(over < -1, -most, y))),
+        ]
+        half = Signal(signed(own.sample_width - SHIFT + 1))
+        m.d.comb += half.eq((clamped << FRACTION + 1) >> exponent)
+        m.d.comb += self.o.payload.value.eq((half + 1 >> 1) << SHIFT)
+        return clamped
+
+    def _exponent(self, m: Module, size: Signal) -> Signal:
+        """Return the logarithm of the mean magnitude, rounded down, at least 0."""
+        own = self.front_end
+        found, mean = Signal(range(own.total_width)), size >> own.gain + own.mean_shift
+        for e in range(1, len(mean)):
+            with m.If(mean[e]):
+                m.d.comb += found.eq(e)
+        return found
+
+    def _followed(self, m: Module, size: Signal, sums: Signal, step: Signal) -> Signal:
+        """Return D after a step, whose clamped magnitudes have a sum."""
+        own = self.front_end
+        rest = Signal(signed(own.total_width + 1))
+        m.d.comb += rest.eq(sums - (size >> own.gain))
+        found = Signal(unsigned(own.size_width))
+        m.d.comb += found.eq(size + (rest << self._left(m, step, own.gain, 1)))
+        return found
