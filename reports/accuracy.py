@@ -128,7 +128,9 @@ class Run:
         by = self.normalise.removeprefix("referenced-")
         if by != self.normalise:
             found.append("average reference")
-        if by != "window":
+        if by == "causal":
+            found.append("causal front end")
+        elif by != "window":
             found.append(f"normalised by {by}")
         if self.subject_calibration != "none":
             found.append(CALIBRATED[self.subject_calibration])

@@ -202,9 +202,12 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 @click.option("--patience", type=int, help="Stop after so many epochs without a better validation.")
 @click.option(
     "--normalise",
-    type=click.Choice(["window", "subject", "referenced-window", "referenced-subject", "none"]),
+    type=click.Choice(
+        ["window", "subject", "referenced-window", "referenced-subject", "causal", "none"]
+    ),
     help="subject: each channel over the subject's whole recording, without labels; referenced: "
-    "less the mean of the channels before.  [default: window]",
+    "less the mean of the channels before; causal: sample by sample in the integers of an ADC, by "
+    "what was before.  [default: window]",
 )
 @click.option("--decimate", type=int, help="Steps averaged into one.  [default: 2]")
 @click.option(

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.model.front_end import FrontEnd
 from mubinn.train.data.windows import LabelledSet, find_data, load_labelled, prepare, synthetic_eeg
 
 RNG = np.random.default_rng(3)
@@ -196,6 +197,21 @@ def test_the_average_reference_comes_first(rest):
     same = np.repeat(alone.x, 3, axis=2)
     with pytest.raises(MubinnError, match="constant beside the mean of all"):
         prepare(same, normalise=f"referenced-{rest}", subject=alone.subject)
+
+
+def test_causal_windows_are_those_of_the_front_end():
+    x = np.random.default_rng(0).normal(0, 40, (300, 22, 3)).astype(np.int16)
+    got = prepare(x, normalise="causal", decimate=4)
+    want, _ = FrontEnd(3, decimation=4).run(x[:, :20])
+    assert got.dtype == np.float32
+    assert (got * 4096 == want).all()
+    assert (got == prepare(x.astype(np.float32), normalise="causal", decimate=4)).all()
+    early = prepare(x[:, :12], normalise="causal", decimate=4)
+    assert (early == got[:, :3]).all()  # what comes later has no say
+    with pytest.raises(MubinnError, match="whole numbers, and these have fractions"):
+        prepare(x.astype(np.float32) / 2, normalise="causal")
+    with pytest.raises(MubinnError, match="a step of 3 samples there is not"):
+        prepare(x, normalise="causal", decimate=3)
 
 
 def test_prepare_ignores_scale_neighbours_and_the_tail():

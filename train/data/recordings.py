@@ -10,8 +10,10 @@ from typing import Any, Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
+from mubinn.golden.model.front_end import FrontEnd
 
 FOLDS = 5
 """Number of subject-wise folds made where a recording names none."""
@@ -264,7 +266,9 @@ def pieces_of(y: NDArray[np.int64], pieces: int = FOLDS) -> NDArray[np.int64]:
     return subject
 
 
-Normalise = Literal["window", "subject", "referenced-window", "referenced-subject", "none"]
+Normalise = Literal[
+    "window", "subject", "referenced-window", "referenced-subject", "causal", "none"
+]
 
 
 def prepare(
@@ -284,12 +288,14 @@ def prepare(
     channels, the average reference of EEG, so that what all channels share is gone. Then every
     `decimate` consecutive steps are averaged; steps that do not fill a last group are left out.
     Arithmetic is float64, rounded once to float32 (nearest even), so a window's result does not
-    depend on windows of other subjects nor on the scale of `x`.
+    depend on windows of other subjects nor on the scale of `x`. ``"causal"`` is the arithmetic in
+    integers that hardware does sample by sample, `mubinn.golden.model.front_end.FrontEnd`, from
+    each window's first sample on: it sums up `decimate` steps and takes whole numbers alone.
 
     Parameters
     ----------
     x : ndarray of int16 or float32, shape [windows, steps, channels]
-    normalise : "window", "subject", "referenced-window", "referenced-subject" or "none"
+    normalise : "window", "subject", "referenced-window", "referenced-subject", "causal" or "none"
     decimate : int
         Steps averaged into one, 1 or more.
     subject : ndarray of int64, shape [windows], or None
@@ -298,14 +304,15 @@ def prepare(
     Returns
     -------
     ndarray of float32, shape [windows, steps // decimate, channels]
-        In standard deviations (in units of `x` with ``normalise="none"``).
+        In standard deviations (in units of `x` with ``normalise="none"``, in powers of two near
+        the mean magnitude with ``"causal"``).
 
     Raises
     ------
     MubinnError
         A wrong shape or type, NaN, a window in which every channel is constant (a channel, by
-        subject), an unknown normalisation, subjects missing, or a decimation outside
-        1 .. steps.
+        subject), an unknown normalisation, subjects missing, a decimation outside 1 .. steps, or
+        with ``"causal"`` another one than 1, 2 and 4, or samples that are no integers.
     """
     check_windows(x)
     n, steps, features = x.shape
@@ -323,6 +330,9 @@ def prepare(
     kept = steps // decimate
     out = np.empty((n, kept, features), np.float32)
     for part in _parts(n, normalise, subject):
+        if normalise == "causal":
+            out[part] = _causal(x[part, : kept * decimate], decimate)
+            continue
         values = _normalised(x[part].astype(np.float64), normalise, int(part[0]))
         grouped = values[:, : kept * decimate].reshape(len(part), kept, decimate, features)
         out[part] = grouped.mean(axis=2)
@@ -343,6 +353,18 @@ def _parts(
         )
     for one in np.unique(subject):
         yield np.flatnonzero(subject == one)
+
+
+def _causal(x: NDArray[Any], decimate: int) -> Floats:
+    """Return windows as the front end of hardware makes them of the integers of an ADC."""
+    whole = x.astype(np.int64)
+    if (whole != x).any():
+        raise MubinnError(
+            "Normalisation 'causal' takes samples as an ADC gives them, whole numbers, and these "
+            "have fractions: give X in units of its least step."
+        )
+    front_end = FrontEnd(x.shape[2], 24, decimate)
+    return np.asarray(np.ldexp(front_end.run(whole)[0].astype(np.float64), -INPUT_FRACTION))
 
 
 def _normalised(values: Floats, normalise: Normalise, first: int) -> Floats:
