@@ -193,9 +193,8 @@ class FrontEnd:
             slow = p << self.high_pass
         y = p - (slow >> self.high_pass)
         slow = slow + (y << self.high_pass - min(self.high_pass, t.bit_length()))
-        least = 1 << self.mean_shift
         if t == 1:
-            size = np.maximum(np.abs(y).sum(axis=-1), least) << self.gain
+            size = np.abs(y).sum(axis=-1) << self.gain
         e = self.exponent(size)[..., None]
         most = 1 << e + self.clamp
         y = np.clip(y, -most, most - 1)

@@ -95,9 +95,8 @@ class StreamFrontEnd(Component):
             m.d.sync += sample.eq(Mux(closes, 0, sample + 1))
         with m.If(closes):
             m.d.sync += [offers.eq(1), ends.eq(self.i.payload.last)]
-            least = 1 << own.mean_shift
             with m.If(step == 1):
-                m.d.sync += size.eq(Mux(sums < least, least, sums) << own.gain)
+                m.d.sync += size.eq(sums << own.gain)
             with m.If(step == 0):
                 m.d.sync += size.eq(0)
         m.d.sync += exponent.eq(self._exponent(m, size))

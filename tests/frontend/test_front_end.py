@@ -134,6 +134,9 @@ def driven(front_end, windows, carried, pauses, seed=0):
 @pytest.mark.parametrize("front_end", WAYS)
 def test_the_hardware_is_the_integers(front_end, pauses, carried):
     windows = [signal(front_end, steps, seed) for seed, steps in enumerate((20, 1, 2, 12))]
+    quiet = np.zeros((6 * front_end.decimation, front_end.channels), np.int64)
+    quiet[3 * front_end.decimation] = 1
+    windows.append(quiet)
     state, want = None, []
     for window in windows:
         x, state = front_end.run(window, state if carried else None)
