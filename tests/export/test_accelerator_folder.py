@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +18,7 @@ from mubinn.cli.commands.generate import generate
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.folding.constants_digest import DIGEST_BYTES
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.model.float_model import Preprocessing
 from mubinn.golden.model.model_file import save_model
 from mubinn.golden.quantize import quantize
 from mubinn.hw.accelerator.accelerator import plans
@@ -32,6 +34,7 @@ from mubinn.hw.export.device_design import (
 )
 from mubinn.hw.export.driver import Driver
 from mubinn.hw.export.golden_vectors import golden_vectors
+from mubinn.hw.export.layer_folder import generate as layer_folder
 
 CASES = {
     "ecp5": (
@@ -300,6 +303,22 @@ def test_the_page_states_resources_or_that_they_are_not_measured(random_model):
     assert "What Yosys 0.70 makes of `mubinn.v` for Lattice iCE40 UP5K" in pages[1]
     assert "| logic cells | 5281 | 5280, too few | SB_LUT4 |" in pages[1]
     assert "| flip-flops | 7 | 5280 | SB_DFF |" in pages[1]
+
+
+def test_pages_say_how_samples_are_made(random_model):
+    model = random_model(features=3, hidden=2, levels=(1, 1))
+    causal = replace(model, preprocessing=Preprocessing("causal", 4))
+    pages = [
+        " ".join(made["README.md"].split())
+        for made in (
+            accelerator_folder(causal, device_design(causal, find_device("ice40"))),
+            layer_folder(causal),
+        )
+    ]
+    for page in pages:
+        assert "those of `mubinn.golden.model.front_end.FrontEnd`" in page
+        assert "summed up by 4" in page or "sums up by 4" in page
+        assert "averaged" not in page
 
 
 def test_a_script_for_logic_alone_reads_the_cells_of_the_device():
