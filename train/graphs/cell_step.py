@@ -60,6 +60,8 @@ class Form:
         Whether numbers other than codes have activations from tables.
     sweep : Sweep or None
         Of whose pixels rows read h of those around; the windows of a step are then P B.
+    framed : bool
+        Whether a step is a frame: gradients of weights are then summed step by step.
     """
 
     cell: Cell
@@ -70,6 +72,7 @@ class Form:
     datapath: Datapath = "figure3"
     tables: bool = False
     sweep: Sweep | None = None
+    framed: bool = False
 
     @cached_property
     def heads(self) -> dict[str, Node]:

@@ -224,14 +224,31 @@ def _backward_rule(form: Form, kept: Any, slope: Array) -> tuple[Array, Weights,
         step, start, (slope, heads, states), reverse=True
     )
     reads = states | reads | {value_name(out): before}
-    if form.sweep is not None:
-        reads[value_name(out)] = jax.vmap(lambda h: around(form.sweep, h, first[0]))(before)
     dw = tuple(
-        weight_gradient(jnp.concatenate([reads[form.reads(phase)], x], axis=2), dz[phase])
+        _weight_gradient(form, reads[form.reads(phase)], x, dz[phase], first[0])
         for phase in back.phases
     )
     dx = sum(own @ weights[:, -inputs:] for own, weights in zip(dz, w, strict=True))
     return jnp.asarray(dx), dw, gathered(q, sums, totals)
+
+
+def _weight_gradient(form: Form, read: Array, x: Array, dz: Array, first: Array) -> Array:
+    """Return the gradient of the weights of a phase, whose rows have `read` a state or another.
+
+    Of frames it is summed one by one: what all pixels of all frames read of those around them is
+    many times the states, and took most of a step's time to be written down.
+    """
+    if not form.framed:
+        return weight_gradient(jnp.concatenate([read, x], axis=2), dz)
+
+    def added(total: Array, frame: tuple[Array, Array, Array]) -> tuple[Array, None]:
+        states, inputs, slopes = frame
+        met = jnp.concatenate([around(form.sweep, states, first), inputs], axis=1)
+        return total + weight_gradient(met[None], slopes[None]), None
+
+    columns = (form.sweep.around if form.sweep else 1) * read.shape[2] + x.shape[2]
+    nothing = jnp.zeros((dz.shape[2], columns), x.dtype)
+    return jnp.asarray(jax.lax.scan(added, nothing, (read, x, dz))[0])
 
 
 def _pinned_sum(carried: Array, here: Array, one: Array) -> Array:
