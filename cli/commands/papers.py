@@ -28,7 +28,7 @@ WINDOWS = "windows.npz"
 
 
 @click.command(cls=Command)
-@click.argument("name", type=click.Choice(["imdb", "addition", "sst", "ptb"]))
+@click.argument("name", type=click.Choice(["imdb", "addition", "sst", "ptb", "mnist"]))
 @click.argument("source", type=InputPath(), required=False)
 @click.option(
     "--runs",
