@@ -56,7 +56,7 @@ _EVAL_BATCH = 256
 _MOST_SCORES = 1 << 24
 """Scores that are held at once where each step has some."""
 
-_MOST_PIXELS = 1 << 18
+_MOST_PIXELS = 1 << 16
 """Those of layers that sweep frames, where each step reads many others."""
 
 FINEST = 2.0**-8
