@@ -61,7 +61,7 @@ def made_over(
 
     >>> x = np.full((1, 4, 1), 0.9, np.float32)
     >>> found = made_over(x, lambda x: np.log(x / (3 - x)), 1, 1, 2)
-    >>> np.round(found.ravel(), 3).tolist()
+    >>> [round(pixel, 3) for pixel in found.ravel().tolist()]
     [0.9, 0.3, 0.1, 0.1]
     """
     begin, found = given * pixels, x
