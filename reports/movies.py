@@ -95,18 +95,18 @@ def _frames(frames: Frames, given: int) -> Figure:
     first = max(0, given - BEFORE)
     count = len(next(iter(frames.values()))) - first
     figure = Figure(
-        figsize=(1.4 + 0.72 * count, 0.4 + 0.76 * len(frames)),
+        figsize=(1.4 + 0.8 * count, 0.4 + 0.82 * len(frames)),
         layout="constrained",
         facecolor=LIGHT.paper,
     )
     axes = figure.subplots(len(frames), count, squeeze=False)
-    for row, (name, movie) in zip(axes, frames.items(), strict=True):
-        for k, axis in enumerate(row):
+    for line, (name, movie) in enumerate(frames.items()):
+        for k, axis in enumerate(axes[line]):
             axis.imshow(movie[first + k], cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             axis.set_xticks([])
             axis.set_yticks([])
-            if row is axes[0]:
+            if line == 0:
                 of = ", given" if first + k < given else ""
-                axis.set_title(f"{first + k + 1}{of}", fontsize=7)
-        row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
+                axis.set_title(f"{first + k + 1}{of}", fontsize=8)
+        axes[line][0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
     return figure

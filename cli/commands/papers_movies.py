@@ -17,7 +17,7 @@ MADE = "made.npz"
 """In a run's folder: ``made`` uint8 [N, t, H, W], the frames that the model has made, and
 ``errors`` float64 [t]."""
 
-SHOWN = 1
+SHOWN = 0
 """The movie of the fold that is drawn."""
 
 Rows = dict[tuple[str, str], list[dict[str, Any]]]

@@ -266,7 +266,7 @@ TASKS: dict[str, Task] = {
             "QC": Way("weights", "1,2", "qc"),
             "TC": Way("weights", "1,2", "tc"),
             "BC": Way("weights", "1,1", "bc"),
-            **_ours("2,2", "3,3"),
+            **_ours("2,2", "3,3", changes=(("epochs", 1),)),
         },
         printed={"peephole": {}},
         measure="squared error",
