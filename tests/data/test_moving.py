@@ -96,6 +96,11 @@ def test_movies_are_windows_to_train_on(digits, tmp_path):
     data = load_labelled(out)
     assert data.y.shape == (20, 192)
     assert data.classes == ("black", "white")
+    about = "--movies", 20, "--frames", 3, "--pool", 8
+    run(digits, *about, "--grey", "-o", out)
+    grey = moving(digits, movies=20, frames=3, pool=8, grey=True)[0]["y"]
+    assert (load_labelled(out).y == grey).all()
+    assert (data.y != grey).any()
 
 
 WRONG = {
