@@ -36,6 +36,8 @@ class Measure:
         else differences to it, in points.
     headers : tuple of str
         Of the loss, the paper's value and the paper's loss.
+    on : str
+        What a method is measured on that has no integers.
     followed : str
         The measure that logs have of each epoch where that is another one.
     """
@@ -46,6 +48,7 @@ class Measure:
     unit: str
     lower: bool
     headers: tuple[str, str, str]
+    on: str = "training graph"
     followed: str = ""
 
     @property
@@ -111,6 +114,7 @@ MEASURES = {
             ", thousandths",
             True,
             ("Above float, %", "The paper", "The paper's, above float, %"),
+            on="model of its weights",
             followed="perplexity",
         ),
     )
@@ -142,6 +146,8 @@ class Line:
     printed, printed_loss : float or None
         The paper's.
     bit_true : bool
+    on : str
+        What was measured.
     """
 
     cell: str
@@ -151,6 +157,7 @@ class Line:
     printed: float | None
     printed_loss: float | None
     bit_true: bool
+    on: str
 
     def row(self) -> list[str]:
         """Return the line of the table."""
@@ -164,7 +171,7 @@ class Line:
             _number(statistics.mean(lost) if lost else None),
             _number(self.printed),
             _number(self.printed_loss),
-            "integers" if self.bit_true else "training graph" if lost else "float",
+            self.on,
             str(len(own)),
         ]
 
@@ -215,7 +222,9 @@ def lines_of(
             pair = (paper[full], here)
         lost = None if pair is None or name == full else measure.loss(*pair)
         exact = all(measure.of(row)[1] for row in own)
-        found.append(Line(cell, name, values, {} if name == full else losses, here, lost, exact))
+        losses = {} if name == full else losses
+        on = "integers" if exact else measure.on if losses else "float"
+        found.append(Line(cell, name, values, losses, here, lost, exact, on))
     return found
 
 
