@@ -114,7 +114,7 @@ MEASURES = {
             ", thousandths",
             True,
             ("Above float, %", "The paper", "The paper's, above float, %"),
-            on="model of its weights",
+            on="binarized weights",
             followed="perplexity",
         ),
     )
