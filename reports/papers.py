@@ -36,6 +36,10 @@ class Measure:
         else differences to it, in points.
     headers : tuple of str
         Of the loss, the paper's value and the paper's loss.
+    on : str
+        What a method is measured on that has no integers.
+    followed : str
+        The measure that logs have of each epoch where that is another one.
     """
 
     name: str
@@ -44,6 +48,13 @@ class Measure:
     unit: str
     lower: bool
     headers: tuple[str, str, str]
+    on: str = "training graph"
+    followed: str = ""
+
+    @property
+    def in_training(self) -> Measure:
+        """The measure that logs have of each epoch."""
+        return MEASURES[self.followed or self.name]
 
     @property
     def title(self) -> str:
@@ -96,6 +107,16 @@ MEASURES = {
             True,
             ("Above float, %", "The paper", "The paper's, above float, %"),
         ),
+        Measure(
+            "squared error",
+            "Squared errors of the pixels of all frames that are made",
+            1000,
+            ", thousandths",
+            True,
+            ("Above float, %", "The paper", "The paper's, above float, %"),
+            on="binarized weights",
+            followed="perplexity",
+        ),
     )
 }
 """Measures by name."""
@@ -125,6 +146,8 @@ class Line:
     printed, printed_loss : float or None
         The paper's.
     bit_true : bool
+    on : str
+        What was measured.
     """
 
     cell: str
@@ -134,6 +157,7 @@ class Line:
     printed: float | None
     printed_loss: float | None
     bit_true: bool
+    on: str
 
     def row(self) -> list[str]:
         """Return the line of the table."""
@@ -147,7 +171,7 @@ class Line:
             _number(statistics.mean(lost) if lost else None),
             _number(self.printed),
             _number(self.printed_loss),
-            "integers" if self.bit_true else "training graph" if lost else "float",
+            self.on,
             str(len(own)),
         ]
 
@@ -198,7 +222,9 @@ def lines_of(
             pair = (paper[full], here)
         lost = None if pair is None or name == full else measure.loss(*pair)
         exact = all(measure.of(row)[1] for row in own)
-        found.append(Line(cell, name, values, {} if name == full else losses, here, lost, exact))
+        losses = {} if name == full else losses
+        on = "integers" if exact else measure.on if losses else "float"
+        found.append(Line(cell, name, values, losses, here, lost, exact, on))
     return found
 
 
@@ -211,10 +237,12 @@ def papers_markdown(
     measure: Measure = MEASURES["accuracy"],
     notes: str = "",
     held: str = "test part",
+    shown: str = "",
 ) -> str:
     """Return the page: the table, where it comes from, and the pictures.
 
-    `notes` are sentences about the paper's numbers, `held` is the part that is measured on.
+    `notes` are sentences about the paper's numbers, `held` is the part that is measured on, and
+    `shown` are further pictures.
     """
     rows = [line.row() for line in lines]
     table = tabulate(rows, headers(measure), "github", disable_numparse=True)
@@ -224,8 +252,9 @@ def papers_markdown(
         f"# {title}\n\nBeside: {paper}.\n\n{table}\n\n{told}Made by `{command}` with {tools}. "
         f"{measure.plural} are of the set's {held}; which epoch is kept is decided on windows of "
         "the training part that are set aside.\n\n"
-        f"![Validation {measure.name} over the epochs](curves.png)\n\n"
-        "![Weights of the first layer, as they are stored](weights.png)\n"
+        f"![Validation {measure.in_training.name} over the epochs](curves.png)\n\n"
+        "![Weights of the first recurrent layer, as they are stored](weights.png)\n"
+        f"{shown}"
     )
 
 
@@ -262,12 +291,12 @@ def papers_pictures(
     curves : mapping
         The measure on the validation part, an epoch each, by cell and method.
     weights : mapping
-        Weights of the first layer by cell and method.
+        Weights of the first recurrent layer by cell and method.
     """
     return {
         f"{name}.{kind}": drawn(make, name, kind)
         for name, make in (
-            ("curves", partial(_curves, curves, measure)),
+            ("curves", partial(_curves, curves, measure.in_training)),
             ("weights", partial(_weights, weights)),
         )
         for kind in ("png", "svg")

@@ -212,8 +212,15 @@ def text(
     help="Pixels along a side of 64 that are averaged to one.",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Other movies.")
+@click.option(
+    "--grey",
+    is_flag=True,
+    help="Labels are 1 with the probability of their grey.",
+)
 @output
-def moving(source: Path, movies: int, frames: int, pool: int, seed: int, output: Path) -> None:
+def moving(
+    source: Path, movies: int, frames: int, pool: int, seed: int, grey: bool, output: Path
+) -> None:
     """Make moving MNIST of handwritten digits: the label of a pixel is what it is next.
 
     SOURCE is an .npz with the images, x uint8 [images, S, S]. A step of a window is a pixel. Both
@@ -227,7 +234,7 @@ def moving(source: Path, movies: int, frames: int, pool: int, seed: int, output:
     """
     from mubinn.train.data.moving import moving as made
 
-    arrays, told = made(source, movies=movies, frames=frames, pool=pool, seed=seed)
+    arrays, told = made(source, movies=movies, frames=frames, pool=pool, seed=seed, grey=grey)
     _write(output, arrays, 1, told)
 
 

@@ -53,7 +53,7 @@ def movies(
     )
     from mubinn.golden.model.model_file import load_any
 
-    following = next_frame(load_any(model))
+    begin = next_frame(load_any(model))
     found, others = _read(data, fold)
     if most is not None and most < 1:
         raise MubinnError(f"--most {most} leaves no movie: give 1 or more.")
@@ -62,7 +62,7 @@ def movies(
         raise MubinnError(
             f"{given} frames given of movies of {frames}: give 1 to {frames - 1} with --given."
         )
-    made = continued(following, found[:, :given], frames - given)
+    made = continued(begin, found[:, :given], frames - given)
     errors = {"model": frame_errors(found[:, given:], made)}
     errors |= yardsticks(found, given, others)
     if output is not None:

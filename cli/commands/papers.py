@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from mubinn.cli.commands.papers_movies import Further, movies_made, nothing_further
 from mubinn.cli.shared.common import json_option, print_json
 from mubinn.cli.shared.group import command_line
 from mubinn.cli.shared.paths import Command, InputPath, OutputFolder
@@ -26,10 +28,13 @@ Rows = dict[tuple[str, str], list[dict[str, Any]]]
 WINDOWS = "windows.npz"
 """The set's windows, in the folder of runs."""
 
+FURTHER: dict[str, Callable[..., Further]] = {"squared error": movies_made}
+"""What is measured of trained models beside what logs say, by the measure of a task."""
+
 
 @click.command(cls=Command)
 @click.argument(
-    "name", type=click.Choice(["imdb", "addition", "sst", "sst-phrases", "ptb", "chars"])
+    "name", type=click.Choice(["imdb", "addition", "sst", "sst-phrases", "ptb", "chars", "mnist"])
 )
 @click.argument("source", type=InputPath(), required=False)
 @click.option(
@@ -63,14 +68,15 @@ def papers(
 
     imdb: "Effective Quantization Approaches for Recurrent Neural Networks" (Alom et al. 2018), BC,
     TC and QC on LSTM and GRU; addition: its other task, by both sets of thresholds, whose windows
-    are made. sst, sst-phrases: binary weights and signs of "Binarized LSTM", trained on sentences
-    alone or on their phrases too; ptb, chars: its language model, of words or of characters, in
-    perplexities, of which lower ones are better. SOURCE is the set as `mubinn convert` reads it.
-    Runs that were interrupted go on.
+    are made; mnist: its movies, which models continue after 7 frames. sst, sst-phrases: binary
+    weights and signs of "Binarized LSTM", trained on sentences alone or on their phrases too; ptb,
+    chars: its language model, of words or of characters, in perplexities, of which lower ones are
+    better. SOURCE is the set as `mubinn convert` reads it. Runs that were interrupted go on.
 
     \b
       mubinn papers imdb aclImdb/ --runs runs/imdb --seeds 0,1,2 -o imdb
       mubinn papers addition --runs runs/addition --seeds 0,1,2,3,4 -o addition
+      mubinn papers mnist mnist.npz --runs runs/mnist -o mnist
       mubinn papers sst trees/ --runs runs/sst -o sst
       mubinn papers ptb text/ --runs runs/ptb -o ptb
     """
@@ -96,6 +102,8 @@ def papers(
     found: Rows = {}
     for cell in own_cells:
         found |= _trained(task, cell, chosen, data, runs / cell, numbers, as_json)
+    more = FURTHER.get(task.measure, nothing_further)(task, data, runs, found)
+    found = more.rows
     lines = lines_of(found, task.printed, FLOAT, measure, task.elsewhere)
     page = papers_markdown(
         lines,
@@ -104,8 +112,9 @@ def papers(
         command_line(ctx),
         next(iter(found.values()))[0]["versions"],
         measure,
-        task.notes,
+        "\n\n".join(filter(None, (task.notes, more.notes))),
         task.held,
+        more.shown,
     )
     if output is not None:
         curves = {
@@ -116,6 +125,7 @@ def papers(
             f"{name}.md": page.encode(),
             f"{name}.csv": papers_csv(lines, measure).encode(),
             **papers_pictures(curves, weights, measure),
+            **more.files,
         }
         write_folder(output, files, MARK)
     if as_json:
@@ -193,11 +203,12 @@ def _curve(folder: Path, measure: Measure) -> list[float]:
     from mubinn.train.runs.sweep import LOG
 
     rows = [row for row in read_log(folder / LOG) if row["event"] == "epoch"]
-    return [measure.factor * row[f"validation_{measure.name}"] for row in rows]
+    own = measure.in_training
+    return [own.factor * row[f"validation_{own.name}"] for row in rows]
 
 
 def _weights(folder: Path) -> NDArray[Any]:
-    """Return the weights of the first layer of a run's model, of rows that have some."""
+    """Return the weights of the first recurrent layer of a run's model, of rows that have some."""
     import numpy as np
 
     from mubinn.golden.model.model_file import load_any
@@ -206,11 +217,14 @@ def _weights(folder: Path) -> NDArray[Any]:
 
     exact = folder / QUANTIZED_FILE
     model = load_any(exact if exact.exists() else folder / FLOAT_FILE)
+    layers: tuple[Any, ...] = model.layers
+    place = next(k for k, own in enumerate(layers) if own.cell.reading("wh"))
     if isinstance(model, QuantizedModel):
-        wx, wh = (tensor.float_values for tensor in (model.layers[0].wx, model.layers[0].wh))
+        tensors = model.layers[place].wx, model.layers[place].wh
+        wx, wh = (tensor.float_values for tensor in tensors)
     else:
-        wx, wh = model.layers[0].wx, model.layers[0].wh
-    layer = model.layers[0]
-    rows = [wx[layer.row_slice(place)] for place in layer.cell.reading("wx")]
-    rows += [wh[layer.row_slice(place)] for place in layer.cell.reading("wh")]
+        wx, wh = model.layers[place].wx, model.layers[place].wh
+    layer = model.layers[place]
+    rows = [wx[layer.row_slice(row)] for row in layer.cell.reading("wx")]
+    rows += [wh[layer.row_slice(row)] for row in layer.cell.reading("wh")]
     return np.concatenate([part.ravel() for part in rows])

@@ -65,6 +65,7 @@ RECIPE_OPTIONS = (
     "head",
     "embedding",
     "word_dropout",
+    "given",
 )
 """Options that are fields of `Recipe`."""
 
@@ -168,6 +169,13 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 )
 @click.option(
     "--word-dropout", type=float, help="Share of the words that are 0 in training.  [default: 0]"
+)
+@click.option(
+    "--given",
+    type=int,
+    metavar="N",
+    help="Of movies that the model is to continue: later frames than the first N are in training "
+    "those that it has made.  [default: true frames]",
 )
 @click.option(
     "--head",

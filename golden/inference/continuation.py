@@ -5,14 +5,17 @@ is white in the next frame. Frames are generated one by one, and judged by their
 (effective-quantization, Eq. 25).
 """
 
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from itertools import islice, repeat
 
 import numpy as np
 import numpy.typing as npt
+from numpy.typing import NDArray
 
 from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.ground.fixed import Floats
+from mubinn.golden.ground.fixed import Floats, Ints
 from mubinn.golden.inference.run import CompiledModel
 from mubinn.golden.model import reference
 from mubinn.golden.model.float_model import FloatModel
@@ -20,14 +23,22 @@ from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.units.shapes import exact
 
 NextFrame = Callable[[Floats], Floats]
-"""Takes frames so far, [N, t, H, W] in [0, 1], and returns the one that follows, [N, H, W]."""
+"""Takes the frames of movies that follow those it has been given before, [N, t, H, W] in [0, 1],
+and returns the next one, [N, H, W]."""
+
+Begin = Callable[[], NextFrame]
+"""Returns what begins anew, and has been given nothing yet."""
+
+AT_ONCE = 16
+"""Movies that are continued side by side."""
 
 
-def next_frame(model: FloatModel | QuantizedModel) -> NextFrame:
+def next_frame(model: FloatModel | QuantizedModel) -> Begin:
     """Return what the model makes of frames: the probability of white of each pixel.
 
     Bit-true of a quantized model, but for the sigmoid of its integer scores, which no hardware
-    takes: whoever feeds the next frame does.
+    takes: whoever feeds the next frame does. States are carried from frame to frame; where a layer
+    reads several steps, or windows backward, all frames are read anew for each that is made.
 
     Raises
     ------
@@ -47,26 +58,58 @@ def next_frame(model: FloatModel | QuantizedModel) -> NextFrame:
         )
     sweeps = [layer.frames for layer in model.layers if isinstance(layer.frames, Sweep)]
     compiled = CompiledModel(model) if isinstance(model, QuantizedModel) else None
+    piecewise = all(
+        isinstance(layer.frames, Sweep) or (layer.frames.plain and not layer.place.backward)
+        for layer in model.layers
+    )
 
-    def following(frames: Floats) -> Floats:
-        count, height, width = len(frames), *frames.shape[2:]
-        if any((own.height, own.width) != (height, width) for own in sweeps):
-            raise MubinnError(
-                f"frames of {height} x {width} pixels, and the model sweeps those of "
-                f"{sweeps[0].height} x {sweeps[0].width}: give movies of its size."
-            )
-        x = frames.reshape(count, -1, 1)
-        if compiled is None:
-            found = reference.logits(model, x)  # type: ignore[arg-type]
-        else:
-            found = compiled.model.values(compiled.infer(x.astype(np.float32)).scores, x.shape[1])
-        last = found.reshape(count, -1, height, width)[:, -1]
-        return np.asarray(exact("sigmoid", last))
+    def begin() -> NextFrame:
+        logits = _integers(compiled) if compiled else _floats(model)  # type: ignore[arg-type]
+        seen: list[Floats] = []
 
-    return following
+        def following(frames: Floats) -> Floats:
+            nonlocal logits
+            count, height, width = len(frames), *frames.shape[2:]
+            if any((own.height, own.width) != (height, width) for own in sweeps):
+                raise MubinnError(
+                    f"frames of {height} x {width} pixels, and the model sweeps those of "
+                    f"{sweeps[0].height} x {sweeps[0].width}: give movies of its size."
+                )
+            if not piecewise:
+                seen.append(frames)
+                frames = np.concatenate(seen, axis=1)
+                logits = _integers(compiled) if compiled else _floats(model)  # type: ignore[arg-type]
+            found = logits(frames.reshape(count, -1, 1))
+            last = found.reshape(count, -1, height, width)[:, -1]
+            return np.asarray(exact("sigmoid", last))
+
+        return following
+
+    return begin
 
 
-def continued(following: NextFrame, given: npt.ArrayLike, count: int) -> Floats:
+def _floats(model: FloatModel) -> Callable[[Floats], Floats]:
+    """Return what makes logits [N, t, 1] of windows that come piece by piece, [N, t, 1]."""
+    carried: list[list[Floats]] = [[] for _ in model.layers]
+    return lambda x: reference.logits(model, x, carried=carried)
+
+
+def _integers(compiled: CompiledModel) -> Callable[[Floats], Floats]:
+    """Do as `_floats` does, by integers."""
+    pieces: deque[NDArray[np.float32]] = deque()
+    scores: Iterator[Ints] | None = None
+
+    def logits(x: Floats) -> Floats:
+        nonlocal scores
+        pieces.append(x.astype(np.float32))
+        scores = scores or compiled.scores_of((pieces.popleft() for _ in repeat(None)), len(x))
+        found = np.stack(list(islice(scores, x.shape[1])), axis=1)
+        return compiled.model.values(found, x.shape[1])
+
+    return logits
+
+
+def continued(begin: Begin, given: npt.ArrayLike, count: int) -> Floats:
     """Return `count` frames [N, count, H, W] that follow the `given` ones [N, t, H, W].
 
     Raises
@@ -78,7 +121,7 @@ def continued(following: NextFrame, given: npt.ArrayLike, count: int) -> Floats:
     --------
     A rule that makes each frame half as bright as the one before:
 
-    >>> found = continued(lambda frames: frames[:, -1] / 2, np.ones((1, 2, 1, 1)), 3)
+    >>> found = continued(lambda: lambda frames: frames[:, -1] / 2, np.ones((1, 2, 1, 1)), 3)
     >>> found.ravel().tolist()
     [0.5, 0.25, 0.125]
     """
@@ -88,10 +131,16 @@ def continued(following: NextFrame, given: npt.ArrayLike, count: int) -> Floats:
             f"{count} frames are to follow movies of shape {list(frames.shape)}: give [movies, "
             "frames, height, width] with a frame at least, and ask for one at least."
         )
-    begin = frames.shape[1]
+    parts = [frames[k : k + AT_ONCE] for k in range(0, len(frames), AT_ONCE)]
+    return np.concatenate([_continued(begin(), part, count) for part in parts])
+
+
+def _continued(following: NextFrame, frames: Floats, count: int) -> Floats:
+    made = []
     for _ in range(count):
-        frames = np.concatenate([frames, following(frames)[:, None]], axis=1)
-    return frames[:, begin:]
+        made.append(following(frames))
+        frames = made[-1][:, None]
+    return np.stack(made, axis=1)
 
 
 def frame_errors(truth: npt.ArrayLike, found: npt.ArrayLike) -> Floats:

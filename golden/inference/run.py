@@ -11,7 +11,7 @@ takes a moment to start, so data sets of fewer than `LEAST_WORK` multiply-adds d
 have all levels of a value.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -236,7 +236,7 @@ class CompiledModel:
         programs = self.programs(kernel) if kernel != "numpy" else None
         reading = reading_of(self.model.readout)
         if reading.each:
-            steps = self._steps(x) if programs is None else self._field_steps(x, programs)
+            steps = self._steps([x], len(x)) if programs is None else self._field_steps(x, programs)
             return reading.total(np.stack([self._summed(m, 1) for m in steps], axis=1))
         read = self._read_steps(x) if programs is None else self._read_fields(x, programs)
         return self._summed(read, self.model.steps(x.shape[1]) if reading.sums else 1)
@@ -251,19 +251,27 @@ class CompiledModel:
             return np.asarray(sums + dense.b.values)
         return np.asarray(h @ dense.w.values.T + count * dense.b.values)
 
-    def _steps(self, x: Array) -> Iterator[Array]:
-        """Yield m of h of the top layers after each step, [H, N]."""
-        steps: Iterator[Array] = iter(self.input.encode(self.model, x))
+    def scores_of(self, pieces: Iterable[Array], windows: int) -> Iterator[Ints]:
+        """Yield scores [N, C] of each step of windows that come piece by piece, float [N, t, I].
+
+        Of a readout at every step. A piece is asked for when its first score is.
+        """
+        return (self._summed(m, 1) for m in self._steps(pieces, windows))
+
+    def _steps(self, pieces: Iterable[Array], windows: int) -> Iterator[Array]:
+        """Yield m of h of the top layers after each step, [H, N], of windows in pieces of steps."""
+        steps: Iterator[Array]
+        steps = (step for piece in pieces for step in self.input.encode(self.model, piece))
         own = iter(self.numpy)
         for stage in stages(self.model.layers):
-            steps = stage_steps([LayerRun(next(own), len(x)) for _ in stage], steps)
+            steps = stage_steps([LayerRun(next(own), windows) for _ in stage], steps)
         return steps
 
     def _read_steps(self, x: Array) -> Array:
         """Return m of h of the top layers, of the last step or summed over all: [H, N]."""
         top = self.model.top
         total, first = np.zeros((width(top), len(x))), np.zeros(0)
-        for step, now in enumerate(self._steps(x)):
+        for step, now in enumerate(self._steps([x], len(x))):
             first = first if step else now
             if self.model.readout == "mean":
                 total += now

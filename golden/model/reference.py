@@ -157,11 +157,18 @@ def _value(layer: FloatLayer, node: Node, values: Mapping[Node, Floats]) -> Floa
     return own[0]
 
 
-def run_layer(layer: FloatLayer, quantizers: LayerQuantizers, x: Floats) -> dict[str, Floats]:
+def run_layer(
+    layer: FloatLayer,
+    quantizers: LayerQuantizers,
+    x: Floats,
+    carried: list[Floats] | None = None,
+) -> dict[str, Floats]:
     """Return the intermediates of `step` over whole sequences `x` [..., T, I], in its order.
 
     x is not yet quantized; the time axis stands before the last. The state before the first step is
-    the quantized 0, as in hardware. A sweep goes over all pixels of a frame at once.
+    the quantized 0, as in hardware. A sweep goes over all pixels of a frame at once. With `carried`
+    the states before the first step are those in it, where there are some, and those after the last
+    step are put there.
     """
     ahead = (quantizers.ahead or quantizers.x)(np.zeros(layer.inputs))
     x = layer.place.ordered(layer.frames.of(quantizers.x(x), ahead))
@@ -172,11 +179,13 @@ def run_layer(layer: FloatLayer, quantizers: LayerQuantizers, x: Floats) -> dict
     if sweep:
         x = np.moveaxis(sweep.frames(x), -3, -2)
     states = [np.broadcast_to(zero, (*x.shape[:-2], len(zero))) for zero in zeros]
-    steps = []
+    states, steps = carried or states, []
     for t in range(x.shape[-2]):
         around = sweep.neighbours(states[0], zeros[0]) if sweep else None
         steps.append(step(layer, quantizers, x[..., t, :], *states, around=around))
         states = [steps[-1][name] for name in names]
+    if carried is not None:
+        carried[:] = states
     if sweep:
         found = {name: np.stack([s[name] for s in steps], axis=-3) for name in steps[0]}
         return {name: v.reshape(*v.shape[:-3], -1, v.shape[-1]) for name, v in found.items()}
@@ -184,7 +193,10 @@ def run_layer(layer: FloatLayer, quantizers: LayerQuantizers, x: Floats) -> dict
 
 
 def logits(
-    model: FloatModel, x: npt.ArrayLike, quantizers: Sequence[LayerQuantizers] | None = None
+    model: FloatModel,
+    x: npt.ArrayLike,
+    quantizers: Sequence[LayerQuantizers] | None = None,
+    carried: Sequence[list[Floats]] | None = None,
 ) -> Floats:
     """Return the numbers of the dense layer for whole windows: logits, or a regression's values.
 
@@ -194,6 +206,8 @@ def logits(
     x : float [..., T, channels]
     quantizers : one LayerQuantizers a layer, or None
         None is the float model.
+    carried : one list a layer, or None
+        As `run_layer` has it, of windows that come piece by piece.
 
     Returns
     -------
@@ -202,8 +216,9 @@ def logits(
     """
     h = model.embedded(x)
     own = iter(quantizers or repeat(LayerQuantizers(), len(model.layers)))
+    kept = iter(carried or repeat(None, len(model.layers)))
     for stage in stages(model.layers):
-        runs = [run_layer(layer, next(own), h)["h"] for layer in stage]
+        runs = [run_layer(layer, next(own), h, next(kept))["h"] for layer in stage]
         h = side_by_side(stage, runs)
     reading = reading_of(model.readout)
     if not reading.every_step:

@@ -1,7 +1,9 @@
 """``mubinn papers``: runs of a small set beside the paper's numbers, resumed, drawn; faults."""
 
 import json
+import shutil
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,7 +14,9 @@ from mubinn.cli.main import mubinn
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.model_file import save_model
 from mubinn.reports.papers import MEASURES, headers, lines_of, papers_markdown
+from mubinn.train.data.moving import moving
 from mubinn.train.recipes import papers as recipes
+from mubinn.train.recipes.stack import parse_layers
 from mubinn.train.runs.checkpoint import read_log
 from mubinn.train.texts.addition import addition
 
@@ -106,6 +110,54 @@ def test_language_models_are_told_in_perplexities(text):
     assert bw[5].strip() == "-1.31"
     assert (text / "page" / "ptb.csv").read_text().startswith("cell,method,seed,perplexity,")
     assert "of the set's part valid;" in (text / "page" / "ptb.md").read_text()
+
+
+@pytest.fixture
+def images(monkeypatch, tmp_path):
+    """Images of bars, and a small network for movies of 8 x 8 pixels of them."""
+    x = np.zeros((40, 20, 20), np.uint8)
+    x[:20, 2:18, 8:12], x[20:, 8:12, 2:18] = 255, 255
+    np.savez(tmp_path / "images.npz", x=x)
+    task = recipes.TASKS["mnist"]
+    layers = parse_layers("dense 2 over 8x8 by 3x3, peephole 3 over 8x8 by 3x3")
+    about = {"layers": layers, "epochs": 1}
+    changed = {name: {**getattr(task, name), **about} for name in ("float_about", "about")}
+    made = partial(moving, movies=20, frames=10, pool=8, grey=True)
+    monkeypatch.setitem(recipes.TASKS, "mnist", replace(task, **changed, windows=made))
+    return tmp_path
+
+
+FILES = {"FP": "float*/*.safetensors", "MuBiNN2 (2,2)": "mubinn2*/*.mubinn"}
+
+
+@pytest.mark.parametrize("names", [("FP",), tuple(FILES)], ids=["floats", "integers"])
+def test_movies_are_told_frame_by_frame(images, names):
+    about = "mnist", images / "images.npz", "--runs", images / "runs", "--methods"
+    page = run(*about, ",".join(names), "-o", images / "page").stdout
+    assert "in its Fig. 23 FP is lowest" in page
+    lines = (images / "page" / "frames.csv").read_text().splitlines()
+    assert len(lines) == 1 + 3 * (len(names) + 3)
+    found = {tuple(line.split(",")[:-1]): float(line.split(",")[-1]) for line in lines[1:]}
+    shutil.copy(images / "runs" / "windows.npz", images / "movies.npz")
+    for name in names:
+        (path,) = images.glob(f"runs/peephole/{FILES[name]}")
+        arguments = ["movies", str(path), str(images / "movies.npz"), "--given", "7", "--json"]
+        told = json.loads(CliRunner().invoke(mubinn, arguments).stdout)["errors"]
+        line = [own for own in lines if own.startswith((name, f'"{name}"'))]
+        own = [float(one.split(",")[-1]) for one in line]
+        assert own == pytest.approx(told["model"], abs=1e-6)
+        row = next(one for one in page.splitlines() if one.startswith("| peephole | " + name))
+        assert float(row.split("|")[3]) == pytest.approx(1000 * np.mean(own), abs=0.006)
+        assert [found["black", "", str(k)] for k in (8, 9, 10)] == pytest.approx(
+            told["black"], abs=1e-6
+        )
+    for name in ("errors", "frames", "curves", "weights"):
+        assert (images / "page" / f"{name}.png").stat().st_size > 5000
+    kept = next(images.glob("runs/peephole/float*/made.npz"))
+    before = kept.stat().st_mtime_ns
+    (row,) = json.loads(run(*about, "FP", "--json").stdout)
+    assert kept.stat().st_mtime_ns == before
+    assert row["errors"] == pytest.approx([found["FP", "0", str(k)] for k in (8, 9, 10)], abs=1e-6)
 
 
 @pytest.mark.parametrize(

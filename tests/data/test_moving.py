@@ -39,6 +39,22 @@ def test_the_brighter_digit_stands_where_they_overlap():
     assert movie.sum() == np.maximum(*images).sum()
 
 
+def test_a_label_of_grey_is_white_as_often_as_its_grey_says(digits):
+    about = {"movies": 200, "frames": 4, "pool": 4, "seed": 1}
+    (plain, _), (grey, _) = moving(digits, **about), moving(digits, **about, grey=True)
+    assert (plain["X"] == grey["X"]).all()
+    following = grey["X"].reshape(200, 4, 256)[:, 1:]
+    y = grey["y"].reshape(200, 4, 256)
+    assert (y[:, 3] == -1).all()
+    assert not y[:, :3][following == 0].any()
+    for low in (0.1, 0.3, 0.6):
+        own = (following > low) & (following < low + 0.2)
+        assert own.sum() > 500
+        wanted = following[own].mean()
+        assert y[:, :3][own].mean() == pytest.approx(wanted, abs=4 * (0.25 / own.sum()) ** 0.5)
+    assert (moving(digits, **about, grey=True)[0]["y"] == grey["y"]).all()
+
+
 def test_a_label_is_the_pixel_of_the_next_frame(digits):
     arrays, told = moving(digits, movies=40, frames=4, pool=4, seed=1)
     assert told == "4 frames of 16 x 16 pixels, the last without labels"
@@ -80,6 +96,11 @@ def test_movies_are_windows_to_train_on(digits, tmp_path):
     data = load_labelled(out)
     assert data.y.shape == (20, 192)
     assert data.classes == ("black", "white")
+    about = "--movies", 20, "--frames", 3, "--pool", 8
+    run(digits, *about, "--grey", "-o", out)
+    grey = moving(digits, movies=20, frames=3, pool=8, grey=True)[0]["y"]
+    assert (load_labelled(out).y == grey).all()
+    assert (data.y != grey).any()
 
 
 WRONG = {

@@ -99,7 +99,7 @@ def test_models_that_make_no_pixels_are_refused():
 
 
 def test_frames_of_another_size_are_refused(movies):
-    following = next_frame(convolutional(3, 2))
+    following = next_frame(convolutional(3, 2))()
     with pytest.raises(
         MubinnError, match="frames of 2 x 3 pixels, and the model sweeps those of 3 x 2"
     ):

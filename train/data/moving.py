@@ -83,7 +83,13 @@ def pooled(movie: NDArray[np.uint8], side: int) -> NDArray[np.float64]:
 
 
 def moving(
-    path: Path, *, movies: int = 1000, frames: int = 15, pool: int = 2, seed: int = 0
+    path: Path,
+    *,
+    movies: int = 1000,
+    frames: int = 15,
+    pool: int = 2,
+    seed: int = 0,
+    grey: bool = False,
 ) -> tuple[dict[str, NDArray[Any]], str]:
     """Return movies as windows: a step is a pixel, and its label that pixel in the next frame.
 
@@ -100,6 +106,9 @@ def moving(
         Pixels along a side that are averaged to one: 2 makes 32 x 32 of 64 x 64.
     seed : int
         The same one gives the same movies.
+    grey : bool
+        Whether a label is 1 with the probability of its grey, in place of from half of white on: a
+        probability learned of such labels is the mean grey, which has the least squared error.
 
     Returns
     -------
@@ -133,7 +142,7 @@ def moving(
             f"{path} has x {images.dtype} {list(images.shape)}: give {SUBJECTS} images up, uint8 "
             f"[images, S, S], of at most {CANVAS} pixels a side."
         )
-    rng = np.random.default_rng(seed)
+    rng, chance = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     subject = np.arange(movies) % SUBJECTS
     x = np.zeros((movies, frames, side * side), np.float32)
     y = np.full((movies, frames, side * side), NO_LABEL, np.int8)
@@ -142,7 +151,8 @@ def moving(
         own = pooled(drawn(images[chosen], paths(rng, DIGITS, frames)), pool)
         own = own.reshape(frames, -1)
         x[movie] = own / 255
-        y[movie, :-1] = own[1:] >= WHITE
+        white = own[1:] > 255 * chance.random(own[1:].shape) if grey else own[1:] >= WHITE
+        y[movie, :-1] = white
     arrays: dict[str, NDArray[Any]] = {
         "X": x.reshape(movies, -1, 1),
         "y": y.reshape(movies, -1),

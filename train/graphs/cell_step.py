@@ -63,6 +63,8 @@ class Form:
     late : str
         The encoder of the output, where it binarizes what rows read of it and nothing else; then it
         is none of `coded`. ``""`` for none.
+    framed : bool
+        Whether a step is a frame: gradients of weights are then summed step by step.
     """
 
     cell: Cell
@@ -74,6 +76,7 @@ class Form:
     tables: bool = False
     sweep: Sweep | None = None
     late: str = ""
+    framed: bool = False
 
     @cached_property
     def heads(self) -> dict[str, Node]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
@@ -146,17 +147,20 @@ def with_stored(params: Params, method: Method, kinds: Sequence[LayerKind]) -> P
 def form_of(kind: LayerKind, method: Method, datapath: Datapath) -> Form:
     """Return what the recurrence binarizes; the float model's gradients are not damped."""
     cell, clips = kind.cell, kind.clips
+    over = kind.frames if isinstance(kind.frames, Sweep) else None
     # Of rows that read x alone the pixels around are in x already.
-    sweep = kind.frames if isinstance(kind.frames, Sweep) and cell.reading("wh") else None
+    sweep = over if cell.reading("wh") else None
     if method.name == "float":
-        return Form(cell, clips=clips, datapath=datapath, sweep=sweep)
+        form = Form(cell, clips=clips, datapath=datapath)
+        return replace(form, sweep=sweep, framed=over is not None)
     counts = method.counts
     coded = frozenset(n.name for n in cell.encoders if counts[cell.tensor(n)] is not None)
     output = cell.new[0].name
     late = output if method.known.late and output in coded else ""
     coded -= {late}
     damp = method.damp_h, method.damp_c
-    return Form(cell, coded, clips, *damp, datapath, tables=method.exports, sweep=sweep, late=late)
+    form = Form(cell, coded, clips, *damp, datapath, tables=method.exports)
+    return replace(form, sweep=sweep, late=late, framed=over is not None)
 
 
 def encoded_input(x: Array, q: Quantizers | None) -> Array:
@@ -251,7 +255,7 @@ def run_layer(
         for places, nodes in zip(cell.phases, cell.phase_nodes, strict=True)
     )
     made = operands(q, form, layer["stored"])
-    if sweep is not None and not is_stateless(cell):
+    if sweep is not None:
         # Pixels of a frame are windows beside each other.
         beside = steps.reshape(-1, sweep.pixels * steps.shape[1], steps.shape[2])
         output = recurrence(with_one(beside), weights, made, form)

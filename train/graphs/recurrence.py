@@ -91,7 +91,7 @@ def _forward(x: Array, w: Weights, q: Operands, form: Form) -> tuple[Array, Any]
     start = first_states(form, q, nothing, outputs)
     one = ones_like(x[0] @ rows[0][-inputs:, :hidden])
     ones = _ones(form, one, outputs)
-    outside = read_of(form, q, form.reads(0), start[0], {}, one[:, :outputs])
+    outside = read_of(form, q, form.reads(0), start[0], {}, one)
     names = [value_name(node) for node in cell.states]
     numbers = numbers_of(q, nothing)
 
@@ -245,17 +245,34 @@ def _backward_rule(form: Form, kept: Any, slope: Array) -> tuple[Array, Weights,
         step, start, (slope, heads, states), reverse=True
     )
     name = value_name(out)
-    met = read_of(form, q, name, before, {}, ones[0][:, :outputs])
-    if form.sweep is not None:
-        outside = read_of(form, q, name, first[0], {}, ones[0][:, :outputs])
-        met = jax.vmap(lambda h: around(form.sweep, h, outside))(met)
+    met = read_of(form, q, name, before, {}, ones[0])
+    outside = read_of(form, q, name, first[0], {}, ones[0])
     reads = states | reads | {name: met}
     dw = tuple(
-        weight_gradient(jnp.concatenate([reads[form.reads(phase)], x], axis=2), dz[phase])
+        _weight_gradient(form, reads[form.reads(phase)], x, dz[phase], outside)
         for phase in back.phases
     )
     dx = sum(own @ weights[:, -inputs:] for own, weights in zip(dz, w, strict=True))
     return jnp.asarray(dx), dw, gathered(q, sums, totals)
+
+
+def _weight_gradient(form: Form, read: Array, x: Array, dz: Array, first: Array) -> Array:
+    """Return the gradient of the weights of a phase, whose rows have `read` a state or another.
+
+    Of frames it is summed one by one: what all pixels of all frames read of those around them is
+    many times the states, and took most of a step's time to be written down.
+    """
+    if not form.framed:
+        return weight_gradient(jnp.concatenate([read, x], axis=2), dz)
+
+    def added(total: Array, frame: tuple[Array, Array, Array]) -> tuple[Array, None]:
+        states, inputs, slopes = frame
+        met = jnp.concatenate([around(form.sweep, states, first), inputs], axis=1)
+        return total + weight_gradient(met[None], slopes[None]), None
+
+    columns = (form.sweep.around if form.sweep else 1) * read.shape[2] + x.shape[2]
+    nothing = jnp.zeros((dz.shape[2], columns), x.dtype)
+    return jnp.asarray(jax.lax.scan(added, nothing, (read, x, dz))[0])
 
 
 def _pinned_sum(carried: Array, here: Array, one: Array) -> Array:

@@ -41,3 +41,12 @@ def kept(recipe: Recipe, epoch: int, steps: int, cells: int) -> NDArray[np.float
     rng = np.random.default_rng([recipe.seed, 3, epoch])
     drawn = rng.random((steps, recipe.batch, cells), np.float32)
     return np.asarray((drawn >= recipe.dropout) / (1 - recipe.dropout), np.float32)
+
+
+def rounds(recipe: Recipe, epoch: int, steps: int, most: int) -> NDArray[np.int64]:
+    """Return how many times the movies of each batch are made over: [steps].
+
+    Uniform from 0 to `most`. A function of (seed, epoch) alone.
+    """
+    rng = np.random.default_rng([recipe.seed, 5, epoch])
+    return rng.integers(0, most + 1, steps)

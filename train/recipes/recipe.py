@@ -33,7 +33,7 @@ from mubinn.train.subject.calibration import SubjectCalibration, grouped
 
 _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
     (("epochs", "hidden", "batch", "decimate", "group"), lambda v: v >= 1, "at least 1"),
-    (("fold", "seed", "patience", "embedding"), lambda v: v >= 0, "0 or more"),
+    (("fold", "seed", "patience", "embedding", "given"), lambda v: v >= 0, "0 or more"),
     (
         ("learning_rate", "scale_rate", "grad_norm"),
         lambda v: 0 < v < math.inf,
@@ -50,7 +50,7 @@ Balance = Literal["none", "weigh", "sample"]
 CLIP = 1.0
 """Where c is clipped, unless a recipe or the model that training starts from says otherwise."""
 
-LATER = ("layers", "head", "embedding", "word_dropout")
+LATER = ("layers", "head", "embedding", "word_dropout", "given")
 """Fields that logs, model files and digests have only where they are used."""
 
 STORED = {"subject_calibration": "centre"}
@@ -131,6 +131,12 @@ class Recipe:
         vectors are learned with the rest. 0 for data that are samples.
     word_dropout : float
         Share of the words that are 0, which pads, in training alone; other ones for each window.
+    given : int
+        Of movies that the model is to continue, the frames that it will be given; later ones are in
+        training those that it has made, as `mubinn.train.runs.made.made_over` says: of each batch
+        in so many rounds, drawn from 0 to the frames that are made. In the first epochs from drawn
+        weights there are no more rounds than epochs before. Epochs are then judged on movies that
+        are continued. 0 for true frames alone.
     normalise, decimate
         Handed to `mubinn.train.data.recordings.prepare`.
 
@@ -167,6 +173,7 @@ class Recipe:
     head: HeadKind = "classes"
     embedding: int = 0
     word_dropout: float = 0.0
+    given: int = 0
 
     def __post_init__(self) -> None:
         self._check_ranges()
@@ -221,10 +228,20 @@ class Recipe:
             )
         if self.word_dropout and not self.embedding:
             raise MubinnError("Word dropout is of words: give --embedding, or leave it out.")
-        if self.decimate > 1 and any(isinstance(form.frames, Sweep) for form in self.stack):
+        if self.decimate > 1 and self.pixels:
             raise MubinnError(
                 "Pixels are not averaged with those beside them as steps of time are: give "
                 "--decimate 1."
+            )
+
+        if self.given and (self.head, self.readout, bool(self.pixels)) != (
+            "sigmoid",
+            "every",
+            True,
+        ):
+            raise MubinnError(
+                "Frames are made of movies whose pixels have a probability each: give --head "
+                "sigmoid --readout every and --layers that sweep frames, or leave --given out."
             )
 
     def _check_ranges(self) -> None:
@@ -254,11 +271,18 @@ class Recipe:
         cell = cell_of(self.cell) if isinstance(self.cell, str) else self.cell
         return self.layers or (LayerForm(cell, self.hidden),)
 
+    @property
+    def pixels(self) -> int:
+        """Pixels of the frames that layers sweep, 0 where none does."""
+        return max(
+            form.frames.pixels if isinstance(form.frames, Sweep) else 0 for form in self.stack
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the fields as logs and model files name them; later ones where they are used."""
         stack = self.stack
-        fields = asdict(replace(self, cell="lstm", layers=()))
-        fields |= {"cell": kinds_of(stack), "method": self.method.to_json()}
+        fields = asdict(replace(self, cell="lstm", layers=(), given=0))
+        fields |= {"cell": kinds_of(stack), "method": self.method.to_json(), "given": self.given}
         usual = {name: getattr(Recipe, name) for name in LATER}
         fields = {k: value for k, value in fields.items() if k not in usual or value != usual[k]}
         if len(stack) == 1:

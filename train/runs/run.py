@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.run import CompiledModel, infer
-from mubinn.golden.model.embedding import named_rows
-from mubinn.golden.model.float_model import FloatModel, Preprocessing, kinds_of
+from mubinn.golden.model.float_model import FloatModel, Preprocessing
 from mubinn.golden.model.head import head_of, reading_of
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.quantization.clipped import clipped
@@ -26,9 +25,9 @@ from mubinn.train.data.recordings import NO_LABEL, LabelledSet
 from mubinn.train.graphs.graph import Graph, Pace, compiled
 from mubinn.train.graphs.losses import Span
 from mubinn.train.graphs.network import init_params, to_model, with_stored
-from mubinn.train.recipes.chance import gains, hidden_words, kept
+from mubinn.train.recipes.chance import gains, hidden_words, kept, rounds
 from mubinn.train.recipes.recipe import CLIP, Recipe, Split, batches, class_weights
-from mubinn.train.recipes.stack import LayerForm, clip_of, layer_kinds, layer_words, reclipped
+from mubinn.train.recipes.stack import clip_of, layer_kinds, reclipped
 from mubinn.train.recipes.words import words_of
 from mubinn.train.runs.checkpoint import (
     damaged,
@@ -47,13 +46,18 @@ from mubinn.train.runs.judged import (
     told,
     validated,
 )
+from mubinn.train.runs.made import frames_made, made_over
 from mubinn.train.runs.progress import Progress
+from mubinn.train.runs.start import check_start
 from mubinn.train.subject.calibration import calibrated
 from mubinn.train.texts.vocabulary import PADDING
 
 _EVAL_BATCH = 256
 _MOST_SCORES = 1 << 24
 """Scores that are held at once where each step has some."""
+
+_MOST_PIXELS = 1 << 16
+"""Those of layers that sweep frames, where each step reads many others."""
 
 FINEST = 2.0**-8
 """Least unit of a binarized regression."""
@@ -96,6 +100,8 @@ class Run:
         self.sharding = BatchSharding(recipe.batch)
         group = recipe.group if recipe.subject_calibration == "trained" else 0
         span = _span(data.y[parts.train], recipe)
+        self.trained = start is not None
+        self.made = frames_made(recipe, x.shape[1], self.skipped)
         first = self._first(start, span)
         self.recipe = replace(recipe, c_clip=_recorded(clip_of(first.layers)))
         if first.steps(x.shape[1]) != x.shape[1] and data.of_steps:
@@ -136,7 +142,7 @@ class Run:
         recipe = self.recipe
         clip = math.inf if recipe.c_clip == 0 else recipe.c_clip
         if start is not None:
-            _check_start(start, self.data, recipe)
+            check_start(start, self.data, recipe)
             layers = start.layers if clip is None else reclipped(start.layers, clip)
             return replace(start, layers=layers)
         bound = CLIP if clip is None else clip
@@ -187,20 +193,33 @@ class Run:
             if recipe.word_dropout
             else None
         )
+        most = self.made - 1 if self.trained else min(epoch, self.made - 1)
+        again = rounds(recipe, epoch, self.steps, most) if self.made else None
         for k, index in enumerate(batches(self.parts, recipe, epoch)):
             x = self.x[index] * grown[k] if recipe.gain_spread else self.x[index]
             if unread is not None:
                 x = np.where(unread[k], np.float32(PADDING), x)
+            if again is not None:
+                x = self._made_over(x, again[k], self.params)
             y = self.y[index]
             weight = None if self.weights is None else self.weights[y]
             yield x, y, weight, None if seen is None else seen[k]
+
+    def _made_over(self, x: NDArray[Any], rounds: int, params: Any) -> NDArray[Any]:
+        """Return windows with frames that the graph has made in so many rounds."""
+
+        def evaluate(x: NDArray[np.float32]) -> NDArray[np.float32]:
+            return np.asarray(self.evaluate(params, *self.sharding.parts(x)))
+
+        return made_over(x, evaluate, self.recipe.given, self.recipe.pixels, rounds)
 
     def _validated(self) -> dict[str, float | None]:
         """Return the measures of the present weights on the validation subjects, or None."""
         aside = self.parts.validation
         if not len(aside):
             return dict.fromkeys(self.validated)
-        found = judged(self.data, aside, self.answers(aside, self.params))
+        again = max(0, self.made - 1)
+        found = judged(self.data, aside, self.answers(aside, self.params, again))
         measured = dict(zip(self.validated, found.figures.values(), strict=True))
         if not math.isfinite(measured.get(PERPLEXITY, 0)):
             raise MubinnError(
@@ -226,10 +245,13 @@ class Run:
         self.best = jax.tree.map(np.asarray, self.params)
         self.best_epoch = len(self.history) + 1
 
-    def answers(self, index: NDArray[np.int64], params: Any = None) -> Answers:
-        """Return what the graph says of windows, or of their steps that have a label."""
+    def answers(self, index: NDArray[np.int64], params: Any = None, rounds: int = 0) -> Answers:
+        """Return what the graph says of windows, or of their steps that have a label.
+
+        With `rounds` of frames that it has made.
+        """
         if self.data.of_steps:
-            parts = ((one, one) for one in self._evaluated(index, params))
+            parts = ((one, one) for one in self._evaluated(index, params, rounds))
             return at_steps(self.recipe.head, self._labels(index), parts)
         return Answers(self.decided(self.scores(index, params), index))
 
@@ -244,7 +266,9 @@ class Run:
         """
         return np.concatenate([self._last(scores) for scores in self._evaluated(index, params)])
 
-    def _evaluated(self, index: NDArray[np.int64], params: Any) -> Iterator[NDArray[np.float32]]:
+    def _evaluated(
+        self, index: NDArray[np.int64], params: Any, rounds: int = 0
+    ) -> Iterator[NDArray[np.float32]]:
         """Yield what the graph gives for the windows `index`, of some at a time."""
         weights = self.sharding.copies(self.graph.plain(self.best if params is None else params))
         devices = self.sharding.devices
@@ -252,14 +276,16 @@ class Run:
         for start in range(0, len(index), size):
             part = index[start : start + size]
             padded = np.resize(part, size)  # one shape, so one compilation
-            scores = np.asarray(self.evaluate(weights, *self.sharding.parts(self.x[padded])))
+            x = self._made_over(self.x[padded], rounds, weights)
+            scores = np.asarray(self.evaluate(weights, *self.sharding.parts(x)))
             yield scores[: len(part)]
 
     @property
     def _at_once(self) -> int:
         """Windows that are worked on at once."""
         steps = self.x.shape[1] if reading_of(self.recipe.readout).each else 1
-        return min(_EVAL_BATCH, max(1, _MOST_SCORES // (steps * self.outputs)))
+        most = _MOST_PIXELS if self.recipe.pixels else _MOST_SCORES
+        return min(_EVAL_BATCH, max(1, most // (steps * self.outputs)))
 
     def decided(self, scores: NDArray[Any], index: NDArray[np.int64]) -> NDArray[Any]:
         """Return what scores [N, C] of the windows `index` say: classes, or numbers as they are."""
@@ -437,52 +463,3 @@ def _span(y: NDArray[Any], recipe: Recipe) -> Span:
 def _recorded(clip: float | None) -> float | None:
     """Return a bound as `Recipe.c_clip` has it."""
     return 0.0 if clip == math.inf else clip
-
-
-def _check_words(model: FloatModel, data: LabelledSet, recipe: Recipe) -> None:
-    """Raise `MubinnError` where a model reads other words than the data and the recipe have."""
-    own = 0 if model.embedding is None else model.features
-    if own != recipe.embedding:
-        raise MubinnError(
-            f"The float model has {own or 'no'} numbers a word, the recipe "
-            f"{recipe.embedding or 'none'}: give --embedding {own}."
-        )
-    if model.embedding is not None:
-        named_rows(len(model.embedding), data.x)
-
-
-def _check_start(model: FloatModel, data: LabelledSet, recipe: Recipe) -> None:
-    """Raise `MubinnError` where the first weights do not fit the data or the recipe."""
-    if model.head != recipe.head:
-        raise MubinnError(
-            f"The float model has a {model.head} head, and training is of a {recipe.head} head: "
-            "give the same as --head."
-        )
-    count, wanted = model.classes or model.outputs, len(data.classes) or data.y.shape[1]
-    _check_words(model, data, recipe)
-    if (model.channels, count) != (data.features, wanted):
-        what = "classes" if data.classes else "numbers"
-        raise MubinnError(
-            f"The float model has {model.channels} channels and {count} {what}, the data "
-            f"have {data.features} and {wanted}: give a model trained on such data."
-        )
-    own = layer_words([LayerForm.of(layer) for layer in model.layers])
-    asked = layer_words(recipe.layers)
-    if asked and own != asked:
-        raise MubinnError(
-            f"The float model's layers are {', '.join(own)}, the recipe's {', '.join(asked)}: let "
-            "both be the same."
-        )
-    cell = recipe.stack[0].cell
-    for layer in () if asked else model.layers:
-        if layer.cell is not cell or not (layer.frames.plain and layer.place.plain):
-            raise MubinnError(
-                f"The float model is of {kinds_of(model.layers).upper()} cells, the recipe of "
-                f"{cell.name.upper()} cells one above the other: let both be the same, here as "
-                f"--layers '{', '.join(own)}'."
-            )
-    if model.readout != recipe.readout:
-        raise MubinnError(
-            f"The float model reads the {model.readout} of h, the recipe the {recipe.readout}: "
-            "let both be the same."
-        )
