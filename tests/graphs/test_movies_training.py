@@ -18,6 +18,7 @@ from mubinn.train.recipes.recipe import Recipe
 from mubinn.train.recipes.stack import parse_layers
 from mubinn.train.recipes.tuned import tuned
 from mubinn.train.runs.made import made_over
+from mubinn.train.runs.run import Run
 from mubinn.train.runs.trainer import train
 
 FRAMES, GIVEN = 6, 3
@@ -94,6 +95,23 @@ def test_epochs_are_judged_on_movies_that_are_continued(movies):
     (row,) = result.history
     assert row["validation_perplexity"] == pytest.approx(np.exp(nats.mean()), rel=1e-5)
     assert row["validation_perplexity"] != plain.history[0]["validation_perplexity"]
+
+
+def test_frames_are_made_by_rows_as_they_are_normalised(movies, monkeypatch):
+    """What makes frames has the parameters of the model, of which normalisation is no part."""
+    layers = parse_layers("dense 2 over 2x3")
+    own = recipe(layers=layers, epochs=2, method={"batch_norm": True})
+    seen = []
+    whole = Run._made_over
+
+    def watched(self, x, rounds, params):
+        seen.append(set(params))
+        return whole(self, x, rounds, params)
+
+    monkeypatch.setattr(Run, "_made_over", watched)
+    train(labelled(movies), own)
+    assert seen
+    assert not any({"gains", "moments"} & names for names in seen)
 
 
 def _aside(data, own):

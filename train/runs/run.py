@@ -200,13 +200,13 @@ class Run:
             if unread is not None:
                 x = np.where(unread[k], np.float32(PADDING), x)
             if again is not None:
-                x = self._made_over(x, again[k], self.params)
+                x = self._made_over(x, again[k], self.graph.plain(self.params))
             y = self.y[index]
             weight = None if self.weights is None else self.weights[y]
             yield x, y, weight, None if seen is None else seen[k]
 
     def _made_over(self, x: NDArray[Any], rounds: int, params: Any) -> NDArray[Any]:
-        """Return windows with frames that the graph has made in so many rounds."""
+        """Return windows with frames that the graph makes in so many rounds, of plain parameters."""
 
         def evaluate(x: NDArray[np.float32]) -> NDArray[np.float32]:
             return np.asarray(self.evaluate(params, *self.sharding.parts(x)))
