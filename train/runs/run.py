@@ -206,7 +206,7 @@ class Run:
             yield x, y, weight, None if seen is None else seen[k]
 
     def _made_over(self, x: NDArray[Any], rounds: int, params: Any) -> NDArray[Any]:
-        """Return windows with frames that the graph makes in so many rounds, of plain parameters."""
+        """Return windows with frames that the graph of plain parameters makes in so many rounds."""
 
         def evaluate(x: NDArray[np.float32]) -> NDArray[np.float32]:
             return np.asarray(self.evaluate(params, *self.sharding.parts(x)))
