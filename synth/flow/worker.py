@@ -131,7 +131,8 @@ def _mapped(
     logic = sum(n for cell, n in cells.items() if cell not in job["flipflops"])
     if kind == "small":
         # ABC sees no path through full adders.
-        delay = sta.analyse(netlist.without_notes(module), _cells(job)).delay_ps
+        logic_alone = netlist.memories_outside(netlist.without_notes(module))
+        delay = sta.analyse(logic_alone, _cells(job)).delay_ps
     else:
         delay = parse_stime(log) if logic else 0.0
     return {
