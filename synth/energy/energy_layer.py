@@ -1,9 +1,9 @@
 """Energy of a step of a whole layer, as it is generated: any cell, levels, encoders and datapath.
 
-The layer's Verilog is mapped by the strategies for area times delay and runs clock by clock on the
-codes of 64 real windows side by side (`mubinn.synth.netlist.clocked`). Its outputs have to equal
-the bit-true model. What all nets do from one step's output to that of the last step that runs, of a
-sweep in a whole frame, is what counts:
+The layer's Verilog is mapped for area times delay, sums to the library's full adders where it has
+any, and runs clock by clock on the codes of 64 real windows side by side
+(`mubinn.synth.netlist.clocked`). Its outputs have to equal the bit-true model. What all nets do
+from one step's output to that of the last step that runs, of a sweep in a whole frame, counts:
 
 ==========  ========================================================================================
 logic       each change of a settled net, counted in every clock; to which glitches come, that a
@@ -13,9 +13,8 @@ memories    words read and written, from a cited model (`mubinn.synth.energy.ene
             port whose address stays takes nothing
 ==========  ========================================================================================
 
-The netlist that takes the least energy counts; it is not pipelined further. `energy_cell` puts a
-cell together from units that exist in no design, each in its best pipeline: control, the registers
-between units and, with a level pair a cycle, the sums of sums are what it does not have.
+The netlist is not pipelined further. `mubinn.synth.energy.energy_cell` puts a cell together from
+units, each in its best pipeline and without control, of which no whole design is made.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -36,6 +35,7 @@ from mubinn.sim.testbench.payload import fields_of, pack_bits
 from mubinn.synth.energy.energy import Energy, EnergyLibrary, netlist_energy
 from mubinn.synth.energy.energy_memory import Memory, memories_fj
 from mubinn.synth.flow.flow import SynthJob, map_netlists
+from mubinn.synth.liberty.adder_gates import adder_map
 from mubinn.synth.netlist.activity import WORD, Words
 from mubinn.synth.netlist.activity_timed import delays, timed_changes
 from mubinn.synth.netlist.clocked import ClockedNetlist, runs_of
@@ -43,9 +43,7 @@ from mubinn.synth.netlist.sta import analyse
 
 SAMPLES = 256
 """Clocks of all windows whose glitches are simulated."""
-CHOICE_STEPS, CHOICE_SAMPLES = 2, 64
-"""On which strategies are chosen."""
-MOST_CLOCKS = 150_000
+MOST_CLOCKS = 100_000
 """That a run takes at most, if it is not of a single step or frame; later steps are left out."""
 RESET_CLOCKS = 2
 SEED = 1
@@ -117,14 +115,10 @@ def layer_energy(
     run = _Run(cells, design, np.asarray(codes, np.int64))
     progress("mapping the layer to standard cells (Yosys)")
     job = SynthJob(design.verilog, design.name)
-    netlists = map_netlists(job, cells.library, small=True)
-    cost = {}
-    for name, module in netlists.items():
-        progress(f"trying the netlist {name}")
-        cost[name] = run.measure(name, module, CHOICE_STEPS, CHOICE_SAMPLES).logic.total
-    best = min(cost, key=lambda name: cost[name])
-    progress(f"running the netlist {best} on {WORD} windows")
-    return run.measure(best, netlists[best], run.steps, SAMPLES)
+    strategy = "adders" if adder_map(cells.library) else "choices"
+    netlist = map_netlists(job, cells.library, small=True, only=strategy)[strategy]
+    progress(f"running the netlist on {WORD} windows, clock by clock")
+    return run.measure(strategy, netlist)
 
 
 class _Run:
@@ -158,13 +152,11 @@ class _Run:
             found.append(runs_of(bits))
         return found
 
-    def measure(
-        self, strategy: str, module: Mapping[str, Any], steps: int, samples: int
-    ) -> LayerEnergy:
-        """Run so many steps, of a sweep at least two frames; return the energy of the last."""
-        steps = max(steps, 2 * self.block)
+    def measure(self, strategy: str, module: Mapping[str, Any]) -> LayerEnergy:
+        """Run all steps; return the energy of the last one, of a sweep of the last frame."""
+        steps = self.steps
         netlist = ClockedNetlist(module, self.cells.library)
-        before, after, clocks = self._clocks(netlist, steps, samples)
+        before, after, clocks = self._clocks(netlist)
         logic, timing = netlist.logic, analyse(netlist.outside, self.cells.library)
         ticks = delays(logic, self.cells.library, timing.arrival_ps)
         timed = timed_changes(logic, after, ticks, before)
@@ -197,12 +189,10 @@ class _Run:
         activity = {net: float(rates[row]) for net, row in netlist.logic.nets.items()}
         return netlist_energy(netlist.outside, self.cells, activity, period_ps)
 
-    def _clocks(
-        self, netlist: ClockedNetlist, steps: int, samples: int
-    ) -> tuple[Words, Words, int]:
+    def _clocks(self, netlist: ClockedNetlist) -> tuple[Words, Words, int]:
         """Run; return all nets before and after some clocks of the end, and how many it has."""
         count = self.cycles * self.block
-        chosen = np.random.default_rng(SEED).permutation(count)[:samples]
+        chosen = np.random.default_rng(SEED).permutation(count)[:SAMPLES]
         kept: list[tuple[Words, Words]] = []
         taken, begin, last = 0, 0, None
         for clock, ended in enumerate(self._outputs(netlist)):
@@ -210,9 +200,9 @@ class _Run:
                 kept.append((last, netlist.values.copy()))
             if ended:
                 taken += 1
-                if taken == steps:
+                if taken == self.steps:
                     break
-                if taken == steps - self.block:
+                if taken == self.steps - self.block:
                     begin = clock + 1
                     chosen = set((chosen + begin).tolist())
                     netlist.begin()

@@ -186,8 +186,8 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     job : dict
         ``kinds`` (of ``generic``, ``mapped`` and ``small``), ``top``; for all but the generic run
         ``libraries`` (files), ``dont_use`` (cells), ``areas`` (um^2 by cell), ``flipflops`` (cell
-        names) and, where they are asked for, ``netlists`` (true) and ``adders`` (true: a map
-        stands beside).
+        names) and, where they are asked for, ``netlists`` (true), ``adders`` (true: a map
+        stands beside) and ``only`` (one strategy).
 
     Returns
     -------
@@ -204,6 +204,8 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
         outcomes: dict[str, dict[str, Any]] = {}
         for name in strategies.tried(kind, cells):
             if name == "adders" and not job.get("adders"):
+                continue
+            if job.get("only", name) != name:
                 continue
             for balanced in (True, False) if answer and alike and name == "balance" else (False,):
                 run(f"design -load {'generic' if kind == 'generic' else 'mapped'}")

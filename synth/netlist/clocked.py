@@ -119,7 +119,9 @@ class _Memory:
             pins("WR_EN", self.writes, self.width),
             pins("WR_DATA", self.writes, self.width),
         )
-        self._last: list[Words | None] = [None] * self.reads
+        # The address that each port read last, and in which runs it has read.
+        self._last = np.zeros((self.reads, address_bits), np.uint64)
+        self._seen = np.zeros(self.reads, np.uint64)
         self.read = self.written = 0.0
 
     @property
@@ -131,11 +133,11 @@ class _Memory:
         """Take reads and writes of one clock; `v` gets the words that were read."""
         found = []
         for port, (address, enable) in enumerate(zip(*self._read_pins, strict=True)):
-            at, wanted = v[address], v[enable[0]]
-            last = self._last[port]
-            changed = _FULL[0] if last is None else np.bitwise_or.reduce(at ^ last)
-            self.read += _ones(changed & wanted) / WORD
-            self._last[port] = at if wanted == _FULL[0] else last
+            at, wanted, last = v[address], v[enable[0]], self._last[port]
+            other = np.bitwise_or.reduce(at ^ last) | ~self._seen[port]
+            self.read += _ones(other & wanted) / WORD
+            self._last[port] = (at & wanted) | (last & ~wanted)
+            self._seen[port] |= wanted
             found.append((self._fetch(at) & wanted) | (v[self._data[port]] & ~wanted))
         for address, enable, data in zip(*self._write_pins, strict=True):
             self._store(v[address], v[enable], v[data])
@@ -208,6 +210,9 @@ class ClockedNetlist:
         self.outside = memories_outside(module)
         self.logic = Logic(self.outside, library, clocked=True)
         rows = self.logic.nets
+        for port in self.outside["ports"].values():
+            for bit in port["bits"]:
+                rows.setdefault(bit, len(rows))  # what goes from memory to port meets no cell
         self._code = compiled(_code(self.logic), FLAGS, "netlists")
         registers = sum(len(g.targets) for g in self.logic.groups if g.registered)
         self.values = np.zeros(len(rows), np.uint64)
