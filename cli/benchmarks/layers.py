@@ -40,7 +40,7 @@ from mubinn.sim.layer.layer_check import check_layer
 from mubinn.synth.energy.energy import Energy, EnergyLibrary
 from mubinn.synth.energy.energy_cell import float_step
 from mubinn.synth.energy.energy_float import FloatWork
-from mubinn.synth.energy.energy_layer import layer_energy
+from mubinn.synth.energy.energy_layer import check_windows, layer_energy
 from mubinn.synth.flow.cache import cached, content_key
 from mubinn.synth.flow.flow import tool_versions
 from mubinn.synth.flow.source import source_hash
@@ -142,6 +142,8 @@ class _Bench:
         """Return the rows of a quantized model."""
         recorded, _ = open_windows((data,), model=model)
         codes = input_codes(model, recorded.x, WORD, None)
+        for layer, own in zip(model.layers, codes, strict=True):
+            check_windows(layer, own)
         few = input_codes(model, recorded.x, self.windows, self.steps)
         designs = layer_designs(model), layer_designs(model, self.device)
         rows = []

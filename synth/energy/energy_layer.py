@@ -121,6 +121,24 @@ def layer_energy(
     return run.measure(strategy, netlist)
 
 
+def check_windows(layer: QuantizedLayer, codes: Ints) -> int:
+    """Return the steps of a frame, 1 where a step is one; raise `MubinnError` on too few windows.
+
+    Parameters
+    ----------
+    layer : QuantizedLayer
+    codes : int64 [windows, T, I]
+        As of `layer_energy`.
+    """
+    block = layer.frames.pixels if isinstance(layer.frames, Sweep) else 1
+    if len(codes) < WORD or codes.shape[1] < 2 * block:
+        raise MubinnError(
+            f"The energy of a layer needs {WORD} windows of two steps or frames, and there are "
+            f"{len(codes)} of {codes.shape[1]} steps: give more."
+        )
+    return block
+
+
 class _Run:
     """The windows that run through a layer, and what comes out."""
 
@@ -128,12 +146,7 @@ class _Run:
         self.cells, self.plan = cells, design.layer.plan
         layer: QuantizedLayer = self.plan.layer
         self.cycles = cycles_per_step(self.plan)
-        self.block = layer.frames.pixels if isinstance(layer.frames, Sweep) else 1
-        if len(codes) < WORD or codes.shape[1] <= self.block:
-            raise MubinnError(
-                f"The energy of a layer needs {WORD} windows of two steps or frames, and there are "
-                f"{len(codes)} of {codes.shape[1]} steps: give more."
-            )
+        self.block = check_windows(layer, codes)
         most = max(2, MOST_CLOCKS // (self.cycles * self.block))
         self.steps = min(most, codes.shape[1] // self.block) * self.block
         codes = codes[:WORD, : self.steps]
@@ -192,7 +205,8 @@ class _Run:
     def _clocks(self, netlist: ClockedNetlist) -> tuple[Words, Words, int]:
         """Run; return all nets before and after some clocks of the end, and how many it has."""
         count = self.cycles * self.block
-        chosen = np.random.default_rng(SEED).permutation(count)[:SAMPLES]
+        places = np.random.default_rng(SEED).permutation(count)[:SAMPLES]
+        chosen: set[int] = set()
         kept: list[tuple[Words, Words]] = []
         taken, begin, last = 0, 0, None
         for clock, ended in enumerate(self._outputs(netlist)):
@@ -204,7 +218,7 @@ class _Run:
                     break
                 if taken == self.steps - self.block:
                     begin = clock + 1
-                    chosen = set((chosen + begin).tolist())
+                    chosen = set((places + begin).tolist())
                     netlist.begin()
             last = netlist.values.copy() if begin and clock + 1 in chosen else None
         if clock + 1 - begin != count:
