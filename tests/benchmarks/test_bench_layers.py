@@ -31,8 +31,8 @@ def test_floats_stand_over_layers_of_their_sizes():
 @pytest.fixture
 def files(tmp_path, monkeypatch, random_model, random_float):
     monkeypatch.setenv("MUBINN_CACHE", str(tmp_path / "cache"))
-    quantized = random_model(seed=4, levels=(1, 2), features=3, hidden=2)
-    floats = random_float(features=3, hidden=2)
+    quantized = random_model(seed=4, levels=(1, 2), features=3, hidden=4)
+    floats = random_float(features=3, hidden=4)
     save_model(tmp_path / "q.mubinn", quantized)
     save_model(tmp_path / "fp.safetensors", floats)
     x = np.random.default_rng(0).normal(size=(70, 24, 3)).astype(np.float32)
@@ -49,10 +49,10 @@ def test_a_model_and_its_floats(files, monkeypatch):
     full, own = result["layers"]
     (design,) = layer_designs(model)
     assert own["cycles"] == cycles_per_step(design.layer.plan)
-    assert full["cycles"] == 4 * 2 * 5 + 2 * 3 + 2 * 5
+    assert full["cycles"] == 4 * 4 * 7 + 4 * 3 + 4 * 5
     assert full["compared"] is None
     assert own["compared"] > 0
-    assert full["layer"] == own["layer"] == "lstm; 3, 2"
+    assert full["layer"] == own["layer"] == "lstm; 3, 4"
     assert all(r["resources"]["6-input LUTs"] > 0 and r["memory_nj"] > 0 for r in (full, own))
     assert set(result["files"]) == {"layers.md", "layers.csv", "layers.json"}
     # What is kept is not done again.
