@@ -19,6 +19,7 @@ ABOUT = {
     "layer": "cycles per step with the classifier, and the speed of the simulation",
     "simulate": "cycles per second of the (3,3) layer with every value compared",
     "energy": "the energy of an inference in binary32 and binarized, and its parts",
+    "layers": "layers of models in hardware, and in binary32: logic, cycles, memory, energy a step",
     "libraries": "the units of the cells in FO4, library beside library",
     "xnor-gemm": "products of packed signs beside the float32 BLAS, on this machine",
     "quantization": "errors of x, h, c and logits from 1 to 8 levels, none of which is to rise",
@@ -41,7 +42,7 @@ BENCHMARKS = {name: _lazy(name) for name in ABOUT}
 """Name to function; a function returns ``{"figures": [...], "versions": {}, "parameters": {}}``,
 perhaps with ``tables``, by title ``{"columns": [...], "rows": [...]}``, and ``files`` by name."""
 
-WITH_LIBRARY = ("table1", "popcount", "delay", "threshold", "energy")
+WITH_LIBRARY = ("table1", "popcount", "delay", "threshold", "energy", "layers")
 """Those that map to a cell library and take another one as ``library``."""
 
 WITH_LIBRARIES = ("libraries",)
@@ -50,11 +51,15 @@ WITH_LIBRARIES = ("libraries",)
 WITH_DATA = ("quantization",)
 """Those that take a float model, ``model``, and labelled windows, ``data``."""
 
+WITH_MODELS = ("layers",)
+"""Those that take files of models, ``models``, and of windows for one or each of them, ``data``;
+``device``, ``datapath``, ``windows`` and ``steps`` as well."""
+
 WITH_INSTRUCTION_SET = ("xnor-gemm",)
 """Those that take one of the CPU's as ``instruction_set``."""
 
-WITH_PROGRESS = ("lut-cycles", "fpga", "scale", "quantization")
+WITH_PROGRESS = ("lut-cycles", "fpga", "scale", "quantization", "layers")
 """Those of several long measurements, which tell each by ``progress`` as it begins."""
 
-WITH_FILES = ("energy",)
+WITH_FILES = ("energy", "layers")
 """Those that make files."""

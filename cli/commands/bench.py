@@ -5,7 +5,14 @@ from typing import Any
 
 import click
 
-from mubinn.cli.shared.common import json_option, liberty_option, print_json, print_table, working
+from mubinn.cli.shared.common import (
+    DATAPATH,
+    json_option,
+    liberty_option,
+    print_json,
+    print_table,
+    working,
+)
 from mubinn.cli.shared.paths import Command, InputPath, OutputFolder
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.files import check_folder, write_folder
@@ -13,6 +20,7 @@ from mubinn.golden.ground.files import check_folder, write_folder
 
 @click.command(cls=Command)
 @click.argument("name", required=False)
+@click.argument("models", nargs=-1, type=InputPath())
 @click.option("--list", "as_list", is_flag=True, help="List the names and what each measures.")
 @liberty_option
 @click.option(
@@ -24,8 +32,26 @@ from mubinn.golden.ground.files import check_folder, write_folder
 @click.option(
     "--data",
     type=InputPath(),
+    multiple=True,
     metavar="FILE",
-    help="Windows that --model was trained on, an .npz, in place of the shared data set.",
+    help="Windows that --model was trained on, an .npz, in place of the shared data set; of "
+    "'layers' those of all MODELS, or repeated, those of each in their order.",
+)
+@click.option(
+    "--device", metavar="NAME", help="Of 'layers': the FPGA whose logic counts.  [default: xc7]"
+)
+@click.option(
+    "--datapath", type=DATAPATH, help="Of 'layers': another one than the model files name."
+)
+@click.option(
+    "--windows",
+    type=click.IntRange(min=1),
+    help="Of 'layers': windows that are simulated with every value compared.  [default: 1]",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    help="Of 'layers': first steps of these windows.  [default: all]",
 )
 @click.option(
     "--instruction-set",
@@ -37,22 +63,25 @@ from mubinn.golden.ground.files import check_folder, write_folder
     "--output",
     type=OutputFolder(replaced=True),
     metavar="DIR",
-    help="Folder for tables and pictures, of those that make any ('energy').",
+    help="Folder for tables and pictures, of those that make any ('energy', 'layers').",
 )
 @json_option
 def bench(
     name: str | None,
+    models: tuple[Path, ...],
     as_list: bool,
     liberty: tuple[Path, ...],
     model: Path | None,
-    data: Path | None,
+    data: tuple[Path, ...],
     instruction_set: str | None,
     output: Path | None,
     as_json: bool,
+    **of_layers: Any,
 ) -> None:
     """Run the measurement NAME and print its figures, beside what they are to reach.
 
-    For 'libraries' each --liberty is a library of its own.
+    For 'libraries' each --liberty is a library of its own. MODELS are for 'layers': quantized
+    models and float ones, whose layers stand side by side in one table.
 
     \b
       mubinn bench --list
@@ -63,6 +92,7 @@ def bench(
       mubinn bench libraries --liberty sky130hd_tt.lib.gz --liberty sg13g2.lib
       mubinn bench xnor-gemm --instruction-set avx2
       mubinn bench quantization --model watch.safetensors --data watch.npz
+      mubinn bench layers fp.safetensors my.mubinn --data my.npz -o layers
     """
     from mubinn.cli.benchmarks.table import ABOUT, BENCHMARKS, WITH_PROGRESS
 
@@ -78,6 +108,7 @@ def bench(
     if name not in BENCHMARKS:
         raise MubinnError(f"There is no benchmark {name}: choose from {', '.join(BENCHMARKS)}.")
     options = {**_library_options(name, liberty), **_data_options(name, model, data)}
+    options |= _layer_options(name, models, data, of_layers)
     options |= _instruction_options(name, instruction_set)
     if output is not None:
         _check_output(name, output)
@@ -118,23 +149,41 @@ def _library_options(name: str, liberty: tuple[Path, ...]) -> dict[str, Any]:
     return {"library": load_library(list(liberty))}
 
 
-def _data_options(name: str, model: Path | None, data: Path | None) -> dict[str, Any]:
-    """Return what ``--model`` and ``--data`` mean to a benchmark."""
-    from mubinn.cli.benchmarks.table import WITH_DATA
+def _layer_options(
+    name: str, models: tuple[Path, ...], data: tuple[Path, ...], options: dict[str, Any]
+) -> dict[str, Any]:
+    """Return what models and all that belongs to layers mean to a benchmark."""
+    from mubinn.cli.benchmarks.table import WITH_MODELS
 
-    if model is None and data is None:
+    given = {option: value for option, value in options.items() if value is not None}
+    if name in WITH_MODELS:
+        return {"models": models, "data": data, **given}
+    if models:
+        raise MubinnError(f"The benchmark {name} is not of models of yours: leave out {models[0]}.")
+    if given:
+        raise MubinnError(f"The benchmark {name} has no --{min(given)}: leave it out.")
+    return {}
+
+
+def _data_options(name: str, model: Path | None, data: tuple[Path, ...]) -> dict[str, Any]:
+    """Return what ``--model`` and ``--data`` mean to a benchmark of one model."""
+    from mubinn.cli.benchmarks.table import WITH_DATA, WITH_MODELS
+
+    if model is None and (not data or name in WITH_MODELS):
         return {}
     if name not in WITH_DATA:
         raise MubinnError(
             f"The benchmark {name} takes no other model or data: leave out --model and --data."
         )
-    if model is None or data is None:
+    if model is None or not data:
         raise MubinnError("A model is measured on the data it was trained on: give both.")
+    if len(data) > 1:
+        raise MubinnError(f"The benchmark {name} takes one file of data: give --data once.")
     from mubinn.cli.shared.recordings import open_labelled
     from mubinn.golden.model.model_file import load_float
 
     found = load_float(model)
-    return {"model": found, "data": open_labelled(data, model=found)[0]}
+    return {"model": found, "data": open_labelled(data[0], model=found)[0]}
 
 
 def _instruction_options(name: str, instruction_set: str | None) -> dict[str, Any]:

@@ -27,30 +27,50 @@ _ARGUMENTS = [ctypes.c_int, _PLACE, *[_WORD] * 3, *[_PLACE] * 3, *[_WORD] * 2, *
 @cache
 def library() -> Any:
     """Return the compiled code; raise `MubinnError` where it cannot be compiled."""
-    require({"g++": "g++"}, "Compiling the XNOR kernels")
-    compiler = subprocess.run(["g++", "--version"], capture_output=True, text=True, check=False)
-    made_of = [SOURCE.read_text(), *FLAGS, compiler.stdout, platform.machine()]
-    digest = hashlib.sha256("\0".join(made_of).encode()).hexdigest()[:32]
-    root = cache_root(room="kernels")
-    found = root / f"{digest}.so"
-    if not found.exists():
-        _compile(root, found)
-    loaded: Any = ctypes.CDLL(str(found))
+    loaded: Any = compiled(SOURCE.read_text(), FLAGS, "the XNOR kernels")
     loaded.xnor_product.argtypes = _ARGUMENTS
     return loaded
 
 
-def _compile(root: Path, target: Path) -> None:
+def compiled(source: str, flags: tuple[str, ...], what: str) -> ctypes.CDLL:
+    """Return C++ as a library that is loaded, kept by what it is made of.
+
+    Parameters
+    ----------
+    source : str
+    flags : tuple of str
+        Of g++, for a shared object.
+    what : str
+        What it is, in the plural, for messages.
+
+    Raises
+    ------
+    MubinnError
+        Where it cannot be compiled.
+    """
+    require({"g++": "g++"}, f"Compiling {what}")
+    compiler = subprocess.run(["g++", "--version"], capture_output=True, text=True, check=False)
+    made_of = [source, *flags, compiler.stdout, platform.machine()]
+    digest = hashlib.sha256("\0".join(made_of).encode()).hexdigest()[:32]
+    root = cache_root(room="kernels")
+    found = root / f"{digest}.so"
+    if not found.exists():
+        _compile(source, flags, what, root, found)
+    return ctypes.CDLL(str(found))
+
+
+def _compile(source: str, flags: tuple[str, ...], what: str, root: Path, target: Path) -> None:
     """Compile into `target`, which is there whole or not at all."""
     with tempfile.TemporaryDirectory(dir=root) as folder:
-        made, log = Path(folder) / target.name, Path(folder) / "build.log"
-        command = leashed(["g++", *FLAGS, "-o", str(made), str(SOURCE)])
-        status = run_process(command, log, os.environ)
+        text, made = Path(folder) / "source.cpp", Path(folder) / target.name
+        text.write_text(source)
+        log = Path(folder) / "build.log"
+        status = run_process(leashed(["g++", *flags, "-o", str(made), str(text)]), log, os.environ)
         if status:
             first = log.read_text(errors="replace").strip().partition("\n")[0]
             why = cause_outside(log, status) or first
             raise MubinnError(
-                f"g++ could not compile the XNOR kernels: {why}; install all of it with "
+                f"g++ could not compile {what}: {why}; install all of it with "
                 "`apt-get install g++`."
             )
         write_file(target, made.read_bytes())

@@ -108,16 +108,10 @@ def step(
     """
     cell = layer.cell
     t: dict[str, Floats] = {}
-    values = dict(zip((cell.x, *cell.states), (x, *states), strict=True))
-    met = {} if around is None else {cell.states[0]: around}
+    values = node_values(layer, quantizers, x, *states, around=around)
     for node in cell.nodes:
-        if node in values:
-            continue
-        values[node] = _value(layer, node, values if node.operation != "row" else values | met)
         source = node.operands[0] if node.operands else node
         if node.operation == "encode":
-            raw = np.clip(values[source], -layer.clip(node.name), layer.clip(node.name))
-            values[node] = quantizers[node.name](raw)
             if node not in cell.gates:
                 t |= {f"{node.name}_raw": values[source], node.name: values[node]}
         elif node.operation == "activation" and source.is_code:
@@ -131,6 +125,27 @@ def step(
         t["y"] = np.concatenate([values[gate.operands[0]] for gate in cell.gates], axis=-1)
         t["gate"] = np.concatenate([values[gate] for gate in cell.gates], axis=-1)
     return t
+
+
+def node_values(
+    layer: FloatLayer,
+    quantizers: LayerQuantizers,
+    x: Floats,
+    *states: Floats,
+    around: Floats | None = None,
+) -> dict[Node, Floats]:
+    """Return the value of every node of a cell in one time step; parameters as of `step`."""
+    cell = layer.cell
+    values = dict(zip((cell.x, *cell.states), (x, *states), strict=True))
+    met = {} if around is None else {cell.states[0]: around}
+    for node in cell.nodes:
+        if node in values:
+            continue
+        values[node] = _value(layer, node, values if node.operation != "row" else values | met)
+        if node.operation == "encode":
+            clip = layer.clip(node.name)
+            values[node] = quantizers[node.name](np.clip(values[node], -clip, clip))
+    return values
 
 
 def _value(layer: FloatLayer, node: Node, values: Mapping[Node, Floats]) -> Floats:

@@ -24,16 +24,17 @@ import numpy as np
 import numpy.typing as npt
 
 from mubinn.golden.baseline.float_activation import FloatActivationParams
+from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
-from mubinn.golden.units.shapes import Kind
 from mubinn.hw.baseline.float_activation import FloatSegment
 from mubinn.hw.baseline.float_add import FloatAdd
 from mubinn.hw.baseline.float_mult import FloatMult
 from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.sim.testbench.payload import fields_of, pack_bits
 from mubinn.synth.energy.energy import Energy, EnergyLibrary, netlist_energy
-from mubinn.synth.energy.energy_memory import float_memories, memories_fj, merged_memories
-from mubinn.synth.energy.energy_stimulus import Fields, float_stimulus, merged_stimulus
+from mubinn.synth.energy.energy_float import FloatWork, float_stimulus
+from mubinn.synth.energy.energy_memory import memories_fj, merged_memories
+from mubinn.synth.energy.energy_stimulus import Fields, merged_stimulus
 from mubinn.synth.flow.flow import SynthJob, map_netlists
 from mubinn.synth.netlist.activity import WORD
 from mubinn.synth.netlist.activity_timed import activity
@@ -47,7 +48,6 @@ STAGES = (1, 2, 3, 4)
 CHOICE_VECTORS = 8 * WORD
 """Vectors on which strategies and stages are chosen."""
 FLOAT_VECTORS = 3200
-INTERLEAVE = 4
 PAYLOAD = "i__payload"
 MICROSECOND_PS = 1e6
 """A nW takes a fJ in it."""
@@ -230,26 +230,48 @@ def float_operation(cells: EnergyLibrary, model: FloatModel, x: Windows) -> Cell
         Prepared windows.
     """
     layer = model.lstm_layers[0]
-    lanes = layer.features + layer.hidden
-    kinds: dict[Kind, int] = {"sigmoid": 3, "tanh": 2}
-    shared = sum(kinds.values())
+    return float_step(cells, layer, x, layer.hidden)
+
+
+def float_step(
+    cells: EnergyLibrary, layer: FloatLayer, x: Windows, cell_operations: int = 1
+) -> CellOperation:
+    """Return a step of a layer of any cell in binary32, of a sweep a pixel.
+
+    Parameters
+    ----------
+    cells : EnergyLibrary
+    layer : FloatLayer
+    x : float [windows, T, inputs]
+        What the layer reads, of two steps or frames at least.
+    cell_operations : int
+        What a step is divided by: its cells, for the operation of one.
+
+    Raises
+    ------
+    MubinnError
+        On an activation that has no unit in binary32, or windows that are too few or too short.
+    """
+    work = FloatWork.of(layer)
     pipelined = {
-        "float_mult": (CellUnit.of(FloatMult), GATES * lanes + 3 + shared),
-        "float_add": (CellUnit.of(FloatAdd), GATES * lanes + 1 + shared),
+        "float_mult": (CellUnit.of(FloatMult), work.products),
+        "float_add": (CellUnit.of(FloatAdd), work.sums),
     }
     tables = {
         kind: (CellUnit.of(FloatSegment, FloatActivationParams(kind)), count)
-        for kind, count in kinds.items()
+        for kind, count in work.activations.items()
     }
-    fields = float_stimulus(layer, x, FLOAT_VECTORS, INTERLEAVE)
+    fields = float_stimulus(layer, x, FLOAT_VECTORS)
     meter = UnitMeter(cells)
     units = {
-        name: meter.measure(unit, fields[name], uses, name in pipelined)
+        name: meter.measure(unit, fields[name], uses / cell_operations, name in pipelined)
         for name, (unit, uses) in (pipelined | tables).items()
     }
-    memories = float_memories(layer.features, layer.hidden, INTERLEAVE)
-    memory = memories_fj(memories, cells.library)
-    return CellOperation(units, pipelined["float_mult"][1], Energy(), memory)
+    memory = {
+        name: energy / cell_operations
+        for name, energy in memories_fj(work.memories, cells.library).items()
+    }
+    return CellOperation(units, work.products // cell_operations, Energy(), memory)
 
 
 def merged_operation(

@@ -64,16 +64,6 @@ def memories_fj(memories: Mapping[str, Memory], library: Library) -> dict[str, f
     return {name: memory.energy_fj(library) for name, memory in memories.items()}
 
 
-def float_memories(features: int, hidden: int, interleave: int) -> dict[str, Memory]:
-    """Return the memories of (FP, FP): an operand serves `interleave` rows."""
-    word, lanes = 32, features + hidden
-    rows = 4 * (lanes + 1) * word
-    return {
-        "weights": Memory(hidden * rows, rows),
-        "state": Memory((features + 2 * hidden) * word, 4 * lanes * word / interleave + 3 * word),
-    }
-
-
 def merged_memories(
     features: int, hidden: int, levels: Mapping[str, int], row_bits: int
 ) -> dict[str, Memory]:

@@ -1,10 +1,8 @@
-"""Operands of a cell's units in the order in which they meet them, from whole windows of EEG.
+"""Operands of a merged cell's units in the order in which they meet them, from whole windows.
 
 Each window gives its last time step: with everything before it, h and c are those of a running
-network. Binarized operands come from the bit-true model, the rows of a step in the order cell by
-cell and f, i, g, o within a cell. Binary32 operands come from the float model: an input or state
-element is multiplied by the weights of `interleave` rows in turn, each row's partial sum, which
-begins at its bias, meeting the adder once in so many clocks.
+network. They come from the bit-true model, the rows of a step in the order cell by cell and f, i,
+g, o within a cell. Those of binary32 are in `mubinn.synth.energy.energy_float`.
 """
 
 from collections.abc import Mapping
@@ -16,17 +14,13 @@ from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.bit_true import run_layer
-from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.quantized_model import QuantizedModel
-from mubinn.golden.model.reference import LayerQuantizers
-from mubinn.golden.model.reference import run_layer as run_float
 from mubinn.golden.units.merged_dot import MergedDotParams, row_constant, step_constant
 from mubinn.synth.netlist.activity import WORD
 
 GATES = 4
 
 Fields = dict[str, npt.NDArray[np.generic]]
-Binary32 = npt.NDArray[np.float32]
 
 
 def whole_words(fields: Mapping[str, npt.ArrayLike]) -> Fields:
@@ -130,76 +124,3 @@ def _step_codes(params: MergedDotParams, x: Ints, h: Ints) -> dict[str, Ints]:
     before = np.cumsum(word, axis=-1) - word
     whole = {"index": np.concatenate(index, axis=-1), "word": word, "before": before}
     return {name: values.ravel() for name, values in whole.items()}
-
-
-def float_stimulus(
-    layer: FloatLayer, x: npt.NDArray[np.floating], vectors: int, interleave: int
-) -> dict[str, Fields]:
-    """Return the operands of the units of (FP, FP), by unit.
-
-    Parameters
-    ----------
-    layer : FloatLayer
-    x : float [windows, T, I]
-        Prepared.
-    vectors : int
-        About so many products and sums; cells are spread evenly over windows and the layer.
-    interleave : int
-        Rows whose sums are formed side by side; a multiple of 4.
-    """
-    trace = run_float(layer, LayerQuantizers(), np.asarray(x, np.float64))
-    operand = np.concatenate([x[:, -1], trace["h"][:, -2]], axis=-1).astype(np.float32)
-    weights = np.concatenate([layer.wx, layer.wh], axis=1).astype(np.float32)
-    blocks = _blocks(layer.hidden, len(x), vectors // (interleave * weights.shape[1]), interleave)
-    parts = [_block(weights[rows], operand[w], layer.b[rows]) for w, rows in blocks]
-    left, right, product, partial = (
-        np.concatenate(several) for several in zip(*parts, strict=True)
-    )
-    z = trace["z"][:, -1].astype(np.float32)
-    f, i, g, o = np.split(z, GATES, axis=-1)
-    new_c = trace["c"][:, -1].astype(np.float32)
-    sigmoid = np.stack([f, i, o], axis=-1).ravel()
-    tanh = np.stack([g, new_c], axis=-1).ravel()
-    made = {
-        "float_mult": binary32(left, "a.") | binary32(right, "b."),
-        "float_add": binary32(product, "a.") | binary32(partial, "b."),
-        "sigmoid": binary32(sigmoid),
-        "tanh": binary32(tanh),
-    }
-    return {name: whole_words(fields) for name, fields in made.items()}
-
-
-def _blocks(
-    hidden: int, windows: int, count: int, interleave: int
-) -> list[tuple[int, npt.NDArray[np.int64]]]:
-    """Return windows and rows of `count` blocks; a block is the gates of neighbouring cells."""
-    cells = interleave // GATES
-    first = np.linspace(0, hidden - cells, max(1, count)).astype(np.int64)
-    gates = np.arange(GATES) * hidden
-    return [
-        (k % windows, (gates + start + np.arange(cells)[:, None]).ravel())
-        for k, start in enumerate(first)
-    ]
-
-
-def _block(
-    weights: Binary32, operand: Binary32, bias: npt.NDArray[np.float64]
-) -> tuple[Binary32, Binary32, Binary32, Binary32]:
-    """Return weight, operand, product and partial sum of a block of rows, in their order."""
-    products = (weights * operand).T
-    sums = np.empty_like(products)
-    sums[0] = bias.astype(np.float32)
-    for k in range(1, len(sums)):
-        sums[k] = sums[k - 1] + products[k - 1]
-    repeated = np.repeat(operand, len(weights))
-    return weights.T.ravel(), repeated, products.ravel(), sums.ravel()
-
-
-def binary32(values: Binary32, prefix: str = "") -> Fields:
-    """Return float32 values as the fields of a binary32 payload."""
-    bits = np.ascontiguousarray(values, np.float32).view(np.uint32).astype(np.int64)
-    return {
-        f"{prefix}fraction": bits & (1 << 23) - 1,
-        f"{prefix}exponent": bits >> 23 & 255,
-        f"{prefix}sign": bits >> 31,
-    }

@@ -72,7 +72,7 @@ def _run(
     library: Library | None,
     cache_path: str | Path | None,
     cancel: threading.Event | None,
-    **options: bool,
+    **options: Any,
 ) -> dict[str, dict[str, Any]]:
     """Return the answers of a design's runs by kind, from the cache where they are there."""
     common = {"top": job.top, **options}
@@ -176,16 +176,19 @@ def map_netlists(
     library: Library,
     *,
     small: bool = False,
+    only: str | None = None,
     cache_path: str | Path | None = None,
     cancel: threading.Event | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Return a design's mapped netlists by strategy, as Yosys writes them in JSON.
 
     Those of the strategies for least delay, or with `small` of those that map for area, which use
-    the library's full-adder cell as well. Other parameters and errors as of `synthesize`.
+    the library's full-adder cell as well; with `only` that of this strategy. Other parameters and
+    errors as of `synthesize`.
     """
     kind = "small" if small else "mapped"
-    answers = _run([kind], design, library, cache_path, cancel, netlists=True)
+    options: dict[str, Any] = {"netlists": True} | ({"only": only} if only else {})
+    answers = _run([kind], design, library, cache_path, cancel, **options)
     found: dict[str, dict[str, Any]] = answers[kind]["netlists"]
     return found
 

@@ -131,7 +131,8 @@ def _mapped(
     logic = sum(n for cell, n in cells.items() if cell not in job["flipflops"])
     if kind == "small":
         # ABC sees no path through full adders.
-        delay = sta.analyse(netlist.without_notes(module), _cells(job)).delay_ps
+        logic_alone = netlist.memories_outside(netlist.without_notes(module))
+        delay = sta.analyse(logic_alone, _cells(job)).delay_ps
     else:
         delay = parse_stime(log) if logic else 0.0
     return {
@@ -185,8 +186,8 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
     job : dict
         ``kinds`` (of ``generic``, ``mapped`` and ``small``), ``top``; for all but the generic run
         ``libraries`` (files), ``dont_use`` (cells), ``areas`` (um^2 by cell), ``flipflops`` (cell
-        names) and, where they are asked for, ``netlists`` (true) and ``adders`` (true: a map
-        stands beside).
+        names) and, where they are asked for, ``netlists`` (true), ``adders`` (true: a map
+        stands beside) and ``only`` (one strategy).
 
     Returns
     -------
@@ -203,6 +204,8 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
         outcomes: dict[str, dict[str, Any]] = {}
         for name in strategies.tried(kind, cells):
             if name == "adders" and not job.get("adders"):
+                continue
+            if job.get("only", name) != name:
                 continue
             for balanced in (True, False) if answer and alike and name == "balance" else (False,):
                 run(f"design -load {'generic' if kind == 'generic' else 'mapped'}")

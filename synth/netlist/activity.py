@@ -110,6 +110,9 @@ class Logic:
         As Yosys writes it in JSON; registers must not be part of a loop. Clear and preset of
         registers count as never active.
     library : Library
+    clocked : bool
+        Registers begin and end paths in place of passing values on: they may be part of a loop,
+        and their groups give what they take over at the clock.
 
     Attributes
     ----------
@@ -126,8 +129,11 @@ class Logic:
         On a loop, or a cell without a function.
     """
 
-    def __init__(self, module: Mapping[str, Any], library: Library) -> None:
+    def __init__(
+        self, module: Mapping[str, Any], library: Library, *, clocked: bool = False
+    ) -> None:
         self.module = module
+        self._clocked = clocked
         self.nets: dict[Net, int] = {name: row for row, name in enumerate(CONSTANTS)}
         self._library = library
         self.groups: list[CellGroup] = []
@@ -186,7 +192,11 @@ class Logic:
 
     def _group(self, nodes: list[_Node]) -> None:
         """Put the nodes into levels, and those of a level into groups of one function."""
-        driver = {node.target: k for k, node in enumerate(nodes)}
+        driver = {
+            node.target: k
+            for k, node in enumerate(nodes)
+            if not (self._clocked and node.registered)
+        }
         users: dict[int, list[int]] = defaultdict(list)
         waits = [0] * len(nodes)
         for k, node in enumerate(nodes):

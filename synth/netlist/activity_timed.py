@@ -56,7 +56,9 @@ def delays(logic: Logic, library: Library, arrival_ps: Mapping[Net, float]) -> I
     return ticks
 
 
-def timed_changes(logic: Logic, settled: Words, ticks: Indices) -> Indices:
+def timed_changes(
+    logic: Logic, settled: Words, ticks: Indices, start: Words | None = None
+) -> Indices:
     """Return how often each net changes over all vectors, glitches included.
 
     Parameters
@@ -66,8 +68,10 @@ def timed_changes(logic: Logic, settled: Words, ticks: Indices) -> Indices:
         As `Logic.settle` returns.
     ticks : int64 [nets]
         As `delays` returns.
+    start : uint64 [nets, words], optional
+        The settled values of the clock before; by default those of the vector before.
     """
-    start = before(settled)
+    start = before(settled) if start is None else start
     total = np.zeros(len(settled), np.int64)
     for k in range(0, settled.shape[1], CHUNK):
         part = slice(k, k + CHUNK)

@@ -8,7 +8,7 @@ from typing import Any
 
 from mubinn.golden.ground.errors import MubinnError
 
-_MEMORY = ("$mem", "$mem_v2")
+MEMORY = ("$mem", "$mem_v2")
 # Cells that carry notes for other tools and no logic.
 _NOTES = ("$scopeinfo", "$print", "$check")
 
@@ -45,7 +45,7 @@ def load_module(path: Path, top: str) -> Mapping[str, Any]:
 def cell_counts(module: Mapping[str, Any]) -> dict[str, int]:
     """Return how often each cell type occurs, memories and notes left out, sorted by name."""
     types = (c["type"] for c in module["cells"].values())
-    return dict(sorted(Counter(t for t in types if t not in _MEMORY + _NOTES).items()))
+    return dict(sorted(Counter(t for t in types if t not in MEMORY + _NOTES).items()))
 
 
 def without_notes(module: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,12 +54,30 @@ def without_notes(module: Mapping[str, Any]) -> dict[str, Any]:
     return {**module, "cells": cells}
 
 
+def memories_outside(module: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the module with its memories taken out, whose pins become ports.
+
+    A port is called after the memory and the pin, ``m_w.RD_DATA``; a clock has none.
+    """
+    ports, cells = dict(module["ports"]), {}
+    for name, cell in module["cells"].items():
+        if cell["type"] not in MEMORY:
+            cells[name] = cell
+            continue
+        for pin, bits in cell["connections"].items():
+            nets = [bit for bit in bits if isinstance(bit, int)]
+            if nets and not pin.endswith("_CLK"):
+                direction = "input" if pin == "RD_DATA" else "output"
+                ports[f"{name}.{pin}"] = {"direction": direction, "bits": nets}
+    return {**module, "ports": ports, "cells": cells}
+
+
 def memory_bits(module: Mapping[str, Any]) -> int:
     """Return the bits of all memories: words times width of each."""
     return sum(
         int(c["parameters"]["SIZE"], 2) * int(c["parameters"]["WIDTH"], 2)
         for c in module["cells"].values()
-        if c["type"] in _MEMORY
+        if c["type"] in MEMORY
     )
 
 
@@ -79,7 +97,7 @@ def logic_depth(module: Mapping[str, Any]) -> int:
     driver: dict[int, str] = {}
     inputs: dict[str, set[int]] = {}
     for name, cell in module["cells"].items():
-        if is_state(cell["type"]) or cell["type"] in _MEMORY + _NOTES:
+        if is_state(cell["type"]) or cell["type"] in MEMORY + _NOTES:
             continue
         inputs[name] = set()
         for port, bits in cell["connections"].items():

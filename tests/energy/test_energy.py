@@ -13,8 +13,9 @@ from mubinn.golden.units.code_table import code_table
 from mubinn.golden.units.threshold_search import threshold_search
 from mubinn.synth.energy.energy import Energy, EnergyLibrary, netlist_energy
 from mubinn.synth.energy.energy_cell import UnitMeter
+from mubinn.synth.energy.energy_float import float_stimulus
 from mubinn.synth.energy.energy_memory import Memory, access_pj, scale
-from mubinn.synth.energy.energy_stimulus import float_stimulus, merged_stimulus
+from mubinn.synth.energy.energy_stimulus import merged_stimulus
 from mubinn.synth.liberty import tech65_gates as tech
 from mubinn.synth.liberty.library import builtin_library, parse_library
 from mubinn.synth.liberty.tech65 import tech65_liberty
