@@ -128,7 +128,7 @@ def test_layers_beside_each_other_have_scales_of_both():
 def test_offsets_of_the_input_fold_into_both_directions():
     model, _, _ = drawn("two directions", "mean")
     offset = np.array([0.5, -0.25, 1.0])
-    found, bd = folded(model, {"x": offset})
+    found, bd = folded(model, {"x": offset}, Method())
     for layer, b in zip(model.layers, found, strict=True):
         assert np.array_equal(b, layer.b + layer.wx @ offset)
     assert (bd == model.bd).all()
