@@ -213,6 +213,12 @@ def _ours(*pairs: str, changes: Changes = (), fields: Changes = ()) -> dict[str,
 EFFECTIVE = "Alom et al. 2018, Effective Quantization Approaches for Recurrent Neural Networks"
 BINARIZED = "Binarized LSTM for language modelling and sentiment (course project)"
 
+_TREEBANK: dict[str, Any] = {
+    "paper": BINARIZED,
+    "printed": {"lstm": {FLOAT: 44.4, "BW": 41.8, "XNOR": 30.4}},
+    "held": "test part, or its part dev where there is no other",
+}
+
 TASKS: dict[str, Task] = {
     "imdb": Task(
         title="IMDB film reviews, 20,000 words, the last 80 of each, 128 cells",
@@ -250,7 +256,6 @@ TASKS: dict[str, Task] = {
     ),
     "sst": Task(
         title="Stanford Sentiment Treebank, five classes, sentences, 168 cells",
-        paper=BINARIZED,
         windows=sentences,
         float_about={**_SENTENCES, "epochs": 12, "learning_rate": 2e-3},
         about={**_SENTENCES, "epochs": 6, "learning_rate": 1e-3},
@@ -259,12 +264,10 @@ TASKS: dict[str, Task] = {
             "XNOR": Way("xnor", "1,1"),
             **_ours("1,1", "2,2", "3,3"),
         },
-        printed={"lstm": {FLOAT: 44.4, "BW": 41.8, "XNOR": 30.4}},
-        held="test part, or its part dev where there is no other",
+        **_TREEBANK,
     ),
     "sst-phrases": Task(
         title="Stanford Sentiment Treebank, five classes, trained on phrases, 168 cells",
-        paper=BINARIZED,
         windows=partial(sentences, phrases=True),
         float_about={**_PHRASES, "epochs": 3, "learning_rate": 2e-3},
         about={**_PHRASES, "epochs": 2, "learning_rate": 1e-3},
@@ -273,8 +276,7 @@ TASKS: dict[str, Task] = {
             "XNOR": Way("xnor", "1,1"),
             **_ours("2,2", "3,3"),
         },
-        printed={"lstm": {FLOAT: 44.4, "BW": 41.8, "XNOR": 30.4}},
-        held="test part, or its part dev where there is no other",
+        **_TREEBANK,
     ),
     "ptb": Task(
         title="Language model, the next of 10,000 words, 200 cells, 20 labelled steps",
