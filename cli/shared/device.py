@@ -59,6 +59,14 @@ _OPTIONS = (
         help="With --device: take raw samples of so many bits in place of level bits.",
     ),
     click.option(
+        "--adc",
+        "adc_width",
+        type=click.IntRange(8, 24),
+        metavar="BITS",
+        help="With --device: take samples of so many bits as an ADC has them, and make those of "
+        "the layers on chip; of a model trained with --normalise causal.",
+    ),
+    click.option(
         "--load-weights",
         "loadable",
         is_flag=True,
@@ -74,7 +82,17 @@ _OPTIONS = (
     click.option("--top", "name", metavar="NAME", help="Top module, and what others begin with."),
     datapath_option,
 )
-_DESIGN = ("lanes", "units", "width", "registers", "sample_width", "loadable", "max_steps", "name")
+_DESIGN = (
+    "lanes",
+    "units",
+    "width",
+    "registers",
+    "sample_width",
+    "adc_width",
+    "loadable",
+    "max_steps",
+    "name",
+)
 
 
 @dataclass(frozen=True)
@@ -98,7 +116,7 @@ class DeviceRequest:
     def __post_init__(self) -> None:
         """Raise `MubinnError` on options of a device without one."""
         if self.name is None and (alone := self.options.keys() - {"name"}):
-            given = {"sample_width": "samples", "loadable": "load-weights"}
+            given = {"sample_width": "samples", "adc_width": "adc", "loadable": "load-weights"}
             name = min(alone)
             raise MubinnError(
                 f"--{given.get(name, name.replace('_', '-'))} is for FPGAs: give it with --device."

@@ -15,6 +15,10 @@ from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.ground.checks import demand
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
+from mubinn.golden.model.quantized_model import QuantizedModel
+
+CAUSAL = "causal"
+"""The normalisation of a model whose input is made so."""
 
 DECIMATIONS = (1, 2, 4)
 
@@ -121,6 +125,23 @@ class FrontEnd:
         [0, 1, 2, 2, 3, 5]
         """
         return ((2 * self.channels * self.channels).bit_length() - 1) // 2
+
+    @classmethod
+    def of(cls, model: QuantizedModel, width: int) -> "FrontEnd":
+        """Return the front end of a model, for an ADC of `width` bits.
+
+        Raises
+        ------
+        MubinnError
+            The input of the model is made otherwise.
+        """
+        how = model.preprocessing
+        if how.normalise != CAUSAL:
+            raise MubinnError(
+                f"the model's input is normalised by {how.normalise!r}, which no hardware does "
+                "sample by sample: train with --normalise causal, or leave out the bits of an ADC."
+            )
+        return cls(model.features, width, how.decimate)
 
     def first(self, *lead: int) -> FrontEndState:
         """Return the state before the first sample, of `lead` streams."""

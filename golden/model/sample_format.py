@@ -31,12 +31,17 @@ class SampleFormat:
 
     def __post_init__(self) -> None:
         """Raise `MubinnError` if the width does not reach beyond every threshold."""
-        least = signed_width(self.quantizer.reach << INPUT_FRACTION - self.quantizer.fraction)
+        least = self.least_width(self.quantizer)
         if self.width < least:
             raise MubinnError(
                 f"samples of {self.width} bits do not reach the input's largest value: "
                 f"give {least} or more."
             )
+
+    @staticmethod
+    def least_width(quantizer: Quantizer) -> int:
+        """Return the bits of samples that reach beyond every threshold."""
+        return signed_width(quantizer.reach << INPUT_FRACTION - quantizer.fraction)
 
     @classmethod
     def of(cls, model: QuantizedModel, width: int) -> "SampleFormat":

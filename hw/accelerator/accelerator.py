@@ -11,9 +11,12 @@ from amaranth.lib.wiring import In, Out
 from mubinn.golden.cells.place import stages
 from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.folding.layer_plan import MAX_STEPS, LayerPlan
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.model.front_end import FrontEnd
 from mubinn.golden.model.head import reading_of
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.sample_format import SampleFormat
+from mubinn.hw.frontend.front_end import StreamFrontEnd
 from mubinn.hw.frontend.pixel_frames import PixelFrames
 from mubinn.hw.frontend.sample_encoder import SampleEncoder, sample_layout
 from mubinn.hw.frontend.step_frames import StepFrames
@@ -52,6 +55,27 @@ def plans(
     return found
 
 
+def entry(
+    model: QuantizedModel, sample_width: int | None = None, adc_width: int | None = None
+) -> tuple[FrontEnd | None, SampleFormat | None]:
+    """Return what steps are made of samples by, if they are, see `Accelerator`.
+
+    Raises
+    ------
+    MubinnError
+        Both widths are given, or one that the model's input does not have.
+    """
+    if adc_width is None:
+        return None, None if sample_width is None else SampleFormat.of(model, sample_width)
+    if sample_width is not None:
+        raise MubinnError(
+            "samples are either those of a layer or those of an ADC: give the bits of one of them."
+        )
+    front_end = FrontEnd.of(model, adc_width)
+    width = max(front_end.sample_width, SampleFormat.least_width(model.layers[0].x))
+    return front_end, SampleFormat.of(model, width)
+
+
 def _gathers(plan: LayerPlan) -> Sweep | None:
     """Return the sweep of a layer whose x is of several pixels."""
     frames = plan.layer.frames
@@ -79,6 +103,9 @@ class Accelerator(Component):
     sample_width : int or None
         Bits of raw input samples, which are encoded on chip, see
         `mubinn.golden.model.sample_format.SampleFormat`; without it the input is level bits.
+    adc_width : int or None
+        Bits of samples as an ADC has them, in place of `sample_width`: the model's front end makes
+        those of the layer of them on chip, see `mubinn.golden.model.front_end.FrontEnd`.
     loadable : bool
         Weights are loaded at run time, see `mubinn.hw.layer.loadable_memory`.
     max_steps : int
@@ -90,7 +117,7 @@ class Accelerator(Component):
     load : In(load_layout(plans)), with `loadable`
         A write to the weights' memories, between windows.
     i : In(stream)
-        Frames {x: A planes of I bits, last: 1}, or samples {value, last}, I of them a frame.
+        Frames {x: A planes of I bits, last: 1}, or samples {value, last}, `per_step` a step.
         `last` marks the last step of a window; the next frame begins another window.
     o : Out(stream of `mubinn.hw.layer.classifier.result_layout`)
         One result a window, or, with the readouts every and running, one a step, ``end`` with that
@@ -115,12 +142,14 @@ class Accelerator(Component):
         units: int = 1,
         *,
         sample_width: int | None = None,
+        adc_width: int | None = None,
         folded_bias: bool = True,
         network: str = "asic",
         loadable: bool = False,
         max_steps: int = MAX_STEPS,
     ) -> None:
         self.model = model
+        front_end, samples = entry(model, sample_width, adc_width)
         self.plans = plans(
             model, lanes, units, max_steps=max_steps, folded_bias=folded_bias, network=network
         )
@@ -135,12 +164,14 @@ class Accelerator(Component):
         if model.split:
             own = self.plans[-len(model.top) :]
             self.score_sum = ScoreSum(own, model.head, model.readout, model.steps(max_steps))
-        self.encoder: SampleEncoder | None = None
         first = self.plans[0].layer
         shape = frame_layout(first.inputs, first.x.levels)
-        if sample_width is not None:
-            self.encoder = SampleEncoder(SampleFormat.of(model, sample_width))
-            shape = sample_layout(sample_width)
+        self.front_end: StreamFrontEnd | None = None
+        self.encoder: SampleEncoder | None = None
+        if samples is not None:
+            self.encoder, shape = SampleEncoder(samples), sample_layout(samples.width)
+        if front_end is not None:
+            self.front_end, shape = StreamFrontEnd(front_end), sample_layout(front_end.width)
         load = {"load": In(load_layout(self.plans))} if loadable else {}
         super().__init__(
             {
@@ -162,15 +193,32 @@ class Accelerator(Component):
         return self._max_steps if turned or limits or self.score_sum else None
 
     @property
+    def samples(self) -> int:
+        """Samples of a channel that make a step."""
+        return 1 if self.front_end is None else self.front_end.front_end.decimation
+
+    @property
+    def per_step(self) -> int:
+        """Transfers of `i` that make a step."""
+        return 1 if self.encoder is None else self.model.features * self.samples
+
+    @property
+    def _interval(self) -> int:
+        """Cycles from one step that is made of samples to the next; 1 of level bits."""
+        if self.front_end is not None:
+            return StreamFrontEnd.interval(self.front_end.front_end)
+        return self.per_step
+
+    @property
     def cycles_per_step(self) -> int:
         """Clock cycles from one step of the slowest layer to its next, when neither side pauses."""
-        samples = [self.model.features] if self.encoder else []
+        samples = [self._interval]
         gathers = [PixelFrames.interval(sweep) for sweep in map(_gathers, self.plans) if sweep]
         return max([cycles_per_step(plan) for plan in self.plans] + samples + gathers)
 
     def cycles_per_window(self, steps: int) -> int:
         """Return the cycles from one window's result to the next one's, with no side pausing."""
-        found = [steps * (self.model.features if self.encoder else 1)]
+        found = [steps * self._interval]
         waiting = iter(self.plans)
         for stage in self.stages:
             steps = stage[0].frames.count(steps)
@@ -183,8 +231,22 @@ class Accelerator(Component):
         """Return the chain."""
         m = Module()
         source: Source = wiring.flipped(self.i)
-        if self.encoder is not None:
-            m.submodules.encoder = ResetInserter(self.abort)(self.encoder)
+        if self.front_end is not None:
+            self._add(m, "front_end", self.front_end)
+            wiring.connect(m, source, self.front_end.i)
+            source = self.front_end.o
+        if self.encoder is not None and self.front_end is not None:
+            # The encoder's samples may have more bits.
+            self._add(m, "encoder", self.encoder)
+            m.d.comb += [
+                self.encoder.i.valid.eq(source.valid),
+                self.encoder.i.payload.value.eq(source.payload.value),
+                self.encoder.i.payload.last.eq(source.payload.last),
+                source.ready.eq(self.encoder.i.ready),
+            ]
+            source = self.encoder.o
+        elif self.encoder is not None:
+            self._add(m, "encoder", self.encoder)
             wiring.connect(m, source, self.encoder.i)
             source = self.encoder.o
         for k, layer in enumerate(self.layers):
@@ -318,11 +380,14 @@ class Accelerator(Component):
         framed += sum(PixelFrames.depth(sweep) // sweep.pixels for sweep in sweeps)
         # What is turned round holds up to three windows, before and after a layer.
         framed += 3 * sum(plan.layer.place.backward for plan in self.plans)
+        # The front end holds a step, and takes the next one while the encoder has its own.
+        framed += self.front_end is not None
         windows = Signal(range(2 * (len(self.layers) + framed) + 4))
         inside = Signal()
         given = self.i.valid & self.i.ready
         last = self.i.payload.last
-        ends = last if self.encoder is None else last & self.encoder.full
+        entry = self.front_end or self.encoder
+        ends = last if entry is None else last & entry.full
         m.d.comb += self.busy.eq(windows != 0)
         with m.If(given):
             m.d.sync += inside.eq(~ends)

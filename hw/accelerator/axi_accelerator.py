@@ -22,15 +22,15 @@ def accelerator_top(
         Of `mubinn.hw.axi.axi_top.AxiTop`.
     options
         Of `mubinn.hw.accelerator.accelerator.Accelerator`: ``lanes``, ``units``,
-        ``sample_width``...
+        ``sample_width``, ``adc_width``...
     """
     check_width(width)
     core = Accelerator(model, **options)
-    per_step = 1 if core.encoder is None else model.features
     return AxiTop(
         core,
         width=width,
-        per_step=per_step,
+        per_step=core.per_step,
+        samples=core.samples,
         min_steps=model.least_steps,
         max_steps=core.max_steps,
         registers=registers,

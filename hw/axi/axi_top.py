@@ -41,6 +41,8 @@ class AxiTop(Component):
         Bits of TDATA, a multiple of 8.
     per_step : int
         Frames that make a time step.
+    samples : int
+        Samples of a channel that make a time step, for the description of the interface.
     min_steps, max_steps : int, int or None
         Steps of the shortest and of the longest window, for the description of the interface.
     registers : bool
@@ -65,11 +67,13 @@ class AxiTop(Component):
         *,
         width: int = 32,
         per_step: int = 1,
+        samples: int = 1,
         min_steps: int = 1,
         max_steps: int | None = None,
         registers: bool = True,
     ) -> None:
         self.core = core
+        self.samples = samples
         self.min_steps, self.max_steps = min_steps, max_steps
         self.reader = FrameReader(core.i.payload.shape(), width, per_step)
         self.writer = FrameWriter(core.o.payload.shape(), width)

@@ -100,6 +100,7 @@ def _about(model: QuantizedModel, design: DeviceDesign, measured: Measured | Non
         "lanes": options.lanes,
         "units": options.units,
         "sample_width": options.sample_width,
+        "adc_width": options.adc_width,
         "weights": "loaded" if options.loadable else "initialised",
         "cycles_per_step": core.cycles_per_step,
         "inputs": model.features,

@@ -29,7 +29,7 @@ class DesignOptions:
 
     Attributes
     ----------
-    lanes, units, sample_width, loadable, max_steps
+    lanes, units, sample_width, adc_width, loadable, max_steps
         Of `mubinn.hw.accelerator.accelerator.Accelerator`.
     width : int or None
         Bits of TDATA.
@@ -42,6 +42,7 @@ class DesignOptions:
     lanes: int | None = None
     units: int = 1
     sample_width: int | None = None
+    adc_width: int | None = None
     loadable: bool = False
     width: int | None = None
     registers: bool | None = None
@@ -101,6 +102,7 @@ def device_design(
         lanes=options.lanes,
         units=options.units,
         sample_width=options.sample_width,
+        adc_width=options.adc_width,
         loadable=options.loadable,
         max_steps=options.max_steps,
         network=device.network,

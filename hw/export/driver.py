@@ -55,6 +55,7 @@ class Driver:
         self.input = about["input"]
         self.result = about["result"]
         self.registers = about["registers"]
+        self.samples = self.input.get("samples", 1)
         self.min_steps = about.get("min_steps", 1)
         self.max_steps = about["max_steps"]
         if self.registers and (found := self.read("id")) != ID:
@@ -135,15 +136,21 @@ class Driver:
         ----------
         window : iterable of sequences of int
             For each time step one number per feature: a sample, or, where the accelerator reads
-            level bits, a code whose bit k is the bit of level k.
+            level bits, a code whose bit k is the bit of level k. Where it makes a step of several
+            samples of an ADC, one number per channel for each of them.
 
         Raises
         ------
         ValueError
-            On another count of features, numbers that do not fit, fewer steps than layers read at
-            once, or more than the logits hold.
+            On another count of features, numbers that do not fit, samples that end within a step,
+            fewer steps than layers read at once, or more than the logits hold.
         """
-        steps = [self._step(step) for step in window]
+        rows, samples = [list(row) for row in window], self.samples
+        if len(rows) % samples:
+            raise ValueError(
+                f"{len(rows)} samples end within a step: send a multiple of {samples}."
+            )
+        steps = [self._step(rows[t : t + samples]) for t in range(0, len(rows), samples)]
         if len(steps) < self.min_steps:
             raise ValueError(
                 f"a window of {len(steps)} steps is shorter than the {self.min_steps} that the "
@@ -156,15 +163,18 @@ class Driver:
             )
         return b"".join(steps)
 
-    def _step(self, step: Sequence[int]) -> bytes:
-        """Return one step: a frame of elements, or a frame for each."""
+    def _step(self, rows: Sequence[Sequence[int]]) -> bytes:
+        """Return one step of the rows that make it: a frame of elements, or a frame for each."""
         (field,) = self.input["fields"].values()
-        numbers = [int(value) for value in step]
-        if not field["signed"]:
-            numbers = _planes(numbers, field["count"])
-        count = field["count"] * self.input["per_step"]
-        if len(numbers) != count:
-            raise ValueError(f"{len(numbers)} numbers in a step, not {count}.")
+        count = field["count"] * self.input["per_step"] // self.samples
+        numbers: list[int] = []
+        for row in rows:
+            own = [int(value) for value in row]
+            if not field["signed"]:
+                own = _planes(own, field["count"])
+            if len(own) != count:
+                raise ValueError(f"{len(own)} numbers in a step, not {count}.")
+            numbers += own
         low = -(1 << field["bits"] - 1) if field["signed"] else 0
         for number in numbers:
             if not low <= number < low + (1 << field["bits"]):

@@ -10,6 +10,7 @@ from mubinn.golden.model.bit_true import run
 from mubinn.golden.model.head import head_of, reading_of
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.sample_format import SampleFormat
+from mubinn.hw.accelerator.accelerator import Accelerator
 from mubinn.hw.axi.axi_top import AxiTop
 from mubinn.hw.axi.register_map import CONTROL, LOADING
 from mubinn.hw.export.driver import Driver
@@ -54,7 +55,7 @@ def golden_vectors(top: AxiTop, about: Json, windows: int, steps: int) -> dict[s
     """
     model: QuantizedModel = top.core.model
     top.core.plans[-1].check_steps(steps)
-    sent, codes = _windows(top, windows, steps)
+    sent, codes = drawn_windows(top.core, windows, steps)
     driver = Driver(_NoPort(), {**about, "registers": {}})
     packets = [driver.pack(window) for window in sent.tolist()]
     results = [driver.pack_result(result) for result in _results(model, codes)]
@@ -90,16 +91,30 @@ def commands(loaded: bytes) -> str:
     return "".join(f"{address << 32 | word:x}\n" for address, word in writes)
 
 
-def _windows(top: AxiTop, windows: int, steps: int) -> tuple[Ints, Ints]:
-    """Return numbers to send [windows, steps, I], and the codes that they are or become."""
-    model: QuantizedModel = top.core.model
+def drawn_windows(core: Accelerator, windows: int, steps: int, seed: int = 0) -> tuple[Ints, Ints]:
+    """Return random numbers to send, and the codes [windows, steps, I] that they are or become.
+
+    Samples of an ADC [windows, steps times decimation, I] are a walk beside noise of its own, an
+    offset a channel, and some that reach the ADC's ends.
+    """
+    model = core.model
     x = model.layers[0].x
-    random = np.random.default_rng(0)
-    shape = (windows, steps, model.features)
-    if top.core.encoder is None:
+    random = np.random.default_rng(seed)
+    shape = (windows, steps * core.samples, model.features)
+    if core.encoder is None:
         codes = random.integers(0, 1 << x.levels, shape)
         return codes, codes
-    samples: SampleFormat = top.core.encoder.params
+    if core.front_end is not None:
+        front_end = core.front_end.front_end
+        most = 1 << front_end.width - 1
+        wave = random.normal(0, most / 64, shape)
+        wave += random.normal(0, most / 256, shape).cumsum(axis=1)
+        wave += random.uniform(-most / 4, most / 4, model.features)
+        wave[random.random(shape) < 1 / 64] *= 64
+        sent = np.clip(np.rint(wave), -most, most - 1).astype(np.int64)
+        made, _ = front_end.run(sent)
+        return sent, model.encode_input(made / (1 << INPUT_FRACTION))
+    samples: SampleFormat = core.encoder.params
     # As wide as the values of the codes, so that all thresholds lie within.
     values = random.normal(0, x.scales.sum() / (1 << x.fraction), shape)
     sent = samples.quantize(values)

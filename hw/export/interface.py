@@ -13,12 +13,14 @@ from mubinn.hw.stream.packet import LAST, Slot, beats, slots
 def interface(top: AxiTop) -> Json:
     """Return streams and registers of an accelerator: where every element and bit is.
 
-    ``min_steps`` are the steps of the shortest window, ``max_steps`` those of the longest, None
-    where nothing limits them.
+    ``samples`` of the input are those of a channel that make a time step. ``min_steps`` are the
+    steps of the shortest window, ``max_steps`` those of the longest, None where nothing limits
+    them.
     """
     return {
         "tdata_bits": top.reader.width,
-        "input": packet(top.reader.layout, top.reader.width, top.reader.per_step),
+        "input": packet(top.reader.layout, top.reader.width, top.reader.per_step)
+        | {"samples": top.samples},
         "result": packet(top.writer.layout, top.writer.width),
         "min_steps": top.min_steps,
         "max_steps": top.max_steps,

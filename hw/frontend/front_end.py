@@ -28,11 +28,14 @@ class StreamFrontEnd(Component):
     carried : In(1)
         What a step that is a window's last leaves is what the next window begins with; else that
         one begins as after a reset. Seen when the last channel of a step is taken.
+    full : Out(1)
+        The sample that is next is its step's last.
     """
 
     i: stream.Interface
     o: stream.Interface
     carried: Signal
+    full: Signal
 
     def __init__(self, front_end: FrontEnd) -> None:
         self.front_end = front_end
@@ -41,6 +44,7 @@ class StreamFrontEnd(Component):
                 "i": In(stream.Signature(sample_layout(front_end.width))),
                 "o": Out(stream.Signature(sample_layout(front_end.sample_width))),
                 "carried": In(1),
+                "full": Out(1),
             }
         )
 
@@ -70,6 +74,7 @@ class StreamFrontEnd(Component):
         moves = Signal()
         takes, whole = self.i.valid & self.i.ready, Signal()
         m.d.comb += [
+            self.full.eq((channel == last_channel) & (sample == last_sample)),
             self.i.ready.eq(~offers & there),
             self.o.valid.eq(offers & there),
             moves.eq(takes | (self.o.valid & self.o.ready)),
@@ -88,7 +93,7 @@ class StreamFrontEnd(Component):
             sums.eq(total + magnitude),
         ]
         closes = Signal()
-        m.d.comb += closes.eq(takes & whole & (sample == last_sample))
+        m.d.comb += closes.eq(takes & self.full)
         with m.If(moves & (offers | (sample == last_sample))):
             m.d.sync += total.eq(Mux(whole, 0, sums))
         with m.If(takes & whole):

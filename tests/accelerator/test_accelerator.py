@@ -1,6 +1,7 @@
 """The whole model in hardware, on Amaranth's own simulator: windows in, classes and logits out."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,9 +16,11 @@ from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.constants import DATAPATHS
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.bit_true import run
+from mubinn.golden.model.float_model import Preprocessing
 from mubinn.golden.model.sample_format import SampleFormat
 from mubinn.golden.quantize import quantize
-from mubinn.hw.accelerator.accelerator import Accelerator, plans
+from mubinn.hw.accelerator.accelerator import Accelerator, entry, plans
+from mubinn.hw.export.golden_vectors import drawn_windows
 from mubinn.hw.stream.turned import Turned
 
 STEPS = 3
@@ -319,42 +322,51 @@ def test_windows_of_one_step(random_of, name):
     assert taken == expected(model, codes)
 
 
-def samples_of(model, windows, width):
-    """Return random samples, the codes that they stand for, and their payloads."""
-    random = np.random.default_rng(3)
-    x = random.normal(0, 2, (windows, STEPS, model.features))
-    values = SampleFormat.of(model, width).quantize(x)
+SAMPLES = {"layer": {"sample_width": 18}, "adc": {"adc_width": 10}}
+
+
+def samples_of(design, windows, steps=STEPS):
+    """Return the codes that random samples stand for, and the payloads of these."""
+    values, codes = drawn_windows(design, windows, steps, seed=3)
     payloads = [
-        {"value": int(v), "last": int(step == STEPS - 1)}
+        {"value": int(v), "last": int(sample >= len(window) - design.samples)}
         for window in values
-        for step, frame in enumerate(window)
+        for sample, frame in enumerate(window)
         for v in frame
     ]
-    return model.encode_input(x), payloads
+    return codes, payloads
+
+
+def causal(model, decimate):
+    return replace(model, preprocessing=Preprocessing("causal", decimate))
 
 
 @pytest.mark.parametrize("offsets", [True, False])
 def test_samples_are_encoded_on_chip(random_model, offsets):
     model = random_model(seed=8, levels=(3, 1), features=3, hidden=2, offsets=offsets)
-    codes, payloads = samples_of(model, 3, 18)
-    assert len(np.unique(codes)) > 4
-    classified(model, codes, payloads)
+    assert len(np.unique(classified(model, **SAMPLES["layer"]))) > 4
 
 
 def test_thresholds_encode_samples_on_chip(random_model):
     model = with_thresholds(random_model(seed=8, levels=(2, 2), features=3, hidden=2))
-    codes, payloads = samples_of(model, 3, 18)
-    assert set(np.unique(codes)) == {0, 1, 3}
-    classified(model, codes, payloads)
+    assert set(np.unique(classified(model, **SAMPLES["layer"]))) == {0, 1, 3}
 
 
-def classified(model, codes, payloads):
-    """Send the samples of three windows, and hold what comes to the bit-true model."""
-    design = Accelerator(model, sample_width=18)
-    taken = []
+@pytest.mark.parametrize("decimate", [1, 4])
+def test_samples_of_an_adc_are_made_steps_on_chip(random_model, decimate):
+    """The front end waits for the layer, or the layer for it; windows begin anew."""
+    model = random_model(seed=8, levels=(2, 1), features=9, hidden=1, readout="every")
+    classified(causal(model, decimate), steps=7, **SAMPLES["adc"])
+
+
+def classified(model, windows=3, steps=STEPS, **how):
+    """Send samples of windows, hold what comes to the bit-true model; return their codes."""
+    design = Accelerator(model, **how)
+    codes, payloads = samples_of(design, windows, steps)
+    wanted, taken, times = expected(model, codes), [], []
 
     async def consume(ctx):
-        await take(ctx, design.o, 3, taken)
+        await take(ctx, design.o, len(wanted), taken, times)
         await ctx.tick()
         assert not ctx.get(design.busy)
 
@@ -362,7 +374,18 @@ def classified(model, codes, payloads):
         await send(ctx, design.i, payloads)
 
     simulate(design, consume, produce)
-    assert taken == expected(model, codes)
+    assert taken == wanted
+    each = len(wanted) // windows
+    assert set(np.diff(times[each - 1 :: each]).tolist()) == {design.cycles_per_window(steps)}
+    return codes
+
+
+def test_samples_of_an_adc_need_a_model_that_reads_such(random_model):
+    model = random_model(levels=(1, 1))
+    with pytest.raises(MubinnError, match=r"normalised by 'window', .* train with --normalise"):
+        entry(model, adc_width=12)
+    with pytest.raises(MubinnError, match="give the bits of one of them"):
+        entry(causal(model, 2), 18, 12)
 
 
 def test_narrow_samples_are_refused(random_model):
@@ -373,27 +396,30 @@ def test_narrow_samples_are_refused(random_model):
 @pytest.mark.parametrize(
     ("name", "by", "samples", "after"),
     [
-        ("mean", "abort", False, 0),
-        ("two layers", "abort", True, 9),
-        ("two layers", "abort", False, 33),
-        ("two layers", "reset", False, 57),
-        ("mean", "reset", True, 70),
-        ("GRU, reset before", "abort", False, 5),
-        ("GRU, reset before", "abort", False, 16),
-        ("GRU, reset before", "reset", True, 43),
-        ("sigmoid", "abort", False, 11),
-        ("every", "abort", False, 9),
-        ("every", "reset", False, 30),
-        ("running", "abort", True, 5),
+        ("mean", "abort", None, 0),
+        ("two layers", "abort", "layer", 9),
+        ("two layers", "abort", None, 33),
+        ("two layers", "reset", None, 57),
+        ("mean", "reset", "layer", 70),
+        ("GRU, reset before", "abort", None, 5),
+        ("GRU, reset before", "abort", None, 16),
+        ("GRU, reset before", "reset", "layer", 43),
+        ("sigmoid", "abort", None, 11),
+        ("every", "abort", None, 9),
+        ("every", "reset", None, 30),
+        ("running", "abort", "layer", 5),
+        ("two layers", "abort", "adc", 9),
+        ("every", "abort", "adc", 19),
+        ("mean", "reset", "adc", 70),
     ],
 )
 def test_a_window_begins_clean_after(random_of, name, by, samples, after):
     made, how = CASES[name]
-    model = random_of(seed=4, **made)
+    model = causal(random_of(seed=4, **made), 2)
     reset = Signal()
-    design = Accelerator(model, sample_width=18 if samples else None, **how)
+    design = Accelerator(model, **SAMPLES.get(samples, {}), **how)
     if samples:
-        codes, payloads = samples_of(model, 2, 18)
+        codes, payloads = samples_of(design, 2)
     else:
         codes = codes_of(model, 2)
         payloads = frames(model, codes)

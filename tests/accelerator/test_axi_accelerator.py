@@ -1,16 +1,18 @@
 """Whole models behind AXI: classes and logits equal to the bit-true model, whatever happens."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from simulators import QUICK
 
 from mubinn.golden.model.bit_true import run
-from mubinn.golden.model.sample_format import SampleFormat
+from mubinn.golden.model.float_model import Preprocessing
 from mubinn.hw.accelerator.accelerator import plans
 from mubinn.hw.accelerator.axi_accelerator import accelerator_top
 from mubinn.hw.export.driver import Driver
+from mubinn.hw.export.golden_vectors import drawn_windows
 from mubinn.hw.export.interface import interface
 from mubinn.hw.layer.loadable_memory import contents
 from mubinn.sim.runner.simulate import simulate
@@ -19,6 +21,10 @@ WIDTH = 24
 CASES = {
     "engines": ({"levels": (2, 1), "classes": 3, "readout": "mean"}, {"units": 4}),
     "samples": ({"levels": (2, 2), "readout": "last"}, {"sample_width": WIDTH, "width": 16}),
+    "samples of an ADC": (
+        {"levels": (2, 2), "readout": "last"},
+        {"adc_width": 12, "width": 16},
+    ),
     "loaded": ({"levels": (2, 2), "depth": 2}, {"loadable": True, "lanes": 5}),
     "words": ({"levels": (1, 2), "readout": "last"}, {"lanes": 3}),
     "sigmoid": ({"levels": (1, 1), "head": "sigmoid", "classes": 1}, {"units": 2}),
@@ -31,13 +37,7 @@ CASES = {
 
 def stimulus_of(model, design, windows, steps):
     """Random windows as they are sent, and the fields of their results."""
-    random = np.random.default_rng(steps)
-    shape = (windows, steps, model.features)
-    if design.core.encoder is None:
-        x = codes = random.integers(0, 1 << model.layers[0].x.levels, shape)
-    else:
-        values = random.normal(0, 3, shape)
-        x, codes = SampleFormat.of(model, WIDTH).quantize(values), model.encode_input(values)
+    x, codes = drawn_windows(design.core, windows, steps)
     _, scores, classes = run(model, codes)
     name = "values" if model.head == "regression" else "logits"
     ends = np.tile(np.arange(steps) == steps - 1, (windows, 1)).astype(int)
@@ -102,6 +102,8 @@ def test_results_of_every_step_pass_whatever_happens(random_model):
 def test_a_driver_runs_a_model(random_model, case):
     about, options = CASES[case]
     model = random_model(features=5, hidden=3, **about)
+    if "adc_width" in options:
+        model = replace(model, preprocessing=Preprocessing("causal", 2))
     design = accelerator_top(model, **options)
     stimulus = stimulus_of(model, design, 2, 3)
     if options.get("loadable"):

@@ -57,6 +57,10 @@ CASES = {
         {"stack": "strides", "levels": (1, 2)},
         ("ecp5", DesignOptions(units=3, sample_width=18)),
     ),
+    "samples of an ADC": (
+        {"levels": (1, 1), "readout": "last"},
+        ("ice40", DesignOptions(lanes=3, adc_width=12)),
+    ),
     "gowin": (
         {"levels": (1, 1)},
         ("gowin", DesignOptions(units=3, max_steps=5)),
@@ -68,7 +72,9 @@ MODULE = re.compile(r"^module \\mubinn\.core\.layer_(\d)\.memories\b.*?^endmodul
 
 def model_of(random_of, about):
     if "stack" not in about:
-        return random_of(features=4, hidden=3, **about)
+        # What the input is made of decides nothing, where the samples are those of a layer.
+        how = Preprocessing("causal", 2)
+        return replace(random_of(features=4, hidden=3, **about), preprocessing=how)
     floats = stacked(STACKS[about["stack"]], 4)
     x = np.random.default_rng(0).normal(0, 1, (8, 12, 4))
     return quantize(floats, Levels.of(*about["levels"]), x)
@@ -218,7 +224,8 @@ def test_the_page_states_ports_packets_and_registers(made):
 def test_the_driver_that_comes_along_works_by_itself(made):
     _, folder, files, _ = made
     about = json.loads(files["parameters.json"])
-    window = [[0] * about["inputs"]] * about["interface"]["min_steps"]
+    rows = about["interface"]["min_steps"] * about["interface"]["input"]["samples"]
+    window = [[0] * about["inputs"]] * rows
     code = (
         "import json, driver\n"
         "about = json.load(open('parameters.json'))['interface']\n"
