@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mubinn.cli.shared.common import (
-    datapath_option,
     json_option,
     open_quantized,
     print_json,
@@ -23,10 +22,13 @@ from mubinn.cli.shared.common import (
     working,
 )
 from mubinn.cli.shared.data_options import data_option, labelled_options, reading_of
+from mubinn.cli.shared.device import DeviceRequest, device_options
 from mubinn.cli.shared.paths import Command, InputPath, OutputFile
 from mubinn.golden.ground.errors import MubinnError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from mubinn.golden.ground.fixed import Ints
     from mubinn.golden.model.quantized_model import QuantizedModel
 
@@ -75,7 +77,7 @@ class LayerReport:
     help="Run the first window once more, with both sides pausing with this probability.",
 )
 @click.option("--waves", type=OutputFile(), metavar="FILE.fst", help="Write waveforms.")
-@datapath_option
+@device_options
 @json_option
 def simulate(
     model: Path | None,
@@ -85,7 +87,7 @@ def simulate(
     simulator: str,
     pause: float,
     waves: Path | None,
-    datapath: str | None,
+    asked: DeviceRequest,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -96,19 +98,36 @@ def simulate(
     run: window, step, cell, signal, expected and got, exit code 2. Without --data the shared data
     set is taken where it is there, else synthetic EEG.
 
+    With --device it is the whole accelerator as mubinn generate writes it, from the first pin to
+    the last, by the bench of its folder: every result has to equal the bit-true model.
+
     \b
       mubinn simulate
       mubinn simulate my.mubinn --data my.npz --windows 20
       mubinn simulate my.mubinn --data anna.edf --window 4
       mubinn simulate --steps 10 --simulator icarus --waves layer.fst
       mubinn simulate --datapath threshold
+      mubinn simulate causal.mubinn --device ecp5 --adc 16 --data my.npz --windows 20
     """
     from mubinn.cli.shared.recordings import input_codes, open_windows
 
-    loaded = open_quantized(model, datapath)
+    loaded = open_quantized(model, asked.datapath)
+    if asked.name is not None:
+        for option, given in (("waves", waves is not None), ("pause", pause > 0)):
+            if given:
+                raise MubinnError(
+                    f"--{option} is of layers: leave it out, or take the bench of mubinn generate."
+                )
+    elif asked.options:
+        raise MubinnError("--top names a module of a device's design: give it with --device.")
     if waves is not None and len(loaded.layers) > 1:
         raise MubinnError("Waveforms are of one layer, and the model has several: drop --waves.")
     recorded, name = open_windows(data, reading_of(options), model=loaded)
+    if asked.name is not None:
+        with working(f"simulating on {simulator}", as_json):
+            report = _whole(asked, loaded, recorded.x, windows, steps, simulator)
+        _tell_whole(report, {"data": name, "simulator": simulator}, as_json)
+        return
     codes = input_codes(loaded, recorded.x, windows, steps)
     with working(f"simulating on {simulator}", as_json), _wave_folder(waves) as waved:
         reports = [
@@ -116,6 +135,48 @@ def simulate(
             for index, layer_codes in enumerate(codes)
         ]
     _tell(reports, name, codes[0], simulator, waves, as_json)
+
+
+def _whole(
+    asked: DeviceRequest,
+    model: QuantizedModel,
+    x: NDArray[Any],
+    windows: int,
+    steps: int | None,
+    simulator: str,
+) -> dict[str, Any]:
+    """Return what was compared of a whole accelerator, without a difference."""
+    from mubinn.cli.shared.recordings import sent
+    from mubinn.hw.export.accelerator_folder import bench_files
+    from mubinn.sim.axi.folder_bench import run_bench
+
+    design = asked.design(model)
+    numbers, codes = sent(design.top.core, x, windows, steps)
+    run = run_bench(bench_files(design, numbers, codes), simulator)
+    return {
+        "device": asked.name,
+        "windows": len(codes),
+        "steps": codes.shape[1],
+        "samples_per_step": design.top.core.samples,
+        "results": run.beats // design.top.writer.beats,
+        "equal": True,
+        "cycles": run.cycles,
+        "cycles_per_step": design.top.core.cycles_per_step,
+        "seconds": run.seconds,
+    }
+
+
+def _tell_whole(report: dict[str, Any], where: dict[str, str], as_json: bool) -> None:
+    if as_json:
+        print_json(where | report)
+        return
+    seconds = report["seconds"]
+    click.echo(
+        f"{report['windows']} windows of {report['steps']} steps of {where['data']}, on "
+        f"{where['simulator']}: all {report['results']:,} results equal the bit-true model.\n"
+        f"{report['cycles']:,} cycles, {report['cycles_per_step']:,} a step, in {seconds:.1f} s: "
+        f"{report['cycles'] / seconds:,.0f} cycles/s."
+    )
 
 
 @contextmanager

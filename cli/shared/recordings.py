@@ -38,6 +38,7 @@ from mubinn.train.data.sources import is_arrays, is_recording, read_signals, rec
 from mubinn.train.data.windows import LabelledSet, find_data, load_labelled, prepare, synthetic_eeg
 
 if TYPE_CHECKING:
+    from mubinn.hw.accelerator.accelerator import Accelerator
     from mubinn.synth.table1.cell_units import Start
 
 SYNTHETIC = "synthetic EEG"
@@ -343,6 +344,24 @@ def input_codes(
     """Return the frames of codes of every layer, int64 [windows, T, I], from raw windows."""
     chosen = x[spread(windows, np.arange(len(x)))]
     return layer_inputs(model, model.encode_input(prepared(model, chosen))[:, :steps])
+
+
+def sent(
+    core: "Accelerator", x: NDArray[np.generic], windows: int, steps: int | None
+) -> tuple[Ints, Ints]:
+    """Return raw windows as an accelerator takes them, and the codes that they become.
+
+    Both are int64 [windows, T, I], of the samples of an ADC so many more T as make a step.
+    """
+    model, samples = core.model, core.samples
+    chosen = x[spread(windows, np.arange(len(x)))]
+    made = prepared(model, chosen)[:, :steps]
+    codes = model.encode_input(made)
+    if core.front_end is not None:
+        own = chosen[:, : made.shape[1] * samples].astype(np.int64)
+        core.front_end.front_end.check(own)
+        return own, codes
+    return (codes if core.encoder is None else core.encoder.params.quantize(made)), codes
 
 
 def values(layer: QuantizedLayer, steps: int) -> dict[str, int]:

@@ -178,7 +178,7 @@ class FrontEnd:
         >>> state.slow.tolist(), (state.size >> 9).tolist()
         ([436], 18)
         """
-        given = self._checked(samples)
+        given = self.check(samples)
         sums = given.reshape(*given.shape[:-2], -1, self.decimation, self.channels).sum(axis=-2)
         now = self.first(*given.shape[:-2]) if state is None else state
         steps = []
@@ -188,7 +188,8 @@ class FrontEnd:
         blank = np.zeros((*given.shape[:-2], 0, self.channels), np.int64)
         return np.stack(steps, axis=-2) if steps else blank, now
 
-    def _checked(self, samples: npt.ArrayLike) -> Ints:
+    def check(self, samples: npt.ArrayLike) -> Ints:
+        """Return samples as int64; raise `MubinnError` as `run` does."""
         given = np.asarray(samples)
         if given.dtype.kind not in "iu" or given.ndim < 2 or given.shape[-1] != self.channels:
             raise MubinnError(

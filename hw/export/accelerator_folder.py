@@ -18,7 +18,7 @@ from mubinn.hw.export.device_design import (
     device_cells,
     resources,
 )
-from mubinn.hw.export.golden_vectors import commands, golden_vectors
+from mubinn.hw.export.golden_vectors import commands, drawn_windows, golden_vectors
 from mubinn.hw.export.interface import interface
 from mubinn.hw.export.layer_folder import PARAMETERS, describe, head_of_model
 from mubinn.hw.export.memory_files import memory_files
@@ -61,15 +61,8 @@ def accelerator_folder(
     if model.embedding is not None:
         files["words.hex"] = words_text(model.embedding)
     wanted = model.whole_steps(min(max(steps, model.least_steps), options.max_steps))
-    files |= golden_vectors(top, about["interface"], windows, wanted)
-    loaded = contents(top.core.plans) if options.loadable else b""
-    if loaded:
-        files["load.hex"] = "".join(f"{byte:02x}\n" for byte in loaded)
-    if top.lite is not None:
-        files["writes.hex"] = commands(loaded)
+    files |= _bench(design, about, *drawn_windows(top.core, windows, wanted))
     values = _values(design, about, files)
-    files["testbench.v"] = render("testbench.v", values)
-    files |= device_cells(design.device)
     files |= constraints(design.device, {port: width for port, _, width in values["ports"]}, name)
     files[f"{name}.core"] = render("fusesoc.core", values)
     files[f"{name}.h"] = c_header(about["interface"], name)
@@ -77,6 +70,36 @@ def accelerator_folder(
     files[PARAMETERS] = json.dumps(about, indent=2) + "\n"
     files["README.md"] = render("folder.md", {**values, "files": files})
     return files
+
+
+def bench_files(design: DeviceDesign, sent: Ints, codes: Ints) -> dict[str, str]:
+    """Return what the folder's bench needs, with windows of one's own.
+
+    Parameters
+    ----------
+    design : DeviceDesign
+    sent, codes : int64 [windows, steps, I]
+        Numbers as they are sent, of an ADC more steps of them, and the codes that they become.
+
+    Returns
+    -------
+    dict of str to str
+        The design, ``testbench.v`` and what it reads.
+    """
+    about = _about(design.top.core.model, design, None)
+    return {f"{design.name}.v": design.verilog} | _bench(design, about, sent, codes)
+
+
+def _bench(design: DeviceDesign, about: Json, sent: Ints, codes: Ints) -> dict[str, str]:
+    top = design.top
+    files = golden_vectors(top, about["interface"], sent, codes)
+    loaded = contents(top.core.plans) if design.options.loadable else b""
+    if loaded:
+        files["load.hex"] = "".join(f"{byte:02x}\n" for byte in loaded)
+    if top.lite is not None:
+        files["writes.hex"] = commands(loaded)
+    files["testbench.v"] = render("testbench.v", _values(design, about, files))
+    return files | device_cells(design.device)
 
 
 def words_text(embedding: Ints) -> str:

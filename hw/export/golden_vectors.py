@@ -33,8 +33,8 @@ class _NoPort:
         raise NotImplementedError
 
 
-def golden_vectors(top: AxiTop, about: Json, windows: int, steps: int) -> dict[str, str]:
-    """Return random windows and what the bit-true model makes of them.
+def golden_vectors(top: AxiTop, about: Json, sent: Ints, codes: Ints) -> dict[str, str]:
+    """Return windows as they are sent, and what the bit-true model makes of them.
 
     Parameters
     ----------
@@ -42,6 +42,8 @@ def golden_vectors(top: AxiTop, about: Json, windows: int, steps: int) -> dict[s
         Around an `mubinn.hw.accelerator.accelerator.Accelerator`.
     about : mapping
         Its `mubinn.hw.export.interface.interface`.
+    sent, codes : int [windows, steps, I]
+        As `drawn_windows` has them.
 
     Raises
     ------
@@ -54,8 +56,7 @@ def golden_vectors(top: AxiTop, about: Json, windows: int, steps: int) -> dict[s
         ``input.hex`` and ``result.hex``, a beat a line: TLAST above TDATA.
     """
     model: QuantizedModel = top.core.model
-    top.core.plans[-1].check_steps(steps)
-    sent, codes = drawn_windows(top.core, windows, steps)
+    top.core.plans[-1].check_steps(codes.shape[1])
     driver = Driver(_NoPort(), {**about, "registers": {}})
     packets = [driver.pack(window) for window in sent.tolist()]
     results = [driver.pack_result(result) for result in _results(model, codes)]

@@ -263,8 +263,9 @@ def test_the_folder_is_made_for_windows_of_some_length(random_model):
         widths.append(about["result"]["fields"]["logits"]["bits"])
     assert 9 <= widths[0] - widths[1] <= 10
     core = SimpleNamespace(model=model, plans=plans(model, max_steps=5))
+    blank = np.zeros((1, 6, 3), np.int64)
     with pytest.raises(MubinnError, match="6 steps is longer than the 5 that the logits hold"):
-        golden_vectors(SimpleNamespace(core=core), {}, 1, 6)
+        golden_vectors(SimpleNamespace(core=core), {}, blank, blank)
 
 
 def test_a_board_that_needs_pins_gets_them(random_model):

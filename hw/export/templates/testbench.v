@@ -7,11 +7,12 @@ module testbench;
   localparam WIDTH = {{ width }};
   localparam INPUTS = {{ inputs }};    // beats of input.hex: TLAST, then TDATA
   localparam OUTPUTS = {{ outputs }};  // beats of result.hex
-  localparam LIMIT = {{ limit }};      // cycles after which nothing is expected any more
+  localparam [63:0] LIMIT = 64'd{{ limit }};  // cycles after which nothing is expected any more
 
   reg aclk = 0, aresetn = 0;
   reg [WIDTH:0] sent [0:INPUTS-1], wanted [0:OUTPUTS-1];
-  integer in = 0, out = 0, errors = 0, cycles = 0, seed = 1;
+  integer in = 0, out = 0, errors = 0, seed = 1;
+  reg [63:0] cycles = 0;
   reg fast;
 
   reg s_valid = 0, m_ready = 0;
