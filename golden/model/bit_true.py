@@ -11,6 +11,14 @@ from mubinn.golden.cells.step import Trace, cell_step, dots, logits
 from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.head import head_of, reading_of
+from mubinn.golden.model.layer_state import (
+    LayerState,
+    ModelState,
+    check_carries,
+    check_state,
+    first_state,
+    zero_codes,
+)
 from mubinn.golden.model.quantized_model import QuantizedModel
 
 
@@ -23,6 +31,16 @@ def frames_of(layer: QuantizedLayer, x: npt.ArrayLike) -> Ints:
     return layer.place.ordered(frames)
 
 
+def frames_after(layer: QuantizedLayer, ahead: Ints, x: Ints) -> tuple[Ints, Ints]:
+    """Return what the layer reads of `x` after the steps `ahead`, and those before the next ones.
+
+    `LayerState.ahead` has them; the layer is not backward.
+    """
+    if layer.frames.plain or isinstance(layer.frames, Sweep):
+        return frames_of(layer, x), ahead
+    return layer.frames.after(ahead, x)
+
+
 def run_layer(layer: QuantizedLayer, x: npt.ArrayLike) -> Trace:
     """Return the intermediates of `cell_step` over whole sequences of frames `x` [..., T, I].
 
@@ -30,25 +48,32 @@ def run_layer(layer: QuantizedLayer, x: npt.ArrayLike) -> Trace:
     leading time axis. A sweep goes over all pixels of a frame at once.
     """
     codes = np.asarray(x, np.int64)
+    return run_layer_from(layer, codes, zero_codes(layer, *codes.shape[:-2]))[0]
+
+
+def run_layer_from(
+    layer: QuantizedLayer, x: npt.ArrayLike, states: Sequence[Ints]
+) -> tuple[Trace, tuple[Ints, ...]]:
+    """Do as `run_layer` from other codes of the states, `LayerState.codes`; return those after."""
+    codes = np.asarray(x, np.int64)
     sweep = layer.frames if isinstance(layer.frames, Sweep) else None
     # [T, ..., I], or by frame [T, ..., P, I].
     codes = np.moveaxis(sweep.frames(codes), -3, 0) if sweep else np.moveaxis(codes, -2, 0)
     names = [node.name for node in layer.cell.states]
-    counts = map(layer.sizes.count, layer.cell.states)
-    zeros = [layer.quantizers[n].zero_code(k) for n, k in zip(names, counts, strict=True)]
-    states = [np.broadcast_to(zero, (*codes.shape[1:-1], len(zero))) for zero in zeros]
+    zeros = zero_codes(layer)
     steps = []
     for now in codes:
-        around = sweep.neighbours(states[0], zeros[0]) if sweep else None
+        around = sweep.neighbours(states[0], zeros[0][0]) if sweep else None
         steps.append(cell_step(layer, now, *states, around=around))
         states = [steps[-1][name] for name in names]
     if sweep is None:
-        return {name: np.stack([step[name] for step in steps]) for name in steps[0]}
+        return {name: np.stack([step[name] for step in steps]) for name in steps[0]}, tuple(states)
     pixels = codes.ndim - 2
-    return {
+    found = {
         name: np.concatenate([np.moveaxis(step[name], pixels - 1, 0) for step in steps])
         for name in steps[0]
     }
+    return found, tuple(states)
 
 
 def layer_inputs(model: QuantizedModel, x: npt.ArrayLike) -> list[Ints]:
@@ -57,21 +82,23 @@ def layer_inputs(model: QuantizedModel, x: npt.ArrayLike) -> list[Ints]:
     for stage in stages(model.layers):
         found += [frames_of(layer, codes) for layer in stage]
         if stage[-1] is not model.layers[-1]:
-            _, made = _run_stage(stage, found[-len(stage) :])
-            codes = side_by_side(stage, made)
+            runs = [
+                run_layer(layer, own)
+                for layer, own in zip(stage, found[-len(stage) :], strict=True)
+            ]
+            codes = side_by_side(stage, _outputs(runs))
     return found
 
 
-def _run_stage(
-    stage: Sequence[QuantizedLayer], frames: Sequence[Ints]
-) -> tuple[list[Trace], list[Ints]]:
-    """Return the traces of layers beside each other, and h [..., T, n] of each in its order."""
-    traces = [run_layer(layer, own) for layer, own in zip(stage, frames, strict=True)]
-    return traces, [np.moveaxis(trace["h"], 0, -2) for trace in traces]
+def _outputs(traces: Sequence[Trace]) -> list[Ints]:
+    """Return h [..., T, n] of layers, each in its own order."""
+    return [np.moveaxis(trace["h"], 0, -2) for trace in traces]
 
 
 def run(model: QuantizedModel, x: npt.ArrayLike) -> tuple[list[Trace], Ints, Ints | None]:
     """Return the traces of all layers, the scores and the classes of whole windows.
+
+    Each begins as after a reset.
 
     Parameters
     ----------
@@ -88,16 +115,71 @@ def run(model: QuantizedModel, x: npt.ArrayLike) -> tuple[list[Trace], Ints, Int
     classes : int64 [...] or [..., T], or None
         As the head decides; None where it does not, in a regression.
     """
-    traces = []
+    traces: list[Trace] = []
     codes = np.asarray(x, np.int64)
     for stage in stages(model.layers):
-        own, made = _run_stage(stage, [frames_of(layer, codes) for layer in stage])
+        own = [run_layer(layer, frames_of(layer, codes)) for layer in stage]
         traces += own
-        codes = side_by_side(stage, made)
+        codes = side_by_side(stage, made := _outputs(own))
+    return (traces, *_read(model, made))
+
+
+def run_from(
+    model: QuantizedModel, x: npt.ArrayLike, state: ModelState | None = None
+) -> tuple[list[Trace], Ints, Ints | None, ModelState]:
+    """Do as `run` from the state that windows before have left, and return what these leave.
+
+    A recording that is run piece by piece, each from the state of the one before, has the traces
+    that it has in one go. What the readouts mean and running sum is of one call: the sums of each
+    begin with 0.
+
+    Parameters
+    ----------
+    model, x
+        Of `run`.
+    state : tuple of LayerState, optional
+        One a layer; that of a first window without it.
+
+    Returns
+    -------
+    traces, scores, classes
+        Of `run`.
+    state : tuple of LayerState
+
+    Raises
+    ------
+    MubinnError
+        No window of this model goes on from another, `check_carries`; or the state is not its own.
+    """
+    codes = np.asarray(x, np.int64)
+    check_carries(model.layers)
+    if state is None:
+        state = first_state(model, *codes.shape[:-2])
+    check_state(model, state, *codes.shape[:-2])
+    traces: list[Trace] = []
+    left: list[LayerState] = []
+    before = iter(state)
+    for stage in stages(model.layers):
+        own: list[Trace] = []
+        for layer in stage:
+            old = next(before)
+            frames, ahead = frames_after(layer, old.ahead, codes)
+            trace, made_codes = run_layer_from(layer, frames, old.codes)
+            own.append(trace)
+            left.append(LayerState(made_codes, ahead))
+        traces += own
+        codes = side_by_side(stage, made := _outputs(own))
+    return (traces, *_read(model, made), tuple(left))
+
+
+def _read(model: QuantizedModel, made: Sequence[Ints]) -> tuple[Ints, Ints | None]:
+    """Return scores and classes of h [..., T, n] of the layers on top, each in its own order."""
     dense, top = model.dense, model.layers[-1]
     reading, head = reading_of(model.readout), head_of(dense.head)
-    if not reading.every_step:
+    if reading.every_step:
+        codes = side_by_side(model.top, made)
+    else:
         codes = np.concatenate([h[..., -1:, :] for h in made], axis=-1)
     planes = dots(codes, top.h, dense.w.bits)
     scores = reading.total(logits(planes, dense.gamma(top.h), dense.b.values))
-    return traces, scores, head.decide(scores) if head.decision else None
+    return scores, head.decide(scores) if head.decision else None
