@@ -22,22 +22,16 @@ from mubinn.golden.model.layer_state import (
 from mubinn.golden.model.quantized_model import QuantizedModel
 
 
-def frames_of(layer: QuantizedLayer, x: npt.ArrayLike) -> Ints:
-    """Return what the layer reads of input codes `x` [..., T, inputs]: frames [..., T', I].
-
-    They stand in the layer's order, of a backward one the last step first.
-    """
-    frames = layer.frames.of(np.asarray(x, np.int64), layer.x.zero_code(layer.inputs))
-    return layer.place.ordered(frames)
-
-
 def frames_after(layer: QuantizedLayer, ahead: Ints, x: Ints) -> tuple[Ints, Ints]:
-    """Return what the layer reads of `x` after the steps `ahead`, and those before the next ones.
+    """Return what the layer reads of codes `x` [..., T, inputs], and the steps before the next.
 
-    `LayerState.ahead` has them; the layer is not backward.
+    Frames [..., T', I] in the layer's order, of a backward one the last step first. Before x stand
+    the steps `ahead`, as `LayerState` has them.
     """
-    if layer.frames.plain or isinstance(layer.frames, Sweep):
-        return frames_of(layer, x), ahead
+    if isinstance(layer.frames, Sweep):
+        return layer.frames.of(x, layer.x.zero_code(layer.inputs)), ahead
+    if layer.frames.plain:
+        return layer.place.ordered(x), ahead
     return layer.frames.after(ahead, x)
 
 
@@ -76,18 +70,47 @@ def run_layer_from(
     return found, tuple(states)
 
 
-def layer_inputs(model: QuantizedModel, x: npt.ArrayLike) -> list[Ints]:
-    """Return the frames [..., T, I] of every layer, in its own order, of input codes of windows."""
-    found, codes = [], np.asarray(x, np.int64)
+def layer_inputs(
+    model: QuantizedModel, x: npt.ArrayLike, kept: Sequence[bool] | None = None
+) -> list[Ints]:
+    """Return the frames [..., T, I] of every layer, in its own order, of input codes of windows.
+
+    With `kept` x is [windows, T, I], and says of each window whether the next one begins with the
+    state that it leaves; without it all begin as after a reset.
+    """
+    codes = np.asarray(x, np.int64)
+    if kept is None:
+        return _through(model, codes)[0]
+    found: list[list[Ints]] = []
+    state = before = first_state(model)
+    for window, keeps in zip(codes, kept, strict=True):
+        frames, _, _, left = _through(model, window, before)
+        found.append(frames)
+        before = left if keeps else state
+    return [np.stack(own) for own in zip(*found, strict=True)]
+
+
+def _through(
+    model: QuantizedModel, codes: Ints, state: ModelState | None = None
+) -> tuple[list[Ints], list[Trace], list[Ints], ModelState]:
+    """Return frames and traces of all layers, h of those on top, and what all layers leave.
+
+    Without a state they begin as after a reset, and what backward ones leave means nothing.
+    """
+    given = iter(state or first_state(model, *codes.shape[:-2]))
+    frames: list[Ints] = []
+    traces: list[Trace] = []
+    left: list[LayerState] = []
     for stage in stages(model.layers):
-        found += [frames_of(layer, codes) for layer in stage]
-        if stage[-1] is not model.layers[-1]:
-            runs = [
-                run_layer(layer, own)
-                for layer, own in zip(stage, found[-len(stage) :], strict=True)
-            ]
-            codes = side_by_side(stage, _outputs(runs))
-    return found
+        for layer in stage:
+            old = next(given)
+            read, ahead = frames_after(layer, old.ahead, codes)
+            trace, after = run_layer_from(layer, read, old.codes)
+            frames.append(read)
+            traces.append(trace)
+            left.append(LayerState(after, ahead))
+        codes = side_by_side(stage, made := _outputs(traces[-len(stage) :]))
+    return frames, traces, made, tuple(left)
 
 
 def _outputs(traces: Sequence[Trace]) -> list[Ints]:
@@ -115,12 +138,7 @@ def run(model: QuantizedModel, x: npt.ArrayLike) -> tuple[list[Trace], Ints, Int
     classes : int64 [...] or [..., T], or None
         As the head decides; None where it does not, in a regression.
     """
-    traces: list[Trace] = []
-    codes = np.asarray(x, np.int64)
-    for stage in stages(model.layers):
-        own = [run_layer(layer, frames_of(layer, codes)) for layer in stage]
-        traces += own
-        codes = side_by_side(stage, made := _outputs(own))
+    _, traces, made, _ = _through(model, np.asarray(x, np.int64))
     return (traces, *_read(model, made))
 
 
@@ -156,20 +174,8 @@ def run_from(
     if state is None:
         state = first_state(model, *codes.shape[:-2])
     check_state(model, state, *codes.shape[:-2])
-    traces: list[Trace] = []
-    left: list[LayerState] = []
-    before = iter(state)
-    for stage in stages(model.layers):
-        own: list[Trace] = []
-        for layer in stage:
-            old = next(before)
-            frames, ahead = frames_after(layer, old.ahead, codes)
-            trace, made_codes = run_layer_from(layer, frames, old.codes)
-            own.append(trace)
-            left.append(LayerState(made_codes, ahead))
-        traces += own
-        codes = side_by_side(stage, made := _outputs(own))
-    return (traces, *_read(model, made), tuple(left))
+    _, traces, made, left = _through(model, codes, state)
+    return (traces, *_read(model, made), left)
 
 
 def _read(model: QuantizedModel, made: Sequence[Ints]) -> tuple[Ints, Ints | None]:

@@ -1,7 +1,7 @@
 """What a window leaves in the layers, for the next one to go on from; and where none can."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -27,6 +27,12 @@ class LayerState(NamedTuple):
 
     codes: tuple[Ints, ...]
     ahead: Ints
+
+
+StateKind = Literal["cleared", "carried", "register"]
+STATES: tuple[StateKind, ...] = ("cleared", "carried", "register")
+"""What hardware has of windows that follow each other: each begins as after a reset, or with the
+state that the one before leaves, or as a register says at the time."""
 
 
 ModelState = tuple[LayerState, ...]
@@ -77,6 +83,14 @@ def check_carries(layers: Sequence[Placed]) -> None:
                 "beyond a window's end: let the state be cleared, or give a model with a stride "
                 "of 1."
             )
+
+
+def check_kind(layers: Sequence[Placed], kind: StateKind) -> None:
+    """Raise `MubinnError` on an unknown kind, or one that these layers cannot have."""
+    if kind not in STATES:
+        raise MubinnError(f"unknown kind of state {kind!r}: give {', '.join(STATES)}.")
+    if kind != "cleared":
+        check_carries(layers)
 
 
 def check_state(model: QuantizedModel, state: ModelState, *lead: int) -> None:

@@ -3,7 +3,7 @@
 from itertools import repeat
 from typing import Any
 
-from amaranth.hdl import Module, ResetInserter, Signal
+from amaranth.hdl import Module, ResetInserter, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -12,8 +12,10 @@ from mubinn.golden.cells.place import stages
 from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.folding.layer_plan import MAX_STEPS, LayerPlan
 from mubinn.golden.model.head import reading_of
+from mubinn.golden.model.layer_state import StateKind, check_kind
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.sample_format import SampleFormat
+from mubinn.hw.accelerator.window_states import WindowStates
 from mubinn.hw.frontend.pixel_frames import PixelFrames
 from mubinn.hw.frontend.sample_encoder import SampleEncoder, sample_layout
 from mubinn.hw.frontend.step_frames import StepFrames
@@ -84,6 +86,9 @@ class Accelerator(Component):
     max_steps : int
         Steps of the longest window. The logits of longer ones wrap, and of what is turned round the
         first steps are lost.
+    state : "cleared", "carried" or "register"
+        What a window leaves: nothing, each beginning as after a reset; its state, which the next
+        one begins with; or what `carried` says. Sums over the steps begin anew in each.
 
     Members
     -------
@@ -100,6 +105,9 @@ class Accelerator(Component):
         cycle on another window may begin. The reset does the same, and forgets results too.
     busy : Out(1)
         A window has begun and its results are not all taken yet.
+    carried : In(1), with the state "register"
+        What a step that is a window's last leaves is what the next window begins with; else that
+        one begins as after a reset, as it does after `abort`. Seen when that step is taken at `i`.
     """
 
     i: stream.Interface
@@ -107,6 +115,7 @@ class Accelerator(Component):
     load: View
     abort: Signal
     busy: Signal
+    carried: Signal
 
     def __init__(
         self,
@@ -119,15 +128,18 @@ class Accelerator(Component):
         network: str = "asic",
         loadable: bool = False,
         max_steps: int = MAX_STEPS,
+        state: StateKind = "cleared",
     ) -> None:
-        self.model = model
+        check_kind(model.layers, state)
+        self.model, self.state = model, state
         self.plans = plans(
             model, lanes, units, max_steps=max_steps, folded_bias=folded_bias, network=network
         )
         self.memories = [LoadableMemories(plan) for plan in self.plans] if loadable else []
         stored = self.memories or repeat(None, len(self.plans))
         self.layers = [
-            LstmLayer(plan, memories=own) for plan, own in zip(self.plans, stored, strict=True)
+            LstmLayer(plan, memories=own, carries=state != "cleared")
+            for plan, own in zip(self.plans, stored, strict=True)
         ]
         self.stages = stages(model.layers)
         self._max_steps = max_steps
@@ -151,6 +163,7 @@ class Accelerator(Component):
                 else Out(stream.Signature(result_layout(self.plans[-1]))),
                 "abort": In(1),
                 "busy": Out(1),
+                **({"carried": In(1)} if state == "register" else {}),
             }
         )
 
@@ -182,6 +195,8 @@ class Accelerator(Component):
     def elaborate(self, platform: object) -> Module:
         """Return the chain."""
         m = Module()
+        # What has a state, and hears when a window's last step comes whether it is kept.
+        self._keeping: list[LstmLayer | StepFrames] = list(self.layers)
         source: Source = wiring.flipped(self.i)
         if self.encoder is not None:
             m.submodules.encoder = ResetInserter(self.abort)(self.encoder)
@@ -208,6 +223,7 @@ class Accelerator(Component):
         ]
         wiring.connect(m, result.o, wiring.flipped(self.o))
         self._watch(m)
+        self._carry(m)
         for k, memories in enumerate(self.memories):
             m.d.comb += [
                 memories.write_weight.eq(self.load.layers[k]),
@@ -228,7 +244,12 @@ class Accelerator(Component):
         layer = first.plan.layer
         gather = _gathers(first.plan)
         if gather or not (layer.frames.plain or isinstance(layer.frames, Sweep)):
-            frames = PixelFrames(layer) if gather else StepFrames(layer)
+            frames: PixelFrames | StepFrames
+            if gather:
+                frames = PixelFrames(layer)
+            else:
+                frames = StepFrames(layer, carries=self.state != "cleared")
+                self._keeping.append(frames)
             self._add(m, f"{'pixel' if gather else 'step'}_frames_{number}", frames)
             link(m, source, frames.i)
             source = frames.o
@@ -308,8 +329,9 @@ class Accelerator(Component):
         ]
         return out
 
-    def _watch(self, m: Module) -> None:
-        """Count the windows that have begun and whose results are not taken."""
+    @property
+    def _most_windows(self) -> int:
+        """More windows than can be under way."""
         # Two in each layer, in work and at its output, two in its frames, and those of the encoder
         # and the result.
         framed = sum(not plan.layer.frames.plain for plan in self.plans)
@@ -318,14 +340,35 @@ class Accelerator(Component):
         framed += sum(PixelFrames.depth(sweep) // sweep.pixels for sweep in sweeps)
         # What is turned round holds up to three windows, before and after a layer.
         framed += 3 * sum(plan.layer.place.backward for plan in self.plans)
-        windows = Signal(range(2 * (len(self.layers) + framed) + 4))
+        return 2 * (len(self.layers) + framed) + 4
+
+    @property
+    def _last(self) -> Value:
+        """Whether what is taken at `i` is a window's last."""
+        last: Value = self.i.payload.last
+        return last if self.encoder is None else last & self.encoder.full
+
+    def _carry(self, m: Module) -> None:
+        """Tell what has a state whether the next window begins with what this one leaves."""
+        if self.state == "carried":
+            m.d.comb += [part.carried.eq(1) for part in self._keeping]
+        if self.state == "register":
+            kept = WindowStates(len(self._keeping), self._most_windows)
+            self._add(m, "window_states", kept)
+            m.d.comb += kept.last.eq(self.i.valid & self.i.ready & self._last)
+            m.d.comb += kept.carried.eq(self.carried)
+            for k, part in enumerate(self._keeping):
+                m.d.comb += kept.taken[k].eq(part.i.valid & part.i.ready & part.i.payload.last)
+                m.d.comb += part.carried.eq(kept.kept[k])
+
+    def _watch(self, m: Module) -> None:
+        """Count the windows that have begun and whose results are not taken."""
+        windows = Signal(range(self._most_windows))
         inside = Signal()
         given = self.i.valid & self.i.ready
-        last = self.i.payload.last
-        ends = last if self.encoder is None else last & self.encoder.full
         m.d.comb += self.busy.eq(windows != 0)
         with m.If(given):
-            m.d.sync += inside.eq(~ends)
+            m.d.sync += inside.eq(~self._last)
         taken, waits = self.o.valid & self.o.ready, self.o.valid & ~self.o.ready
         if END in self.o.payload.shape().members:
             # Of an aborted window one result may wait, which is then the last of it.
