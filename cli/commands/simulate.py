@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mubinn.cli.shared.common import (
+    STATE,
     datapath_option,
     json_option,
     open_quantized,
@@ -72,7 +73,15 @@ class LayerReport:
     "--pause",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.0,
-    help="Run the first window once more, with both sides pausing with this probability.",
+    help="Run the first windows once more, with both sides pausing with this probability.",
+)
+@click.option(
+    "--state",
+    type=STATE,
+    default="cleared",
+    show_default=True,
+    help="What a window begins with: nothing, the state that the window before has left, or, with "
+    "register, the one after the other: every second window leaves its state.",
 )
 @click.option("--waves", type=OutputFile(), metavar="FILE.fst", help="Write waveforms.")
 @datapath_option
@@ -84,6 +93,7 @@ def simulate(
     steps: int | None,
     simulator: str,
     pause: float,
+    state: str,
     waves: Path | None,
     datapath: str | None,
     as_json: bool,
@@ -102,20 +112,43 @@ def simulate(
       mubinn simulate my.mubinn --data anna.edf --window 4
       mubinn simulate --steps 10 --simulator icarus --waves layer.fst
       mubinn simulate --datapath threshold
+      mubinn simulate --state carried --windows 4 --steps 20
     """
     from mubinn.cli.shared.recordings import input_codes, open_windows
 
     loaded = open_quantized(model, datapath)
     if waves is not None and len(loaded.layers) > 1:
         raise MubinnError("Waveforms are of one layer, and the model has several: drop --waves.")
+    kept = _kept(state, windows)
     recorded, name = open_windows(data, reading_of(options), model=loaded)
-    codes = input_codes(loaded, recorded.x, windows, steps)
+    codes = input_codes(loaded, recorded.x, windows, steps, kept)
+    if kept is not None and len(codes[0]) < 2:
+        raise MubinnError(f"--state {state} needs two windows, the data have one: give more.")
     with working(f"simulating on {simulator}", as_json), _wave_folder(waves) as waved:
         reports = [
-            _check(loaded, index, layer_codes, simulator=simulator, pause=pause, **waved)
+            _check(
+                loaded,
+                index,
+                layer_codes,
+                kept=kept and kept[: len(layer_codes)],
+                simulator=simulator,
+                pause=pause,
+                **waved,
+            )
             for index, layer_codes in enumerate(codes)
         ]
     _tell(reports, name, codes[0], simulator, waves, as_json)
+
+
+def _kept(state: str, windows: int) -> list[bool] | None:
+    """Return of which windows the state is kept; None where hardware clears it each time."""
+    if state == "cleared":
+        return None
+    if windows < 2:
+        raise MubinnError(
+            f"--state {state} is of windows that follow each other: give --windows 2."
+        )
+    return [state == "carried" or window % 2 == 0 for window in range(windows)]
 
 
 @contextmanager
@@ -136,7 +169,8 @@ def _check(model: QuantizedModel, index: int, codes: Ints, **options: Any) -> La
 
     start = time.perf_counter()
     result = check_layer(model, codes, layer=index, **options)
-    runs = len(codes) + (min(2, len(codes)) if options["pause"] else 0)
+    again = len(codes) if options["kept"] else min(2, len(codes))
+    runs = len(codes) + (again if options["pause"] else 0)
     signals = values(model.layers[index], runs * codes.shape[1])
     return LayerReport(
         index,

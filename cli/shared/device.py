@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mubinn.cli.shared.common import AliasedOption, datapath_option
+from mubinn.cli.shared.common import STATE, AliasedOption, datapath_option
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.hw.boards.device import NAMES, Device, find_device
 
@@ -71,10 +71,26 @@ _OPTIONS = (
         help="With --device: steps of the longest window, for which the logits are wide enough.  "
         "[default: 4096]",
     ),
+    click.option(
+        "--state",
+        type=STATE,
+        help="With --device: what a window begins with: nothing (cleared), the state that the "
+        "window before has left (carried), or as a register says.  [default: cleared]",
+    ),
     click.option("--top", "name", metavar="NAME", help="Top module, and what others begin with."),
     datapath_option,
 )
-_DESIGN = ("lanes", "units", "width", "registers", "sample_width", "loadable", "max_steps", "name")
+_DESIGN = (
+    "lanes",
+    "units",
+    "width",
+    "registers",
+    "sample_width",
+    "loadable",
+    "max_steps",
+    "state",
+    "name",
+)
 
 
 @dataclass(frozen=True)

@@ -338,11 +338,19 @@ def trained_fold(model: FloatModel | QuantizedModel) -> int | None:
 
 
 def input_codes(
-    model: QuantizedModel, x: NDArray[np.generic], windows: int, steps: int | None
+    model: QuantizedModel,
+    x: NDArray[np.generic],
+    windows: int,
+    steps: int | None,
+    kept: Sequence[bool] | None = None,
 ) -> list[Ints]:
-    """Return the frames of codes of every layer, int64 [windows, T, I], from raw windows."""
+    """Return the frames of codes of every layer, int64 [windows, T, I], from raw windows.
+
+    `kept` says of each whether the next one begins with the state that it leaves.
+    """
     chosen = x[spread(windows, np.arange(len(x)))]
-    return layer_inputs(model, model.encode_input(prepared(model, chosen))[:, :steps])
+    codes = model.encode_input(prepared(model, chosen))[:, :steps]
+    return layer_inputs(model, codes, kept and kept[: len(codes)])
 
 
 def values(layer: QuantizedLayer, steps: int) -> dict[str, int]:

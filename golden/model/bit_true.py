@@ -81,6 +81,7 @@ def layer_inputs(
     codes = np.asarray(x, np.int64)
     if kept is None:
         return _through(model, codes)[0]
+    check_carries(model.layers)
     found: list[list[Ints]] = []
     state = before = first_state(model)
     for window, keeps in zip(codes, kept, strict=True):

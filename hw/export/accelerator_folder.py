@@ -66,7 +66,7 @@ def accelerator_folder(
     if loaded:
         files["load.hex"] = "".join(f"{byte:02x}\n" for byte in loaded)
     if top.lite is not None:
-        files["writes.hex"] = commands(loaded)
+        files["writes.hex"] = commands(loaded, carry=options.state == "register")
     values = _values(design, about, files)
     files["testbench.v"] = render("testbench.v", values)
     files |= device_cells(design.device)
@@ -101,6 +101,7 @@ def _about(model: QuantizedModel, design: DeviceDesign, measured: Measured | Non
         "units": options.units,
         "sample_width": options.sample_width,
         "weights": "loaded" if options.loadable else "initialised",
+        **({} if options.state == "cleared" else {"state": options.state}),
         "cycles_per_step": core.cycles_per_step,
         "inputs": model.features,
         **({} if model.embedding is None else {"words": len(model.embedding)}),
