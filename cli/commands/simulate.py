@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,10 +75,10 @@ class LayerReport:
     "--pause",
     type=click.FloatRange(0, 1, max_open=True),
     default=0.0,
-    help="Run the first window once more, with both sides pausing with this probability.",
+    help="Run the first windows once more, with both sides pausing with this probability.",
 )
 @click.option("--waves", type=OutputFile(), metavar="FILE.fst", help="Write waveforms.")
-@device_options
+@partial(device_options, alone=("state",))
 @json_option
 def simulate(
     model: Path | None,
@@ -99,7 +100,9 @@ def simulate(
     set is taken where it is there, else synthetic EEG.
 
     With --device it is the whole accelerator as mubinn generate writes it, from the first pin to
-    the last, by the bench of its folder: every result has to equal the bit-true model.
+    the last, by the bench of its folder: every result has to equal the bit-true model. With --state
+    windows follow each other; layers alone carry the state of every second one with register, and
+    the bench of a folder that of all.
 
     \b
       mubinn simulate
@@ -108,6 +111,7 @@ def simulate(
       mubinn simulate --steps 10 --simulator icarus --waves layer.fst
       mubinn simulate --datapath threshold
       mubinn simulate causal.mubinn --device ecp5 --adc 16 --data my.npz --windows 20
+      mubinn simulate --state carried --windows 4 --steps 20
     """
     from mubinn.cli.shared.recordings import input_codes, open_windows
 
@@ -118,20 +122,30 @@ def simulate(
                 raise MubinnError(
                     f"--{option} is of layers: leave it out, or take the bench of mubinn generate."
                 )
-    elif asked.options:
-        raise MubinnError("--top names a module of a device's design: give it with --device.")
     if waves is not None and len(loaded.layers) > 1:
         raise MubinnError("Waveforms are of one layer, and the model has several: drop --waves.")
+    state = asked.options.get("state", "cleared")
+    kept = _kept(state, windows)
     recorded, name = open_windows(data, reading_of(options), model=loaded)
     if asked.name is not None:
         with working(f"simulating on {simulator}", as_json):
             report = _whole(asked, loaded, recorded.x, windows, steps, simulator)
         _tell_whole(report, {"data": name, "simulator": simulator}, as_json)
         return
-    codes = input_codes(loaded, recorded.x, windows, steps)
+    codes = input_codes(loaded, recorded.x, windows, steps, kept)
+    if kept is not None and len(codes[0]) < 2:
+        raise MubinnError(f"--state {state} needs two windows, the data have one: give more.")
     with working(f"simulating on {simulator}", as_json), _wave_folder(waves) as waved:
         reports = [
-            _check(loaded, index, layer_codes, simulator=simulator, pause=pause, **waved)
+            _check(
+                loaded,
+                index,
+                layer_codes,
+                kept=kept and kept[: len(layer_codes)],
+                simulator=simulator,
+                pause=pause,
+                **waved,
+            )
             for index, layer_codes in enumerate(codes)
         ]
     _tell(reports, name, codes[0], simulator, waves, as_json)
@@ -179,6 +193,17 @@ def _tell_whole(report: dict[str, Any], where: dict[str, str], as_json: bool) ->
     )
 
 
+def _kept(state: str, windows: int) -> list[bool] | None:
+    """Return of which windows the state is kept; None where hardware clears it each time."""
+    if state == "cleared":
+        return None
+    if windows < 2:
+        raise MubinnError(
+            f"--state {state} is of windows that follow each other: give --windows 2."
+        )
+    return [state == "carried" or window % 2 == 0 for window in range(windows)]
+
+
 @contextmanager
 def _wave_folder(waves: Path | None) -> Iterator[dict[str, Any]]:
     """Yield the options for waveforms; move them into place where all went well."""
@@ -197,7 +222,8 @@ def _check(model: QuantizedModel, index: int, codes: Ints, **options: Any) -> La
 
     start = time.perf_counter()
     result = check_layer(model, codes, layer=index, **options)
-    runs = len(codes) + (min(2, len(codes)) if options["pause"] else 0)
+    again = len(codes) if options["kept"] else min(2, len(codes))
+    runs = len(codes) + (again if options["pause"] else 0)
     signals = values(model.layers[index], runs * codes.shape[1])
     return LayerReport(
         index,

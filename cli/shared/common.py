@@ -38,6 +38,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 """``--json``: nothing but one JSON document goes to stdout, and no progress is shown."""
 
 DATAPATH = click.Choice(["figure3", "threshold"])
+STATE = click.Choice(["cleared", "carried", "register"])
 SCALE_FORM = click.Choice(["free", "power-of-two", "shift"])
 """Spelled out, so that ``--help`` imports no model."""
 

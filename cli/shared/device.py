@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mubinn.cli.shared.common import AliasedOption, datapath_option
+from mubinn.cli.shared.common import STATE, AliasedOption, datapath_option
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.hw.boards.device import NAMES, Device, find_device
 
@@ -79,6 +79,12 @@ _OPTIONS = (
         help="With --device: steps of the longest window, for which the logits are wide enough.  "
         "[default: 4096]",
     ),
+    click.option(
+        "--state",
+        type=STATE,
+        help="With --device: what a window begins with: nothing (cleared), the state that the "
+        "window before has left (carried), or as a register says.  [default: cleared]",
+    ),
     click.option("--top", "name", metavar="NAME", help="Top module, and what others begin with."),
     datapath_option,
 )
@@ -91,6 +97,7 @@ _DESIGN = (
     "adc_width",
     "loadable",
     "max_steps",
+    "state",
     "name",
 )
 
@@ -107,17 +114,25 @@ class DeviceRequest:
         Another one than the model's.
     options : dict
         Those of `mubinn.hw.export.device_design.DesignOptions` that are given.
+    alone : tuple of str
+        Options that mean something without a device.
     """
 
     name: str | None
     datapath: str | None
     options: dict[str, Any]
+    alone: tuple[str, ...] = ("name",)
 
     def __post_init__(self) -> None:
         """Raise `MubinnError` on options of a device without one."""
-        if self.name is None and (alone := self.options.keys() - {"name"}):
-            given = {"sample_width": "samples", "adc_width": "adc", "loadable": "load-weights"}
-            name = min(alone)
+        if self.name is None and (foreign := self.options.keys() - {*self.alone}):
+            given = {
+                "sample_width": "samples",
+                "adc_width": "adc",
+                "loadable": "load-weights",
+                "name": "top",
+            }
+            name = min(foreign)
             raise MubinnError(
                 f"--{given.get(name, name.replace('_', '-'))} is for FPGAs: give it with --device."
             )
@@ -135,14 +150,16 @@ class DeviceRequest:
         return device_design(model, self.device, DesignOptions(**self.options))
 
 
-def device_options(command: Callable[..., None]) -> Callable[..., None]:
+def device_options(
+    command: Callable[..., None], alone: tuple[str, ...] = ("name",)
+) -> Callable[..., None]:
     """Add the options to a command, which gets them as a `DeviceRequest` named ``asked``."""
 
     @functools.wraps(command)
     def collected(device: str | None, datapath: str | None, **values: Any) -> None:
         given = {name: values.pop(name) for name in _DESIGN}
         options = {name: value for name, value in given.items() if value is not None}
-        command(asked=DeviceRequest(device, datapath, options), **values)
+        command(asked=DeviceRequest(device, datapath, options, alone), **values)
 
     for option in reversed(_OPTIONS):
         collected = option(collected)

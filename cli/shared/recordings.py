@@ -21,6 +21,7 @@ from mubinn.cli.shared.fitting import (
     named,
     noted,
 )
+from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.ground.errors import MubinnError
@@ -339,11 +340,19 @@ def trained_fold(model: FloatModel | QuantizedModel) -> int | None:
 
 
 def input_codes(
-    model: QuantizedModel, x: NDArray[np.generic], windows: int, steps: int | None
+    model: QuantizedModel,
+    x: NDArray[np.generic],
+    windows: int,
+    steps: int | None,
+    kept: Sequence[bool] | None = None,
 ) -> list[Ints]:
-    """Return the frames of codes of every layer, int64 [windows, T, I], from raw windows."""
+    """Return the frames of codes of every layer, int64 [windows, T, I], from raw windows.
+
+    `kept` says of each whether the next one begins with the state that it leaves.
+    """
     chosen = x[spread(windows, np.arange(len(x)))]
-    return layer_inputs(model, model.encode_input(prepared(model, chosen))[:, :steps])
+    codes = model.encode_input(prepared(model, chosen))[:, :steps]
+    return layer_inputs(model, codes, kept and kept[: len(codes)])
 
 
 def sent(
@@ -359,8 +368,9 @@ def sent(
     codes = model.encode_input(made)
     if core.front_end is not None:
         own = chosen[:, : made.shape[1] * samples].astype(np.int64)
-        core.front_end.front_end.check(own)
-        return own, codes
+        kept = None if core.state == "cleared" else [True] * len(own)
+        made_so = core.front_end.front_end.windows(own, kept)
+        return own, model.encode_input(made_so / (1 << INPUT_FRACTION))
     return (codes if core.encoder is None else core.encoder.params.quantize(made)), codes
 
 

@@ -84,12 +84,25 @@ class Frames:
         """Return the frames [..., T', taps I] of windows [..., T, I]; `zero` [I] stands for 0."""
         if self.plain:
             return x
-        count = self.count(x.shape[-2])
         ahead = np.broadcast_to(zero, (*x.shape[:-2], self.before, x.shape[-1]))
-        whole = np.concatenate([ahead.astype(x.dtype), x], axis=-2)
+        return self.after(ahead.astype(x.dtype), x)[0]
+
+    def after(
+        self, ahead: npt.NDArray[Any], x: npt.NDArray[Any]
+    ) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+        """Return the frames [..., T', taps I] of steps [..., T, I] after others, [..., k, I].
+
+        And those of all steps that the next frame, `stride` after the last one, begins with, to
+        stand before further ones; of a stride up to `taps`.
+
+        >>> Frames(taps=2).after(np.array([[0]]), np.array([[1], [2]]))[1].tolist()
+        [[2]]
+        """
+        count = self.count(x.shape[-2] + ahead.shape[-2] - self.before)
+        whole = np.concatenate([ahead, x], axis=-2)
         last = self.stride * (count - 1) + 1
         taps = [whole[..., k : k + last : self.stride, :] for k in range(self.taps)]
-        return np.concatenate(taps, axis=-1)
+        return np.concatenate(taps, axis=-1), whole[..., self.stride * count :, :]
 
     def slide(
         self, steps: Iterable[npt.NDArray[Any]], zero: npt.NDArray[Any]

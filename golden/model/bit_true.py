@@ -11,16 +11,28 @@ from mubinn.golden.cells.step import Trace, cell_step, dots, logits
 from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.head import head_of, reading_of
+from mubinn.golden.model.layer_state import (
+    LayerState,
+    ModelState,
+    check_carries,
+    check_state,
+    first_state,
+    zero_codes,
+)
 from mubinn.golden.model.quantized_model import QuantizedModel
 
 
-def frames_of(layer: QuantizedLayer, x: npt.ArrayLike) -> Ints:
-    """Return what the layer reads of input codes `x` [..., T, inputs]: frames [..., T', I].
+def frames_after(layer: QuantizedLayer, ahead: Ints, x: Ints) -> tuple[Ints, Ints]:
+    """Return what the layer reads of codes `x` [..., T, inputs], and the steps before the next.
 
-    They stand in the layer's order, of a backward one the last step first.
+    Frames [..., T', I] in the layer's order, of a backward one the last step first. Before x stand
+    the steps `ahead`, as `LayerState` has them.
     """
-    frames = layer.frames.of(np.asarray(x, np.int64), layer.x.zero_code(layer.inputs))
-    return layer.place.ordered(frames)
+    if isinstance(layer.frames, Sweep):
+        return layer.frames.of(x, layer.x.zero_code(layer.inputs)), ahead
+    if layer.frames.plain:
+        return layer.place.ordered(x), ahead
+    return layer.frames.after(ahead, x)
 
 
 def run_layer(layer: QuantizedLayer, x: npt.ArrayLike) -> Trace:
@@ -30,48 +42,87 @@ def run_layer(layer: QuantizedLayer, x: npt.ArrayLike) -> Trace:
     leading time axis. A sweep goes over all pixels of a frame at once.
     """
     codes = np.asarray(x, np.int64)
+    return run_layer_from(layer, codes, zero_codes(layer, *codes.shape[:-2]))[0]
+
+
+def run_layer_from(
+    layer: QuantizedLayer, x: npt.ArrayLike, states: Sequence[Ints]
+) -> tuple[Trace, tuple[Ints, ...]]:
+    """Do as `run_layer` from other codes of the states, `LayerState.codes`; return those after."""
+    codes = np.asarray(x, np.int64)
     sweep = layer.frames if isinstance(layer.frames, Sweep) else None
     # [T, ..., I], or by frame [T, ..., P, I].
     codes = np.moveaxis(sweep.frames(codes), -3, 0) if sweep else np.moveaxis(codes, -2, 0)
     names = [node.name for node in layer.cell.states]
-    counts = map(layer.sizes.count, layer.cell.states)
-    zeros = [layer.quantizers[n].zero_code(k) for n, k in zip(names, counts, strict=True)]
-    states = [np.broadcast_to(zero, (*codes.shape[1:-1], len(zero))) for zero in zeros]
+    zeros = zero_codes(layer)
     steps = []
     for now in codes:
-        around = sweep.neighbours(states[0], zeros[0]) if sweep else None
+        around = sweep.neighbours(states[0], zeros[0][0]) if sweep else None
         steps.append(cell_step(layer, now, *states, around=around))
         states = [steps[-1][name] for name in names]
     if sweep is None:
-        return {name: np.stack([step[name] for step in steps]) for name in steps[0]}
+        return {name: np.stack([step[name] for step in steps]) for name in steps[0]}, tuple(states)
     pixels = codes.ndim - 2
-    return {
+    found = {
         name: np.concatenate([np.moveaxis(step[name], pixels - 1, 0) for step in steps])
         for name in steps[0]
     }
+    return found, tuple(states)
 
 
-def layer_inputs(model: QuantizedModel, x: npt.ArrayLike) -> list[Ints]:
-    """Return the frames [..., T, I] of every layer, in its own order, of input codes of windows."""
-    found, codes = [], np.asarray(x, np.int64)
+def layer_inputs(
+    model: QuantizedModel, x: npt.ArrayLike, kept: Sequence[bool] | None = None
+) -> list[Ints]:
+    """Return the frames [..., T, I] of every layer, in its own order, of input codes of windows.
+
+    With `kept` x is [windows, T, I], and says of each window whether the next one begins with the
+    state that it leaves; without it all begin as after a reset.
+    """
+    codes = np.asarray(x, np.int64)
+    if kept is None:
+        return _through(model, codes)[0]
+    check_carries(model.layers)
+    found: list[list[Ints]] = []
+    state = before = first_state(model)
+    for window, keeps in zip(codes, kept, strict=True):
+        frames, _, _, left = _through(model, window, before)
+        found.append(frames)
+        before = left if keeps else state
+    return [np.stack(own) for own in zip(*found, strict=True)]
+
+
+def _through(
+    model: QuantizedModel, codes: Ints, state: ModelState | None = None
+) -> tuple[list[Ints], list[Trace], list[Ints], ModelState]:
+    """Return frames and traces of all layers, h of those on top, and what all layers leave.
+
+    Without a state they begin as after a reset, and what backward ones leave means nothing.
+    """
+    given = iter(state or first_state(model, *codes.shape[:-2]))
+    frames: list[Ints] = []
+    traces: list[Trace] = []
+    left: list[LayerState] = []
     for stage in stages(model.layers):
-        found += [frames_of(layer, codes) for layer in stage]
-        if stage[-1] is not model.layers[-1]:
-            _, made = _run_stage(stage, found[-len(stage) :])
-            codes = side_by_side(stage, made)
-    return found
+        for layer in stage:
+            old = next(given)
+            read, ahead = frames_after(layer, old.ahead, codes)
+            trace, after = run_layer_from(layer, read, old.codes)
+            frames.append(read)
+            traces.append(trace)
+            left.append(LayerState(after, ahead))
+        codes = side_by_side(stage, made := _outputs(traces[-len(stage) :]))
+    return frames, traces, made, tuple(left)
 
 
-def _run_stage(
-    stage: Sequence[QuantizedLayer], frames: Sequence[Ints]
-) -> tuple[list[Trace], list[Ints]]:
-    """Return the traces of layers beside each other, and h [..., T, n] of each in its order."""
-    traces = [run_layer(layer, own) for layer, own in zip(stage, frames, strict=True)]
-    return traces, [np.moveaxis(trace["h"], 0, -2) for trace in traces]
+def _outputs(traces: Sequence[Trace]) -> list[Ints]:
+    """Return h [..., T, n] of layers, each in its own order."""
+    return [np.moveaxis(trace["h"], 0, -2) for trace in traces]
 
 
 def run(model: QuantizedModel, x: npt.ArrayLike) -> tuple[list[Trace], Ints, Ints | None]:
     """Return the traces of all layers, the scores and the classes of whole windows.
+
+    Each begins as after a reset.
 
     Parameters
     ----------
@@ -88,16 +139,54 @@ def run(model: QuantizedModel, x: npt.ArrayLike) -> tuple[list[Trace], Ints, Int
     classes : int64 [...] or [..., T], or None
         As the head decides; None where it does not, in a regression.
     """
-    traces = []
+    _, traces, made, _ = _through(model, np.asarray(x, np.int64))
+    return (traces, *_read(model, made))
+
+
+def run_from(
+    model: QuantizedModel, x: npt.ArrayLike, state: ModelState | None = None
+) -> tuple[list[Trace], Ints, Ints | None, ModelState]:
+    """Do as `run` from the state that windows before have left, and return what these leave.
+
+    A recording that is run piece by piece, each from the state of the one before, has the traces
+    that it has in one go. What the readouts mean and running sum is of one call: the sums of each
+    begin with 0.
+
+    Parameters
+    ----------
+    model, x
+        Of `run`.
+    state : tuple of LayerState, optional
+        One a layer; that of a first window without it.
+
+    Returns
+    -------
+    traces, scores, classes
+        Of `run`.
+    state : tuple of LayerState
+
+    Raises
+    ------
+    MubinnError
+        No window of this model goes on from another, `check_carries`; or the state is not its own.
+    """
     codes = np.asarray(x, np.int64)
-    for stage in stages(model.layers):
-        own, made = _run_stage(stage, [frames_of(layer, codes) for layer in stage])
-        traces += own
-        codes = side_by_side(stage, made)
+    check_carries(model.layers)
+    if state is None:
+        state = first_state(model, *codes.shape[:-2])
+    check_state(model, state, *codes.shape[:-2])
+    _, traces, made, left = _through(model, codes, state)
+    return (traces, *_read(model, made), left)
+
+
+def _read(model: QuantizedModel, made: Sequence[Ints]) -> tuple[Ints, Ints | None]:
+    """Return scores and classes of h [..., T, n] of the layers on top, each in its own order."""
     dense, top = model.dense, model.layers[-1]
     reading, head = reading_of(model.readout), head_of(dense.head)
-    if not reading.every_step:
+    if reading.every_step:
+        codes = side_by_side(model.top, made)
+    else:
         codes = np.concatenate([h[..., -1:, :] for h in made], axis=-1)
     planes = dots(codes, top.h, dense.w.bits)
     scores = reading.total(logits(planes, dense.gamma(top.h), dense.b.values))
-    return traces, scores, head.decide(scores) if head.decision else None
+    return scores, head.decide(scores) if head.decision else None

@@ -5,6 +5,7 @@ two near the mean magnitude of the last seconds, and what is far beyond it is cl
 known of what comes later, and nothing is multiplied.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -187,6 +188,31 @@ class FrontEnd:
             steps.append(x)
         blank = np.zeros((*given.shape[:-2], 0, self.channels), np.int64)
         return np.stack(steps, axis=-2) if steps else blank, now
+
+    def windows(self, samples: npt.ArrayLike, kept: Sequence[bool] | None = None) -> Ints:
+        """Return the steps [windows, T / decimation, C] of windows that follow each other.
+
+        Parameters
+        ----------
+        samples : int [windows, T, C]
+            As for `run`.
+        kept : sequence of bool, optional
+            Of each window, whether the next one begins with the state that it leaves; without it
+            all begin anew.
+
+        Examples
+        --------
+        >>> FrontEnd(1, decimation=1).windows([[[100], [108]], [[96], [130]]], [True, True]).ravel()
+        array([    0,  2048, -2048,  7168])
+        """
+        if kept is None:
+            return self.run(samples)[0]
+        found, state = [], None
+        for window, keeps in zip(self.check(samples), kept, strict=True):
+            made, left = self.run(window, state)
+            found.append(made)
+            state = left if keeps else None
+        return np.stack(found)
 
     def check(self, samples: npt.ArrayLike) -> Ints:
         """Return samples as int64; raise `MubinnError` as `run` does."""

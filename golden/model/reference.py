@@ -22,6 +22,7 @@ from mubinn.golden.ground.fixed import Floats, Ints, to_float
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.head import reading_of
+from mubinn.golden.model.layer_state import check_carries
 from mubinn.golden.units.shapes import exact, shape_of
 
 
@@ -183,10 +184,18 @@ def run_layer(
     x is not yet quantized; the time axis stands before the last. The state before the first step is
     the quantized 0, as in hardware. A sweep goes over all pixels of a frame at once. With `carried`
     the states before the first step are those in it, where there are some, and those after the last
-    step are put there.
+    step are put there; last the steps of x that a convolution reads again.
     """
-    ahead = (quantizers.ahead or quantizers.x)(np.zeros(layer.inputs))
-    x = layer.place.ordered(layer.frames.of(quantizers.x(x), ahead))
+    zero = (quantizers.ahead or quantizers.x)(np.zeros(layer.inputs))
+    x = quantizers.x(x)
+    before = 0 if isinstance(layer.frames, Sweep) else layer.frames.before
+    ahead = np.broadcast_to(zero, (*x.shape[:-2], before, layer.inputs)).astype(x.dtype)
+    ahead = carried.pop() if carried else ahead
+    if isinstance(layer.frames, Sweep):
+        x = layer.frames.of(x, zero)
+    else:
+        x, ahead = layer.frames.after(ahead, x)
+    x = layer.place.ordered(x)
     names = [node.name for node in layer.cell.states]
     counts = map(layer.sizes.count, layer.cell.states)
     zeros = [quantizers[name](np.zeros(count)) for name, count in zip(names, counts, strict=True)]
@@ -200,7 +209,7 @@ def run_layer(
         steps.append(step(layer, quantizers, x[..., t, :], *states, around=around))
         states = [steps[-1][name] for name in names]
     if carried is not None:
-        carried[:] = states
+        carried[:] = [*states, ahead]
     if sweep:
         found = {name: np.stack([s[name] for s in steps], axis=-3) for name in steps[0]}
         return {name: v.reshape(*v.shape[:-3], -1, v.shape[-1]) for name, v in found.items()}
@@ -222,13 +231,20 @@ def logits(
     quantizers : one LayerQuantizers a layer, or None
         None is the float model.
     carried : one list a layer, or None
-        As `run_layer` has it, of windows that come piece by piece.
+        As `run_layer` has it, of windows that come piece by piece: empty before the first one.
+
+    Raises
+    ------
+    MubinnError
+        A piece cannot go on from the one before, `mubinn.golden.model.layer_state.check_carries`.
 
     Returns
     -------
     float64 [..., C], or [..., T, C] of a readout at every step
         Of the h, or the means of h, that `model.readout` names.
     """
+    if carried and any(carried):
+        check_carries(model.layers)
     h = model.embedded(x)
     own = iter(quantizers or repeat(LayerQuantizers(), len(model.layers)))
     kept = iter(carried or repeat(None, len(model.layers)))

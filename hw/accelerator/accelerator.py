@@ -1,9 +1,9 @@
 """A whole model in hardware: stacked layers, the head on the last, class and scores out."""
 
 from itertools import repeat
-from typing import Any
+from typing import Any, TypeAlias
 
-from amaranth.hdl import Module, ResetInserter, Signal
+from amaranth.hdl import Module, ResetInserter, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -14,8 +14,10 @@ from mubinn.golden.folding.layer_plan import MAX_STEPS, LayerPlan
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.front_end import FrontEnd
 from mubinn.golden.model.head import reading_of
+from mubinn.golden.model.layer_state import StateKind, check_kind
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.sample_format import SampleFormat
+from mubinn.hw.accelerator.window_states import WindowStates
 from mubinn.hw.frontend.front_end import StreamFrontEnd
 from mubinn.hw.frontend.pixel_frames import PixelFrames
 from mubinn.hw.frontend.sample_encoder import SampleEncoder, sample_layout
@@ -53,6 +55,16 @@ def plans(
         dense, readout = model.dense_of(k)
         found.append(LayerPlan(layer, dense, lanes, units, readout=readout, **options))
     return found
+
+
+_Keeping: TypeAlias = LstmLayer | StepFrames | StreamFrontEnd
+"""What has a state."""
+
+
+def _ends(source: stream.Interface) -> Value:
+    """Return whether a window's last payload is transferred in this cycle."""
+    ends: Value = source.valid & source.ready & source.payload.last
+    return ends
 
 
 def entry(
@@ -111,6 +123,9 @@ class Accelerator(Component):
     max_steps : int
         Steps of the longest window. The logits of longer ones wrap, and of what is turned round the
         first steps are lost.
+    state : "cleared", "carried" or "register"
+        What a window leaves: nothing, each beginning as after a reset; its state, which the next
+        one begins with; or what `carried` says. Sums over the steps begin anew in each.
 
     Members
     -------
@@ -127,6 +142,9 @@ class Accelerator(Component):
         cycle on another window may begin. The reset does the same, and forgets results too.
     busy : Out(1)
         A window has begun and its results are not all taken yet.
+    carried : In(1), with the state "register"
+        What a step that is a window's last leaves is what the next window begins with; else that
+        one begins as after a reset, as it does after `abort`. Seen when that step is taken at `i`.
     """
 
     i: stream.Interface
@@ -134,6 +152,7 @@ class Accelerator(Component):
     load: View
     abort: Signal
     busy: Signal
+    carried: Signal
 
     def __init__(
         self,
@@ -147,8 +166,10 @@ class Accelerator(Component):
         network: str = "asic",
         loadable: bool = False,
         max_steps: int = MAX_STEPS,
+        state: StateKind = "cleared",
     ) -> None:
-        self.model = model
+        check_kind(model.layers, state)
+        self.model, self.state = model, state
         front_end, samples = entry(model, sample_width, adc_width)
         self.plans = plans(
             model, lanes, units, max_steps=max_steps, folded_bias=folded_bias, network=network
@@ -156,7 +177,8 @@ class Accelerator(Component):
         self.memories = [LoadableMemories(plan) for plan in self.plans] if loadable else []
         stored = self.memories or repeat(None, len(self.plans))
         self.layers = [
-            LstmLayer(plan, memories=own) for plan, own in zip(self.plans, stored, strict=True)
+            LstmLayer(plan, memories=own, carries=state != "cleared")
+            for plan, own in zip(self.plans, stored, strict=True)
         ]
         self.stages = stages(model.layers)
         self._max_steps = max_steps
@@ -182,6 +204,7 @@ class Accelerator(Component):
                 else Out(stream.Signature(result_layout(self.plans[-1]))),
                 "abort": In(1),
                 "busy": Out(1),
+                **({"carried": In(1)} if state == "register" else {}),
             }
         )
 
@@ -230,11 +253,15 @@ class Accelerator(Component):
     def elaborate(self, platform: object) -> Module:
         """Return the chain."""
         m = Module()
+        # What has a state, and hears when a window's last step comes whether it is kept.
+        self._keeping: list[tuple[_Keeping, Value]] = [(k, _ends(k.i)) for k in self.layers]
         source: Source = wiring.flipped(self.i)
         if self.front_end is not None:
             self._add(m, "front_end", self.front_end)
             wiring.connect(m, source, self.front_end.i)
             source = self.front_end.o
+            assert self.encoder is not None
+            self._keeping.append((self.front_end, _ends(source) & self.encoder.full))
         if self.encoder is not None and self.front_end is not None:
             # The encoder's samples may have more bits.
             self._add(m, "encoder", self.encoder)
@@ -270,6 +297,7 @@ class Accelerator(Component):
         ]
         wiring.connect(m, result.o, wiring.flipped(self.o))
         self._watch(m)
+        self._carry(m)
         for k, memories in enumerate(self.memories):
             m.d.comb += [
                 memories.write_weight.eq(self.load.layers[k]),
@@ -290,7 +318,12 @@ class Accelerator(Component):
         layer = first.plan.layer
         gather = _gathers(first.plan)
         if gather or not (layer.frames.plain or isinstance(layer.frames, Sweep)):
-            frames = PixelFrames(layer) if gather else StepFrames(layer)
+            frames: PixelFrames | StepFrames
+            if gather:
+                frames = PixelFrames(layer)
+            else:
+                frames = StepFrames(layer, carries=self.state != "cleared")
+                self._keeping.append((frames, _ends(frames.i)))
             self._add(m, f"{'pixel' if gather else 'step'}_frames_{number}", frames)
             link(m, source, frames.i)
             source = frames.o
@@ -370,8 +403,9 @@ class Accelerator(Component):
         ]
         return out
 
-    def _watch(self, m: Module) -> None:
-        """Count the windows that have begun and whose results are not taken."""
+    @property
+    def _most_windows(self) -> int:
+        """More windows than can be under way."""
         # Two in each layer, in work and at its output, two in its frames, and those of the encoder
         # and the result.
         framed = sum(not plan.layer.frames.plain for plan in self.plans)
@@ -382,15 +416,35 @@ class Accelerator(Component):
         framed += 3 * sum(plan.layer.place.backward for plan in self.plans)
         # The front end holds a step, and takes the next one while the encoder has its own.
         framed += self.front_end is not None
-        windows = Signal(range(2 * (len(self.layers) + framed) + 4))
+        return 2 * (len(self.layers) + framed) + 4
+
+    @property
+    def _last(self) -> Value:
+        """Whether what is taken at `i` is a window's last."""
+        last: Value = self.i.payload.last
+        first = self.front_end or self.encoder
+        return last if first is None else last & first.full
+
+    def _carry(self, m: Module) -> None:
+        """Tell what has a state whether the next window begins with what this one leaves."""
+        if self.state == "carried":
+            m.d.comb += [part.carried.eq(1) for part, _ in self._keeping]
+        if self.state == "register":
+            kept = WindowStates(len(self._keeping), self._most_windows)
+            self._add(m, "window_states", kept)
+            m.d.comb += kept.last.eq(self.i.valid & self.i.ready & self._last)
+            m.d.comb += kept.carried.eq(self.carried)
+            for k, (part, takes) in enumerate(self._keeping):
+                m.d.comb += [kept.taken[k].eq(takes), part.carried.eq(kept.kept[k])]
+
+    def _watch(self, m: Module) -> None:
+        """Count the windows that have begun and whose results are not taken."""
+        windows = Signal(range(self._most_windows))
         inside = Signal()
         given = self.i.valid & self.i.ready
-        last = self.i.payload.last
-        entry = self.front_end or self.encoder
-        ends = last if entry is None else last & entry.full
         m.d.comb += self.busy.eq(windows != 0)
         with m.If(given):
-            m.d.sync += inside.eq(~ends)
+            m.d.sync += inside.eq(~self._last)
         taken, waits = self.o.valid & self.o.ready, self.o.valid & ~self.o.ready
         if END in self.o.payload.shape().members:
             # Of an aborted window one result may wait, which is then the last of it.

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.accelerator.accelerator import Accelerator
 from mubinn.hw.axi.axi_top import AxiTop
@@ -23,8 +24,18 @@ def accelerator_top(
     options
         Of `mubinn.hw.accelerator.accelerator.Accelerator`: ``lanes``, ``units``,
         ``sample_width``, ``adc_width``...
+
+    Raises
+    ------
+    MubinnError
+        The state is that of a register, and there are none; or an option is not for this model.
     """
     check_width(width)
+    if options.get("state") == "register" and not registers:
+        raise MubinnError(
+            "the accelerator has no register to say whether a state is carried on: give it "
+            "registers, or let the state be carried or cleared for good."
+        )
     core = Accelerator(model, **options)
     return AxiTop(
         core,

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import Flow, In, Member, Out
 
 from mubinn.hw.axi.axi_control import COUNTERS, AxiControl
 from mubinn.hw.axi.axi_lite import DATA, AxiLite, lite_members
-from mubinn.hw.axi.register_map import CONTROL, ID, LOADING
+from mubinn.hw.axi.register_map import CARRYING, CONTROL, ID, LOADING
 from mubinn.hw.layer.classifier import END
 from mubinn.hw.layer.loadable_memory import BYTE, Loader
 from mubinn.hw.stream.component import Component
@@ -36,7 +36,7 @@ class AxiTop(Component):
     core : component
         With streams ``i`` and ``o`` of structures; ``last`` marks a window's last frame in ``i``,
         and, where ``o`` has it, ``end`` a window's last result in ``o``. The reset of its registers
-        makes it ready for another window.
+        makes it ready for another window. Its ``carried``, where it has it, is register state.
     width : int
         Bits of TDATA, a multiple of 8.
     per_step : int
@@ -78,7 +78,8 @@ class AxiTop(Component):
         self.reader = FrameReader(core.i.payload.shape(), width, per_step)
         self.writer = FrameWriter(core.o.payload.shape(), width)
         self.loader = Loader(core.plans) if "load" in core.signature.members else None
-        known = CONTROL | (LOADING if self.loader else {})
+        self._carries = "carried" in core.signature.members
+        known = CONTROL | (LOADING if self.loader else {}) | (CARRYING if self._carries else {})
         self.lite = AxiLite(known) if registers else None
         members: dict[str, Member] = {"aclk": In(1), "aresetn": In(1)}
         ports = {"s_axis": stream_members(width, In), "m_axis": stream_members(width, Out)}
@@ -184,3 +185,10 @@ class AxiTop(Component):
             m.d.comb += control.command.as_value().eq(write.data)
         m.d.comb += [read.id.eq(ID), read.status.eq(control.status)]
         m.d.comb += [getattr(read, name).eq(getattr(control, name)) for name in COUNTERS]
+        if self._carries:
+            carry, state = Signal(), lite.write.state
+            with m.If(state.valid):
+                m.d.sync += carry.eq(state.data[CARRYING["state"].fields["carry"].lowest])
+            with m.If(control.command.reset):
+                m.d.sync += carry.eq(0)
+            m.d.comb += [self.core.carried.eq(carry), read.state.eq(carry)]

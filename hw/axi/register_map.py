@@ -108,3 +108,20 @@ LOADING: dict[str, Register] = {
     ),
 }
 """What builds have besides whose weights are loaded."""
+
+CARRYING: dict[str, Register] = {
+    "state": Register(
+        0x20,
+        Access.BOTH,
+        "what a window leaves; 0 after reset",
+        {
+            "carry": Bits(
+                0,
+                1,
+                "the next window begins with the state that a window leaves whose last step goes "
+                "in now, else as after a reset; after an abort it begins as after a reset",
+            ),
+        },
+    ),
+}
+"""What builds have besides whose state is carried on where a register says so."""

@@ -97,7 +97,7 @@ def _bench(design: DeviceDesign, about: Json, sent: Ints, codes: Ints) -> dict[s
     if loaded:
         files["load.hex"] = "".join(f"{byte:02x}\n" for byte in loaded)
     if top.lite is not None:
-        files["writes.hex"] = commands(loaded)
+        files["writes.hex"] = commands(loaded, carry=design.options.state == "register")
     files["testbench.v"] = render("testbench.v", _values(design, about, files))
     return files | device_cells(design.device)
 
@@ -125,6 +125,7 @@ def _about(model: QuantizedModel, design: DeviceDesign, measured: Measured | Non
         "sample_width": options.sample_width,
         "adc_width": options.adc_width,
         "weights": "loaded" if options.loadable else "initialised",
+        **({} if options.state == "cleared" else {"state": options.state}),
         "cycles_per_step": core.cycles_per_step,
         "inputs": model.features,
         **({} if model.embedding is None else {"words": len(model.embedding)}),

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mubinn.golden.folding.layer_plan import MAX_STEPS
+from mubinn.golden.model.layer_state import StateKind
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.accelerator.axi_accelerator import accelerator_top
 from mubinn.hw.axi.axi_top import AxiTop
@@ -29,7 +30,7 @@ class DesignOptions:
 
     Attributes
     ----------
-    lanes, units, sample_width, adc_width, loadable, max_steps
+    lanes, units, sample_width, adc_width, loadable, max_steps, state
         Of `mubinn.hw.accelerator.accelerator.Accelerator`.
     width : int or None
         Bits of TDATA.
@@ -47,6 +48,7 @@ class DesignOptions:
     width: int | None = None
     registers: bool | None = None
     max_steps: int = MAX_STEPS
+    state: StateKind = "cleared"
     name: str = TOP
 
     def __post_init__(self) -> None:
@@ -105,6 +107,7 @@ def device_design(
         adc_width=options.adc_width,
         loadable=options.loadable,
         max_steps=options.max_steps,
+        state=options.state,
         network=device.network,
     )
     text = verilog_text(top, options.name)

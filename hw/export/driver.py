@@ -83,6 +83,26 @@ class Driver:
         """Return to the state after reset; nothing is taken before the next start."""
         self.command("reset")
 
+    def carry(self, on: bool) -> None:
+        """Have each window that is sent from now on leave its state to the next one, or not.
+
+        To be called while no window is under way. An abort or a reset forgets the state as well,
+        and a reset switches this off.
+
+        Raises
+        ------
+        AcceleratorError
+            If the accelerator was generated without this register.
+        """
+        if "state" not in self.registers:
+            raise AcceleratorError(
+                "whether a state is carried on is not a register of this accelerator: generate "
+                "one with --state register."
+            )
+        register = self.registers["state"]
+        bit = register["fields"]["carry"]["lowest_bit"]
+        self.port.write(register["offset"], int(on) << bit)
+
     def status(self) -> dict[str, bool]:
         """Return the bits of the status register by name."""
         word = self.read("status")

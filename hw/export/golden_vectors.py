@@ -1,18 +1,18 @@
 """Windows and their results as beats, for a bench that has nothing but files."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.ground.fixed import Ints
-from mubinn.golden.model.bit_true import run
+from mubinn.golden.model.bit_true import run, run_from
 from mubinn.golden.model.head import head_of, reading_of
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.sample_format import SampleFormat
 from mubinn.hw.accelerator.accelerator import Accelerator
 from mubinn.hw.axi.axi_top import AxiTop
-from mubinn.hw.axi.register_map import CONTROL, LOADING
+from mubinn.hw.axi.register_map import CARRYING, CONTROL, LOADING
 from mubinn.hw.export.driver import Driver
 from mubinn.hw.export.render import Json
 
@@ -59,32 +59,43 @@ def golden_vectors(top: AxiTop, about: Json, sent: Ints, codes: Ints) -> dict[st
     top.core.plans[-1].check_steps(codes.shape[1])
     driver = Driver(_NoPort(), {**about, "registers": {}})
     packets = [driver.pack(window) for window in sent.tolist()]
-    results = [driver.pack_result(result) for result in _results(model, codes)]
+    found = _results(model, codes, carried=top.core.state != "cleared")
+    results = [driver.pack_result(result) for result in found]
     width = about["tdata_bits"]
     return {"input.hex": _beats(packets, width), "result.hex": _beats(results, width)}
 
 
-def _results(model: QuantizedModel, codes: Ints) -> Iterator[Json]:
+def _results(model: QuantizedModel, codes: Ints, *, carried: bool) -> Iterator[Json]:
     """Yield the results of windows as a driver has them, those of a window step by step."""
-    _, scores, classes = run(model, codes)
     field, each = head_of(model.head).field, reading_of(model.readout).each
-    for window in np.ndindex(scores.shape[:-1]):
-        numbers = scores[window].tolist()
-        found: Json = {} if classes is None else {"label": int(classes[window])}
-        found[field] = numbers if len(numbers) > 1 else numbers[0]
-        yield found | ({"end": int(window[-1] == scores.shape[1] - 1)} if each else {})
+    state = None
+    for window in codes:
+        if carried:
+            _, scores, classes, state = run_from(model, window, state)
+        else:
+            _, scores, classes = run(model, window)
+        for step in np.ndindex(scores.shape[:-1]):
+            numbers = scores[step].tolist()
+            found: Json = {} if classes is None else {"label": int(classes[step])}
+            found[field] = numbers if len(numbers) > 1 else numbers[0]
+            yield found | ({"end": int(step[-1] == len(scores) - 1)} if each else {})
 
 
-def commands(loaded: bytes) -> str:
+def commands(loaded: bytes, *, carry: bool = False) -> str:
     """Return the accesses to the registers before the first input, a line each: address above data.
 
     Parameters
     ----------
     loaded : bytes
         Contents of the memories, empty where they are initialised.
+    carry : bool
+        Have windows leave their state to the next ones, by the register of a build that has it.
     """
     start = 1 << CONTROL["control"].fields["start"].lowest
     writes = [(CONTROL["control"].offset, start)]
+    if carry:
+        state = CARRYING["state"]
+        writes = [(state.offset, 1 << state.fields["carry"].lowest), *writes]
     if loaded:
         words = (loaded[k : k + 4] for k in range(0, len(loaded), 4))
         data = [(LOADING["load"].offset, int.from_bytes(word, "little")) for word in words]
@@ -92,11 +103,18 @@ def commands(loaded: bytes) -> str:
     return "".join(f"{address << 32 | word:x}\n" for address, word in writes)
 
 
-def drawn_windows(core: Accelerator, windows: int, steps: int, seed: int = 0) -> tuple[Ints, Ints]:
+def drawn_windows(
+    core: Accelerator,
+    windows: int,
+    steps: int,
+    seed: int = 0,
+    kept: Sequence[bool] | None = None,
+) -> tuple[Ints, Ints]:
     """Return random numbers to send, and the codes [windows, steps, I] that they are or become.
 
     Samples of an ADC [windows, steps times decimation, I] are a walk beside noise of its own, an
-    offset a channel, and some that reach the ADC's ends.
+    offset a channel, and some that reach the ADC's ends. `kept` says of which windows the state is
+    kept, where it is not that of all whose core keeps them.
     """
     model = core.model
     x = model.layers[0].x
@@ -113,7 +131,9 @@ def drawn_windows(core: Accelerator, windows: int, steps: int, seed: int = 0) ->
         wave += random.uniform(-most / 4, most / 4, model.features)
         wave[random.random(shape) < 1 / 64] *= 64
         sent = np.clip(np.rint(wave), -most, most - 1).astype(np.int64)
-        made, _ = front_end.run(sent)
+        if kept is None and core.state != "cleared":
+            kept = [True] * windows
+        made = front_end.windows(sent, kept)
         return sent, model.encode_input(made / (1 << INPUT_FRACTION))
     samples: SampleFormat = core.encoder.params
     # As wide as the values of the codes, so that all thresholds lie within.

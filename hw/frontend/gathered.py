@@ -1,7 +1,9 @@
 """What stands before a layer that reads several steps, or pixels, at once."""
 
+from collections.abc import Mapping
+
 from amaranth.lib import stream
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Member, Out
 
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.hw.stream.component import Component
@@ -15,6 +17,8 @@ class Gathered(Component):
     ----------
     layer : QuantizedLayer
         Whose input it is.
+    members : mapping of str to Member
+        Further ones.
 
     Members
     -------
@@ -25,12 +29,13 @@ class Gathered(Component):
     i: stream.Interface
     o: stream.Interface
 
-    def __init__(self, layer: QuantizedLayer) -> None:
+    def __init__(self, layer: QuantizedLayer, members: Mapping[str, Member] | None = None) -> None:
         self.layer = layer
         levels = layer.x.levels
         super().__init__(
             {
                 "i": In(stream.Signature(frame_layout(layer.inputs, levels))),
                 "o": Out(stream.Signature(frame_layout(layer.features, levels))),
+                **(members or {}),
             }
         )

@@ -1,6 +1,7 @@
 """The steps that a layer reads side by side, kept in shift registers."""
 
 from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib.wiring import In
 
 from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.layer import QuantizedLayer
@@ -16,13 +17,26 @@ class StepFrames(Gathered):
     stride above 1, after the step that tells whether it is its window's last frame. A window that
     is too short for a frame gives one with what stands in the registers, so that it has a result.
 
-    Parameters and members are those of `Gathered`.
+    Parameters and members are those of `Gathered`, with those that follow.
+
+    Parameters
+    ----------
+    carries : bool
+        Add `carried`, where the stride is 1; without it each window begins after steps of 0.
+
+    Members
+    -------
+    carried : In(1), with `carries`
+        Seen when a window's last step is taken: the next window's frames begin with its steps.
     """
 
-    def __init__(self, layer: QuantizedLayer) -> None:
+    carried: Signal
+
+    def __init__(self, layer: QuantizedLayer, *, carries: bool = False) -> None:
         assert isinstance(layer.frames, Frames)
         self.frames = layer.frames
-        super().__init__(layer)
+        self._carries = carries
+        super().__init__(layer, {"carried": In(1)} if carries else {})
 
     def elaborate(self, platform: object) -> Module:
         """Return the registers of the steps before, and those of a frame that waits for its end."""
@@ -40,7 +54,7 @@ class StepFrames(Gathered):
                 m.d.sync += held[k].eq(now[k][inputs:])
             with m.If(made):
                 m.d.sync += due.eq(frames.stride)
-            with m.If(last):
+            with m.If(last & ~self.carried if self._carries else last):
                 m.d.sync += due.eq(first)
                 m.d.sync += [held[k].eq(zero[k]) for k in range(levels)]
         free = Signal()

@@ -73,12 +73,18 @@ class LstmLayer(Component):
         In place of those with contents.
     trace : bool
         Record every intermediate of each cell, see `mubinn.hw.layer.layer_trace.LayerTrace`.
+    carries : bool
+        Add `carried`; without it the state is cleared after each window.
 
     Members
     -------
     i : In(stream of {x: A planes of I bits, last: 1})
         Level bits of one time step; `last` marks the last step of a window, after which the state
         starts again from the code of 0.
+    carried : In(1), with `carries`
+        What a step that is a window's last leaves is what the next window begins with; else that
+        one begins as after a reset. Seen when that step is taken. What is summed over the steps of
+        a window begins anew in either case.
     o : Out(stream of {h: W_h planes of H bits, last: 1})
     result : Out(stream.Signature(result_layout(plan))), with a classifier
         Of a window, or of each step.
@@ -90,13 +96,20 @@ class LstmLayer(Component):
     o: stream.Interface
     result: stream.Interface
     stepped: Signal
+    carried: Signal
 
     def __init__(
-        self, plan: LayerPlan, *, memories: LayerMemories | None = None, trace: bool = False
+        self,
+        plan: LayerPlan,
+        *,
+        memories: LayerMemories | None = None,
+        trace: bool = False,
+        carries: bool = False,
     ) -> None:
         self.plan = plan
         self._memories = memories
         self._trace = trace
+        self._carries = carries
         layer = plan.layer
         self.frame = frame_layout(layer.features, layer.x.levels)
         self.state = frame_layout(layer.outputs, layer.h.levels, "h")
@@ -108,6 +121,8 @@ class LstmLayer(Component):
             members["result"] = Out(stream.Signature(result_layout(plan)))
         if trace:
             members["stepped"] = Out(1)
+        if carries:
+            members["carried"] = In(1)
         super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
@@ -121,19 +136,19 @@ class LstmLayer(Component):
         m.submodules.sequencer = sequencer = Sequencer(plan)
         m.submodules.select = select = OperandSelect(plan)
         m.d.comb += [select.at.eq(sequencer.at), memories.address.eq(sequencer.at)]
-        self._pixels = PixelState(plan) if plan.sweep else None
+        self._pixels = PixelState(plan, carries=self._carries) if plan.sweep else None
         if self._pixels:
             m.submodules.pixels = self._pixels
             m.d.comb += memories.base.eq(self._pixels.base)
         frame, last = self._take(m, sequencer)
-        first_step = self._store(m, cells, memories, sequencer, select, last)
+        cleared = self._store(m, cells, memories, sequencer, select, last)
         now = view_signal(issue_address(plan), "now")
         valid = Signal()
         m.d.sync += [valid.eq(sequencer.valid), now.eq(sequencer.at)]
         m.d.comb += [select.x.eq(frame.x), select.weights.eq(memories.weights)]
         for e, cell in enumerate(cells):
             m.d.comb += cell.i.valid.eq(valid)
-            self._feed(m, e, cell.i.payload, now, memories, select, first_step)
+            self._feed(m, e, cell.i.payload, now, memories, select, cleared)
         if self._trace:
             self._record(m, cells, sequencer)
         return m
@@ -149,6 +164,14 @@ class LstmLayer(Component):
         last_issue = sequencer.at.end & in_phase(self.plan, sequencer.at, -1)
         with m.If(sequencer.valid & last_issue & ~sequencer.at.dense):
             m.d.sync += [held.eq(0), last.eq(frame.last)]
+        self._clears: Value = last
+        if self._carries:
+            kept, clears = Signal(), Signal()
+            with m.If(self.i.valid & self.i.ready):
+                m.d.sync += kept.eq(self.carried)
+            with m.If(sequencer.valid & last_issue & ~sequencer.at.dense):
+                m.d.sync += clears.eq(frame.last & ~kept)
+            self._clears = clears
         return frame, last
 
     def _feed(
@@ -159,7 +182,7 @@ class LstmLayer(Component):
         now: View,
         memories: LayerMemories,
         select: OperandSelect,
-        first: Signal,
+        cleared: Signal,
     ) -> None:
         """Hand the words of an issue to engine `e`, one cycle after their addresses."""
         plan = self.plan
@@ -179,7 +202,7 @@ class LstmLayer(Component):
             m,
             issue,
             **parts,
-            c=Mux(first & in_phase(plan, now, 0), zero, memories.c[e]),
+            c=Mux(cleared & in_phase(plan, now, 0), zero, memories.c[e]),
             h_offset=memories.h_offset[e],
             **({"stored": memories.stored[e]} if plan.layer.stored else {}),
             bias=bias.bias,
@@ -197,7 +220,7 @@ class LstmLayer(Component):
         select: OperandSelect,
         last: Signal,
     ) -> Signal:
-        """Collect the new state cell by cell; return whether a step is its window's first."""
+        """Collect the new state cell by cell; return whether a step begins with the code of 0."""
         plan, levels = self.plan, self.plan.layer.h.levels
         zero = self._zero()
         planes = data.ArrayLayout(unsigned(plan.state_lanes), levels)
@@ -217,11 +240,13 @@ class LstmLayer(Component):
         self._offer(m, sequencer, done, last, first_step)
         if plan.state_lanes:
             m.d.comb += select.h.eq(h)
-        clear = done & last
+        clear = done & self._clears
         if self._pixels:
             begin = sequencer.valid & sequencer.at.end & sequencer.at.dense if plan.dense else done
             m.d.comb += [self._pixels.done.eq(done), self._pixels.last.eq(last)]
             m.d.comb += self._pixels.begin.eq(begin)
+            if self._carries:
+                m.d.comb += self._pixels.clears.eq(self._clears)
         if plan.dense:
             clear = self._classify(m, cells, sequencer, done, last, first_step)
         for k in range(levels):
@@ -233,7 +258,14 @@ class LstmLayer(Component):
             else:
                 with m.If(clear):
                     m.d.sync += h[k].eq(zero[k])
-        return self._pixels.first if self._pixels else first_step
+        if self._pixels:
+            return self._pixels.first
+        if not self._carries:
+            return first_step
+        cleared = Signal(init=1)
+        with m.If(done):
+            m.d.sync += cleared.eq(self._clears)
+        return cleared
 
     def _collect(
         self, m: Module, k: int, bits: list[Value], valid: Value, stored: Signal, done: Value
@@ -292,18 +324,22 @@ class LstmLayer(Component):
         last: Signal,
         first_step: Signal,
     ) -> Signal:
-        """Add the classifier; return whether its rows have read the last state of a window."""
+        """Add the classifier; return whether its rows have read a state that is then cleared."""
         plan = self.plan
         m.submodules.classifier = classifier = Classifier(plan)
         wiring.connect(m, classifier.o, wiring.flipped(self.result))
         begun, ending, ended = Signal(), Signal(), Signal()
+        clearing = ending
         with m.If(done):
             # The next step may have been read before the sums of this one's classes are there.
             m.d.sync += begun.eq(first_step if plan.reading.sums else 1)
             m.d.sync += ending.eq(last)
+            if self._carries:
+                clearing = Signal(name="clearing")
+                m.d.sync += clearing.eq(self._clears)
         read = Signal()
         m.d.sync += read.eq(sequencer.valid & sequencer.at.end & sequencer.at.dense)
-        m.d.comb += ended.eq(read & ending)
+        m.d.comb += ended.eq(read & clearing)
         m.d.comb += [
             sequencer.classify.eq(1 if plan.reading.every_step else last),
             sequencer.hold_classes.eq(classifier.o.valid),

@@ -67,6 +67,8 @@ class PixelState(Component):
     ----------
     plan : LayerPlan
         Of a layer that sweeps frames.
+    carries : bool
+        Add `clears`; without it each window's last pixel clears.
 
     Members
     -------
@@ -74,6 +76,8 @@ class PixelState(Component):
         In this cycle the new state of the present pixel is there.
     last : In(1)
         With `done`: it is the last one of its window.
+    clears : In(1), with `carries`
+        With `last`: the next window begins with the code of 0, and not where this one ends.
     begin : In(1)
         Nothing reads what was loaded before: the next pixel's may be. With `done` or after it.
     loaded : Out(1)
@@ -81,7 +85,7 @@ class PixelState(Component):
     shift : Out(1), word : Out(planes of outputs)
         In the cycles in which `shift` is 1, the next of the states that are read.
     first : Out(1)
-        The present pixel is of a window's first frame.
+        The present pixel is of a window's first frame, before which there is no state.
     base : Out(state_address(plan))
         Where memories of states have the first cells of the present pixel.
     """
@@ -89,6 +93,7 @@ class PixelState(Component):
     done: Signal
     h: View
     last: Signal
+    clears: Signal
     begin: Signal
     loaded: Signal
     shift: Signal
@@ -96,8 +101,9 @@ class PixelState(Component):
     first: Signal
     base: Signal
 
-    def __init__(self, plan: LayerPlan) -> None:
+    def __init__(self, plan: LayerPlan, *, carries: bool = False) -> None:
         assert plan.sweep is not None
+        self._carries = carries
         self.plan, self.sweep = plan, plan.sweep
         planes = data.ArrayLayout(unsigned(plan.layer.outputs), plan.layer.h.levels)
         super().__init__(
@@ -105,6 +111,7 @@ class PixelState(Component):
                 "done": In(1),
                 "h": In(planes),
                 "last": In(1),
+                **({"clears": In(1)} if carries else {}),
                 "begin": In(1),
                 "loaded": Out(1),
                 "shift": Out(1),
@@ -129,7 +136,7 @@ class PixelState(Component):
         with m.If(self.done):
             m.d.sync += self.base.eq(Mux(ends, 0, self.base + self.plan.rounds))
             with m.If(ends):
-                m.d.sync += first.eq(self.last)
+                m.d.sync += first.eq(self.clears if self._carries else self.last)
         if self.plan.load_cycles:
             self._load(m, inside, ends)
         else:

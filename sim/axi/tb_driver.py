@@ -3,7 +3,8 @@
 The stimulus holds ``about`` (JSON, as bytes), ``contents`` and another model's ``foreign`` (bytes)
 where weights are loaded,
 windows ``x`` [windows, T, features], and the fields of their results by name, after ``result_``;
-those of a result at every step are arrays [windows, T, ...], ``end`` among them.
+those of a result at every step are arrays [windows, T, ...], ``end`` among them. ``kept``, where
+the driver is to say so, of each window whether it leaves its state to the next.
 """
 
 import json
@@ -46,7 +47,8 @@ async def used(dut: Any) -> None:
     if "contents" in stimulus:
         contents, foreign = bytes(stimulus["contents"]), bytes(stimulus["foreign"])
         await bridge(_load)(port, about, contents, foreign)
-    await bridge(_session)(port, about, stimulus["x"].tolist(), wanted)
+    kept = stimulus["kept"].tolist() if "kept" in stimulus else None
+    await bridge(_session)(port, about, stimulus["x"].tolist(), wanted, kept)
 
 
 def _load(port: SimPort, about: Any, contents: bytes, foreign: bytes) -> None:
@@ -68,12 +70,21 @@ def _refusal(driver: Driver, contents: bytes) -> str:
     return "nothing"
 
 
-def _session(port: SimPort, about: Any, windows: list[Any], wanted: dict[str, Any]) -> None:
+def _session(
+    port: SimPort,
+    about: Any,
+    windows: list[Any],
+    wanted: dict[str, Any],
+    kept: list[bool] | None,
+) -> None:
     """What a user's program does."""
     driver = Driver(port, about)
     assert not any(driver.status().values())
     driver.start()
     for index, window in enumerate(windows):
+        if kept is not None:
+            driver.carry(kept[index])
+            assert driver.read("state") == kept[index]
         result = driver.run(window)
         assert result == _expected(wanted, index), index
         assert driver.read("steps") * driver.samples == len(window)
@@ -84,6 +95,7 @@ def _session(port: SimPort, about: Any, windows: list[Any], wanted: dict[str, An
     assert driver.run(windows[0]) == first
     assert driver.status() == {name: name == "started" for name in driver.status()}
     driver.reset()
+    assert kept is None or driver.read("state") == 0
     assert not any(driver.status().values())
     driver.start()
     assert driver.run(windows[0]) == first

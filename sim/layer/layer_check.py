@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.model.layer_state import check_carries
 from mubinn.golden.model.model_file import save_model
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.layer.classifier import result_layout
@@ -47,6 +49,7 @@ def check_layer(
     folded_bias: bool = True,
     network: str = "asic",
     classify: bool = False,
+    kept: Sequence[bool] | None = None,
     pause: float = 0.0,
     seed: int = 1,
     design: Any = None,
@@ -66,6 +69,9 @@ def check_layer(
     classify : bool
         Put on top of the layer what reads it of the classifier, `QuantizedModel.dense_of`, and
         compare its results.
+    kept : sequence of bool, optional
+        Of each window whether the next one begins with the state that it leaves, in a layer that
+        has `LstmLayer.carried`; without it a layer without.
     pause : float
         Probability with which either side pauses in a second run, of the first two windows; 0
         leaves that run away (it wakes Python at every cycle).
@@ -92,7 +98,9 @@ def check_layer(
     plan = LayerPlan(model.layers[layer], dense, **how)
     codes = checked_codes(plan.layer, windows)
     plan.check_steps(codes.shape[1])
-    design = design or LstmLayer(plan, trace=True)
+    if kept is not None:
+        check_carries(model.layers)
+    design = design or LstmLayer(plan, trace=True, carries=kept is not None)
     layouts = {"i": design.frame, "o": design.state}
     layouts |= {"sums": sums_layout(plan), "cells": probes_layout(plan)}
     if classify:
@@ -106,6 +114,7 @@ def check_layer(
             "plan": how,
             "classify": classify,
             "cycles_per_step": cycles_per_step(plan),
+            "kept": None if kept is None else [bool(own) for own in kept],
             "pause": pause,
             "seed": seed,
             "fields": {name: fields_to_json(fields_of(layout)) for name, layout in layouts.items()},

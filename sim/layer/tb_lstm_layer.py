@@ -6,8 +6,9 @@ once a step and reads the layer's trace memories; run by
 """
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice, repeat
 from typing import Any
 
 import cocotb
@@ -18,8 +19,9 @@ from cocotb.utils import get_sim_time
 from mubinn.golden.cells.step import Trace, dots, logits
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import Ints
-from mubinn.golden.model.bit_true import run_layer
+from mubinn.golden.model.bit_true import run_layer_from
 from mubinn.golden.model.head import Head, head_of
+from mubinn.golden.model.layer_state import zero_codes
 from mubinn.golden.model.model_file import load_model
 from mubinn.hw.layer.layer_trace import trace_depths
 from mubinn.sim.layer.layer_record import bits_of, compare_cells, compare_sums, sums_by_cell
@@ -41,6 +43,7 @@ class Job:
 
     plan: LayerPlan
     windows: Any
+    kept: list[bool] | None
     cycles_per_step: int
     pause: float
     seed: int
@@ -62,6 +65,15 @@ class Job:
     def frames(self, window: Any) -> list[int]:
         """Return the packed inputs of one window, int64 codes [T, I]."""
         return self._packed("i", "x", window, self.plan.layer.x.levels)
+
+    def goldens(self) -> Iterator[Trace]:
+        """Yield the trace of each window, from the state that it begins with."""
+        layer = self.plan.layer
+        zeros = states = zero_codes(layer)
+        for window, keeps in zip(self.windows, self.kept or repeat(False), strict=False):
+            golden, left = run_layer_from(layer, window, states)
+            states = left if keeps else zeros
+            yield golden
 
     def outputs(self, golden: Trace) -> list[int]:
         """Return the packed outputs that the golden trace of one window asks for."""
@@ -156,12 +168,31 @@ class Tracer:
             yield
 
 
+async def tell(dut: Any, kept: Sequence[bool], steps: int) -> None:
+    """Drive `carried` as windows of so many steps are taken; only the last step's counts."""
+    edge, taken = RisingEdge(dut.clk), 0
+    while True:
+        window, step = divmod(taken, steps)
+        keeps = kept[min(window, len(kept) - 1)]
+        dut.carried.value = keeps if step == steps - 1 else not keeps
+        await edge
+        pins = dut.i__valid, dut.i__ready, dut.rst
+        taken += [str(pin.value) for pin in pins] == ["1", "1", "0"]
+
+
 async def results(dut: Any, taken: list[str]) -> None:
     """Collect the results that are taken at once, in binary."""
     while True:
         await RisingEdge(dut.result__valid)
         await FallingEdge(dut.clk)
         taken.append(str(dut.result__payload.value))
+
+
+async def begin(dut: Any, job: Job) -> None:
+    """Start the clock, and what tells of states that are kept."""
+    if job.kept is not None:
+        cocotb.start_soon(tell(dut, job.kept, job.windows.shape[1]))
+    await start_clock(dut)
 
 
 @cocotb.test
@@ -175,17 +206,16 @@ async def full_speed(dut: Any) -> None:
     if job.plan.dense:
         dut.result__ready.value = 1
         cocotb.start_soon(results(dut, decided))
-    await start_clock(dut)
+    await begin(dut, job)
     await FallingEdge(dut.clk)
     # The first input is held by now; the next one is taken as soon as the gates are done.
     offer(dut, next(following, None))
     tracer = Tracer(dut, job, 2 * job.cycles_per_step + 100)
     ends: list[float] = []
     goldens: list[Trace] = []
-    for number, window in enumerate(job.windows):
-        golden = run_layer(job.plan.layer, window)
+    for number, golden in enumerate(job.goldens()):
         record, taken = Record(), []
-        async for _ in tracer.steps(len(window), record):
+        async for _ in tracer.steps(job.windows.shape[1], record):
             offer(dut, next(following, None))
             ends.append(get_sim_time("ns") / CLOCK_NS)
             valid = str(dut.o__valid.value) == "1"
@@ -227,11 +257,11 @@ def check_outputs(window: int, taken: list[str], want: list[int]) -> None:
 
 @cocotb.test
 async def stalled(dut: Any) -> None:
-    """Two windows with all sides pausing at random: intermediates, outputs, results, protocol."""
+    """Two windows, or all that may be kept, every side pausing at random: all of `full_speed`."""
     job = Job.load()
     if not job.pause:
         return
-    windows = job.windows[:2]
+    windows = job.windows[: 2 if job.kept is None else None]
     frames = [frame for window in windows for frame in job.frames(window)]
     # Consumers that pause for whole steps: the layer has to wait for them, and so has who waits.
     slow, patience = 1 - 1 / (job.cycles_per_step * 1.5), 100 * job.cycles_per_step + 10_000
@@ -240,13 +270,13 @@ async def stalled(dut: Any) -> None:
     decisions = None
     if job.plan.dense:
         results = Monitor(dut, "result", pause=slow, seed=job.seed + 2, watchdog=patience)
-    await start_clock(dut)
+    await begin(dut, job)
     tracer = Tracer(dut, job, patience)
     cocotb.start_soon(driver.send(frames))
     if job.plan.dense:
         decisions = cocotb.start_soon(results.receive(len(windows) * job.results))
     outputs = cocotb.start_soon(monitor.receive(len(frames)))
-    goldens = [run_layer(job.plan.layer, window) for window in windows]
+    goldens = list(islice(job.goldens(), len(windows)))
     for number, golden in enumerate(goldens):
         record = Record()
         async for _ in tracer.steps(len(golden["h"]), record):

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from simulators import QUICK
 
-from mubinn.golden.model.bit_true import run
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.model.bit_true import run, run_from
 from mubinn.golden.model.float_model import Preprocessing
 from mubinn.hw.accelerator.accelerator import plans
 from mubinn.hw.accelerator.axi_accelerator import accelerator_top
 from mubinn.hw.export.driver import Driver
 from mubinn.hw.export.golden_vectors import drawn_windows
 from mubinn.hw.export.interface import interface
+from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.hw.layer.loadable_memory import contents
 from mubinn.sim.runner.simulate import simulate
 
@@ -35,10 +37,13 @@ CASES = {
 }
 
 
-def stimulus_of(model, design, windows, steps):
+def stimulus_of(model, design, windows, steps, kept=None):
     """Random windows as they are sent, and the fields of their results."""
-    x, codes = drawn_windows(design.core, windows, steps)
-    _, scores, classes = run(model, codes)
+    x, codes = drawn_windows(design.core, windows, steps, kept=kept)
+    if kept is None:
+        _, scores, classes = run(model, codes)
+    else:
+        scores, classes = kept_results(model, codes, kept)
     name = "values" if model.head == "regression" else "logits"
     ends = np.tile(np.arange(steps) == steps - 1, (windows, 1)).astype(int)
     return {
@@ -49,6 +54,16 @@ def stimulus_of(model, design, windows, steps):
         f"result_{name}": scores if model.outputs > 1 else scores[..., 0],
         **({"result_end": ends} if scores.ndim == 3 else {}),
     }
+
+
+def kept_results(model, codes, kept):
+    """Scores and classes of windows, each from the state that is kept of the one before."""
+    state, found = None, []
+    for window, keeps in zip(codes, kept, strict=True):
+        _, scores, classes, left = run_from(model, window, state)
+        found.append((scores, classes))
+        state = left if keeps else None
+    return tuple(np.stack(own) for own in zip(*found, strict=True))
 
 
 def packets_of(stimulus):
@@ -118,3 +133,33 @@ def test_a_driver_runs_a_model(random_model, case):
         design, top="axi", bench="mubinn.sim.axi.tb_driver", stimulus=stimulus, simulator=QUICK
     )
     assert result.tests == 1
+
+
+def test_a_driver_says_which_windows_leave_their_state(random_model):
+    about = {"seed": 9, "levels": (1, 2), "hidden": 2, "depth": 2, "readout": "last"}
+    model = random_model(features=3, **about)
+    design = accelerator_top(model, units=2, state="register")
+    # The last one is kept, and forgotten by the abort that follows.
+    kept = [True, True, False, True, False, True]
+    stimulus = stimulus_of(model, design, len(kept), 2, kept)
+    plain = stimulus_of(model, design, len(kept), 2)["result_logits"]
+    assert (stimulus["result_logits"][3] == plain[3]).all()
+    assert (stimulus["result_logits"] != plain).any()
+    result = simulate(
+        design,
+        top="axi",
+        bench="mubinn.sim.axi.tb_driver",
+        stimulus=stimulus | {"kept": np.array(kept)},
+        simulator=QUICK,
+    )
+    assert result.tests == 1
+
+
+def test_a_register_of_the_state_needs_registers(random_model):
+    with pytest.raises(MubinnError, match=r"has no register to say .*: give it registers"):
+        accelerator_top(random_model(), state="register", registers=False)
+    for registers in (True, False):
+        top = accelerator_top(random_model(levels=(1, 1)), registers=registers, state="carried")
+        assert "carried" not in top.core.signature.members
+        assert not registers or "state" not in top.lite.registers
+        assert verilog_text(top, "mubinn")

@@ -7,7 +7,7 @@ import pytest
 from amaranth.hdl import signed
 from amaranth.lib import data
 
-from mubinn.hw.axi.register_map import CONTROL, LOADING
+from mubinn.hw.axi.register_map import CARRYING, CONTROL, LOADING
 from mubinn.hw.export.c_header import c_header
 from mubinn.hw.export.driver import ID, AcceleratorError, Driver
 from mubinn.hw.export.interface import packet, registers
@@ -48,6 +48,16 @@ class Port:
 
     def receive(self):
         return self.answer
+
+
+def test_a_state_is_carried_where_there_is_a_register():
+    port = Port()
+    with pytest.raises(AcceleratorError, match="generate one with --state register"):
+        Driver(port, about()).carry(on=True)
+    driver = Driver(port, {**about(), "registers": registers(CONTROL | CARRYING)})
+    driver.carry(on=True)
+    driver.carry(on=False)
+    assert port.written == [(0x20, 1), (0x20, 0)]
 
 
 def test_commands_and_status_are_those_of_the_map():

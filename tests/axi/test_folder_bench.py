@@ -50,7 +50,7 @@ def test_options_of_the_other_kind_are_refused(causal, tmp_path):
     for options, word in (
         (["--device", "ecp5", "--pause", "0.5"], "--pause is of layers"),
         (["--adc", "12"], "--adc is for FPGAs"),
-        (["--top", "name"], "--top names a module"),
+        (["--top", "name"], "--top is for FPGAs"),
     ):
         told = CliRunner().invoke(simulate, [str(tmp_path / "causal.mubinn"), *options])
         assert word in str(told.exception), told.output

@@ -153,6 +153,29 @@ def test_heads_have_their_results_in_a_folder(random_model, tmp_path, head, outp
 
 
 @needs_icarus
+@pytest.mark.parametrize("state", ["register", "carried"])
+def test_windows_of_a_folder_go_on_from_each_other(random_model, tmp_path, state):
+    about = {"seed": 9, "levels": (2, 1), "features": 3, "hidden": 2, "readout": "mean"}
+    how = DesignOptions(units=2, state=state, registers=state == "register")
+    files = folder_of(random_model(**about), "ecp5", how)
+    (tmp_path / "memories").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    plain = folder_of(random_model(**about), "ecp5", replace(how, state="cleared"))
+    assert files["input.hex"] == plain["input.hex"]
+    assert files["result.hex"] != plain["result.hex"]
+    assert "PASS" in simulated(tmp_path)
+    assert json.loads(files["parameters.json"])["state"] == state
+    assert ("STATE_CARRY 0x1u" in files["mubinn.h"]) == (state == "register")
+    assert "begins with 0 in each window" in files["README.md"]
+    if state == "register":
+        first, *rest = files["writes.hex"].splitlines(keepends=True)
+        assert first == f"{0x20 << 32 | 1:x}\n"
+        (tmp_path / "writes.hex").write_text("".join([*rest, *rest]))
+        assert "FAIL" in simulated(tmp_path)
+
+
+@needs_icarus
 def test_the_bench_finds_wrong_weights(made, tmp_path):
     _, folder, files, _ = made
     wrong = re.sub(r"(m_w\[\d+\] = )(\d+'h[0-9a-f]+)", r"\1~\2", files["mubinn.v"])

@@ -8,7 +8,7 @@ from sweeps import swept
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.library import dense
 from mubinn.golden.cells.sweep import Sweep
-from mubinn.golden.model.bit_true import frames_of
+from mubinn.golden.model.bit_true import frames_after
 from mubinn.golden.quantize import quantize
 from mubinn.hw.frontend.pixel_frames import PixelFrames
 
@@ -28,7 +28,7 @@ def test_pixels_around_are_gathered_at_the_stated_pace(sweep, pauses):
     codes = random.integers(0, 4, (3, 2 * sweep.pixels, 2))
     want = [
         (planes(step, 2), int(k == len(window) - 1))
-        for window in frames_of(layer, codes)
+        for window in frames_after(layer, codes[:, :0], codes)[0]
         for k, step in enumerate(window)
     ]
     unit, found, times = PixelFrames(layer), [], []

@@ -77,6 +77,45 @@ def test_layer_equals_bit_true_model(random_model, name):
     assert int(result.outputs["windows"]) == 3
 
 
+KEPT = {
+    "a sum over the steps": (
+        {"levels": (2, 1), "features": 3, "hidden": 3, "readout": "mean"},
+        {"units": 2, "classify": True},
+        "figure3",
+        3,
+    ),
+    "a result at every step, windows of one": (
+        {"levels": (1, 2), "features": 3, "hidden": 2, "readout": "running"},
+        {"units": 2, "classify": True},
+        "threshold",
+        1,
+    ),
+    "a GRU without a classifier": (
+        {"cell": "gru", "levels": (2, 2), "features": 3, "hidden": 3},
+        {},
+        "threshold",
+        1,
+    ),
+    "a GRU of two phases, readout last": (
+        {"cell": "gru", "reset": "before", "levels": (1, 1), "features": 3, "hidden": 3}
+        | {"readout": "last"},
+        {"units": 2, "classify": True},
+        "figure3",
+        3,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", KEPT)
+def test_a_state_is_kept_where_it_is_told(random_of, name):
+    made, how, datapath, steps = KEPT[name]
+    model = random_of(seed=5, **made).with_datapath(datapath)
+    kept = [True, True, False, True, False]
+    codes = inputs(model, len(kept), steps)
+    result = check_layer(model, codes, kept=kept, pause=0.4, simulator=QUICK, **how)
+    assert result.tests == 2
+
+
 def test_layer_on_verilator(random_model):
     model = random_model(seed=3, levels=(2, 1), features=3, hidden=2)
     assert check_layer(model, inputs(model, 2, 5), pause=0.3, classify=True).tests == 2

@@ -31,3 +31,14 @@ def test_layer_equals_bit_true_model(name, datapath):
     codes = layer_inputs(model, model.encode_input(x[:3]))[index]
     result = check_layer(model, codes, layer=index, pause=0.4, simulator=QUICK, **how)
     assert result.tests == 2
+
+
+@pytest.mark.parametrize(("kinds", "index"), [("tall", 0), ("stack", 0)])
+def test_the_state_of_every_pixel_is_kept_where_it_is_told(kinds, index):
+    x = movies(SWEEPS[kinds])
+    model = quantize(swept(SWEEPS[kinds]), Levels.of(1, 2), x)
+    kept = [True, True, False, True]
+    codes = layer_inputs(model, model.encode_input(x[:4]), kept)[index]
+    how = {"units": 4, "classify": len(model.layers) == 1}
+    result = check_layer(model, codes, layer=index, kept=kept, pause=0.3, simulator=QUICK, **how)
+    assert result.tests == 2

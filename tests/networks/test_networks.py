@@ -23,6 +23,11 @@ def test_the_same_number_is_the_same_network():
 
 
 def test_a_difference_is_seen(monkeypatch):
-    real = bit_true.frames_of
-    monkeypatch.setattr(bit_true, "frames_of", lambda layer, x: real(layer, x)[..., ::-1])
+    real = bit_true.frames_after
+
+    def turned(layer, ahead, x):
+        frames, left = real(layer, ahead, x)
+        return frames[..., ::-1], left
+
+    monkeypatch.setattr(bit_true, "frames_after", turned)
     assert campaign.attempt(5)["result"] != "equal"

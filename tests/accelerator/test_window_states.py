@@ -1,0 +1,235 @@
+"""Accelerators whose windows go on from what the one before has left."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+from directions import DIRECTIONS, directed
+from stacks import STACKS, stacked
+from sweeps import SWEEPS, movies, swept
+
+from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.cells.constants import INPUT_FRACTION
+from mubinn.golden.cells.frames import Frames
+from mubinn.golden.cells.library import dense, lstm
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.model.bit_true import run_from
+from mubinn.golden.model.float_model import Preprocessing
+from mubinn.golden.model.layer_state import check_kind
+from mubinn.golden.quantize import quantize
+from mubinn.hw.accelerator.accelerator import Accelerator
+
+CAUSAL = [(dense, 2, Frames(3, 1, 2)), (lstm, 1, Frames())]
+CASES = {
+    "stack, readout last": (
+        {"seed": 9, "levels": (1, 2), "hidden": 2, "depth": 2, "readout": "last"},
+        {"units": 2},
+    ),
+    "samples, mean": ({"seed": 9, "levels": (2, 1), "hidden": 2}, {"sample_width": 18}),
+    "two GRUs, running": (
+        {"seed": 5, "cell": "gru", "reset": "before", "levels": (1, 2), "hidden": 2, "depth": 2}
+        | {"readout": "running"},
+        {},
+    ),
+    "samples of an ADC, every": (
+        {"seed": 9, "levels": (2, 1), "hidden": 2, "readout": "every"},
+        {"adc_width": 10},
+    ),
+    "convolution": ("causal", {}),
+    "frames of pixels": ("pixel", {}),
+}
+
+
+def model_of(random_of, about):
+    if about == "causal":
+        x = np.random.default_rng(0).normal(0, 1, (8, 12, 3))
+        return quantize(stacked(CAUSAL, 3), Levels.of(1, 2), x)
+    if about == "pixel":
+        kinds = SWEEPS["one pixel"]
+        return quantize(swept(kinds, readout="running"), Levels.of(1, 2), movies(kinds))
+    return replace(random_of(features=3, **about), preprocessing=Preprocessing("causal", 2))
+
+
+def windows_of(model, design, lengths):
+    """Return the numbers of windows of so many steps, as they are sent."""
+    random = np.random.default_rng(3)
+    found = []
+    for steps in lengths:
+        if design.encoder is None:
+            shape = (steps, model.features)
+            found.append(random.integers(0, 1 << model.layers[0].x.levels, shape))
+        elif design.front_end is None:
+            x = random.normal(0, 2, (steps, model.features))
+            found.append(design.encoder.params.quantize(x))
+        else:
+            x = random.normal(0, 100, (steps * design.samples, model.features))
+            found.append(x.round().astype(np.int64))
+    return found
+
+
+def payloads(model, design, numbers):
+    """Yield the payloads of a window, and whether each is of its last step."""
+    for row_number, row in enumerate(numbers):
+        last = int(row_number >= len(numbers) - design.samples)
+        if design.encoder is not None:
+            yield from (({"value": int(v), "last": last}, last) for v in row)
+            continue
+        places = np.arange(model.features)
+        levels = range(model.layers[0].x.levels)
+        yield {"x": [int(((row >> k & 1) << places).sum()) for k in levels], "last": last}, last
+
+
+def expected(model, design, windows, kept):
+    """Return the scores of all results, window after window, from the states that are kept."""
+    state, before, found = None, None, []
+    for numbers, keeps in zip(windows, kept, strict=True):
+        codes = numbers
+        if design.front_end is not None:
+            numbers, before = design.front_end.front_end.run(numbers, before if state else None)
+        if design.encoder is not None:
+            codes = model.encode_input(numbers / (1 << INPUT_FRACTION))
+        _, scores, _, left = run_from(model, codes, state)
+        found += scores.reshape(-1, model.outputs).tolist()
+        state = left if keeps else None
+    return found
+
+
+async def send(ctx, model, design, windows, kept, random):
+    for numbers, keeps in zip(windows, kept, strict=True):
+        for payload, last in payloads(model, design, numbers):
+            ctx.set(design.i.valid, 0)
+            if random is not None:
+                await ctx.tick().repeat(int(random.geometric(0.3)))
+            ctx.set(design.i.payload, payload)
+            ctx.set(design.i.valid, 1)
+            if design.state == "register":
+                # At other steps it does not count, and of the window before it is known already.
+                ctx.set(design.carried, keeps if last else not keeps)
+            await ctx.tick().until(design.i.ready)
+    ctx.set(design.i.valid, 0)
+
+
+async def take(ctx, model, design, count, random):
+    found, name = [], "values" if model.head == "regression" else "logits"
+    while len(found) < count:
+        ctx.set(design.o.ready, random is None or int(random.random() < 0.05))
+        _, _, done, payload = await ctx.tick().sample(
+            design.o.valid & design.o.ready, design.o.payload
+        )
+        if done:
+            found.append([int(v) for v in getattr(payload, name)])
+    ctx.set(design.o.ready, 0)
+    return found
+
+
+def simulate(design, *processes):
+    sim = Simulator(design)
+    sim.add_clock(1e-6)
+    for process in processes:
+        sim.add_testbench(process)
+    sim.run()
+
+
+@pytest.mark.parametrize(
+    ("name", "pauses"), [*((name, True) for name in CASES), ("stack, readout last", False)]
+)
+def test_a_register_tells_window_by_window(random_of, name, pauses):
+    about, how = CASES[name]
+    model = model_of(random_of, about)
+    design = Accelerator(model, state="register", **how)
+    windows = windows_of(model, design, [2, 1, 1, 1, 3, 1, 1, 2, 1])
+    kept = [True, True, False, True, True, False, False, True, True]
+    wanted, found = expected(model, design, windows, kept), []
+    assert wanted != expected(model, design, windows, [False] * 9)
+    random = np.random.default_rng(5) if pauses else None
+
+    async def produce(ctx):
+        await send(ctx, model, design, windows, kept, random)
+
+    async def consume(ctx):
+        found.extend(await take(ctx, model, design, len(wanted), random))
+        await ctx.tick()
+        assert not ctx.get(design.busy)
+
+    simulate(design, produce, consume)
+    assert found == wanted
+
+
+@pytest.mark.parametrize("name", ["convolution"])
+def test_it_is_carried_without_a_register(random_of, name):
+    about, how = CASES[name]
+    model = model_of(random_of, about)
+    design = Accelerator(model, state="carried", **how)
+    assert "carried" not in design.signature.members
+    windows = windows_of(model, design, [2, 1, 3])
+    wanted, found = expected(model, design, windows, [True] * 3), []
+
+    async def produce(ctx):
+        await send(ctx, model, design, windows, [True] * 3, None)
+
+    async def consume(ctx):
+        found.extend(await take(ctx, model, design, len(wanted), None))
+
+    simulate(design, produce, consume)
+    assert found == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "after"),
+    [
+        ("stack, readout last", 7),
+        ("samples of an ADC, every", 0),
+        ("convolution", 0),
+        ("frames of pixels", 40),
+    ],
+)
+def test_what_is_aborted_leaves_nothing(random_of, name, after):
+    about, how = CASES[name]
+    model = model_of(random_of, about)
+    design = Accelerator(model, state="register", **how)
+    windows = windows_of(model, design, [2, 3, 1, 2])
+    kept = [True] * 4
+    before = expected(model, design, windows[:1], kept[:1])
+    wanted = expected(model, design, windows[2:], kept[2:])
+
+    async def both(ctx):
+        ctx.set(design.o.ready, 1)
+        await send(ctx, model, design, windows[:1], kept[:1], None)
+        assert await take(ctx, model, design, len(before), None) == before
+        # A window that is told to be kept, dropped while layers work on it.
+        ctx.set(design.o.ready, 0)
+        await send(ctx, model, design, windows[1:2], kept[:1], None)
+        await ctx.tick().repeat(after + 1)
+        stale = ctx.get(design.o.valid)
+        ctx.set(design.abort, 1)
+        await ctx.tick()
+        ctx.set(design.abort, 0)
+        if stale:
+            await take(ctx, model, design, 1, None)
+        started.append(True)
+        assert await take(ctx, model, design, len(wanted), None) == wanted
+        assert not ctx.get(design.busy)
+        ended.append(True)
+
+    async def produce(ctx):
+        while not started:
+            await ctx.tick()
+        await send(ctx, model, design, windows[2:], kept[2:], None)
+
+    started, ended = [], []
+    simulate(design, both, produce)
+    assert ended
+
+
+def test_where_no_window_can_go_on(random_of):
+    x = np.random.default_rng(7).normal(0, 1, (8, 6, 2))
+    both = quantize(directed(DIRECTIONS["two directions"], 2, "mean"), Levels.of(1, 1), x)
+    strides = quantize(stacked(STACKS["strides"], 2), Levels.of(1, 1), np.tile(x, (1, 2, 1)))
+    for model, state, words in [
+        (both, "carried", "a backward layer begins with the last step of a window"),
+        (strides, "register", "frames 2 steps apart"),
+        (strides, "kept", "unknown kind of state 'kept': give cleared, carried, register"),
+    ]:
+        with pytest.raises(MubinnError, match=words):
+            check_kind(model.layers, state)
