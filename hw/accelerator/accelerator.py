@@ -195,8 +195,8 @@ class Accelerator(Component):
     def elaborate(self, platform: object) -> Module:
         """Return the chain."""
         m = Module()
-        # What has a state, and hears when a window's last step comes whether it is kept.
-        self._keeping: list[LstmLayer | StepFrames] = list(self.layers)
+        # Who hears whether a window's state is kept, and in which cycle: its last step is taken.
+        self._keeping: list[tuple[Signal, Value]] = []
         source: Source = wiring.flipped(self.i)
         if self.encoder is not None:
             m.submodules.encoder = ResetInserter(self.abort)(self.encoder)
@@ -204,6 +204,7 @@ class Accelerator(Component):
             source = self.encoder.o
         for k, layer in enumerate(self.layers):
             m.submodules[f"layer_{k}"] = ResetInserter(self.abort)(layer)
+            self._keeps(layer)
         steps, first = self._max_steps, 0
         for stage in self.stages:
             own = dict(enumerate(self.layers[first : first + len(stage)], first))
@@ -249,7 +250,7 @@ class Accelerator(Component):
                 frames = PixelFrames(layer)
             else:
                 frames = StepFrames(layer, carries=self.state != "cleared")
-                self._keeping.append(frames)
+                self._keeps(frames)
             self._add(m, f"{'pixel' if gather else 'step'}_frames_{number}", frames)
             link(m, source, frames.i)
             source = frames.o
@@ -348,18 +349,23 @@ class Accelerator(Component):
         last: Value = self.i.payload.last
         return last if self.encoder is None else last & self.encoder.full
 
+    def _keeps(self, part: LstmLayer | StepFrames) -> None:
+        """Note a part with a state."""
+        if self.state != "cleared":
+            taken = part.i.valid & part.i.ready & part.i.payload.last
+            self._keeping.append((part.carried, taken))
+
     def _carry(self, m: Module) -> None:
         """Tell what has a state whether the next window begins with what this one leaves."""
         if self.state == "carried":
-            m.d.comb += [part.carried.eq(1) for part in self._keeping]
+            m.d.comb += [carried.eq(1) for carried, _ in self._keeping]
         if self.state == "register":
             kept = WindowStates(len(self._keeping), self._most_windows)
             self._add(m, "window_states", kept)
             m.d.comb += kept.last.eq(self.i.valid & self.i.ready & self._last)
             m.d.comb += kept.carried.eq(self.carried)
-            for k, part in enumerate(self._keeping):
-                m.d.comb += kept.taken[k].eq(part.i.valid & part.i.ready & part.i.payload.last)
-                m.d.comb += part.carried.eq(kept.kept[k])
+            for k, (carried, taken) in enumerate(self._keeping):
+                m.d.comb += [kept.taken[k].eq(taken), carried.eq(kept.kept[k])]
 
     def _watch(self, m: Module) -> None:
         """Count the windows that have begun and whose results are not taken."""
