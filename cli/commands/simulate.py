@@ -148,7 +148,7 @@ def simulate(
             )
             for index, layer_codes in enumerate(codes)
         ]
-    _tell(reports, name, codes[0], simulator, waves, as_json)
+    _tell(reports, name, codes[0], simulator, state, waves, as_json)
 
 
 def _whole(
@@ -240,6 +240,7 @@ def _tell(
     data: str,
     codes: Ints,
     simulator: str,
+    state: str,
     waves: Path | None,
     as_json: bool,
 ) -> None:
@@ -249,11 +250,13 @@ def _tell(
             {**vars(report), "cycles_per_s": report.cycles / report.seconds} for report in reports
         ]
         where = {"data": data, "windows": windows, "steps": steps, "simulator": simulator}
+        where |= {} if state == "cleared" else {"state": state}
         print_json(
             {**where, "equal": True, "waves": str(waves) if waves else None, "layers": layers}
         )
         return
-    click.echo(f"{windows} windows of {steps} steps of {data}, on {simulator}.\n")
+    kept = "" if state == "cleared" else f", --state {state}"
+    click.echo(f"{windows} windows of {steps} steps of {data}, on {simulator}{kept}.\n")
     for report in reports:
         rows = [(name, f"{count:,}") for name, count in report.signals.items()]
         print_table(f"Layer {report.layer}: values compared", ("signal", "values"), rows)

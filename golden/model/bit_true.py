@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.cells.place import side_by_side, stages
 from mubinn.golden.cells.step import Trace, cell_step, dots, logits
 from mubinn.golden.cells.sweep import Sweep
+from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.head import head_of, reading_of
 from mubinn.golden.model.layer_state import (
@@ -76,12 +78,20 @@ def layer_inputs(
     """Return the frames [..., T, I] of every layer, in its own order, of input codes of windows.
 
     With `kept` x is [windows, T, I], and says of each window whether the next one begins with the
-    state that it leaves; without it all begin as after a reset.
+    state that it leaves; without it all begin as after a reset. Raises `MubinnError` where no
+    window goes on from another, or where those that do have more frames than others.
     """
     codes = np.asarray(x, np.int64)
     if kept is None:
         return _through(model, codes)[0]
     check_carries(model.layers)
+    for layer in model.layers:
+        if isinstance(layer.frames, Frames) and layer.frames.before < layer.frames.taps - 1:
+            raise MubinnError(
+                "a convolution has fewer frames in a first window than in those that go on from "
+                "it, which are not compared side by side: let the state be cleared, or give a "
+                "model whose convolutions begin after steps of 0."
+            )
     found: list[list[Ints]] = []
     state = before = first_state(model)
     for window, keeps in zip(codes, kept, strict=True):

@@ -1,7 +1,7 @@
 """A whole model in hardware: stacked layers, the head on the last, class and scores out."""
 
 from itertools import repeat
-from typing import Any, TypeAlias
+from typing import Any
 
 from amaranth.hdl import Module, ResetInserter, Signal, Value
 from amaranth.lib import stream, wiring
@@ -55,16 +55,6 @@ def plans(
         dense, readout = model.dense_of(k)
         found.append(LayerPlan(layer, dense, lanes, units, readout=readout, **options))
     return found
-
-
-_Keeping: TypeAlias = LstmLayer | StepFrames | StreamFrontEnd
-"""What has a state."""
-
-
-def _ends(source: stream.Interface) -> Value:
-    """Return whether a window's last payload is transferred in this cycle."""
-    ends: Value = source.valid & source.ready & source.payload.last
-    return ends
 
 
 def entry(
@@ -253,15 +243,16 @@ class Accelerator(Component):
     def elaborate(self, platform: object) -> Module:
         """Return the chain."""
         m = Module()
-        # What has a state, and hears when a window's last step comes whether it is kept.
-        self._keeping: list[tuple[_Keeping, Value]] = [(k, _ends(k.i)) for k in self.layers]
+        # Who hears whether a window's state is kept, and in which cycle: its last step is taken.
+        self._keeping: list[tuple[Signal, Value]] = []
         source: Source = wiring.flipped(self.i)
         if self.front_end is not None:
             self._add(m, "front_end", self.front_end)
             wiring.connect(m, source, self.front_end.i)
             source = self.front_end.o
             assert self.encoder is not None
-            self._keeping.append((self.front_end, _ends(source) & self.encoder.full))
+            taken = source.valid & source.ready & source.payload.last & self.encoder.full
+            self._keeping.append((self.front_end.carried, taken))
         if self.encoder is not None and self.front_end is not None:
             # The encoder's samples may have more bits.
             self._add(m, "encoder", self.encoder)
@@ -278,6 +269,7 @@ class Accelerator(Component):
             source = self.encoder.o
         for k, layer in enumerate(self.layers):
             m.submodules[f"layer_{k}"] = ResetInserter(self.abort)(layer)
+            self._keeps(layer)
         steps, first = self._max_steps, 0
         for stage in self.stages:
             own = dict(enumerate(self.layers[first : first + len(stage)], first))
@@ -323,7 +315,7 @@ class Accelerator(Component):
                 frames = PixelFrames(layer)
             else:
                 frames = StepFrames(layer, carries=self.state != "cleared")
-                self._keeping.append((frames, _ends(frames.i)))
+                self._keeps(frames)
             self._add(m, f"{'pixel' if gather else 'step'}_frames_{number}", frames)
             link(m, source, frames.i)
             source = frames.o
@@ -425,17 +417,23 @@ class Accelerator(Component):
         first = self.front_end or self.encoder
         return last if first is None else last & first.full
 
+    def _keeps(self, part: LstmLayer | StepFrames) -> None:
+        """Note a part with a state."""
+        if self.state != "cleared":
+            taken = part.i.valid & part.i.ready & part.i.payload.last
+            self._keeping.append((part.carried, taken))
+
     def _carry(self, m: Module) -> None:
         """Tell what has a state whether the next window begins with what this one leaves."""
         if self.state == "carried":
-            m.d.comb += [part.carried.eq(1) for part, _ in self._keeping]
+            m.d.comb += [carried.eq(1) for carried, _ in self._keeping]
         if self.state == "register":
             kept = WindowStates(len(self._keeping), self._most_windows)
             self._add(m, "window_states", kept)
             m.d.comb += kept.last.eq(self.i.valid & self.i.ready & self._last)
             m.d.comb += kept.carried.eq(self.carried)
-            for k, (part, takes) in enumerate(self._keeping):
-                m.d.comb += [kept.taken[k].eq(takes), part.carried.eq(kept.kept[k])]
+            for k, (carried, taken) in enumerate(self._keeping):
+                m.d.comb += [kept.taken[k].eq(taken), carried.eq(kept.kept[k])]
 
     def _watch(self, m: Module) -> None:
         """Count the windows that have begun and whose results are not taken."""

@@ -15,7 +15,6 @@ from mubinn.hw.accelerator.axi_accelerator import accelerator_top
 from mubinn.hw.export.driver import Driver
 from mubinn.hw.export.golden_vectors import drawn_windows
 from mubinn.hw.export.interface import interface
-from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.hw.layer.loadable_memory import contents
 from mubinn.sim.runner.simulate import simulate
 
@@ -158,8 +157,3 @@ def test_a_driver_says_which_windows_leave_their_state(random_model):
 def test_a_register_of_the_state_needs_registers(random_model):
     with pytest.raises(MubinnError, match=r"has no register to say .*: give it registers"):
         accelerator_top(random_model(), state="register", registers=False)
-    for registers in (True, False):
-        top = accelerator_top(random_model(levels=(1, 1)), registers=registers, state="carried")
-        assert "carried" not in top.core.signature.members
-        assert not registers or "state" not in top.lite.registers
-        assert verilog_text(top, "mubinn")

@@ -240,6 +240,11 @@ def test_simulate_runs_every_layer_on_the_one_below(tmp_path, random_model, eeg_
     run("simulate", path, "--waves", tmp_path / "waves.fst", status=2)
 
 
+def test_a_state_is_of_windows_that_follow_each_other(model_file, eeg_file):
+    args = ["simulate", model_file, "--data", eeg_file, "--state", "carried"]
+    assert "give --windows 2" in run(*args, status=2).stderr
+
+
 def test_simulate_writes_waves(model_file, eeg_file, tmp_path):
     if QUICK == "verilator" and not fst_headers_available():
         pytest.skip("neither Icarus nor lz4's headers are there")

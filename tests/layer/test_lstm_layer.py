@@ -10,6 +10,8 @@ from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.library import LAYERS
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.model.bit_true import run_layer_from
+from mubinn.golden.model.layer_state import zero_codes
 from mubinn.golden.quantize import quantize
 from mubinn.hw.cells.lstm_cell import LstmCell
 from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step, cycles_per_window
@@ -79,25 +81,25 @@ def test_layer_equals_bit_true_model(random_model, name):
 
 KEPT = {
     "a sum over the steps": (
-        {"levels": (2, 1), "features": 3, "hidden": 3, "readout": "mean"},
-        {"units": 2, "classify": True},
+        {"seed": 6, "levels": (2, 2), "features": 3, "hidden": 2, "readout": "mean"},
+        {"units": 4, "classify": True},
         "figure3",
         3,
     ),
     "a result at every step, windows of one": (
-        {"levels": (1, 2), "features": 3, "hidden": 2, "readout": "running"},
+        {"seed": 3, "levels": (1, 2), "features": 3, "hidden": 2, "readout": "running"},
         {"units": 2, "classify": True},
         "threshold",
         1,
     ),
     "a GRU without a classifier": (
-        {"cell": "gru", "levels": (2, 2), "features": 3, "hidden": 3},
+        {"seed": 10, "cell": "gru", "levels": (2, 2), "features": 3, "hidden": 3},
         {},
         "threshold",
         1,
     ),
     "a GRU of two phases, readout last": (
-        {"cell": "gru", "reset": "before", "levels": (1, 1), "features": 3, "hidden": 3}
+        {"seed": 3, "cell": "gru", "reset": "before", "levels": (1, 1), "features": 3, "hidden": 3}
         | {"readout": "last"},
         {"units": 2, "classify": True},
         "figure3",
@@ -109,9 +111,12 @@ KEPT = {
 @pytest.mark.parametrize("name", KEPT)
 def test_a_state_is_kept_where_it_is_told(random_of, name):
     made, how, datapath, steps = KEPT[name]
-    model = random_of(seed=5, **made).with_datapath(datapath)
+    model = random_of(**made).with_datapath(datapath)
     kept = [True, True, False, True, False]
     codes = inputs(model, len(kept), steps)
+    zeros = zero_codes(model.layers[0])
+    _, left = run_layer_from(model.layers[0], codes[0], zeros)
+    assert all((own != zero).any() for own, zero in zip(left, zeros, strict=True))
     result = check_layer(model, codes, kept=kept, pause=0.4, simulator=QUICK, **how)
     assert result.tests == 2
 

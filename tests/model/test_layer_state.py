@@ -11,7 +11,7 @@ from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.library import dense, gru_before, lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model import reference
-from mubinn.golden.model.bit_true import run, run_from
+from mubinn.golden.model.bit_true import layer_inputs, run, run_from
 from mubinn.golden.model.layer_state import LayerState, first_state
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.quantize import quantize
@@ -131,3 +131,15 @@ def test_a_state_of_something_else_is_refused(random_model):
     for words, own in wrong.items():
         with pytest.raises(MubinnError, match=words):
             run_from(model, codes, own)
+
+
+def test_the_frames_of_layers_are_those_of_windows_that_go_on(random_of):
+    model, _ = made("lstm", "mean", random_of)
+    codes = np.random.default_rng(3).integers(0, 4, (3, 4, 3))
+    found = layer_inputs(model, codes, [True, False, True])[1]
+    joined = layer_inputs(model, codes[:2].reshape(8, 3))[1]
+    assert np.array_equal(found[:2].reshape(joined.shape), joined)
+    assert np.array_equal(found[2], layer_inputs(model, codes[2])[1])
+    convolved, _ = made("convolutions", "mean", random_of)
+    with pytest.raises(MubinnError, match="fewer frames in a first window"):
+        layer_inputs(convolved, codes, [True, True, True])
