@@ -98,7 +98,7 @@ class Host:
         if not 0 < step <= room <= MAX_LENGTH:
             raise MubinnError(
                 f"Room for {room} bytes does not do for steps of {step} bytes: give {step} to "
-                f"{MAX_LENGTH}."
+                f"{MAX_LENGTH}, and longer steps to an AXI4-Stream."
             )
         self._step, self._share = step, room // step * step
         self._min, self._max = min_steps, max_steps

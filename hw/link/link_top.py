@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, ClockDomain, Const, Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Member, Out
 
@@ -35,6 +35,26 @@ SPI: dict[str, Member] = {
 }
 
 
+def check_core(core: Any) -> Any:
+    """Return `core`; raise `MubinnError` where its weights are loaded."""
+    if "load" in core.signature.members:
+        raise MubinnError(
+            "A link has no packets for weights that are loaded: build the accelerator without "
+            "loadable."
+        )
+    return core
+
+
+def check_room(room: int, step: int) -> int:
+    """Return `room`; raise `MubinnError` where a packet does not hold it, or it no step."""
+    if not 0 < step <= room <= MAX_LENGTH:
+        raise MubinnError(
+            f"Room for {room} bytes does not do for steps of {step} bytes: give {step} to "
+            f"{MAX_LENGTH}, and longer steps to an AXI4-Stream."
+        )
+    return room
+
+
 class LinkTop(Component):
     """A core that takes windows in packets, and answers in packets.
 
@@ -61,8 +81,6 @@ class LinkTop(Component):
 
     Members
     -------
-    clk, rst_n : In(1)
-        Clock, rising edge; reset, active low, synchronous.
     rx : In(1), tx : Out(1)
         With `divisor`, see `mubinn.hw.link.uart`.
     sck, mosi, cs_n : In(1), miso : Out(1)
@@ -78,8 +96,6 @@ class LinkTop(Component):
         The core's weights are loaded, a step does not fit into a packet, or a result does not.
     """
 
-    clk: Signal
-    rst_n: Signal
     ready: Signal
     waiting: Signal
 
@@ -93,21 +109,11 @@ class LinkTop(Component):
         min_steps: int = 1,
         max_steps: int | None = None,
     ) -> None:
-        if "load" in core.signature.members:
-            raise MubinnError(
-                "A link has no packets for weights that are loaded: build the accelerator "
-                "without loadable."
-            )
-        self.core = core
+        self.core = check_core(core)
         self.min_steps, self.max_steps = min_steps, max_steps
         self.reader = FrameReader(core.i.payload.shape(), 8, per_step)
         step = self.reader.beats * per_step
-        room = step if room is None else room
-        if not step <= room <= MAX_LENGTH:
-            raise MubinnError(
-                f"Room for {room} bytes does not do for steps of {step} bytes: give {step} to "
-                f"{MAX_LENGTH}, and more features than a packet holds to an AXI4-Stream."
-            )
+        room = check_room(step if room is None else room, step)
         self.rules = Rules(TO_BOARD, room, step)
         result = core.o.payload.shape()
         self.writer = FrameWriter(
@@ -122,15 +128,11 @@ class LinkTop(Component):
             )
         self.divisor = divisor
         pins = SPI if divisor is None else UART
-        super().__init__({"clk": In(1), "rst_n": In(1), **pins, "ready": Out(1), "waiting": Out(1)})
+        super().__init__({**pins, "ready": Out(1), "waiting": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         """Return the port, receiver, core and sender, and what watches over them."""
         m = Module()
-        # The stubs do not know the signals of a domain.
-        domain: Any = ClockDomain("sync")
-        m.domains.sync = domain
-        m.d.comb += [domain.clk.eq(self.clk), domain.rst.eq(~self.rst_n)]
         m.submodules.control = control = LinkControl()
         m.submodules.receiver = receiver = PacketReceiver(self.rules)
         m.submodules.sender = sender = PacketSender()

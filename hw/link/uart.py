@@ -29,7 +29,7 @@ class UartReceiver(Component):
     glitch of one cycle is nothing. A start bit that is over by its middle is none. A byte without a
     stop bit is dropped, and the next one begins after the line has been high.
 
-    Both ends may differ by 4 % of a bit's time.
+    The ends may differ by 4 % of a bit's time from a divisor of 16 on, by 2 % at the least one.
 
     Parameters
     ----------
