@@ -26,11 +26,11 @@ from mubinn.hw.link.uart import UartReceiver, UartTransmitter
 from mubinn.hw.stream.component import Component
 from mubinn.hw.stream.packet import FrameReader, FrameWriter, beats
 
-UART: dict[str, Member] = {"rx": Member(In, 1, init=1), "tx": Member(Out, 1, init=1)}
+UART: dict[str, Member] = {"rx": In(1), "tx": Out(1)}
 SPI: dict[str, Member] = {
     "sck": In(1),
     "mosi": In(1),
-    "cs_n": Member(In, 1, init=1),
+    "cs_n": In(1),
     "miso": Out(1),
 }
 

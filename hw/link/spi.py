@@ -3,7 +3,7 @@
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.cdc import FFSynchronizer  # type: ignore[import-untyped]  # not in the stubs
-from amaranth.lib.wiring import In, Member, Out
+from amaranth.lib.wiring import In, Out
 
 from mubinn.hw.link.packets import FLAG
 from mubinn.hw.stream.component import Component
@@ -40,7 +40,7 @@ class SpiSlave(Component):
         super().__init__(
             {
                 **dict.fromkeys(("sck", "mosi"), In(1)),
-                "cs_n": Member(In, 1, init=1),
+                "cs_n": In(1),
                 "miso": Out(1),
                 "o": Out(stream.Signature(8, always_ready=True)),
                 "i": In(stream.Signature(8)),

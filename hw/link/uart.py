@@ -3,7 +3,7 @@
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.cdc import FFSynchronizer  # type: ignore[import-untyped]  # not in the stubs
-from amaranth.lib.wiring import In, Member, Out
+from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.hw.stream.component import Component
@@ -97,7 +97,7 @@ class UartTransmitter(Component):
 
     def __init__(self, divisor: int) -> None:
         self.divisor = check_divisor(divisor)
-        super().__init__({"i": In(stream.Signature(8)), "tx": Member(Out, 1, init=1)})
+        super().__init__({"i": In(stream.Signature(8)), "tx": Out(1)})
 
     def elaborate(self, platform: object) -> Module:
         """Return a shift register of the bits that are left, ones behind them."""

@@ -126,6 +126,8 @@ def test_spi_both_ways_loses_nothing_between_transfers():
         return np.packbits(np.array(bits[: len(bits) // 8 * 8], dtype=np.uint8)).tolist()
 
     async def master(ctx):
+        ctx.set(design.cs_n, 1)
+        await ctx.tick().repeat(CYCLES)
         for size in (1, 3, 2, 5, 1, 1, 4, 6, 8, 8):
             data = random.integers(0, 256, size).astype(np.uint8)
             sent.extend(data.tolist())
