@@ -77,7 +77,8 @@ class LinkTop(Component):
     room : int or None
         Bytes of the longest payload, up to 255; by default those of one step.
     min_steps, max_steps : int, int or None
-        Steps of the shortest and of the longest window, for the host, which sends no other ones.
+        Steps of the shortest and of the longest window, for the host, which sends no other ones: of
+        a shorter one no result comes, and the board waits for it until it is cleared.
 
     Members
     -------

@@ -12,7 +12,7 @@ bit that says that the last byte was 0x7D. And an idle SPI, which has to send so
 The check is CRC-16/IBM-SDLC (X-25): polynomial 0x1021, both reflected, begun with 0xFFFF, turned
 over at the end. Behind a packet and its CRC the register holds 0xF0B8, always. A damaged packet
 passes with a probability of 2 ** -16, less by what the length rules out; one of up to 3 wrong bits
-that make no 0x7E or 0x7D never does.
+that neither make nor spoil a 0x7E or 0x7D never does.
 
 Between two 0x7E, before stuffing, little-endian: `FIELDS`, then the payload, then the CRC. Each
 side counts its packets. A packet that does not come, or is refused, leaves a gap in the counter of
