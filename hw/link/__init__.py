@@ -1,0 +1,1 @@
+"""Core behind a UART or a SPI slave, by packets that survive lost and wrong bytes."""

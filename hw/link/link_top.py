@@ -1,0 +1,228 @@
+"""A core behind a UART or a SPI slave."""
+
+from typing import Any
+
+from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Member, Out
+
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.hw.layer.classifier import END
+from mubinn.hw.link.link_control import LinkControl
+from mubinn.hw.link.packet_receiver import PacketReceiver
+from mubinn.hw.link.packet_sender import PacketSender
+from mubinn.hw.link.packets import (
+    COUNTS,
+    FIELDS,
+    MAX_LENGTH,
+    STAMP,
+    TO_BOARD,
+    Kind,
+    Rules,
+    pattern,
+)
+from mubinn.hw.link.spi import SpiSlave
+from mubinn.hw.link.uart import UartReceiver, UartTransmitter
+from mubinn.hw.stream.component import Component
+from mubinn.hw.stream.packet import FrameReader, FrameWriter, beats
+
+UART: dict[str, Member] = {"rx": In(1), "tx": Out(1)}
+SPI: dict[str, Member] = {
+    "sck": In(1),
+    "mosi": In(1),
+    "cs_n": In(1),
+    "miso": Out(1),
+}
+
+
+def check_core(core: Any) -> Any:
+    """Return `core`; raise `MubinnError` where its weights are loaded."""
+    if "load" in core.signature.members:
+        raise MubinnError(
+            "A link has no packets for weights that are loaded: build the accelerator without "
+            "loadable."
+        )
+    return core
+
+
+def check_room(room: int, step: int) -> int:
+    """Return `room`; raise `MubinnError` where a packet does not hold it, or it no step."""
+    if not 0 < step <= room <= MAX_LENGTH:
+        raise MubinnError(
+            f"Room for {room} bytes does not do for steps of {step} bytes: give {step} to "
+            f"{MAX_LENGTH}, and longer steps to an AXI4-Stream."
+        )
+    return room
+
+
+class LinkTop(Component):
+    """A core that takes windows in packets, and answers in packets.
+
+    See `mubinn.hw.link.packets` for what they say. Samples are frames as on an AXI4-Stream of
+    bytes, whole steps of them a packet, and go to the core once their packet is known to be whole.
+    A window with a packet missing is given up and said to be: nothing is decided on what is left.
+    The next window begins at its own first packet, whatever was lost before.
+
+    One packet is held. The host waits for `ready` before the payload of the next one, or sends no
+    faster than the core works; what comes too early is refused, as if it had been lost.
+
+    Parameters
+    ----------
+    core : component
+        As of `mubinn.hw.axi.axi_top.AxiTop`, with its weights in it.
+    divisor : int or None
+        Clock cycles of a bit of the UART; None for SPI.
+    per_step : int
+        Frames that make a time step.
+    room : int or None
+        Bytes of the longest payload, up to 255; by default those of one step.
+    min_steps, max_steps : int, int or None
+        Steps of the shortest and of the longest window, for the host, which sends no other ones: of
+        a shorter one no result comes, and the board waits for it until it is cleared.
+
+    Members
+    -------
+    rx : In(1), tx : Out(1)
+        With `divisor`, see `mubinn.hw.link.uart`.
+    sck, mosi, cs_n : In(1), miso : Out(1)
+        Without it, see `mubinn.hw.link.spi`.
+    ready : Out(1)
+        No payload is held: that of another packet may come.
+    waiting : Out(1)
+        A packet is to be sent, or being sent.
+
+    Raises
+    ------
+    MubinnError
+        The core's weights are loaded, a step does not fit into a packet, or a result does not.
+    """
+
+    ready: Signal
+    waiting: Signal
+
+    def __init__(
+        self,
+        core: Any,
+        *,
+        divisor: int | None = None,
+        per_step: int = 1,
+        room: int | None = None,
+        min_steps: int = 1,
+        max_steps: int | None = None,
+    ) -> None:
+        self.core = check_core(core)
+        self.min_steps, self.max_steps = min_steps, max_steps
+        self.reader = FrameReader(core.i.payload.shape(), 8, per_step)
+        step = self.reader.beats * per_step
+        room = check_room(step if room is None else room, step)
+        self.rules = Rules(TO_BOARD, room, step)
+        result = core.o.payload.shape()
+        self.writer = FrameWriter(
+            data.StructLayout({**FIELDS, **STAMP, **dict(_shapes(result))}), 8
+        )
+        self.status = FrameWriter(data.StructLayout(FIELDS | COUNTS), 8)
+        self._length = self.writer.beats - pattern(FIELDS).size
+        if self._length > MAX_LENGTH:
+            raise MubinnError(
+                f"A result of {beats(result, 8)} bytes does not fit into a packet of "
+                f"{MAX_LENGTH}: send it over an AXI4-Stream."
+            )
+        self.divisor = divisor
+        pins = SPI if divisor is None else UART
+        super().__init__({**pins, "ready": Out(1), "waiting": Out(1)})
+
+    def elaborate(self, platform: object) -> Module:
+        """Return the port, receiver, core and sender, and what watches over them."""
+        m = Module()
+        m.submodules.control = control = LinkControl()
+        m.submodules.receiver = receiver = PacketReceiver(self.rules)
+        m.submodules.sender = sender = PacketSender()
+        m.submodules.reader = reader = ResetInserter(control.clear)(self.reader)
+        m.submodules.core = core = ResetInserter(control.clear)(self.core)
+        self._port(m, receiver, sender)
+        wiring.connect(m, reader.o, core.i)
+        out, into = receiver.o, reader.i
+        m.d.comb += [
+            into.payload.data.eq(out.payload.data),
+            into.payload.last.eq(out.payload.last & control.last),
+            into.valid.eq(out.valid),
+            out.ready.eq(into.ready),
+            control.packet.eq(receiver.packet),
+            control.refused.eq(receiver.refused),
+            control.held.eq(receiver.held),
+            control.fed.eq(out.valid & out.ready & out.payload.last),
+            receiver.take.eq(control.take),
+            receiver.drop.eq(control.drop),
+            receiver.go.eq(control.go),
+            self.ready.eq(~receiver.held),
+        ]
+        self._answers(m, control, sender)
+        return m
+
+    def _port(self, m: Module, receiver: PacketReceiver, sender: PacketSender) -> None:
+        """Connect the pins."""
+        m.d.comb += self.waiting.eq(sender.o.valid)
+        if self.divisor is None:
+            m.submodules.spi = spi = SpiSlave()
+            for name in SPI:
+                pin, inner = getattr(self, name), getattr(spi, name)
+                m.d.comb += pin.eq(inner) if name == "miso" else inner.eq(pin)
+            wiring.connect(m, spi.o, receiver.i)
+            wiring.connect(m, sender.o, spi.i)
+            return
+        m.submodules.uart_in = uart_in = UartReceiver(self.divisor)
+        m.submodules.uart_out = uart_out = UartTransmitter(self.divisor)
+        rx, tx = (getattr(self, name) for name in UART)
+        m.d.comb += [uart_in.rx.eq(rx), tx.eq(uart_out.tx)]
+        wiring.connect(m, uart_in.o, receiver.i)
+        wiring.connect(m, sender.o, uart_out.i)
+
+    def _answers(self, m: Module, control: LinkControl, sender: PacketSender) -> None:
+        """Send results, and, between them, what becomes of packets."""
+        m.submodules.writer, m.submodules.status = self.writer, self.status
+        result, status = self.writer, self.status
+        counter, index = Signal(FIELDS["counter"]), Signal(STAMP["index"])
+        payload = self.core.o.payload
+        fields = dict(_shapes(payload.shape()))
+        ends = getattr(payload, END) if END in fields else Const(1, 1)
+        idle = ~result.o.valid & ~status.o.valid
+        head = {"counter": counter, "length": self._length}
+        flags = Cat(Const(0, 1), ends, control.lost, Const(0, 1))
+        stamp = {"window": control.window, "index": index}
+        found = {name: getattr(payload, name) for name in fields}
+        m.d.comb += [
+            result.i.valid.eq(self.core.o.valid & idle & ~control.clear),
+            self.core.o.ready.eq(idle & ~control.clear),
+            status.i.valid.eq(control.due & idle & ~self.core.o.valid),
+            control.stamped.eq(result.i.valid),
+            control.ended.eq(result.i.valid & ends),
+            control.reported.eq(status.i.valid),
+        ]
+        _fill(m, result, kind=Cat(Const(Kind.RESULT, 4), flags), **head, **stamp, **found)
+        about = Cat(Const(Kind.STATUS, 4), Const(0, 2), control.lost, control.working)
+        head["length"] = pattern(COUNTS).size
+        counts = {name: control.counts[name] for name in COUNTS}
+        _fill(m, status, kind=about, **head, **counts)
+        with m.If(result.i.valid | status.i.valid):
+            m.d.sync += counter.eq(counter + 1)
+        with m.If(control.clear | control.ended):
+            m.d.sync += index.eq(0)
+        with m.Elif(result.i.valid):
+            m.d.sync += index.eq(index + 1)
+        m.d.comb += [
+            sender.i.valid.eq(result.o.valid | status.o.valid),
+            sender.i.payload.eq(Mux(result.o.valid, result.o.payload, status.o.payload)),
+            result.o.ready.eq(sender.i.ready),
+            status.o.ready.eq(sender.i.ready & ~result.o.valid),
+        ]
+
+
+def _shapes(layout: data.StructLayout) -> list[tuple[str, Any]]:
+    """Return the fields of a structure."""
+    return [(str(name), field.shape) for name, field in layout]
+
+
+def _fill(m: Module, writer: FrameWriter, **fields: Any) -> None:
+    """Drive the frame that goes into `writer`; an array is copied bit by bit."""
+    for name, value in fields.items():
+        m.d.comb += writer.i.payload[name].eq(value)

@@ -1,0 +1,213 @@
+"""Packets of a link: how they are framed, and what they say. No hardware: host and tests use it.
+
+The frame is that of RFC 1662, octet-stuffed HDLC: 0x7E stands before and behind each packet and
+nowhere inside it, for 0x7E and 0x7D are sent as 0x7D and the byte with bit 5 turned over. So
+whatever is lost, wrong or inserted, the 0x7E before a packet begins it anew, and damage costs the
+packets that it touches and no other. A start byte that may also stand in the payload would not
+promise that. COBS would, with one byte more a packet where stuffing may take twice the bytes, but
+its sender looks ahead to the next zero, over a buffer of the whole packet; here both sides have a
+bit that says that the last byte was 0x7D. And an idle SPI, which has to send something, sends
+0x7E: packets of no bytes, which are no packets.
+
+The check is CRC-16/IBM-SDLC (X-25): polynomial 0x1021, both reflected, begun with 0xFFFF, turned
+over at the end. Behind a packet and its CRC the register holds 0xF0B8, always. A damaged packet
+passes with a probability of 2 ** -16, less by what the length rules out; one of up to 3 wrong bits
+that neither make nor spoil a 0x7E or 0x7D never does.
+
+Between two 0x7E, before stuffing, little-endian: `FIELDS`, then the payload, then the CRC. Each
+side counts its packets. A packet that does not come, or is refused, leaves a gap in the counter of
+the next one: losses are seen by that alone, up to 65535 packets at a stretch.
+"""
+
+import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+
+from mubinn.golden.ground.errors import MubinnError
+
+FLAG, ESCAPE, TURNED = 0x7E, 0x7D, 0x20
+FIELDS = {"kind": 8, "length": 8, "counter": 16}
+"""Bits of what each packet begins with; ``kind`` has the `Kind` below and the `Flags` above."""
+STAMP = {"window": 16, "index": 16}
+"""Bits of what a result begins with: the counter of the packet that began its window, and which of
+the window's results it is, from 0 on. The core's result follows, as on an AXI4-Stream of bytes."""
+COUNTS = {"received": 16, "refused": 16, "lost": 16, "dropped": 16, "expected": 16}
+"""Bits of what a status says: packets taken, packets refused, gaps in their counters, windows given
+up, and the counter that the next packet should have. All wrap."""
+HEADER = sum(FIELDS.values()) // 8
+CRC = 2
+MAX_LENGTH = 255
+WRAP = 1 << FIELDS["counter"]
+RESIDUE = 0xF0B8
+"""What the register of the CRC holds behind a packet that is whole."""
+_CODES = {8: "B", 16: "H"}
+
+
+class Kind(IntEnum):
+    """What a packet is: to the board the first three, from it the others."""
+
+    SAMPLES = 1
+    CLEAR = 2
+    ASK = 3
+    RESULT = 4
+    STATUS = 5
+
+
+class Flags(IntFlag):
+    """The upper half of ``kind``; what a bit means depends on the lower half."""
+
+    NONE = 0
+    FIRST = 1
+    """Of samples: they begin a window."""
+    LAST = 2
+    """Of samples: they end a window. Of a result: it is its window's last."""
+    LOST = 4
+    """From the board: packets to it were lost since the last one with this flag."""
+    WORKING = 8
+    """Of a status: samples are held or a window is worked on, and its result is yet to come."""
+
+
+TO_BOARD = frozenset({Kind.SAMPLES, Kind.CLEAR, Kind.ASK})
+TO_HOST = frozenset({Kind.RESULT, Kind.STATUS})
+
+
+def pattern(fields: dict[str, int]) -> struct.Struct:
+    """Return fields as the standard library packs them.
+
+    >>> pattern(FIELDS).size, pattern(STAMP).size, pattern(COUNTS).size
+    (4, 4, 10)
+    """
+    return struct.Struct("<" + "".join(_CODES[bits] for bits in fields.values()))
+
+
+def _register(data: bytes) -> int:
+    """Return the register of the CRC behind `data`."""
+    crc = 0xFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x8408 if crc & 1 else 0)
+    return crc
+
+
+def crc16(data: bytes) -> int:
+    """Return CRC-16/IBM-SDLC of `data`.
+
+    >>> hex(crc16(b"123456789"))
+    '0x906e'
+    """
+    return _register(data) ^ 0xFFFF
+
+
+@dataclass(frozen=True)
+class Packet:
+    """A packet, whole.
+
+    Attributes
+    ----------
+    kind : Kind
+    counter : int
+        16 bits.
+    payload : bytes
+        Up to `MAX_LENGTH` of them.
+    flags : Flags
+    """
+
+    kind: Kind
+    counter: int
+    payload: bytes = b""
+    flags: Flags = Flags.NONE
+
+    def frame(self) -> bytes:
+        """Return the bytes that are sent.
+
+        >>> Packet(Kind.SAMPLES, 0x7E, b"AB", Flags.FIRST).frame().hex(" ")
+        '7e 11 02 7d 5e 00 41 42 33 6d 7e'
+
+        Raises
+        ------
+        MubinnError
+            The payload is longer than a packet may be.
+        """
+        if len(self.payload) > MAX_LENGTH:
+            raise MubinnError(
+                f"A payload of {len(self.payload)} bytes does not fit into a packet: give at most "
+                f"{MAX_LENGTH}, fewer steps in each."
+            )
+        head = pattern(FIELDS).pack(self.kind | self.flags << 4, len(self.payload), self.counter)
+        body = head + self.payload
+        stuffed = bytearray()
+        for byte in body + crc16(body).to_bytes(CRC, "little"):
+            stuffed += bytes([ESCAPE, byte ^ TURNED] if byte in (FLAG, ESCAPE) else [byte])
+        return bytes([FLAG, *stuffed, FLAG])
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What a receiver takes; it refuses the rest.
+
+    Attributes
+    ----------
+    kinds : frozenset of Kind
+    room : int
+        Bytes of the longest payload.
+    step : int
+        Bytes of a time step: samples are whole steps, and at least one.
+    """
+
+    kinds: frozenset[Kind] = TO_HOST
+    room: int = MAX_LENGTH
+    step: int = 1
+
+    def read(self, body: bytes) -> Packet | None:
+        """Return the packet whose bytes are `body`, unstuffed and with their CRC, or None."""
+        if len(body) < HEADER + CRC or _register(body) != RESIDUE:
+            return None
+        kind, length, counter = pattern(FIELDS).unpack_from(body)
+        payload = body[HEADER:-CRC]
+        if kind & 15 not in self.kinds or length != len(payload) or length > self.room:
+            return None
+        found = Kind(kind & 15)
+        if found is Kind.SAMPLES:
+            fits = bool(payload) and not length % self.step
+        else:
+            fits = found in TO_HOST or not payload
+        return Packet(found, counter, payload, Flags(kind >> 4)) if fits else None
+
+
+class Receiver:
+    """Bytes to packets.
+
+    Parameters
+    ----------
+    rules : Rules
+        By default those of the host.
+    """
+
+    def __init__(self, rules: Rules | None = None) -> None:
+        self._rules = rules or Rules()
+        self._body = bytearray()
+        self._escaped = False
+
+    def feed(self, data: Iterable[int]) -> list[Packet | None]:
+        """Return what ends in `data`: packets, and None for each one that is refused.
+
+        >>> sent = Packet(Kind.STATUS, 7, bytes(10)).frame()
+        >>> [p and p.counter for p in Receiver().feed(sent[3:] + sent + sent[:4] + sent)]
+        [None, 7, None, 7]
+        """
+        found: list[Packet | None] = []
+        for byte in data:
+            if byte == FLAG:
+                if self._body or self._escaped:
+                    whole = not self._escaped
+                    found.append(self._rules.read(bytes(self._body)) if whole else None)
+                self._body.clear()
+                self._escaped = False
+            elif byte == ESCAPE and not self._escaped:
+                self._escaped = True
+            else:
+                self._body.append(byte ^ TURNED if self._escaped else byte)
+                self._escaped = False
+        return found

@@ -1,0 +1,118 @@
+"""What becomes of each packet, against a model of a board that is told packet by packet."""
+
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+
+from mubinn.hw.link.link_control import LinkControl
+from mubinn.hw.link.packets import COUNTS, WRAP, Flags, Kind
+
+
+class Board:
+    """The rules of `LinkControl`, written as a person would say them."""
+
+    def __init__(self):
+        self.counts = dict.fromkeys(COUNTS, 0)
+        self.known = self.open = self.passed = self.running = self.held = False
+        self.due = self.lost = False
+
+    def packet(self, kind, counter, flags):
+        """Return whether the payload is taken, and whether windows under way are forgotten."""
+        gap = (counter - self.counts["expected"]) % WRAP if self.known else 0
+        self.known = True
+        self.counts["expected"] = (counter + 1) % WRAP
+        if kind is Kind.CLEAR:
+            self.counts |= {"received": 1, "refused": 0, "lost": 0, "dropped": 0}
+            self.open = self.passed = self.running = self.held = self.lost = False
+            self.due = True
+            return False, True, True
+        self.counts["received"] += 1
+        self.counts["lost"] += gap
+        self.lost |= gap > 0
+        first, last = Flags.FIRST in flags, Flags.LAST in flags
+        samples = kind is Kind.SAMPLES
+        drop = self.open and (gap > 0 or (samples and first))
+        # What waits or goes on behind a window that is worked on leaves that one alone.
+        clear = drop and not self.running
+        counted = drop
+        if drop:
+            self.open, self.passed, self.held = False, True, False
+        take = False
+        if samples:
+            take = first or self.open
+            counted |= not take and not self.passed
+            self.open, self.passed = take and not last, not take and not last
+        self.held |= take
+        self.counts["dropped"] += counted
+        self.due |= counted or not samples
+        return take, drop, clear
+
+
+async def pulse(ctx, design, name):
+    ctx.set(getattr(design, name), 1)
+    await ctx.tick()
+    ctx.set(getattr(design, name), 0)
+
+
+async def judge(ctx, design, board, random):
+    """Send a packet, and check what is said of it; return which way it went."""
+    kinds = [Kind.ASK, Kind.ASK, Kind.ASK, Kind.CLEAR]
+    kind = random.choice(kinds if board.held else [Kind.SAMPLES] * 12 + kinds)
+    gap = int(random.choice([0] * 8 + [1, 300]))
+    counter = (board.counts["expected"] + gap) % WRAP
+    flags = Flags(int(random.choice([0, 0, 0, 1, 1, 2, 2, 3])))
+    running = board.running
+    expected = board.packet(Kind(kind), counter, flags)
+    fields = {"kind": int(kind), "flags": int(flags), "counter": counter}
+    ctx.set(design.packet, {"valid": 1, **fields})
+    assert (ctx.get(design.take), ctx.get(design.drop), ctx.get(design.clear)) == expected
+    await ctx.tick()
+    ctx.set(design.packet, {"valid": 0, **fields})
+    ctx.set(design.held, board.held)
+    if expected[0]:
+        board.last = Flags.LAST in flags
+        if Flags.FIRST in flags:
+            board.window = counter
+    return (int(kind), *expected, running)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_windows_are_begun_gone_on_with_and_given_up(seed):
+    design, board, random = LinkControl(), Board(), np.random.default_rng(seed)
+    seen = set()
+
+    async def bench(ctx):
+        ctx.set(design.packet.counter, 0)
+        for _ in range(1500):
+            seen.add(await judge(ctx, design, board, random))
+            if random.random() < 0.1:
+                await pulse(ctx, design, "refused")
+                board.counts["refused"] += 1
+            assert ctx.get(design.due) == board.due
+            assert ctx.get(design.lost) == board.lost
+            assert {name: ctx.get(design.counts[name]) for name in COUNTS} == board.counts
+            assert ctx.get(design.working) == (board.running or board.held)
+            if random.random() < 0.3:
+                name = str(random.choice(["reported", "stamped"]))
+                await pulse(ctx, design, name)
+                board.due &= name != "reported"
+                board.lost = False
+            assert ctx.get(design.go) == (not board.running)
+            if board.held and not board.running:
+                await ctx.tick()
+                assert ctx.get(design.window) == board.window
+                await pulse(ctx, design, "fed")
+                board.held, board.running = False, board.last
+                ctx.set(design.held, 0)
+            elif board.running and random.random() < 0.3:
+                await pulse(ctx, design, "ended")
+                board.running = False
+
+    simulator = Simulator(design)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    # Each way was gone: taken, passed over, given up alone, and behind a window worked on.
+    samples = {case[1:] for case in seen if case[0] == Kind.SAMPLES}
+    assert {(1, 0, 0, False), (0, 0, 0, False), (0, 1, 1, False), (1, 1, 1, False)} <= samples
+    assert (Kind.ASK, False, True, False, True) in seen

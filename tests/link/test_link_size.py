@@ -1,0 +1,71 @@
+"""What docs/concepts/link.md says of packets and size, against the codec and place and route."""
+
+import re
+from pathlib import Path
+
+import pytest
+from amaranth.hdl import Module
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from mubinn.hw.boards.device import find_device
+from mubinn.hw.export.verilog_text import verilog_text
+from mubinn.hw.link.link_top import LinkTop
+from mubinn.hw.link.packets import COUNTS, FIELDS, MAX_LENGTH, STAMP, TO_BOARD, Flags, Kind, crc16
+from mubinn.synth.flow.flow import SynthJob
+from mubinn.synth.fpga.place_and_route import implement
+
+PAGE = (Path(__file__).parents[2] / "docs/concepts/link.md").read_text()
+PARTS = {"every packet": FIELDS, "result": STAMP, "status": COUNTS}
+FLAGS = {
+    Kind.SAMPLES: Flags.FIRST | Flags.LAST,
+    Kind.RESULT: Flags.LAST | Flags.LOST,
+    Kind.STATUS: Flags.LOST | Flags.WORKING,
+}
+
+
+class Nothing(wiring.Component):
+    """A core that answers a window with its last byte."""
+
+    i: stream.Interface
+    o: stream.Interface
+
+    def __init__(self):
+        frame = data.StructLayout({"x": data.ArrayLayout(8, 1), "last": 1})
+        result = data.StructLayout({"label": 8})
+        super().__init__({"i": In(stream.Signature(frame)), "o": Out(stream.Signature(result))})
+
+    def elaborate(self, platform):
+        m = Module()
+        last = self.i.payload.last
+        m.d.comb += [
+            self.o.valid.eq(self.i.valid & last),
+            self.i.ready.eq(self.o.ready | ~last),
+            self.o.payload.label.eq(self.i.payload.x[0]),
+        ]
+        return m
+
+
+def test_the_page_has_the_packets_of_the_codec():
+    rows = [f"| {part} | {n} | {bits} |" for part, own in PARTS.items() for n, bits in own.items()]
+    for kind in Kind:
+        side = "host" if kind in TO_BOARD else "board"
+        flags = ", ".join(f"{f.name.lower()} {f.value}" for f in FLAGS.get(kind, Flags.NONE))
+        rows.append(
+            f"| {kind.name.lower()} | {kind.value} | {side} | {flags} |".replace("  |", " |")
+        )
+    assert "\n".join(rows[: -len(Kind)]) in PAGE
+    assert "\n".join(rows[-len(Kind) :]) in PAGE
+    assert f'of "123456789" 0x{crc16(b"123456789"):04X}' in PAGE
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("port", "divisor"), [("UART", 104), ("SPI", None)])
+def test_the_page_has_the_size_that_is_measured(port, divisor):
+    top = LinkTop(Nothing(), divisor=divisor, room=MAX_LENGTH)
+    device = find_device("ice40-up5k")
+    found = implement(SynthJob(verilog_text(top, "link"), "link"), device)
+    row = re.search(rf"^\| {port} \| (\S+) \| (\S+) \| (\S+) \|$", PAGE, re.M)
+    assert row
+    used = [f"{found.used[name]:g}" for name in ("ICESTORM_LC", "ICESTORM_RAM")]
+    assert [*used, f"{found.fmax_mhz:.1f}"] == list(row.groups())

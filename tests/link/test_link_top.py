@@ -1,0 +1,272 @@
+"""Models behind UART and SPI, pin to pin: what is decided is what the bit-true model says."""
+
+from copy import deepcopy
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from amaranth.sim import Simulator
+from lines import damaged
+
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.model.bit_true import run
+from mubinn.golden.model.sample_format import SampleFormat
+from mubinn.hw.accelerator.accelerator import Accelerator
+from mubinn.hw.export.driver import Driver
+from mubinn.hw.export.interface import packet
+from mubinn.hw.link.host import Dropped, Host, Lost, Result, Status
+from mubinn.hw.link.link_top import LinkTop, check_core, check_room
+from mubinn.hw.link.packets import FLAG, Receiver
+from mubinn.hw.link.spi import CYCLES
+
+STEPS, WIDTH = 3, 16
+CASES = {
+    "uart": ({"levels": (2, 1), "classes": 3, "readout": "mean"}, {"units": 4}, 6, 1),
+    "uart, every step": ({"levels": (1, 1), "readout": "every"}, {"units": 4}, 7, 2),
+    "spi": ({"levels": (2, 2), "readout": "last"}, {"sample_width": WIDTH}, None, 1),
+}
+
+
+class Board:
+    """A model behind a link, and what is to come of windows."""
+
+    def __init__(self, model, options, divisor, steps_a_packet):
+        core = Accelerator(model, **options)
+        per_step = model.features if core.encoder else 1
+        frame = packet(core.i.payload.shape(), 8, per_step)
+        size = frame["bytes"] * per_step
+        self.top = LinkTop(
+            core, divisor=divisor, per_step=per_step, room=size * steps_a_packet, max_steps=STEPS
+        )
+        self.host = Host(size, room=size * steps_a_packet, max_steps=STEPS)
+        about = {"input": frame, "result": packet(core.o.payload.shape(), 8)}
+        self.driver = Driver(None, {**about, "registers": {}, "max_steps": STEPS})
+        results = STEPS if "end" in about["result"]["fields"] else 1
+        sending = results * (self.top.writer.beats + 8) * 10 * (divisor or CYCLES)
+        self.model, self.idle = model, core.cycles_per_window(STEPS) + sending
+
+    def windows(self, random, count):
+        """Windows as bytes, and of each the results as a list."""
+        shape = (count, STEPS, self.model.features)
+        if self.top.core.encoder is None:
+            x = codes = random.integers(0, 1 << self.model.layers[0].x.levels, shape)
+        else:
+            values = random.normal(0, 3, shape)
+            x = SampleFormat.of(self.model, WIDTH).quantize(values)
+            codes = self.model.encode_input(values)
+        _, scores, classes = run(self.model, codes)
+        each = scores.ndim == 3
+        scores = scores.reshape(count, -1, scores.shape[-1]).tolist()
+        classes = classes.reshape(count, -1).tolist()
+        results = []
+        for label, score in zip(classes, scores, strict=True):
+            found = [{"label": a, "logits": b} for a, b in zip(label, score, strict=True)]
+            if each:
+                found = [{**f, "end": int(k == STEPS - 1)} for k, f in enumerate(found)]
+            results.append(found)
+        return [self.driver.pack(window) for window in x.tolist()], results
+
+
+class Uart:
+    """The host's side of a UART, a byte at a time."""
+
+    def __init__(self, top):
+        self.top, self.divisor = top, top.divisor
+        self.heard = bytearray()
+        self.over = False
+
+    async def send(self, ctx, data):
+        for byte in data:
+            for bit in (0, *(byte >> k & 1 for k in range(8)), 1):
+                ctx.set(self.top.rx, bit)
+                await ctx.tick().repeat(self.divisor)
+
+    async def listen(self, ctx):
+        while not self.over:
+            await ctx.tick()
+            if ctx.get(self.top.tx):
+                continue
+            await ctx.tick().repeat(self.divisor // 2)
+            byte = 0
+            for k in range(8):
+                await ctx.tick().repeat(self.divisor)
+                byte |= ctx.get(self.top.tx) << k
+            self.heard.append(byte)
+            await ctx.tick().repeat(self.divisor)
+
+    async def wait(self, ctx, cycles):
+        await ctx.tick().repeat(cycles)
+
+
+class Spi:
+    """The master of a SPI, a transfer for each packet; idle it sends 0x7E."""
+
+    def __init__(self, top):
+        self.top = top
+        self.heard = bytearray()
+        self.over = False
+
+    async def send(self, ctx, data):
+        ctx.set(self.top.cs_n, 0)
+        await ctx.tick().repeat(CYCLES // 2)
+        for byte in data:
+            found = 0
+            for k in range(7, -1, -1):
+                ctx.set(self.top.mosi, byte >> k & 1)
+                await ctx.tick().repeat(CYCLES // 2)
+                found |= ctx.get(self.top.miso) << k
+                ctx.set(self.top.sck, 1)
+                await ctx.tick().repeat(CYCLES // 2)
+                ctx.set(self.top.sck, 0)
+            self.heard.append(found)
+        await ctx.tick().repeat(CYCLES // 2)
+        ctx.set(self.top.cs_n, 1)
+        await ctx.tick().repeat(CYCLES // 2)
+
+    async def listen(self, ctx):
+        """Nothing comes but what is clocked."""
+
+    async def wait(self, ctx, cycles):
+        await ctx.tick().repeat(cycles)
+        while ctx.get(self.top.waiting):
+            await self.send(ctx, [FLAG] * 4)
+
+
+def session(board, sent):
+    """Send bytes packet by packet, each once the board is ready; return what is heard."""
+    top = board.top
+    port = Spi(top) if top.divisor is None else Uart(top)
+    ended = []
+
+    async def speak(ctx):
+        ctx.set(top.cs_n if top.divisor is None else top.rx, 1)
+        for frame in sent:
+            await port.send(ctx, frame)
+            await ctx.tick().repeat(4)
+            for _ in range(2 * board.idle):
+                if ctx.get(top.ready):
+                    break
+                await ctx.tick()
+        await port.wait(ctx, board.idle)
+        for _ in range(2):
+            await port.send(ctx, board.host.ask())
+            await port.wait(ctx, 1500)
+        ended.append(True)
+        port.over = True
+
+    async def listen(ctx):
+        await port.listen(ctx)
+
+    simulator = Simulator(top)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(speak)
+    simulator.add_testbench(listen)
+    simulator.run()
+    assert ended
+    return bytes(port.heard)
+
+
+def told(board, host, heard, expected):
+    """Check each result that `host` reports; return the events."""
+    events = host.feed(heard)
+    for event in events:
+        if isinstance(event, Result):
+            wanted = expected[event.window]
+            assert board.driver.unpack(event.data) == wanted[event.index]
+            assert event.last == (event.index == len(wanted) - 1)
+    return events
+
+
+def packets_of(board, data):
+    """Where the packets of a window begin."""
+    return range(0, len(data), board.top.rules.room)
+
+
+def numbers(events, kind):
+    return [event.window for event in events if isinstance(event, kind)]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_nothing_wrong_is_reported_and_what_is_whole_is_decided(random_model, case):
+    about, options, divisor, steps_a_packet = CASES[case]
+    random = np.random.default_rng(len(case))
+    board = Board(random_model(features=2, hidden=2, **about), options, divisor, steps_a_packet)
+    host, sent, expected = board.host, [], {}
+    windows, results = board.windows(random, 8)
+    for count, (data, wanted) in enumerate(zip(windows, results, strict=True)):
+        number, frames = host.window(data)
+        expected[number] = wanted
+        lines = list(frames)
+        # Two windows pass, then of every other one a packet is lost or damaged.
+        if count >= 2 and count % 2:
+            place = int(random.integers(len(lines)))
+            lines[place] = b"" if count % 4 == 1 else damaged(random, frames[place])
+        sent += lines
+        if count % 5 == 4:
+            sent.append(host.ask())
+    # By the codec alone: the windows of which each packet arrives.
+    arrived = {p.counter for p in Receiver(board.top.rules).feed(b"".join(sent)) if p}
+    ends = {number: number + len(packets_of(board, windows[0])) for number in expected}
+    whole = [n for n, end in ends.items() if arrived.issuperset(range(n, end))]
+    assert 5 <= len(whole) < 8
+    heard = session(board, [b"", *sent])
+    over = deepcopy(host)
+    events = told(board, host, heard, expected)
+    decided = [e.window for e in events if isinstance(e, Result) and e.last]
+    assert decided == whole
+    assert sorted(decided + numbers(events, Dropped)) == sorted(expected)
+    assert not [e for e in events if isinstance(e, Lost)]
+    # What the board has counted is what has come to it; a result after a loss says so.
+    status = [e for e in events if isinstance(e, Status)][-1]
+    assert not status.working
+    asked = 1 + 2
+    total = sum(len(packets_of(board, data)) for data in windows) + asked
+    assert status.counts["received"] + status.counts["lost"] == total == status.counts["expected"]
+    assert status.counts["dropped"] == len(expected) - len(whole)
+    flagged = [e for e in events if not isinstance(e, Dropped | Lost) and e.lost]
+    assert len(flagged) >= len(expected) - len(whole)
+    # The same with damage on the way back: fewer results, none of them wrong.
+    lossy = bytearray(heard)
+    for place in sorted(random.integers(0, len(heard), 8).tolist(), reverse=True):
+        if random.random() < 0.5:
+            del lossy[place]
+        else:
+            lossy[place] ^= 1 << int(random.integers(8))
+    fewer = told(board, over, bytes(lossy), expected)
+    found = [e.window for e in fewer if isinstance(e, Result) and e.last]
+    assert len(found) <= len(decided)
+    assert sorted(found + numbers(fewer, Dropped) + over.open) == sorted(expected)
+
+
+def test_a_clear_forgets_what_came_before(random_model):
+    about, options, divisor, steps_a_packet = CASES["uart"]
+    board = Board(random_model(features=2, hidden=2, **about), options, divisor, steps_a_packet)
+    host = board.host
+    windows, results = board.windows(np.random.default_rng(1), 2)
+    _, first = host.window(windows[0])
+    cleared = host.clear()
+    number, second = host.window(windows[1])
+    # The board is switched on in the middle of a packet of a window.
+    heard = session(board, [first[0][5:], *first[1:2], cleared, *second])
+    events = told(board, host, heard, {number: results[1]})
+    assert numbers(events, Result) == [number]
+    # The packet without a beginning has one that gives it up, then the clear, two that ask.
+    counts = [e.counts for e in events if isinstance(e, Status)]
+    assert [(c["received"], c["refused"], c["dropped"]) for c in counts[1:]] == [
+        (1, 0, 0),
+        (5, 0, 0),
+        (6, 0, 0),
+    ]
+    assert counts[0]["refused"] == 1
+    assert counts[0]["dropped"] == 1
+
+
+def test_what_a_link_cannot_have_is_told():
+    core = SimpleNamespace(signature=SimpleNamespace(members={"load": None}))
+    with pytest.raises(MubinnError, match="no packets for weights that are loaded"):
+        check_core(core)
+    for room, step in [(1, 6), (300, 6), (400, 300)]:
+        with pytest.raises(
+            MubinnError, match=f"Room for {room} bytes does not do for steps of {step}"
+        ):
+            check_room(room, step)
