@@ -1,6 +1,7 @@
 """Models behind UART and SPI, pin to pin: what is decided is what the bit-true model says."""
 
 from copy import deepcopy
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,12 +11,13 @@ from lines import damaged
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.bit_true import run
-from mubinn.golden.model.sample_format import SampleFormat
-from mubinn.hw.accelerator.accelerator import Accelerator
+from mubinn.golden.model.float_model import Preprocessing
+from mubinn.hw.accelerator.link_accelerator import link_top
 from mubinn.hw.export.driver import Driver
+from mubinn.hw.export.golden_vectors import drawn_windows
 from mubinn.hw.export.interface import packet
 from mubinn.hw.link.host import Dropped, Host, Lost, Result, Status
-from mubinn.hw.link.link_top import LinkTop, check_core, check_room
+from mubinn.hw.link.link_top import check_core, check_room
 from mubinn.hw.link.packets import FLAG, Receiver
 from mubinn.hw.link.spi import CYCLES
 
@@ -23,6 +25,12 @@ STEPS, WIDTH = 3, 16
 CASES = {
     "uart": ({"levels": (2, 1), "classes": 3, "readout": "mean"}, {"units": 4}, 6, 1),
     "uart, every step": ({"levels": (1, 1), "readout": "every"}, {"units": 4}, 7, 2),
+    "spi, samples of an ADC": (
+        {"levels": (1, 1), "readout": "every"},
+        {"adc_width": 10, "units": 4},
+        None,
+        1,
+    ),
     "spi": ({"levels": (2, 2), "readout": "last"}, {"sample_width": WIDTH}, None, 1),
 }
 
@@ -31,13 +39,14 @@ class Board:
     """A model behind a link, and what is to come of windows."""
 
     def __init__(self, model, options, divisor, steps_a_packet):
-        core = Accelerator(model, **options)
-        per_step = model.features if core.encoder else 1
-        frame = packet(core.i.payload.shape(), 8, per_step)
-        size = frame["bytes"] * per_step
-        self.top = LinkTop(
-            core, divisor=divisor, per_step=per_step, room=size * steps_a_packet, max_steps=STEPS
+        model = replace(model, preprocessing=Preprocessing("causal", 2))
+        self.top = link_top(
+            model, divisor=divisor, steps=steps_a_packet, max_steps=STEPS, **options
         )
+        core = self.top.core
+        frame = packet(core.i.payload.shape(), 8, core.per_step) | {"samples": core.samples}
+        size = self.top.rules.step
+        assert size == frame["bytes"] * core.per_step
         self.host = Host(size, room=size * steps_a_packet, max_steps=STEPS)
         about = {"input": frame, "result": packet(core.o.payload.shape(), 8)}
         self.driver = Driver(None, {**about, "registers": {}, "max_steps": STEPS})
@@ -47,13 +56,7 @@ class Board:
 
     def windows(self, random, count):
         """Windows as bytes, and of each the results as a list."""
-        shape = (count, STEPS, self.model.features)
-        if self.top.core.encoder is None:
-            x = codes = random.integers(0, 1 << self.model.layers[0].x.levels, shape)
-        else:
-            values = random.normal(0, 3, shape)
-            x = SampleFormat.of(self.model, WIDTH).quantize(values)
-            codes = self.model.encode_input(values)
+        x, codes = drawn_windows(self.top.core, count, STEPS, int(random.integers(1 << 30)))
         _, scores, classes = run(self.model, codes)
         each = scores.ndim == 3
         scores = scores.reshape(count, -1, scores.shape[-1]).tolist()
@@ -146,7 +149,8 @@ def session(board, sent):
             for _ in range(2 * board.idle):
                 if ctx.get(top.ready):
                     break
-                await ctx.tick()
+                # A board that has something to say by SPI has to be asked for it.
+                await port.wait(ctx, 1)
         await port.wait(ctx, board.idle)
         for _ in range(2):
             await port.send(ctx, board.host.ask())

@@ -1,0 +1,39 @@
+"""A model's accelerator behind a UART or a SPI slave."""
+
+from typing import Any
+
+from mubinn.golden.model.quantized_model import QuantizedModel
+from mubinn.hw.accelerator.accelerator import Accelerator
+from mubinn.hw.link.link_top import LinkTop
+from mubinn.hw.stream.packet import beats
+
+
+def link_top(
+    model: QuantizedModel, *, divisor: int | None = None, steps: int = 1, **options: Any
+) -> LinkTop:
+    """Return a model's accelerator behind a link; its ``core`` is the `Accelerator`.
+
+    Parameters
+    ----------
+    model : QuantizedModel
+    divisor : int or None
+        Of `mubinn.hw.link.link_top.LinkTop`.
+    steps : int
+        Most time steps of a packet.
+    options
+        Of `mubinn.hw.accelerator.accelerator.Accelerator`, as ``adc_width``, but for ``loadable``.
+
+    Raises
+    ------
+    MubinnError
+        A step or a result does not fit into a packet; or an option is not for this model.
+    """
+    core = Accelerator(model, **options)
+    return LinkTop(
+        core,
+        divisor=divisor,
+        room=steps * core.per_step * beats(core.i.payload.shape(), 8),
+        per_step=core.per_step,
+        min_steps=model.least_steps,
+        max_steps=core.max_steps,
+    )
