@@ -8,6 +8,7 @@ from click.testing import CliRunner
 from simulators import QUICK
 
 from mubinn.cli.commands.simulate import simulate
+from mubinn.cli.shared.recordings import sent
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import Preprocessing
 from mubinn.golden.model.model_file import save_model
@@ -17,6 +18,7 @@ from mubinn.hw.export.device_design import DesignOptions, device_design
 from mubinn.hw.export.golden_vectors import drawn_windows
 from mubinn.sim.axi.folder_bench import run_bench
 from mubinn.sim.testbench.compare import SimulationMismatch
+from mubinn.train.data.windows import find_data, load_labelled
 
 
 @pytest.fixture
@@ -74,3 +76,30 @@ def test_a_wrong_result_is_told(causal):
     files["mubinn.v"] = "nonsense"
     with pytest.raises(MubinnError, match="could not compile the bench"):
         run_bench(files, QUICK)
+
+
+RECORDINGS = {"20 recordings, carried on": (20, "carried"), "an hour in one": (1, "cleared")}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECORDINGS)
+def test_recorded_samples_of_an_adc_are_decided_as_in_integers(random_model, tmp_path, name):
+    """Real EEG: 20 runs of a minute one after the other, or all windows of an hour."""
+    source = find_data()
+    if source is None:
+        pytest.skip("the shared recordings are not there")
+    count, state = RECORDINGS[name]
+    data = load_labelled(source)
+    whole = np.unique(data.subject * 2 + data.y, return_inverse=True)[1]
+    if count > 1:
+        x = np.stack([np.concatenate(data.x[whole == k]) for k in range(count)])
+    else:
+        x = data.x[: 3600 * int(data.fs_hz) // data.steps].reshape(1, -1, data.features)
+    model = random_model(features=32, hidden=100, levels=(1, 1), readout="every")
+    model = replace(model, preprocessing=Preprocessing("causal", 2))
+    options = DesignOptions(adc_width=16, state=state)
+    design = device_design(model, find_device("ecp5"), options)
+    run = run_bench(bench_files(design, *sent(design.top.core, x, count, None)))
+    steps = x.shape[0] * x.shape[1] // 2
+    assert run.beats == steps * design.top.writer.beats
+    assert steps >= 20 * 2400
