@@ -40,7 +40,7 @@ ModelState = tuple[LayerState, ...]
 
 
 def zero_codes(layer: QuantizedLayer, *lead: int) -> tuple[Ints, ...]:
-    """Return the codes of 0 of a layer's states, int64 [*lead, n] each, of a sweep [*lead, P, n].
+    """Return the codes of 0 of a layer's states, int64 ``[*lead, n]``, of a sweep ``[*lead, P, n]``.
 
     They are what stands there before a first step.
     """
@@ -53,7 +53,7 @@ def zero_codes(layer: QuantizedLayer, *lead: int) -> tuple[Ints, ...]:
 
 
 def zero_steps(layer: QuantizedLayer, *lead: int) -> Ints:
-    """Return the codes [*lead, k, I] of the steps of 0 before a first one."""
+    """Return the codes ``[*lead, k, I]`` of the steps of 0 before a first one."""
     before = layer.frames.before if isinstance(layer.frames, Frames) else 0
     return np.broadcast_to(layer.x.zero_code(layer.inputs), (*lead, before, layer.inputs))
 
