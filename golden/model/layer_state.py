@@ -40,7 +40,7 @@ ModelState = tuple[LayerState, ...]
 
 
 def zero_codes(layer: QuantizedLayer, *lead: int) -> tuple[Ints, ...]:
-    """Return the codes of 0 of a layer's states, int64 ``[*lead, n]``, of a sweep ``[*lead, P, n]``.
+    """Return the codes of 0 of the states, int64 ``[*lead, n]``, of a sweep ``[*lead, P, n]``.
 
     They are what stands there before a first step.
     """
