@@ -33,6 +33,8 @@ exclude_patterns = ["extensions"]
 default_role = "name"
 # Annotations that are imported for type checkers alone are looked for by their last name.
 suppress_warnings = ["ref.python"]
+# The bench of the AXI ports needs it, which comes with the tests.
+autodoc_mock_imports = ["cocotbext"]
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_default_options = {"members": True, "show-inheritance": True, "ignore-module-all": True}
