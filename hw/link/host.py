@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.hw.link.packets import (
     COUNTS,
-    MAX_LENGTH,
     STAMP,
     TO_BOARD,
     WRAP,
@@ -14,6 +13,7 @@ from mubinn.hw.link.packets import (
     Kind,
     Packet,
     Receiver,
+    check_room,
     pattern,
 )
 
@@ -94,12 +94,7 @@ class Host:
         min_steps: int = 1,
         max_steps: int | None = None,
     ) -> None:
-        room = step if room is None else room
-        if not 0 < step <= room <= MAX_LENGTH:
-            raise MubinnError(
-                f"Room for {room} bytes does not do for steps of {step} bytes: give {step} to "
-                f"{MAX_LENGTH}, and longer steps to an AXI4-Stream."
-            )
+        room = check_room(step if room is None else room, step)
         self._step, self._share = step, room // step * step
         self._min, self._max = min_steps, max_steps
         self._counter = 0

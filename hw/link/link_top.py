@@ -19,6 +19,7 @@ from mubinn.hw.link.packets import (
     TO_BOARD,
     Kind,
     Rules,
+    check_room,
     pattern,
 )
 from mubinn.hw.link.spi import SpiSlave
@@ -36,23 +37,18 @@ SPI: dict[str, Member] = {
 
 
 def check_core(core: Any) -> Any:
-    """Return `core`; raise `MubinnError` where its weights are loaded."""
+    """Return `core`; raise `MubinnError` where it needs what no packet says."""
     if "load" in core.signature.members:
         raise MubinnError(
             "A link has no packets for weights that are loaded: build the accelerator without "
             "loadable."
         )
-    return core
-
-
-def check_room(room: int, step: int) -> int:
-    """Return `room`; raise `MubinnError` where a packet does not hold it, or it no step."""
-    if not 0 < step <= room <= MAX_LENGTH:
+    if "carried" in core.signature.members:
         raise MubinnError(
-            f"Room for {room} bytes does not do for steps of {step} bytes: give {step} to "
-            f"{MAX_LENGTH}, and longer steps to an AXI4-Stream."
+            "A link has no packet to say whether a state is carried on: let the state be carried "
+            "or cleared for good."
         )
-    return room
+    return core
 
 
 class LinkTop(Component):
@@ -94,7 +90,8 @@ class LinkTop(Component):
     Raises
     ------
     MubinnError
-        The core's weights are loaded, a step does not fit into a packet, or a result does not.
+        The core's weights are loaded, or a register says what its windows leave; a step does not
+        fit into a packet, or a result does not.
     """
 
     ready: Signal

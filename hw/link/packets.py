@@ -81,6 +81,20 @@ def pattern(fields: dict[str, int]) -> struct.Struct:
     return struct.Struct("<" + "".join(_CODES[bits] for bits in fields.values()))
 
 
+def check_room(room: int, step: int) -> int:
+    """Return `room`; raise `MubinnError` where a packet does not hold it, or it no step.
+
+    >>> check_room(255, 128)
+    255
+    """
+    if not 0 < step <= room <= MAX_LENGTH:
+        raise MubinnError(
+            f"Room for {room} bytes does not do for steps of {step} bytes: give {step} to "
+            f"{MAX_LENGTH}, and longer steps to an AXI4-Stream."
+        )
+    return room
+
+
 def _register(data: bytes) -> int:
     """Return the register of the CRC behind `data`."""
     crc = 0xFFFF

@@ -17,8 +17,8 @@ from mubinn.hw.export.driver import Driver
 from mubinn.hw.export.golden_vectors import drawn_windows
 from mubinn.hw.export.interface import packet
 from mubinn.hw.link.host import Dropped, Host, Lost, Result, Status
-from mubinn.hw.link.link_top import check_core, check_room
-from mubinn.hw.link.packets import FLAG, Receiver
+from mubinn.hw.link.link_top import check_core
+from mubinn.hw.link.packets import FLAG, Receiver, check_room
 from mubinn.hw.link.spi import CYCLES
 
 STEPS, WIDTH = 3, 16
@@ -266,9 +266,13 @@ def test_a_clear_forgets_what_came_before(random_model):
 
 
 def test_what_a_link_cannot_have_is_told():
-    core = SimpleNamespace(signature=SimpleNamespace(members={"load": None}))
-    with pytest.raises(MubinnError, match="no packets for weights that are loaded"):
-        check_core(core)
+    for member, words in [
+        ("load", "no packets for weights that are loaded"),
+        ("carried", "no packet to say whether a state is carried on"),
+    ]:
+        core = SimpleNamespace(signature=SimpleNamespace(members={member: None}))
+        with pytest.raises(MubinnError, match=words):
+            check_core(core)
     for room, step in [(1, 6), (300, 6), (400, 300)]:
         with pytest.raises(
             MubinnError, match=f"Room for {room} bytes does not do for steps of {step}"
