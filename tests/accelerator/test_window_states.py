@@ -19,6 +19,7 @@ from mubinn.golden.model.bit_true import run_from
 from mubinn.golden.model.float_model import Preprocessing
 from mubinn.golden.quantize import quantize
 from mubinn.hw.accelerator.accelerator import Accelerator
+from mubinn.hw.export.golden_vectors import drawn_windows
 
 CAUSAL = [(dense, 2, Frames(3, 1, 2)), (lstm, 1, Frames())]
 CASES = {
@@ -51,21 +52,9 @@ def model_of(random_of, about):
     return replace(random_of(features=3, **about), preprocessing=Preprocessing("causal", 2))
 
 
-def windows_of(model, design, lengths):
+def windows_of(design, lengths):
     """Return the numbers of windows of so many steps, as they are sent."""
-    random = np.random.default_rng(3)
-    found = []
-    for steps in lengths:
-        if design.encoder is None:
-            shape = (steps, model.features)
-            found.append(random.integers(0, 1 << model.layers[0].x.levels, shape))
-        elif design.front_end is None:
-            x = random.normal(0, 2, (steps, model.features))
-            found.append(design.encoder.params.quantize(x))
-        else:
-            x = random.normal(0, 100, (steps * design.samples, model.features))
-            found.append(x.round().astype(np.int64))
-    return found
+    return [drawn_windows(design, 1, n, seed)[0][0] for seed, n in enumerate(lengths)]
 
 
 def payloads(model, design, numbers):
@@ -138,7 +127,7 @@ def test_a_register_tells_window_by_window(random_of, name, pauses):
     about, how = CASES[name]
     model = model_of(random_of, about)
     design = Accelerator(model, state="register", **how)
-    windows = windows_of(model, design, [2, 1, 1, 1, 3, 1, 1, 2, 1])
+    windows = windows_of(design, [2, 1, 1, 1, 3, 1, 1, 2, 1])
     kept = [True, True, False, True, True, False, False, True, True]
     wanted, found = expected(model, design, windows, kept), []
     assert wanted != expected(model, design, windows, [False] * 9)
@@ -162,7 +151,7 @@ def test_it_is_carried_without_a_register(random_of, name):
     model = model_of(random_of, about)
     design = Accelerator(model, state="carried", **how)
     assert "carried" not in design.signature.members
-    windows = windows_of(model, design, [2, 1, 3])
+    windows = windows_of(design, [2, 1, 3])
     wanted, found = expected(model, design, windows, [True] * 3), []
 
     async def produce(ctx):
@@ -188,7 +177,7 @@ def test_what_is_aborted_leaves_nothing(random_of, name, after):
     about, how = CASES[name]
     model = model_of(random_of, about)
     design = Accelerator(model, state="register", **how)
-    windows = windows_of(model, design, [2, 3, 1, 2, 1, 1, 1])
+    windows = windows_of(design, [2, 3, 1, 2, 1, 1, 1])
     # Whether the dropped window is kept must not be taken for what the next one is told.
     kept = [True, True, False, True, False, False, True]
     assert expected(model, design, windows[2:], kept[1:-1]) != expected(
