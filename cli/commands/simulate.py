@@ -127,14 +127,14 @@ def simulate(
     state = asked.options.get("state", "cleared")
     kept = _kept(state, windows)
     recorded, name = open_windows(data, reading_of(options), model=loaded)
+    if kept is not None and len(recorded.x) < 2:
+        raise MubinnError(f"--state {state} needs two windows, the data have one: give more.")
     if asked.name is not None:
         with working(f"simulating on {simulator}", as_json):
             report = _whole(asked, loaded, recorded.x, windows, steps, simulator)
-        _tell_whole(report, {"data": name, "simulator": simulator}, as_json)
+        _tell_whole(report, {"data": name, "simulator": simulator}, state, as_json)
         return
     codes = input_codes(loaded, recorded.x, windows, steps, kept)
-    if kept is not None and len(codes[0]) < 2:
-        raise MubinnError(f"--state {state} needs two windows, the data have one: give more.")
     with working(f"simulating on {simulator}", as_json), _wave_folder(waves) as waved:
         reports = [
             _check(
@@ -180,17 +180,26 @@ def _whole(
     }
 
 
-def _tell_whole(report: dict[str, Any], where: dict[str, str], as_json: bool) -> None:
+def _tell_whole(report: dict[str, Any], where: dict[str, str], state: str, as_json: bool) -> None:
     if as_json:
-        print_json(where | report)
+        print_json(where | _told(state) | report)
         return
     seconds = report["seconds"]
     click.echo(
         f"{report['windows']} windows of {report['steps']} steps of {where['data']}, on "
-        f"{where['simulator']}: all {report['results']:,} results equal the bit-true model.\n"
+        f"{where['simulator']}{_said(state)}: all {report['results']:,} results equal the bit-true "
+        "model.\n"
         f"{report['cycles']:,} cycles, {report['cycles_per_step']:,} a step, in {seconds:.1f} s: "
         f"{report['cycles'] / seconds:,.0f} cycles/s."
     )
+
+
+def _said(state: str) -> str:
+    return "" if state == "cleared" else f", --state {state}"
+
+
+def _told(state: str) -> dict[str, str]:
+    return {} if state == "cleared" else {"state": state}
 
 
 def _kept(state: str, windows: int) -> list[bool] | None:
@@ -250,13 +259,12 @@ def _tell(
             {**vars(report), "cycles_per_s": report.cycles / report.seconds} for report in reports
         ]
         where = {"data": data, "windows": windows, "steps": steps, "simulator": simulator}
-        where |= {} if state == "cleared" else {"state": state}
+        where |= _told(state)
         print_json(
             {**where, "equal": True, "waves": str(waves) if waves else None, "layers": layers}
         )
         return
-    kept = "" if state == "cleared" else f", --state {state}"
-    click.echo(f"{windows} windows of {steps} steps of {data}, on {simulator}{kept}.\n")
+    click.echo(f"{windows} windows of {steps} steps of {data}, on {simulator}{_said(state)}.\n")
     for report in reports:
         rows = [(name, f"{count:,}") for name, count in report.signals.items()]
         print_table(f"Layer {report.layer}: values compared", ("signal", "values"), rows)

@@ -30,11 +30,12 @@ from mubinn.golden.model import reference
 from mubinn.golden.model.bit_true import layer_inputs, run_layer
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.head import head_of
+from mubinn.golden.model.layer_state import all_kept
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.train.data.cutting import Cutting, cut_recordings, load_recordings
 from mubinn.train.data.files import load_windows
 from mubinn.train.data.naming import fits_all
-from mubinn.train.data.recordings import Normalise, Recording
+from mubinn.train.data.recordings import Normalise, Recording, whole_numbers
 from mubinn.train.data.sources import is_arrays, is_recording, read_signals, recordings_of
 from mubinn.train.data.windows import LabelledSet, find_data, load_labelled, prepare, synthetic_eeg
 
@@ -364,13 +365,13 @@ def sent(
     """
     model, samples = core.model, core.samples
     chosen = x[spread(windows, np.arange(len(x)))]
+    if core.front_end is not None:
+        whole = chosen.shape[1] // samples
+        own = whole_numbers(chosen[:, : samples * min(whole, steps or whole)])
+        found = core.front_end.front_end.windows(own, all_kept(core.state, len(own)))
+        return own, model.encode_input(found / (1 << INPUT_FRACTION))
     made = prepared(model, chosen)[:, :steps]
     codes = model.encode_input(made)
-    if core.front_end is not None:
-        own = chosen[:, : made.shape[1] * samples].astype(np.int64)
-        kept = None if core.state == "cleared" else [True] * len(own)
-        made_so = core.front_end.front_end.windows(own, kept)
-        return own, model.encode_input(made_so / (1 << INPUT_FRACTION))
     return (codes if core.encoder is None else core.encoder.params.quantize(made)), codes
 
 

@@ -208,7 +208,7 @@ class FrontEnd:
         if kept is None:
             return self.run(samples)[0]
         found, state = [], None
-        for window, keeps in zip(self.check(samples), kept, strict=True):
+        for window, keeps in zip(np.asarray(samples), kept, strict=True):
             made, left = self.run(window, state)
             found.append(made)
             state = left if keeps else None

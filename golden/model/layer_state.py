@@ -93,6 +93,15 @@ def check_kind(layers: Sequence[Placed], kind: StateKind) -> None:
         check_carries(layers)
 
 
+def all_kept(kind: StateKind, windows: int) -> list[bool] | None:
+    """Return that each window leaves its state to the next one; None where it is cleared.
+
+    >>> all_kept("cleared", 2), all_kept("carried", 2)
+    (None, [True, True])
+    """
+    return None if kind == "cleared" else [True] * windows
+
+
 def check_state(model: QuantizedModel, state: ModelState, *lead: int) -> None:
     """Raise `MubinnError` unless `state` is one of `model`, of `lead` streams."""
     wanted = first_state(model, *lead)

@@ -253,19 +253,18 @@ class Accelerator(Component):
             assert self.encoder is not None
             taken = source.valid & source.ready & source.payload.last & self.encoder.full
             self._keeping.append((self.front_end.carried, taken))
-        if self.encoder is not None and self.front_end is not None:
-            # The encoder's samples may have more bits.
+        if self.encoder is not None:
             self._add(m, "encoder", self.encoder)
-            m.d.comb += [
-                self.encoder.i.valid.eq(source.valid),
-                self.encoder.i.payload.value.eq(source.payload.value),
-                self.encoder.i.payload.last.eq(source.payload.last),
-                source.ready.eq(self.encoder.i.ready),
-            ]
-            source = self.encoder.o
-        elif self.encoder is not None:
-            self._add(m, "encoder", self.encoder)
-            wiring.connect(m, source, self.encoder.i)
+            if self.front_end is None:
+                wiring.connect(m, source, self.encoder.i)
+            else:
+                # The encoder's samples may have more bits.
+                m.d.comb += [
+                    self.encoder.i.valid.eq(source.valid),
+                    self.encoder.i.payload.value.eq(source.payload.value),
+                    self.encoder.i.payload.last.eq(source.payload.last),
+                    source.ready.eq(self.encoder.i.ready),
+                ]
             source = self.encoder.o
         for k, layer in enumerate(self.layers):
             m.submodules[f"layer_{k}"] = ResetInserter(self.abort)(layer)

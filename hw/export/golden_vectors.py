@@ -8,6 +8,7 @@ from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.bit_true import run, run_from
 from mubinn.golden.model.head import head_of, reading_of
+from mubinn.golden.model.layer_state import all_kept
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.sample_format import SampleFormat
 from mubinn.hw.accelerator.accelerator import Accelerator
@@ -131,9 +132,7 @@ def drawn_windows(
         wave += random.uniform(-most / 4, most / 4, model.features)
         wave[random.random(shape) < 1 / 64] *= 64
         sent = np.clip(np.rint(wave), -most, most - 1).astype(np.int64)
-        if kept is None and core.state != "cleared":
-            kept = [True] * windows
-        made = front_end.windows(sent, kept)
+        made = front_end.windows(sent, kept or all_kept(core.state, windows))
         return sent, model.encode_input(made / (1 << INPUT_FRACTION))
     samples: SampleFormat = core.encoder.params
     # As wide as the values of the codes, so that all thresholds lie within.

@@ -355,16 +355,26 @@ def _parts(
         yield np.flatnonzero(subject == one)
 
 
-def _causal(x: NDArray[Any], decimate: int) -> Floats:
-    """Return windows as the front end of hardware makes them of the integers of an ADC."""
+def whole_numbers(x: NDArray[Any]) -> NDArray[np.int64]:
+    """Return samples as the integers of an ADC; raise `MubinnError` where they have fractions.
+
+    >>> whole_numbers(np.array([2.0, -3.0])).tolist()
+    [2, -3]
+    """
     whole = x.astype(np.int64)
     if (whole != x).any():
         raise MubinnError(
             "Normalisation 'causal' takes samples as an ADC gives them, whole numbers, and these "
             "have fractions: give X in units of its least step."
         )
+    return whole
+
+
+def _causal(x: NDArray[Any], decimate: int) -> Floats:
+    """Return windows as the front end of hardware makes them of the integers of an ADC."""
     front_end = FrontEnd(x.shape[2], 24, decimate)
-    return np.asarray(np.ldexp(front_end.run(whole)[0].astype(np.float64), -INPUT_FRACTION))
+    steps, _ = front_end.run(whole_numbers(x))
+    return np.asarray(np.ldexp(steps.astype(np.float64), -INPUT_FRACTION))
 
 
 def _normalised(values: Floats, normalise: Normalise, first: int) -> Floats:
