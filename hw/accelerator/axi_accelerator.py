@@ -37,12 +37,14 @@ def accelerator_top(
             "registers, or let the state be carried or cleared for good."
         )
     core = Accelerator(model, **options)
-    return AxiTop(
-        core,
-        width=width,
-        per_step=core.per_step,
-        samples=core.samples,
-        min_steps=model.least_steps,
-        max_steps=core.max_steps,
-        registers=registers,
-    )
+    return AxiTop(core, width=width, registers=registers, **steps_of(core))
+
+
+def steps_of(core: Accelerator) -> dict[str, Any]:
+    """Return how an accelerator's frames make steps and windows, as what is around it wants it."""
+    return {
+        "per_step": core.per_step,
+        "samples": core.samples,
+        "min_steps": core.model.least_steps,
+        "max_steps": core.max_steps,
+    }

@@ -1,5 +1,6 @@
 """An accelerator with AXI4-Stream in and out, and its registers on AXI4-Lite."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from amaranth.hdl import Cat, ClockDomain, Module, ResetInserter, Signal
@@ -8,7 +9,7 @@ from amaranth.lib.wiring import Flow, In, Member, Out
 
 from mubinn.hw.axi.axi_control import COUNTERS, AxiControl
 from mubinn.hw.axi.axi_lite import DATA, AxiLite, lite_members
-from mubinn.hw.axi.register_map import CARRYING, CONTROL, ID, LOADING
+from mubinn.hw.axi.register_map import CARRYING, CONTROL, ID, LOADING, Register
 from mubinn.hw.layer.classifier import END
 from mubinn.hw.layer.loadable_memory import BYTE, Loader
 from mubinn.hw.stream.component import Component
@@ -90,6 +91,11 @@ class AxiTop(Component):
         for prefix, signals in ports.items():
             members |= {f"{prefix}_{name}": member for name, member in signals.items()}
         super().__init__(members)
+
+    @property
+    def registers(self) -> Mapping[str, Register]:
+        """The registers by name; none without a port for them."""
+        return {} if self.lite is None else self.lite.registers
 
     def elaborate(self, platform: object) -> Module:
         """Return reader, core, writer and what watches over them."""

@@ -125,3 +125,28 @@ CARRYING: dict[str, Register] = {
     ),
 }
 """What builds have besides whose state is carried on where a register says so."""
+
+QUEUES: dict[str, Register] = {
+    "send": Register(
+        0x40,
+        Access.WRITE,
+        "the next four bytes of a window, lowest first; refused where the queue has no room",
+    ),
+    "send_last": Register(0x44, Access.WRITE, "the same, with the window's last bytes"),
+    "receive": Register(
+        0x48,
+        Access.READ,
+        "the next four bytes of a result, lowest first; refused where none wait",
+    ),
+    "queues": Register(
+        0x4C,
+        Access.READ,
+        "how full both queues are",
+        {
+            "room": Bits(0, 15, "words that may be sent"),
+            "waiting": Bits(16, 15, "words that may be received"),
+            "last": Bits(31, 1, "the next of them is the last one of its result"),
+        },
+    ),
+}
+"""What builds have besides whose streams are registers, as words on a bus without streams."""

@@ -7,9 +7,11 @@ folder's parameters.json holds::
     port.write(address, value)
     port.send(packet)          bytes to s_axis, TLAST with the last beat
     port.receive()             bytes from m_axis up to TLAST
+
+On a Wishbone bus ``WordPort(read, write, about)`` makes all four of the first two.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 ID = 0x4D754269
@@ -33,6 +35,70 @@ class Port(Protocol):
 
 class AcceleratorError(Exception):
     """The accelerator is another one, or does not do what it was asked to."""
+
+
+class WordPort:
+    """The port of an accelerator on a Wishbone bus: packets pass through registers, word by word.
+
+    Parameters
+    ----------
+    read : callable
+        The 32-bit word at a byte address.
+    write : callable
+        Writes one: byte address, value.
+    about : mapping
+        ``interface`` of parameters.json.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[int], int],
+        write: Callable[[int, int], None],
+        about: Mapping[str, Any],
+    ) -> None:
+        self.read, self.write = read, write
+        self.registers = about["registers"]
+        self._packets: list[bytes] = []
+        self._part = b""
+
+    def send(self, packet: bytes) -> None:
+        """Send one packet; results that come meanwhile are taken and kept."""
+        room = 0
+        for start in range(0, len(packet), 4):
+            while not room:
+                room = self._queues()["room"]
+                if not room:
+                    self._take()
+            name = "send" if start + 4 < len(packet) else "send_last"
+            word = int.from_bytes(packet[start : start + 4], "little")
+            self.write(self.registers[name]["offset"], word)
+            room -= 1
+
+    def receive(self) -> bytes:
+        """Return one packet; wait for it."""
+        while not self._packets:
+            self._take()
+        return self._packets.pop(0)
+
+    def _queues(self) -> dict[str, int]:
+        """Return the fields of register queues."""
+        register = self.registers["queues"]
+        word = self.read(register["offset"])
+        return {
+            name: word >> field["lowest_bit"] & (1 << field["width"]) - 1
+            for name, field in register["fields"].items()
+        }
+
+    def _take(self) -> None:
+        """Take a word of a result where one waits."""
+        found = self._queues()
+        if not found["waiting"]:
+            return
+        word = self.read(self.registers["receive"]["offset"])
+        self._part += word.to_bytes(4, "little")
+        if found["last"]:
+            self._packets.append(self._part)
+            self._part = b""
 
 
 class Driver:

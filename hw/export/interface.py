@@ -24,7 +24,7 @@ def interface(top: AxiTop) -> Json:
         "result": packet(top.writer.layout, top.writer.width),
         "min_steps": top.min_steps,
         "max_steps": top.max_steps,
-        "registers": {} if top.lite is None else registers(top.lite.registers),
+        "registers": registers(top.registers),
     }
 
 

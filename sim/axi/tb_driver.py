@@ -14,7 +14,7 @@ import cocotb
 from cocotb.task import bridge, resume
 from cocotbext.axi import AxiStreamFrame
 
-from mubinn.hw.export.driver import AcceleratorError, Driver
+from mubinn.hw.export.driver import AcceleratorError, Driver, Port
 from mubinn.sim.axi.axi_ports import Ports, reset_ports
 from mubinn.sim.testbench.bench import load_stimulus
 
@@ -46,12 +46,12 @@ async def used(dut: Any) -> None:
     port = SimPort(await reset_ports(dut))
     if "contents" in stimulus:
         contents, foreign = bytes(stimulus["contents"]), bytes(stimulus["foreign"])
-        await bridge(_load)(port, about, contents, foreign)
+        await bridge(load)(port, about, contents, foreign)
     kept = stimulus["kept"].tolist() if "kept" in stimulus else None
-    await bridge(_session)(port, about, stimulus["x"].tolist(), wanted, kept)
+    await bridge(session)(port, about, stimulus["x"].tolist(), wanted, kept)
 
 
-def _load(port: SimPort, about: Any, contents: bytes, foreign: bytes) -> None:
+def load(port: Port, about: Any, contents: bytes, foreign: bytes) -> None:
     """Load in part and what is another model's, which is told each time, then wholly."""
     driver = Driver(port, about)
     assert "not all contents" in _refusal(driver, contents[:-5])
@@ -70,8 +70,8 @@ def _refusal(driver: Driver, contents: bytes) -> str:
     return "nothing"
 
 
-def _session(
-    port: SimPort,
+def session(
+    port: Port,
     about: Any,
     windows: list[Any],
     wanted: dict[str, Any],

@@ -5,17 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from driven import loading, stimulus_of
 from simulators import QUICK
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.model.bit_true import run, run_from
 from mubinn.golden.model.float_model import Preprocessing
-from mubinn.hw.accelerator.accelerator import plans
 from mubinn.hw.accelerator.axi_accelerator import accelerator_top
 from mubinn.hw.export.driver import Driver
-from mubinn.hw.export.golden_vectors import drawn_windows
-from mubinn.hw.export.interface import interface
-from mubinn.hw.layer.loadable_memory import contents
 from mubinn.sim.runner.simulate import simulate
 
 WIDTH = 24
@@ -34,35 +30,6 @@ CASES = {
         {"units": 2},
     ),
 }
-
-
-def stimulus_of(model, design, windows, steps, kept=None):
-    """Random windows as they are sent, and the fields of their results."""
-    x, codes = drawn_windows(design.core, windows, steps, kept=kept)
-    if kept is None:
-        _, scores, classes = run(model, codes)
-    else:
-        scores, classes = kept_results(model, codes, kept)
-    name = "values" if model.head == "regression" else "logits"
-    ends = np.tile(np.arange(steps) == steps - 1, (windows, 1)).astype(int)
-    return {
-        "about": np.frombuffer(json.dumps(interface(design)).encode(), np.uint8),
-        "x": x,
-        **({} if classes is None else {"result_label": classes}),
-        # One number stands alone.
-        f"result_{name}": scores if model.outputs > 1 else scores[..., 0],
-        **({"result_end": ends} if scores.ndim == 3 else {}),
-    }
-
-
-def kept_results(model, codes, kept):
-    """Scores and classes of windows, each from the state that is kept of the one before."""
-    state, found = None, []
-    for window, keeps in zip(codes, kept, strict=True):
-        _, scores, classes, left = run_from(model, window, state)
-        found.append((scores, classes))
-        state = left if keeps else None
-    return tuple(np.stack(own) for own in zip(*found, strict=True))
 
 
 def packets_of(stimulus):
@@ -121,13 +88,8 @@ def test_a_driver_runs_a_model(random_model, case):
     design = accelerator_top(model, **options)
     stimulus = stimulus_of(model, design, 2, 3)
     if options.get("loadable"):
-        loaded = contents(design.core.plans)
-        assert len(loaded) % 4
         other = random_model(seed=1, features=5, hidden=3, **about)
-        foreign = contents(plans(other, lanes=options["lanes"]))
-        assert len(foreign) == len(loaded)
-        stimulus["contents"] = np.frombuffer(loaded, np.uint8)
-        stimulus["foreign"] = np.frombuffer(foreign, np.uint8)
+        stimulus |= loading(design, other, lanes=options["lanes"])
     result = simulate(
         design, top="axi", bench="mubinn.sim.axi.tb_driver", stimulus=stimulus, simulator=QUICK
     )

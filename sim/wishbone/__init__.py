@@ -1,0 +1,1 @@
+"""Simulations of accelerators on a Wishbone bus."""
