@@ -15,7 +15,7 @@ help:
 	@echo "make test-all  the long ones too, with coverage, the floor of which it holds: what CI runs"
 	@echo "make report    the whole line on the bundled model; writes build/report/"
 	@echo "make slow      long measurements at full size"
-	@echo "make interop   importers against the frameworks themselves: PyTorch, Keras, ONNX Runtime"
+	@echo "make interop   against what others make: PyTorch, Keras, ONNX Runtime, LiteX"
 	@echo "make fuzz      100,000 malformed files at every door, resumed where it ended; COUNT=N for others"
 	@echo "make networks  40 random networks through all floors, every intermediate equal, resumed where it ended"
 	@echo "make docs      the site: reference, tutorial and concepts; writes build/docs/"
@@ -89,7 +89,7 @@ $(VENV)/.docs: pyproject.toml $(VENV)/.run
 	@touch $@
 
 $(VENV)/.interop: pyproject.toml $(VENV)/.dev
-	@echo "Installing PyTorch, Keras and TensorFlow into $(VENV) ..."
+	@echo "Installing PyTorch, Keras, TensorFlow and LiteX into $(VENV) ..."
 	@$(call install,'.[interop]' --extra-index-url https://download.pytorch.org/whl/cpu)
 	@touch $@
 

@@ -80,7 +80,7 @@ def _report(design: DeviceDesign, result: FpgaResult, options: FpgaOptions) -> d
         "sample_width": made.sample_width,
         "weights": "loaded" if made.loadable else "initialised",
         "tdata_bits": top.reader.width,
-        "registers": top.lite is not None,
+        "registers": bool(top.registers),
         "seed": options.seed,
         "cycles_per_step": top.core.cycles_per_step,
         "steps": options.steps,

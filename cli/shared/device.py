@@ -40,11 +40,17 @@ _OPTIONS = (
         help="With --device: XNOR multipliers side by side.  [default: 1]",
     ),
     click.option(
+        "--bus",
+        type=click.Choice(["axi", "wishbone"]),
+        help="With --device: AXI4-Stream and AXI4-Lite, or a Wishbone bus, as in LiteX, whose "
+        "words are registers and packets.  [default: axi]",
+    ),
+    click.option(
         "--width",
         type=click.IntRange(min=8),
         metavar="BITS",
-        help="With --device: TDATA of both streams.  [default: the device's, 32, or 8 where pins "
-        "are few]",
+        help="With --device: TDATA of both AXI4-Streams.  [default: the device's, 32, or 8 where "
+        "pins are few]",
     ),
     click.option(
         "--registers/--no-registers",
@@ -91,6 +97,7 @@ _OPTIONS = (
 _DESIGN = (
     "lanes",
     "units",
+    "bus",
     "width",
     "registers",
     "sample_width",

@@ -97,6 +97,11 @@ class AxiTop(Component):
         """The registers by name; none without a port for them."""
         return {} if self.lite is None else self.lite.registers
 
+    @property
+    def address_width(self) -> int:
+        """Bits of a register's byte address; 0 without a port for them."""
+        return 0 if self.lite is None else self.lite.address_width
+
     def elaborate(self, platform: object) -> Module:
         """Return reader, core, writer and what watches over them."""
         m = Module()

@@ -8,6 +8,18 @@ from dataclasses import dataclass, field
 
 from mubinn.golden.ground.errors import MubinnError
 
+CLOCKS = ("aclk", "clk_i", "clk")
+"""What ports call the clock: AXI, Wishbone, Amaranth."""
+
+
+def clock_of(ports: Iterable[str]) -> str:
+    """Return the port that is the clock.
+
+    >>> clock_of(["adr_i", "clk_i"])
+    'clk_i'
+    """
+    return next(name for name in ports if name in CLOCKS)
+
 
 @dataclass(frozen=True)
 class Resource:
@@ -161,10 +173,10 @@ class Device:
         raise MubinnError(f"{top} does not fit {self.name}: it takes {what}; {advice}.")
 
     def locations(self, ports: Iterable[tuple[str, int]]) -> list[tuple[str, str]]:
-        """Return bits of ports, given by name and width, and their pins; ``aclk`` has the first."""
+        """Return bits of ports, by name and width, and their pins; the clock has the first."""
         bits = [
             name if width == 1 else f"{name}[{k}]"
-            for name, width in sorted(ports, key=lambda port: (port[0] != "aclk", port))
+            for name, width in sorted(ports, key=lambda port: (port[0] not in CLOCKS, port))
             for k in range(width)
         ]
         return list(zip(bits, self.pins, strict=False))

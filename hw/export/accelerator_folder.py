@@ -9,6 +9,7 @@ import numpy as np
 
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.quantized_model import QuantizedModel
+from mubinn.hw.axi.register_map import BYTES, QUEUES
 from mubinn.hw.export.c_header import c_header
 from mubinn.hw.export.device_design import (
     CELLS,
@@ -66,6 +67,8 @@ def accelerator_folder(
     files |= constraints(design.device, {port: width for port, _, width in values["ports"]}, name)
     files[f"{name}.core"] = render("fusesoc.core", values)
     files[f"{name}.h"] = c_header(about["interface"], name)
+    if options.bus == "wishbone":
+        files["litex_module.py"] = render("litex_module.py", values)
     files["driver.py"] = Path(__file__).with_name("driver.py").read_text()
     files[PARAMETERS] = json.dumps(about, indent=2) + "\n"
     files["README.md"] = render("folder.md", {**values, "files": files})
@@ -96,7 +99,7 @@ def _bench(design: DeviceDesign, about: Json, sent: Ints, codes: Ints) -> dict[s
     loaded = contents(top.core.plans) if design.options.loadable else b""
     if loaded:
         files["load.hex"] = "".join(f"{byte:02x}\n" for byte in loaded)
-    if top.lite is not None:
+    if top.registers:
         files["writes.hex"] = commands(loaded, carry=design.options.state == "register")
     files["testbench.v"] = render("testbench.v", _values(design, about, files))
     return files | device_cells(design.device)
@@ -120,6 +123,7 @@ def _about(model: QuantizedModel, design: DeviceDesign, measured: Measured | Non
         "module": design.name,
         "device": device.name,
         "part": device.part,
+        **({} if options.bus == "axi" else {"bus": options.bus}),
         "lanes": options.lanes,
         "units": options.units,
         "sample_width": options.sample_width,
@@ -145,7 +149,7 @@ def _about(model: QuantizedModel, design: DeviceDesign, measured: Measured | Non
 
 def _values(design: DeviceDesign, about: Json, files: Mapping[str, str]) -> Json:
     """Return what the templates name."""
-    top, device = design.top, design.device
+    top, device, options = design.top, design.device, design.options
     inputs, outputs = (len(files[f"{n}.hex"].splitlines()) for n in ("input", "result"))
     loads = len(files.get("load.hex", "").splitlines())
     ports = [
@@ -165,9 +169,11 @@ def _values(design: DeviceDesign, about: Json, files: Mapping[str, str]) -> Json
         + 16 * (inputs + outputs)
         + 4 * inputs * about["cycles_per_step"],
         "load_bytes": loads,
-        "stream_load": bool(loads and not top.lite),
+        "stream_load": bool(loads and not top.registers),
         "registers": bool(about["interface"]["registers"]),
-        "address_width": top.lite.address_width if top.lite else 0,
+        "bus": options.bus,
+        "words": {name: register.offset // BYTES for name, register in QUEUES.items()},
+        "address_width": top.address_width,
         "writes": len(files.get("writes.hex", "").splitlines()),
         "version": about["versions"]["mubinn"],
         "description": f"Binarized {len(about['layers'])}-layer network with its head",

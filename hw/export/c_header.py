@@ -12,14 +12,15 @@ def c_header(about: Json, name: str) -> str:
     """
     prefix = name.upper()
     guard = f"{prefix}_H"
+    words = "send" in about["registers"]
     lines = [
         "/* Registers and packets of the accelerator; offsets and sizes in bytes. */",
         f"#ifndef {guard}",
         f"#define {guard}",
         "",
         f"#define {prefix}_TDATA_BITS {about['tdata_bits']}",
-        *_packet(f"{prefix}_INPUT", "one time step on s_axis", about["input"]),
-        *_packet(f"{prefix}_RESULT", "one result on m_axis", about["result"]),
+        *_packet(f"{prefix}_INPUT", "one time step" + " on s_axis" * (not words), about["input"]),
+        *_packet(f"{prefix}_RESULT", "one result" + " on m_axis" * (not words), about["result"]),
     ]
     for register_name, register in about["registers"].items():
         lines += _register(f"{prefix}_{register_name.upper()}", register)

@@ -5,23 +5,29 @@ Folders, synthesis and the benchmarks all take their Verilog from here.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from mubinn.golden.folding.layer_plan import MAX_STEPS
+from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.layer_state import StateKind
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.accelerator.axi_accelerator import accelerator_top
+from mubinn.hw.accelerator.wishbone_accelerator import wishbone_top
 from mubinn.hw.axi.axi_top import AxiTop
-from mubinn.hw.boards.device import Device
+from mubinn.hw.boards.device import Device, clock_of
 from mubinn.hw.export.names import module_name
 from mubinn.hw.export.render import Json, render
 from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.hw.layer.loadable_memory import without_contents
+from mubinn.hw.wishbone.wishbone_top import WishboneTop
 
 TOP = "mubinn"
 MEMORY_BOX = "memory_box"
 """The cell that stands for a memory where logic alone is counted."""
 CELLS = "cells.v"
 """Models of the device's own cells, for simulation."""
+
+Bus: TypeAlias = Literal["axi", "wishbone"]
 
 
 @dataclass(frozen=True)
@@ -32,10 +38,12 @@ class DesignOptions:
     ----------
     lanes, units, sample_width, adc_width, loadable, max_steps, state
         Of `mubinn.hw.accelerator.accelerator.Accelerator`.
+    bus : "axi" or "wishbone"
+        AXI4-Stream and AXI4-Lite; or a Wishbone bus, whose words are registers and streams.
     width : int or None
-        Bits of TDATA.
+        Of AXI: bits of TDATA.
     registers : bool or None
-        Add AXI4-Lite.
+        Of AXI: add AXI4-Lite.
     name : str
         Of the top module, which all other modules' names begin with.
     """
@@ -45,6 +53,7 @@ class DesignOptions:
     sample_width: int | None = None
     adc_width: int | None = None
     loadable: bool = False
+    bus: Bus = "axi"
     width: int | None = None
     registers: bool | None = None
     max_steps: int = MAX_STEPS
@@ -52,8 +61,13 @@ class DesignOptions:
     name: str = TOP
 
     def __post_init__(self) -> None:
-        """Raise `MubinnError` where no module can have the name."""
+        """Raise `MubinnError` where no module can have the name, or an option is another bus's."""
         module_name(self.name)
+        if self.bus != "axi" and (self.width, self.registers) != (None, None):
+            raise MubinnError(
+                "the words of a Wishbone bus have 32 bits, and registers are among them: leave "
+                "the width and the registers to AXI."
+            )
 
 
 @dataclass(frozen=True)
@@ -64,7 +78,7 @@ class DeviceDesign:
     ----------
     device : Device
     options : DesignOptions
-    top : AxiTop
+    top : AxiTop or WishboneTop
         Its ``core`` is the `mubinn.hw.accelerator.accelerator.Accelerator`.
     verilog : str
         Top module `name`.
@@ -72,7 +86,7 @@ class DeviceDesign:
 
     device: Device
     options: DesignOptions
-    top: AxiTop
+    top: AxiTop | WishboneTop
     verilog: str
 
     @property
@@ -97,19 +111,26 @@ def device_design(
         On a configuration that the accelerator does not have.
     """
     options = options or DesignOptions()
-    top = accelerator_top(
-        model,
-        width=options.width or device.width,
-        registers=device.registers if options.registers is None else options.registers,
-        lanes=options.lanes,
-        units=options.units,
-        sample_width=options.sample_width,
-        adc_width=options.adc_width,
-        loadable=options.loadable,
-        max_steps=options.max_steps,
-        state=options.state,
-        network=device.network,
-    )
+    core: Json = {
+        "lanes": options.lanes,
+        "units": options.units,
+        "sample_width": options.sample_width,
+        "adc_width": options.adc_width,
+        "loadable": options.loadable,
+        "max_steps": options.max_steps,
+        "state": options.state,
+        "network": device.network,
+    }
+    top: AxiTop | WishboneTop
+    if options.bus == "wishbone":
+        top = wishbone_top(model, **core)
+    else:
+        top = accelerator_top(
+            model,
+            width=options.width or device.width,
+            registers=device.registers if options.registers is None else options.registers,
+            **core,
+        )
     text = verilog_text(top, options.name)
     if options.loadable:
         text = without_contents(text, single_port=device.single_port)
@@ -119,7 +140,8 @@ def device_design(
 def constraints(device: Device, ports: Mapping[str, int], top: str = TOP) -> dict[str, str]:
     """Return the file of constraints by name: the clock, and pins where all ports need one."""
     suffix, _ = device.constraints
-    values = {"device": device, "pins": device.locations(ports.items())}
+    pins = device.locations(ports.items())
+    values = {"device": device, "clock": clock_of(ports), "pins": pins}
     return {f"{top}.{suffix}": render(f"constraints.{suffix}", values)}
 
 

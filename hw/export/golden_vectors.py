@@ -16,6 +16,7 @@ from mubinn.hw.axi.axi_top import AxiTop
 from mubinn.hw.axi.register_map import CARRYING, CONTROL, LOADING
 from mubinn.hw.export.driver import Driver
 from mubinn.hw.export.render import Json
+from mubinn.hw.wishbone.wishbone_top import WishboneTop
 
 
 class _NoPort:
@@ -34,12 +35,14 @@ class _NoPort:
         raise NotImplementedError
 
 
-def golden_vectors(top: AxiTop, about: Json, sent: Ints, codes: Ints) -> dict[str, str]:
+def golden_vectors(
+    top: AxiTop | WishboneTop, about: Json, sent: Ints, codes: Ints
+) -> dict[str, str]:
     """Return windows as they are sent, and what the bit-true model makes of them.
 
     Parameters
     ----------
-    top : AxiTop
+    top : AxiTop or WishboneTop
         Around an `mubinn.hw.accelerator.accelerator.Accelerator`.
     about : mapping
         Its `mubinn.hw.export.interface.interface`.

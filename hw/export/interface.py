@@ -8,9 +8,10 @@ from mubinn.hw.axi.axi_top import AxiTop
 from mubinn.hw.axi.register_map import BYTES, Register
 from mubinn.hw.export.render import Json
 from mubinn.hw.stream.packet import LAST, Slot, beats, slots
+from mubinn.hw.wishbone.wishbone_top import WishboneTop
 
 
-def interface(top: AxiTop) -> Json:
+def interface(top: AxiTop | WishboneTop) -> Json:
     """Return streams and registers of an accelerator: where every element and bit is.
 
     ``samples`` of the input are those of a channel that make a time step. ``min_steps`` are the

@@ -1,4 +1,4 @@
-"""An accelerator on a Wishbone bus, as systems on chip have them: registers and streams as words."""
+"""An accelerator on a Wishbone bus, as systems on chip have one: registers and packets as words."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -48,9 +48,9 @@ class WishboneTop(Component):
     Wishbone classic, revision B4: a slave with 32-bit words, little-endian, addressed by word. The
     registers are those on AXI4-Lite, and `mubinn.hw.axi.register_map.QUEUES`, through which packets
     pass word by word between two queues. Nothing waits for the core: what a queue has no room for,
-    or not there yet, is refused. An access ends with ``ack``, or with ``err`` and no effect: of less
-    than a word, at another address, or refused. Queues are answered one cycle after their access
-    begins, registers three; to the register load it takes as long as its bytes are taken.
+    or not there yet, is refused. An access ends with ``ack``, or with ``err`` and no effect: where
+    it is refused, of less than a word, or at another address. Queues answer one cycle after an
+    access begins, registers three; register load waits until it has passed on the word before.
 
     The command ``reset`` empties the queue of windows; results that are there stay.
 
@@ -115,6 +115,11 @@ class WishboneTop(Component):
     def registers(self) -> Mapping[str, Register]:
         """The registers by name."""
         return {**self.axi.registers, **QUEUES}
+
+    @property
+    def address_width(self) -> int:
+        """Bits of a register's byte address."""
+        return ADDRESS + 2
 
     def elaborate(self, platform: object) -> Module:
         """Return the bus, both queues, and the core behind AXI."""
@@ -185,9 +190,11 @@ class WishboneTop(Component):
 
     def _queues(self, m: Module, asked: Value, reset: Value) -> None:
         """Take and give words of packets."""
-        sent = SyncFIFOBuffered(width=DATA + 1, depth=self.depth)
+        # The stubs do not know a level.
+        sent: Any = SyncFIFOBuffered(width=DATA + 1, depth=self.depth)
         m.submodules.sent = ResetInserter(reset)(sent)
-        m.submodules.got = got = SyncFIFOBuffered(width=DATA + 1, depth=self.depth)
+        got: Any = SyncFIFOBuffered(width=DATA + 1, depth=self.depth)
+        m.submodules.got = got
         self._connect(m, sent, got)
         fields = QUEUES["queues"].fields
         state = Signal(DATA)
@@ -210,7 +217,7 @@ class WishboneTop(Component):
             with m.If(~self.we_i & self._word(QUEUES["queues"])):
                 self._answer(m, Const(1, 1), state)
 
-    def _connect(self, m: Module, sent: SyncFIFOBuffered, got: SyncFIFOBuffered) -> None:
+    def _connect(self, m: Module, sent: Any, got: Any) -> None:
         """Put the queues before and behind the streams."""
         m.d.comb += [
             Cat(self._port("s_axis_tdata"), self._port("s_axis_tlast")).eq(sent.r_data),

@@ -77,8 +77,8 @@ def simulate(
 
     Parameters
     ----------
-    component : amaranth.lib.wiring.Component
-        The design; its signature gives the ports.
+    component : amaranth.lib.wiring.Component or str
+        The design; its signature gives the ports. Or its Verilog, where it is not of here alone.
     top : str
         Name of the top module.
     bench : str
@@ -115,7 +115,7 @@ def simulate(
         ran.
     """
     # First of all: Amaranth warns of components that were made and never converted.
-    text = verilog_text(component, top)
+    text = component if isinstance(component, str) else verilog_text(component, top)
     env, versions = prepare(simulator, waves)
     build, reused = compile_design(
         text, top, simulator, env, versions, waves=waves, cache_dir=cache_dir

@@ -79,7 +79,8 @@ async def started(dut: Any) -> Bus:
 
 def port_of(bus: Bus, about: Any) -> WordPort:
     """Return a driver's port."""
-    return WordPort(resume(bus.access), resume(bus.access), about)
+    access: Any = resume(bus.access)
+    return WordPort(access, access, about)
 
 
 @cocotb.test(timeout_time=200, timeout_unit="ms")

@@ -61,13 +61,19 @@ CASES = {
         {"levels": (1, 1), "readout": "last"},
         ("ice40", DesignOptions(lanes=3, adc_width=12)),
     ),
+    "wishbone": (
+        {"levels": (1, 1), "classes": 5},
+        ("ecp5", DesignOptions(units=3, loadable=True, state="register", bus="wishbone")),
+    ),
     "gowin": (
         {"levels": (1, 1)},
         ("gowin", DesignOptions(units=3, max_steps=5)),
     ),
 }
 WORD = re.compile(r"^\s+(m_\w+)\[\d+\] = \d+'h([0-9a-fx]+);", re.M)
-MODULE = re.compile(r"^module \\mubinn\.core\.layer_(\d)\.memories\b.*?^endmodule", re.M | re.S)
+MODULE = re.compile(
+    r"^module \\mubinn\.(?:axi\.)?core\.layer_(\d)\.memories\b.*?^endmodule", re.M | re.S
+)
 
 
 def model_of(random_of, about):
@@ -231,8 +237,9 @@ def test_the_page_states_ports_packets_and_registers(made):
     ports = re.findall(
         r"^  (input|output) (?:reg )?(?:\[(\d+):0\] )?(\w+);", files["mubinn.v"], re.M
     )
+    own = ("_i", "_o") if "bus" in parameters else ("s_axi", "m_axi", "ac", "ar")
     for direction, top, name in ports:
-        if name.startswith(("s_axi", "m_axi", "ac", "ar")):
+        if name.startswith(own) or (name.endswith(own) and "__" not in name):
             assert f"| `{name}` | {direction} | {int(top or 0) + 1} |" in page
     for name, register in CONTROL.items() if device.registers else ():
         assert f"| {register.offset:#04x} | {name} | {register.access} |" in page

@@ -17,11 +17,63 @@ module testbench;
 
   reg s_valid = 0, m_ready = 0;
   reg [WIDTH:0] beat = 0;
+{% if bus == 'wishbone' %}
+  wire s_ready;
+  reg m_valid = 0;
+  reg [WIDTH:0] result = 0;
+
+  // A master of the bus: the commands, then words as there is room, and as results wait.
+  localparam WRITES = {{ writes }};
+  reg [{{ address_width + 32 - 1 }}:0] commands [0:WRITES-1];
+  integer command = 0;
+  reg stb = 0, we = 0, waiting = 0, last = 0;
+  reg [{{ address_width - 3 }}:0] adr = 0;
+  reg [{{ address_width - 1 }}:0] address;
+  reg [31:0] dat = 0;
+  reg [14:0] room = 0;
+  wire ack, err;
+  wire [31:0] got;
+  localparam SEND = {{ words.send }}, SEND_LAST = {{ words.send_last }}, RECEIVE = {{ words.receive }}, QUEUES = {{ words.queues }};
+  assign s_ready = stb && ack && (adr == SEND || adr == SEND_LAST);
+  initial $readmemh("writes.hex", commands);
+  always @(posedge aclk) begin
+    if (m_valid && m_ready) m_valid <= 0;
+    if (stb && (ack || err)) begin
+      stb <= 0;
+      if (s_ready) room <= room - 1;
+      if (adr == RECEIVE) begin
+        m_valid <= 1;
+        result <= {last, got};
+        waiting <= 0;
+      end
+      if (adr == QUEUES) begin
+        room <= got[14:0];
+        waiting <= got[30:16] != 0;
+        last <= got[31];
+      end
+    end else if (aresetn && !stb) begin
+      stb <= 1;
+      we <= 0;
+      if (command < WRITES) begin
+        {address, dat} = commands[command];
+        adr <= address[{{ address_width - 1 }}:2];
+        we <= 1;
+        command = command + 1;
+      end else if (waiting && !m_valid) adr <= RECEIVE;
+      else if (s_valid && room != 0) begin
+        adr <= beat[WIDTH] ? SEND_LAST : SEND;
+        dat <= beat[WIDTH-1:0];
+        we <= 1;
+      end else adr <= QUEUES;
+    end
+  end
+{% else %}
   wire s_ready, m_valid, m_last;
   wire [WIDTH-1:0] m_data;
   wire [WIDTH:0] result = {m_last, m_data};
+{% endif %}
 
-{% if registers %}
+{% if registers and bus == 'axi' %}
   // The registers let input in when they are told to.
   localparam WRITES = {{ writes }};
   reg [{{ address_width + 32 - 1 }}:0] commands [0:WRITES-1];
@@ -69,6 +121,10 @@ module testbench;
     .s_load_tdata(load_byte[7:0]), .s_load_tlast(load_byte[8]),
     .s_load_tvalid(load_valid), .s_load_tready(load_ready),
 {% endif %}
+{% if bus == 'wishbone' %}
+    .clk_i(aclk), .rst_i(~aresetn), .adr_i(adr), .dat_i(dat), .sel_i(4'hf), .cyc_i(stb), .stb_i(stb),
+    .we_i(we), .dat_o(got), .ack_o(ack), .err_o(err)
+{% else %}
     .aclk(aclk),
     .aresetn(aresetn),
     .s_axis_tdata(beat[WIDTH-1:0]),
@@ -86,6 +142,7 @@ module testbench;
     .m_axis_tlast(m_last),
     .m_axis_tvalid(m_valid),
     .m_axis_tready(m_ready)
+{% endif %}
   );
 
   always #5 aclk = ~aclk;
@@ -100,6 +157,12 @@ module testbench;
 
   always @(posedge aclk) begin
     cycles = cycles + 1;
+{% if bus == 'wishbone' %}
+    if (stb && err) begin
+      errors = errors + 1;
+      $display("the bus refused word %0d", adr);
+    end
+{% endif %}
     // An offer stays until it is taken; without one the data are unknown.
     if (!s_valid || s_ready) begin
       if (aresetn && filled && in < INPUTS && (fast || $random(seed) % 4 != 0)) begin
