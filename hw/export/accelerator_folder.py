@@ -68,7 +68,7 @@ def accelerator_folder(
     files[f"{name}.core"] = render("fusesoc.core", values)
     files[f"{name}.h"] = c_header(about["interface"], name)
     if options.bus == "wishbone":
-        files["litex_module.py"] = render("litex_module.py", values)
+        files["litex_module.py"] = render("litex_module.jinja", values)
     files["driver.py"] = Path(__file__).with_name("driver.py").read_text()
     files[PARAMETERS] = json.dumps(about, indent=2) + "\n"
     files["README.md"] = render("folder.md", {**values, "files": files})
