@@ -250,9 +250,7 @@ class Accelerator(Component):
             self._add(m, "front_end", self.front_end)
             wiring.connect(m, source, self.front_end.i)
             source = self.front_end.o
-            assert self.encoder is not None
-            taken = source.valid & source.ready & source.payload.last & self.encoder.full
-            self._keeping.append((self.front_end.carried, taken))
+            self._keeping.append((self.front_end.carried, self.front_end.leaves))
         if self.encoder is not None:
             self._add(m, "encoder", self.encoder)
             if self.front_end is None:
@@ -405,7 +403,7 @@ class Accelerator(Component):
         framed += sum(PixelFrames.depth(sweep) // sweep.pixels for sweep in sweeps)
         # What is turned round holds up to three windows, before and after a layer.
         framed += 3 * sum(plan.layer.place.backward for plan in self.plans)
-        # The front end holds a step, and takes the next one while the encoder has its own.
+        # The front end holds a step, and the last sample of the one before.
         framed += self.front_end is not None
         return 2 * (len(self.layers) + framed) + 4
 
