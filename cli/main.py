@@ -18,6 +18,7 @@ COMMANDS = {
     "movies": "Continue movies frame by frame, and measure the error of each.",
     "info": "Show what a file holds, of a model or of data.",
     "generate": "Write the Verilog of a quantized model.",
+    "build": "Make the bitstream of a board that runs a quantized model.",
     "simulate": "Hold the hardware to the bit-true model in simulation.",
     "synth": "Measure depth, delay and area of the units of a model's cell.",
     "report": "Make Table I and the pages around it.",

@@ -216,7 +216,7 @@ class Accelerator(Component):
         return 1 if self.encoder is None else self.model.features * self.samples
 
     @property
-    def _interval(self) -> int:
+    def interval(self) -> int:
         """Cycles from one step that is made of samples to the next; 1 of level bits."""
         if self.front_end is not None:
             return StreamFrontEnd.interval(self.front_end.front_end)
@@ -225,13 +225,13 @@ class Accelerator(Component):
     @property
     def cycles_per_step(self) -> int:
         """Clock cycles from one step of the slowest layer to its next, when neither side pauses."""
-        samples = [self._interval]
+        samples = [self.interval]
         gathers = [PixelFrames.interval(sweep) for sweep in map(_gathers, self.plans) if sweep]
         return max([cycles_per_step(plan) for plan in self.plans] + samples + gathers)
 
     def cycles_per_window(self, steps: int) -> int:
         """Return the cycles from one window's result to the next one's, with no side pausing."""
-        found = [steps * self._interval]
+        found = [steps * self.interval]
         waiting = iter(self.plans)
         for stage in self.stages:
             steps = stage[0].frames.count(steps)
