@@ -60,6 +60,7 @@ def mubinn() -> None:
       mubinn train my.npz -o my.safetensors
       mubinn quantize my.safetensors --levels 3,3 --data my.npz -o my.mubinn
       mubinn predict my.mubinn my.npz -o decided.csv
+      mubinn build my.mubinn --board icebreaker -o eeg
 
     A fault in what you give ends in one sentence and exit code 2.
     """
