@@ -211,7 +211,7 @@ BOARDS: dict[str, Board] = {
             sources=(
                 "github.com/litex-hub/litex-boards platforms/gsd_orangecrab.py (clk48, "
                 "feather_serial, feather_spi)",
-                "github.com/orangecrab-fpga/orangecrab-hardware documentation, docs/r0.2.1.md",
+                "github.com/orangecrab-fpga/orangecrab-hardware r0.2.1.md (pinouts)",
                 "github.com/amaranth-lang/amaranth-boards amaranth_boards/orangecrab_r0_2.py",
                 "github.com/trabucayre/openFPGALoader src/board.hpp",
             ),

