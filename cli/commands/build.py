@@ -165,5 +165,10 @@ def _tell(output: Path, design: BoardDesign, told: dict[str, Any]) -> None:
             f"{sensor['clock_hz'] / 1e3:.1f} kHz would do: asleep {100 * sensor['asleep']:.2f} % "
             "of the time."
         )
+        if (sensor["line_share"] or 0) > 1:
+            click.echo(
+                f"The line is {sensor['line_share']:.1f} times too slow for that rate: samples "
+                "come as fast as it carries them, unless a higher --baud is given."
+            )
     click.echo(f"{output / 'README.md'} says how to talk to it. To load it:")
     click.echo(f"  cd {output} && {told['load']}")

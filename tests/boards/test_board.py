@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 from amaranth.hdl import Cat, ClockDomain, ClockSignal, Module, Signal
@@ -52,6 +53,13 @@ def test_each_board_has_pins_of_its_package(name):
         assert all(re.fullmatch(SITES[family], site) for site in sites)
     assert [*board.uart] == [*UART]
     assert {*board.spi} == {*SPI, "ready", "waiting"}
+
+
+def test_the_page_has_the_boards():
+    page = (Path(__file__).parents[2] / "docs/concepts/boards.md").read_text()
+    rows = re.findall(r"^\| (`.*`) \| .* \| .* \| (\d+)\b.* \| .* \|$", page, re.M)
+    told = {name: float(mhz) for names, mhz in rows for name in re.findall(r"`(\S+)`", names)}
+    assert told == {name: board.clock_mhz for name, board in BOARDS.items()}
 
 
 @pytest.mark.parametrize(
@@ -193,7 +201,7 @@ def placed(monkeypatch):
     ("name", "options"),
     [
         ("upduino3", ("--port", "spi", "--clock", "18")),
-        ("ulx3s-12f", ("--clock", "50", "--state", "carried")),
+        ("ulx3s-12f", ("--clock", "50", "--state", "carried", "--baud", "4800")),
         ("tangnano9k", ("--baud", "9600", "--adc", "12")),
     ],
 )
@@ -230,6 +238,9 @@ def test_a_folder_has_what_its_page_says(files, placed, name, options):
     assert f"clock of {need / 1e3:.1f} kHz" in page
     assert f"    {board.load.format(file=about['bitstream'])}\n" in page
     assert all(source in page for source in board.sources)
+    # 16 bytes a step, of 10 bits each, 50 times a second.
+    slow = about["port"] == "uart" and about["baud"] < 16 * 10 * 50
+    assert ("line is too slow" in page) == slow
     assert about["state"] == ("carried" if "--state" in options else "cleared")
     assert load_model(folder / "model.mubinn").outputs == about["outputs"]
 
