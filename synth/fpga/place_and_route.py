@@ -161,6 +161,7 @@ def implement(
     device: Device,
     *,
     clock_mhz: float | None = None,
+    pins: str = "",
     seed: int = 1,
     cache_path: Any = None,
     cancel: threading.Event | None = None,
@@ -171,10 +172,11 @@ def implement(
     Parameters
     ----------
     design : SynthJob
-        Its ports get whatever pins are free.
     device : Device
     clock_mhz : float, optional
         What place and route aim at, by default the device's; a result that misses it is returned.
+    pins : str, optional
+        Constraints, as the device's tools read them; without them ports get whatever pins are free.
     seed : int
         Of the placement.
     cache_path : path, optional
@@ -201,10 +203,13 @@ def implement(
     placed: dict[str, Any] = {"path": [], "fmax_mhz": None, "bitstream": ""}
     if router is not None:
         progress("placing and routing (nextpnr)")
+        if device.pins and not pins:
+            (pins,) = constraints(device, mapped["ports"]).values()
         job = _route_job(design.top, router, route, clock_mhz or device.clock_mhz, seed)
         files = {"netlist.txt": mapped["netlist"]}
-        if router.pins:
-            (files["pins.txt"],) = constraints(device, mapped["ports"]).values()
+        if pins:
+            files["pins.txt"] = pins
+            job["place"]["arguments"] += router.pins.format("pins.txt").split()
         placed = _stage(job, files, tools, **options)
         used = placed["used"]
         if "error_line" in placed:
@@ -234,11 +239,10 @@ def _route_job(
         return {**route[name], "arguments": [*tool.arguments, *more]}
 
     options = ("--freq", f"{clock_mhz:g}", "--seed", str(seed), "--timing-allow-fail")
-    pins = f"{router.pins}pins.txt".split() if router.pins else ()
     return {
         "kind": "route",
         "top": top,
-        "place": call("place", router.place, *options, *pins),
+        "place": call("place", router.place, *options),
         "pack": call("pack", router.pack),
         "text": router.text,
     }
