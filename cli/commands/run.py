@@ -24,7 +24,7 @@ from mubinn.cli.shared.common import (
     working,
 )
 from mubinn.cli.shared.paths import Command, InputPath, OutputFile
-from mubinn.cli.shared.run_port import open_port
+from mubinn.cli.shared.run_port import open_port, serial_package
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.files import write_file
 
@@ -39,10 +39,10 @@ DIFFERENT = 1
 """Exit code where a result is not the bit-true model's."""
 
 STDIN = "-"
-PATIENCE_S = 3.0
-"""How long a simulated board may say nothing."""
 _BUFFER = 4096
 """Bytes that a system holds back in front of a port."""
+_SPEED_HZ = 400_000
+"""Clock cycles a second of a slow simulation."""
 _LINE_S = 10.0
 
 
@@ -167,6 +167,7 @@ def run(
     """
     given = {name: options[name] for name in OWN if options[name] is not None}
     _check_options(port, simulate, faults, output, as_json)
+    serial_package()
     board = open_board(model, given)
     source = _source(board, recording, window, rate)
     with ExitStack() as stack:
@@ -185,8 +186,8 @@ def run(
         quiet = as_json or (output is None and sys.stdout.isatty())
         speed = baud or board.baud
         with open_port(port, speed) as wire, progress_bar("playing", quiet) as show:
-            patience = PATIENCE_S if simulate else max(1.0, 20 * _BUFFER / speed)
-            play.run(play.session(wire, patience), show, quiet)
+            seconds = board.byte_cycles / _SPEED_HZ if simulate else 10 / speed
+            play.run(play.session(wire, 1 + _BUFFER * seconds), show, quiet)
         counted = None if simulated is None else simulated.close()
     if picture is not None and play.table.decided:
         write_file(picture, play.picture())

@@ -55,6 +55,13 @@ class Board:
         """Most steps of a packet."""
         return self.top.rules.room // self.top.rules.step
 
+    @property
+    def byte_cycles(self) -> int:
+        """Least clock cycles of a byte on the line."""
+        from mubinn.hw.accelerator.link_accelerator import byte_cycles
+
+        return byte_cycles(self.top)
+
     @cached_property
     def driver(self) -> Driver:
         """What packs windows and unpacks results."""

@@ -15,15 +15,8 @@ READ_S = 0.05
 """How long a read waits for a first byte."""
 
 
-@contextmanager
-def open_port(port: str, baud: int) -> Iterator[Wire]:
-    """Open a path such as /dev/ttyUSB1, or a URL such as socket://host:4000.
-
-    Raises
-    ------
-    MubinnError
-        pyserial is missing, or the port cannot be opened, or it goes away.
-    """
+def serial_package() -> Any:
+    """Return pyserial; raise `MubinnError` where it is missing."""
     try:
         import serial
     except ImportError:
@@ -31,6 +24,19 @@ def open_port(port: str, baud: int) -> Iterator[Wire]:
             "mubinn run needs the Python package pyserial; install it with "
             "`pip install 'mubinn[serial]'`."
         ) from None
+    return serial
+
+
+@contextmanager
+def open_port(port: str, baud: int) -> Iterator[Wire]:
+    """Open a path such as /dev/ttyUSB1, or a URL such as socket://host:4000.
+
+    Raises
+    ------
+    MubinnError
+        pyserial is missing; the port cannot be opened, or it goes away.
+    """
+    serial = serial_package()
     try:
         wire: Any = serial.serial_for_url(port, baud, timeout=READ_S)
     except (serial.SerialException, ValueError) as error:

@@ -43,6 +43,11 @@ def link_top(
     )
 
 
+def byte_cycles(top: LinkTop) -> int:
+    """Return the least clock cycles that a byte takes on the line."""
+    return 8 * CYCLES if top.divisor is None else 10 * top.divisor
+
+
 def latency(top: LinkTop, steps: int) -> int:
     """Return the most clock cycles from the last step of a window of `steps` steps to its result.
 
@@ -69,7 +74,7 @@ def pauses(top: LinkTop, steps: int) -> Pauses:
         Of a window.
     """
     core, rules = top.core, top.rules
-    byte = 8 * CYCLES if top.divisor is None else 10 * top.divisor
+    byte = byte_cycles(top)
     each = reading_of(core.model.readout).each
     most = min(steps, rules.room // rules.step)
     # A byte of a payload goes out in two cycles; what the core cannot hold waits for it.
