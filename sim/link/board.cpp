@@ -114,6 +114,16 @@ struct IsUart : std::false_type {};
 template <class Top>
 struct IsUart<Top, std::void_t<decltype(Top::rx)>> : std::true_type {};
 
+// Whether the board has something to say; a board without a pin for that says it at tx.
+template <class Top, class = void>
+struct Waiting {
+  static bool of(const Top&) { return false; }
+};
+template <class Top>
+struct Waiting<Top, std::void_t<decltype(Top::waiting)>> {
+  static bool of(const Top& top) { return top.waiting != 0; }
+};
+
 template <class Top>
 struct Bench {
   std::unique_ptr<VerilatedContext> context{new VerilatedContext};
@@ -165,7 +175,7 @@ void drive_uart(Bench<Top>& bench) {
       }
     }
     top->rx = sending ? sent & 1 : 1;
-    quiet = sending || hearing || top->waiting ? 0 : quiet + 1;
+    quiet = sending || hearing || Waiting<Top>::of(*top) ? 0 : quiet + 1;
     bench.tick();
     if (sending && --next == 0) {
       sent >>= 1;
@@ -214,7 +224,7 @@ void drive_spi(Bench<Top>& bench) {
   while (!bench.host.gone()) {
     uint8_t byte;
     const bool given = bench.host.take(&byte, quiet >= bench.settle);
-    if (given ? bench.to_board.pass(&byte) : top->waiting != 0) {
+    if (given ? bench.to_board.pass(&byte) : Waiting<Top>::of(*top)) {
       if (top->cs_n) {
         top->cs_n = 0;
         half(bench, 0);
