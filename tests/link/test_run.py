@@ -12,11 +12,15 @@ import pytest
 from click.testing import CliRunner
 
 from mubinn.cli.main import mubinn
+from mubinn.cli.shared.board import open_board
 from mubinn.golden.binarize.scales import LevelTensor
 from mubinn.golden.model.float_model import Preprocessing
 from mubinn.golden.model.model_file import save_model
 from mubinn.hw.accelerator.link_accelerator import link_top
 from mubinn.hw.export.verilog_text import verilog_text
+from mubinn.hw.link.host import Result
+from mubinn.hw.link.session import Session
+from mubinn.sim.link.virtual_board import VirtualBoard
 from mubinn.train.data.windows import find_data
 
 FEATURES, STEPS, WIDTH, DIVISOR = 3, 60, 12, 6
@@ -101,6 +105,21 @@ def test_a_built_board_is_played_to_and_checked(verilog, tmp_path):
     assert [row["class"] for row in rows(out)] == [row["class"] for row in lines[:8]]
 
 
+def test_a_port_is_any_path(verilog, tmp_path):
+    model, top, text = verilog
+    board, data = built(tmp_path / "b", model, top, text), recorded(tmp_path / "x.npz", 9)
+    out = tmp_path / "d.csv"
+    design, name = open_board(board, {}).verilog()
+    with VirtualBoard(design, name, DIVISOR, settle=9999) as there:
+        for rate in ((), ("--rate", 600)):
+            words = (board, data, "--port", there.port, "--baud", 9600, "--check", "-o", out)
+            found = told(*words, *rate)
+            assert "All 9 results compared equal" in found.output
+        counted = there.close()
+    assert counted.to_board.packets > 2 * 5
+    assert counted.to_board.touched == 0
+
+
 def test_another_result_than_the_models_ends_with_a_sentence(verilog, tmp_path):
     model, top, text = verilog
     b = model.dense.b
@@ -111,6 +130,40 @@ def test_another_result_than_the_models_ends_with_a_sentence(verilog, tmp_path):
     found = told(board, data, "--simulate", "--check", "-o", out, code=1)
     assert "result 0 of window 0 is" in found.output
     assert "and the bit-true model has" in found.output
+
+
+def test_an_interruption_leaves_what_is_there(verilog, tmp_path, monkeypatch):
+    model, top, text = verilog
+    board, data = built(tmp_path / "b", model, top, text), recorded(tmp_path / "x.npz")
+    out, picture = tmp_path / "d.csv", tmp_path / "d.png"
+    whole = Session.run
+
+    def interrupted(self, windows):
+        for event in whole(self, windows):
+            yield event
+            if isinstance(event, Result) and event.index == 1:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(Session, "run", interrupted)
+    words = (board, data, "--simulate", "--check", "-o", out, "--picture", picture)
+    found = told(*words, code=130)
+    assert "All 2 results compared equal" in found.output
+    assert [row["step"] for row in rows(out)] == ["0", "1"]
+    assert picture.exists()
+
+
+def test_a_master_plays_to_a_spi(random_model, tmp_path):
+    model = causal(random_model, readout="running", classes=1, head="sigmoid")
+    save_model(tmp_path / "m.mubinn", model)
+    data, out = recorded(tmp_path / "x.npz"), tmp_path / "d.csv"
+    words = (tmp_path / "m.mubinn", data, "--simulate", "--link", "spi", "--check", "--json")
+    words += ("--window", 20, "--adc", WIDTH, "-o", out)
+    found = json.loads(told(*words).stdout)
+    assert (found["equal"], found["compared"]) == (True, STEPS)
+    found = json.loads(told(*words, "--faults", 1e-3, "--seed", 3).stdout)
+    assert found["equal"]
+    assert found["dropped"] > 0
+    assert {row["class"] for row in rows(out) if row["score"]} <= {"0", "1"}
 
 
 def test_what_cannot_be_run_is_told(verilog, tmp_path, monkeypatch):
