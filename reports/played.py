@@ -21,9 +21,8 @@ CLASSES = 5
 POINTS = 2000
 """Points of a line: beyond, what lies between the least and the greatest of each is filled."""
 
-# Neighbours differ by more than their lightness; the last colour is for what is lost.
+# Neighbours differ by more than their lightness.
 _ORDER = (0, 3, 2, 4, 1)
-_GAP = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,8 +136,8 @@ def _decisions(axis: Axes, played: Played, shown: NDArray[Any], theme: Theme) ->
         colour = theme.bars[_ORDER[place]]
         axis.eventplot(own, lineoffsets=-place, linelengths=0.8, linewidths=0.8, colors=colour)
     for begin, end in played.gaps:
-        axis.axvspan(begin, end, color=theme.bars[_GAP], alpha=0.35, lw=0.6)
+        axis.axvspan(begin, end, color=theme.ink, lw=0.8)
     axis.set_yticks([-k for k in range(len(shown))], [str(played.names[k]) for k in shown])
     axis.set_ylim(0.5 - len(shown), 0.5)
-    none = "; none where it is red: the window was lost" if played.gaps else ""
+    none = "; none where it is dark: the window was lost" if played.gaps else ""
     axis.set_title(f"decisions{none}", color=theme.ink, fontsize=9, loc="left")
