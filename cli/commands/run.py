@@ -280,7 +280,7 @@ class _Play:
         self.board, self.source = board, source
         self.names = class_names(board.model)
         self.quantum = samples_of(board)
-        self.table: Table = Table(board, self.names, out, source.rate_hz, self.quantum)
+        self.table: Table = Table(board, self.names, out, source.rate_hz, self.quantum, kept=drawn)
         self.checker: Checker | None = Checker(board) if check else None
         self.difference: Difference | None = None
         self.interrupted = False

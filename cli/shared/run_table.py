@@ -75,6 +75,8 @@ class Table:
         Samples of a channel a second.
     samples : int
         Samples of a channel that make a step.
+    kept : bool
+        Keep what is decided, for a picture.
 
     Attributes
     ----------
@@ -82,9 +84,9 @@ class Table:
     latest : str
         What was last decided, in words.
     decided : list of (int, int or None, list of int)
-        Step, class and scores of each result.
+        Step, class and scores of each result, with `kept`.
     gaps : list of (int, int)
-        First and last step of each window that is dropped.
+        First and last step of each window that is dropped, with `kept`.
     """
 
     def __init__(
@@ -94,13 +96,15 @@ class Table:
         out: TextIO,
         rate_hz: float | None,
         samples: int,
+        *,
+        kept: bool = False,
     ) -> None:
         self._board, self._names = board, names
         self._head = head_of(board.model.head)
         self._reading = reading_of(board.model.readout)
         self._seconds = None if rate_hz is None else samples / rate_hz
         self._flights: dict[int, Flight] = {}
-        self._missed = False
+        self._missed, self._kept = False, kept
         self.decided: list[tuple[int, int | None, list[int]]] = []
         self.gaps: list[tuple[int, int]] = []
         self.counts = Counts()
@@ -138,7 +142,8 @@ class Table:
         if isinstance(event, Dropped):
             flight = self._flights.pop(event.window)
             counts.dropped += 1
-            self.gaps.append((flight.start, flight.start + flight.steps - 1))
+            if self._kept:
+                self.gaps.append((flight.start, flight.start + flight.steps - 1))
             self._write(flight, flight.steps - 1, {}, [DROPPED])
             self.latest = DROPPED
             return [Ended(flight, whole=False)]
@@ -155,7 +160,8 @@ class Table:
         self.counts.decisions += 1
         self.counts.lost += event.lost
         step = event.index if self._reading.each else flight.steps - 1
-        self.decided.append((flight.start + step, found.get("label"), self._scores(found)))
+        if self._kept:
+            self.decided.append((flight.start + step, found.get("label"), self._scores(found)))
         self._write(flight, step, self._said(found, step + 1), [LOST] if event.lost else [])
         if not event.last:
             return []
