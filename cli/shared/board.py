@@ -132,16 +132,20 @@ def _top(
     steps: int = 1,
 ) -> LinkTop:
     from mubinn.hw.accelerator.link_accelerator import link_top
+    from mubinn.hw.stream.component import asked_alone
 
-    return link_top(
-        model,
-        divisor=divisor,
-        steps=steps,
-        adc_width=adc,
-        sample_width=given.get("samples"),
-        state=given.get("state", "cleared"),
-        **options,
+    top: LinkTop = asked_alone(
+        link_top(
+            model,
+            divisor=divisor,
+            steps=steps,
+            adc_width=adc,
+            sample_width=given.get("samples"),
+            state=given.get("state", "cleared"),
+            **options,
+        )
     )
+    return top
 
 
 def _built(folder: Path, given: Mapping[str, Any]) -> Board:

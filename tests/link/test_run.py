@@ -1,10 +1,12 @@
 """`mubinn run` with a board's Verilog behind a virtual serial port: pin to pin, by pyserial."""
 
 import csv
+import gc
 import io
 import json
 import re
 import sys
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -164,6 +166,16 @@ def test_a_master_plays_to_a_spi(random_model, tmp_path):
     assert found["equal"]
     assert found["dropped"] > 0
     assert {row["class"] for row in rows(out) if row["score"]} <= {"0", "1"}
+
+
+def test_a_design_that_is_asked_alone_is_not_told_of_as_forgotten(verilog, tmp_path):
+    board = open_board(built(tmp_path / "b", *verilog), {})
+    assert board.top.core.layers
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        del board
+        gc.collect()
+    assert [one for one in found if "never used" in str(one.message)] == []
 
 
 def test_what_cannot_be_run_is_told(verilog, tmp_path, monkeypatch):
