@@ -17,6 +17,7 @@ COMMANDS = {
     "predict": "Classify windows: class and scores of each, bit-true.",
     "movies": "Continue movies frame by frame, and measure the error of each.",
     "info": "Show what a file holds, of a model or of data.",
+    "run": "Play a recording to a board, or to its Verilog, and write what it decides.",
     "generate": "Write the Verilog of a quantized model.",
     "build": "Make the bitstream of a board that runs a quantized model.",
     "simulate": "Hold the hardware to the bit-true model in simulation.",

@@ -143,7 +143,7 @@ def predict(
         models.append(_beside(load_float(float_path), first, float_path))
     reading = reading_of(options)
     windows, name = open_windows(data, reading, model=first)
-    names = _class_names(first)
+    names = class_names(first)
     truth = _truth(windows, names, name) if first.classes else None
     if truth is not None and truth.ndim == 2:
         _check_of_steps(first, truth.shape[1], name)
@@ -195,7 +195,7 @@ def _beside(other: FloatModel, model: Model, path: Path) -> FloatModel:
     return other
 
 
-def _class_names(model: Model) -> tuple[str, ...]:
+def class_names(model: Model) -> tuple[str, ...]:
     """Return the names of the classes that the model notes, else their numbers."""
     try:
         noted = json.loads(model.meta.get("classes", "null"))

@@ -2,9 +2,13 @@
 
 from typing import Any
 
+from mubinn.golden.model.head import reading_of
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.accelerator.accelerator import Accelerator
 from mubinn.hw.link.link_top import LinkTop
+from mubinn.hw.link.packets import CRC, HEADER
+from mubinn.hw.link.session import Pauses
+from mubinn.hw.link.spi import CYCLES
 from mubinn.hw.stream.packet import beats
 
 
@@ -37,3 +41,48 @@ def link_top(
         min_steps=model.least_steps,
         max_steps=core.max_steps,
     )
+
+
+def byte_cycles(top: LinkTop) -> int:
+    """Return the least clock cycles that a byte takes on the line."""
+    return 8 * CYCLES if top.divisor is None else 10 * top.divisor
+
+
+def latency(top: LinkTop, steps: int) -> int:
+    """Return the most clock cycles from the last step of a window of `steps` steps to its result.
+
+    A backward layer begins with it.
+    """
+    core = top.core
+    turned = any(layer.place.backward for layer in core.model.layers)
+    own = core.cycles_per_window(steps if turned else core.model.least_steps)
+    return int(len(core.layers) * (own + core.cycles_per_step))
+
+
+def pauses(top: LinkTop, steps: int) -> Pauses:
+    """Return what a host that does not see pin ready leaves between packets of such windows.
+
+    The payload of a packet comes once that of the one before has gone to the core, and that of the
+    next window once the one before it has its result. Where a board's results take longer on the
+    line than its samples, packets wait for them as well.
+
+    Parameters
+    ----------
+    top : LinkTop
+        Of `link_top`.
+    steps : int
+        Of a window.
+    """
+    core, rules = top.core, top.rules
+    byte = byte_cycles(top)
+    each = reading_of(core.model.readout).each
+    most = min(steps, rules.room // rules.step)
+    # A byte of a payload goes out in two cycles; what the core cannot hold waits for it.
+    taken = max(2 * most * rules.step, most * core.cycles_per_step) + CYCLES
+    # Between the end of a packet and the first byte of the next payload; and a packet, unstuffed.
+    head, whole = 2 + HEADER, 2 + HEADER + most * rules.step + CRC
+    answer = 2 + 2 * (top.writer.beats + CRC)
+    ended = taken + latency(top, steps)
+    within = max(0, -(-taken // byte) - head, answer * most - whole if each else 0)
+    behind = max(within, -(-ended // byte) - head, answer - whole)
+    return Pauses(within, behind)

@@ -64,25 +64,37 @@ def golden_vectors(
     driver = Driver(_NoPort(), {**about, "registers": {}})
     packets = [driver.pack(window) for window in sent.tolist()]
     found = _results(model, codes, carried=top.core.state != "cleared")
-    results = [driver.pack_result(result) for result in found]
+    packed = [driver.pack_result(result) for result in found]
     width = about["tdata_bits"]
-    return {"input.hex": _beats(packets, width), "result.hex": _beats(results, width)}
+    return {"input.hex": _beats(packets, width), "result.hex": _beats(packed, width)}
 
 
 def _results(model: QuantizedModel, codes: Ints, *, carried: bool) -> Iterator[Json]:
     """Yield the results of windows as a driver has them, those of a window step by step."""
-    field, each = head_of(model.head).field, reading_of(model.readout).each
     state = None
     for window in codes:
         if carried:
             _, scores, classes, state = run_from(model, window, state)
         else:
             _, scores, classes = run(model, window)
-        for step in np.ndindex(scores.shape[:-1]):
-            numbers = scores[step].tolist()
-            found: Json = {} if classes is None else {"label": int(classes[step])}
-            found[field] = numbers if len(numbers) > 1 else numbers[0]
-            yield found | ({"end": int(step[-1] == len(scores) - 1)} if each else {})
+        yield from results(model, scores, classes)
+
+
+def results(model: QuantizedModel, scores: Ints, classes: Ints | None) -> Iterator[Json]:
+    """Yield the results of a window as a driver has them: one, or one a step.
+
+    Parameters
+    ----------
+    model : QuantizedModel
+    scores, classes
+        Of `mubinn.golden.model.bit_true.run`, of one window.
+    """
+    field, each = head_of(model.head).field, reading_of(model.readout).each
+    for step in np.ndindex(scores.shape[:-1]):
+        numbers = scores[step].tolist()
+        found: Json = {} if classes is None else {"label": int(classes[step])}
+        found[field] = numbers if len(numbers) > 1 else numbers[0]
+        yield found | ({"end": int(step[-1] == len(scores) - 1)} if each else {})
 
 
 def commands(loaded: bytes, *, carry: bool = False) -> str:

@@ -7,6 +7,7 @@ from amaranth.lib import data
 from mubinn.hw.axi.axi_top import AxiTop
 from mubinn.hw.axi.register_map import BYTES, Register
 from mubinn.hw.export.render import Json
+from mubinn.hw.link.link_top import LinkTop
 from mubinn.hw.stream.packet import LAST, Slot, beats, slots
 from mubinn.hw.wishbone.wishbone_top import WishboneTop
 
@@ -26,6 +27,19 @@ def interface(top: AxiTop | WishboneTop) -> Json:
         "min_steps": top.min_steps,
         "max_steps": top.max_steps,
         "registers": registers(top.registers),
+    }
+
+
+def link_interface(top: LinkTop) -> Json:
+    """Return what `interface` does of a model behind a link, whose packets hold bytes."""
+    core = top.core
+    return {
+        "tdata_bits": 8,
+        "input": packet(top.reader.layout, 8, core.per_step) | {"samples": core.samples},
+        "result": packet(core.o.payload.shape(), 8),
+        "min_steps": top.min_steps,
+        "max_steps": top.max_steps,
+        "registers": {},
     }
 
 

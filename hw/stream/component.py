@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from amaranth.hdl import ShapeLike, Signal, ValueLike
+from amaranth.hdl import Elaboratable, ShapeLike, Signal, ValueLike
 from amaranth.lib import data, memory, wiring
 
 # Amaranth's own classes take no parameters at run time.
@@ -19,6 +19,24 @@ else:
 
 FieldValue: TypeAlias = "ValueLike | Mapping[str, FieldValue] | Sequence[FieldValue]"
 """What drives a field: a value, by name those of a structure, or a list of those of an array."""
+
+
+def asked_alone(part: Any) -> Any:
+    """Return a design that is asked about its ports and cycles, and may never become hardware.
+
+    Amaranth would warn of it, and of each of its parts, as of one that was forgotten.
+    """
+    if isinstance(part, Elaboratable):
+        vars(part)["_MustUse__used"] = True
+        own = vars(part).values()
+    elif isinstance(part, list | tuple):
+        own = part  # type: ignore[assignment]
+    else:
+        return part
+    for value in own:
+        if isinstance(value, Elaboratable | list | tuple):
+            asked_alone(value)
+    return part
 
 
 def view_signal(layout: data.Layout, name: str, init: View | None = None) -> View:

@@ -137,6 +137,7 @@ def compile_design(
     *,
     waves: bool = False,
     cache_dir: Path | None = None,
+    main: Path | None = None,
 ) -> tuple[Path, bool]:
     """Compile a design, or find it compiled; return its folder and whether it was found.
 
@@ -156,6 +157,8 @@ def compile_design(
         Compile with waveforms.
     cache_dir : Path, optional
         See `cache_root`.
+    main : Path, optional
+        C++ of a program of its own in place of cocotb's, with Verilator; ports are its members.
 
     Returns
     -------
@@ -173,7 +176,8 @@ def compile_design(
     flags = _flags(simulator, env)
     shape = [simulator, versions, env.get("MAKEFLAGS", ""), str(cocotb_tools.config.libs_dir)]
     shape += [*flags, TIMESCALE, f"waves {waves}", _COMPILED]
-    folder = root / _digest(verilog, top, *shape)
+    own = [] if main is None else [main.read_text()]
+    folder = root / _digest(verilog, top, *shape, *own)
     if folder.is_dir():
         return folder, True
     if simulator == "verilator":
@@ -186,7 +190,7 @@ def compile_design(
                 os.utime(made / part.name, (time.time() + _AHEAD_S,) * 2)
             if _is_brief(env):
                 flags += ["-CFLAGS", f"-include {runtime / _HEADER}"]
-        _compile(verilog, top, simulator, env, flags, waves, made)
+        _compile(verilog, top, simulator, env, flags, waves, made, main)
         if simulator == "verilator":
             _keep_only(made, top, f"{top}.v", "build.log", _PORTS)
         files.publish(made, folder)
@@ -212,14 +216,15 @@ def _compile(
     flags: list[str],
     waves: bool,
     made: Path,
+    main: Path | None = None,
 ) -> None:
     """Compile in the folder `made`."""
     (made / f"{top}.v").write_text(verilog)
-    if simulator == "verilator":
+    if simulator == "verilator" and main is None:
         (made / _PORTS).write_text(public_ports(verilog, top))
         flags = [*flags, _PORTS]
     log = made / "build.log"
-    commands = compile_commands(simulator, made, top, flags, waves)
+    commands = compile_commands(simulator, made, top, flags, waves, main)
     _demand(run_commands(commands, made, env, log), simulator, top, log)
 
 

@@ -1,4 +1,4 @@
-"""The programs that compile a design for cocotb and run it, with Verilator or Icarus Verilog.
+"""The programs that compile a design for cocotb, or for a program of its own, and run it.
 
 As cocotb's chapter on extending existing build flows has them, but for two things. Verilator opens
 what a configuration file names, not every signal: public signals can be neither merged nor left
@@ -29,15 +29,24 @@ endmodule
 
 
 def compile_commands(
-    simulator: str, folder: Path, top: str, flags: Sequence[str], waves: bool
+    simulator: str,
+    folder: Path,
+    top: str,
+    flags: Sequence[str],
+    waves: bool,
+    main: Path | None = None,
 ) -> list[list[str]]:
-    """Return what compiles ``{top}.v`` in `folder`, in turn, each to be run there."""
+    """Return what compiles ``{top}.v`` in `folder`, in turn, each to be run there.
+
+    With `main`, C++ for Verilator, the program is that and not cocotb's.
+    """
     if simulator == "verilator":
         libs = cocotb_tools.config.libs_dir
-        main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
         verilate = ["verilator", "-cc", "--exe", "-Mdir", ".", "--top-module", top]
-        verilate += ["--vpi", "--prefix", "Vtop", "-o", top, "--timescale", TIMESCALE]
-        verilate += ["-LDFLAGS", f"-Wl,-rpath,{libs} -L{libs} -lcocotbvpi_verilator"]
+        verilate += ["--prefix", "Vtop", "-o", top, "--timescale", TIMESCALE]
+        if main is None:
+            main = cocotb_tools.config.share_dir / "lib" / "verilator" / "verilator.cpp"
+            verilate += ["--vpi", "-LDFLAGS", f"-Wl,-rpath,{libs} -L{libs} -lcocotbvpi_verilator"]
         verilate += [*(["--trace-fst"] if waves else []), *flags, str(main), f"{top}.v"]
         make = ["make", "-j", str(len(os.sched_getaffinity(0))), "-f", "Vtop.mk"]
         return [verilate, [*make, f"VM_TRACE={int(waves)}"]]

@@ -1,0 +1,414 @@
+"""``mubinn run``: a recording, or samples as they come, played to a board."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from mubinn.cli.shared.board import BAUD, OWN, Board, open_board
+from mubinn.cli.shared.common import (
+    datapath_option,
+    json_option,
+    print_json,
+    progress_bar,
+    refuse_given,
+    working,
+)
+from mubinn.cli.shared.paths import Command, InputPath, OutputFile
+from mubinn.cli.shared.run_port import open_port, serial_package
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.files import write_file
+
+if TYPE_CHECKING:
+    from mubinn.cli.shared.run_check import Checker, Difference
+    from mubinn.cli.shared.run_source import Samples
+    from mubinn.cli.shared.run_table import Table
+    from mubinn.hw.link.session import Session
+    from mubinn.sim.link.virtual_board import BoardCount, VirtualBoard
+
+DIFFERENT = 1
+"""Exit code where a result is not the bit-true model's."""
+
+STDIN = "-"
+_BUFFER = 4096
+"""Bytes that a system holds back in front of a port."""
+_SPEED_HZ = 400_000
+"""Clock cycles a second of a slow simulation."""
+_LINE_S = 10.0
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What is played.
+
+    Attributes
+    ----------
+    windows : iterator of arrays [T, C]
+    name : str
+    steps : int
+        Of the longest window.
+    total : int or None
+        Steps of all; None where nobody knows.
+    rate_hz : float or None
+        Samples of a channel a second.
+    channels : tuple of str
+        Names.
+    """
+
+    windows: Iterator[Samples]
+    name: str
+    steps: int
+    total: int | None
+    rate_hz: float | None
+    channels: tuple[str, ...]
+
+
+@click.command(cls=Command)
+@click.argument("model", type=InputPath())
+@click.argument("recording", type=InputPath())
+@click.option("--port", metavar="PORT", help="The board's: a path, or a URL of pyserial.")
+@click.option(
+    "--baud",
+    type=click.IntRange(min=1),
+    help=f"Of the port.  [default: the board's, else {BAUD}]",
+)
+@click.option(
+    "--simulate", is_flag=True, help="In place of a port, run the board's Verilog behind a pty."
+)
+@click.option("--adc", type=click.IntRange(8, 24), help="Bits of a sample.  [default: 16]")
+@click.option(
+    "--samples",
+    type=click.IntRange(min=2),
+    metavar="BITS",
+    help="Bits of the layer's own samples, where the model's input is made by the host.",
+)
+@click.option(
+    "--state",
+    type=click.Choice(["cleared", "carried"]),
+    help="What the board's windows begin with.  [default: cleared]",
+)
+@click.option("--link", type=click.Choice(["uart", "spi"]), help="The board's.  [default: uart]")
+@click.option(
+    "--divisor",
+    type=click.IntRange(min=1),
+    help="Clock cycles of a bit of the board's UART.  [default: 6]",
+)
+@click.option("--units", type=click.IntRange(min=1), help="Of the board.  [default: 1]")
+@click.option("--lanes", type=click.IntRange(min=1), help="Of the board.  [default: all]")
+@click.option("--max-steps", type=click.IntRange(min=1), help="Of the board.  [default: 4096]")
+@datapath_option
+@click.option(
+    "--window",
+    type=click.IntRange(min=1),
+    metavar="STEPS",
+    help="Cut what is played into windows of so many steps.  [default: as the file has them; one "
+    "packet where a state is carried and each step has a result]",
+)
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="HZ",
+    help="Samples of a channel a second.  [default: as fast as it goes]",
+)
+@click.option("-o", "--output", type=OutputFile(), metavar="FILE", help="Table of decisions, CSV.")
+@click.option("--picture", type=OutputFile(), metavar="FILE.png", help="Signal and decisions.")
+@click.option("--check", is_flag=True, help="Hold every result to the bit-true model.")
+@click.option(
+    "--faults",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    help="With --simulate: lose a byte, or flip a bit of it, with this probability, either way.",
+)
+@click.option("--seed", type=click.IntRange(min=0), default=0, help="Of --faults.")
+@json_option
+def run(
+    model: Path,
+    recording: Path,
+    port: str | None,
+    baud: int | None,
+    simulate: bool,
+    window: int | None,
+    rate: float | None,
+    output: Path | None,
+    picture: Path | None,
+    check: bool,
+    faults: float,
+    seed: int,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Play RECORDING to a board with MODEL, and write what it decides.
+
+    MODEL is a model file, with options that say how the board was made, or a folder that mubinn
+    build has made, which knows. RECORDING is an .npz or .npy of windows or of whole recordings, of
+    integers as the board's ADC would have them, or - for lines of one integer a channel on
+    standard input. The table has a line for each result as it comes: a step, a class, scores,
+    flags. A window that the line has lost, there or on the way back, has a line without a class,
+    flagged dropped.
+
+    With --check each result has to be what the bit-true model says, exactly; one that is not ends
+    the run with exit code 1. With --simulate there is no board, but its Verilog in Verilator,
+    driven through the same driver and the same bytes, bit by bit at its pins.
+
+    \b
+      mubinn run eeg.mubinn night.npz --port /dev/ttyUSB1 -o decided.csv --picture night.png
+      mubinn run eeg.mubinn night.npz --simulate --state carried --check -o decided.csv
+      mubinn run eeg.mubinn night.npz --simulate --check --faults 1e-4 --seed 1 -o decided.csv
+      sensor | mubinn run built/ - --port /dev/ttyUSB1
+    """
+    given = {name: options[name] for name in OWN if options[name] is not None}
+    _check_options(port, simulate, faults, output, as_json)
+    serial_package()
+    board = open_board(model, given)
+    source = _source(board, recording, window, rate)
+    with ExitStack() as stack:
+        simulated = None
+        if simulate:
+            with working("compiling the board's Verilog", as_json):
+                simulated = stack.enter_context(_simulated(board, source.steps, faults, seed))
+            port = simulated.port
+        assert port is not None
+        out = (
+            sys.stdout
+            if output is None
+            else stack.enter_context(output.open("w", encoding="utf-8"))
+        )
+        play = _Play(board, source, out, check=check, drawn=picture is not None)
+        quiet = as_json or (output is None and sys.stdout.isatty())
+        speed = baud or board.baud
+        with open_port(port, speed) as wire, progress_bar("playing", quiet) as show:
+            seconds = board.byte_cycles / _SPEED_HZ if simulate else 10 / speed
+            play.run(play.session(wire, 1 + _BUFFER * seconds), show, quiet)
+        counted = None if simulated is None else simulated.close()
+    if picture is not None and play.table.decided:
+        write_file(picture, play.picture())
+    play.tell(counted, output, as_json)
+    if play.difference is not None:
+        click.get_current_context().exit(DIFFERENT)
+    if play.interrupted:
+        raise KeyboardInterrupt
+
+
+def _check_options(
+    port: str | None, simulate: bool, faults: float, output: Path | None, as_json: bool
+) -> None:
+    if (port is None) == (not simulate):
+        raise MubinnError("Give the board's --port, or --simulate to do without a board.")
+    if simulate:
+        refuse_given("is of a port: leave it out with --simulate.", "baud")
+    else:
+        refuse_given("is of a simulated line: give it with --simulate.", "faults", "seed")
+    if as_json and output is None:
+        raise MubinnError("--json takes the terminal: give the table a file with -o.")
+    if not faults:
+        refuse_given("is of faults: give --faults as well.", "seed")
+
+
+def _source(board: Board, recording: Path, window: int | None, rate: float | None) -> Source:
+    from mubinn.cli.shared import run_source
+    from mubinn.cli.shared.fitting import noted
+    from mubinn.cli.shared.recordings import open_windows
+    from mubinn.golden.model.head import reading_of
+    from mubinn.train.data.sources import is_arrays
+
+    model, quantum = board.model, samples_of(board)
+    if window is None and board.core.state == "carried" and reading_of(model.readout).each:
+        window = board.packet_steps
+    least = max(1, board.top.min_steps) * quantum
+    own_rate = float(model.meta["rate_hz"]) if "rate_hz" in model.meta else None
+    if str(recording) == STDIN:
+        if window is None:
+            raise MubinnError("Samples that come have no windows: give --window, their steps.")
+        names = tuple(map(str, noted(model, "channels", list))) or tuple(
+            map(str, range(model.channels))
+        )
+        cut = run_source.lines(sys.stdin, model.channels, window * quantum, least, quantum)
+        paced = run_source.paced(cut, rate)
+        return Source(paced, "standard input", window, None, rate or own_rate, names)
+    if recording.exists() and not is_arrays(recording):
+        raise MubinnError(
+            f"{recording} is no array of samples: give an .npz or .npy of integers as an ADC has "
+            "them."
+        )
+    data, name = open_windows(recording, model=model)
+    size = data.x.shape[1] if window is None else window * quantum
+    cut = run_source.pieces(data.x, size, least, quantum)
+    length = data.x.shape[1]
+    ends = [length // size * size, length % size // quantum * quantum]
+    total = len(data.x) * (ends[0] + (ends[1] if ends[1] >= least else 0)) // quantum
+    hertz = rate or data.fs_hz or own_rate
+    longest = min(size, length) // quantum
+    return Source(run_source.paced(cut, rate), name, longest, total, hertz, data.channels)
+
+
+def samples_of(board: Board) -> int:
+    """Return the raw samples of a channel that make a step."""
+    if board.core.front_end is not None:
+        return int(board.core.samples)
+    return board.model.preprocessing.decimate
+
+
+def _simulated(board: Board, steps: int, faults: float, seed: int) -> VirtualBoard:
+    from mubinn.hw.accelerator.link_accelerator import latency
+    from mubinn.sim.link.virtual_board import VirtualBoard
+
+    verilog, name = board.verilog()
+    settle = 4096 + latency(board.top, steps)
+    return VirtualBoard(verilog, name, board.top.divisor, settle=settle, faults=faults, seed=seed)
+
+
+class _Play:
+    """A recording on its way to a board, and what is known so far."""
+
+    def __init__(
+        self, board: Board, source: Source, out: TextIO, *, check: bool, drawn: bool
+    ) -> None:
+        from mubinn.cli.commands.predict import class_names
+        from mubinn.cli.shared.run_check import Checker, Packer
+        from mubinn.cli.shared.run_table import Table
+        from mubinn.reports.played import CHANNELS
+
+        self.board, self.source = board, source
+        self.names = class_names(board.model)
+        self.quantum = samples_of(board)
+        self.table: Table = Table(board, self.names, out, source.rate_hz, self.quantum, kept=drawn)
+        self.checker: Checker | None = Checker(board) if check else None
+        self.difference: Difference | None = None
+        self.interrupted = False
+        self.seconds = 0.0
+        self._packer = Packer(board)
+        count = board.model.channels
+        self._drawn = np.linspace(0, count - 1, min(count, CHANNELS)).round().astype(int)
+        self._signal: list[NDArray[Any]] | None = [] if drawn else None
+        self._waiting: list[Samples] = []
+
+    def session(self, wire: Any, patience_s: float) -> Session:
+        """Return the host's session, on a board that has forgotten all that was before."""
+        from mubinn.hw.accelerator.link_accelerator import pauses
+        from mubinn.hw.link.session import Session
+
+        between = pauses(self.board.top, self.source.steps)
+        found = Session(wire, self.board.host(), pauses=between, patience_s=patience_s)
+        found.clear()
+        return found
+
+    def run(self, session: Session, show: Any, quiet: bool) -> None:
+        """Play all of it, or up to the first difference, or to an interruption."""
+        from mubinn.hw.link.session import Sent
+
+        begun = told = time.monotonic()
+        counts, total = self.table.counts, self.source.total
+        try:
+            for event in session.run(self._payloads()):
+                if isinstance(event, Sent):
+                    samples = self._waiting.pop()
+                    self.table.sent(event.window, samples, len(samples) // self.quantum)
+                    continue
+                for ended in self.table.told(event):
+                    if self.checker is not None and self.difference is None:
+                        flight = ended.flight
+                        self.difference = self.checker.ended(
+                            flight.place, flight.samples, flight.found, ended.whole
+                        )
+                if self.difference is not None:
+                    break
+                show(self.table.latest, counts.steps, total or counts.steps)
+                if not quiet and not sys.stderr.isatty() and time.monotonic() - told > _LINE_S:
+                    told = time.monotonic()
+                    of = "" if total is None else f" of {total:,}"
+                    click.echo(f"step {counts.steps:,}{of}: {self.table.latest}", err=True)
+        except KeyboardInterrupt:
+            self.interrupted = True
+        self.seconds = time.monotonic() - begun
+
+    def _payloads(self) -> Iterator[bytes | None]:
+        """Yield windows as they are sent; of what comes in its own time, None until it is there."""
+        from mubinn.cli.shared.run_source import as_they_come
+
+        for samples in as_they_come(self.source.windows):
+            if samples is None:
+                yield None
+                continue
+            self._waiting.append(samples)
+            if self._signal is not None:
+                self._signal.append(samples[:, self._drawn])
+            yield self._packer.packed(samples)
+
+    def picture(self) -> bytes:
+        """Return the picture of what was played."""
+        from mubinn.reports.played import Played, played_picture
+
+        table, source, signal = self.table, self.source, self._signal
+        assert signal is not None
+        per_step = 1.0 if source.rate_hz is None else self.quantum / source.rate_hz
+        steps, labels, scores = zip(*table.decided, strict=True)
+        regression = labels[0] is None
+        names = self.names if not regression else [str(k) for k in range(len(scores[0]))]
+        if len(scores[0]) == 1 and not regression:
+            names = ["score"]
+        return played_picture(
+            Played(
+                f"{source.name}: {table.counts.steps:,} steps, {table.counts.decisions:,} results",
+                "steps" if source.rate_hz is None else "s",
+                np.concatenate(signal),
+                [source.channels[k] for k in self._drawn],
+                table.counts.steps * per_step,
+                (np.array(steps) + 1) * per_step,
+                np.array(scores),
+                None if regression or len(scores[0]) == 1 else np.array(labels),
+                names,
+                [(begin * per_step, (end + 1) * per_step) for begin, end in table.gaps],
+            )
+        )
+
+    def tell(self, counted: BoardCount | None, output: Path | None, as_json: bool) -> None:
+        """Say what has happened."""
+        counts = self.table.counts
+        rate = 1e3 * self.seconds / max(1, counts.steps)
+        report: dict[str, Any] = {"data": self.source.name, **asdict(counts)}
+        report |= {"seconds": self.seconds, "ms_per_step": rate}
+        if self.checker is not None:
+            report |= {"equal": self.difference is None, "compared": self.checker.compared}
+        if counted is not None:
+            report |= {"simulated": asdict(counted)}
+        if as_json:
+            print_json(report)
+            return
+
+        def say(text: str) -> None:
+            click.echo(text, err=output is None)
+
+        say(
+            f"{counts.windows:,} windows, {counts.steps:,} steps of {self.source.name}: "
+            f"{counts.decisions:,} results, {counts.dropped:,} windows dropped; "
+            f"{self.seconds:.1f} s, {rate:.2f} ms a step."
+        )
+        if counted is not None:
+            say(f"The simulated board ran {counted.cycles:,} clock cycles.")
+            for name, line in (("to", counted.to_board), ("from", counted.from_board)):
+                if line.lost or line.flipped:
+                    say(
+                        f"On the line {name} the board {line.lost:,} of {line.bytes:,} bytes were "
+                        f"lost and {line.flipped:,} flipped, in {line.touched:,} of "
+                        f"{line.packets:,} packets."
+                    )
+        if self.difference is not None:
+            where = self.difference
+            click.echo(
+                f"mubinn: result {where.index} of window {where.window} is {where.found}, and the "
+                f"bit-true model has {where.wanted}.",
+                err=True,
+            )
+        elif self.checker is not None:
+            say(f"All {self.checker.compared:,} results compared equal the bit-true model.")
+            if not self.checker.known:
+                say("Then its state could not be told after many losses: the rest is not compared.")

@@ -1,0 +1,164 @@
+"""Windows over a serial port to a board, and what becomes of them, for hours."""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.hw.link.host import Event, Host, Status
+from mubinn.hw.link.packets import FLAG
+
+ANSWERS = 10
+"""Questions without any answer after which nobody is there."""
+
+
+class Wire(Protocol):
+    """What `Session` needs of a port, of pyserial or any other.
+
+    A read returns what there is after a short while at most, with fewer bytes or none.
+    """
+
+    @property
+    def in_waiting(self) -> int:
+        """Bytes that can be read at once."""
+
+    def read(self, size: int = 1, /) -> bytes:
+        """Return up to `size` bytes."""
+
+    def write(self, data: bytes, /) -> int | None:
+        """Send bytes."""
+
+
+@dataclass(frozen=True)
+class Pauses:
+    """Bytes 0x7E, packets of nothing, that keep a host from sending earlier than a board takes.
+
+    A serial host does not see pin ready; these take their time on the line, whatever its rate.
+
+    Attributes
+    ----------
+    within, behind : int
+        After a packet inside a window, and after a window's last.
+    """
+
+    within: int = 0
+    behind: int = 0
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A window is on its way, its number as in results."""
+
+    window: int
+
+
+class Session:
+    """Sends windows, no faster than the board takes them, and tells what becomes of each.
+
+    At most `ahead` windows are neither decided on nor dropped: results are what lets the next ones
+    go. Where the board says nothing for a while it is asked what has become of them, so that every
+    window ends in its last result or in `Dropped`, whatever the line loses.
+
+    Parameters
+    ----------
+    wire : Wire
+    host : Host
+    pauses : Pauses
+    ahead : int
+    patience_s : float
+        How long the board may say nothing before it is asked.
+    """
+
+    def __init__(
+        self,
+        wire: Wire,
+        host: Host,
+        *,
+        pauses: Pauses | None = None,
+        ahead: int = 4,
+        patience_s: float = 1.0,
+    ) -> None:
+        self._wire, self._host = wire, host
+        self._pauses = pauses or Pauses()
+        self._ahead, self._patience = ahead, patience_s
+        self._asked = 0
+        self._since = time.monotonic()
+
+    def clear(self) -> None:
+        """Have the board forget all that was before, and wait until it says so.
+
+        Raises
+        ------
+        MubinnError
+            It does not.
+        """
+        for _ in range(ANSWERS):
+            # What stands before the first 0x7E is a packet that is refused.
+            self._send(self._host.clear())
+            while time.monotonic() - self._since < self._patience:
+                for event in self._heard(1):
+                    # One of what was before has other counts.
+                    if isinstance(event, Status) and event.counts["received"] == 1:
+                        return
+        raise _silent()
+
+    def run(self, windows: Iterable[bytes | None]) -> Iterator[Sent | Event]:
+        """Yield what happens to windows, until each has its last result or is dropped.
+
+        Parameters
+        ----------
+        windows : iterable of bytes, or None
+            As `Host.window` takes them; None where there is none yet.
+
+        Raises
+        ------
+        MubinnError
+            The board does not answer.
+        """
+        for data in windows:
+            if data is None:
+                yield from self._heard(0)
+                continue
+            while len(self._host.open) >= self._ahead:
+                yield from self._waited()
+            number, frames = self._host.window(data)
+            yield Sent(number)
+            for frame in frames:
+                last = frame is frames[-1]
+                pause = self._pauses.behind if last else self._pauses.within
+                self._send(frame + bytes([FLAG]) * pause)
+                yield from self._heard(0)
+        while self._host.open:
+            yield from self._waited()
+
+    def _send(self, data: bytes) -> None:
+        self._wire.write(data)
+        self._since = time.monotonic()
+
+    def _heard(self, least: int) -> list[Event]:
+        """Return what has come; wait a short while for `least` bytes."""
+        data = self._wire.read(max(least, self._wire.in_waiting))
+        events = self._host.feed(data)
+        if data:
+            self._since = time.monotonic()
+        if events:
+            self._asked = 0
+        return events
+
+    def _waited(self) -> list[Event]:
+        """Return what comes within a short while; ask where nothing has for long."""
+        events = self._heard(1)
+        if not events and time.monotonic() - self._since > self._patience:
+            if self._asked == ANSWERS:
+                raise _silent()
+            self._asked += 1
+            self._send(self._host.ask())
+        return events
+
+
+def _silent() -> MubinnError:
+    return MubinnError(
+        "The board does not answer: see that it is switched on and loaded with this very model, "
+        "and that port and rate are its own."
+    )

@@ -1,0 +1,1 @@
+"""A board behind a virtual serial port."""

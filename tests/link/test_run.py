@@ -1,0 +1,223 @@
+"""`mubinn run` with a board's Verilog behind a virtual serial port: pin to pin, by pyserial."""
+
+import csv
+import gc
+import io
+import json
+import re
+import sys
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from mubinn.cli.main import mubinn
+from mubinn.cli.shared.board import open_board
+from mubinn.golden.binarize.scales import LevelTensor
+from mubinn.golden.model.float_model import Preprocessing
+from mubinn.golden.model.model_file import save_model
+from mubinn.hw.accelerator.link_accelerator import link_top
+from mubinn.hw.export.verilog_text import verilog_text
+from mubinn.hw.link.host import Result
+from mubinn.hw.link.session import Session
+from mubinn.sim.link.virtual_board import VirtualBoard
+from mubinn.train.data.windows import find_data
+
+FEATURES, STEPS, WIDTH, DIVISOR = 3, 60, 12, 6
+
+
+def causal(random_model, **about):
+    about = {"levels": (1, 1), "features": FEATURES, "hidden": 2, "readout": "every"} | about
+    return replace(random_model(**about), preprocessing=Preprocessing("causal", 2))
+
+
+def recorded(path, steps=STEPS):
+    x = np.random.default_rng(1).normal(0, 200, (1, 2 * steps, FEATURES)).round()
+    np.savez(path, X=x.astype(np.int16), fs_hz=100)
+    return path
+
+
+def built(folder, model, top, verilog):
+    """A folder as `mubinn build` leaves it, with what a host reads of it."""
+    folder.mkdir()
+    save_model(folder / "model.mubinn", model)
+    (folder / "board.v").write_text(verilog)
+    about = {
+        "link": "board.link",
+        "verilog": "board.v",
+        "model": "model.mubinn",
+        "divisor": top.divisor,
+        "baud": 115200,
+        "adc": WIDTH,
+        "state": "carried",
+        "step_bytes": top.rules.step,
+        "room": top.rules.room,
+        "max_steps": None,
+    }
+    (folder / "board.json").write_text(json.dumps(about))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def verilog(random_model):
+    """A model, its link, and the Verilog as a board's file has it."""
+    model = causal(random_model)
+    top = link_top(model, divisor=DIVISOR, steps=2, adc_width=WIDTH, state="carried")
+    return model, top, verilog_text(top, "board.link")
+
+
+def told(*words, code=0, **more):
+    found = CliRunner().invoke(mubinn, ["run", *map(str, words)], **more)
+    assert found.exit_code == code, found.output
+    return found
+
+
+def rows(path):
+    return list(csv.DictReader(io.StringIO(path.read_text())))
+
+
+def test_a_built_board_is_played_to_and_checked(verilog, tmp_path):
+    model, top, text = verilog
+    board, data = built(tmp_path / "b", model, top, text), recorded(tmp_path / "x.npz")
+    out, picture = tmp_path / "d.csv", tmp_path / "d.png"
+    words = (board, data, "--simulate", "--check", "-o", out, "--json")
+    found = json.loads(told(*words, "--picture", picture).stdout)
+    assert found["equal"]
+    assert (found["compared"], found["dropped"]) == (STEPS, 0)
+    lines = rows(out)
+    assert [int(line["step"]) for line in lines] == list(range(STEPS))
+    # A packet has two steps, each step two samples at 100 Hz.
+    assert (lines[5]["window"], lines[5]["time_s"]) == ("2", "0.12")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    # Longer windows, with some of what is sent lost or spoiled on its way, there and back.
+    more = ("--window", 5, "--faults", 2e-3, "--seed", 4)
+    found = json.loads(told(*words, *more).stdout)
+    line = found["simulated"]
+    assert found["equal"]
+    assert 0 < found["compared"] < STEPS
+    dropped = [row for row in rows(out) if "dropped" in row["flags"]]
+    assert not any(row["class"] or row["score_0"] for row in dropped)
+    assert 0 < len(dropped) <= line["to_board"]["touched"] + line["from_board"]["touched"]
+    # Samples that come, the last of them half a window.
+    x = np.load(data)["X"][0, :16]
+    text = "\n".join(",".join(map(str, row)) for row in x.tolist())
+    told(board, "-", "--simulate", "--check", "--window", 3, "-o", out, input=text)
+    assert [row["class"] for row in rows(out)] == [row["class"] for row in lines[:8]]
+
+
+def test_a_port_is_any_path(verilog, tmp_path):
+    model, top, text = verilog
+    board, data = built(tmp_path / "b", model, top, text), recorded(tmp_path / "x.npz", 9)
+    out = tmp_path / "d.csv"
+    design, name = open_board(board, {}).verilog()
+    with VirtualBoard(design, name, DIVISOR, settle=9999) as there:
+        for rate in ((), ("--rate", 600)):
+            words = (board, data, "--port", there.port, "--baud", 9600, "--check", "-o", out)
+            found = told(*words, *rate)
+            assert "All 9 results compared equal" in found.output
+        counted = there.close()
+    assert counted.to_board.packets > 2 * 5
+    assert counted.to_board.touched == 0
+
+
+def test_another_result_than_the_models_ends_with_a_sentence(verilog, tmp_path):
+    model, top, text = verilog
+    b = model.dense.b
+    other = LevelTensor(b.bits, b.scales + 1, b.fraction)
+    wrong = replace(model, dense=replace(model.dense, b=other))
+    board, data = built(tmp_path / "b", wrong, top, text), recorded(tmp_path / "x.npz")
+    out = tmp_path / "d.csv"
+    found = told(board, data, "--simulate", "--check", "-o", out, code=1)
+    assert "result 0 of window 0 is" in found.output
+    assert "and the bit-true model has" in found.output
+
+
+def test_an_interruption_leaves_what_is_there(verilog, tmp_path, monkeypatch):
+    model, top, text = verilog
+    board, data = built(tmp_path / "b", model, top, text), recorded(tmp_path / "x.npz")
+    out, picture = tmp_path / "d.csv", tmp_path / "d.png"
+    whole = Session.run
+
+    def interrupted(self, windows):
+        for event in whole(self, windows):
+            yield event
+            if isinstance(event, Result) and event.index == 1:
+                raise KeyboardInterrupt
+
+    monkeypatch.setattr(Session, "run", interrupted)
+    words = (board, data, "--simulate", "--check", "-o", out, "--picture", picture)
+    found = told(*words, code=130)
+    assert "All 2 results compared equal" in found.output
+    assert [row["step"] for row in rows(out)] == ["0", "1"]
+    assert picture.exists()
+
+
+def test_a_master_plays_to_a_spi(random_model, tmp_path):
+    model = causal(random_model, readout="running", classes=1, head="sigmoid")
+    save_model(tmp_path / "m.mubinn", model)
+    data, out = recorded(tmp_path / "x.npz"), tmp_path / "d.csv"
+    words = (tmp_path / "m.mubinn", data, "--simulate", "--link", "spi", "--check", "--json")
+    words += ("--window", 20, "--adc", WIDTH, "-o", out)
+    found = json.loads(told(*words).stdout)
+    assert (found["equal"], found["compared"]) == (True, STEPS)
+    found = json.loads(told(*words, "--faults", 1e-3, "--seed", 3).stdout)
+    assert found["equal"]
+    assert found["dropped"] > 0
+    assert {row["class"] for row in rows(out) if row["score"]} <= {"0", "1"}
+
+
+def test_a_design_that_is_asked_alone_is_not_told_of_as_forgotten(verilog, tmp_path):
+    board = open_board(built(tmp_path / "b", *verilog), {})
+    assert board.top.core.layers
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        del board
+        gc.collect()
+    assert [one for one in found if "never used" in str(one.message)] == []
+
+
+def test_what_cannot_be_run_is_told(verilog, tmp_path, monkeypatch):
+    model, top, text = verilog
+    board, data = built(tmp_path / "b", model, top, text), recorded(tmp_path / "x.npz")
+    alone = tmp_path / "b" / "model.mubinn"
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for words, sentence in (
+        ((board, data), "Give the board's --port, or --simulate"),
+        ((board, data, "--port", "p", "--simulate"), "Give the board's --port, or --simulate"),
+        ((board, data, "--port", "p", "--faults", 0.1), "--faults is of a simulated line"),
+        ((board, data, "--simulate", "--baud", 9600), "--baud is of a port"),
+        ((board, data, "--simulate", "--seed", 1), "--seed is of faults"),
+        ((board, data, "--simulate", "--json"), "--json takes the terminal"),
+        ((board, data, "--simulate", "--adc", 12), "--adc is what .* was built with"),
+        ((empty, data, "--simulate"), "is no folder of a board"),
+        ((alone, "-", "--simulate"), "Samples that come have no windows"),
+        ((alone, data, "--simulate", "--link", "spi", "--divisor", 9), "leave it out with --link"),
+        ((alone, data, "--simulate", "--divisor", 5), "5 clock cycles a bit are too few"),
+        ((board, data, "--port", tmp_path / "none"), "cannot be opened"),
+    ):
+        assert re.search(sentence, told(*words, code=2).output.replace("\n", " "))
+    monkeypatch.setitem(sys.modules, "serial", None)
+    found = told(board, data, "--simulate", code=2)
+    assert "pip install 'mubinn[serial]'" in found.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("link", ["uart", "spi"])
+def test_nothing_wrong_is_a_decision_on_a_minute_of_eeg(random_model, tmp_path, link):
+    """At full size, windows of one packet: each packet that no fault touches is decided on."""
+    eeg = find_data()
+    if eeg is None:
+        pytest.skip("no EEG")
+    save_model(tmp_path / "m.mubinn", causal(random_model, features=32, hidden=100, classes=2))
+    np.savez(tmp_path / "x.npz", X=np.load(eeg)["X"][:15].reshape(1, -1, 32))
+    words = ("--simulate", "--link", link, "--state", "carried", "--check", "--json")
+    words += ("--faults", 1e-3, "--seed", 1, "-o", tmp_path / "d.csv")
+    found = json.loads(told(tmp_path / "m.mubinn", tmp_path / "x.npz", *words).stdout)
+    assert found["equal"]
+    assert found["compared"] + found["dropped"] == found["steps"] == 2400
+    line = found["simulated"]
+    touched = line["to_board"]["touched"] + line["from_board"]["touched"]
+    assert 100 < found["dropped"] <= touched
