@@ -107,7 +107,7 @@ class LstmLayer(Component):
         carries: bool = False,
     ) -> None:
         self.plan = plan
-        self._memories = memories
+        self.memories = memories or LayerMemories(plan)
         self._trace = trace
         self._carries = carries
         layer = plan.layer
@@ -132,7 +132,7 @@ class LstmLayer(Component):
         cells = [LstmCell(plan, trace=self._trace) for _ in range(plan.engines)]
         for e, cell in enumerate(cells):
             m.submodules[f"engine_{e}" if plan.engines > 1 else "engine"] = cell
-        m.submodules.memories = memories = self._memories or LayerMemories(plan)
+        m.submodules.memories = memories = self.memories
         m.submodules.sequencer = sequencer = Sequencer(plan)
         m.submodules.select = select = OperandSelect(plan)
         m.d.comb += [select.at.eq(sequencer.at), memories.address.eq(sequencer.at)]
