@@ -8,7 +8,6 @@ cycle, the device's resources those of the units without control, and nothing to
 done once for a layer is kept by content, so that an interrupted run goes on.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from mubinn.cli.benchmarks.figures import figure
+from mubinn.cli.benchmarks.kept import Keeper, digest
 from mubinn.cli.shared.recordings import input_codes, open_windows, prepared, spread, values
 from mubinn.golden.baseline.float_activation import FloatActivationParams
 from mubinn.golden.cells.layer import QuantizedLayer
@@ -33,17 +33,15 @@ from mubinn.hw.baseline.float_activation import FloatSegment
 from mubinn.hw.baseline.float_add import FloatAdd
 from mubinn.hw.baseline.float_mult import FloatMult
 from mubinn.hw.boards.device import Device, find_device
-from mubinn.hw.export.layer_folder import LayerDesign, layer_designs, memories
+from mubinn.hw.export.layer_folder import layer_designs, memories
 from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.reports.layers import BINARY32, LayerRow, layer_columns, layer_files, layer_texts
 from mubinn.sim.layer.layer_check import check_layer
 from mubinn.synth.energy.energy import Energy, EnergyLibrary
 from mubinn.synth.energy.energy_cell import float_step
 from mubinn.synth.energy.energy_float import FloatWork
-from mubinn.synth.energy.energy_layer import check_windows, layer_energy
-from mubinn.synth.flow.cache import cached, content_key
+from mubinn.synth.energy.energy_layer import check_windows
 from mubinn.synth.flow.flow import tool_versions
-from mubinn.synth.flow.source import source_hash
 from mubinn.synth.fpga.place_and_route import measure_logic
 from mubinn.synth.liberty.library import Library, builtin_library
 from mubinn.synth.netlist.activity import WORD
@@ -133,10 +131,7 @@ class _Bench:
     ) -> None:
         self.device, self.cells = device, EnergyLibrary.of(library)
         self.windows, self.steps, self.say = windows, steps, say
-        self.common = {
-            "sources": source_hash("golden", "hw", "sim", "synth"),
-            "tools": tool_versions(),
-        }
+        self.keeper = Keeper()
 
     def quantized(self, name: str, model: QuantizedModel, data: Path) -> list[LayerRow]:
         """Return the rows of a quantized model."""
@@ -152,7 +147,7 @@ class _Bench:
             self.say(f"{title}: mapping to {self.device.name} (Yosys)")
             used = self._used(mapped.verilog, mapped.name)
             compared = self._simulated(title, model, index, few[index])
-            found = self._energy(title, made, codes[index])
+            found = self.keeper.layer_energy(self.cells, made, codes[index], self._saying(title))
             rows.append(
                 LayerRow(
                     title,
@@ -194,9 +189,8 @@ class _Bench:
             )
         return rows
 
-    def _kept(self, what: str, make: Callable[[], dict[str, Any]], **parts: Any) -> dict[str, Any]:
-        """Return an answer that is kept by what it is made of."""
-        return cached(content_key({"what": what, **self.common, **parts}), make)
+    def _saying(self, title: str) -> Say:
+        return lambda what: self.say(f"{title}: {what}")
 
     def _used(self, verilog: str, top: str) -> dict[str, float]:
         """Return what the device has of it in logic, by name; memories are black boxes."""
@@ -223,26 +217,8 @@ class _Bench:
             return {"values": sum(values(layer, count).values())}
 
         verilog = layer_designs(model)[index].verilog
-        key = {"verilog": _digest(verilog.encode()), "codes": _digest(codes.tobytes())}
-        return int(self._kept("values of a layer", make, **key)["values"])
-
-    def _energy(self, title: str, design: LayerDesign, codes: Ints) -> dict[str, Any]:
-        def make() -> dict[str, Any]:
-            found = layer_energy(self.cells, design, codes, lambda s: self.say(f"{title}: {s}"))
-            return {**asdict(found), "logic": found.logic.parts}
-
-        return self._kept(
-            "energy of a layer",
-            make,
-            verilog=_digest(design.verilog.encode()),
-            codes=_digest(codes.tobytes()),
-            library=self.cells.library.sha256,
-            dont_use=list(self.cells.library.dont_use),
-        )
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+        key = {"verilog": digest(verilog.encode()), "codes": digest(codes.tobytes())}
+        return int(self.keeper.kept("values of a layer", make, **key)["values"])
 
 
 def _parts(

@@ -19,6 +19,7 @@ ABOUT = {
     "layer": "cycles per step with the classifier, and the speed of the simulation",
     "simulate": "cycles per second of the (3,3) layer with every value compared",
     "energy": "the energy of an inference in binary32 and binarized, and its parts",
+    "power": "energy of a step and average power of a layer, by what holds its weights",
     "layers": "layers of models in hardware, and in binary32: logic, cycles, memory, energy a step",
     "libraries": "the units of the cells in FO4, library beside library",
     "xnor-gemm": "products of packed signs beside the float32 BLAS, on this machine",
@@ -45,7 +46,7 @@ perhaps with ``tables``, by title ``{"columns": [...], "rows": [...]}``, and ``f
 WITH_LIBRARY = ("table1", "popcount", "delay", "threshold", "energy", "layers")
 """Those that map to a cell library and take another one as ``library``."""
 
-WITH_LIBRARIES = ("libraries",)
+WITH_LIBRARIES = ("libraries", "power")
 """Those that compare several, ``libraries``."""
 
 WITH_DATA = ("quantization",)
@@ -58,8 +59,8 @@ WITH_MODELS = ("layers",)
 WITH_INSTRUCTION_SET = ("xnor-gemm",)
 """Those that take one of the CPU's as ``instruction_set``."""
 
-WITH_PROGRESS = ("lut-cycles", "fpga", "scale", "quantization", "layers")
+WITH_PROGRESS = ("lut-cycles", "fpga", "scale", "quantization", "layers", "power")
 """Those of several long measurements, which tell each by ``progress`` as it begins."""
 
-WITH_FILES = ("energy", "layers")
+WITH_FILES = ("energy", "layers", "power")
 """Those that make files."""

@@ -63,7 +63,7 @@ from mubinn.golden.ground.files import check_folder, write_folder
     "--output",
     type=OutputFolder(replaced=True),
     metavar="DIR",
-    help="Folder for tables and pictures, of those that make any ('energy', 'layers').",
+    help="Folder for tables and pictures, of those that make any ('energy', 'layers', 'power').",
 )
 @json_option
 def bench(
@@ -80,8 +80,8 @@ def bench(
 ) -> None:
     """Run the measurement NAME and print its figures, beside what they are to reach.
 
-    For 'libraries' each --liberty is a library of its own. MODELS are for 'layers': quantized
-    models and float ones, whose layers stand side by side in one table.
+    For 'libraries' and 'power' each --liberty is a library of its own. MODELS are for 'layers':
+    quantized models and float ones, whose layers stand side by side in one table.
 
     \b
       mubinn bench --list
@@ -90,6 +90,7 @@ def bench(
       mubinn bench delay --liberty sky130hd_tt.lib.gz
       mubinn bench energy -o energy
       mubinn bench libraries --liberty sky130hd_tt.lib.gz --liberty sg13g2.lib
+      mubinn bench power --liberty sky130hd_tt.lib.gz -o power
       mubinn bench xnor-gemm --instruction-set avx2
       mubinn bench quantization --model watch.safetensors --data watch.npz
       mubinn bench layers fp.safetensors my.mubinn --data my.npz -o layers

@@ -3,7 +3,7 @@
 from itertools import repeat
 from typing import Any
 
-from amaranth.hdl import Module, ResetInserter, Signal, Value
+from amaranth.hdl import Cat, Module, ResetInserter, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.fifo import SyncFIFOBuffered
 from amaranth.lib.wiring import In, Out
@@ -17,6 +17,7 @@ from mubinn.golden.model.head import reading_of
 from mubinn.golden.model.layer_state import StateKind, check_kind
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.sample_format import SampleFormat
+from mubinn.hw.accelerator.clock_request import ClockRequest, check_sleeps
 from mubinn.hw.accelerator.window_states import WindowStates
 from mubinn.hw.frontend.front_end import StreamFrontEnd
 from mubinn.hw.frontend.pixel_frames import PixelFrames
@@ -116,6 +117,8 @@ class Accelerator(Component):
     state : "cleared", "carried" or "register"
         What a window leaves: nothing, each beginning as after a reset; its state, which the next
         one begins with; or what `carried` says. Sums over the steps begin anew in each.
+    sleeps : bool
+        Add `awake`, so that the clock may be stopped between samples.
 
     Members
     -------
@@ -135,6 +138,15 @@ class Accelerator(Component):
     carried : In(1), with the state "register"
         What a step that is a window's last leaves is what the next window begins with; else that
         one begins as after a reset, as it does after `abort`. Seen when that step is taken at `i`.
+    awake : Out(1), with `sleeps`
+        The clock is needed; stop it at its low level while this is 0. What is offered at `i`, a
+        write at `load` and `abort` ask for it at once, and so does a result until it is taken. See
+        `mubinn.hw.accelerator.clock_request.ClockRequest`.
+
+    Raises
+    ------
+    MubinnError
+        With `sleeps`, of layers that sweep frames or run backward, which wait for themselves.
     """
 
     i: stream.Interface
@@ -143,6 +155,7 @@ class Accelerator(Component):
     abort: Signal
     busy: Signal
     carried: Signal
+    awake: Signal
 
     def __init__(
         self,
@@ -157,8 +170,11 @@ class Accelerator(Component):
         loadable: bool = False,
         max_steps: int = MAX_STEPS,
         state: StateKind = "cleared",
+        sleeps: bool = False,
     ) -> None:
         check_kind(model.layers, state)
+        if sleeps:
+            check_sleeps(model)
         self.model, self.state = model, state
         front_end, samples = entry(model, sample_width, adc_width)
         self.plans = plans(
@@ -167,10 +183,11 @@ class Accelerator(Component):
         self.memories = [LoadableMemories(plan) for plan in self.plans] if loadable else []
         stored = self.memories or repeat(None, len(self.plans))
         self.layers = [
-            LstmLayer(plan, memories=own, carries=state != "cleared")
+            LstmLayer(plan, memories=own, carries=state != "cleared", sleeps=sleeps)
             for plan, own in zip(self.plans, stored, strict=True)
         ]
         self.stages = stages(model.layers)
+        self._sleeps = sleeps
         self._max_steps = max_steps
         self.score_sum: ScoreSum | None = None
         if model.split:
@@ -195,6 +212,7 @@ class Accelerator(Component):
                 "abort": In(1),
                 "busy": Out(1),
                 **({"carried": In(1)} if state == "register" else {}),
+                **({"awake": Out(1)} if sleeps else {}),
             }
         )
 
@@ -287,6 +305,8 @@ class Accelerator(Component):
         wiring.connect(m, result.o, wiring.flipped(self.o))
         self._watch(m)
         self._carry(m)
+        if self._sleeps:
+            self._request(m)
         for k, memories in enumerate(self.memories):
             m.d.comb += [
                 memories.write_weight.eq(self.load.layers[k]),
@@ -391,6 +411,17 @@ class Accelerator(Component):
             queue.r_en.eq(out.ready),
         ]
         return out
+
+    def _request(self, m: Module) -> None:
+        """Ask for the clock while a part has something to do."""
+        # Between two parts a step is for a cycle or two in neither.
+        quiet = 4 + max(LstmLayer.quiet(plan) for plan in self.plans)
+        m.submodules.request = request = ClockRequest(quiet)
+        asking = [self.i.valid, self.abort, self.o.valid, *(layer.busy for layer in self.layers)]
+        asking += [part.o.valid for part in (self.front_end, self.encoder) if part is not None]
+        if self.memories:
+            asking.append(self.load.layers.any())
+        m.d.comb += [request.busy.eq(Cat(asking).any()), self.awake.eq(request.awake)]
 
     @property
     def _most_windows(self) -> int:

@@ -31,7 +31,7 @@ from mubinn.hw.export.device_design import (
 from mubinn.hw.export.names import module_name
 from mubinn.hw.export.render import Json, render
 from mubinn.hw.export.verilog_text import verilog_text
-from mubinn.hw.layer.layer_memory import constant_contents
+from mubinn.hw.layer.layer_memory import LayerMemories, constant_contents
 from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step
 from mubinn.hw.layer.pixel_state import PixelState
 
@@ -59,9 +59,9 @@ class LayerDesign:
     verilog: str
 
     @classmethod
-    def of(cls, plan: LayerPlan, name: str) -> "LayerDesign":
-        """Return the design of a plan."""
-        layer = LstmLayer(plan)
+    def of(cls, plan: LayerPlan, name: str, *, logic: bool = False) -> "LayerDesign":
+        """Return the design of a plan; with `logic` what holds the model is no memory."""
+        layer = LstmLayer(plan, memories=LayerMemories(plan, logic=logic))
         return cls(layer, name, verilog_text(layer, name))
 
 
@@ -72,6 +72,7 @@ def layer_designs(
     lanes: int | None = None,
     units: int = 1,
     name: str | None = None,
+    logic: bool = False,
 ) -> list[LayerDesign]:
     """Return a model's layers, without the classifier.
 
@@ -84,6 +85,9 @@ def layer_designs(
         Of `mubinn.golden.folding.layer_plan.LayerPlan`.
     name : str, optional
         Of the top module; the layers of a stack add their number.
+    logic : bool
+        What holds the model is logic in place of memories, see
+        `mubinn.hw.layer.word_rom.WordRom`.
 
     Raises
     ------
@@ -96,7 +100,7 @@ def layer_designs(
         own = base if len(model.layers) == 1 else f"{base}_{index}"
         network = device.network if device else "asic"
         plan = LayerPlan(layer, lanes=lanes, units=units, network=network)
-        found.append(LayerDesign.of(plan, own))
+        found.append(LayerDesign.of(plan, own, logic=logic))
     return found
 
 
@@ -286,7 +290,7 @@ def _field(label: str, offset: int, width: int, name: str, index: Any) -> Json:
 
 
 def memories(design: LstmLayer) -> list[Json]:
-    """Return name, purpose, words and width of every memory of a layer."""
+    """Return name, purpose, words and width of every memory of a layer; logic is none."""
     plan = design.plan
     cell, layouts = plan.layer.cell, CellLayouts(plan.layer)
     state = " and ".join(node.name for node in cell.kept if node in cell.states)
@@ -295,7 +299,7 @@ def memories(design: LstmLayer) -> list[Json]:
         state = f"{state} and, between the passes of a step, {passed}"
     found = [
         (memory.name, memory.figure3, memory.holds, len(memory.words), memory.width)
-        for memory in constant_contents(plan)
+        for memory in ([] if design.memories.logic else constant_contents(plan))
     ]
     codes = f"codes of {state}, written as cells are computed"
     if plan.sweep:

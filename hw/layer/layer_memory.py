@@ -15,7 +15,8 @@ from mubinn.golden.ground.fixed import Bits, Ints
 from mubinn.hw.cells.cell_layout import CellLayouts, scale_array
 from mubinn.hw.cells.issue_layout import issue_layout
 from mubinn.hw.layer.sequencer import cell_of, gate_of, issue_address
-from mubinn.hw.stream.component import Component, Memory, View, WritePort
+from mubinn.hw.layer.word_rom import WordRom
+from mubinn.hw.stream.component import Component, Memory, View, WritePort, view_const
 
 Word = list[dict[str, list[int]]]
 """Contents by engine and field."""
@@ -278,6 +279,8 @@ class LayerMemories(Component):
     Parameters
     ----------
     plan : LayerPlan
+    logic : bool
+        What holds the model is logic, `mubinn.hw.layer.word_rom.WordRom`, in place of memories.
 
     Members
     -------
@@ -303,8 +306,9 @@ class LayerMemories(Component):
     base: Signal
     write: WritePort
 
-    def __init__(self, plan: LayerPlan) -> None:
+    def __init__(self, plan: LayerPlan, *, logic: bool = False) -> None:
         self.plan = plan
+        self.logic = logic
         c_bits = CellLayouts(plan.layer).kept_bits
         offset = issue_layout(plan)["h_offset"].shape
         self._codes = unsigned(c_bits * plan.engines)
@@ -367,6 +371,11 @@ class LayerMemories(Component):
 
     def _read(self, m: Module, name: str, out: View, words: Sequence[Any], address: Value) -> None:
         """Add a read-only memory `name` that drives `out`."""
+        if self.logic:
+            numbers = [number(out.shape(), word) for word in words]
+            m.submodules[name] = rom = WordRom(numbers, len(out.as_value()))
+            m.d.comb += [rom.addr.eq(address), out.as_value().eq(rom.data)]
+            return
         wide = isinstance(words[0], int)
         shape = unsigned(len(out.as_value())) if wide else out.shape()
         memory = Memory(shape=shape, depth=len(words), init=words)
@@ -374,3 +383,11 @@ class LayerMemories(Component):
         port = memory.read_port()
         value = port.data if wide else port.data.as_value()
         m.d.comb += [port.addr.eq(address), out.as_value().eq(value)]
+
+
+def number(layout: data.Layout, word: int | Word) -> int:
+    """Return a word of a memory as one integer, what is first in the layout in the low bits."""
+    if isinstance(word, int):
+        return word
+    found: int = Const.cast(view_const(layout, word).as_value()).value
+    return found

@@ -7,13 +7,14 @@ from amaranth.lib.wiring import In, Member, Out
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.hw.cells.cell_layout import CellLayouts
+from mubinn.hw.cells.gate_sums import GateSums
 from mubinn.hw.cells.lstm_cell import LstmCell
 from mubinn.hw.layer.classifier import Classifier, result_layout
 from mubinn.hw.layer.layer_memory import LayerMemories
 from mubinn.hw.layer.layer_trace import LayerTrace
 from mubinn.hw.layer.operand_select import OperandSelect
 from mubinn.hw.layer.pixel_state import PixelState
-from mubinn.hw.layer.sequencer import Sequencer, by_phase, gate_of, in_phase, issue_address
+from mubinn.hw.layer.sequencer import Sequencer, State, by_phase, gate_of, in_phase, issue_address
 from mubinn.hw.stream.component import Component, FieldValue, View, view_const, view_signal
 from mubinn.hw.stream.fields import drive, frame_layout, zero_planes
 
@@ -75,6 +76,8 @@ class LstmLayer(Component):
         Record every intermediate of each cell, see `mubinn.hw.layer.layer_trace.LayerTrace`.
     carries : bool
         Add `carried`; without it the state is cleared after each window.
+    sleeps : bool
+        Add `busy`.
 
     Members
     -------
@@ -90,6 +93,9 @@ class LstmLayer(Component):
         Of a window, or of each step.
     stepped : Out(1), with `trace`
         Changes level whenever the trace holds a further step.
+    busy : Out(1), with `sleeps`
+        A step is under way, or an output or result waits. Sums of classes that end a step may be
+        under way `quiet` cycles more.
     """
 
     i: stream.Interface
@@ -97,6 +103,7 @@ class LstmLayer(Component):
     result: stream.Interface
     stepped: Signal
     carried: Signal
+    busy: Signal
 
     def __init__(
         self,
@@ -105,9 +112,10 @@ class LstmLayer(Component):
         memories: LayerMemories | None = None,
         trace: bool = False,
         carries: bool = False,
+        sleeps: bool = False,
     ) -> None:
         self.plan = plan
-        self._memories = memories
+        self.memories = memories or LayerMemories(plan)
         self._trace = trace
         self._carries = carries
         layer = plan.layer
@@ -123,6 +131,9 @@ class LstmLayer(Component):
             members["stepped"] = Out(1)
         if carries:
             members["carried"] = In(1)
+        self._sleeps = sleeps
+        if sleeps:
+            members["busy"] = Out(1)
         super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
@@ -132,7 +143,7 @@ class LstmLayer(Component):
         cells = [LstmCell(plan, trace=self._trace) for _ in range(plan.engines)]
         for e, cell in enumerate(cells):
             m.submodules[f"engine_{e}" if plan.engines > 1 else "engine"] = cell
-        m.submodules.memories = memories = self._memories or LayerMemories(plan)
+        m.submodules.memories = memories = self.memories
         m.submodules.sequencer = sequencer = Sequencer(plan)
         m.submodules.select = select = OperandSelect(plan)
         m.d.comb += [select.at.eq(sequencer.at), memories.address.eq(sequencer.at)]
@@ -151,7 +162,16 @@ class LstmLayer(Component):
             self._feed(m, e, cell.i.payload, now, memories, select, cleared)
         if self._trace:
             self._record(m, cells, sequencer)
+        if self._sleeps:
+            waits = self.o.valid | self.result.valid if plan.dense else self.o.valid
+            at_work = sequencer.valid | valid | (sequencer.state != State.GATES)
+            m.d.comb += self.busy.eq(~self.i.ready | at_work | waits)
         return m
+
+    @staticmethod
+    def quiet(plan: LayerPlan) -> int:
+        """Return the cycles from the last issue of a step's classes to their result."""
+        return GateSums.latency(plan) + 3
 
     def _take(self, m: Module, sequencer: Sequencer) -> tuple[View, Signal]:
         """Hold a step's input while its gates need it; return it and the step's `last`."""

@@ -36,9 +36,11 @@ from mubinn.synth.energy.energy import Energy, EnergyLibrary, netlist_energy
 from mubinn.synth.energy.energy_memory import Memory, memories_fj
 from mubinn.synth.flow.flow import SynthJob, map_netlists
 from mubinn.synth.liberty.adder_gates import adder_map
+from mubinn.synth.liberty.library import Library
 from mubinn.synth.netlist.activity import WORD, Words
 from mubinn.synth.netlist.activity_timed import delays, timed_changes
 from mubinn.synth.netlist.clocked import ClockedNetlist, runs_of
+from mubinn.synth.netlist.netlist import cell_counts
 from mubinn.synth.netlist.sta import analyse
 
 SAMPLES = 256
@@ -46,6 +48,8 @@ SAMPLES = 256
 MOST_CLOCKS = 100_000
 """That a run takes at most, if it is not of a single step or frame; later steps are left out."""
 RESET_CLOCKS = 2
+MICROSECOND_PS = 1e6
+"""A nW takes a fJ in it."""
 SEED = 1
 
 
@@ -71,6 +75,14 @@ class LayerEnergy:
         The part of it that is of glitches.
     memory_fj : dict of str to float
         By memory.
+    memories : dict of str to Memory
+        The same memories' bits, and those accessed in a step.
+    leakage_nw : float
+        Of the logic, at any time.
+    area_um2 : float
+        Of the logic's cells.
+    registers : int
+        Of the logic.
     """
 
     strategy: str
@@ -81,6 +93,10 @@ class LayerEnergy:
     logic: Energy
     glitch_fj: float
     memory_fj: dict[str, float]
+    memories: dict[str, Memory]
+    leakage_nw: float
+    area_um2: float
+    registers: int
 
     @property
     def total_fj(self) -> float:
@@ -139,6 +155,23 @@ def check_windows(layer: QuantizedLayer, codes: Ints) -> int:
     return block
 
 
+def cell_area(module: Mapping[str, Any], library: Library) -> float:
+    """Return the area of a mapped netlist's cells, memories left out, um^2.
+
+    Raises
+    ------
+    MubinnError
+        Where the library gives a cell no area.
+    """
+    total = 0.0
+    for name, count in cell_counts(module).items():
+        area = library.gate(name).area_um2
+        if area is None:
+            raise MubinnError(f"The library gives {name} no area: complete it.")
+        total += count * area
+    return total
+
+
 class _Run:
     """The windows that run through a layer, and what comes out."""
 
@@ -193,6 +226,10 @@ class _Run:
             whole * per_step,
             (whole.total - without.total) * per_step,
             memories_fj(memories, self.cells.library),
+            memories,
+            netlist_energy(netlist.outside, self.cells, {}, MICROSECOND_PS).leakage,
+            cell_area(module, self.cells.library),
+            sum(len(group.targets) for group in netlist.logic.groups if group.registered),
         )
 
     def _energy(

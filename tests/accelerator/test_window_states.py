@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from amaranth.hdl import EnableInserter
 from amaranth.sim import Simulator
 from directions import DIRECTIONS, directed
 from stacks import STACKS, stacked
@@ -19,8 +20,10 @@ from mubinn.golden.model.bit_true import run_from
 from mubinn.golden.model.float_model import Preprocessing
 from mubinn.golden.quantize import quantize
 from mubinn.hw.accelerator.accelerator import Accelerator
+from mubinn.hw.accelerator.clock_request import ClockRequest, check_sleeps
 from mubinn.hw.export.golden_vectors import drawn_windows
 
+NOISE = np.random.default_rng(0).normal(0, 1, (8, 12, 3))
 CAUSAL = [(dense, 2, Frames(3, 1, 2)), (lstm, 1, Frames())]
 CASES = {
     "stack, readout last": (
@@ -143,6 +146,67 @@ def test_a_register_tells_window_by_window(random_of, name, pauses):
 
     simulate(design, produce, consume)
     assert found == wanted
+
+
+SLEEPING = [name for name in CASES if name != "frames of pixels"]
+
+
+@pytest.mark.parametrize("name", SLEEPING)
+def test_a_clock_that_stops_loses_nothing(random_of, name):
+    about, how = CASES[name]
+    model = model_of(random_of, about)
+    design = Accelerator(model, state="register", sleeps=True, **how)
+    windows = windows_of(design, [2, 1, 2])
+    kept = [True, False, True]
+    wanted, found = expected(model, design, windows, kept), []
+    random, asleep = np.random.default_rng(5), []
+
+    async def produce(ctx):
+        for window, keeps in zip(windows, kept, strict=True):
+            await send(ctx, model, design, [window], [keeps], random)
+            await ctx.tick().repeat(int(random.integers(120)))
+
+    async def consume(ctx):
+        found.extend(await take(ctx, model, design, len(wanted), random))
+        await ctx.tick().repeat(100)
+        asleep.append(not ctx.get(design.awake))
+
+    async def watch(ctx):
+        async for _, _, awake in ctx.tick().sample(design.awake):
+            asleep.append(not awake)
+
+    clocked = EnableInserter(design.awake)(design)
+    sim = Simulator(clocked)
+    sim.add_clock(1e-6)
+    sim.add_testbench(produce)
+    sim.add_testbench(consume)
+    sim.add_testbench(watch, background=True)
+    # A result that is lost would be waited for.
+    assert not all(sim.advance() for _ in range(60_000))
+    assert found == wanted
+    # At its end, and for a part of the time between.
+    assert asleep[-1]
+    assert 50 < sum(asleep) < len(asleep)
+
+
+def test_the_clock_lingers():
+    design, awake = ClockRequest(3), []
+
+    async def bench(ctx):
+        for busy in (0, 0, 0, 0, 1, 0, 0, 0, 0, 0):
+            ctx.set(design.busy, busy)
+            awake.append(ctx.get(design.awake))
+            await ctx.tick()
+
+    simulate(design, bench)
+    assert awake == [1, 1, 1, 0, 1, 1, 1, 1, 0, 0]
+
+
+def test_clocks_that_may_not_stop_are_refused(random_of):
+    backward = quantize(directed(DIRECTIONS["backward alone"], 3, "mean"), Levels.of(1, 1), NOISE)
+    for model in (model_of(random_of, "pixel"), backward):
+        with pytest.raises(MubinnError, match="leave out sleeps"):
+            check_sleeps(model)
 
 
 @pytest.mark.parametrize("name", ["convolution"])

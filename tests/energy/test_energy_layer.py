@@ -6,7 +6,7 @@ import pytest
 from mubinn.golden.cells.library import rnn_relu
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_layer import FloatLayer, gru_layer
-from mubinn.hw.export.layer_folder import layer_designs
+from mubinn.hw.export.layer_folder import layer_designs, memories
 from mubinn.hw.layer.lstm_layer import cycles_per_step
 from mubinn.synth.energy import energy_layer
 from mubinn.synth.energy.energy import EnergyLibrary
@@ -35,6 +35,20 @@ def test_a_layer_takes_what_its_parts_take(random_model, datapath):
     assert 0 < found.glitch_fj < found.logic.total
     assert {name.split(".")[-1] for name in found.memory_fj} >= {"m_w", "m_b", "m_g"}
     assert all(found.memory_fj.values())
+
+
+def test_constants_as_logic_do_what_memories_do(random_model):
+    model = random_model(seed=2, levels=(1, 2), features=3, hidden=2).with_datapath("threshold")
+    (design,) = layer_designs(model, logic=True)
+    # Its outputs equal the bit-true model's, or it would have been refused.
+    found = layer_energy(CELLS, design, codes_of(model.layers[0]))
+    assert found.values == 4 * 64 * 2
+    assert found.cycles == cycles_per_step(design.layer.plan)
+    assert [name.split(".")[-1] for name in found.memory_fj] == ["m_g"]
+    assert [memory["name"] for memory in memories(design.layer)] == ["m_g"]
+    # Cells of the built-in library leak by their area.
+    assert found.leakage_nw == pytest.approx(0.014 * found.area_um2)
+    assert found.registers > 0
 
 
 def test_a_netlist_that_says_something_else_is_refused(random_model, monkeypatch):
