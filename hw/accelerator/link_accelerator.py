@@ -25,14 +25,17 @@ def link_top(
     steps : int
         Most time steps of a packet.
     options
-        Of `mubinn.hw.accelerator.accelerator.Accelerator`, as ``adc_width``, but for ``loadable``.
+        Of `mubinn.hw.accelerator.accelerator.Accelerator`, as ``adc_width``. With the state
+        "register" it is no register that says what a window leaves: the first packet of the next
+        one says whether it goes on from there.
 
     Raises
     ------
     MubinnError
         A step or a result does not fit into a packet; or an option is not for this model.
     """
-    core = Accelerator(model, **options)
+    carries = options.get("state") == "register"
+    core = Accelerator(model, **options | ({"state": "carried"} if carries else {}))
     return LinkTop(
         core,
         divisor=divisor,
@@ -40,6 +43,7 @@ def link_top(
         per_step=core.per_step,
         min_steps=model.least_steps,
         max_steps=core.max_steps,
+        carries=carries,
     )
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.hw.link.packets import (
     COUNTS,
+    LOADING,
     STAMP,
-    TO_BOARD,
+    TO_LOADED,
     WRAP,
     Flags,
     Kind,
@@ -60,14 +61,34 @@ class Lost:
 
 @dataclass(frozen=True)
 class Status:
-    """What the board has counted, by name as in `mubinn.hw.link.packets.COUNTS`, and its flags."""
+    """What the board has counted, by name as in `mubinn.hw.link.packets.COUNTS`, and its flags.
+
+    `empty`: the weights are not loaded, or not all of them, and windows are dropped. `refused`:
+    what was loaded last is another model's.
+    """
 
     counts: dict[str, int]
     lost: bool
     working: bool
+    empty: bool = False
+    refused: bool = False
 
 
-Event = Result | Dropped | Lost | Status
+@dataclass(frozen=True)
+class Loaded:
+    """All weights of a load are in the board; windows may follow."""
+
+    load: int
+
+
+@dataclass(frozen=True)
+class Unloaded:
+    """Of a load packets are lost, or it is another model's: no window follows before another."""
+
+    load: int
+
+
+Event = Result | Dropped | Lost | Status | Loaded | Unloaded
 
 
 class Host:
@@ -84,6 +105,8 @@ class Host:
         Bytes of the longest payload that the board takes; by default one step's.
     min_steps, max_steps : int, int or None
         Of a window.
+    carries : bool
+        The board has windows say whether they go on from the one before.
     """
 
     def __init__(
@@ -93,28 +116,47 @@ class Host:
         room: int | None = None,
         min_steps: int = 1,
         max_steps: int | None = None,
+        carries: bool = False,
     ) -> None:
         room = check_room(step if room is None else room, step)
-        self._step, self._share = step, room // step * step
+        self._step, self._share, self._room = step, room // step * step, room
         self._min, self._max = min_steps, max_steps
         self._counter = 0
         self._receiver = Receiver()
         self._awaited: int | None = None
         self._open: dict[int, int] = {}
+        self._carries = carries
+        # The load that windows wait for, and the packet that follows it until its end is known.
+        self._load: int | None = None
+        self._load_end: int | None = None
 
     @property
     def open(self) -> list[int]:
         """Windows that are neither decided on nor dropped, the oldest first."""
         return list(self._open)
 
-    def window(self, data: bytes) -> tuple[int, list[bytes]]:
+    def window(self, data: bytes, *, carried: bool = False) -> tuple[int, list[bytes]]:
         """Return a window's number, and the packets to send.
+
+        With `carried` it goes on from the state of the window sent before it, and is dropped where
+        that one is, or where packets of the time between are lost.
 
         Raises
         ------
         MubinnError
-            `data` is not whole steps, or more or fewer than a window has.
+            `data` is not whole steps, or more or fewer than a window has; weights that were sent
+            are not known to be there; the board has no windows that say `carried`.
         """
+        if self._load is not None:
+            raise MubinnError(
+                f"the weights of load {self._load} are not known to be in the board: feed what it "
+                "says until they are, or load them again."
+            )
+        if carried and not self._carries:
+            raise MubinnError(
+                "windows of this board do not say whether they go on from the one before: build it "
+                "with the state of a register, and say so to the host."
+            )
         steps, rest = divmod(len(data), self._step)
         if rest or steps < self._min or (self._max is not None and steps > self._max):
             most = "any number" if self._max is None else self._max
@@ -122,14 +164,31 @@ class Host:
                 f"{len(data)} bytes are no window: give {self._min} to {most} steps of "
                 f"{self._step} bytes."
             )
-        number, frames = self._counter, []
-        for start in range(0, len(data), self._share):
-            payload = data[start : start + self._share]
-            flags = Flags.NONE if start else Flags.FIRST
-            if start + len(payload) == len(data):
-                flags |= Flags.LAST
-            frames.append(self._packet(Kind.SAMPLES, payload, flags))
+        first = Flags.FIRST | (Flags.CARRIED if carried else Flags.NONE)
+        number, frames = self._split(Kind.SAMPLES, data, self._share, first)
         self._open[number] = self._counter
+        return number, frames
+
+    def load(self, contents: bytes) -> tuple[int, list[bytes]]:
+        """Return a load's number, and the packets to send: the weights of the model.
+
+        They are in the board once `feed` has given `Loaded`; `ask` settles what has become of them.
+        A window that is under way in parts is dropped.
+
+        Parameters
+        ----------
+        contents : bytes
+            `mubinn.hw.layer.loadable_memory.contents`.
+
+        Raises
+        ------
+        MubinnError
+            There are no contents.
+        """
+        if not contents:
+            raise MubinnError("0 bytes are no weights: give the contents of the memories.")
+        number, frames = self._split(Kind.WEIGHTS, contents, self._room, Flags.FIRST)
+        self._load, self._load_end = number, self._counter
         return number, frames
 
     def ask(self) -> bytes:
@@ -164,8 +223,19 @@ class Host:
             events += self._result(packet) if packet.kind is Kind.RESULT else self._status(packet)
         return events
 
+    def _split(self, kind: Kind, data: bytes, share: int, first: Flags) -> tuple[int, list[bytes]]:
+        """Return the number of what is sent, and its packets of `share` bytes each."""
+        number, frames = self._counter, []
+        for start in range(0, len(data), share):
+            payload = data[start : start + share]
+            flags = Flags.NONE if start else first
+            if start + len(payload) == len(data):
+                flags |= Flags.LAST
+            frames.append(self._packet(kind, payload, flags))
+        return number, frames
+
     def _packet(self, kind: Kind, payload: bytes = b"", flags: Flags = Flags.NONE) -> bytes:
-        assert kind in TO_BOARD
+        assert kind in TO_LOADED
         packet = Packet(kind, self._counter % WRAP, payload, flags)
         self._counter += 1
         return packet.frame()
@@ -189,13 +259,23 @@ class Host:
         return [*dropped, found]
 
     def _status(self, packet: Packet) -> list[Event]:
-        counts = dict(zip(COUNTS, pattern(COUNTS).unpack(packet.payload), strict=True))
-        working = Flags.WORKING in packet.flags
-        found: list[Event] = [Status(counts, Flags.LOST in packet.flags, working)]
+        loads = len(packet.payload) > pattern(COUNTS).size
+        fields = COUNTS | LOADING if loads else COUNTS
+        counts = dict(zip(fields, pattern(fields).unpack(packet.payload), strict=True))
+        working, lost = Flags.WORKING in packet.flags, Flags.LOST in packet.flags
+        empty, refused = (loads and flag in packet.flags for flag in (Flags.EMPTY, Flags.REFUSED))
+        found: list[Event] = [Status(counts, lost, working, empty, refused)]
         if not working:
             past = self._whole(counts["expected"])
             gone = [number for number, end in self._open.items() if end <= past]
             for number in gone:
                 del self._open[number]
             found += [Dropped(number) for number in gone]
+            if self._load is not None and self._load_end is not None and self._load_end <= past:
+                self._load_end = None
+                if counts.get("weights") == self._load % WRAP and not empty:
+                    found.append(Loaded(self._load))
+                    self._load = None
+                else:
+                    found.append(Unloaded(self._load))
         return found

@@ -1,11 +1,11 @@
-"""What becomes of each packet: windows are begun, gone on with, or given up."""
+"""What becomes of each packet: windows and loads are begun, gone on with, or given up."""
 
-from amaranth.hdl import Module, Signal, Value
+from amaranth.hdl import Const, Module, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from mubinn.hw.link.packet_receiver import PACKET
-from mubinn.hw.link.packets import COUNTS, FIELDS, Flags, Kind
+from mubinn.hw.link.packets import COUNTS, FIELDS, LOADING, Flags, Kind
 from mubinn.hw.stream.component import Component, View
 
 WIDTH = FIELDS["counter"]
@@ -18,6 +18,20 @@ class LinkControl(Component):
     that is open; samples of a window that is not open are passed over. Until the first packet, and
     after a clear, any counter is the next one.
 
+    Where weights are loaded, these packets are taken by the same rules; a load is open where a
+    window would be, and either gives up the other. No window is taken unless the load that was
+    begun last is whole, and none goes on from one before a load.
+
+    Where windows say whether they go on from the one before, one that does is taken where that one
+    was taken whole, and no packet is known to be missing since.
+
+    Parameters
+    ----------
+    loads : bool
+        Weights are loaded.
+    carries : bool
+        Windows say whether they go on from the one before, whose state is then in the core.
+
     Members
     -------
     packet : In(layout of `PACKET`)
@@ -29,7 +43,9 @@ class LinkControl(Component):
     reported, stamped : In(1)
         A status, or a result, is handed to its sender in this cycle.
     fed : In(1)
-        The last byte of a payload goes to the core in this cycle.
+        The last byte of a payload goes to the core, or the loader, in this cycle.
+    loaded : In(1), with `loads`
+        In the cycle after the last byte of a load: the loader has all of it.
     take, drop : Out(1)
         Of the payload, as in `mubinn.hw.link.packet_receiver.PacketReceiver`.
     go : Out(1)
@@ -37,14 +53,18 @@ class LinkControl(Component):
     last : Out(1)
         The payload ends its window.
     clear : Out(1)
-        Have the core forget its window, with what is on the way to it.
+        Have the core forget its window, with what is on the way to it, and its state.
+    loading, begins, empty : Out(1), with `loads`
+        The payload is of weights; in this cycle the first one of a load may go out from the next
+        cycle on; the weights are not all there.
     due : Out(1)
-        A status is to be sent: it was asked for, or a window was given up, or all was cleared.
+        A status is to be sent: it was asked for, or a window was given up, or all was cleared, or
+        a load has ended.
     lost, working : Out(1)
         As in `mubinn.hw.link.packets.Flags`.
     window : Out(16)
         Counter of the packet that began the window which is worked on.
-    counts : Out(layout of COUNTS)
+    counts : Out(layout of COUNTS, and LOADING with `loads`)
     """
 
     packet: View
@@ -64,8 +84,15 @@ class LinkControl(Component):
     working: Signal
     window: Signal
     counts: View
+    loaded: Signal
+    loading: Signal
+    begins: Signal
+    empty: Signal
 
-    def __init__(self) -> None:
+    def __init__(self, *, loads: bool = False, carries: bool = False) -> None:
+        self._loads, self._carries = loads, carries
+        self.counted = COUNTS | LOADING if loads else COUNTS
+        more = dict.fromkeys(("loading", "begins", "empty"), Out(1)) | {"loaded": In(1)}
         super().__init__(
             {
                 "packet": In(PACKET),
@@ -73,7 +100,8 @@ class LinkControl(Component):
                 **dict.fromkeys(("take", "drop", "go", "last", "clear"), Out(1)),
                 **dict.fromkeys(("due", "lost", "working"), Out(1)),
                 "window": Out(WIDTH),
-                "counts": Out(data.StructLayout(COUNTS)),
+                "counts": Out(data.StructLayout(self.counted)),
+                **(more if loads else {}),
             }
         )
 
@@ -90,7 +118,7 @@ class LinkControl(Component):
         lapsed = self._windows(m, missing, cleared)
         with m.If(self.reported):
             m.d.sync += self.due.eq(0)
-        with m.If(lapsed | (packet.valid & (packet.kind != Kind.SAMPLES))):
+        with m.If(lapsed | self._told(packet)):
             m.d.sync += self.due.eq(1)
         with m.If(self.stamped | self.reported):
             m.d.sync += self.lost.eq(0)
@@ -107,34 +135,63 @@ class LinkControl(Component):
             m.d.sync += [counts.received.eq(1), self.lost.eq(0)]
         return m
 
+    def _told(self, packet: View) -> Value:
+        """Return whether a status is due for the sake of what this cycle's packet is."""
+        found: Value = packet.valid & (packet.kind != Kind.SAMPLES)
+        if self._loads:
+            found &= packet.kind != Kind.WEIGHTS
+        return found
+
     def _windows(self, m: Module, missing: Signal, cleared: Signal) -> Value:
         """Follow the windows; return whether one is given up, or begins with what is missing."""
         packet = self.packet
         # A window is open until its last packet is taken, and running until its result has gone.
         open_, passed, running = (Signal(name=name) for name in ("open", "passed", "running"))
         first, ends, samples, give_up = Signal(), Signal(), Signal(), Signal()
+        latest, starts = Signal(WIDTH), Signal()
+        begin = self.held & starts & ~running
+        fed = self.fed & self.last
+        known = packet.kind == Kind.SAMPLES
+        # What may begin, what may go on, and what is neither but ends what is open.
+        fresh: Value = first
+        onward, other = open_ & ~missing, samples & first
+        clear, working = cleared | (give_up & ~running), running | self.held
+        weights = packet.kind == Kind.WEIGHTS if self._loads else Const(0, 1)
+        if self._loads:
+            known |= weights
+            fresh &= weights | ~self.empty
+            onward &= ~first & (weights == self.loading)
+            other = samples & (first | (weights != self.loading))
+            clear |= self.begins
+            working |= self._load(m, weights, begin & self.loading, latest, fed & self.loading)
+            fed &= ~self.loading
+        if self._carries:
+            breaks = missing | give_up | (samples & ~self.take)
+            torn, anew = self._goes_on(m, weights, first, missing, breaks, cleared)
+            fresh &= ~torn
+            onward &= ~first
+            clear |= begin & anew
         m.d.comb += [
             first.eq((packet.flags & Flags.FIRST) != 0),
             ends.eq((packet.flags & Flags.LAST) != 0),
-            samples.eq(packet.valid & (packet.kind == Kind.SAMPLES)),
-            self.take.eq(samples & (first | (open_ & ~missing))),
-            give_up.eq(open_ & (missing | (samples & first))),
+            samples.eq(packet.valid & known),
+            self.take.eq(samples & (fresh | onward)),
+            give_up.eq(open_ & (missing | other)),
             self.drop.eq(give_up | cleared),
             self.go.eq(~running),
-            self.clear.eq(cleared | (give_up & ~running)),
-            self.working.eq(running | self.held),
+            self.clear.eq(clear),
+            self.working.eq(working),
         ]
         with m.If(self.ended):
             m.d.sync += running.eq(0)
-        with m.If(self.fed & self.last):
+        with m.If(fed):
             m.d.sync += running.eq(1)
         with m.If(give_up):
             m.d.sync += [open_.eq(0), passed.eq(1)]
         with m.If(samples):
             m.d.sync += passed.eq(~self.take & ~ends)
         # The results of the window before are stamped with its own counter: the next one waits.
-        latest, starts = Signal(WIDTH), Signal()
-        with m.If(self.held & starts & ~running):
+        with m.If(begin):
             m.d.sync += [self.window.eq(latest), starts.eq(0)]
         with m.If(self.take):
             m.d.sync += [open_.eq(~ends), self.last.eq(ends), starts.eq(first)]
@@ -143,3 +200,43 @@ class LinkControl(Component):
         with m.If(cleared):
             m.d.sync += [open_.eq(0), passed.eq(0), running.eq(0)]
         return give_up | (samples & ~self.take & ~passed)
+
+    def _goes_on(
+        self,
+        m: Module,
+        weights: Value,
+        first: Signal,
+        missing: Signal,
+        breaks: Value,
+        cleared: Signal,
+    ) -> tuple[Value, Signal]:
+        """Return whether a window would go on from what is not there, and whether one begins anew.
+
+        `breaks`: in this cycle a window is lost, or may be.
+        """
+        broken, anew = Signal(init=1), Signal()
+        goes_on = ((self.packet.flags & Flags.CARRIED) != 0) & ~weights
+        with m.If(self.take & first):
+            m.d.sync += anew.eq(~goes_on)
+        with m.If(breaks):
+            m.d.sync += broken.eq(1)
+        with m.If(self.take):
+            m.d.sync += broken.eq(weights)
+        with m.If(cleared):
+            m.d.sync += broken.eq(1)
+        return goes_on & (missing | broken), anew
+
+    def _load(
+        self, m: Module, weights: Value, begins: Value, counter: Signal, ends: Value
+    ) -> Signal:
+        """Follow what is loaded; return whether it is not known yet what has become of a load."""
+        closing, whole = Signal(), Signal()
+        m.d.comb += [self.begins.eq(begins), self.empty.eq(~whole)]
+        m.d.sync += closing.eq(ends)
+        with m.If(self.take):
+            m.d.sync += self.loading.eq(weights)
+        with m.If(begins):
+            m.d.sync += [whole.eq(0), self.counts.weights.eq(counter)]
+        with m.If(closing):
+            m.d.sync += [whole.eq(self.loaded), self.due.eq(1)]
+        return closing

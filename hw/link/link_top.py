@@ -2,21 +2,22 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal
-from amaranth.lib import data, wiring
+from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal, Value
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Member, Out
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.hw.layer.classifier import END
+from mubinn.hw.layer.loadable_memory import Loader
 from mubinn.hw.link.link_control import LinkControl
 from mubinn.hw.link.packet_receiver import PacketReceiver
 from mubinn.hw.link.packet_sender import PacketSender
 from mubinn.hw.link.packets import (
-    COUNTS,
     FIELDS,
     MAX_LENGTH,
     STAMP,
     TO_BOARD,
+    TO_LOADED,
     Kind,
     Rules,
     check_room,
@@ -38,15 +39,10 @@ SPI: dict[str, Member] = {
 
 def check_core(core: Any) -> Any:
     """Return `core`; raise `MubinnError` where it needs what no packet says."""
-    if "load" in core.signature.members:
-        raise MubinnError(
-            "A link has no packets for weights that are loaded: build the accelerator without "
-            "loadable."
-        )
     if "carried" in core.signature.members:
         raise MubinnError(
-            "A link has no packet to say whether a state is carried on: let the state be carried "
-            "or cleared for good."
+            "A packet says with the first step of a window whether it goes on from the one before, "
+            "and not with the last one: give the core the state carried, and the link carries."
         )
     return core
 
@@ -62,10 +58,13 @@ class LinkTop(Component):
     One packet is held. The host waits for `ready` before the payload of the next one, or sends no
     faster than the core works; what comes too early is refused, as if it had been lost.
 
+    Weights that are loaded come in packets too, the bytes that `Driver.load` writes over AXI: no
+    window is taken before all of them are there, and none while a load is under way.
+
     Parameters
     ----------
     core : component
-        As of `mubinn.hw.axi.axi_top.AxiTop`, with its weights in it.
+        As of `mubinn.hw.axi.axi_top.AxiTop`.
     divisor : int or None
         Clock cycles of a bit of the UART; None for SPI.
     per_step : int
@@ -75,6 +74,9 @@ class LinkTop(Component):
     min_steps, max_steps : int, int or None
         Steps of the shortest and of the longest window, for the host, which sends no other ones: of
         a shorter one no result comes, and the board waits for it until it is cleared.
+    carries : bool
+        Each window says whether it goes on from the one before, or begins as after a reset. The
+        core's state is one that is carried on.
 
     Members
     -------
@@ -90,8 +92,8 @@ class LinkTop(Component):
     Raises
     ------
     MubinnError
-        The core's weights are loaded, or a register says what its windows leave; a step does not
-        fit into a packet, or a result does not.
+        A register says what the core's windows leave; a step does not fit into a packet, or a
+        result does not.
     """
 
     ready: Signal
@@ -106,18 +108,22 @@ class LinkTop(Component):
         room: int | None = None,
         min_steps: int = 1,
         max_steps: int | None = None,
+        carries: bool = False,
     ) -> None:
         self.core = check_core(core)
+        self.loader = Loader(core.plans) if "load" in core.signature.members else None
+        self.carries = carries
+        self.control = LinkControl(loads=self.loader is not None, carries=carries)
         self.min_steps, self.max_steps = min_steps, max_steps
         self.reader = FrameReader(core.i.payload.shape(), 8, per_step)
         step = self.reader.beats * per_step
         room = check_room(step if room is None else room, step)
-        self.rules = Rules(TO_BOARD, room, step)
+        self.rules = Rules(TO_LOADED if self.loader else TO_BOARD, room, step)
         result = core.o.payload.shape()
         self.writer = FrameWriter(
             data.StructLayout({**FIELDS, **STAMP, **dict(_shapes(result))}), 8
         )
-        self.status = FrameWriter(data.StructLayout(FIELDS | COUNTS), 8)
+        self.status = FrameWriter(data.StructLayout(FIELDS | self.control.counted), 8)
         self._length = self.writer.beats - pattern(FIELDS).size
         if self._length > MAX_LENGTH:
             raise MubinnError(
@@ -131,7 +137,7 @@ class LinkTop(Component):
     def elaborate(self, platform: object) -> Module:
         """Return the port, receiver, core and sender, and what watches over them."""
         m = Module()
-        m.submodules.control = control = LinkControl()
+        m.submodules.control = control = self.control
         m.submodules.receiver = receiver = PacketReceiver(self.rules)
         m.submodules.sender = sender = PacketSender()
         m.submodules.reader = reader = ResetInserter(control.clear)(self.reader)
@@ -153,8 +159,26 @@ class LinkTop(Component):
             receiver.go.eq(control.go),
             self.ready.eq(~receiver.held),
         ]
+        if self.loader is not None:
+            self._load(m, self.loader, out)
         self._answers(m, control, sender)
         return m
+
+    def _load(self, m: Module, loader: Loader, out: stream.Interface) -> None:
+        """Have payloads of weights go to what fills the memories."""
+        m.submodules.loader = loader
+        m.d.comb += [
+            self.core.load.eq(loader.o),
+            loader.i.payload.data.eq(out.payload.data),
+            loader.restart.eq(self.control.begins),
+            self.control.loaded.eq(loader.loaded),
+        ]
+        with m.If(self.control.loading):
+            m.d.comb += [
+                loader.i.valid.eq(out.valid),
+                self.reader.i.valid.eq(0),
+                out.ready.eq(loader.i.ready),
+            ]
 
     def _port(self, m: Module, receiver: PacketReceiver, sender: PacketSender) -> None:
         """Connect the pins."""
@@ -196,9 +220,12 @@ class LinkTop(Component):
             control.reported.eq(status.i.valid),
         ]
         _fill(m, result, kind=Cat(Const(Kind.RESULT, 4), flags), **head, **stamp, **found)
-        about = Cat(Const(Kind.STATUS, 4), Const(0, 2), control.lost, control.working)
-        head["length"] = pattern(COUNTS).size
-        counts = {name: control.counts[name] for name in COUNTS}
+        weights: Value = Const(0, 2)
+        if self.loader is not None:
+            weights = Cat(control.empty, self.loader.refused)
+        about = Cat(Const(Kind.STATUS, 4), weights, control.lost, control.working)
+        head["length"] = pattern(control.counted).size
+        counts = {name: control.counts[name] for name in control.counted}
         _fill(m, status, kind=about, **head, **counts)
         with m.If(result.i.valid | status.i.valid):
             m.d.sync += counter.eq(counter + 1)

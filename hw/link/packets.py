@@ -35,6 +35,9 @@ the window's results it is, from 0 on. The core's result follows, as on an AXI4-
 COUNTS = {"received": 16, "refused": 16, "lost": 16, "dropped": 16, "expected": 16}
 """Bits of what a status says: packets taken, packets refused, gaps in their counters, windows given
 up, and the counter that the next packet should have. All wrap."""
+LOADING = {"weights": 16}
+"""What a status says besides where weights are loaded: the counter of the packet that began what
+was loaded last; whether all of it is there, a flag tells."""
 HEADER = sum(FIELDS.values()) // 8
 CRC = 2
 MAX_LENGTH = 255
@@ -45,13 +48,14 @@ _CODES = {8: "B", 16: "H"}
 
 
 class Kind(IntEnum):
-    """What a packet is: to the board the first three, from it the others."""
+    """What a packet is, see `TO_BOARD`, `TO_LOADED` and `TO_HOST`."""
 
     SAMPLES = 1
     CLEAR = 2
     ASK = 3
     RESULT = 4
     STATUS = 5
+    WEIGHTS = 6
 
 
 class Flags(IntFlag):
@@ -59,17 +63,32 @@ class Flags(IntFlag):
 
     NONE = 0
     FIRST = 1
-    """Of samples: they begin a window."""
+    """Of samples: they begin a window. Of weights: they begin what is loaded."""
     LAST = 2
-    """Of samples: they end a window. Of a result: it is its window's last."""
+    """Of samples and weights: they end it. Of a result: it is its window's last."""
+    CARRIED = 4
+    """Of the first samples of a window: it goes on from the window before."""
+    EMPTY = 1
+    """Of a status: the weights are not loaded, or not all of them."""
+    REFUSED = 2
+    """Of a status: what was loaded last is another model's."""
     LOST = 4
     """From the board: packets to it were lost since the last one with this flag."""
     WORKING = 8
-    """Of a status: samples are held or a window is worked on, and its result is yet to come."""
+    """Of a status: a payload is held or a window is worked on, and its result is yet to come."""
 
 
 TO_BOARD = frozenset({Kind.SAMPLES, Kind.CLEAR, Kind.ASK})
+TO_LOADED = TO_BOARD | {Kind.WEIGHTS}
+"""To a board whose weights are loaded."""
 TO_HOST = frozenset({Kind.RESULT, Kind.STATUS})
+FLAGS = {
+    Kind.SAMPLES: ("FIRST", "LAST", "CARRIED"),
+    Kind.WEIGHTS: ("FIRST", "LAST"),
+    Kind.RESULT: ("LAST", "LOST"),
+    Kind.STATUS: ("EMPTY", "REFUSED", "LOST", "WORKING"),
+}
+"""By kind the names of the `Flags` that a packet may have."""
 
 
 def pattern(fields: dict[str, int]) -> struct.Struct:
@@ -185,6 +204,8 @@ class Rules:
         found = Kind(kind & 15)
         if found is Kind.SAMPLES:
             fits = bool(payload) and not length % self.step
+        elif found is Kind.WEIGHTS:
+            fits = bool(payload)
         else:
             fits = found in TO_HOST or not payload
         return Packet(found, counter, payload, Flags(kind >> 4)) if fits else None

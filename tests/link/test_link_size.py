@@ -11,16 +11,27 @@ from amaranth.lib.wiring import In, Out
 from mubinn.hw.boards.device import find_device
 from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.hw.link.link_top import LinkTop
-from mubinn.hw.link.packets import COUNTS, FIELDS, MAX_LENGTH, STAMP, TO_BOARD, Flags, Kind, crc16
+from mubinn.hw.link.packets import (
+    COUNTS,
+    FIELDS,
+    FLAGS,
+    LOADING,
+    MAX_LENGTH,
+    STAMP,
+    TO_HOST,
+    Flags,
+    Kind,
+    crc16,
+)
 from mubinn.synth.flow.flow import SynthJob
 from mubinn.synth.fpga.place_and_route import implement
 
 PAGE = (Path(__file__).parents[2] / "docs/concepts/link.md").read_text()
-PARTS = {"every packet": FIELDS, "result": STAMP, "status": COUNTS}
-FLAGS = {
-    Kind.SAMPLES: Flags.FIRST | Flags.LAST,
-    Kind.RESULT: Flags.LAST | Flags.LOST,
-    Kind.STATUS: Flags.LOST | Flags.WORKING,
+PARTS = {
+    "every packet": FIELDS,
+    "result": STAMP,
+    "status": COUNTS,
+    "status, where weights are loaded": LOADING,
 }
 
 
@@ -49,8 +60,8 @@ class Nothing(wiring.Component):
 def test_the_page_has_the_packets_of_the_codec():
     rows = [f"| {part} | {n} | {bits} |" for part, own in PARTS.items() for n, bits in own.items()]
     for kind in Kind:
-        side = "host" if kind in TO_BOARD else "board"
-        flags = ", ".join(f"{f.name.lower()} {f.value}" for f in FLAGS.get(kind, Flags.NONE))
+        side = "board" if kind in TO_HOST else "host"
+        flags = ", ".join(f"{name.lower()} {Flags[name].value}" for name in FLAGS.get(kind, ()))
         rows.append(
             f"| {kind.name.lower()} | {kind.value} | {side} | {flags} |".replace("  |", " |")
         )

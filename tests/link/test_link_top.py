@@ -10,13 +10,14 @@ from amaranth.sim import Simulator
 from lines import damaged
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.model.bit_true import run
+from mubinn.golden.model.bit_true import run, run_from
 from mubinn.golden.model.float_model import Preprocessing
 from mubinn.hw.accelerator.link_accelerator import link_top
 from mubinn.hw.export.driver import Driver
 from mubinn.hw.export.golden_vectors import drawn_windows
 from mubinn.hw.export.interface import packet
-from mubinn.hw.link.host import Dropped, Host, Lost, Result, Status
+from mubinn.hw.layer.loadable_memory import contents
+from mubinn.hw.link.host import Dropped, Host, Loaded, Lost, Result, Status, Unloaded
 from mubinn.hw.link.link_top import check_core
 from mubinn.hw.link.packets import FLAG, Receiver, check_room
 from mubinn.hw.link.spi import CYCLES
@@ -47,7 +48,9 @@ class Board:
         frame = packet(core.i.payload.shape(), 8, core.per_step) | {"samples": core.samples}
         size = self.top.rules.step
         assert size == frame["bytes"] * core.per_step
-        self.host = Host(size, room=size * steps_a_packet, max_steps=STEPS)
+        self.host = Host(
+            size, room=size * steps_a_packet, max_steps=STEPS, carries=self.top.carries
+        )
         about = {"input": frame, "result": packet(core.o.payload.shape(), 8)}
         self.driver = Driver(None, {**about, "registers": {}, "max_steps": STEPS})
         results = STEPS if "end" in about["result"]["fields"] else 1
@@ -136,14 +139,21 @@ class Spi:
 
 
 def session(board, sent):
-    """Send bytes packet by packet, each once the board is ready; return what is heard."""
+    """Send bytes packet by packet, each once the board is ready; return what is heard.
+
+    With None nothing is sent until the board has had time to answer; `board.heard` grows with it.
+    """
     top = board.top
     port = Spi(top) if top.divisor is None else Uart(top)
     ended = []
+    board.heard = port.heard
 
     async def speak(ctx):
         ctx.set(top.cs_n if top.divisor is None else top.rx, 1)
         for frame in sent:
+            if frame is None:
+                await port.wait(ctx, 1500)
+                continue
             await port.send(ctx, frame)
             await ctx.tick().repeat(4)
             for _ in range(2 * board.idle):
@@ -265,14 +275,95 @@ def test_a_clear_forgets_what_came_before(random_model):
     assert counts[0]["dropped"] == 1
 
 
+def by_the_rules(board, codes, sent):
+    """Return the results of windows that are decided on, by number; `sent` has what became of each.
+
+    A window that goes on from one that is dropped is dropped.
+    """
+    state, found = None, {}
+    for own, (number, carried, whole) in zip(codes, sent, strict=True):
+        if not whole or (carried and state is None):
+            state = None
+            continue
+        _, scores, classes, state = run_from(board.model, own, state if carried else None)
+        found[number] = [{"label": int(classes), "logits": scores.tolist()}]
+    return found
+
+
+def going_on(random_of, **options):
+    """A board whose windows differ by what they go on from, its windows, and their codes."""
+    model = random_of(seed=9, features=20, hidden=2, levels=(1, 2), classes=3, readout="last")
+    board = Board(model, {"units": 4, **options}, 6, 2)
+    x, codes = drawn_windows(board.top.core, 8, STEPS, 3)
+    return board, [board.driver.pack(window) for window in x.tolist()], codes
+
+
+def test_windows_say_whether_they_go_on(random_of):
+    board, windows, codes = going_on(random_of, state="register")
+    host, lines, sent = board.host, [], []
+    carried = [False, True, True, True, True, False, True, True]
+    for k, (data, goes_on) in enumerate(zip(windows, carried, strict=True)):
+        number, frames = host.window(data, carried=goes_on)
+        sent.append((number, goes_on, k != 3))
+        lines += frames[: 1 if k == 3 else None]
+    expected = by_the_rules(board, codes, sent)
+    # The fifth one is to go on from the lost one.
+    assert [number for number, *_ in sent if number not in expected] == [sent[3][0], sent[4][0]]
+    alone = by_the_rules(board, codes, [(n, False, whole) for n, _, whole in sent])
+    assert expected != {number: alone[number] for number in expected}
+    events = told(board, host, session(board, [b"", *lines]), expected)
+    assert numbers(events, Result) == list(expected)
+    assert sorted(numbers(events, Dropped) + list(expected)) == [number for number, *_ in sent]
+
+
+def test_no_window_is_taken_before_all_weights_are(random_of):
+    board, windows, codes = going_on(random_of, loadable=True)
+    host, weights, place = board.host, contents(board.top.core.plans), 0
+
+    def load(data, lost=None):
+        _, frames = host.load(data)
+        yield from (frame for k, frame in enumerate(frames) if k != lost)
+        yield from (host.ask(), None)
+
+    def outcome():
+        nonlocal place
+        place, new = len(board.heard), bytes(board.heard[place:])
+        events = host.feed(new)
+        status = [event for event in events if isinstance(event, Status)][-1]
+        about = [event for event in events if isinstance(event, Dropped | Loaded | Unloaded)]
+        return status.empty, status.refused, [type(event) for event in about]
+
+    def script():
+        yield from (b"", *host.window(windows[0])[1], host.ask(), None)
+        assert outcome() == (True, False, [Dropped])
+        yield from load(weights[:24], lost=1)
+        assert outcome() == (True, False, [Unloaded])
+        with pytest.raises(MubinnError, match="are not known to be in the board"):
+            host.window(windows[0])
+        yield from load(weights[:12])
+        assert outcome() == (True, False, [Unloaded])
+        yield from load(bytes([weights[0] ^ 1]) + weights[1:8])
+        assert outcome() == (True, True, [Unloaded])
+        yield from load(weights)
+        assert outcome() == (False, False, [Loaded])
+        number, frames = host.window(windows[1])
+        sent.append((number, False, True))
+        yield from frames
+
+    sent = []
+    heard = session(board, script())
+    events = told(board, host, heard[place:], by_the_rules(board, codes[1:2], sent))
+    assert numbers(events, Result) == [number for number, *_ in sent]
+
+
 def test_what_a_link_cannot_have_is_told():
-    for member, words in [
-        ("load", "no packets for weights that are loaded"),
-        ("carried", "no packet to say whether a state is carried on"),
-    ]:
-        core = SimpleNamespace(signature=SimpleNamespace(members={member: None}))
-        with pytest.raises(MubinnError, match=words):
-            check_core(core)
+    core = SimpleNamespace(signature=SimpleNamespace(members={"carried": None}))
+    with pytest.raises(MubinnError, match="says with the first step of a window whether"):
+        check_core(core)
+    with pytest.raises(MubinnError, match="do not say whether they go on from the one before"):
+        Host(2).window(bytes(2), carried=True)
+    with pytest.raises(MubinnError, match="0 bytes are no weights"):
+        Host(2).load(b"")
     for room, step in [(1, 6), (300, 6), (400, 300)]:
         with pytest.raises(
             MubinnError, match=f"Room for {room} bytes does not do for steps of {step}"

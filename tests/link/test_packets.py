@@ -14,7 +14,7 @@ from mubinn.hw.link.packets import (
     COUNTS,
     FLAG,
     STAMP,
-    TO_BOARD,
+    TO_LOADED,
     Flags,
     Kind,
     Packet,
@@ -24,7 +24,7 @@ from mubinn.hw.link.packets import (
     pattern,
 )
 
-RULES = Rules(TO_BOARD, room=24, step=3)
+RULES = Rules(TO_LOADED, room=24, step=3)
 
 
 def line(seed, count, share=0.4):
@@ -116,7 +116,7 @@ def test_hardware_takes_and_refuses_what_the_codec_does():
             if not packet["valid"]:
                 continue
             payload = bytearray()
-            if packet["kind"] == Kind.SAMPLES:
+            if packet["kind"] in (Kind.SAMPLES, Kind.WEIGHTS):
                 ctx.set(design.take, 1)
                 await ctx.tick()
                 ctx.set(design.take, 0)
