@@ -5,7 +5,6 @@ import importlib.util
 import numpy as np
 import pytest
 from driven import stimulus_of
-from simulators import QUICK
 
 from mubinn.hw.boards.device import find_device
 from mubinn.hw.export.accelerator_folder import accelerator_folder
@@ -15,6 +14,16 @@ from mubinn.sim.runner.simulate import simulate
 pytestmark = pytest.mark.interop
 
 BIT, CLOCK, ORIGIN = 8, 1_000_000, 0x3000_0000
+SYSTEM = """
+module system(clk, rst, serial_rx, serial_tx);
+  input clk;
+  input rst;
+  input serial_rx;
+  output serial_tx;
+  soc soc (.clk(clk), .rst(rst), .serial_rx(serial_rx), .serial_tx(serial_tx));
+endmodule
+"""
+"""With its ports as a simulation finds them."""
 
 
 def system(folder):
@@ -55,10 +64,10 @@ def test_a_driver_works_over_the_bus_of_a_system(random_model, tmp_path):
     stimulus = stimulus_of(model, design.top, 2, 3)
     stimulus |= {"bit": np.array(BIT), "origin": np.array(ORIGIN)}
     result = simulate(
-        f"{verilog}\n{design.verilog}",
-        top="soc",
+        f"{verilog}\n{design.verilog}{SYSTEM}",
+        top="system",
         bench="mubinn.sim.wishbone.tb_litex",
         stimulus=stimulus,
-        simulator=QUICK,
+        simulator="verilator",
     )
     assert result.tests == 1
