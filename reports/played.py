@@ -69,7 +69,7 @@ def played_picture(played: Played, kind: str = "png") -> bytes:
 
 def _figure(played: Played, theme: Theme) -> Figure:
     decided = played.labels is not None
-    heights = [3.2, 1.8, 0.5] if decided else [3.2, 1.8]
+    heights = [3.2, 1.8, 0.7] if decided else [3.2, 1.8]
     figure = Figure(figsize=(9.2, 6.2), layout="constrained", facecolor=theme.paper)
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     figure.suptitle(played.title, color=theme.ink, fontsize=10)
@@ -129,15 +129,29 @@ def _scores(axis: Axes, played: Played, shown: NDArray[Any], theme: Theme) -> No
 
 
 def _decisions(axis: Axes, played: Played, shown: NDArray[Any], theme: Theme) -> None:
-    """Draw which class was decided on, each in a line of its own, and where there was none."""
+    """Draw which class was decided on, each in a row of its own, and where there was none.
+
+    Of more decisions than can be seen a row has the share of its class.
+    """
     assert played.labels is not None
+    count = -(-len(played.labels) // POINTS)
+    whole = len(played.labels) // count * count
     for place, column in enumerate(shown):
-        own = played.time[played.labels == column]
+        own = played.labels == column
         colour = theme.bars[_ORDER[place]]
-        axis.eventplot(own, lineoffsets=-place, linelengths=0.8, linewidths=0.8, colors=colour)
+        if count <= 2:
+            time = played.time[own]
+            axis.eventplot(time, lineoffsets=-place, linelengths=0.8, linewidths=0.8, colors=colour)
+            continue
+        share = own[:whole].reshape(-1, count).mean(axis=1)
+        foot = np.full(len(share), -place - 0.4)
+        time = played.time[:whole:count]
+        axis.fill_between(time, foot, foot + 0.8 * share, color=colour, lw=0, step="mid")
+    rows = [str(played.names[k]) for k in shown]
     for begin, end in played.gaps:
-        axis.axvspan(begin, end, color=theme.ink, lw=0.8)
-    axis.set_yticks([-k for k in range(len(shown))], [str(played.names[k]) for k in shown])
-    axis.set_ylim(0.5 - len(shown), 0.5)
-    none = "; none where it is dark: the window was lost" if played.gaps else ""
-    axis.set_title(f"decisions{none}", color=theme.ink, fontsize=9, loc="left")
+        axis.fill_between([begin, end], -len(rows) - 0.4, -len(rows) + 0.4, color=theme.ink, lw=0.4)
+    rows += ["none: lost"] if played.gaps else []
+    axis.set_yticks([-k for k in range(len(rows))], rows)
+    axis.set_ylim(0.5 - len(rows), 0.5)
+    title = "decisions" if count <= 2 else "shares of the decisions"
+    axis.set_title(title, color=theme.ink, fontsize=9, loc="left")

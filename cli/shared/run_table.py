@@ -52,7 +52,21 @@ class Ended:
 
 @dataclass
 class Counts:
-    """What has happened so far."""
+    """What has happened so far.
+
+    Attributes
+    ----------
+    windows, steps : int
+        Sent.
+    decisions : int
+        Results that came.
+    dropped : int
+        Windows without a last result.
+    lost : int
+        Answers which say that packets to the board were lost before them.
+    missed : int
+        Packets of the board that did not come.
+    """
 
     windows: int = 0
     steps: int = 0
