@@ -50,7 +50,7 @@ class PowerRow:
     logic_uw, memory_uw : float
         Leakage; None where nothing is published of the process.
     logic_um2, memory_um2 : float
-        Area; of SRAM that of its cells, None or no number where nothing is known.
+        Area; of SRAM that of its cells, None where nothing is published.
     """
 
     library: str
@@ -123,7 +123,7 @@ PUBLISHED = (
         *("36 nJ a decision", "-", "arXiv 2405.03905"),
     ),
     Published(
-        *("SparrowSNN", "spiking network, heartbeats", "ASIC, synthesized"),
+        *("SparrowSNN", "spiking network, heartbeats", "ASIC design"),
         *("31.39 nJ an inference", "6.1 uW", "arXiv 2406.06543v1"),
     ),
     Published(
@@ -131,11 +131,11 @@ PUBLISHED = (
         *("3.08 Gop/s/mW", "1.24 mW at its peak", "arXiv 1711.05734"),
     ),
     Published(
-        *("SYNtzulu", "spiking network and RISC-V, measured", "iCE40 UP5K"),
+        *("SYNtzulu", "spiking network and RISC-V", "iCE40 UP5K"),
         *("-", "1.45 mW average, 12.05 mW at most", "10.1109/TCSI.2024.3450966"),
     ),
     Published(
-        *("elastic-ai LSTM", "LSTM, traffic speed, measured", "XC7S15"),
+        *("elastic-ai LSTM", "LSTM, traffic speed", "XC7S15"),
         *("3.8 uJ an inference", "-", "arXiv 2310.16842"),
     ),
 )

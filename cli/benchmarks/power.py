@@ -211,6 +211,8 @@ def power_row(
         rests = [form.at_rest(memory, library) for memory in memories]
     except MubinnError:
         rests = None
+    areas = [None] if rests is None else [rest.um2 for rest in rests]
+    known = [area for area in areas if area is not None]
     nw, um2 = made["leakage_nw"] - stored["leakage_nw"], made["area_um2"] - stored["area_um2"]
     return PowerRow(
         library.name,
@@ -229,7 +231,7 @@ def power_row(
         stored["leakage_nw"] * UW,
         None if rests is None else (nw + sum(rest.nw for rest in rests)) * UW,
         stored["area_um2"],
-        None if rests is None else um2 + sum(rest.um2 for rest in rests),
+        um2 + sum(known) if len(known) == len(areas) else None,
     )
 
 

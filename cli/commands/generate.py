@@ -32,6 +32,11 @@ if TYPE_CHECKING:
     "--layers", is_flag=True, help="With --device: the layers alone, without classifier and AXI."
 )
 @click.option(
+    "--logic",
+    is_flag=True,
+    help="Of layers alone: weights, scales and biases as logic, for a chip, in place of memories.",
+)
+@click.option(
     "--measure/--no-measure",
     default=None,
     help="With --device: state on the page what Yosys makes of the Verilog, or save that time.  "
@@ -43,6 +48,7 @@ def generate(
     output: Path,
     asked: DeviceRequest,
     layers: bool,
+    logic: bool,
     measure: bool | None,
     as_json: bool,
 ) -> None:
@@ -56,6 +62,7 @@ def generate(
       mubinn generate -o layer
       mubinn generate my.mubinn -o layer --json
       mubinn generate --datapath threshold --top eeg -o small
+      mubinn generate --logic -o chip
 
     With --device DIR stands alone: all layers and the classifier behind AXI4-Stream and AXI4-Lite,
     a self-checking Verilog bench with golden vectors, memory contents, constraints, a FuseSoC
@@ -72,12 +79,14 @@ def generate(
     for option, given in (("--layers", layers), ("--[no-]measure", measure is not None)):
         if given and asked.name is None:
             raise MubinnError(f"{option} is for FPGAs: give it with --device.")
+    if logic and asked.name is not None and not layers:
+        raise MubinnError("--logic is for layers alone: leave out --device, or give --layers.")
     measured = measure is not False
     loaded = open_quantized(model, asked.datapath)
     started = time.perf_counter()
     with working("writing Verilog", as_json) as show:
         if layers or asked.name is None:
-            files = _layers(loaded, asked, measured)
+            files = _layers(loaded, asked, measured, logic)
         else:
             show("writing Verilog, mapping it to the device's cells (Yosys)")
             files = _accelerator(loaded, asked, measured)
@@ -111,7 +120,9 @@ def _accelerator(model: QuantizedModel, asked: DeviceRequest, measured: bool) ->
     return accelerator_folder(model, design, found)
 
 
-def _layers(model: QuantizedModel, asked: DeviceRequest, measured: bool) -> dict[str, str]:
+def _layers(
+    model: QuantizedModel, asked: DeviceRequest, measured: bool, logic: bool
+) -> dict[str, str]:
     """Return the files of the layers, for a device or for standard cells."""
     from mubinn.hw.export.layer_folder import generate as files_of
     from mubinn.hw.export.layer_folder import layer_designs
@@ -121,7 +132,7 @@ def _layers(model: QuantizedModel, asked: DeviceRequest, measured: bool) -> dict
     foreign = asked.options.keys() - {"lanes", "units", "name"}
     if foreign:
         raise MubinnError(f"--layers has no {min(foreign)}: leave out what is of streams.")
-    designs = layer_designs(model, device, **asked.options)
+    designs = layer_designs(model, device, **asked.options, logic=logic)
     found = []
     if device is not None and measured:
         found = [measure_logic(design.verilog, design.name, device) for design in designs]

@@ -200,6 +200,7 @@ def describe(design: LstmLayer) -> Json:
         },
         "ports": ports(design),
         "memories": memories(design),
+        **({"constants": "logic"} if design.memories.logic else {}),
         "formats": {
             **asdict(layer.formats),
             "y_width": gate_width(layer),

@@ -42,20 +42,22 @@ class Kept:
     ----------
     process : str
         With which the name of a library of that process begins.
-    nw, um2 : float
-        Leakage and area of a bit.
+    nw : float
+        Leakage of a bit.
+    um2 : float or None
+        Area of a bit; None where it is not published.
     """
 
     process: str
     nw: float
-    um2: float
+    um2: float | None
 
 
 SRAM = (
     Kept("tech65", 12_000 * 0.5 / MB, 0.667),
     Kept("sky130", 911.7994 / KB, 50479.104 / KB),
 )
-LATCHES = (Kept("tech65", 0.0005, float("nan")),)
+LATCHES = (Kept("tech65", 0.0005, None),)
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,8 @@ class MemoryForm:
         """
         for kept in self.kept:
             if library.name.startswith(kept.process):
-                return Kept(kept.process, kept.nw * memory.bits, kept.um2 * memory.bits)
+                um2 = None if kept.um2 is None else kept.um2 * memory.bits
+                return Kept(kept.process, kept.nw * memory.bits, um2)
         raise MubinnError(
             f"No published leakage of memories in the form {self.name} is known for the process of "
             f"{library.name}: measure with the built-in library, or with the form logic."

@@ -146,6 +146,7 @@ def test_names_of_families_mean_their_first_device():
         (synth, ("--seed", "2"), "--seed is for FPGAs: give it with --device"),
         (synth, ("--steps", "9"), "--steps is for FPGAs: give it with --device"),
         (generate, ("--device", "xc7", "--layers", "--width", "8"), "--layers has no width"),
+        (generate, ("--device", "xc7", "--logic"), "--logic is for layers alone"),
         (generate, ("--device", "max10"), "no device max10: choose from ice40-up5k, .* gowin"),
     ],
 )

@@ -203,6 +203,16 @@ def test_generate_writes_a_folder_and_replaces_its_own(model_file, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["layer", "tiny.mubinn"]
 
 
+def test_constants_may_be_logic(model_file, tmp_path):
+    run_json("generate", model_file, "--logic", "-o", tmp_path / "chip")
+    (layer,) = json.loads((tmp_path / "chip" / "parameters.json").read_text())["layers"]
+    assert layer["constants"] == "logic"
+    assert [memory["name"] for memory in layer["memories"]] == ["m_g"]
+    verilog = (tmp_path / "chip" / layer["file"]).read_text()
+    assert re.findall(r"reg \[\d+:0\] (\w+) \[\d+:0\];", verilog) == ["m_g"]
+    assert "are logic: trees" in (tmp_path / "chip" / "README.md").read_text()
+
+
 def test_simulate_compares_every_value(model_file, eeg_file):
     about = run_json(
         "simulate", model_file, "--data", eeg_file, "--windows", 2, "--steps", 5, "--pause", 0.3
