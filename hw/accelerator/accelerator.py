@@ -13,7 +13,6 @@ from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.folding.layer_plan import MAX_STEPS, LayerPlan
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.front_end import FrontEnd
-from mubinn.golden.model.head import reading_of
 from mubinn.golden.model.layer_state import StateKind, check_kind
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.sample_format import SampleFormat
@@ -23,6 +22,7 @@ from mubinn.hw.frontend.pixel_frames import PixelFrames
 from mubinn.hw.frontend.sample_encoder import SampleEncoder, sample_layout
 from mubinn.hw.frontend.step_frames import StepFrames
 from mubinn.hw.layer.classifier import END, result_layout
+from mubinn.hw.layer.every_nth import EveryNth
 from mubinn.hw.layer.loadable_memory import LoadableMemories, load_layout
 from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step, cycles_per_window
 from mubinn.hw.layer.score_sum import ScoreSum
@@ -115,7 +115,8 @@ class Accelerator(Component):
         first steps are lost.
     state : "cleared", "carried" or "register"
         What a window leaves: nothing, each beginning as after a reset; its state, which the next
-        one begins with; or what `carried` says. Sums over the steps begin anew in each.
+        one begins with, S of a leaky mean among it; or what `carried` says. Sums over the steps of
+        a window begin anew in each.
 
     Members
     -------
@@ -125,8 +126,8 @@ class Accelerator(Component):
         Frames {x: A planes of I bits, last: 1}, or samples {value, last}, `per_step` a step.
         `last` marks the last step of a window; the next frame begins another window.
     o : Out(stream of `mubinn.hw.layer.classifier.result_layout`)
-        One result a window, or, with the readouts every and running, one a step, ``end`` with that
-        of a window's last step. One that is offered stays until it is taken, whatever is aborted.
+        One result a window; or, with readouts of several steps, one of each, ``end`` with that of a
+        window's last step. One that is offered stays until it is taken, whatever is aborted.
     abort : In(1)
         Forget the windows that are under way, with what is taken in this very cycle. From the next
         cycle on another window may begin. The reset does the same, and forgets results too.
@@ -175,7 +176,8 @@ class Accelerator(Component):
         self.score_sum: ScoreSum | None = None
         if model.split:
             own = self.plans[-len(model.top) :]
-            self.score_sum = ScoreSum(own, model.head, model.readout, model.steps(max_steps))
+            about = model.head, model.readout, model.steps(max_steps)
+            self.score_sum = ScoreSum(own, *about, carries=state != "cleared")
         first = self.plans[0].layer
         shape = frame_layout(first.inputs, first.x.levels)
         self.front_end: StreamFrontEnd | None = None
@@ -281,6 +283,11 @@ class Accelerator(Component):
         m.d.comb += [layer.o.ready.eq(1) for layer in own.values()]
         m.submodules.result = result = Register(self.o.payload.shape())
         made = self._results(m, own, steps)
+        every = self.model.reading.every or 1
+        if every > 1:
+            self._add(m, "every_nth", chosen := EveryNth(made.payload.shape(), every))
+            link(m, made, chosen.i)
+            made = chosen.o
         m.d.comb += [
             result.i.valid.eq(made.valid & ~self.abort),
             result.i.payload.eq(made.payload),
@@ -342,7 +349,9 @@ class Accelerator(Component):
         if self.score_sum is None:
             return self.layers[-1].result
         self._add(m, "score_sum", self.score_sum)
-        each = reading_of(self.model.readout).each
+        if self.score_sum.carries:
+            self._keeping.append((self.score_sum.carried, self.score_sum.taken))
+        each = self.plans[-1].reading.each
         made = self._in_time(m, own, "result", steps, END) if each else self._ends(m, own)
         for k, part in enumerate(made):
             link(m, part, getattr(self.score_sum, f"i_{k}"))

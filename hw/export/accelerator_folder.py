@@ -155,6 +155,7 @@ def _values(design: DeviceDesign, about: Json, files: Mapping[str, str]) -> Json
     return {
         "top": design.name,
         "about": about,
+        "reading": top.core.model.reading,
         "ports": ports,
         "width": about["interface"]["tdata_bits"],
         "inputs": inputs,

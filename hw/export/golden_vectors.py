@@ -7,7 +7,7 @@ import numpy as np
 from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.bit_true import run, run_from
-from mubinn.golden.model.head import head_of, reading_of
+from mubinn.golden.model.head import head_of
 from mubinn.golden.model.layer_state import all_kept
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.sample_format import SampleFormat
@@ -68,7 +68,7 @@ def golden_vectors(top: AxiTop, about: Json, sent: Ints, codes: Ints) -> dict[st
 
 def _results(model: QuantizedModel, codes: Ints, *, carried: bool) -> Iterator[Json]:
     """Yield the results of windows as a driver has them, those of a window step by step."""
-    field, each = head_of(model.head).field, reading_of(model.readout).each
+    field, each = head_of(model.head).field, model.reading.each
     state = None
     for window in codes:
         if carried:

@@ -7,7 +7,7 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.folding.layer_plan import LayerPlan
-from mubinn.golden.model.head import Head, head_of
+from mubinn.golden.model.head import Head, Reading, head_of
 from mubinn.hw.stream.component import Component, View, view_signal
 
 END = "end"
@@ -35,10 +35,16 @@ def result_layout(plan: LayerPlan) -> data.StructLayout:
     return scores_layout(head, plan.dense.w.rows, plan.logit_width, plan.reading.each)
 
 
+def remains(score: Value, reading: Reading) -> Value:
+    """Return what a step leaves of a score so far: all, or of a leaky mean ``S - (S >> k)``."""
+    return score - (score >> reading.leak) if reading.leak else score
+
+
 class Classifier(Component):
     """Adds each step's sums to the scores and decides after the last step, or after each one.
 
-    Scores hold the sums over `plan.step_limit` steps; those of longer windows wrap.
+    Scores hold the sums over `plan.step_limit` steps; those of longer windows wrap. Those of a
+    leaky mean lose ``S >> k`` before, and cannot overflow.
 
     The sums of `plan.engines` outputs come at once, output 0 first. Two cycles after the last ones
     of a window, or of a step, the result is offered; it stays until taken, and no sums may come
@@ -55,7 +61,8 @@ class Classifier(Component):
     z : In(ArrayLayout(signed(plan.z_width), plan.engines))
         Sums of the next outputs, in the cycles in which `valid` is 1.
     first, last : In(1)
-        Whether they belong to the first step that counts, or to the last one, of a window.
+        Whether they belong to the first step that counts, or to the last one, of a window. Of a
+        leaky mean the first is that after a cleared state.
     o : Out(stream.Signature(result_layout(plan)))
     """
 
@@ -85,7 +92,7 @@ class Classifier(Component):
         ring = view_signal(data.ArrayLayout(signed(plan.logit_width), count), "ring")
         for e in range(plan.engines):
             # After as many rounds as there are, class 0 is back in place 0.
-            total = self.z[e] + Mux(self.first, 0, ring[e])
+            total = self.z[e] + Mux(self.first, 0, remains(ring[e], plan.reading))
             with m.If(self.valid):
                 m.d.sync += ring[count - plan.engines + e].eq(total)
         with m.If(self.valid):

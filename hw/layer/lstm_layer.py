@@ -84,7 +84,7 @@ class LstmLayer(Component):
     carried : In(1), with `carries`
         What a step that is a window's last leaves is what the next window begins with; else that
         one begins as after a reset. Seen when that step is taken. What is summed over the steps of
-        a window begins anew in either case.
+        a window begins anew in either case; the S of a leaky mean is of the state.
     o : Out(stream of {h: W_h planes of H bits, last: 1})
     result : Out(stream.Signature(result_layout(plan))), with a classifier
         Of a window, or of each step.
@@ -307,7 +307,8 @@ class LstmLayer(Component):
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(done):
-            m.d.sync += [self.o.valid.eq(1), self.o.payload.last.eq(last), first_step.eq(last)]
+            m.d.sync += [self.o.valid.eq(1), self.o.payload.last.eq(last)]
+            m.d.sync += first_step.eq(self._clears if self.plan.reading.leak else last)
         hold: Value = self.o.valid
         if len(self.plan.rows) == 1:
             # It begins while the output before is being taken. The last one of several begins
@@ -330,9 +331,10 @@ class LstmLayer(Component):
         wiring.connect(m, classifier.o, wiring.flipped(self.result))
         begun, ending, ended = Signal(), Signal(), Signal()
         clearing = ending
+        sums = plan.reading.sums or plan.reading.leak
         with m.If(done):
             # The next step may have been read before the sums of this one's classes are there.
-            m.d.sync += begun.eq(first_step if plan.reading.sums else 1)
+            m.d.sync += begun.eq(first_step if sums else 1)
             m.d.sync += ending.eq(last)
             if self._carries:
                 clearing = Signal(name="clearing")

@@ -13,7 +13,8 @@ from sweeps import SWEEPS, movies, swept
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.cells.frames import Frames
-from mubinn.golden.cells.library import dense, lstm
+from mubinn.golden.cells.library import dense, gru, lstm
+from mubinn.golden.cells.place import Place
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.bit_true import run_from
 from mubinn.golden.model.float_model import Preprocessing
@@ -22,6 +23,7 @@ from mubinn.hw.accelerator.accelerator import Accelerator
 from mubinn.hw.export.golden_vectors import drawn_windows
 
 CAUSAL = [(dense, 2, Frames(3, 1, 2)), (lstm, 1, Frames())]
+BESIDE = [(lstm, 2, Place()), (gru, 2, Place(beside=True))]
 CASES = {
     "stack, readout last": (
         {"seed": 9, "levels": (1, 2), "hidden": 2, "depth": 2, "readout": "last"},
@@ -37,6 +39,13 @@ CASES = {
         {"seed": 9, "levels": (2, 1), "hidden": 2, "readout": "every"},
         {"adc_width": 10},
     ),
+    "leaky mean": ({"seed": 9, "levels": (1, 2), "hidden": 2, "readout": "leaky:2"}, {}),
+    "leaky mean of a stack of two GRUs, its end": (
+        {"seed": 5, "cell": "gru", "reset": "before", "levels": (1, 2), "hidden": 2, "depth": 2}
+        | {"readout": "leaky:3@end"},
+        {},
+    ),
+    "leaky mean beside each other": ("beside leaky:2@2", {}),
     "convolution": ("causal", {}),
     "frames of pixels": ("pixel", {}),
 }
@@ -46,6 +55,9 @@ def model_of(random_of, about):
     if about == "causal":
         x = np.random.default_rng(0).normal(0, 1, (8, 12, 3))
         return quantize(stacked(CAUSAL, 3), Levels.of(1, 2), x)
+    if "beside" in about:
+        x = np.random.default_rng(0).normal(0, 1, (8, 12, 3))
+        return quantize(directed(BESIDE, 3, about.split()[1]), Levels.of(1, 2), x)
     if about == "pixel":
         kinds = SWEEPS["one pixel"]
         return quantize(swept(kinds, readout="running"), Levels.of(1, 2), movies(kinds))
@@ -168,6 +180,8 @@ def test_it_is_carried_without_a_register(random_of, name):
     ("name", "after"),
     [
         ("stack, readout last", 7),
+        ("leaky mean", 30),
+        ("leaky mean beside each other", 30),
         ("samples of an ADC, every", 0),
         ("convolution", 0),
         ("frames of pixels", 40),
