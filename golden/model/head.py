@@ -197,9 +197,7 @@ class Reading:
     @property
     def words(self) -> str:
         """What the dense layer reads, in words."""
-        when = {None: "the last step", 1: "every step"}.get(
-            self.every, f"every {self.every}th step"
-        )
+        when = {None: "the last step", 1: "every step"}.get(self.every, f"every {self.every} steps")
         if self.what == "last":
             return f"h of {when}"
         of = "the mean" if self.sums else f"the leaky mean (k = {self.leak})"

@@ -16,6 +16,7 @@ from mubinn.golden.model.front_end import FrontEnd
 from mubinn.golden.model.layer_state import StateKind, check_kind
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.sample_format import SampleFormat
+from mubinn.golden.model.stamp import Stamp
 from mubinn.hw.accelerator.window_states import WindowStates
 from mubinn.hw.frontend.front_end import StreamFrontEnd
 from mubinn.hw.frontend.pixel_frames import PixelFrames
@@ -117,6 +118,8 @@ class Accelerator(Component):
         What a window leaves: nothing, each beginning as after a reset; its state, which the next
         one begins with, S of a leaky mean among it; or what `carried` says. Sums over the steps of
         a window begin anew in each.
+    stamp : Stamp or None
+        What results say of the steps since the state was cleared, in fields of their own.
 
     Members
     -------
@@ -158,18 +161,28 @@ class Accelerator(Component):
         loadable: bool = False,
         max_steps: int = MAX_STEPS,
         state: StateKind = "cleared",
+        stamp: Stamp | None = None,
     ) -> None:
         check_kind(model.layers, state)
         self.model, self.state = model, state
+        self.stamp = stamp = stamp if stamp and stamp.fields else None
         front_end, samples = entry(model, sample_width, adc_width)
         self.plans = plans(
             model, lanes, units, max_steps=max_steps, folded_bias=folded_bias, network=network
         )
         self.memories = [LoadableMemories(plan) for plan in self.plans] if loadable else []
         stored = self.memories or repeat(None, len(self.plans))
+        # Of layers on top the first counts steps, where they are not counted in the order of time.
+        first = next(k for k, plan in enumerate(self.plans) if plan.dense)
+        counts = None if model.split and model.reading.in_order else stamp
         self.layers = [
-            LstmLayer(plan, memories=own, carries=state != "cleared")
-            for plan, own in zip(self.plans, stored, strict=True)
+            LstmLayer(
+                plan,
+                memories=own,
+                carries=state != "cleared",
+                stamp=counts if k == first else None,
+            )
+            for k, (plan, own) in enumerate(zip(self.plans, stored, strict=True))
         ]
         self.stages = stages(model.layers)
         self._max_steps = max_steps
@@ -177,9 +190,9 @@ class Accelerator(Component):
         if model.split:
             own = self.plans[-len(model.top) :]
             about = model.head, model.readout, model.steps(max_steps)
-            self.score_sum = ScoreSum(own, *about, carries=state != "cleared")
-        first = self.plans[0].layer
-        shape = frame_layout(first.inputs, first.x.levels)
+            self.score_sum = ScoreSum(own, *about, carries=state != "cleared", stamp=stamp)
+        below = self.plans[0].layer
+        shape = frame_layout(below.inputs, below.x.levels)
         self.front_end: StreamFrontEnd | None = None
         self.encoder: SampleEncoder | None = None
         if samples is not None:
@@ -193,7 +206,7 @@ class Accelerator(Component):
                 "i": In(stream.Signature(shape)),
                 "o": self.score_sum.signature.members["o"]
                 if self.score_sum
-                else Out(stream.Signature(result_layout(self.plans[-1]))),
+                else Out(stream.Signature(result_layout(self.plans[-1], stamp))),
                 "abort": In(1),
                 "busy": Out(1),
                 **({"carried": In(1)} if state == "register" else {}),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from mubinn.golden.folding.layer_plan import MAX_STEPS
 from mubinn.golden.model.layer_state import StateKind
 from mubinn.golden.model.quantized_model import QuantizedModel
+from mubinn.golden.model.stamp import Stamp
 from mubinn.hw.accelerator.axi_accelerator import accelerator_top
 from mubinn.hw.axi.axi_top import AxiTop
 from mubinn.hw.boards.device import Device
@@ -36,6 +37,8 @@ class DesignOptions:
         Bits of TDATA.
     registers : bool or None
         Add AXI4-Lite.
+    settle, step_bits : int or None
+        ``settle`` and ``bits`` of `mubinn.golden.model.stamp.Stamp`.
     name : str
         Of the top module, which all other modules' names begin with.
     """
@@ -49,6 +52,8 @@ class DesignOptions:
     registers: bool | None = None
     max_steps: int = MAX_STEPS
     state: StateKind = "cleared"
+    settle: int | None = None
+    step_bits: int | None = None
     name: str = TOP
 
     def __post_init__(self) -> None:
@@ -108,6 +113,7 @@ def device_design(
         loadable=options.loadable,
         max_steps=options.max_steps,
         state=options.state,
+        stamp=Stamp(options.settle, options.step_bits),
         network=device.network,
     )
     text = verilog_text(top, options.name)

@@ -47,6 +47,8 @@ MEANINGS = {
     "values": "value {index}",
     "end": "1 in the result of a window's last step",
     "last": "1 on the last step of a window",
+    "step": "steps since the state was cleared",
+    "unsettled": "1 while these are too few",
 }
 
 

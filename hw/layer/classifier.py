@@ -8,16 +8,21 @@ from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.model.head import Head, Reading, head_of
+from mubinn.golden.model.stamp import Stamp
+from mubinn.hw.layer.step_count import stamp_layout
 from mubinn.hw.stream.component import Component, View, view_signal
 
 END = "end"
 """The field that says, where each step has a result, which one is a window's last."""
 
 
-def scores_layout(head: Head, count: int, width: int, each: bool) -> data.StructLayout:
+def scores_layout(
+    head: Head, count: int, width: int, each: bool, stamp: Stamp | None = None
+) -> data.StructLayout:
     """Return a result: the class, where one is decided on, and `count` scores of `width` bits.
 
-    Where each step has a result, ``end`` marks the one of a window's last step.
+    Where each step has a result, ``end`` marks the one of a window's last step. Last the fields of
+    a stamp.
     """
     fields: dict[str, ShapeLike] = {}
     if head.decision:
@@ -25,14 +30,16 @@ def scores_layout(head: Head, count: int, width: int, each: bool) -> data.Struct
     fields[head.field] = data.ArrayLayout(signed(width), count)
     if each:
         fields[END] = unsigned(1)
+    if stamp is not None:
+        fields |= dict(stamp_layout(stamp).members)
     return data.StructLayout(fields)
 
 
-def result_layout(plan: LayerPlan) -> data.StructLayout:
+def result_layout(plan: LayerPlan, stamp: Stamp | None = None) -> data.StructLayout:
     """Return `scores_layout` of a layer with a dense layer."""
     assert plan.dense
     head = head_of(plan.dense.head)
-    return scores_layout(head, plan.dense.w.rows, plan.logit_width, plan.reading.each)
+    return scores_layout(head, plan.dense.w.rows, plan.logit_width, plan.reading.each, stamp)
 
 
 def remains(score: Value, reading: Reading) -> Value:
@@ -54,33 +61,40 @@ class Classifier(Component):
     ----------
     plan : LayerPlan
         With a dense layer.
+    stamp : Stamp, optional
+        What results say of their steps.
 
     Members
     -------
+    stamp : In(stamp_layout(stamp)), with a stamp
+        Of the step whose sums come.
     valid : In(1)
     z : In(ArrayLayout(signed(plan.z_width), plan.engines))
         Sums of the next outputs, in the cycles in which `valid` is 1.
     first, last : In(1)
         Whether they belong to the first step that counts, or to the last one, of a window. Of a
         leaky mean the first is that after a cleared state.
-    o : Out(stream.Signature(result_layout(plan)))
+    o : Out(stream.Signature(result_layout(plan, stamp)))
     """
 
     valid: Signal
     z: View
     first: Signal
     last: Signal
+    stamp: View
     o: stream.Interface
 
-    def __init__(self, plan: LayerPlan) -> None:
+    def __init__(self, plan: LayerPlan, stamp: Stamp | None = None) -> None:
         self.plan = plan
+        self._stamp = stamp
         super().__init__(
             {
+                **({} if stamp is None else {"stamp": In(stamp_layout(stamp))}),
                 "valid": In(1),
                 "z": In(data.ArrayLayout(signed(plan.z_width), plan.engines)),
                 "first": In(1),
                 "last": In(1),
-                "o": Out(stream.Signature(result_layout(plan))),
+                "o": Out(stream.Signature(result_layout(plan, stamp))),
             }
         )
 
@@ -132,6 +146,8 @@ class Classifier(Component):
             m.d.sync += self.o.valid.eq(1)
             if self.plan.reading.each:
                 m.d.sync += self.o.payload.end.eq(done)
+            for name in self._stamp.fields if self._stamp else ():
+                m.d.sync += self.o.payload[name].eq(self.stamp[name])
 
     def _search(
         self, m: Module, totals: list[Value], fresh: Signal, now: Signal, turned: Any

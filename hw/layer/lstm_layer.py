@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Member, Out
 
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.folding.layer_plan import LayerPlan
+from mubinn.golden.model.stamp import Stamp
 from mubinn.hw.cells.cell_layout import CellLayouts
 from mubinn.hw.cells.lstm_cell import LstmCell
 from mubinn.hw.layer.classifier import Classifier, result_layout
@@ -14,6 +15,7 @@ from mubinn.hw.layer.layer_trace import LayerTrace
 from mubinn.hw.layer.operand_select import OperandSelect
 from mubinn.hw.layer.pixel_state import PixelState
 from mubinn.hw.layer.sequencer import Sequencer, by_phase, gate_of, in_phase, issue_address
+from mubinn.hw.layer.step_count import StepCount
 from mubinn.hw.stream.component import Component, FieldValue, View, view_const, view_signal
 from mubinn.hw.stream.fields import drive, frame_layout, zero_planes
 
@@ -75,6 +77,8 @@ class LstmLayer(Component):
         Record every intermediate of each cell, see `mubinn.hw.layer.layer_trace.LayerTrace`.
     carries : bool
         Add `carried`; without it the state is cleared after each window.
+    stamp : Stamp, optional
+        With a classifier: what results say of their steps.
 
     Members
     -------
@@ -86,7 +90,7 @@ class LstmLayer(Component):
         one begins as after a reset. Seen when that step is taken. What is summed over the steps of
         a window begins anew in either case; the S of a leaky mean is of the state.
     o : Out(stream of {h: W_h planes of H bits, last: 1})
-    result : Out(stream.Signature(result_layout(plan))), with a classifier
+    result : Out(stream.Signature(result_layout(plan, stamp))), with a classifier
         Of a window, or of each step.
     stepped : Out(1), with `trace`
         Changes level whenever the trace holds a further step.
@@ -105,8 +109,10 @@ class LstmLayer(Component):
         memories: LayerMemories | None = None,
         trace: bool = False,
         carries: bool = False,
+        stamp: Stamp | None = None,
     ) -> None:
         self.plan = plan
+        self.stamp = stamp
         self._memories = memories
         self._trace = trace
         self._carries = carries
@@ -118,7 +124,7 @@ class LstmLayer(Component):
             "o": Out(stream.Signature(self.state)),
         }
         if plan.dense:
-            members["result"] = Out(stream.Signature(result_layout(plan)))
+            members["result"] = Out(stream.Signature(result_layout(plan, stamp)))
         if trace:
             members["stepped"] = Out(1)
         if carries:
@@ -327,7 +333,11 @@ class LstmLayer(Component):
     ) -> Signal:
         """Add the classifier; return whether its rows have read a state that is then cleared."""
         plan = self.plan
-        m.submodules.classifier = classifier = Classifier(plan)
+        m.submodules.classifier = classifier = Classifier(plan, self.stamp)
+        if self.stamp is not None:
+            m.submodules.step_count = counted = StepCount(self.stamp)
+            m.d.comb += [counted.step.eq(done), counted.clears.eq(self._clears)]
+            m.d.comb += classifier.stamp.eq(counted.o)
         wiring.connect(m, classifier.o, wiring.flipped(self.result))
         begun, ending, ended = Signal(), Signal(), Signal()
         clearing = ending

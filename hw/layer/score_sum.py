@@ -9,7 +9,9 @@ from amaranth.lib.wiring import In, Out
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.ground.fixed import signed_width
 from mubinn.golden.model.head import HeadKind, Readout, head_of, reading_of
+from mubinn.golden.model.stamp import Stamp
 from mubinn.hw.layer.classifier import END, remains, result_layout, scores_layout
+from mubinn.hw.layer.step_count import StepCount
 from mubinn.hw.stream.component import Component, view_signal
 
 
@@ -30,13 +32,16 @@ class ScoreSum(Component):
     max_steps : int
         Steps of the longest window.
     carries : bool
-        Add `carried`, where there is a leaky mean.
+        Add `carried`, where there is a leaky mean or steps are counted here.
+    stamp : Stamp, optional
+        What results say of their steps: where layers have results of every step they are counted
+        here, and elsewhere by the first of the layers.
 
     Members
     -------
     carried : In(1), with `carries`
-        The window whose last results are taken at the inputs leaves its leaky mean to the next.
-    i_0, i_1, ... : In(stream of result_layout(plan))
+        The window whose last results are taken at the inputs leaves its state to the next.
+    i_0, i_1, ... : In(stream of result_layout(plan)), the first one with the stamp it counts
     o : Out(stream of scores_layout)
     """
 
@@ -51,22 +56,30 @@ class ScoreSum(Component):
         max_steps: int,
         *,
         carries: bool = False,
+        stamp: Stamp | None = None,
     ) -> None:
         self.plans, self.head, self.reading = plans, head_of(head), reading_of(readout)
-        self.carries = carries and bool(self.reading.leak)
+        self.stamp, self._counts = stamp, stamp is not None and plans[0].reading.each
+        self.carries = carries and (bool(self.reading.leak) or self._counts)
         largest = sum(plan.dense_bound for plan in plans)
         self.width = signed_width(self.reading.bound(largest, max_steps))
         assert plans[0].dense
         self.count = plans[0].dense.w.rows
-        layout = scores_layout(self.head, self.count, self.width, self.reading.each)
-        inputs = {f"i_{k}": In(stream.Signature(result_layout(p))) for k, p in enumerate(plans)}
+        layout = scores_layout(self.head, self.count, self.width, self.reading.each, stamp)
+        below = [None if self._counts or k else stamp for k in range(len(plans))]
+        own = zip(plans, below, strict=True)
+        inputs = {f"i_{k}": In(stream.Signature(result_layout(*o))) for k, o in enumerate(own)}
         kept = {"carried": In(1)} if self.carries else {}
         super().__init__({**inputs, **kept, "o": Out(stream.Signature(layout))})
 
     @property
+    def _parts(self) -> list[stream.Interface]:
+        return [getattr(self, f"i_{k}") for k in range(len(self.plans))]
+
+    @property
     def taken(self) -> Value:
         """Whether the last results of a window are taken in this cycle."""
-        first: stream.Interface = getattr(self, "i_0")  # noqa: B009
+        first = self._parts[0]
         ends = getattr(first.payload, END) if self.plans[0].reading.each else Const(1)
         taken: Value = first.valid & first.ready & ends
         return taken
@@ -74,7 +87,7 @@ class ScoreSum(Component):
     def elaborate(self, platform: object) -> Module:
         """Return the adder, the ring of sums, and the comparison."""
         m = Module()
-        parts = [getattr(self, f"i_{k}") for k in range(len(self.plans))]
+        parts = self._parts
         now, there, final = Signal(range(self.count)), Signal(), Signal()
         ends, first = Signal(init=1), Signal(init=1)
         # The scores so far go round, so that score 0 is back in place 0 after the last one.
@@ -108,7 +121,22 @@ class ScoreSum(Component):
             with m.If(final):
                 m.d.sync += first.eq(ends & ~self.carried if self.carries else ends)
             self._decide(m, total, now)
+        self._say(m, there & final, ends)
         return m
+
+    def _say(self, m: Module, made: Value, ends: Signal) -> None:
+        """Have the result say of which step it is."""
+        if self.stamp is None:
+            return
+        if not self._counts:
+            with m.If(made):
+                for name in self.stamp.fields:
+                    m.d.sync += self.o.payload[name].eq(self._parts[0].payload[name])
+            return
+        m.submodules.step_count = counted = StepCount(self.stamp)
+        m.d.comb += counted.step.eq(made)
+        m.d.comb += counted.clears.eq(ends & ~self.carried if self.carries else ends)
+        m.d.comb += [self.o.payload[name].eq(counted.o[name]) for name in self.stamp.fields]
 
     def _decide(self, m: Module, total: Signal, now: Signal) -> None:
         """Compare a score with the best of those before it."""

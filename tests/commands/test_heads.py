@@ -134,7 +134,7 @@ def test_a_readout_is_exchanged(made):
     assert "unknown readout 'leak': give last" in refused("readout", "a.mubinn", "leak", "-o", "d")
     said("generate", "ba.mubinn", "--device", "ecp5", "--state", "carried", "-o", "folder")
     page = Path("folder/README.md").read_text()
-    assert "of which every 4th step of a window has one, and its last step" in page
+    assert "one after every 4 steps of a window and one after its last step" in page
     assert "The leaky mean goes on with the state." in page
     fraction = model.dense.b.fraction + 1
     assert f"multiples of 2^-{fraction}, leaky means over the steps: with each S" in page
