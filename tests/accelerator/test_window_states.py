@@ -45,7 +45,7 @@ CASES = {
     ),
     "leaky mean": (
         {"seed": 9, "levels": (1, 2), "hidden": 2, "readout": "leaky:2"},
-        {"stamp": Stamp(bits=2)},
+        {"stamp": Stamp(3, 2)},
     ),
     "leaky mean of a stack of two GRUs, its end": (
         {"seed": 5, "cell": "gru", "reset": "before", "levels": (1, 2), "hidden": 2, "depth": 2}
