@@ -14,6 +14,7 @@ COMMANDS = {
     "papers": "Train what other papers have trained, by their methods and ours.",
     "quantize": "Turn a float model into level bits and scales.",
     "calibrate": "Calibrate a model to one person by a recording.",
+    "readout": "Exchange what a model's scores are made of, and when they are given.",
     "predict": "Classify windows: class and scores of each, bit-true.",
     "movies": "Continue movies frame by frame, and measure the error of each.",
     "info": "Show what a file holds, of a model or of data.",

@@ -51,7 +51,7 @@ def bench_layer(
     figures: list[dict[str, Any]] = []
     for a, w in CONFIGS:
         made = quantize(model, Levels.of(a, w), calibration.astype(np.float64))
-        plan = LayerPlan(made.lstm_layers[0], made.dense, readout=made.readout)
+        plan = LayerPlan(made.lstm_layers[0], made.dense, readout=made.reading.at_each.name)
         codes = input_codes(made, recorded.x, 2, steps)[0]
         result = check_layer(made, codes, classify=True, simulator=simulator)
         classes = made.outputs if plan.reading.every_step else 0

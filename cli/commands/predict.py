@@ -113,10 +113,11 @@ def predict(
     """Classify the windows of DATA with MODEL: class and scores of each, as CSV.
 
     Scores of a .mubinn file are the integers that its hardware decides by, bit for bit; with the
-    mean readout they are sums over the steps, so they compare within a window. Those of a float
-    model are its logits. A sigmoid head has one score, and the probability of class 1 that it
-    stands for; a regression has values and no class. With the readouts every and running each step
-    of a window has a line, and the measures are those of its last step, or where DATA has labels of
+    mean readout they are sums over the steps, so they compare within a window, and with a leaky one
+    2^k times it. Those of a float model are its logits. A sigmoid head has one score, and the
+    probability of class 1 that it stands for; a regression has values and no class. With the
+    readouts every, running and leaky each step of a window has a line (of leaky:6@40 every 40th
+    and the last), and the measures are those of its last step, or where DATA has labels of
     steps those of all steps that have one, the perplexity among them. DATA needs no labels. Where
     it has some, accuracy, balanced accuracy and F1 of each class are told: beside a table on the
     terminal on its error output. Windows of the data that the model was trained on are told apart
@@ -152,7 +153,7 @@ def predict(
     _warn(first)
     found = [_decided(one, windows, as_json) for one in models]
     told = [] if truth is None else _told(first, found, windows, truth, name)
-    rows = _rows(found, windows, names, truth)
+    rows = _rows(found, windows, names, truth, _steps(first, windows.x.shape[1]))
     text = _json(rows, names, told) if as_json else _csv(rows)
     if output is None:
         click.echo(text, nl=False)
@@ -178,9 +179,7 @@ def _say_no_classes(windows: LabelledSet | Recording, reading: Reading) -> None:
 
 
 def _beside(other: FloatModel, model: Model, path: Path) -> FloatModel:
-    from mubinn.golden.model.head import READINGS
-
-    each = [READINGS[one.readout].each for one in (other, model)]
+    each = [one.reading.every for one in (other, model)]
     if other.head != model.head or each[0] != each[1]:
         raise MubinnError(
             f"{path} has the head {other.head} and the readout {other.readout}, the quantized "
@@ -208,14 +207,18 @@ def class_names(model: Model) -> tuple[str, ...]:
 
 def _check_of_steps(model: Model, steps: int, name: str) -> None:
     """Raise `MubinnError` where labels of steps have no decisions beside them."""
-    from mubinn.golden.model.head import READINGS
-
     left = steps // model.preprocessing.decimate
-    if not READINGS[model.readout].each or model.steps(left) != steps:
+    if model.reading.every != 1 or model.steps(left) != steps:
         raise MubinnError(
             f"{name} has labels of {steps} steps, and the model does not decide at each of these: "
             "give a model that was trained on such labels, or data of one label a window."
         )
+
+
+def _steps(model: Model, samples: int) -> list[int]:
+    """Return which steps of windows of so many samples have results."""
+    steps = model.steps(samples // model.preprocessing.decimate)
+    return list(map(int, model.reading.given(steps)))
 
 
 def _truth(
@@ -261,11 +264,11 @@ def _warn(model: Model) -> None:
 def _decided(model: Model, windows: LabelledSet | Recording, quiet: bool) -> Decisions:
     from mubinn.cli.shared.recordings import float_scores, prepared
     from mubinn.golden.inference.run import infer
-    from mubinn.golden.model import head as heads
+    from mubinn.golden.model.head import head_of
     from mubinn.golden.model.quantized_model import QuantizedModel
 
-    head = heads.head_of(model.head)
-    steps = windows.x.shape[1] if heads.reading_of(model.readout).each else 1
+    head = head_of(model.head)
+    steps = windows.x.shape[1] if model.reading.each else 1
     if len(windows.x) * steps * model.outputs > MOST_SCORES:
         raise MubinnError(
             f"{len(windows.x)} windows of {steps} steps with {model.outputs} scores each are more "
@@ -293,7 +296,6 @@ def _told(
 
     from mubinn.cli.shared.recordings import held_out
     from mubinn.golden.inference.metrics import cross_entropy, metrics
-    from mubinn.golden.model.head import READINGS
     from mubinn.train.data.recordings import NO_LABEL
 
     parts: dict[str, NDArray[Any]] = {f"all {len(truth)} windows": np.ones(len(truth), bool)}
@@ -302,7 +304,7 @@ def _told(
         outside = np.asarray(windows.fold == fold)
         parts = {f"fold {fold}, held out in training": outside}
         parts["the other folds, trained on"] = ~outside
-    if READINGS[model.readout].each:
+    if model.reading.each:
         at = "last steps" if truth.ndim == 1 else "steps with a label"
         parts = {f"{part}, at their {at}": chosen for part, chosen in parts.items()}
     if truth.ndim == 1:
@@ -327,13 +329,14 @@ def _rows(
     windows: LabelledSet | Recording,
     names: tuple[str, ...],
     truth: NDArray[Any] | None,
+    steps: list[int],
 ) -> Iterator[dict[str, Any]]:
     """Yield what is known of each window, or step; a second model's stands under its kind."""
     import numpy as np
 
     for place in np.ndindex(found[0].scores.shape[:-1]):
         k = place[0]
-        row: dict[str, Any] = {"window": k} | dict(zip(("step",), place[1:], strict=False))
+        row: dict[str, Any] = {"window": k} | ({"step": steps[place[1]]} if place[1:] else {})
         if windows.subject is not None:
             row["subject"] = windows.subject[k].item()
         if truth is not None:

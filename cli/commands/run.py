@@ -217,11 +217,10 @@ def _source(board: Board, recording: Path, window: int | None, rate: float | Non
     from mubinn.cli.shared import run_source
     from mubinn.cli.shared.fitting import noted
     from mubinn.cli.shared.recordings import open_windows
-    from mubinn.golden.model.head import reading_of
     from mubinn.train.data.sources import is_arrays
 
     model, quantum = board.model, samples_of(board)
-    if window is None and board.core.state == "carried" and reading_of(model.readout).each:
+    if window is None and board.core.state == "carried" and model.reading.each:
         window = board.packet_steps
     least = max(1, board.top.min_steps) * quantum
     own_rate = float(model.meta["rate_hz"]) if "rate_hz" in model.meta else None

@@ -9,6 +9,8 @@ import click
 
 from mubinn.cli.shared.common import (
     DATAPATH,
+    READOUT,
+    READOUT_FORMS,
     SCALE_FORM,
     AliasedOption,
     encoder_option,
@@ -185,10 +187,10 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 )
 @click.option(
     "--readout",
-    type=click.Choice(["mean", "last", "every", "running"]),
-    help="Of h. every, running: a result at every step, of its h or of the mean so far; all are "
-    "trained towards the window's label, and the last one is measured. Labels of steps, y "
-    "[windows, steps] with -1 for none, need one of these.  [default: mean]",
+    type=READOUT,
+    help=f"Of h. {READOUT_FORMS}. Results of several steps are all trained towards the window's "
+    "label, and the last one is measured. Labels of steps, y [windows, steps] with -1 for none, "
+    "need results of every step.  [default: mean]",
 )
 @click.option(
     "--c-clip",

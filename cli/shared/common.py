@@ -42,6 +42,30 @@ STATE = click.Choice(["cleared", "carried", "register"])
 SCALE_FORM = click.Choice(["free", "power-of-two", "shift"])
 """Spelled out, so that ``--help`` imports no model."""
 
+
+class ReadoutName(click.ParamType):  # type: ignore[type-arg]
+    """The name of a readout, as `mubinn.golden.model.head` has them."""
+
+    name = "readout"
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Return what stands for it in help."""
+        return "READOUT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the shortest name of the same."""
+        from mubinn.golden.model.head import reading_of
+
+        return reading_of(value).name
+
+
+READOUT = ReadoutName()
+READOUT_FORMS = (
+    "last, mean: of the last step, or of all; every, running, leaky: at every step of that step, "
+    "the mean so far, or a leaky mean (leaky:K, S += s - (S >> K), K 7 where none is given); or "
+    "WHAT@WHEN, of last, mean or leaky:K at end, step or every n-th step, as leaky:6@40"
+)
+
 simulator_option = click.option(
     "--simulator",
     type=click.Choice(["verilator", "icarus"]),

@@ -91,6 +91,21 @@ _OPTIONS = (
         help="With --device: what a window begins with: nothing (cleared), the state that the "
         "window before has left (carried), or as a register says.  [default: cleared]",
     ),
+    click.option(
+        "--settle",
+        type=click.IntRange(min=2),
+        metavar="STEPS",
+        help="With --device: results have a field unsettled, 1 while fewer steps than so many have "
+        "passed since the state was cleared.",
+    ),
+    click.option(
+        "--step-counter",
+        "step_bits",
+        type=click.IntRange(1, 32),
+        metavar="BITS",
+        help="With --device: results have a field step of so many bits, the count of steps since "
+        "the state was cleared, which wraps.",
+    ),
     click.option("--top", "name", metavar="NAME", help="Top module, and what others begin with."),
     datapath_option,
 )
@@ -105,6 +120,8 @@ _DESIGN = (
     "loadable",
     "max_steps",
     "state",
+    "settle",
+    "step_bits",
     "name",
 )
 
@@ -137,6 +154,7 @@ class DeviceRequest:
                 "sample_width": "samples",
                 "adc_width": "adc",
                 "loadable": "load-weights",
+                "step_bits": "step-counter",
                 "name": "top",
             }
             name = min(foreign)

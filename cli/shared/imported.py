@@ -7,19 +7,19 @@ from typing import Any
 
 import click
 
+from mubinn.cli.shared.common import READOUT, READOUT_FORMS
 from mubinn.cli.shared.paths import InputPath
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.model.float_model import READOUTS, FloatModel, Preprocessing
+from mubinn.golden.model.float_model import FloatModel, Preprocessing
 from mubinn.golden.model.head import HEADS
 from mubinn.golden.units.shapes import FARTHEST
 
 OPTIONS = (
     click.option(
         "--readout",
-        type=click.Choice(READOUTS),
-        help="What the classifier of a PyTorch state dictionary, or of a graph of one step, reads: "
-        "h of the last step, the mean over the steps, h of every step, or at every step the mean "
-        "so far.",
+        type=READOUT,
+        help="What the classifier of a PyTorch state dictionary, or of a graph of one step, reads "
+        f"of h. {READOUT_FORMS}. For other models see mubinn readout.",
     ),
     click.option(
         "--recurrent",

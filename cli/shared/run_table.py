@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from mubinn.golden.model.head import head_of, reading_of
+from mubinn.golden.model.head import head_of
 from mubinn.hw.link.host import Dropped, Event, Lost, Result, Status
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ class Table:
     ) -> None:
         self._board, self._names = board, names
         self._head = head_of(board.model.head)
-        self._reading = reading_of(board.model.readout)
+        self._reading = board.model.reading
         self._seconds = None if rate_hz is None else samples / rate_hz
         self._flights: dict[int, Flight] = {}
         self._missed, self._kept = False, kept
@@ -161,7 +161,8 @@ class Table:
             self._write(flight, flight.steps - 1, {}, [DROPPED])
             self.latest = DROPPED
             return [Ended(flight, whole=False)]
-        return self._result(event)
+        # Of the weights nothing is written: they are there before the first window.
+        return self._result(event) if isinstance(event, Result) else []
 
     def seconds(self, step: int) -> float | None:
         """Return the time at the end of a step."""
@@ -173,22 +174,26 @@ class Table:
         flight.found[event.index] = found
         self.counts.decisions += 1
         self.counts.lost += event.lost
-        step = event.index if self._reading.each else flight.steps - 1
+        step = int(self._reading.given(flight.steps)[event.index])
         if self._kept:
             self.decided.append((flight.start + step, found.get("label"), self._scores(found)))
-        self._write(flight, step, self._said(found, step + 1), [LOST] if event.lost else [])
+        self._write(
+            flight, step, self._said(found, flight, event.index), [LOST] if event.lost else []
+        )
         if not event.last:
             return []
         del self._flights[event.window]
         return [Ended(flight, whole=True)]
 
-    def _said(self, found: dict[str, Any], steps: int) -> dict[str, Any]:
-        """Return the columns of a result of a window's first `steps` steps."""
+    def _said(self, found: dict[str, Any], flight: Flight, index: int) -> dict[str, Any]:
+        """Return the columns of a window's result of some index."""
         scores = self._scores(found)
         if self._head.decision is None:
-            divisor = steps if self._reading.sums else 1
+            divisor = np.broadcast_to(
+                self._reading.divisor(flight.steps), (self._reading.results(flight.steps), 1)
+            )
             fraction = self._board.model.dense.b.fraction
-            values = (np.ldexp(np.array(scores, float), -fraction) / divisor).tolist()
+            values = (np.ldexp(np.array(scores, float), -fraction) / divisor[index]).tolist()
             self.latest = f"{values[0]:.4g}"
             columns = {f"value_{k}": value for k, value in enumerate(values)}
             return columns | {f"score_{k}": score for k, score in enumerate(scores)}

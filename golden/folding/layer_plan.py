@@ -72,9 +72,9 @@ class LayerPlan:
         Elements of a word. From I + H on (the default) x and h fill the lanes together and a row
         is one word; with fewer the words of x come first, then those of h. Where nothing meets h,
         as in a dense layer below others, I are enough.
-    readout : "last", "mean", "every" or "running"
+    readout : str
         Whether the dense layer reads h of the last step alone or of every step, and which scores
-        are a result.
+        are a result: of a window's last step or of each one.
     units : int
         XNOR multipliers. Up to `planes` of them share a row; with more, `engines` work on cells
         side by side.
@@ -103,11 +103,16 @@ class LayerPlan:
     packed: bool = True
 
     def __post_init__(self) -> None:
-        """Raise `MubinnError` on parallelism or steps below 1."""
+        """Raise `MubinnError` on parallelism or steps below 1, or results of some steps."""
         counts = {"lanes": self.lanes, "units": self.units, "steps": self.max_steps}
         for name, count in counts.items():
             if count is not None and count < 1:
                 raise MubinnError(f"{count} {name} compute nothing: give 1 or more.")
+        if self.reading != self.reading.at_each:
+            raise MubinnError(
+                f"a layer has results of every step, and the readout {self.readout} is of some: "
+                f"give {self.reading.at_each.name}, and choose among its results."
+            )
 
     @property
     def sweep(self) -> Sweep | None:
@@ -425,7 +430,7 @@ class LayerPlan:
     @property
     def logit_width(self) -> int:
         """Bits of a logit, which cannot overflow in up to `step_limit` steps."""
-        return signed_width(self.dense_bound * (self.step_limit or 1))
+        return signed_width(self.reading.bound(self.dense_bound, self.step_limit or 1))
 
     @property
     def _biases(self) -> list[LevelTensor]:

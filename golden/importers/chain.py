@@ -148,7 +148,7 @@ class Chain:
         if self._waiting is None:
             return
         (linear, activation), self._waiting = self._waiting, None
-        if self.readout is not None and reading_of(self.readout).sums:
+        if self.readout is not None and reading_of(self.readout).what != "last":
             raise MubinnError(
                 f"its layer {following} follows {linear.name}, which reads the mean over the "
                 "steps: give a model with one dense layer after the mean."

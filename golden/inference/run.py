@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, reduce
 from importlib import import_module
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any, Literal
 
 import numpy as np
@@ -43,7 +43,7 @@ from mubinn.golden.inference.plan import TABLE_LIMIT, Plan
 from mubinn.golden.inference.program import Program, words_for
 from mubinn.golden.inference.rows import depth, words_of
 from mubinn.golden.inference.step import LayerRun, NumpyPlan, stage_steps
-from mubinn.golden.model.head import Head, head_of, reading_of
+from mubinn.golden.model.head import Head, head_of
 from mubinn.golden.model.quantized_model import QuantizedModel
 
 BATCH = 512
@@ -75,7 +75,7 @@ class Inference:
     Attributes
     ----------
     scores : int64 [N, C], or [N, T, C] of a readout at every step
-        Of a step, or summed over the steps so far for the readouts mean and running.
+        Of a step; summed over the steps so far for the readouts mean and running; S of leaky.
     head : Head
         What the scores are.
     """
@@ -193,7 +193,8 @@ class CompiledModel:
         """
         threads = cores() if threads is None else threads
         self._check(x, batch, threads)
-        each = (self.model.steps(x.shape[1]),) if reading_of(self.model.readout).each else ()
+        reading = self.model.reading
+        each = (reading.results(self.model.steps(x.shape[1])),) if reading.each else ()
         found = Inference(
             np.zeros((len(x), *each, self.model.outputs), np.int64), head_of(self.model.head)
         )
@@ -234,10 +235,13 @@ class CompiledModel:
 
     def _scores(self, x: Array, kernel: Kernel) -> Ints:
         programs = self.programs(kernel) if kernel != "numpy" else None
-        reading = reading_of(self.model.readout)
-        if reading.each:
+        reading = self.model.reading
+        if reading.in_order:
             steps = self._steps([x], len(x)) if programs is None else self._field_steps(x, programs)
-            return reading.total(np.stack([self._summed(m, 1) for m in steps], axis=1))
+            own = (self._summed(m, 1) for m in steps)
+            if reading.each:
+                return reading.total(np.stack(list(own), axis=1))
+            return reduce(reading.after, own, np.zeros((len(x), self.model.outputs), np.int64))
         read = self._read_steps(x) if programs is None else self._read_fields(x, programs)
         return self._summed(read, self.model.steps(x.shape[1]) if reading.sums else 1)
 
@@ -254,9 +258,11 @@ class CompiledModel:
     def scores_of(self, pieces: Iterable[Array], windows: int) -> Iterator[Ints]:
         """Yield scores [N, C] of each step of windows that come piece by piece, float [N, t, I].
 
-        Of a readout at every step. A piece is asked for when its first score is.
+        Of a readout at every step; of the readout leaky S. A piece is asked for when its first
+        score is.
         """
-        return (self._summed(m, 1) for m in self._steps(pieces, windows))
+        own = (self._summed(m, 1) for m in self._steps(pieces, windows))
+        return accumulate(own, self.model.reading.after) if self.model.reading.leak else own
 
     def _steps(self, pieces: Iterable[Array], windows: int) -> Iterator[Array]:
         """Yield m of h of the top layers after each step, [H, N], of windows in pieces of steps."""
@@ -273,9 +279,9 @@ class CompiledModel:
         total, first = np.zeros((width(top), len(x))), np.zeros(0)
         for step, now in enumerate(self._steps([x], len(x))):
             first = first if step else now
-            if self.model.readout == "mean":
+            if self.model.reading.sums:
                 total += now
-        if self.model.readout == "mean":
+        if self.model.reading.sums:
             return total
         edges = np.cumsum([layer.outputs for layer in top])[:-1]
         parts = zip(top, np.split(first, edges), np.split(now, edges), strict=True)
@@ -323,11 +329,11 @@ class CompiledModel:
 
         Of a top layer the states are those at the end where no step has a result of its own.
         """
-        layer, reading = own.layer, reading_of(self.model.readout)
+        layer, reading = own.layer, self.model.reading
         words = np.ascontiguousarray(layer.place.ordered(own.read(words, planes), 0))
         steps, batch = len(words), words.shape[-1]
         zero = own.fields(layer.h, layer.h.zero_code(layer.outputs)[:, None], planes)
-        kept_steps = 2 if top and not reading.each else steps + 1
+        kept_steps = 2 if top and not reading.in_order else steps + 1
         longest = words_for(layer.hidden, own.width)
         states = np.zeros((kept_steps, len(zero), longest, batch), np.uint32)
         states[0, :, : zero.shape[1]] = zero

@@ -12,7 +12,7 @@ from mubinn.golden.cells.step import Trace, cell_step, dots, logits
 from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
-from mubinn.golden.model.head import head_of, reading_of
+from mubinn.golden.model.head import head_of
 from mubinn.golden.model.layer_state import (
     LayerState,
     ModelState,
@@ -145,12 +145,12 @@ def run(model: QuantizedModel, x: npt.ArrayLike) -> tuple[list[Trace], Ints, Int
     traces : list of dict
         One a layer, arrays [T, ..., n] in the layer's order.
     scores : int64 [..., C], or [..., T, C] of a readout at every step
-        Of a step, or the sums over the steps so far for the readouts mean and running.
+        Of a step; the sums over the steps so far for the readouts mean and running; S of leaky.
     classes : int64 [...] or [..., T], or None
         As the head decides; None where it does not, in a regression.
     """
     _, traces, made, _ = _through(model, np.asarray(x, np.int64))
-    return (traces, *_read(model, made))
+    return (traces, *_read(model, made)[:2])
 
 
 def run_from(
@@ -159,8 +159,8 @@ def run_from(
     """Do as `run` from the state that windows before have left, and return what these leave.
 
     A recording that is run piece by piece, each from the state of the one before, has the traces
-    that it has in one go. What the readouts mean and running sum is of one call: the sums of each
-    begin with 0.
+    that it has in one go, and the scores of the readout leaky. What the readouts mean and running
+    sum is of one call: the sums of each begin with 0.
 
     Parameters
     ----------
@@ -186,17 +186,29 @@ def run_from(
         state = first_state(model, *codes.shape[:-2])
     check_state(model, state, *codes.shape[:-2])
     _, traces, made, left = _through(model, codes, state)
-    return (traces, *_read(model, made), left)
+    scores, classes, sums = _read(model, made, state[-1].scores)
+    return traces, scores, classes, (*left[:-1], left[-1]._replace(scores=sums))
 
 
-def _read(model: QuantizedModel, made: Sequence[Ints]) -> tuple[Ints, Ints | None]:
-    """Return scores and classes of h [..., T, n] of the layers on top, each in its own order."""
+def _read(
+    model: QuantizedModel, made: Sequence[Ints], before: Ints | None = None
+) -> tuple[Ints, Ints | None, Ints | None]:
+    """Return scores and classes of h [..., T, n] of the layers on top, each in its own order.
+
+    Last S of a leaky mean, which was `before`, after the last step; None of others.
+    """
     dense, top = model.dense, model.layers[-1]
-    reading, head = reading_of(model.readout), head_of(dense.head)
+    reading, head = model.reading, head_of(dense.head)
     if reading.every_step:
         codes = side_by_side(model.top, made)
     else:
         codes = np.concatenate([h[..., -1:, :] for h in made], axis=-1)
     planes = dots(codes, top.h, dense.w.bits)
-    scores = reading.total(logits(planes, dense.gamma(top.h), dense.b.values))
-    return scores, head.decide(scores) if head.decision else None
+    values = logits(planes, dense.gamma(top.h), dense.b.values)
+    left = None
+    if reading.leak:
+        values = reading.leaky(values, before)
+        scores, left = reading.chosen(values), values[..., -1, :]
+    else:
+        scores = reading.total(values)
+    return scores, head.decide(scores) if head.decision else None, left

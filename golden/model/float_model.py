@@ -15,12 +15,9 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, frozen
 from mubinn.golden.model.embedding import check_table, looked_up
 from mubinn.golden.model.float_layer import FloatLayer, check_array
-from mubinn.golden.model.head import READINGS, HeadKind, Readout, head_of, reading_of
+from mubinn.golden.model.head import READINGS, HeadKind, Reading, Readout, head_of, reading_of
 
 READOUTS = tuple(READINGS)
-
-ONCE = tuple(name for name, reading in READINGS.items() if not reading.each)
-"""Readouts that give one result a window."""
 
 
 class _Made(Protocol):
@@ -91,10 +88,11 @@ class FloatModel:
     wd : float64 [C, H]
         H cells of the top layer, or of all that are beside each other on top.
     bd : float64 [C]
-    readout : "last", "mean", "every" or "running"
+    readout : str
         The dense layer reads h of the last step, the mean of h over the steps, h of every step, or
-        at every step the mean over the steps so far. The last step of a backward layer is the last
-        that it takes, the first of the window.
+        at every step the mean over the steps so far: "last", "mean", "every", "running", or another
+        name of `mubinn.golden.model.head`. The last step of a backward layer is the last that it
+        takes, the first of the window.
     preprocessing : Preprocessing
     meta : mapping of str to str
         Free notes: data set, held-out fold, accuracy, the command that made the model.
@@ -117,6 +115,7 @@ class FloatModel:
         """Validate shapes and values; raise `MubinnError`."""
         for name in ("wd", "bd"):
             object.__setattr__(self, name, frozen(getattr(self, name), np.float64))
+        object.__setattr__(self, "readout", reading_of(self.readout).name)
         check_places(self.layers)
         check_sweeps(self.layers, self.readout)
         if self.wd.ndim != 2:
@@ -124,7 +123,6 @@ class FloatModel:
         head_of(self.head).check(self.outputs)
         check_array("wd", self.wd, (self.outputs, width(self.top)))
         check_array("bd", self.bd, (self.outputs,))
-        reading_of(self.readout)
         if self.embedding is not None:
             object.__setattr__(self, "embedding", frozen(self.embedding, np.float64))
             check_table(self.embedding, self.features)
@@ -162,6 +160,11 @@ class FloatModel:
     def steps(self, steps: int) -> int:
         """Return the steps of the last layer for a window of so many; raise where it is short."""
         return steps_after(self.layers, steps)
+
+    @property
+    def reading(self) -> Reading:
+        """What scores are made of, and of which steps they are given."""
+        return reading_of(self.readout)
 
     @property
     def outputs(self) -> int:

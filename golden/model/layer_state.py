@@ -23,10 +23,13 @@ class LayerState(NamedTuple):
     ahead : int64 [..., k, I]
         Codes of the steps of its input that the next frame reads again; none, but of a
         convolution.
+    scores : int64 [..., C] or None
+        Of a model's last layer S of the readout leaky.
     """
 
     codes: tuple[Ints, ...]
     ahead: Ints
+    scores: Ints | None = None
 
 
 StateKind = Literal["cleared", "carried", "register"]
@@ -60,9 +63,12 @@ def zero_steps(layer: QuantizedLayer, *lead: int) -> Ints:
 
 def first_state(model: QuantizedModel, *lead: int) -> ModelState:
     """Return what every layer begins with after a reset, of `lead` streams."""
-    return tuple(
+    *below, last = (
         LayerState(zero_codes(layer, *lead), zero_steps(layer, *lead)) for layer in model.layers
     )
+    if model.reading.leak:
+        last = last._replace(scores=np.zeros((*lead, model.outputs), np.int64))
+    return (*below, last)
 
 
 def check_carries(layers: Sequence[Placed]) -> None:
@@ -125,6 +131,12 @@ def check_state(model: QuantizedModel, state: ModelState, *lead: int) -> None:
             raise MubinnError(
                 f"the state of layer {number} has steps {list(np.shape(own.ahead))} of its input, "
                 f"the model's are {list(max(steps))}: give what a run of this model has left."
+            )
+        sums = [None if s is None else list(np.shape(s)) for s in (own.scores, zero.scores)]
+        if sums[0] != sums[1]:
+            raise MubinnError(
+                f"the state of layer {number} has leaky sums {sums[0]}, the model's are {sums[1]}: "
+                "give what a run of this model on as many streams has left."
             )
         nodes = model.layers[number].cell.states
         for node, codes in zip(nodes, own.codes, strict=True):

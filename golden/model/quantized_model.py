@@ -23,7 +23,7 @@ from mubinn.golden.model.float_model import (
     least_steps,
     steps_after,
 )
-from mubinn.golden.model.head import HeadKind, Readout, head_of, reading_of
+from mubinn.golden.model.head import HeadKind, Reading, Readout, head_of, reading_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,9 +71,10 @@ class QuantizedModel:
         The x quantizer of layer k + 1 is the h quantizer of layer k; layers beside each other have
         the same ones.
     dense : QuantizedDense
-    readout : "last", "mean", "every" or "running"
+    readout : str
         With "mean" the scores of all steps are summed; the sum decides as the mean would. With
-        "every" each step has scores of its own, with "running" the sum so far.
+        "every" each step has scores of its own, with "running" the sum so far, with "leaky" S of a
+        leaky mean; `mubinn.golden.model.head` has all names.
     preprocessing : Preprocessing
     meta : mapping of str to str
         Free notes: data set, accuracy, command.
@@ -90,6 +91,7 @@ class QuantizedModel:
 
     def __post_init__(self) -> None:
         """Validate that the layers fit each other; raise `MubinnError`."""
+        object.__setattr__(self, "readout", reading_of(self.readout).name)
         check_places(self.layers)
         check_sweeps(self.layers, self.readout)
         found = stages(self.layers)
@@ -111,7 +113,9 @@ class QuantizedModel:
         product = top.h.largest_product(self.dense.w, self.dense.b.fraction)
         logit = cells * product + float(self.dense.b.scales.sum(axis=1).max())
         check_bounds(**{"a logit": logit})
-        reading_of(self.readout)
+        leak = self.reading.leak
+        if leak:
+            check_bounds(**{f"the leaky mean with k = {leak} of a logit": logit * 2.0**leak})
         if self.embedding is not None:
             object.__setattr__(self, "embedding", frozen(self.embedding, np.int64))
             check_table(self.embedding, self.features)
@@ -180,6 +184,11 @@ class QuantizedModel:
         return self.dense.head
 
     @property
+    def reading(self) -> Reading:
+        """What scores are made of, and of which steps they are given."""
+        return reading_of(self.readout)
+
+    @property
     def outputs(self) -> int:
         """Scores C of a result."""
         return self.dense.w.rows
@@ -195,32 +204,32 @@ class QuantizedModel:
         ``score 2**-fraction``, divided by the count of steps that a score sums.
         """
         wide = np.ldexp(scores.astype(np.float64), -self.dense.b.fraction)
-        return np.asarray(wide / reading_of(self.readout).divisor(self.steps(steps)))
+        return np.asarray(wide / self.reading.divisor(self.steps(steps)))
 
     @property
     def split(self) -> bool:
         """Whether a result is put together of parts of the dense layer, see `dense_of`."""
         top = self.top
-        return len(top) > 1 or (top[0].place.backward and reading_of(self.readout).each)
+        return len(top) > 1 or (top[0].place.backward and self.reading.in_order)
 
     def dense_of(self, index: int) -> tuple[QuantizedDense | None, Readout]:
         """Return what hardware of layer `index` has of the dense layer, and where it reads it.
 
         None below the top. Of several top layers each has its own columns, and the first one the
-        bias: the scores are the sums of theirs, exactly, as all share their scales. Where each step
-        has a result, a backward layer's come in its own order, and are not summed before they are
-        in that of time.
+        bias: the scores are the sums of theirs, exactly, as all share their scales. Where steps
+        are needed one by one, a backward layer's come in its own order, and are not summed before
+        they are in that of time. A layer has a result of each step where some have.
         """
         first = len(self.layers) - len(self.top)
         if index < first or not self.split:
-            return self.dense if index >= first else None, self.readout
+            return self.dense if index >= first else None, self.reading.at_each.name
         start = width(self.top[: index - first])
         w, b = self.dense.w, self.dense.b
         columns = w.bits[:, :, start : start + self.layers[index].outputs]
         if index > first:
             b = LevelTensor(np.zeros_like(b.bits), np.zeros_like(b.scales), b.fraction)
         own = QuantizedDense(LevelTensor(columns, w.scales, w.fraction), b, "regression")
-        return own, "every" if reading_of(self.readout).each else self.readout
+        return own, "every" if self.reading.in_order else self.readout
 
     def encode_input(self, x: npt.NDArray[np.generic]) -> Ints:
         """Return the codes [..., I] of prepared data `x` [..., channels].

@@ -18,10 +18,10 @@ from mubinn.golden.binarize.scales import Quantizer, signs
 from mubinn.golden.cells.graph import Node
 from mubinn.golden.cells.place import side_by_side, stages
 from mubinn.golden.cells.sweep import Sweep
+from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, Ints, to_float
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
-from mubinn.golden.model.head import reading_of
 from mubinn.golden.model.layer_state import check_carries
 from mubinn.golden.units.shapes import exact, shape_of
 
@@ -231,7 +231,8 @@ def logits(
     quantizers : one LayerQuantizers a layer, or None
         None is the float model.
     carried : one list a layer, or None
-        As `run_layer` has it, of windows that come piece by piece: empty before the first one.
+        As `run_layer` has it, of windows that come piece by piece: empty before the first one. With
+        the readout leaky one more, which has its S.
 
     Raises
     ------
@@ -241,17 +242,27 @@ def logits(
     Returns
     -------
     float64 [..., C], or [..., T, C] of a readout at every step
-        Of the h, or the means of h, that `model.readout` names.
+        Of the h, or the means of h, that `model.readout` names; of leaky S / 2**k.
     """
     if carried and any(carried):
         check_carries(model.layers)
     h = model.embedded(x)
     own = iter(quantizers or repeat(LayerQuantizers(), len(model.layers)))
-    kept = iter(carried or repeat(None, len(model.layers)))
+    reading = model.reading
+    lists = len(model.layers) + bool(reading.leak)
+    if carried and len(carried) != lists:
+        raise MubinnError(f"{len(carried)} lists of what is carried: give {lists}.")
+    kept = iter(carried or repeat(None, lists))
     for stage in stages(model.layers):
         runs = [run_layer(layer, next(own), h, next(kept))["h"] for layer in stage]
         h = side_by_side(stage, runs)
-    reading = reading_of(model.readout)
+    if reading.leak:
+        sums = next(kept)
+        values = np.asarray(h @ model.wd.T + model.bd, np.float64)
+        values = reading.leaky(values, sums[0] if sums else None)
+        if sums is not None:
+            sums[:] = [values[..., -1, :]]
+        return np.asarray(reading.chosen(values) / reading.divisor(values.shape[-2]))
     if not reading.every_step:
         h = np.concatenate([run[..., -1:, :] for run in runs], axis=-1)
     read = reading.total(h) / reading.divisor(h.shape[-2])

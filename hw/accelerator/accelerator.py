@@ -13,10 +13,10 @@ from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.folding.layer_plan import MAX_STEPS, LayerPlan
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.front_end import FrontEnd
-from mubinn.golden.model.head import reading_of
 from mubinn.golden.model.layer_state import StateKind, check_kind
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.sample_format import SampleFormat
+from mubinn.golden.model.stamp import Stamp
 from mubinn.hw.accelerator.clock_request import ClockRequest, check_sleeps
 from mubinn.hw.accelerator.window_states import WindowStates
 from mubinn.hw.frontend.front_end import StreamFrontEnd
@@ -24,6 +24,7 @@ from mubinn.hw.frontend.pixel_frames import PixelFrames
 from mubinn.hw.frontend.sample_encoder import SampleEncoder, sample_layout
 from mubinn.hw.frontend.step_frames import StepFrames
 from mubinn.hw.layer.classifier import END, result_layout
+from mubinn.hw.layer.every_nth import EveryNth
 from mubinn.hw.layer.loadable_memory import LoadableMemories, load_layout
 from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step, cycles_per_window
 from mubinn.hw.layer.score_sum import ScoreSum
@@ -116,9 +117,12 @@ class Accelerator(Component):
         first steps are lost.
     state : "cleared", "carried" or "register"
         What a window leaves: nothing, each beginning as after a reset; its state, which the next
-        one begins with; or what `carried` says. Sums over the steps begin anew in each.
+        one begins with, S of a leaky mean among it; or what `carried` says. Sums over the steps of
+        a window begin anew in each.
     sleeps : bool
         Add `awake`, so that the clock may be stopped between samples.
+    stamp : Stamp or None
+        What results say of the steps since the state was cleared, in fields of their own.
 
     Members
     -------
@@ -128,8 +132,8 @@ class Accelerator(Component):
         Frames {x: A planes of I bits, last: 1}, or samples {value, last}, `per_step` a step.
         `last` marks the last step of a window; the next frame begins another window.
     o : Out(stream of `mubinn.hw.layer.classifier.result_layout`)
-        One result a window, or, with the readouts every and running, one a step, ``end`` with that
-        of a window's last step. One that is offered stays until it is taken, whatever is aborted.
+        One result a window; or, with readouts of several steps, one of each, ``end`` with that of a
+        window's last step. One that is offered stays until it is taken, whatever is aborted.
     abort : In(1)
         Forget the windows that are under way, with what is taken in this very cycle. From the next
         cycle on another window may begin. The reset does the same, and forgets results too.
@@ -171,20 +175,31 @@ class Accelerator(Component):
         max_steps: int = MAX_STEPS,
         state: StateKind = "cleared",
         sleeps: bool = False,
+        stamp: Stamp | None = None,
     ) -> None:
         check_kind(model.layers, state)
         if sleeps:
             check_sleeps(model)
         self.model, self.state = model, state
+        self.stamp = stamp = stamp if stamp and stamp.fields else None
         front_end, samples = entry(model, sample_width, adc_width)
         self.plans = plans(
             model, lanes, units, max_steps=max_steps, folded_bias=folded_bias, network=network
         )
         self.memories = [LoadableMemories(plan) for plan in self.plans] if loadable else []
         stored = self.memories or repeat(None, len(self.plans))
+        # Of layers on top the first counts steps, where they are not counted in the order of time.
+        first = next(k for k, plan in enumerate(self.plans) if plan.dense)
+        counts = None if model.split and model.reading.in_order else stamp
         self.layers = [
-            LstmLayer(plan, memories=own, carries=state != "cleared", sleeps=sleeps)
-            for plan, own in zip(self.plans, stored, strict=True)
+            LstmLayer(
+                plan,
+                memories=own,
+                carries=state != "cleared",
+                sleeps=sleeps,
+                stamp=counts if k == first else None,
+            )
+            for k, (plan, own) in enumerate(zip(self.plans, stored, strict=True))
         ]
         self.stages = stages(model.layers)
         self._sleeps = sleeps
@@ -192,9 +207,10 @@ class Accelerator(Component):
         self.score_sum: ScoreSum | None = None
         if model.split:
             own = self.plans[-len(model.top) :]
-            self.score_sum = ScoreSum(own, model.head, model.readout, model.steps(max_steps))
-        first = self.plans[0].layer
-        shape = frame_layout(first.inputs, first.x.levels)
+            about = model.head, model.readout, model.steps(max_steps)
+            self.score_sum = ScoreSum(own, *about, carries=state != "cleared", stamp=stamp)
+        below = self.plans[0].layer
+        shape = frame_layout(below.inputs, below.x.levels)
         self.front_end: StreamFrontEnd | None = None
         self.encoder: SampleEncoder | None = None
         if samples is not None:
@@ -208,7 +224,7 @@ class Accelerator(Component):
                 "i": In(stream.Signature(shape)),
                 "o": self.score_sum.signature.members["o"]
                 if self.score_sum
-                else Out(stream.Signature(result_layout(self.plans[-1]))),
+                else Out(stream.Signature(result_layout(self.plans[-1], stamp))),
                 "abort": In(1),
                 "busy": Out(1),
                 **({"carried": In(1)} if state == "register" else {}),
@@ -297,6 +313,11 @@ class Accelerator(Component):
         m.d.comb += [layer.o.ready.eq(1) for layer in own.values()]
         m.submodules.result = result = Register(self.o.payload.shape())
         made = self._results(m, own, steps)
+        every = self.model.reading.every or 1
+        if every > 1:
+            self._add(m, "every_nth", chosen := EveryNth(made.payload.shape(), every))
+            link(m, made, chosen.i)
+            made = chosen.o
         m.d.comb += [
             result.i.valid.eq(made.valid & ~self.abort),
             result.i.payload.eq(made.payload),
@@ -360,7 +381,9 @@ class Accelerator(Component):
         if self.score_sum is None:
             return self.layers[-1].result
         self._add(m, "score_sum", self.score_sum)
-        each = reading_of(self.model.readout).each
+        if self.score_sum.carries:
+            self._keeping.append((self.score_sum.carried, self.score_sum.taken))
+        each = self.plans[-1].reading.each
         made = self._in_time(m, own, "result", steps, END) if each else self._ends(m, own)
         for k, part in enumerate(made):
             link(m, part, getattr(self.score_sum, f"i_{k}"))

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from mubinn.golden.model.head import reading_of
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.accelerator.accelerator import Accelerator
 from mubinn.hw.link.link_top import LinkTop
@@ -79,7 +78,7 @@ def pauses(top: LinkTop, steps: int) -> Pauses:
     """
     core, rules = top.core, top.rules
     byte = byte_cycles(top)
-    each = reading_of(core.model.readout).each
+    each = core.model.reading.each
     most = min(steps, rules.room // rules.step)
     # A byte of a payload goes out in two cycles; what the core cannot hold waits for it.
     taken = max(2 * most * rules.step, most * core.cycles_per_step) + CYCLES

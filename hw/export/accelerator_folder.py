@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -130,6 +131,7 @@ def _about(model: QuantizedModel, design: DeviceDesign, measured: Measured | Non
         "adc_width": options.adc_width,
         "weights": "loaded" if options.loadable else "initialised",
         **({} if options.state == "cleared" else {"state": options.state}),
+        **({} if core.stamp is None else {"stamp": asdict(core.stamp)}),
         "cycles_per_step": core.cycles_per_step,
         "inputs": model.features,
         **({} if model.embedding is None else {"words": len(model.embedding)}),
@@ -159,6 +161,7 @@ def _values(design: DeviceDesign, about: Json, files: Mapping[str, str]) -> Json
     return {
         "top": design.name,
         "about": about,
+        "reading": top.core.model.reading,
         "ports": ports,
         "width": about["interface"]["tdata_bits"],
         "inputs": inputs,

@@ -11,6 +11,7 @@ from mubinn.golden.folding.layer_plan import MAX_STEPS
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.layer_state import StateKind
 from mubinn.golden.model.quantized_model import QuantizedModel
+from mubinn.golden.model.stamp import Stamp
 from mubinn.hw.accelerator.axi_accelerator import accelerator_top
 from mubinn.hw.accelerator.wishbone_accelerator import wishbone_top
 from mubinn.hw.axi.axi_top import AxiTop
@@ -44,6 +45,8 @@ class DesignOptions:
         Of AXI: bits of TDATA.
     registers : bool or None
         Of AXI: add AXI4-Lite.
+    settle, step_bits : int or None
+        ``settle`` and ``bits`` of `mubinn.golden.model.stamp.Stamp`.
     name : str
         Of the top module, which all other modules' names begin with.
     """
@@ -58,6 +61,8 @@ class DesignOptions:
     registers: bool | None = None
     max_steps: int = MAX_STEPS
     state: StateKind = "cleared"
+    settle: int | None = None
+    step_bits: int | None = None
     name: str = TOP
 
     def __post_init__(self) -> None:
@@ -119,6 +124,7 @@ def device_design(
         "loadable": options.loadable,
         "max_steps": options.max_steps,
         "state": options.state,
+        "stamp": Stamp(options.settle, options.step_bits),
         "network": device.network,
     }
     top: AxiTop | WishboneTop

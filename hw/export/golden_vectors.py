@@ -1,16 +1,18 @@
 """Windows and their results as beats, for a bench that has nothing but files."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
 from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.model.bit_true import run, run_from
-from mubinn.golden.model.head import head_of, reading_of
+from mubinn.golden.model.head import head_of
 from mubinn.golden.model.layer_state import all_kept
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.sample_format import SampleFormat
+from mubinn.golden.model.stamp import Stamp
 from mubinn.hw.accelerator.accelerator import Accelerator
 from mubinn.hw.axi.axi_top import AxiTop
 from mubinn.hw.axi.register_map import CARRYING, CONTROL, LOADING
@@ -63,38 +65,51 @@ def golden_vectors(
     top.core.plans[-1].check_steps(codes.shape[1])
     driver = Driver(_NoPort(), {**about, "registers": {}})
     packets = [driver.pack(window) for window in sent.tolist()]
-    found = _results(model, codes, carried=top.core.state != "cleared")
+    found = _results(model, codes, top.core.stamp, carried=top.core.state != "cleared")
     packed = [driver.pack_result(result) for result in found]
     width = about["tdata_bits"]
     return {"input.hex": _beats(packets, width), "result.hex": _beats(packed, width)}
 
 
-def _results(model: QuantizedModel, codes: Ints, *, carried: bool) -> Iterator[Json]:
+def _results(
+    model: QuantizedModel, codes: Ints, stamp: Stamp | None, *, carried: bool
+) -> Iterator[Json]:
     """Yield the results of windows as a driver has them, those of a window step by step."""
-    state = None
+    state, before = None, 0
+    steps = model.steps(codes.shape[1])
     for window in codes:
         if carried:
             _, scores, classes, state = run_from(model, window, state)
         else:
             _, scores, classes = run(model, window)
-        yield from results(model, scores, classes)
+        stamps = stamp.of(before, steps, model.reading) if stamp else {}
+        before += steps if carried else 0
+        yield from results(model, scores, classes, stamps)
 
 
-def results(model: QuantizedModel, scores: Ints, classes: Ints | None) -> Iterator[Json]:
-    """Yield the results of a window as a driver has them: one, or one a step.
+def results(
+    model: QuantizedModel,
+    scores: Ints,
+    classes: Ints | None,
+    stamps: Mapping[str, Ints] = MappingProxyType({}),
+) -> Iterator[Json]:
+    """Yield the results of a window as a driver has them: one, or those of its steps.
 
     Parameters
     ----------
     model : QuantizedModel
     scores, classes
         Of `mubinn.golden.model.bit_true.run`, of one window.
+    stamps : mapping of str to int64 [results]
+        Of `mubinn.golden.model.stamp.Stamp.of`.
     """
-    field, each = head_of(model.head).field, reading_of(model.readout).each
+    field, each = head_of(model.head).field, model.reading.each
     for step in np.ndindex(scores.shape[:-1]):
+        said = {name: int(values[step[-1] if each else 0]) for name, values in stamps.items()}
         numbers = scores[step].tolist()
         found: Json = {} if classes is None else {"label": int(classes[step])}
         found[field] = numbers if len(numbers) > 1 else numbers[0]
-        yield found | ({"end": int(step[-1] == len(scores) - 1)} if each else {})
+        yield found | ({"end": int(step[-1] == len(scores) - 1)} if each else {}) | said
 
 
 def commands(loaded: bytes, *, carry: bool = False) -> str:

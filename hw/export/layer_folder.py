@@ -47,6 +47,8 @@ MEANINGS = {
     "values": "value {index}",
     "end": "1 in the result of a window's last step",
     "last": "1 on the last step of a window",
+    "step": "steps since the state was cleared",
+    "unsettled": "1 while these are too few",
 }
 
 
@@ -152,13 +154,16 @@ def generate(
         parameters |= {"device": device.name, "part": device.part}
         files |= device_cells(device)
     files[PARAMETERS] = json.dumps(parameters, indent=2) + "\n"
-    files["README.md"] = render("layer.md", {"about": parameters, "files": files, "cells": CELLS})
+    values = {"about": parameters, "reading": model.reading, "files": files, "cells": CELLS}
+    files["README.md"] = render("layer.md", values)
     return files
 
 
 def head_of_model(model: QuantizedModel) -> Json:
     """Return what the numbers of the dense layer are."""
+    leak = {"leak": model.reading.leak} if model.reading.leak else {}
     return {
+        **leak,
         "classes": model.classes,
         "outputs": model.outputs,
         "head": model.head,

@@ -7,17 +7,22 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from mubinn.golden.folding.layer_plan import LayerPlan
-from mubinn.golden.model.head import Head, head_of
+from mubinn.golden.model.head import Head, Reading, head_of
+from mubinn.golden.model.stamp import Stamp
+from mubinn.hw.layer.step_count import stamp_layout
 from mubinn.hw.stream.component import Component, View, view_signal
 
 END = "end"
 """The field that says, where each step has a result, which one is a window's last."""
 
 
-def scores_layout(head: Head, count: int, width: int, each: bool) -> data.StructLayout:
+def scores_layout(
+    head: Head, count: int, width: int, each: bool, stamp: Stamp | None = None
+) -> data.StructLayout:
     """Return a result: the class, where one is decided on, and `count` scores of `width` bits.
 
-    Where each step has a result, ``end`` marks the one of a window's last step.
+    Where each step has a result, ``end`` marks the one of a window's last step. Last the fields of
+    a stamp.
     """
     fields: dict[str, ShapeLike] = {}
     if head.decision:
@@ -25,20 +30,28 @@ def scores_layout(head: Head, count: int, width: int, each: bool) -> data.Struct
     fields[head.field] = data.ArrayLayout(signed(width), count)
     if each:
         fields[END] = unsigned(1)
+    if stamp is not None:
+        fields |= dict(stamp_layout(stamp).members)
     return data.StructLayout(fields)
 
 
-def result_layout(plan: LayerPlan) -> data.StructLayout:
+def result_layout(plan: LayerPlan, stamp: Stamp | None = None) -> data.StructLayout:
     """Return `scores_layout` of a layer with a dense layer."""
     assert plan.dense
     head = head_of(plan.dense.head)
-    return scores_layout(head, plan.dense.w.rows, plan.logit_width, plan.reading.each)
+    return scores_layout(head, plan.dense.w.rows, plan.logit_width, plan.reading.each, stamp)
+
+
+def remains(score: Value, reading: Reading) -> Value:
+    """Return what a step leaves of a score so far: all, or of a leaky mean ``S - (S >> k)``."""
+    return score - (score >> reading.leak) if reading.leak else score
 
 
 class Classifier(Component):
     """Adds each step's sums to the scores and decides after the last step, or after each one.
 
-    Scores hold the sums over `plan.step_limit` steps; those of longer windows wrap.
+    Scores hold the sums over `plan.step_limit` steps; those of longer windows wrap. Those of a
+    leaky mean lose ``S >> k`` before, and cannot overflow.
 
     The sums of `plan.engines` outputs come at once, output 0 first. Two cycles after the last ones
     of a window, or of a step, the result is offered; it stays until taken, and no sums may come
@@ -48,32 +61,40 @@ class Classifier(Component):
     ----------
     plan : LayerPlan
         With a dense layer.
+    stamp : Stamp, optional
+        What results say of their steps.
 
     Members
     -------
+    stamp : In(stamp_layout(stamp)), with a stamp
+        Of the step whose sums come.
     valid : In(1)
     z : In(ArrayLayout(signed(plan.z_width), plan.engines))
         Sums of the next outputs, in the cycles in which `valid` is 1.
     first, last : In(1)
-        Whether they belong to the first step that counts, or to the last one, of a window.
-    o : Out(stream.Signature(result_layout(plan)))
+        Whether they belong to the first step that counts, or to the last one, of a window. Of a
+        leaky mean the first is that after a cleared state.
+    o : Out(stream.Signature(result_layout(plan, stamp)))
     """
 
     valid: Signal
     z: View
     first: Signal
     last: Signal
+    stamp: View
     o: stream.Interface
 
-    def __init__(self, plan: LayerPlan) -> None:
+    def __init__(self, plan: LayerPlan, stamp: Stamp | None = None) -> None:
         self.plan = plan
+        self._stamp = stamp
         super().__init__(
             {
+                **({} if stamp is None else {"stamp": In(stamp_layout(stamp))}),
                 "valid": In(1),
                 "z": In(data.ArrayLayout(signed(plan.z_width), plan.engines)),
                 "first": In(1),
                 "last": In(1),
-                "o": Out(stream.Signature(result_layout(plan))),
+                "o": Out(stream.Signature(result_layout(plan, stamp))),
             }
         )
 
@@ -85,7 +106,7 @@ class Classifier(Component):
         ring = view_signal(data.ArrayLayout(signed(plan.logit_width), count), "ring")
         for e in range(plan.engines):
             # After as many rounds as there are, class 0 is back in place 0.
-            total = self.z[e] + Mux(self.first, 0, ring[e])
+            total = self.z[e] + Mux(self.first, 0, remains(ring[e], plan.reading))
             with m.If(self.valid):
                 m.d.sync += ring[count - plan.engines + e].eq(total)
         with m.If(self.valid):
@@ -125,6 +146,8 @@ class Classifier(Component):
             m.d.sync += self.o.valid.eq(1)
             if self.plan.reading.each:
                 m.d.sync += self.o.payload.end.eq(done)
+            for name in self._stamp.fields if self._stamp else ():
+                m.d.sync += self.o.payload[name].eq(self.stamp[name])
 
     def _search(
         self, m: Module, totals: list[Value], fresh: Signal, now: Signal, turned: Any

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Member, Out
 
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.folding.layer_plan import LayerPlan
+from mubinn.golden.model.stamp import Stamp
 from mubinn.hw.cells.cell_layout import CellLayouts
 from mubinn.hw.cells.gate_sums import GateSums
 from mubinn.hw.cells.lstm_cell import LstmCell
@@ -15,6 +16,7 @@ from mubinn.hw.layer.layer_trace import LayerTrace
 from mubinn.hw.layer.operand_select import OperandSelect
 from mubinn.hw.layer.pixel_state import PixelState
 from mubinn.hw.layer.sequencer import Sequencer, State, by_phase, gate_of, in_phase, issue_address
+from mubinn.hw.layer.step_count import StepCount
 from mubinn.hw.stream.component import Component, FieldValue, View, view_const, view_signal
 from mubinn.hw.stream.fields import drive, frame_layout, zero_planes
 
@@ -78,6 +80,8 @@ class LstmLayer(Component):
         Add `carried`; without it the state is cleared after each window.
     sleeps : bool
         Add `busy`.
+    stamp : Stamp, optional
+        With a classifier: what results say of their steps.
 
     Members
     -------
@@ -87,9 +91,9 @@ class LstmLayer(Component):
     carried : In(1), with `carries`
         What a step that is a window's last leaves is what the next window begins with; else that
         one begins as after a reset. Seen when that step is taken. What is summed over the steps of
-        a window begins anew in either case.
+        a window begins anew in either case; the S of a leaky mean is of the state.
     o : Out(stream of {h: W_h planes of H bits, last: 1})
-    result : Out(stream.Signature(result_layout(plan))), with a classifier
+    result : Out(stream.Signature(result_layout(plan, stamp))), with a classifier
         Of a window, or of each step.
     stepped : Out(1), with `trace`
         Changes level whenever the trace holds a further step.
@@ -113,8 +117,10 @@ class LstmLayer(Component):
         trace: bool = False,
         carries: bool = False,
         sleeps: bool = False,
+        stamp: Stamp | None = None,
     ) -> None:
         self.plan = plan
+        self.stamp = stamp
         self.memories = memories or LayerMemories(plan)
         self._trace = trace
         self._carries = carries
@@ -126,7 +132,7 @@ class LstmLayer(Component):
             "o": Out(stream.Signature(self.state)),
         }
         if plan.dense:
-            members["result"] = Out(stream.Signature(result_layout(plan)))
+            members["result"] = Out(stream.Signature(result_layout(plan, stamp)))
         if trace:
             members["stepped"] = Out(1)
         if carries:
@@ -327,7 +333,8 @@ class LstmLayer(Component):
         with m.If(self.o.valid & self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(done):
-            m.d.sync += [self.o.valid.eq(1), self.o.payload.last.eq(last), first_step.eq(last)]
+            m.d.sync += [self.o.valid.eq(1), self.o.payload.last.eq(last)]
+            m.d.sync += first_step.eq(self._clears if self.plan.reading.leak else last)
         hold: Value = self.o.valid
         if len(self.plan.rows) == 1:
             # It begins while the output before is being taken. The last one of several begins
@@ -346,13 +353,18 @@ class LstmLayer(Component):
     ) -> Signal:
         """Add the classifier; return whether its rows have read a state that is then cleared."""
         plan = self.plan
-        m.submodules.classifier = classifier = Classifier(plan)
+        m.submodules.classifier = classifier = Classifier(plan, self.stamp)
+        if self.stamp is not None:
+            m.submodules.step_count = counted = StepCount(self.stamp)
+            m.d.comb += [counted.step.eq(done), counted.clears.eq(self._clears)]
+            m.d.comb += classifier.stamp.eq(counted.o)
         wiring.connect(m, classifier.o, wiring.flipped(self.result))
         begun, ending, ended = Signal(), Signal(), Signal()
         clearing = ending
+        sums = plan.reading.sums or plan.reading.leak
         with m.If(done):
             # The next step may have been read before the sums of this one's classes are there.
-            m.d.sync += begun.eq(first_step if plan.reading.sums else 1)
+            m.d.sync += begun.eq(first_step if sums else 1)
             m.d.sync += ending.eq(last)
             if self._carries:
                 clearing = Signal(name="clearing")

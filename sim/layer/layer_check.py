@@ -91,7 +91,7 @@ def check_layer(
         cannot run.
     """
     how: dict[str, Any] = {"lanes": lanes, "units": units, "folded_bias": folded_bias}
-    dense, readout = model.dense_of(layer) if classify else (None, model.readout)
+    dense, readout = model.dense_of(layer) if classify else (None, model.reading.at_each.name)
     if classify and dense is None:
         raise MubinnError(f"layer {layer} is not on top: the classifier does not read it.")
     how |= {"network": network, "readout": readout}

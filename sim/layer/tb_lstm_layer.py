@@ -96,13 +96,18 @@ class Job:
         """Results of a window."""
         return self.windows.shape[1] if self.plan.reading.each else 1
 
-    def scores(self, h: Ints) -> Ints:
-        """Return the scores [results, C] of a window's states [T, H]."""
+    def scores(self, h: Ints, before: Ints | None) -> tuple[Ints, Ints | None]:
+        """Return the scores [results, C] of a window's states [T, H], and S of a leaky mean after.
+
+        S was `before`; None is that of a cleared state.
+        """
         dense, quantizer = self.plan.dense, self.plan.layer.h
         assert dense
         planes = dots(h, quantizer, dense.w.bits)
         values = logits(planes, dense.gamma(quantizer), dense.b.values)
-        return self.plan.reading.total(values).reshape(self.results, -1)
+        reading = self.plan.reading
+        left = reading.leaky(values, before)[-1] if reading.leak else None
+        return reading.total(values, before).reshape(self.results, -1), left
 
     def compare(self, number: int, golden: Trace, record: "Record") -> None:
         """Demand every intermediate of one window."""
@@ -117,11 +122,13 @@ class Job:
         """Demand all results of windows, in binary."""
         if len(payloads) != self.results * len(goldens):
             raise SimulationMismatch(f"{len(payloads)} results of {len(goldens)} windows.")
+        before = None
         for number, golden in enumerate(goldens):
             where = f"window {number}"
             own = payloads[number * self.results :][: self.results]
             found = unpack_bits(self.fields["result"], bits_of(own, where))
-            want = self.scores(golden["h"])
+            want, left = self.scores(golden["h"], before)
+            before = left if self.kept and self.kept[number] else None
             axes = ("result", "class")
             compare_signal(self.head.field, found[self.head.field], want, axes, where)
             if self.head.decision:

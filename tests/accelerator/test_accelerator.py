@@ -208,6 +208,8 @@ def of_directions(name, readout, levels=(2, 1), **head):
 DIRECTED = [
     ("two directions", "mean"),
     ("two directions", "running"),
+    ("two directions", "leaky:2@2"),
+    ("backward alone", "leaky:1@end"),
     ("backward alone", "every"),
     ("two directions below", "mean"),
     ("three beside each other", "every"),

@@ -14,10 +14,12 @@ from sweeps import SWEEPS, movies, swept
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.cells.frames import Frames
-from mubinn.golden.cells.library import dense, lstm
+from mubinn.golden.cells.library import dense, gru, lstm
+from mubinn.golden.cells.place import Place
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.model.bit_true import run_from
+from mubinn.golden.model.bit_true import run, run_from
 from mubinn.golden.model.float_model import Preprocessing
+from mubinn.golden.model.stamp import Stamp
 from mubinn.golden.quantize import quantize
 from mubinn.hw.accelerator.accelerator import Accelerator
 from mubinn.hw.accelerator.clock_request import ClockRequest, check_sleeps
@@ -25,12 +27,16 @@ from mubinn.hw.export.golden_vectors import drawn_windows
 
 NOISE = np.random.default_rng(0).normal(0, 1, (8, 12, 3))
 CAUSAL = [(dense, 2, Frames(3, 1, 2)), (lstm, 1, Frames())]
+BESIDE = [(lstm, 2, Place()), (gru, 2, Place(beside=True))]
 CASES = {
     "stack, readout last": (
         {"seed": 9, "levels": (1, 2), "hidden": 2, "depth": 2, "readout": "last"},
-        {"units": 2},
+        {"units": 2, "stamp": Stamp(5, 3)},
     ),
-    "samples, mean": ({"seed": 9, "levels": (2, 1), "hidden": 2}, {"sample_width": 18}),
+    "samples, mean": (
+        {"seed": 9, "levels": (2, 1), "hidden": 2},
+        {"sample_width": 18, "stamp": Stamp(settle=4)},
+    ),
     "two GRUs, running": (
         {"seed": 5, "cell": "gru", "reset": "before", "levels": (1, 2), "hidden": 2, "depth": 2}
         | {"readout": "running"},
@@ -40,8 +46,19 @@ CASES = {
         {"seed": 9, "levels": (2, 1), "hidden": 2, "readout": "every"},
         {"adc_width": 10},
     ),
+    "leaky mean": (
+        {"seed": 9, "levels": (1, 2), "hidden": 2, "readout": "leaky:2"},
+        {"stamp": Stamp(3, 2)},
+    ),
+    "leaky mean of a stack of two GRUs, its end": (
+        {"seed": 5, "cell": "gru", "reset": "before", "levels": (1, 2), "hidden": 2, "depth": 2}
+        | {"readout": "leaky:3@end"},
+        {},
+    ),
+    "leaky mean beside each other": ("beside leaky:2@2", {"stamp": Stamp(3, 2)}),
+    "mean beside each other": ("beside mean", {"stamp": Stamp(3, 2)}),
     "convolution": ("causal", {}),
-    "frames of pixels": ("pixel", {}),
+    "frames of pixels": ("pixel", {"stamp": Stamp(4, 4)}),
 }
 
 
@@ -49,6 +66,10 @@ def model_of(random_of, about):
     if about == "causal":
         x = np.random.default_rng(0).normal(0, 1, (8, 12, 3))
         return quantize(stacked(CAUSAL, 3), Levels.of(1, 2), x)
+    if "beside " in about or "both " in about:
+        x = np.random.default_rng(0).normal(0, 1, (8, 12, 3))
+        kinds = BESIDE if about.startswith("beside") else DIRECTIONS["two directions"]
+        return quantize(directed(kinds, 3, about.split()[-1]), Levels.of(1, 2), x)
     if about == "pixel":
         kinds = SWEEPS["one pixel"]
         return quantize(swept(kinds, readout="running"), Levels.of(1, 2), movies(kinds))
@@ -73,17 +94,25 @@ def payloads(model, design, numbers):
 
 
 def expected(model, design, windows, kept):
-    """Return the scores of all results, window after window, from the states that are kept."""
-    state, before, found = None, None, []
+    """Return all results, window after window, from the states that are kept.
+
+    Scores, and the fields of the stamp.
+    """
+    state, before, found, steps = None, None, [], 0
     for numbers, keeps in zip(windows, kept, strict=True):
         codes = numbers
         if design.front_end is not None:
             numbers, before = design.front_end.front_end.run(numbers, before if state else None)
         if design.encoder is not None:
             codes = model.encode_input(numbers / (1 << INPUT_FRACTION))
-        _, scores, _, left = run_from(model, codes, state)
-        found += scores.reshape(-1, model.outputs).tolist()
-        state = left if keeps else None
+        if design.state == "cleared":
+            scores, left = run(model, codes)[1], None
+        else:
+            _, scores, _, left = run_from(model, codes, state)
+        own, stamp = scores.reshape(-1, model.outputs), design.stamp or Stamp()
+        said = stamp.of(steps, model.steps(len(codes)), model.reading).values()
+        found += np.column_stack([own, *said]).tolist()
+        state, steps = (left, steps + model.steps(len(codes))) if keeps else (None, 0)
     return found
 
 
@@ -110,7 +139,8 @@ async def take(ctx, model, design, count, random):
             design.o.valid & design.o.ready, design.o.payload
         )
         if done:
-            found.append([int(v) for v in getattr(payload, name)])
+            said = [payload[own] for own in (design.stamp or Stamp()).fields]
+            found.append([int(v) for v in (*getattr(payload, name), *said)])
     ctx.set(design.o.ready, 0)
     return found
 
@@ -228,10 +258,30 @@ def test_it_is_carried_without_a_register(random_of, name):
     assert found == wanted
 
 
+@pytest.mark.parametrize("about", ["both leaky:2@2", "both mean"])
+def test_results_say_their_step_where_all_windows_begin_anew(about):
+    model = model_of(None, about)
+    design = Accelerator(model, max_steps=5, stamp=Stamp(4, 3))
+    windows = windows_of(design, [2, 5, 1, 4])
+    wanted, found = expected(model, design, windows, [False] * 4), []
+    random = np.random.default_rng(5)
+
+    async def produce(ctx):
+        await send(ctx, model, design, windows, [False] * 4, random)
+
+    async def consume(ctx):
+        found.extend(await take(ctx, model, design, len(wanted), random))
+
+    simulate(design, produce, consume)
+    assert found == wanted
+
+
 @pytest.mark.parametrize(
     ("name", "after"),
     [
         ("stack, readout last", 7),
+        ("leaky mean", 30),
+        ("leaky mean beside each other", 30),
         ("samples of an ADC, every", 0),
         ("convolution", 0),
         ("frames of pixels", 40),

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -111,6 +112,32 @@ def test_each_step_has_a_line(made, readout):
     np.save("last.npy", classes[:, -1])
     told = said("predict", "a.mubinn", "x.npy", "--labels", "last.npy").stderr
     assert "bit-true, all 12 windows, at their last steps: accuracy 100.00" in told
+
+
+def test_a_readout_is_exchanged(made):
+    _, model, x = made("classes", "mean")
+    for name in ("a.mubinn", "a.safetensors"):
+        told = said("readout", name, "leaky:1@4", "-o", f"b{name}").stdout
+        assert told == f"b{name}: readout leaky:1@4, trained with mean.\n"
+        assert json.loads(said("info", f"b{name}", "--json").stdout)["readout"] == "leaky:1@4"
+        said("readout", f"b{name}", "mean@end", "-o", f"c{name}")
+        assert Path(f"c{name}").read_bytes() == Path(name).read_bytes()
+    rows = table(said("predict", "ba.mubinn", "my.npz", "--float", "ba.safetensors").stdout)
+    _, scores, _ = run(replace(model, readout="leaky:1@4"), model.encode_input(x))
+    assert [(int(row["window"]), int(row["step"])) for row in rows] == [
+        (window, step) for window in range(12) for step in (3, 5)
+    ]
+    assert [int(row["score_0"]) for row in rows] == scores[..., 0].ravel().tolist()
+    assert "has the readout mean already: give another" in refused(
+        *("readout", "a.mubinn", "mean@end", "-o", "d")
+    )
+    assert "unknown readout 'leak': give last" in refused("readout", "a.mubinn", "leak", "-o", "d")
+    said("generate", "ba.mubinn", "--device", "ecp5", "--state", "carried", "-o", "folder")
+    page = Path("folder/README.md").read_text()
+    assert "one after every 4 steps of a window and one after its last step" in page
+    assert "The leaky mean goes on with the state." in page
+    fraction = model.dense.b.fraction + 1
+    assert f"multiples of 2^-{fraction}, leaky means over the steps: with each S" in page
 
 
 def test_info_names_the_head(made):

@@ -161,8 +161,10 @@ def test_heads_have_their_results_in_a_folder(random_model, tmp_path, head, outp
 @needs_icarus
 @pytest.mark.parametrize("state", ["register", "carried"])
 def test_windows_of_a_folder_go_on_from_each_other(random_model, tmp_path, state):
-    about = {"seed": 9, "levels": (2, 1), "features": 3, "hidden": 2, "readout": "mean"}
-    how = DesignOptions(units=2, state=state, registers=state == "register")
+    about = {"seed": 9, "levels": (2, 1), "features": 3, "hidden": 2}
+    about["readout"] = "mean" if state == "register" else "leaky:2@3"
+    stamp = {} if state == "register" else {"settle": 6, "step_bits": 9}
+    how = DesignOptions(units=2, state=state, registers=state == "register", **stamp)
     files = folder_of(random_model(**about), "ecp5", how)
     (tmp_path / "memories").mkdir()
     for name, text in files.items():
@@ -173,8 +175,23 @@ def test_windows_of_a_folder_go_on_from_each_other(random_model, tmp_path, state
     assert "PASS" in simulated(tmp_path)
     assert json.loads(files["parameters.json"])["state"] == state
     assert ("STATE_CARRY 0x1u" in files["mubinn.h"]) == (state == "register")
-    assert "begins with 0 in each window" in files["README.md"]
+    if state == "carried":
+        page, found = files["README.md"], json.loads(files["parameters.json"])
+        assert found["stamp"] == {"settle": 6, "bits": 9}
+        assert [*found["interface"]["result"]["fields"]][-2:] == ["step", "unsettled"]
+        assert "`step` is n in 9 bits, after the largest number it goes on with 0" in page
+        assert "`unsettled` is 1 while n is below 6." in page
+        assert "one after every 3 steps of a window and one after its last step" in page
+        assert re.search(r"RESULT_STEP \d+ /\* unsigned, 9 bits in use \*/", files["mubinn.h"])
+        driver = Driver(None, {**found["interface"], "registers": {}})
+        size = found["interface"]["result"]["bytes"]
+        words = [line[-8:].zfill(8) for line in files["result.hex"].splitlines()]
+        sent = b"".join(bytes.fromhex(word)[::-1] for word in words)
+        taken = [driver.unpack(sent[k : k + size]) for k in range(0, len(sent), size)]
+        told = [tuple(own[name] for name in ("end", "step", "unsettled")) for own in taken]
+        assert told == [(0, 3, 1), (1, 4, 1), (0, 7, 0), (1, 8, 0), (0, 11, 0), (1, 12, 0)]
     if state == "register":
+        assert "begins with 0 in each window" in files["README.md"]
         first, *rest = files["writes.hex"].splitlines(keepends=True)
         assert first == f"{0x20 << 32 | 1:x}\n"
         (tmp_path / "writes.hex").write_text("".join([*rest, *rest]))

@@ -57,7 +57,7 @@ def by_hand(logits, y):
     return np.mean(right), np.mean(nats)
 
 
-@pytest.mark.parametrize("readout", ["every", "running"])
+@pytest.mark.parametrize("readout", ["every", "running", "leaky:2"])
 def test_the_loss_is_the_mean_over_labelled_steps(trained, readout):
     data, model = texts(12), replace(trained[0].model, readout=readout)
     x = data.x.astype(np.float32)

@@ -205,6 +205,12 @@ CHANGED = {
         'readout = "mean"',
         "which reads the mean over the steps: give a model with one dense layer after the mean",
     ),
+    "leaky mean of two layers": (
+        FOURTH,
+        'readout = "last"',
+        'readout = "leaky"',
+        "which reads the mean over the steps: give a model with one dense layer after the mean",
+    ),
     "two layers on two ends": (
         FIFTH,
         'prefix = "fc"\n        readout = "last"\n        head = "classes"',

@@ -72,7 +72,7 @@ def test_equals_bit_true(model_of, form, cell, datapath):
         assert len(np.unique(scores)) > 1
 
 
-@pytest.mark.parametrize("readout", READINGS)
+@pytest.mark.parametrize("readout", [*READINGS, "leaky:2@end", "mean@2"])
 @pytest.mark.parametrize("name", DIRECTIONS)
 def test_directions_are_equal(monkeypatch, name, readout):
     as_plain_python(monkeypatch)

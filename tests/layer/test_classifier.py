@@ -50,6 +50,21 @@ def test_the_longest_window_is_held_exactly(random_model, readout, steps):
     assert most * steps >= 1 << width - 2
 
 
+@pytest.mark.parametrize("leak", [1, 3])
+def test_a_leaky_mean_of_any_length_is_held_exactly(random_model, leak):
+    made = {"levels": (1, 1), "features": 2, "hidden": 2, "readout": f"leaky:{leak}@end"}
+    model = random_model(seed=3, **made)
+    plan = LayerPlan(model.layers[0], model.dense, readout=model.readout, max_steps=1)
+    most, steps = plan.dense_bound, 40 << leak
+    label, logits = decided(plan, [[-most, 1, most]] * steps)
+    # S >> k is then the sum of a step.
+    assert logits == [-((most - 1) << leak) - 1, 1 << leak, most << leak]
+    assert label == 2
+    assert plan.step_limit is None
+    width = result_layout(plan)["logits"].shape.elem_shape.width
+    assert most << leak >= 1 << width - 2
+
+
 @pytest.mark.parametrize("readout", ["last", "every"])
 def test_zero_is_class_1_of_a_sigmoid(random_model, readout):
     made = {"levels": (1, 1), "features": 2, "hidden": 2, "readout": readout}
@@ -68,5 +83,7 @@ def test_longer_windows_are_refused(random_model):
     LayerPlan(model.layers[0], model.dense, readout="last", max_steps=5).check_steps(6)
     with pytest.raises(MubinnError, match="4097 steps is longer than the 4096"):
         check_layer(model, [[[0, 0]] * 4097], classify=True)
+    with pytest.raises(MubinnError, match="results of every step, and the readout last@3 is of"):
+        LayerPlan(model.layers[0], readout="last@3")
     with pytest.raises(MubinnError, match="0 steps compute nothing"):
         LayerPlan(model.layers[0], max_steps=0)

@@ -92,6 +92,12 @@ KEPT = {
         "threshold",
         1,
     ),
+    "a leaky mean": (
+        {"seed": 6, "levels": (2, 2), "features": 3, "hidden": 2, "readout": "leaky:2"},
+        {"units": 4, "classify": True},
+        "figure3",
+        2,
+    ),
     "a GRU without a classifier": (
         {"seed": 10, "cell": "gru", "levels": (2, 2), "features": 3, "hidden": 3},
         {},

@@ -12,6 +12,7 @@ from lines import damaged
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.bit_true import run, run_from
 from mubinn.golden.model.float_model import Preprocessing
+from mubinn.golden.model.stamp import Stamp
 from mubinn.hw.accelerator.link_accelerator import link_top
 from mubinn.hw.export.driver import Driver
 from mubinn.hw.export.golden_vectors import drawn_windows
@@ -25,7 +26,11 @@ from mubinn.hw.link.spi import CYCLES
 STEPS, WIDTH = 3, 16
 CASES = {
     "uart": ({"levels": (2, 1), "classes": 3, "readout": "mean"}, {"units": 4}, 6, 1),
-    "uart, every step": ({"levels": (1, 1), "readout": "every"}, {"units": 4}, 7, 2),
+    "uart, every step": (
+        {"levels": (1, 1), "readout": "leaky:2"},
+        {"units": 4, "stamp": Stamp(2, 12)},
+        *(7, 2),
+    ),
     "spi, samples of an ADC": (
         {"levels": (1, 1), "readout": "every"},
         {"adc_width": 10, "units": 4},
@@ -69,6 +74,10 @@ class Board:
             found = [{"label": a, "logits": b} for a, b in zip(label, score, strict=True)]
             if each:
                 found = [{**f, "end": int(k == STEPS - 1)} for k, f in enumerate(found)]
+            if self.top.core.stamp:
+                found = [
+                    {**f, "step": k + 1, "unsettled": int(k == 0)} for k, f in enumerate(found)
+                ]
             results.append(found)
         return [self.driver.pack(window) for window in x.tolist()], results
 

@@ -45,9 +45,15 @@ def equal(traces, whole):
     )
 
 
-@pytest.mark.parametrize("name", ["lstm", "gru", "convolutions", "ConvLSTM", "stack"])
-def test_a_recording_in_pieces_has_the_bits_of_one_go(name, random_of):
-    model, unit = made(name, "every", random_of)
+@pytest.mark.parametrize(
+    ("name", "readout"),
+    [
+        *((name, "every") for name in ("lstm", "gru", "convolutions", "ConvLSTM", "stack")),
+        *(("lstm", "leaky:2"), ("convolutions", "leaky:1")),
+    ],
+)
+def test_a_recording_in_pieces_has_the_bits_of_one_go(name, readout, random_of):
+    model, unit = made(name, readout, random_of)
     random = np.random.default_rng(1)
     lengths = [2 * unit, unit, 4 * unit, 3 * unit]
     codes = random.integers(0, 1 << model.layers[0].x.levels, (2, sum(lengths), model.features))
@@ -66,18 +72,21 @@ def test_a_recording_in_pieces_has_the_bits_of_one_go(name, random_of):
     assert not equal([run(model, p)[0] for p in np.split(codes, [2 * unit], axis=1)], whole)
 
 
-@pytest.mark.parametrize("name", ["lstm", "convolutions", "ConvLSTM"])
-def test_the_reference_does_the_same(name, random_of):
+@pytest.mark.parametrize(
+    ("name", "readout"),
+    [("lstm", "leaky:3"), *((name, "every") for name in ("lstm", "convolutions", "ConvLSTM"))],
+)
+def test_the_reference_does_the_same(name, readout, random_of):
     model, unit = (
-        made(name, "every", random_of)
+        made(name, readout, random_of)
         if name != "lstm"
-        else (stacked([(lstm, 3, Frames())], 2, "every"), 1)
+        else (stacked([(lstm, 3, Frames())], 2, readout), 1)
     )
-    floats = {"lstm": model, "convolutions": stacked(CAUSAL, 3, "every")}.get(name) or swept(
-        SWEEPS[name], readout="every"
+    floats = {"lstm": model, "convolutions": stacked(CAUSAL, 3, readout)}.get(name) or swept(
+        SWEEPS[name], readout=readout
     )
     x = np.random.default_rng(2).normal(0, 1, (2, 6 * unit, floats.channels))
-    carried = [[] for _ in floats.layers]
+    carried = [[] for _ in range(len(floats.layers) + (readout != "every"))]
     pieces = np.split(x, [2 * unit, 3 * unit], axis=1)
     found = [reference.logits(floats, piece, carried=carried) for piece in pieces]
     # One sum of a product may be formed in another order where an array has another shape.

@@ -42,7 +42,12 @@ def random_model(seed, sizes, classes, clip, readout):
 
 @pytest.mark.parametrize(
     ("sizes", "clip", "readout"),
-    [((5, 7), 1.0, "mean"), ((5, 7), 0.4, "last"), ((3, 6, 4), None, "mean")],
+    [
+        ((5, 7), 1.0, "mean"),
+        ((5, 7), 0.4, "last"),
+        ((3, 6, 4), None, "mean"),
+        ((3, 5), 1.0, "leaky:3@7"),
+    ],
 )
 def test_forward_equals_the_reference(sizes, clip, readout):
     import jax.numpy as jnp
@@ -307,7 +312,7 @@ BAD_RECIPES = {
     "c_clip": (-0.5, "0 or a positive number"),
     "warmup": (1.0, "must be in"),
     "validation": (-0.1, "must be in"),
-    "readout": ("first", "'first' is unknown"),
+    "readout": ("first", "unknown readout 'first'"),
     "datapath": ("threshold", "Method float leaves gates in full precision"),
 }
 

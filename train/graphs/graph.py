@@ -49,7 +49,7 @@ class Graph:
     Attributes
     ----------
     method : Method
-    readout : "last", "mean", "every" or "running"
+    readout : str
     kinds : tuple of LayerKind
         The layers. What their encoders read is clipped where they do not binarize; level bits have
         the range of their scales.

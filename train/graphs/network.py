@@ -304,7 +304,7 @@ def run(
     kinds : sequence of LayerKind
     forms : sequence of Form
         One a layer, as `form_of` makes it of `method`.
-    readout : "last", "mean", "every" or "running"
+    readout : str
     method : Method
     kept : float32 [B, H], optional
     skipped : int

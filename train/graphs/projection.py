@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
-from mubinn.golden.model.head import Readout, reading_of
+from mubinn.golden.model.head import Reading, Readout, reading_of
 
 
 def weight_gradient(x: Array, dz: Array) -> Array:
@@ -59,7 +59,7 @@ def classified(
     Parameters
     ----------
     h : float32 [T, B, H]
-    readout : "last", "mean", "every" or "running"
+    readout : str
     wd : float32 [C, H]
     bd : float32 [C]
     kept : float32 [B, H] or None
@@ -68,12 +68,37 @@ def classified(
         First steps of which there are to be no numbers, where each has some.
     """
     reading = reading_of(readout)
+    if reading.leak:
+        read = h if kept is None else h * kept
+        return _leaky(read @ wd.T + bd, reading, skipped)
     if reading.each:
         seen = jnp.swapaxes(h, 0, 1)
         if reading.sums:
             seen = seen.cumsum(axis=1) / reading.divisor(len(h)).astype(np.float32)
-        seen = seen[:, skipped:]
+        seen = seen[:, _given(reading, len(h), skipped)]
         kept = None if kept is None else kept[:, None]
     else:
         seen = h.mean(axis=0) if reading.sums else h[-1]
     return jnp.asarray((seen if kept is None else seen * kept) @ wd.T + bd)
+
+
+def _given(reading: Reading, steps: int, skipped: int) -> slice | Array:
+    """Return which of the steps have results that are wanted."""
+    if reading.every == 1:
+        return slice(skipped, None)
+    chosen = reading.given(steps)
+    return jnp.asarray(chosen[chosen >= skipped])
+
+
+def _leaky(values: Array, reading: Reading, skipped: int) -> Array:
+    """Return leaky means of numbers [T, B, C] as `classified` does, without the floors."""
+    unit = 1.0 / (1 << reading.leak)
+
+    def step(before: Array, now: Array) -> tuple[Array, Array]:
+        mean = before + (now - before) * unit
+        return mean, mean
+
+    last, means = lax.scan(step, jnp.zeros_like(values[0]), values)
+    if not reading.each:
+        return jnp.asarray(last)
+    return jnp.swapaxes(means, 0, 1)[:, _given(reading, len(values), skipped)]

@@ -18,7 +18,7 @@ from mubinn.golden.cells.graph import Cell
 from mubinn.golden.cells.library import LAYERS, cell_of
 from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.model.float_model import READOUTS, kinds_of
+from mubinn.golden.model.float_model import kinds_of
 from mubinn.golden.model.head import HEADS, HeadKind, Readout, reading_of
 from mubinn.train.data.recordings import LabelledSet, Normalise, labelled
 from mubinn.train.recipes.method import Method
@@ -73,7 +73,7 @@ class Recipe:
         Cells.
     cell : str or Cell
         Name among `mubinn.golden.cells.library.CELLS`, or a cell of one's own.
-    readout : "last", "mean", "every" or "running"
+    readout : str
         With ``"every"`` and ``"running"`` there is a result at every step: the loss is the mean
         over all, each with the window's label, and the last one is measured. Labels of steps,
         `LabelledSet.of_steps`, need such a readout: the loss is the mean over the steps of a batch
@@ -210,11 +210,11 @@ class Recipe:
 
     def _check_head(self) -> None:
         """Raise `MubinnError` where the head or readout has no meaning with the rest."""
-        each = reading_of(self.readout).each
-        if self.subject_calibration != "none" and (self.head != "classes" or each):
+        ordered = reading_of(self.readout).in_order
+        if self.subject_calibration != "none" and (self.head != "classes" or ordered):
             raise MubinnError(
                 "Subject calibration is of one class a window by the largest logit: leave it out, "
-                "or --head and a --readout of every step."
+                "or --head and a --readout other than last and mean."
             )
         if self.balance != "none" and self.head == "regression":
             raise MubinnError("A regression has no classes to balance: leave --balance out.")
@@ -252,11 +252,11 @@ class Recipe:
                     raise MubinnError(f"{name} is {value}; it must be {words}.")
 
     def _check_choices(self) -> None:
+        object.__setattr__(self, "readout", reading_of(self.readout).name)
         check_datapath(self.datapath)
         choices = {
             "subject_calibration": get_args(SubjectCalibration),
             "balance": get_args(Balance),
-            "readout": READOUTS,
             "head": tuple(HEADS),
         }
         for name, words in choices.items():
@@ -381,10 +381,10 @@ def split(data: LabelledSet, recipe: Recipe) -> Split:
 
 def _check_of_steps(recipe: Recipe) -> None:
     """Raise `MubinnError` where a recipe has no use for labels of steps."""
-    if not reading_of(recipe.readout).each:
+    if reading_of(recipe.readout).every != 1:
         raise MubinnError(
-            f"The labels are of steps, and the readout {recipe.readout} has one result a window: "
-            "give --readout every, or running."
+            f"The labels are of steps, and the readout {recipe.readout} has no result of each: "
+            "give --readout every, running or leaky."
         )
     if recipe.decimate != 1:
         raise MubinnError(

@@ -8,7 +8,6 @@ import numpy as np
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
-from mubinn.golden.model.head import reading_of
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.train.subject.calibration import medians
 from mubinn.train.subject.row_bias import row_bias
@@ -35,13 +34,14 @@ def for_subject(model: QuantizedModel, scores: Ints, steps: int) -> QuantizedMod
     MubinnError
         The model has no scores of classes, or has them at every step.
     """
-    if model.head != "classes" or reading_of(model.readout).each:
+    if model.head != "classes" or model.reading.in_order:
         raise MubinnError(
-            "Calibration takes medians off the scores of classes, one result a window, and this "
-            f"model has the head {model.head} and the readout {model.readout}: give another model."
+            "Calibration takes medians off the scores of classes, one result a window that begins "
+            f"anew, and this model has the head {model.head} and the readout {model.readout}: give "
+            "one of the readout last or mean."
         )
     dense = model.dense
-    sums = model.steps(steps) if model.readout == "mean" else 1
+    sums = model.steps(steps) if model.reading.sums else 1
     shift = np.floor(medians(scores) / (scores.shape[1] * sums) + 0.5).astype(np.int64)
     bias = row_bias(dense.b.values - shift, dense.b.levels, dense.b.fraction)
     return replace(model, dense=replace(dense, b=bias))
