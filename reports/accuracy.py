@@ -12,6 +12,7 @@ import numpy as np
 
 from mubinn.golden.cells.constants import DATAPATHS
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.model.float_model import CONSTANTS
 from mubinn.train.recipes.method import METHODS
 
 PAPER_FLOAT = 83.67
@@ -61,8 +62,9 @@ class Run:
         Of the exported integers; None where the method has a float rest.
     agreement : float or None
         Share of windows that both classify alike.
-    network, encoders : str
-        What is not usual of the network, and of what binarizes it; empty where all is.
+    network, encoders, constants : str
+        What is not usual of the network, of what binarizes it, and of the causal front end; empty
+        where all is.
     """
 
     method: str
@@ -78,6 +80,7 @@ class Run:
     agreement: float | None
     network: str = ""
     encoders: str = ""
+    constants: str = ""
 
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Run:
@@ -86,6 +89,7 @@ class Run:
             row = {"datapath": "figure3", "subject_calibration": row["centre"], **row}
             recipe = row.get("recipe", {})
             row |= {"network": _network(recipe), "encoders": _encoders(recipe.get("method", {}))}
+            row["constants"] = _constants(recipe)
             run = cls(**{name: row[name] for name in cls.__dataclass_fields__})
             known = run.method in TITLES and (run.levels is None) == (run.method == "float")
             known = known and run.datapath in DATAPATHS
@@ -107,7 +111,7 @@ class Run:
     @property
     def place(self) -> Place:
         """What it shares with the float run that it is compared with."""
-        about = self.network, self.normalise, self.subject_calibration
+        about = self.network, self.normalise + self.constants, self.subject_calibration
         return *about, self.fold, self.seed
 
     @property
@@ -129,7 +133,7 @@ class Run:
         if by != self.normalise:
             found.append("average reference")
         if by == "causal":
-            found.append("causal front end")
+            found.append(f"causal front end{self.constants}")
         elif by != "window":
             found.append(f"normalised by {by}")
         if self.subject_calibration != "none":
@@ -210,6 +214,12 @@ def _network(recipe: Mapping[str, Any]) -> str:
     if recipe.get("embedding"):
         found.append(f"words of {recipe['embedding']} numbers")
     return ", ".join(found)
+
+
+def _constants(recipe: Mapping[str, Any]) -> str:
+    """Return what is not usual of the front end's constants, in words."""
+    own = [f"{name.replace('_', '-')} {recipe[name]}" for name in CONSTANTS if name in recipe]
+    return f" of {', '.join(own)}" if own else ""
 
 
 def _encoders(method: Mapping[str, Any]) -> str:

@@ -6,14 +6,13 @@ from typing import Any
 import numpy as np
 
 from mubinn.cli.benchmarks.figures import figure, subject_model, versions
-from mubinn.cli.shared.recordings import input_codes, open_labelled
+from mubinn.cli.shared.recordings import input_codes, open_labelled, prepared
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.quantize import quantize
 from mubinn.sim.layer.layer_check import check_layer
 from mubinn.sim.layer.layer_speed import simulate_outputs
-from mubinn.train.data.windows import prepare
 
 CONFIGS = ((1, 1), (3, 3))
 CALIBRATION_WINDOWS = 32
@@ -46,8 +45,7 @@ def bench_layer(
     """
     model = subject_model(model)
     recorded, name = open_labelled(None, features=model.features)
-    how: Any = model.preprocessing
-    calibration = prepare(recorded.x[:CALIBRATION_WINDOWS], normalise=how.normalise)
+    calibration = prepared(model, recorded.x[:CALIBRATION_WINDOWS])
     figures: list[dict[str, Any]] = []
     for a, w in CONFIGS:
         made = quantize(model, Levels.of(a, w), calibration.astype(np.float64))

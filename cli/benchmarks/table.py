@@ -23,6 +23,7 @@ ABOUT = {
     "layers": "layers of models in hardware, and in binary32: logic, cycles, memory, energy a step",
     "libraries": "the units of the cells in FO4, library beside library",
     "xnor-gemm": "products of packed signs beside the float32 BLAS, on this machine",
+    "continuous": "models that go on from sample to sample: accuracy, reaction, disturbances",
     "quantization": "errors of x, h, c and logits from 1 to 8 levels, none of which is to rise",
 }
 """What each measures. NAME is ``bench_NAME`` of the module NAME, with ``_`` for ``-``."""
@@ -56,11 +57,15 @@ WITH_MODELS = ("layers",)
 """Those that take files of models, ``models``, and of windows for one or each of them, ``data``;
 ``device``, ``datapath``, ``windows`` and ``steps`` as well."""
 
+WITH_RUNS = ("continuous",)
+"""Those that take models and folders of runs, ``models``, and what they were trained on,
+``data``."""
+
 WITH_INSTRUCTION_SET = ("xnor-gemm",)
 """Those that take one of the CPU's as ``instruction_set``."""
 
-WITH_PROGRESS = ("lut-cycles", "fpga", "scale", "quantization", "layers", "power")
+WITH_PROGRESS = ("lut-cycles", "fpga", "scale", "quantization", "layers", "power", "continuous")
 """Those of several long measurements, which tell each by ``progress`` as it begins."""
 
-WITH_FILES = ("energy", "layers", "power")
+WITH_FILES = ("energy", "layers", "power", "continuous")
 """Those that make files."""

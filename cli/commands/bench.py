@@ -63,7 +63,8 @@ from mubinn.golden.ground.files import check_folder, write_folder
     "--output",
     type=OutputFolder(replaced=True),
     metavar="DIR",
-    help="Folder for tables and pictures, of those that make any ('energy', 'layers', 'power').",
+    help="Folder for tables and pictures, of those that make any ('continuous', 'energy', "
+    "'layers', 'power').",
 )
 @json_option
 def bench(
@@ -81,7 +82,9 @@ def bench(
     """Run the measurement NAME and print its figures, beside what they are to reach.
 
     For 'libraries' and 'power' each --liberty is a library of its own. MODELS are for 'layers':
-    quantized models and float ones, whose layers stand side by side in one table.
+    quantized models and float ones, whose layers stand side by side in one table; and for
+    'continuous': quantized models, and folders of mubinn train --runs, by default those of the
+    documentation.
 
     \b
       mubinn bench --list
@@ -94,6 +97,7 @@ def bench(
       mubinn bench xnor-gemm --instruction-set avx2
       mubinn bench quantization --model watch.safetensors --data watch.npz
       mubinn bench layers fp.safetensors my.mubinn --data my.npz -o layers
+      mubinn bench continuous runs -o continuous
     """
     from mubinn.cli.benchmarks.table import ABOUT, BENCHMARKS, WITH_PROGRESS
 
@@ -154,12 +158,14 @@ def _layer_options(
     name: str, models: tuple[Path, ...], data: tuple[Path, ...], options: dict[str, Any]
 ) -> dict[str, Any]:
     """Return what models and all that belongs to layers mean to a benchmark."""
-    from mubinn.cli.benchmarks.table import WITH_MODELS
+    from mubinn.cli.benchmarks.table import WITH_MODELS, WITH_RUNS
 
     given = {option: value for option, value in options.items() if value is not None}
     if name in WITH_MODELS:
         return {"models": models, "data": data, **given}
-    if models:
+    if name in WITH_RUNS and not given:
+        return {"models": models, "data": data}
+    if models and name not in WITH_RUNS:
         raise MubinnError(f"The benchmark {name} is not of models of yours: leave out {models[0]}.")
     if given:
         raise MubinnError(f"The benchmark {name} has no --{min(given)}: leave it out.")
@@ -168,9 +174,9 @@ def _layer_options(
 
 def _data_options(name: str, model: Path | None, data: tuple[Path, ...]) -> dict[str, Any]:
     """Return what ``--model`` and ``--data`` mean to a benchmark of one model."""
-    from mubinn.cli.benchmarks.table import WITH_DATA, WITH_MODELS
+    from mubinn.cli.benchmarks.table import WITH_DATA, WITH_MODELS, WITH_RUNS
 
-    if model is None and (not data or name in WITH_MODELS):
+    if model is None and (not data or name in (*WITH_MODELS, *WITH_RUNS)):
         return {}
     if name not in WITH_DATA:
         raise MubinnError(

@@ -15,7 +15,7 @@ from mubinn.cli.shared.paths import Command, InputPath
 if TYPE_CHECKING:
     from mubinn.golden.cells.layer import QuantizedLayer
     from mubinn.golden.model.float_layer import FloatLayer
-    from mubinn.golden.model.float_model import FloatModel
+    from mubinn.golden.model.float_model import FloatModel, Preprocessing
     from mubinn.golden.model.quantized_model import QuantizedModel
 
 LONG, SHOWN = 256, 8
@@ -54,7 +54,7 @@ def info(file: Path | None, as_json: bool) -> None:
         *((f"layer {k}", _line(layer)) for k, layer in enumerate(about["layers"])),
         ("head", _head(about)),
         ("readout", about["readout"]),
-        ("preprocessing", f"normalise {how['normalise']}, decimate {how['decimate']}"),
+        ("preprocessing", ", ".join(f"{name} {value}" for name, value in how.items())),
         *((name, _lines(note)) for name, note in about["notes"].items()),
     ]
     print_table(str(path), ("property", "value"), rows, wrap=True)
@@ -142,9 +142,16 @@ def describe(model: FloatModel | QuantizedModel) -> dict[str, Any]:
         "outputs": model.outputs,
         "head": model.head,
         "readout": model.readout,
-        "preprocessing": asdict(model.preprocessing),
+        "preprocessing": model.preprocessing.to_json() | _constants(model.preprocessing),
         "notes": dict(model.meta),
     }
+
+
+def _constants(how: Preprocessing) -> dict[str, int]:
+    """Return the constants of a front end, where there is one."""
+    from mubinn.golden.model.float_model import CAUSAL
+
+    return how.constants if how.normalise == CAUSAL else {}
 
 
 def _head(about: dict[str, Any]) -> str:

@@ -57,6 +57,9 @@ RECIPE_OPTIONS = (
     "patience",
     "normalise",
     "decimate",
+    "high_pass",
+    "gain",
+    "clamp",
     "subject_calibration",
     "group",
     "gain_spread",
@@ -221,6 +224,27 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 )
 @click.option("--decimate", type=int, help="Steps averaged into one.  [default: 2]")
 @click.option(
+    "--high-pass",
+    type=int,
+    metavar="K",
+    help="Of causal: a channel's slow part, which is taken off, follows by 2^-K a step, 1 to 12.  "
+    "[default: 2]",
+)
+@click.option(
+    "--gain",
+    type=int,
+    metavar="G",
+    help="Of causal: the mean magnitude, which divides, follows by 2^-G a step, 1 to 12.  "
+    "[default: 9]",
+)
+@click.option(
+    "--clamp",
+    type=int,
+    metavar="B",
+    help="Of causal: samples are clamped at 2^B times the power of two that divides them, 0 to 3.  "
+    "[default: 2]",
+)
+@click.option(
     "--subject-calibration",
     "--centre",
     "subject_calibration",
@@ -321,8 +345,12 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
     """
     from mubinn.cli.commands import train_runs
     from mubinn.cli.shared.recordings import notes_of, open_labelled
+    from mubinn.golden.model.float_model import CAUSAL, CONSTANTS
 
     reading = reading_of(options)
+    if options["normalise"] != CAUSAL:
+        why = "is of the causal front end: give --normalise causal, or leave it out."
+        refuse_given(why, *CONSTANTS)
     many = options["runs"] is not None
     if many == (options["output"] is not None):
         raise MubinnError("Give -o FILE for one run, or --runs DIR for many.")

@@ -420,4 +420,10 @@ def prepared(
         )
     normalise: Any = how.normalise
     codes = None if subject is None else np.unique(subject, return_inverse=True)[1]
-    return prepare(x, normalise=normalise, decimate=how.decimate, subject=codes)
+    return prepare(
+        x,
+        normalise=normalise,
+        decimate=how.decimate,
+        subject=codes,
+        constants=how.constants,
+    )

@@ -60,6 +60,13 @@ def least_steps(layers: Sequence[_Layer]) -> int:
     return steps
 
 
+CAUSAL = "causal"
+"""The normalisation that `mubinn.golden.model.front_end.FrontEnd` does sample by sample."""
+
+CONSTANTS = {"high_pass": (1, 12), "gain": (1, 12), "clamp": (0, 3)}
+"""Constants of the causal front end, each with its least and its largest value."""
+
+
 @dataclass(frozen=True)
 class Preprocessing:
     """How a recording becomes the input, by `mubinn.train.data.recordings.prepare`.
@@ -71,10 +78,53 @@ class Preprocessing:
         ``mubinn train --help`` names the others.
     decimate : int
         Averages this many consecutive time steps into one.
+    high_pass, gain, clamp : int
+        Constants of `mubinn.golden.model.front_end.FrontEnd`; other ones than the usual are of
+        ``"causal"`` alone.
+
+    Raises
+    ------
+    MubinnError
+        A constant is out of range, or of another normalisation.
+
+    Examples
+    --------
+    >>> Preprocessing("causal", 2, high_pass=3).constants
+    {'high_pass': 3, 'gain': 9, 'clamp': 2}
     """
 
     normalise: str = "window"
     decimate: int = 2
+    high_pass: int = 2
+    gain: int = 9
+    clamp: int = 2
+
+    def __post_init__(self) -> None:
+        """Check the constants."""
+        for name, value in self.constants.items():
+            low, high = CONSTANTS[name]
+            if not low <= value <= high:
+                raise MubinnError(f"{name} is {value}; it must be {low} to {high}.")
+            if self.normalise != CAUSAL and value != getattr(Preprocessing, name):
+                raise MubinnError(
+                    f"{name} {value} is of the causal front end: give --normalise causal, or leave "
+                    "it out."
+                )
+
+    @property
+    def constants(self) -> dict[str, int]:
+        """The constants by name."""
+        return {name: getattr(self, name) for name in CONSTANTS}
+
+    def to_json(self) -> dict[str, str | int]:
+        """Return the fields as files name them; constants where they are not the usual ones.
+
+        >>> Preprocessing("causal", 2).to_json()
+        {'normalise': 'causal', 'decimate': 2}
+        """
+        usual = self.constants == Preprocessing().constants
+        own = {} if usual else self.constants
+        return {"normalise": self.normalise, "decimate": int(self.decimate), **own}
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,10 +16,8 @@ from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.ground.checks import demand
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Ints
+from mubinn.golden.model.float_model import CAUSAL, CONSTANTS, Preprocessing
 from mubinn.golden.model.quantized_model import QuantizedModel
-
-CAUSAL = "causal"
-"""The normalisation of a model whose input is made so."""
 
 DECIMATIONS = (1, 2, 4)
 
@@ -77,16 +75,16 @@ class FrontEnd:
     channels: int
     width: int = 16
     decimation: int = 2
-    high_pass: int = 2
-    gain: int = 9
-    clamp: int = 2
+    high_pass: int = Preprocessing.high_pass
+    gain: int = Preprocessing.gain
+    clamp: int = Preprocessing.clamp
 
     def __post_init__(self) -> None:
         """Check the fields."""
         demand(self, 1, "channels")
         demand(self, 8, "width", most=24)
-        demand(self, 1, "high_pass", "gain", most=12)
-        demand(self, 0, "clamp", most=3)
+        for name, (low, high) in CONSTANTS.items():
+            demand(self, low, name, most=high)
         if self.decimation not in DECIMATIONS:
             raise MubinnError(
                 f"a step of {self.decimation} samples there is not: give a decimation of "
@@ -142,7 +140,12 @@ class FrontEnd:
                 f"the model's input is normalised by {how.normalise!r}, which no hardware does "
                 "sample by sample: train with --normalise causal, or leave out the bits of an ADC."
             )
-        return cls(model.features, width, how.decimate)
+        return cls.made(how, model.features, width)
+
+    @classmethod
+    def made(cls, how: Preprocessing, channels: int, width: int) -> "FrontEnd":
+        """Return the front end of a preprocessing, for an ADC of `width` bits."""
+        return cls(channels, width, how.decimate, **how.constants)
 
     def first(self, *lead: int) -> FrontEndState:
         """Return the state before the first sample, of `lead` streams."""

@@ -48,7 +48,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Bits, Floats
 from mubinn.golden.model.container import Container, Tensors, read_container, write_container
 from mubinn.golden.model.float_layer import FloatLayer, gru_layer, gru_parts
-from mubinn.golden.model.float_model import FloatModel, Preprocessing
+from mubinn.golden.model.float_model import CONSTANTS, FloatModel, Preprocessing
 from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedModel
 from mubinn.golden.model.structure import Reader
 
@@ -133,22 +133,25 @@ def _common(model: QuantizedModel | FloatModel) -> dict[str, Any]:
     for key, value in model.meta.items():
         if not isinstance(key, str) or not isinstance(value, str):
             raise MubinnError(f"the note {key!r}: {value!r} is not text: store texts in meta.")
-    how = model.preprocessing
     return {
         "readout": model.readout,
         # As files from before there were heads have it, one of classes is not named.
         **({} if model.head == "classes" else {"head": model.head}),
         **({} if model.embedding is None else {EMBEDDING: True}),
-        "preprocessing": {"normalise": how.normalise, "decimate": int(how.decimate)},
+        "preprocessing": model.preprocessing.to_json(),
         "meta": dict(model.meta),
     }
 
 
 def _common_of(reader: Reader) -> dict[str, Any]:
     how = reader.part("preprocessing")
+    own = {
+        name: how.integer(name, *CONSTANTS[name]) for name in CONSTANTS if how.any(name) is not None
+    }
+    decimate = how.integer("decimate", 1, 1 << 16)
     return {
         "readout": reader.text("readout"),
-        "preprocessing": Preprocessing(how.text("normalise"), how.integer("decimate", 1, 1 << 16)),
+        "preprocessing": Preprocessing(how.text("normalise"), decimate, **own),
         "meta": reader.texts("meta"),
     }
 

