@@ -7,7 +7,7 @@ from importlib.metadata import version
 
 from mubinn.golden.folding.layer_plan import MAX_STEPS
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.model.front_end import CAUSAL
+from mubinn.golden.model.float_model import CAUSAL
 from mubinn.golden.model.layer_state import StateKind
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.accelerator.link_accelerator import link_top

@@ -13,7 +13,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.bit_true import run, run_from
 from mubinn.golden.model.float_model import Preprocessing
 from mubinn.golden.model.front_end import FrontEnd
-from mubinn.golden.model.leaky import leaky
+from mubinn.golden.model.head import Reading
 from mubinn.golden.model.model_file import save_model
 from mubinn.reports.continuous import as_json, continuous_csv, measured, pooled, tables
 from mubinn.train.data.recordings import LabelledSet
@@ -95,7 +95,7 @@ def test_leaky_sums_round_down():
     scores = np.random.default_rng(0).integers(-99, 99, (3, 50, 2))
     for k in (1, 7):
         total = [0] * 6
-        for t, made in enumerate(leaky(scores, k).swapaxes(0, 1)):
+        for t, made in enumerate(Reading("leaky", 1, k).leaky(scores).swapaxes(0, 1)):
             own = scores[:, t].ravel().tolist()
             total = [s + one - s // 2**k for s, one in zip(total, own, strict=True)]
             assert made.ravel().tolist() == total

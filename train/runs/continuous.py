@@ -17,12 +17,14 @@ from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.ground.fixed import Ints
 from mubinn.golden.inference.run import CompiledModel
 from mubinn.golden.model.front_end import FrontEnd
-from mubinn.golden.model.head import check_decides, head_of
+from mubinn.golden.model.head import Reading, check_decides, head_of
 from mubinn.golden.model.layer_state import check_carries
-from mubinn.golden.model.leaky import LEAKS, leaky
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.train.data.recordings import LabelledSet
 from mubinn.train.data.streams import DISTURBANCES, Stream, changes, disturbed, streams
+
+LEAKS = (6, 7)
+"""k: what a step adds is down to 1/e after ``2**k`` steps, 1.6 and 3.2 s of 40 steps a second."""
 
 WIDTH = 24
 """Bits of the ADC: enough for all that is disturbed."""
@@ -155,7 +157,7 @@ class _Judge:
 
     @staticmethod
     def _leaky(scores: Sequence[Ints], k: int) -> list[Ints]:
-        return _side_by_side(lambda own: leaky(own, k), scores)
+        return _side_by_side(Reading("leaky", 1, k).leaky, scores)
 
 
 def _side_by_side(make: Callable[[Ints], Ints], found: Sequence[Ints]) -> list[Ints]:
