@@ -17,12 +17,14 @@ from mubinn.golden.model.head import reading_of
 from mubinn.golden.model.layer_state import StateKind, check_kind
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.sample_format import SampleFormat
+from mubinn.hw.accelerator.state_ring import StateRing
 from mubinn.hw.accelerator.window_states import WindowStates
 from mubinn.hw.frontend.front_end import StreamFrontEnd
 from mubinn.hw.frontend.pixel_frames import PixelFrames
 from mubinn.hw.frontend.sample_encoder import SampleEncoder, sample_layout
 from mubinn.hw.frontend.step_frames import StepFrames
 from mubinn.hw.layer.classifier import END, result_layout
+from mubinn.hw.layer.layer_states import check_words, state_layout
 from mubinn.hw.layer.loadable_memory import LoadableMemories, load_layout
 from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step, cycles_per_window
 from mubinn.hw.layer.score_sum import ScoreSum
@@ -116,6 +118,8 @@ class Accelerator(Component):
     state : "cleared", "carried" or "register"
         What a window leaves: nothing, each beginning as after a reset; its state, which the next
         one begins with; or what `carried` says. Sums over the steps begin anew in each.
+    state_port : bool
+        The state goes out and in between windows, see `mubinn.hw.accelerator.state_ring`.
 
     Members
     -------
@@ -135,6 +139,8 @@ class Accelerator(Component):
     carried : In(1), with the state "register"
         What a step that is a window's last leaves is what the next window begins with; else that
         one begins as after a reset, as it does after `abort`. Seen when that step is taken at `i`.
+    save, restore : In(1), state_i : In(stream of 8 bits), state_o : Out(stream of 8 bits)
+        With `state_port`: of a ring of `state_bytes` bytes. No window begins before it is round.
     """
 
     i: stream.Interface
@@ -143,6 +149,10 @@ class Accelerator(Component):
     abort: Signal
     busy: Signal
     carried: Signal
+    save: Signal
+    restore: Signal
+    state_i: stream.Interface
+    state_o: stream.Interface
 
     def __init__(
         self,
@@ -157,17 +167,25 @@ class Accelerator(Component):
         loadable: bool = False,
         max_steps: int = MAX_STEPS,
         state: StateKind = "cleared",
+        state_port: bool = False,
     ) -> None:
         check_kind(model.layers, state)
+        if state_port and state == "cleared":
+            raise MubinnError(
+                "a state that each window clears is worth no port: have it carried, or leave out "
+                "the port of the state."
+            )
         self.model, self.state = model, state
         front_end, samples = entry(model, sample_width, adc_width)
         self.plans = plans(
             model, lanes, units, max_steps=max_steps, folded_bias=folded_bias, network=network
         )
+        if state_port:
+            self.plans = [check_words(plan) for plan in self.plans]
         self.memories = [LoadableMemories(plan) for plan in self.plans] if loadable else []
         stored = self.memories or repeat(None, len(self.plans))
         self.layers = [
-            LstmLayer(plan, memories=own, carries=state != "cleared")
+            LstmLayer(plan, memories=own, carries=state != "cleared", state_port=state_port)
             for plan, own in zip(self.plans, stored, strict=True)
         ]
         self.stages = stages(model.layers)
@@ -183,7 +201,9 @@ class Accelerator(Component):
         if samples is not None:
             self.encoder, shape = SampleEncoder(samples), sample_layout(samples.width)
         if front_end is not None:
-            self.front_end, shape = StreamFrontEnd(front_end), sample_layout(front_end.width)
+            self.front_end = StreamFrontEnd(front_end, state_port=state_port)
+            shape = sample_layout(front_end.width)
+        self.ring = StateRing(self._state_shapes()) if state_port else None
         load = {"load": In(load_layout(self.plans))} if loadable else {}
         super().__init__(
             {
@@ -195,6 +215,7 @@ class Accelerator(Component):
                 "abort": In(1),
                 "busy": Out(1),
                 **({"carried": In(1)} if state == "register" else {}),
+                **(self.ring.ports if self.ring else {}),
             }
         )
 
@@ -246,6 +267,10 @@ class Accelerator(Component):
         # Who hears whether a window's state is kept, and in which cycle: its last step is taken.
         self._keeping: list[tuple[Signal, Value]] = []
         source: Source = wiring.flipped(self.i)
+        if self.ring is not None:
+            self._add(m, "ring", self.ring)
+            parts = [*([self.front_end] if self.front_end else []), *self.layers]
+            source = self.ring.between(m, source, parts, self)
         if self.front_end is not None:
             self._add(m, "front_end", self.front_end)
             wiring.connect(m, source, self.front_end.i)
@@ -296,6 +321,11 @@ class Accelerator(Component):
                 memories.weight.eq(self.load.word),
             ]
         return m
+
+    def _state_shapes(self) -> list[tuple[int, int]]:
+        """Return the words of each part of the state, of the front end first."""
+        own = [] if self.front_end is None else [StreamFrontEnd.words(self.front_end.front_end)]
+        return own + [(state_layout(plan).size, plan.rounds) for plan in self.plans]
 
     def _add(self, m: Module, name: str, part: Any) -> None:
         """Add a part that forgets what it holds when windows are aborted."""

@@ -357,9 +357,13 @@ def test_no_window_is_taken_before_all_weights_are(random_of):
 
 
 def test_what_a_link_cannot_have_is_told():
-    core = SimpleNamespace(signature=SimpleNamespace(members={"carried": None}))
-    with pytest.raises(MubinnError, match="says with the first step of a window whether"):
-        check_core(core)
+    for member, words in [
+        ("save", "no packets by which a state goes out or in"),
+        ("carried", "says with the first step of a window whether"),
+    ]:
+        core = SimpleNamespace(signature=SimpleNamespace(members={member: None}))
+        with pytest.raises(MubinnError, match=words):
+            check_core(core)
     with pytest.raises(MubinnError, match="do not say whether they go on from the one before"):
         Host(2).window(bytes(2), carried=True)
     with pytest.raises(MubinnError, match="0 bytes are no weights"):
