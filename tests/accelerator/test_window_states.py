@@ -17,6 +17,7 @@ from mubinn.golden.cells.library import dense, lstm
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.bit_true import run_from
 from mubinn.golden.model.float_model import Preprocessing
+from mubinn.golden.model.layer_state import LayerState
 from mubinn.golden.quantize import quantize
 from mubinn.hw.accelerator.accelerator import Accelerator
 from mubinn.hw.accelerator.axi_accelerator import accelerator_top
@@ -266,6 +267,23 @@ def states_of(design, saved):
     return [[codes.tolist() for codes in layer_state(*pair).codes] for pair in own]
 
 
+def drawn_state(design, random):
+    """Return the bytes of a state of any codes."""
+    found = []
+    if design.front_end is not None:
+        own = design.front_end.front_end
+        slow = random.integers(0, 1 << own.slow_width, own.channels)
+        found.append([*slow.tolist(), 5 << own.size_width | 1234])
+    for plan in design.plans:
+        layer = plan.layer
+        codes = [
+            random.integers(0, 1 << layer.quantizers[n.name].levels, layer.sizes.count(n))
+            for n in layer.cell.states
+        ]
+        found.append(state_words(plan, LayerState(tuple(codes), np.zeros((0, 0), np.int64))))
+    return pack(design.ring.shapes, found)
+
+
 @pytest.mark.parametrize(
     ("name", "other"),
     [
@@ -286,6 +304,9 @@ def test_streams_share_an_accelerator(random_of, name, other):
 
     async def produce(ctx):
         states[0] = states[1] = first = await save(ctx, design)
+        drawn = drawn_state(design, np.random.default_rng(2))
+        await restore(ctx, design, drawn)
+        assert await save(ctx, design) == drawn != first
         for number, numbers in enumerate(windows):
             stream = number % 2
             if number == 3:
