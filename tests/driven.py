@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from mubinn.golden.model.bit_true import run, run_from
-from mubinn.hw.accelerator.accelerator import plans
+from mubinn.hw.accelerator.plans import plans
 from mubinn.hw.export.golden_vectors import drawn_windows
 from mubinn.hw.export.interface import interface
 from mubinn.hw.layer.loadable_memory import contents

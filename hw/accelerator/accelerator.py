@@ -11,13 +11,12 @@ from amaranth.lib.wiring import In, Out
 from mubinn.golden.cells.place import stages
 from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.folding.layer_plan import MAX_STEPS, LayerPlan
-from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.model.front_end import FrontEnd
 from mubinn.golden.model.layer_state import StateKind, check_kind
 from mubinn.golden.model.quantized_model import QuantizedModel
-from mubinn.golden.model.sample_format import SampleFormat
 from mubinn.golden.model.stamp import Stamp
 from mubinn.hw.accelerator.clock_request import ClockRequest, check_sleeps
+from mubinn.hw.accelerator.plans import entry, plans
+from mubinn.hw.accelerator.state_ring import StateRing, check_port
 from mubinn.hw.accelerator.window_states import WindowStates
 from mubinn.hw.frontend.front_end import StreamFrontEnd
 from mubinn.hw.frontend.pixel_frames import PixelFrames
@@ -25,6 +24,7 @@ from mubinn.hw.frontend.sample_encoder import SampleEncoder, sample_layout
 from mubinn.hw.frontend.step_frames import StepFrames
 from mubinn.hw.layer.classifier import END, result_layout
 from mubinn.hw.layer.every_nth import EveryNth
+from mubinn.hw.layer.layer_states import check_words, state_layout
 from mubinn.hw.layer.loadable_memory import LoadableMemories, load_layout
 from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step, cycles_per_window
 from mubinn.hw.layer.score_sum import ScoreSum
@@ -33,51 +33,6 @@ from mubinn.hw.stream.fields import frame_layout
 from mubinn.hw.stream.side_by_side import SideBySide, Source, fork, link
 from mubinn.hw.stream.turned import Turned
 from mubinn.hw.stream.unit import Register
-
-
-def plans(
-    model: QuantizedModel,
-    lanes: int | None = None,
-    units: int = 1,
-    *,
-    max_steps: int = MAX_STEPS,
-    **options: Any,
-) -> list[LayerPlan]:
-    """Return the plans of a model's layers; those on top have the classifier, or its parts.
-
-    Raises
-    ------
-    MubinnError
-        No window of `max_steps` steps has a step of every layer; a plan is refused.
-    """
-    model.steps(max_steps)
-    options["max_steps"] = max_steps
-    found = []
-    for k, layer in enumerate(model.layers):
-        dense, readout = model.dense_of(k)
-        found.append(LayerPlan(layer, dense, lanes, units, readout=readout, **options))
-    return found
-
-
-def entry(
-    model: QuantizedModel, sample_width: int | None = None, adc_width: int | None = None
-) -> tuple[FrontEnd | None, SampleFormat | None]:
-    """Return what steps are made of samples by, if they are, see `Accelerator`.
-
-    Raises
-    ------
-    MubinnError
-        Both widths are given, or one that the model's input does not have.
-    """
-    if adc_width is None:
-        return None, None if sample_width is None else SampleFormat.of(model, sample_width)
-    if sample_width is not None:
-        raise MubinnError(
-            "samples are either those of a layer or those of an ADC: give the bits of one of them."
-        )
-    front_end = FrontEnd.of(model, adc_width)
-    width = max(front_end.sample_width, SampleFormat.least_width(model.layers[0].x))
-    return front_end, SampleFormat.of(model, width)
 
 
 def _gathers(plan: LayerPlan) -> Sweep | None:
@@ -123,6 +78,8 @@ class Accelerator(Component):
         Add `awake`, so that the clock may be stopped between samples.
     stamp : Stamp or None
         What results say of the steps since the state was cleared, in fields of their own.
+    state_port : bool
+        The state goes out and in between windows, see `mubinn.hw.accelerator.state_ring`.
 
     Members
     -------
@@ -146,6 +103,8 @@ class Accelerator(Component):
         The clock is needed; stop it at its low level while this is 0. What is offered at `i`, a
         write at `load` and `abort` ask for it at once, and so does a result until it is taken. See
         `mubinn.hw.accelerator.clock_request.ClockRequest`.
+    save, restore : In(1), state_i : In(stream of 8 bits), state_o : Out(stream of 8 bits)
+        With `state_port`: of a ring of `state_bytes` bytes. No window begins before it is round.
 
     Raises
     ------
@@ -160,6 +119,10 @@ class Accelerator(Component):
     busy: Signal
     carried: Signal
     awake: Signal
+    save: Signal
+    restore: Signal
+    state_i: stream.Interface
+    state_o: stream.Interface
 
     def __init__(
         self,
@@ -176,16 +139,21 @@ class Accelerator(Component):
         state: StateKind = "cleared",
         sleeps: bool = False,
         stamp: Stamp | None = None,
+        state_port: bool = False,
     ) -> None:
         check_kind(model.layers, state)
         if sleeps:
             check_sleeps(model)
+        if state_port:
+            check_port(model, state, stamp, sleeps=sleeps)
         self.model, self.state = model, state
         self.stamp = stamp = stamp if stamp and stamp.fields else None
         front_end, samples = entry(model, sample_width, adc_width)
         self.plans = plans(
             model, lanes, units, max_steps=max_steps, folded_bias=folded_bias, network=network
         )
+        if state_port:
+            self.plans = [check_words(plan) for plan in self.plans]
         self.memories = [LoadableMemories(plan) for plan in self.plans] if loadable else []
         stored = self.memories or repeat(None, len(self.plans))
         # Of layers on top the first counts steps, where they are not counted in the order of time.
@@ -197,6 +165,7 @@ class Accelerator(Component):
                 memories=own,
                 carries=state != "cleared",
                 sleeps=sleeps,
+                state_port=state_port,
                 stamp=counts if k == first else None,
             )
             for k, (plan, own) in enumerate(zip(self.plans, stored, strict=True))
@@ -216,7 +185,9 @@ class Accelerator(Component):
         if samples is not None:
             self.encoder, shape = SampleEncoder(samples), sample_layout(samples.width)
         if front_end is not None:
-            self.front_end, shape = StreamFrontEnd(front_end), sample_layout(front_end.width)
+            self.front_end = StreamFrontEnd(front_end, state_port=state_port)
+            shape = sample_layout(front_end.width)
+        self.ring = StateRing(self._state_shapes()) if state_port else None
         load = {"load": In(load_layout(self.plans))} if loadable else {}
         super().__init__(
             {
@@ -229,6 +200,7 @@ class Accelerator(Component):
                 "busy": Out(1),
                 **({"carried": In(1)} if state == "register" else {}),
                 **({"awake": Out(1)} if sleeps else {}),
+                **(self.ring.ports if self.ring else {}),
             }
         )
 
@@ -280,6 +252,10 @@ class Accelerator(Component):
         # Who hears whether a window's state is kept, and in which cycle: its last step is taken.
         self._keeping: list[tuple[Signal, Value]] = []
         source: Source = wiring.flipped(self.i)
+        if self.ring is not None:
+            self._add(m, "ring", self.ring)
+            parts = [*([self.front_end] if self.front_end else []), *self.layers]
+            source = self.ring.between(m, source, parts, self)
         if self.front_end is not None:
             self._add(m, "front_end", self.front_end)
             wiring.connect(m, source, self.front_end.i)
@@ -335,6 +311,11 @@ class Accelerator(Component):
                 memories.weight.eq(self.load.word),
             ]
         return m
+
+    def _state_shapes(self) -> list[tuple[int, int]]:
+        """Return the words of each part of the state, of the front end first."""
+        own = [] if self.front_end is None else [StreamFrontEnd.words(self.front_end.front_end)]
+        return own + [(state_layout(plan).size, plan.rounds) for plan in self.plans]
 
     def _add(self, m: Module, name: str, part: Any) -> None:
         """Add a part that forgets what it holds when windows are aborted."""

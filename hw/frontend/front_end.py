@@ -1,6 +1,6 @@
 """Samples of an ADC to those of a layer, one channel after the other."""
 
-from amaranth.hdl import Array, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
@@ -22,6 +22,9 @@ class StreamFrontEnd(Component):
     Parameters
     ----------
     front_end : FrontEnd
+    state_port : bool
+        Add `turns`, `moved`, `shown` and `word`, by which the state goes out or in between windows:
+        M of each channel, then D with the number of the step above it.
 
     Members
     -------
@@ -35,6 +38,8 @@ class StreamFrontEnd(Component):
         The sample that is next is its step's last.
     leaves : Out(1)
         In this cycle the last channel of a window's last step has gone to its register.
+    turns, moved : In(1), shown : Out(word), word : In(word), with `state_port`
+        Of `mubinn.hw.accelerator.state_ring.StateRing`.
     """
 
     i: stream.Interface
@@ -42,11 +47,19 @@ class StreamFrontEnd(Component):
     carried: Signal
     full: Signal
     leaves: Signal
+    turns: Signal
+    moved: Signal
+    shown: Signal
+    word: Signal
 
-    def __init__(self, front_end: FrontEnd) -> None:
+    def __init__(self, front_end: FrontEnd, *, state_port: bool = False) -> None:
         self.front_end = front_end
+        self._state_port = state_port
+        bits, _ = self.words(front_end)
+        port = {"turns": In(1), "moved": In(1), "shown": Out(bits), "word": In(bits)}
         super().__init__(
             {
+                **(port if state_port else {}),
                 "i": In(stream.Signature(sample_layout(front_end.width))),
                 "o": Out(stream.Signature(sample_layout(front_end.sample_width))),
                 "carried": In(1),
@@ -66,6 +79,17 @@ class StreamFrontEnd(Component):
         """
         return 2 * front_end.channels * (front_end.decimation + 1) + 2
 
+    @staticmethod
+    def steps(front_end: FrontEnd) -> int:
+        """Return the step up to which steps are counted: nothing depends on later numbers."""
+        return int(1 << max(front_end.gain, front_end.high_pass - 1))
+
+    @classmethod
+    def words(cls, front_end: FrontEnd) -> tuple[int, int]:
+        """Return the bits of a word of the state, and how many there are."""
+        last = front_end.size_width + cls.steps(front_end).bit_length()
+        return max(front_end.slow_width, last), front_end.channels + 1
+
     def elaborate(self, platform: object) -> Module:
         """Return two memories of a word a channel, and what goes on in turn with them."""
         m = Module()
@@ -73,8 +97,7 @@ class StreamFrontEnd(Component):
         last_channel, last_sample = own.channels - 1, own.decimation - 1
         channel, sample = Signal(range(own.channels)), Signal(range(own.decimation))
         offers, there, ends = Signal(), Signal(), Signal()
-        # Steps are counted up to where nothing depends on their number any more.
-        count = 1 << max(own.gain, own.high_pass - 1)
+        count = self.steps(own)
         step = Signal(range(count + 1))
         # The logarithm of what is divided by follows from D a cycle before the channels do.
         exponent = Signal(range(own.total_width))
@@ -125,7 +148,25 @@ class StreamFrontEnd(Component):
                 self.o.payload.value.eq(self._sample(m, passed, exponent)),
                 self.o.payload.last.eq(ends),
             ]
+        if self._state_port:
+            self._exchange(m, step, self._size)
         return m
+
+    def _exchange(self, m: Module, step: Signal, size: Signal) -> None:
+        """Let the state go out or in: each word of M, then D and the step."""
+        own, read, write = self.front_end, self._slow_read, self._slow_write
+        at = Signal(range(own.channels + 1))
+        ends = at == own.channels
+        # Before the first step M is what the memory happens to have.
+        slow = Mux(step == 0, 0, read.data.as_unsigned())
+        m.d.comb += self.shown.eq(Mux(ends, Cat(size, step), slow))
+        with m.If(self.turns):
+            m.d.comb += [read.addr.eq(at), write.addr.eq(at), write.data.eq(self.word)]
+        with m.If(self.moved):
+            m.d.sync += at.eq(Mux(ends, 0, at + 1))
+            m.d.comb += write.en.eq(~ends)
+            with m.If(ends):
+                m.d.sync += Cat(size, step).eq(self.word)
 
     def _taken(
         self, m: Module, takes: Value, channel: Signal, sample: Signal, step: Signal
@@ -149,6 +190,7 @@ class StreamFrontEnd(Component):
             y_write.data.eq(Mux(is_whole, y, p)),
             y_write.en.eq(takes),
         ]
+        self._slow_read, self._slow_write = slow_read, slow_write
         for port in (slow_read, slow_write, y_read, y_write):
             m.d.comb += port.addr.eq(channel)
         return y
@@ -207,6 +249,7 @@ class StreamFrontEnd(Component):
         own = self.front_end
         total, sums = Signal(own.total_width), Signal(own.total_width)
         size, left = Signal(own.size_width), Signal(range(own.gain + 1))
+        self._size = size
         closed, follows, whole = Signal(), Signal(), Signal(own.total_width)
         m.d.comb += sums.eq(total + abs(passed))
         with m.If(adds):

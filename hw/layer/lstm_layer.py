@@ -12,10 +12,19 @@ from mubinn.hw.cells.gate_sums import GateSums
 from mubinn.hw.cells.lstm_cell import LstmCell
 from mubinn.hw.layer.classifier import Classifier, result_layout
 from mubinn.hw.layer.layer_memory import LayerMemories
+from mubinn.hw.layer.layer_states import state_layout
 from mubinn.hw.layer.layer_trace import LayerTrace
 from mubinn.hw.layer.operand_select import OperandSelect
 from mubinn.hw.layer.pixel_state import PixelState
-from mubinn.hw.layer.sequencer import Sequencer, State, by_phase, gate_of, in_phase, issue_address
+from mubinn.hw.layer.sequencer import (
+    Sequencer,
+    State,
+    by_phase,
+    cell_of,
+    gate_of,
+    in_phase,
+    issue_address,
+)
 from mubinn.hw.layer.step_count import StepCount
 from mubinn.hw.stream.component import Component, FieldValue, View, view_const, view_signal
 from mubinn.hw.stream.fields import drive, frame_layout, zero_planes
@@ -82,6 +91,10 @@ class LstmLayer(Component):
         Add `busy`.
     stamp : Stamp, optional
         With a classifier: what results say of their steps.
+    state_port : bool
+        With `carries`: add `turns`, `moved`, `shown` and `word`, by which the state goes out or in
+        between windows, a word of `mubinn.hw.layer.layer_states.state_layout` for each round. The
+        layer is one that `check_words` takes.
 
     Members
     -------
@@ -92,6 +105,8 @@ class LstmLayer(Component):
         What a step that is a window's last leaves is what the next window begins with; else that
         one begins as after a reset. Seen when that step is taken. What is summed over the steps of
         a window begins anew in either case; the S of a leaky mean is of the state.
+    turns, moved : In(1), shown : Out(word), word : In(word), with `state_port`
+        Of `mubinn.hw.accelerator.state_ring.StateRing`.
     o : Out(stream of {h: W_h planes of H bits, last: 1})
     result : Out(stream.Signature(result_layout(plan, stamp))), with a classifier
         Of a window, or of each step.
@@ -108,6 +123,10 @@ class LstmLayer(Component):
     stepped: Signal
     carried: Signal
     busy: Signal
+    turns: Signal
+    moved: Signal
+    shown: View
+    word: View
 
     def __init__(
         self,
@@ -118,9 +137,11 @@ class LstmLayer(Component):
         carries: bool = False,
         sleeps: bool = False,
         stamp: Stamp | None = None,
+        state_port: bool = False,
     ) -> None:
         self.plan = plan
         self.stamp = stamp
+        self._state_port = state_port
         self.memories = memories or LayerMemories(plan)
         self._trace = trace
         self._carries = carries
@@ -140,6 +161,9 @@ class LstmLayer(Component):
         self._sleeps = sleeps
         if sleeps:
             members["busy"] = Out(1)
+        if state_port:
+            word = state_layout(plan)
+            members |= {"turns": In(1), "moved": In(1), "shown": Out(word), "word": In(word)}
         super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
@@ -255,13 +279,14 @@ class LstmLayer(Component):
         valid = cells[0].o.valid
         m.d.comb += [cell.o.ready.eq(1) for cell in cells]
         place = self._pixels.base + index if self._pixels else index
-        m.d.comb += [memories.write.en.eq(valid), memories.write.addr.eq(place)]
-        m.d.comb += memories.write.data.eq(Cat(cell.o.payload.c for cell in cells))
+        made, kept, codes, ends = self._made(cells, index)
+        m.d.comb += [memories.write.en.eq(made), memories.write.addr.eq(place)]
+        m.d.comb += memories.write.data.eq(kept)
         stored = Signal()
         last_round = by_phase(plan, sequencer.at, [count - 1 for count in plan.phase_rounds])
         m.d.comb += [stored.eq(valid & (index == last_round)), sequencer.stored.eq(stored)]
-        with m.If(valid):
-            m.d.sync += index.eq(Mux(stored, 0, index + 1))
+        with m.If(made):
+            m.d.sync += index.eq(Mux(stored if ends is None else stored | ends, 0, index + 1))
         done = stored & in_phase(plan, sequencer.at, -1)
         self._offer(m, sequencer, done, last, first_step)
         if plan.state_lanes:
@@ -276,7 +301,7 @@ class LstmLayer(Component):
         if plan.dense:
             clear = self._classify(m, cells, sequencer, done, last, first_step)
         for k in range(levels):
-            self._collect(m, k, [cell.o.payload.h[k] for cell in cells], valid, stored, done)
+            self._collect(m, k, codes[k], made, stored, done, ends)
             if plan.load_cycles:
                 assert self._pixels
                 with m.If(self._pixels.shift):
@@ -291,10 +316,50 @@ class LstmLayer(Component):
         cleared = Signal(init=1)
         with m.If(done):
             m.d.sync += cleared.eq(self._clears)
+        if ends is not None:
+            self._show(m, memories, index, cleared, ends)
         return cleared
 
+    def _made(
+        self, cells: list[LstmCell], index: Signal
+    ) -> tuple[Value, Value, list[list[Value]], Value | None]:
+        """Return what is stored of a round, and whether the state's last word moves, if any does.
+
+        In a cycle in which the first is 1: what is kept, and by level the codes of h.
+        """
+        made: Value = cells[0].o.valid
+        kept: Value = Cat(cell.o.payload.c for cell in cells)
+        levels = range(self.plan.layer.h.levels)
+        codes: list[list[Value]] = [[cell.o.payload.h[k] for cell in cells] for k in levels]
+        if not self._state_port:
+            return made, kept, codes, None
+        codes = [[Mux(self.turns, self.word.h[k], Cat(codes[k]))] for k in levels]
+        kept = Mux(self.turns, self.word.c.as_value(), kept)
+        return made | self.moved, kept, codes, self.moved & (index == self.plan.rounds - 1)
+
+    def _show(
+        self, m: Module, memories: LayerMemories, index: Signal, cleared: Signal, ends: Value
+    ) -> None:
+        """Show the word of the state that goes out next; a cleared one as the codes of 0."""
+        zero, engines = zero_word(self.plan.layer), self.plan.engines
+        with m.If(self.turns):
+            m.d.comb += cell_of(self.plan, memories.address).eq(index)
+        for e in range(engines):
+            m.d.comb += self.shown.c[e].eq(Mux(cleared, zero, memories.c[e]))
+        for k in range(self.plan.layer.h.levels):
+            m.d.comb += self.shown.h[k].eq(self._h[k][:engines])
+        with m.If(ends):
+            m.d.sync += cleared.eq(0)
+
     def _collect(
-        self, m: Module, k: int, bits: list[Value], valid: Value, stored: Signal, done: Value
+        self,
+        m: Module,
+        k: int,
+        bits: list[Value],
+        valid: Value,
+        stored: Signal,
+        done: Value,
+        ends: Value | None,
     ) -> None:
         """Put level k of the new codes together, `bits` of each engine at a time."""
         plan, h = self.plan, self._h
@@ -307,6 +372,9 @@ class LstmLayer(Component):
             # Lanes beyond meet weights of the classifier that count on zeros.
             new = new[: plan.layer.outputs]
             m.d.comb += self._pixels.h[k].eq(new)
+        if ends is not None:
+            with m.If(self.moved):
+                m.d.sync += h[k].eq(Mux(ends, new, h[k] >> plan.engines))
         with m.If(stored):
             # After an earlier phase what its rows made, which the next one reads for h.
             m.d.sync += h[k].eq(new)

@@ -39,6 +39,11 @@ SPI: dict[str, Member] = {
 
 def check_core(core: Any) -> Any:
     """Return `core`; raise `MubinnError` where it needs what no packet says."""
+    if "save" in core.signature.members:
+        raise MubinnError(
+            "A link has no packets by which a state goes out or in: leave out the port of the "
+            "state, or take the accelerator itself."
+        )
     if "carried" in core.signature.members:
         raise MubinnError(
             "A packet says with the first step of a window whether it goes on from the one before, "
@@ -92,8 +97,8 @@ class LinkTop(Component):
     Raises
     ------
     MubinnError
-        A register says what the core's windows leave; a step does not fit into a packet, or a
-        result does not.
+        A register says what the core's windows leave, or its state has a port; a step does not fit
+        into a packet, or a result does not.
     """
 
     ready: Signal

@@ -19,7 +19,8 @@ from mubinn.golden.model.bit_true import run
 from mubinn.golden.model.float_model import Preprocessing
 from mubinn.golden.model.sample_format import SampleFormat
 from mubinn.golden.quantize import quantize
-from mubinn.hw.accelerator.accelerator import Accelerator, entry, plans
+from mubinn.hw.accelerator.accelerator import Accelerator
+from mubinn.hw.accelerator.plans import entry, plans
 from mubinn.hw.export.golden_vectors import drawn_windows
 from mubinn.hw.stream.turned import Turned
 

@@ -19,11 +19,15 @@ from mubinn.golden.cells.place import Place
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.bit_true import run, run_from
 from mubinn.golden.model.float_model import Preprocessing
+from mubinn.golden.model.layer_state import LayerState
 from mubinn.golden.model.stamp import Stamp
 from mubinn.golden.quantize import quantize
 from mubinn.hw.accelerator.accelerator import Accelerator
+from mubinn.hw.accelerator.axi_accelerator import accelerator_top
 from mubinn.hw.accelerator.clock_request import ClockRequest, check_sleeps
+from mubinn.hw.accelerator.state_ring import pack, unpack
 from mubinn.hw.export.golden_vectors import drawn_windows
+from mubinn.hw.layer.layer_states import layer_state, state_words
 
 NOISE = np.random.default_rng(0).normal(0, 1, (8, 12, 3))
 CAUSAL = [(dense, 2, Frames(3, 1, 2)), (lstm, 1, Frames())]
@@ -341,3 +345,136 @@ def test_where_no_window_can_go_on(random_of):
         with pytest.raises(MubinnError, match=words):
             # Not made: Amaranth warns of parts that are made and not used.
             Accelerator.__init__(SimpleNamespace(), model, state=state)
+
+
+async def save(ctx, design):
+    """Return the bytes of the state, which stays."""
+    found = bytearray()
+    ctx.set(design.save, 1)
+    await ctx.tick()
+    ctx.set(design.save, 0)
+    ctx.set(design.state_o.ready, 1)
+    while len(found) < design.ring.bytes:
+        _, _, valid, byte = await ctx.tick().sample(design.state_o.valid, design.state_o.payload)
+        if valid:
+            found.append(byte)
+    ctx.set(design.state_o.ready, 0)
+    await ctx.tick().repeat(4)
+    return bytes(found)
+
+
+async def restore(ctx, design, state):
+    ctx.set(design.restore, 1)
+    await ctx.tick()
+    ctx.set(design.restore, 0)
+    ctx.set(design.state_i.valid, 1)
+    for byte in state:
+        ctx.set(design.state_i.payload, byte)
+        await ctx.tick().until(design.state_i.ready)
+    ctx.set(design.state_i.valid, 0)
+
+
+def states_of(design, saved):
+    """Return the codes of all layers in the bytes of a state."""
+    words = unpack(design.ring.shapes, saved)[design.front_end is not None :]
+    own = zip(design.plans, words, strict=True)
+    return [[codes.tolist() for codes in layer_state(*pair).codes] for pair in own]
+
+
+def drawn_state(design, random):
+    """Return the bytes of a state of any codes."""
+    found = []
+    if design.front_end is not None:
+        own = design.front_end.front_end
+        slow = random.integers(0, 1 << own.slow_width, own.channels)
+        found.append([*slow.tolist(), 5 << own.size_width | 1234])
+    for plan in design.plans:
+        layer = plan.layer
+        codes = [
+            random.integers(0, 1 << layer.quantizers[n.name].levels, layer.sizes.count(n))
+            for n in layer.cell.states
+        ]
+        found.append(state_words(plan, LayerState(tuple(codes), np.zeros((0, 0), np.int64))))
+    return pack(design.ring.shapes, found)
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("stack, readout last", {}),
+        ("two GRUs, running", {}),
+        ("samples of an ADC, every", {"seed": 1, "hidden": 3}),
+    ],
+)
+def test_streams_share_an_accelerator(random_of, name, other):
+    about, how = CASES[name]
+    about = about | other
+    model = model_of(random_of, about)
+    design = Accelerator(model, state="carried", state_port=True, **how)
+    windows = windows_of(design, [2, 1, 1, 3, 2, 1])
+    alone = [expected(model, design, windows[k::2], [True] * 3) for k in range(2)]
+    assert alone[0] != expected(model, design, windows[::2], [False] * 3)
+    found, states, checked = [[], []], {}, []
+
+    async def produce(ctx):
+        states[0] = states[1] = first = await save(ctx, design)
+        drawn = drawn_state(design, np.random.default_rng(2))
+        await restore(ctx, design, drawn)
+        assert await save(ctx, design) == drawn != first
+        for number, numbers in enumerate(windows):
+            stream = number % 2
+            if number == 3:
+                # As after a reset: what is restored is all that is left.
+                ctx.set(design.abort, 1)
+                await ctx.tick()
+                ctx.set(design.abort, 0)
+            await restore(ctx, design, states[stream])
+            checked.append(stream)
+            await send(ctx, model, design, [numbers], [True], None)
+            while ctx.get(design.busy):
+                await ctx.tick()
+            states[stream] = await save(ctx, design)
+            # To have it read changes nothing.
+            assert await save(ctx, design) == states[stream] != first
+        checked.append(None)
+
+    async def consume(ctx):
+        while None not in checked:
+            ctx.set(design.o.ready, 1)
+            _, _, done, payload = await ctx.tick().sample(
+                design.o.valid & design.o.ready, design.o.payload
+            )
+            if done:
+                found[checked[-1]].append([int(v) for v in payload.logits])
+
+    simulate(design, produce, consume)
+    assert found == alone
+    if design.encoder is None:
+        for stream, saved in states.items():
+            left = None
+            for numbers in windows[stream::2]:
+                left = run_from(model, numbers, left)[-1]
+            assert states_of(design, saved) == [[c.tolist() for c in own.codes] for own in left]
+            # What is made of codes is read as these again.
+            words = [state_words(*own) for own in zip(design.plans, left, strict=True)]
+            made = pack(design.ring.shapes, words)
+            assert states_of(design, made) == states_of(design, saved)
+
+
+def test_where_no_state_goes_out(random_of):
+    with pytest.raises(MubinnError, match="AXI4-Lite has no registers by which a state"):
+        accelerator_top(model_of(random_of, CASES["samples, mean"][0]), state_port=True)
+    with pytest.raises(
+        MubinnError, match="a state of 2 bytes is another accelerator's: give the 3"
+    ):
+        unpack([(9, 1), (3, 1)], bytes(2))
+    for name, state, words in [
+        ("convolution", "carried", "of convolutions and of projected cells does not go in or out"),
+        ("frames of pixels", "register", "layers that sweep frames"),
+        ("stack, readout last", "cleared", "a state that each window clears is worth no port"),
+    ]:
+        about, how = CASES[name]
+        with pytest.raises(MubinnError, match=words):
+            Accelerator.__init__(
+                SimpleNamespace(), model_of(random_of, about), state=state, state_port=True, **how
+            )

@@ -21,7 +21,7 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import Preprocessing
 from mubinn.golden.model.model_file import save_model
 from mubinn.golden.quantize import quantize
-from mubinn.hw.accelerator.accelerator import plans
+from mubinn.hw.accelerator.plans import plans
 from mubinn.hw.axi.register_map import CONTROL
 from mubinn.hw.boards.device import DEVICES, find_device
 from mubinn.hw.export.accelerator_folder import accelerator_folder

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from mubinn.golden.folding.constants_digest import constants_digest
-from mubinn.hw.accelerator.accelerator import plans
+from mubinn.hw.accelerator.plans import plans
 
 
 def test_weights_alone_may_differ(random_model):

@@ -4,12 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from mubinn.hw.accelerator.plans import plans
 from mubinn.hw.boards.device import find_device
 from mubinn.hw.export.verilog_text import verilog_text
+from mubinn.hw.layer.loadable_memory import load_layout
 from mubinn.hw.link.link_top import LinkTop
 from mubinn.hw.link.packets import (
     COUNTS,
@@ -36,15 +38,18 @@ PARTS = {
 
 
 class Nothing(wiring.Component):
-    """A core that answers a window with its last byte."""
+    """A core that answers a window with its last byte; it may have weights, which it sums up."""
 
     i: stream.Interface
     o: stream.Interface
 
-    def __init__(self):
+    def __init__(self, plans=()):
+        self.plans = list(plans)
         frame = data.StructLayout({"x": data.ArrayLayout(8, 1), "last": 1})
         result = data.StructLayout({"label": 8})
-        super().__init__({"i": In(stream.Signature(frame)), "o": Out(stream.Signature(result))})
+        load = {"load": In(load_layout(self.plans))} if plans else {}
+        ports = {"i": In(stream.Signature(frame)), "o": Out(stream.Signature(result))}
+        super().__init__(ports | load)
 
     def elaborate(self, platform):
         m = Module()
@@ -54,6 +59,11 @@ class Nothing(wiring.Component):
             self.i.ready.eq(self.o.ready | ~last),
             self.o.payload.label.eq(self.i.payload.x[0]),
         ]
+        if self.plans:
+            parity = Signal()
+            with m.If(self.load.layers != 0):
+                m.d.sync += parity.eq(parity ^ self.load.as_value().xor())
+            m.d.comb += self.o.payload.label.eq(self.i.payload.x[0] ^ parity)
         return m
 
 
@@ -71,9 +81,19 @@ def test_the_page_has_the_packets_of_the_codec():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("port", "divisor"), [("UART", 104), ("SPI", None)])
-def test_the_page_has_the_size_that_is_measured(port, divisor):
-    top = LinkTop(Nothing(), divisor=divisor, room=MAX_LENGTH)
+@pytest.mark.parametrize(
+    ("port", "divisor", "loads", "carries"),
+    [
+        ("UART", 104, False, False),
+        ("SPI", None, False, False),
+        ("UART, windows that go on", 104, False, True),
+        ("UART, weights of 20 kB", 104, True, False),
+    ],
+)
+def test_the_page_has_the_size_that_is_measured(random_of, port, divisor, loads, carries):
+    model = random_of(seed=1, features=32, hidden=100, levels=(3, 3))
+    core = Nothing(plans(model, 16) if loads else ())
+    top = LinkTop(core, divisor=divisor, room=MAX_LENGTH, carries=carries)
     device = find_device("ice40-up5k")
     found = implement(SynthJob(verilog_text(top, "link"), "link"), device)
     row = re.search(rf"^\| {port} \| (\S+) \| (\S+) \| (\S+) \|$", PAGE, re.M)
