@@ -25,7 +25,7 @@ from mubinn.golden.quantize import quantize
 from mubinn.hw.accelerator.accelerator import Accelerator
 from mubinn.hw.accelerator.axi_accelerator import accelerator_top
 from mubinn.hw.accelerator.clock_request import ClockRequest, check_sleeps
-from mubinn.hw.accelerator.state_ring import pack, unpack
+from mubinn.hw.accelerator.state_ring import check_port, pack, unpack
 from mubinn.hw.export.golden_vectors import drawn_windows
 from mubinn.hw.layer.layer_states import layer_state, state_words
 
@@ -474,7 +474,17 @@ def test_where_no_state_goes_out(random_of):
         ("stack, readout last", "cleared", "a state that each window clears is worth no port"),
     ]:
         about, how = CASES[name]
+        how = {option: value for option, value in how.items() if option != "stamp"}
         with pytest.raises(MubinnError, match=words):
             Accelerator.__init__(
                 SimpleNamespace(), model_of(random_of, about), state=state, state_port=True, **how
             )
+    model = model_of(random_of, CASES["stack, readout last"][0])
+    for readout, stamp, sleeps, words in [
+        ("leaky", None, False, "S of a leaky mean has no way out"),
+        ("last", Stamp(bits=3), False, "the count of steps has no way out"),
+        ("last", None, True, "a clock that runs"),
+    ]:
+        with pytest.raises(MubinnError, match=words):
+            check_port(replace(model, readout=readout), "carried", stamp, sleeps=sleeps)
+    check_port(model, "register", Stamp(), sleeps=False)
