@@ -388,6 +388,12 @@ class _Play:
             )
         )
 
+    def _loaded(self) -> str:
+        """Return how often weights were loaded, in words."""
+        size = len(self.board.contents)
+        times = "once" if self.loads == 1 else f"{self.loads} times"
+        return f" {size:,} bytes of weights were loaded {times}." if size else ""
+
     def tell(self, counted: BoardCount | None, output: Path | None, as_json: bool) -> None:
         """Say what has happened."""
         counts = self.table.counts
@@ -410,9 +416,7 @@ class _Play:
         say(
             f"{counts.windows:,} windows, {counts.steps:,} steps of {self.source.name}: "
             f"{counts.decisions:,} results, {counts.dropped:,} windows dropped; "
-            f"{self.seconds:.1f} s, {rate:.2f} ms a step."
-            + bool(weights)
-            * f" {weights:,} bytes of weights were loaded {self.loads} times."
+            f"{self.seconds:.1f} s, {rate:.2f} ms a step.{self._loaded()}"
         )
         if counted is not None:
             say(f"The simulated board ran {counted.cycles:,} clock cycles.")
