@@ -59,6 +59,12 @@ if TYPE_CHECKING:
     help="What a window begins with: nothing, or the state that the window before has left.",
 )
 @click.option(
+    "--load-weights",
+    "loadable",
+    is_flag=True,
+    help="Weights are loaded at run time, as mubinn run does, on an UP5K into its SPRAM.",
+)
+@click.option(
     "--lanes",
     type=click.IntRange(min=1),
     metavar="N",
@@ -95,6 +101,7 @@ def build(
 
     \b
       mubinn build my.mubinn --board icebreaker -o eeg
+      mubinn build my.mubinn --board upduino3 --load-weights --lanes 32 -o eeg
       mubinn build my.mubinn --board ulx3s --clock 50 --baud 1000000 --state carried -o eeg
     """
     from mubinn.hw.export.board_folder import (

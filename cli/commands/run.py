@@ -104,6 +104,12 @@ class Source:
 )
 @click.option("--units", type=click.IntRange(min=1), help="Of the board.  [default: 1]")
 @click.option("--lanes", type=click.IntRange(min=1), help="Of the board.  [default: all]")
+@click.option(
+    "--load-weights",
+    is_flag=True,
+    default=None,
+    help="The board has no weights of its own.",
+)
 @click.option("--max-steps", type=click.IntRange(min=1), help="Of the board.  [default: 4096]")
 @datapath_option
 @click.option(
@@ -149,7 +155,8 @@ def run(
     """Play RECORDING to a board with MODEL, and write what it decides.
 
     MODEL is a model file, with options that say how the board was made, or a folder that mubinn
-    build has made, which knows. RECORDING is an .npz or .npy of windows or of whole recordings, of
+    build has made, which knows. Weights that the board does not have itself are loaded first.
+    RECORDING is an .npz or .npy of windows or of whole recordings, of
     integers as the board's ADC would have them, or - for lines of one integer a channel on
     standard input. The table has a line for each result as it comes: a step, a class, scores,
     flags. A window that the line has lost, there or on the way back, has a line without a class,
@@ -283,6 +290,7 @@ class _Play:
         self.checker: Checker | None = Checker(board) if check else None
         self.difference: Difference | None = None
         self.interrupted = False
+        self.loads = 0
         self.seconds = 0.0
         self._packer = Packer(board)
         count = board.model.channels
@@ -296,13 +304,20 @@ class _Play:
         from mubinn.hw.link.session import Session
 
         between = pauses(self.board.top, self.source.steps)
-        found = Session(wire, self.board.host(), pauses=between, patience_s=patience_s)
+        found = Session(
+            wire,
+            self.board.host(),
+            contents=self.board.contents,
+            pauses=between,
+            patience_s=patience_s,
+        )
         found.clear()
         return found
 
     def run(self, session: Session, show: Any, quiet: bool) -> None:
         """Play all of it, or up to the first difference, or to an interruption."""
-        from mubinn.hw.link.session import Sent
+        from mubinn.hw.link.host import Loaded
+        from mubinn.hw.link.session import Loading, Sent
 
         begun = told = time.monotonic()
         counts, total = self.table.counts, self.source.total
@@ -312,6 +327,10 @@ class _Play:
                     samples = self._waiting.pop()
                     self.table.sent(event.window, samples, len(samples) // self.quantum)
                     continue
+                if isinstance(event, Loading):
+                    show("loading weights", event.sent, event.packets)
+                    continue
+                self.loads += isinstance(event, Loaded)
                 for ended in self.table.told(event):
                     if self.checker is not None and self.difference is None:
                         flight = ended.flight
@@ -369,6 +388,12 @@ class _Play:
             )
         )
 
+    def _loaded(self) -> str:
+        """Return how often weights were loaded, in words."""
+        size = len(self.board.contents)
+        times = "once" if self.loads == 1 else f"{self.loads} times"
+        return f" {size:,} bytes of weights were loaded {times}." if size else ""
+
     def tell(self, counted: BoardCount | None, output: Path | None, as_json: bool) -> None:
         """Say what has happened."""
         counts = self.table.counts
@@ -377,6 +402,8 @@ class _Play:
         report |= {"seconds": self.seconds, "ms_per_step": rate}
         if self.checker is not None:
             report |= {"equal": self.difference is None, "compared": self.checker.compared}
+        weights = len(self.board.contents)
+        report |= {"loads": self.loads, "load_bytes": weights} if weights else {}
         if counted is not None:
             report |= {"simulated": asdict(counted)}
         if as_json:
@@ -389,7 +416,7 @@ class _Play:
         say(
             f"{counts.windows:,} windows, {counts.steps:,} steps of {self.source.name}: "
             f"{counts.decisions:,} results, {counts.dropped:,} windows dropped; "
-            f"{self.seconds:.1f} s, {rate:.2f} ms a step."
+            f"{self.seconds:.1f} s, {rate:.2f} ms a step.{self._loaded()}"
         )
         if counted is not None:
             say(f"The simulated board ran {counted.cycles:,} clock cycles.")

@@ -22,7 +22,10 @@ ABOUT = "board.json"
 
 LEAST_DIVISOR = 6
 BAUD = 115200
-OWN = ("adc", "state", "divisor", "link", "units", "lanes", "samples", "max_steps", "datapath")
+OWN = (
+    *("adc", "state", "divisor", "link", "units", "lanes", "samples", "max_steps", "datapath"),
+    "load_weights",
+)
 """Options that a built folder has already answered."""
 
 
@@ -71,6 +74,13 @@ class Board:
         nobody: Any = None
         return Driver(nobody, link_interface(self.top))
 
+    @cached_property
+    def contents(self) -> bytes:
+        """The weights that are loaded; none where the bitstream has them."""
+        from mubinn.hw.layer.loadable_memory import contents
+
+        return b"" if self.top.loader is None else contents(self.core.plans)
+
     def host(self) -> Host:
         """Return the host's end of the link."""
         from mubinn.hw.link.host import Host
@@ -82,9 +92,11 @@ class Board:
     def verilog(self) -> tuple[str, str]:
         """Return the Verilog of the link, and the name of its module."""
         from mubinn.hw.export.verilog_text import verilog_text
+        from mubinn.hw.layer.loadable_memory import without_contents
 
         if self.source is None:
-            return verilog_text(self.top, "link"), "link"
+            text = verilog_text(self.top, "link")
+            return without_contents(text) if self.contents else text, "link"
         path, name = self.source
         # The module alone: names with a dot are none for a simulator's files.
         text = path.read_text()
@@ -142,6 +154,7 @@ def _top(
             adc_width=adc,
             sample_width=given.get("samples"),
             state=given.get("state", "cleared"),
+            loadable=bool(given.get("load_weights")),
             **options,
         )
     )
@@ -162,6 +175,7 @@ def _built(folder: Path, given: Mapping[str, Any]) -> Board:
             for name in ("units", "lanes", "max_steps")
             if about.get(name) is not None
         }
+        about["load_weights"] = about.get("weights") == "loaded"
         steps = about["room"] // about["step_bytes"]
         top = _top(model, about["divisor"], about["adc"], about, options, steps)
         found = {"step_bytes": top.rules.step, "room": top.rules.room}

@@ -183,7 +183,9 @@ class Device:
 
 
 LOGIC_ADVICE = "take fewer units, fewer lanes or the threshold datapath"
-RAM_ADVICE = "take fewer cells, layers or weight levels, or load the weights at run time"
+RAM_ADVICE = (
+    "take fewer cells, layers or weight levels, or load the weights at run time (--load-weights)"
+)
 PIN_ADVICE = "take a narrower TDATA or leave the registers out"
 
 

@@ -23,7 +23,7 @@ from mubinn.hw.export.device_design import (
 from mubinn.hw.export.golden_vectors import commands, drawn_windows, golden_vectors
 from mubinn.hw.export.interface import interface
 from mubinn.hw.export.layer_folder import PARAMETERS, describe, head_of_model
-from mubinn.hw.export.memory_files import memory_files
+from mubinn.hw.export.memory_files import LOAD, load_text, memory_files
 from mubinn.hw.export.render import Json, render
 from mubinn.hw.layer.loadable_memory import contents
 
@@ -99,7 +99,7 @@ def _bench(design: DeviceDesign, about: Json, sent: Ints, codes: Ints) -> dict[s
     files = golden_vectors(top, about["interface"], sent, codes)
     loaded = contents(top.core.plans) if design.options.loadable else b""
     if loaded:
-        files["load.hex"] = "".join(f"{byte:02x}\n" for byte in loaded)
+        files[LOAD] = load_text(loaded)
     if top.registers:
         files["writes.hex"] = commands(loaded, carry=design.options.state == "register")
     files["testbench.v"] = render("testbench.v", _values(design, about, files))
@@ -150,7 +150,7 @@ def _values(design: DeviceDesign, about: Json, files: Mapping[str, str]) -> Json
     """Return what the templates name."""
     top, device, options = design.top, design.device, design.options
     inputs, outputs = (len(files[f"{n}.hex"].splitlines()) for n in ("input", "result"))
-    loads = len(files.get("load.hex", "").splitlines())
+    loads = len(files.get(LOAD, "").splitlines())
     ports = [
         (name, "input" if member.flow.name == "In" else "output", member.shape)
         for name, member in top.signature.members.items()

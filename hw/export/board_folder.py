@@ -15,9 +15,11 @@ from mubinn.hw.boards.board import Board
 from mubinn.hw.boards.pll import Pll, find_pll
 from mubinn.hw.export.interface import packet
 from mubinn.hw.export.layer_folder import describe, head_of_model
+from mubinn.hw.export.memory_files import LOAD, load_text
 from mubinn.hw.export.names import module_name
 from mubinn.hw.export.render import Json, render
 from mubinn.hw.export.verilog_text import verilog_text
+from mubinn.hw.layer.loadable_memory import contents, without_contents
 from mubinn.hw.link.board_top import BoardTop
 
 PAGE = "board.json"
@@ -51,7 +53,7 @@ class BoardOptions:
     adc_width : int or None
         See `mubinn.hw.accelerator.accelerator.Accelerator`; by default `ADC` where the model's
         front end reads such samples.
-    lanes, units, state, max_steps
+    lanes, units, state, loadable, max_steps
         See there.
     """
 
@@ -62,6 +64,7 @@ class BoardOptions:
     lanes: int | None = None
     units: int = 1
     state: StateKind = "cleared"
+    loadable: bool = False
     max_steps: int = MAX_STEPS
 
 
@@ -156,13 +159,17 @@ def board_design(model: QuantizedModel, board: Board, options: BoardOptions) -> 
         units=options.units,
         adc_width=adc,
         state=options.state,
+        loadable=options.loadable,
         max_steps=options.max_steps,
         network=board.device.network,
     )
     top = BoardTop(link, board, pll)
     suffix, _ = board.device.constraints
     pins = render(f"board.{suffix}", {"board": board, "pins": board.pins(options.port)})
-    return BoardDesign(board, options, top, verilog_text(top, _name(board)), pins)
+    text = verilog_text(top, _name(board))
+    if options.loadable:
+        text = without_contents(text, single_port=board.device.single_port)
+    return BoardDesign(board, options, top, text, pins)
 
 
 def _pll(board: Board, clock_mhz: float | None) -> Pll | None:
@@ -208,7 +215,8 @@ def board_folder(
 ) -> dict[str, str | bytes]:
     """Return the files of the folder.
 
-    Top module, constraints, bitstream, the model's file, `PAGE` and ``README.md``.
+    Top module, constraints, bitstream, the model's file, `PAGE` and ``README.md``; of weights that
+    are loaded, the bytes to load.
 
     Parameters
     ----------
@@ -222,6 +230,7 @@ def board_folder(
     name, board = design.name, design.board
     suffix, _ = board.device.constraints
     about = describe_board(model, design, placed)
+    weights = contents(design.top.link.core.plans) if design.options.loadable else b""
     values = {"about": about, "board": board, "pins": board.pins(design.options.port)}
     return {
         "README.md": render("board.md", values),
@@ -229,6 +238,7 @@ def board_folder(
         f"{name}.{suffix}": design.pins,
         f"{name}.{board.suffix}": placed.bitstream,
         "model.mubinn": stored,
+        **({LOAD: load_text(weights)} if weights else {}),
         PAGE: json.dumps(about, indent=2) + "\n",
     }
 
@@ -268,6 +278,8 @@ def describe_board(model: QuantizedModel, design: BoardDesign, placed: Placed) -
         "min_steps": link.min_steps,
         "max_steps": link.max_steps,
         "state": options.state,
+        "weights": "loaded" if options.loadable else "initialised",
+        "load_bytes": len(contents(core.plans)) if options.loadable else 0,
         **head_of_model(model),
         "input": packet(link.reader.layout, 8, link.reader.per_step),
         "result": packet(core.o.payload.shape(), 8),

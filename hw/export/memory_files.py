@@ -9,6 +9,18 @@ from mubinn.golden.folding.layer_plan import LayerPlan
 from mubinn.hw.accelerator.accelerator import Accelerator
 from mubinn.hw.layer.layer_memory import constant_contents
 
+LOAD = "load.hex"
+"""The file of weights that are loaded at run time."""
+
+
+def load_text(contents: bytes) -> str:
+    """Return `mubinn.hw.layer.loadable_memory.contents` as `LOAD` has them, a byte a line.
+
+    >>> load_text(b"\\x07\\xff")
+    '07\\nff\\n'
+    """
+    return "".join(f"{byte:02x}\n" for byte in contents)
+
 
 def memory_files(core: Accelerator) -> dict[str, str]:
     """Return ``memories/layer_K.NAME.hex``, a word a line, for the constant memories."""

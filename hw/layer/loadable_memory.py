@@ -52,7 +52,11 @@ def load_layout(plans: list[LayerPlan]) -> data.StructLayout:
 def without_contents(verilog: str, *, single_port: bool = False) -> str:
     """Return a design with loadable weights, M_w uninitialised.
 
-    Amaranth writes zeros as the contents of every memory; a single-port RAM of an FPGA has none.
+    Amaranth writes zeros as the contents of every memory, in decimal where they are 32 bits; a
+    single-port RAM of an FPGA has none.
+
+    >>> without_contents("  m_w[0] = 32'd0;\\n  m_w[1] = 8'h00;\\n")
+    ''
 
     Parameters
     ----------
@@ -60,7 +64,7 @@ def without_contents(verilog: str, *, single_port: bool = False) -> str:
     single_port : bool
         Ask for the large single-port RAMs of an iCE40 UP5K, by the attribute that Yosys knows.
     """
-    bare = re.sub(r"^ +m_w\[\d+\] = \d+'h0+;\n", "", verilog, flags=re.M)
+    bare = re.sub(r"^ +m_w\[\d+\] = \d+'[dh]0+;\n", "", verilog, flags=re.M)
     if single_port:
         bare = re.sub(
             r"^( +)(reg \[\d+:0\] m_w )", r'\1(* ram_style = "huge" *) \2', bare, flags=re.M

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.hw.link.host import Event, Host, Status
-from mubinn.hw.link.packets import FLAG
+from mubinn.hw.link.host import Event, Host, Loaded, Status, Unloaded
+from mubinn.hw.link.packets import FLAG, WRAP
+
+LOADS = 10
+"""Loads that come to a board in parts, after which the line is too bad."""
 
 ANSWERS = 10
 """Questions without any answer after which nobody is there."""
@@ -40,10 +43,13 @@ class Pauses:
     ----------
     within, behind : int
         After a packet inside a window, and after a window's last.
+    loading : int
+        After a packet of weights.
     """
 
     within: int = 0
     behind: int = 0
+    loading: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,14 @@ class Sent:
     window: int
 
 
+@dataclass(frozen=True)
+class Loading:
+    """So many packets of the weights' are on their way."""
+
+    sent: int
+    packets: int
+
+
 class Session:
     """Sends windows, no faster than the board takes them, and tells what becomes of each.
 
@@ -60,10 +74,15 @@ class Session:
     go. Where the board says nothing for a while it is asked what has become of them, so that every
     window ends in its last result or in `Dropped`, whatever the line loses.
 
+    Weights are loaded first; again where the line has lost some of them, and where the board says
+    that it has none, as after a reset. Windows that were under way then are dropped.
+
     Parameters
     ----------
     wire : Wire
     host : Host
+    contents : bytes
+        Weights to load, as `Host.load` takes them; none where the board has its own.
     pauses : Pauses
     ahead : int
     patience_s : float
@@ -75,6 +94,7 @@ class Session:
         wire: Wire,
         host: Host,
         *,
+        contents: bytes = b"",
         pauses: Pauses | None = None,
         ahead: int = 4,
         patience_s: float = 1.0,
@@ -82,6 +102,10 @@ class Session:
         self._wire, self._host = wire, host
         self._pauses = pauses or Pauses()
         self._ahead, self._patience = ahead, patience_s
+        self._contents = contents
+        # Weights are to be loaded; a load has ended; and what the board has said last.
+        self._due, self._ended = bool(contents), False
+        self._status: Status | None = None
         self._asked = 0
         self._since = time.monotonic()
 
@@ -103,8 +127,8 @@ class Session:
                         return
         raise _silent()
 
-    def run(self, windows: Iterable[bytes | None]) -> Iterator[Sent | Event]:
-        """Yield what happens to windows, until each has its last result or is dropped.
+    def run(self, windows: Iterable[bytes | None]) -> Iterator[Sent | Loading | Event]:
+        """Yield what happens to weights and windows, until each has its last result or is dropped.
 
         Parameters
         ----------
@@ -114,14 +138,15 @@ class Session:
         Raises
         ------
         MubinnError
-            The board does not answer.
+            The board does not answer; it takes no weights, or not these, or waits for some.
         """
+        yield from self._loaded()
         for data in windows:
             if data is None:
                 yield from self._heard(0)
                 continue
-            while len(self._host.open) >= self._ahead:
-                yield from self._waited()
+            while self._due or len(self._host.open) >= self._ahead:
+                yield from self._loaded() if self._due else self._waited()
             number, frames = self._host.window(data)
             yield Sent(number)
             for frame in frames:
@@ -131,6 +156,43 @@ class Session:
                 yield from self._heard(0)
         while self._host.open:
             yield from self._waited()
+
+    def _loaded(self) -> Iterator[Loading | Event]:
+        """Load the weights, if they are to be; windows under way end before."""
+        for _ in range(LOADS):
+            while self._due and self._host.open:
+                yield from self._waited()
+            if not self._due:
+                return
+            number, frames = self._host.load(self._contents)
+            self._ended = False
+            for k, frame in enumerate(frames):
+                self._send(frame + bytes([FLAG]) * self._pauses.loading)
+                yield Loading(k + 1, len(frames))
+                yield from self._heard(0)
+            while not self._ended:
+                yield from self._waited()
+            self._check_load(number)
+        if self._due:
+            raise MubinnError(
+                f"The weights have not come to the board whole in {LOADS} tries: the line loses "
+                "too much, see to cable, port and rate."
+            )
+
+    def _check_load(self, number: int) -> None:
+        """Raise `MubinnError` where a load will not do however often it is sent."""
+        assert self._status is not None
+        counts = self._status.counts
+        if "weights" not in counts:
+            raise MubinnError(
+                "The board takes no weights, its bitstream has its own: load the bitstream of this "
+                "very model, made with --load-weights."
+            )
+        if self._status.refused and counts["weights"] == number % WRAP:
+            raise MubinnError(
+                "The board refuses the weights, its scales and tables are another model's: load "
+                "the bitstream of this very model."
+            )
 
     def _send(self, data: bytes) -> None:
         self._wire.write(data)
@@ -144,6 +206,17 @@ class Session:
             self._since = time.monotonic()
         if events:
             self._asked = 0
+        for event in events:
+            if isinstance(event, Status):
+                self._status = event
+                if event.empty and not self._contents:
+                    raise MubinnError(
+                        "The board waits for weights: give the folder that it was built in, or "
+                        "--load-weights."
+                    )
+                self._due |= event.empty
+            elif isinstance(event, Loaded | Unloaded):
+                self._ended, self._due = True, isinstance(event, Unloaded)
         return events
 
     def _waited(self) -> list[Event]:

@@ -26,9 +26,11 @@ from mubinn.hw.export.golden_vectors import drawn_windows
 from mubinn.hw.export.interface import packet
 from mubinn.hw.export.render import render
 from mubinn.hw.export.verilog_text import verilog_text
+from mubinn.hw.layer.loadable_memory import contents
 from mubinn.hw.link.board_top import WAIT, BoardTop
 from mubinn.hw.link.host import Host, Result
 from mubinn.hw.link.link_top import SPI, UART
+from mubinn.hw.stream.component import asked_alone
 from mubinn.synth.fpga import place_and_route
 
 SITES = {"ice40": r"[1-9]|[1-3]\d|4[0-8]", "ecp5": r"[A-HJ-NPR-V]\d{1,2}", "gowin": r"\d{1,2}"}
@@ -200,8 +202,8 @@ def placed(monkeypatch):
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("upduino3", ("--port", "spi", "--clock", "18")),
-        ("ulx3s-12f", ("--clock", "50", "--state", "carried", "--baud", "4800")),
+        ("upduino3", ("--port", "spi", "--clock", "18", "--load-weights")),
+        ("ulx3s-12f", ("--clock", "50", "--state", "carried", "--baud", "4800", "--load-weights")),
         ("tangnano9k", ("--baud", "9600", "--adc", "12")),
     ],
 )
@@ -209,10 +211,12 @@ def test_a_folder_has_what_its_page_says(files, placed, name, options):
     told = json.loads(invoke(files, "--board", name, *options, "--json"))
     folder, board = files / "out", BOARDS[name]
     about = json.loads((folder / "board.json").read_text())
+    page = (folder / "README.md").read_text()
     assert told.items() >= about.items()
     assert {path.name for path in folder.iterdir()} == {
         *("README.md", "board.json", about["model"]),
         *(about["verilog"], about["constraints"], about["bitstream"]),
+        *(["load.hex"] if "--load-weights" in options else []),
     }
     assert (folder / about["bitstream"]).read_bytes() == b"bits"
     assert (folder / about["constraints"]).read_text() == placed["pins"]
@@ -224,6 +228,18 @@ def test_a_folder_has_what_its_page_says(files, placed, name, options):
         assert re.search(rf'\b{port}"?( SITE)? "?{pin.site}\b', placed["pins"])
     assert (board.pll in text) == ("--clock" in options)
     assert f"\\{about['link']} (" in text
+    assert about["weights"] == ("loaded" if "--load-weights" in options else "initialised")
+    if about["weights"] == "loaded":
+        model = load_model(folder / "model.mubinn")
+        link = asked_alone(link_top(model, adc_width=16, loadable=True))
+        loaded = (folder / "load.hex").read_text()
+        assert bytes(int(line, 16) for line in loaded.splitlines()) == contents(link.core.plans)
+        assert about["load_bytes"] == len(contents(link.core.plans))
+        assert "`load.hex` holds" in page
+        assert " m_w[0] = " not in text
+        assert ('(* ram_style = "huge" *)' in text) == (board.device.name == "ice40-up5k")
+    else:
+        assert " m_w[0] = " in text
     clock = placed["clock_mhz"] * 1e6
     assert about["clock_hz"] == clock
     if about["port"] == "uart":
@@ -234,7 +250,6 @@ def test_a_folder_has_what_its_page_says(files, placed, name, options):
     need = about["cycles_per_step"] * 50
     assert about["sensor"]["clock_hz"] == need
     assert about["sensor"]["asleep"] == 1 - need / clock
-    page = (folder / "README.md").read_text()
     assert f"clock of {need / 1e3:.1f} kHz" in page
     assert f"    {board.load.format(file=about['bitstream'])}\n" in page
     assert all(source in page for source in board.sources)

@@ -120,7 +120,7 @@ def test_all_that_lacks_is_named():
     assert str(fault.value) == (
         "top does not fit xc7a35t: it takes 60.5 36-kbit block RAMs of 50 (21 % too many) and 91 "
         "DSPs of 90 (1 % too many); take fewer cells, layers or weight levels, or load the weights "
-        "at run time, or take fewer units, fewer lanes or the threshold datapath."
+        "at run time (--load-weights), or take fewer units, fewer lanes or the threshold datapath."
     )
 
 

@@ -5,12 +5,14 @@ import pytest
 from lines import damaged
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.hw.link.host import Dropped, Host, Lost, Result
+from mubinn.hw.link.host import Dropped, Host, Loaded, Lost, Result
 from mubinn.hw.link.packets import (
     COUNTS,
     FLAG,
+    LOADING,
     STAMP,
     TO_BOARD,
+    TO_LOADED,
     Flags,
     Kind,
     Packet,
@@ -18,22 +20,27 @@ from mubinn.hw.link.packets import (
     Rules,
     pattern,
 )
-from mubinn.hw.link.session import Pauses, Sent, Session
+from mubinn.hw.link.session import LOADS, Loading, Pauses, Sent, Session
 
 STEP = 3
+WEIGHTS = bytes(range(4 * STEP - 1))
 
 
 class Line:
     """A board that answers a window, of one packet or two, with its bytes; and its line."""
 
-    def __init__(self, random=None, share=0.0):
-        self.random, self.share = random, share
-        self.receiver = Receiver(Rules(TO_BOARD, STEP, STEP))
+    def __init__(self, random=None, share=0.0, loads=False):
+        self.random, self.share, self.loads = random, share, loads
+        self.receiver = Receiver(Rules(TO_LOADED if loads else TO_BOARD, STEP, STEP))
         self.back = bytearray()
         self.written = bytearray()
+        self.deaf = False
+        self.reset()
+
+    def reset(self):
         self.counter, self.expected, self.received = 0, None, 0
         self.window, self.data = None, b""
-        self.deaf = False
+        self.load, self.weights, self.begun = None, b"", 0
 
     @property
     def in_waiting(self):
@@ -55,7 +62,21 @@ class Line:
     def status(self):
         counts = dict.fromkeys(COUNTS, 0)
         counts |= {"received": self.received % 65536, "expected": self.expected % 65536}
-        self.answer(Kind.STATUS, pattern(COUNTS).pack(*counts.values()))
+        payload, flags = pattern(COUNTS).pack(*counts.values()), Flags.NONE
+        if self.loads:
+            payload += pattern(LOADING).pack(self.begun)
+            flags |= Flags.NONE if self.weights == WEIGHTS else Flags.EMPTY
+            flags |= Flags.REFUSED if self.weights[:1] not in (b"", WEIGHTS[:1]) else Flags.NONE
+        self.answer(Kind.STATUS, payload, flags)
+
+    def loaded(self, packet):
+        if packet.flags & Flags.FIRST:
+            self.load, self.weights, self.begun = b"", b"", packet.counter
+        if self.load is not None:
+            self.load += packet.payload
+            if packet.flags & Flags.LAST:
+                self.weights, self.load = self.load, None
+                self.status()
 
     def write(self, data):
         self.written += data
@@ -63,12 +84,15 @@ class Line:
             if packet is None:
                 continue
             if self.expected is not None and packet.counter != self.expected:
-                self.window = None
+                self.window = self.load = None
             self.expected = packet.counter + 1
             self.received += 1
             if packet.kind is Kind.CLEAR:
                 self.received, self.window = 1, None
-            if packet.kind is not Kind.SAMPLES:
+            if packet.kind is Kind.WEIGHTS and self.loads:
+                self.loaded(packet)
+                continue
+            if packet.kind in (Kind.ASK, Kind.CLEAR) or (self.loads and self.weights != WEIGHTS):
                 self.status()
                 continue
             if packet.flags & Flags.FIRST:
@@ -129,3 +153,56 @@ def test_a_board_that_says_nothing_is_told_of():
     with pytest.raises(MubinnError, match="does not answer"):
         events += session.run([bytes(STEP)])
     assert not [e for e in events if isinstance(e, Lost)]
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1])
+def test_weights_are_loaded_first_and_again_after_a_reset(share):
+    """No window is decided on without them, and none is lost but to the line and to a reset."""
+    line, resets = Line(np.random.default_rng(2), share, loads=True), 3
+    session = Session(line, Host(STEP), contents=WEIGHTS, patience_s=0.002)
+    session.clear()
+    windows, given, ended, loads, begun = [], {}, {}, 0, []
+
+    def coming():
+        for k in range(100):
+            if k % 25 == 20 and k // 25 < resets:
+                line.reset()
+            windows.append(bytes([k] * STEP * (1 + k % 2)))
+            yield windows[-1]
+
+    for event in session.run(coming()):
+        if isinstance(event, Loading):
+            assert event.packets == 4
+            begun += [loads] if event.sent == 1 else []
+        elif isinstance(event, Loaded):
+            assert line.weights == WEIGHTS
+            loads += 1
+        elif isinstance(event, Sent):
+            assert loads
+            given[event.window] = windows[-1]
+        elif isinstance(event, Result | Dropped):
+            ended[event.window] = event
+    assert loads >= 1 + resets
+    assert (len(begun) > loads) == (share > 0)
+    assert given.keys() == ended.keys()
+    found = {n: e.data for n, e in ended.items() if isinstance(e, Result)}
+    assert found == {n: given[n] for n in found}
+    # Of those before a reset, and up to it, four at most are under way.
+    assert len(found) >= (50 if share else 100 - 5 * resets)
+
+
+def test_weights_that_a_board_does_not_take_are_told_of():
+    for line, contents, words in [
+        (Line(), WEIGHTS, "takes no weights, its bitstream has its own"),
+        (Line(loads=True), b"?" + WEIGHTS[1:], "refuses the weights"),
+        (Line(loads=True), b"", "waits for weights"),
+        (Line(loads=True), WEIGHTS[:-1], f"not come to the board whole in {LOADS} tries"),
+    ]:
+        session = Session(line, Host(STEP), contents=contents, patience_s=0.002)
+
+        def played_to(session=session):
+            session.clear()
+            list(session.run([bytes(STEP)]))
+
+        with pytest.raises(MubinnError, match=words):
+            played_to()
