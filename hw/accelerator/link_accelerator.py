@@ -8,6 +8,7 @@ from mubinn.hw.link.link_top import LinkTop
 from mubinn.hw.link.packets import CRC, HEADER
 from mubinn.hw.link.session import Pauses
 from mubinn.hw.link.spi import CYCLES
+from mubinn.hw.link.uart import check_divisor
 from mubinn.hw.stream.packet import beats
 
 
@@ -34,6 +35,8 @@ def link_top(
         A step or a result does not fit into a packet; or an option is not for this model.
     """
     carries = options.get("state") == "register"
+    if divisor is not None:
+        check_divisor(divisor)
     core = Accelerator(model, **options | ({"state": "carried"} if carries else {}))
     return LinkTop(
         core,

@@ -24,7 +24,7 @@ from mubinn.hw.link.packets import (
     pattern,
 )
 from mubinn.hw.link.spi import SpiSlave
-from mubinn.hw.link.uart import UartReceiver, UartTransmitter, check_divisor
+from mubinn.hw.link.uart import UartReceiver, UartTransmitter
 from mubinn.hw.stream.component import Component
 from mubinn.hw.stream.packet import FrameReader, FrameWriter, beats
 
@@ -115,8 +115,6 @@ class LinkTop(Component):
         max_steps: int | None = None,
         carries: bool = False,
     ) -> None:
-        if divisor is not None:
-            check_divisor(divisor)
         self.core = check_core(core)
         self.loader = Loader(core.plans) if "load" in core.signature.members else None
         self.carries = carries
