@@ -338,4 +338,6 @@ def run(
         steps = jnp.concatenate([h[-1:] for h in outputs], axis=2)
     dense = None if found is None else found.dense
     wd, bd = (stored(name, params[name], dense) for name in ("wd", "bd"))
-    return Pass(classified(steps, readout, wd, bd, kept, skipped), tuple(seen))
+    # Where the hardware runs the model its sums are integers of this unit.
+    unit = dense.units["bd"] if dense is not None and method.exports else None
+    return Pass(classified(steps, readout, wd, bd, kept, skipped, unit), tuple(seen))

@@ -15,6 +15,7 @@ import numpy as np
 from jax import Array, lax
 
 from mubinn.golden.model.head import Reading, Readout, reading_of
+from mubinn.train.graphs.binarize import round_to
 
 
 def weight_gradient(x: Array, dz: Array) -> Array:
@@ -50,7 +51,13 @@ def side_by_side(wh: Array, wx: Array, b: Array) -> Array:
 
 
 def classified(
-    h: Array, readout: Readout, wd: Array, bd: Array, kept: Array | None, skipped: int = 0
+    h: Array,
+    readout: Readout,
+    wd: Array,
+    bd: Array,
+    kept: Array | None,
+    skipped: int = 0,
+    unit: Array | None = None,
 ) -> Array:
     """Return the numbers that the dense layer makes of h.
 
@@ -66,11 +73,14 @@ def classified(
         Factors of what is read of h, for dropout in training.
     skipped : int
         First steps of which there are to be no numbers, where each has some.
+    unit : float32 [] or None
+        Of the integers that hardware has: a leaky mean is rounded down as theirs is, the gradient
+        passing straight through.
     """
     reading = reading_of(readout)
     if reading.leak:
         read = h if kept is None else h * kept
-        return _leaky(read @ wd.T + bd, reading, skipped)
+        return _leaky(read @ wd.T + bd, reading, skipped, unit)
     if reading.each:
         seen = jnp.swapaxes(h, 0, 1)
         if reading.sums:
@@ -90,15 +100,21 @@ def _given(reading: Reading, steps: int, skipped: int) -> slice | Array:
     return jnp.asarray(chosen[chosen >= skipped])
 
 
-def _leaky(values: Array, reading: Reading, skipped: int) -> Array:
-    """Return leaky means of numbers [T, B, C] as `classified` does, without the floors."""
-    unit = 1.0 / (1 << reading.leak)
+def _leaky(values: Array, reading: Reading, skipped: int, unit: Array | None) -> Array:
+    """Return leaky means of numbers [T, B, C] as `classified` does."""
+    share = 1.0 / (1 << reading.leak)
+    if unit is not None:
+        values = round_to(values, unit)
 
-    def step(before: Array, now: Array) -> tuple[Array, Array]:
-        mean = before + (now - before) * unit
-        return mean, mean
+    def step(total: Array, now: Array) -> tuple[Array, Array]:
+        kept = total * share
+        if unit is not None:
+            kept = kept + lax.stop_gradient(jnp.floor(kept / unit) * unit - kept)
+        total = total + (now - kept)
+        return total, total * share
 
     last, means = lax.scan(step, jnp.zeros_like(values[0]), values)
+    last = last * share
     if not reading.each:
         return jnp.asarray(last)
     return jnp.swapaxes(means, 0, 1)[:, _given(reading, len(values), skipped)]
