@@ -18,7 +18,8 @@ from mubinn.cli.shared.common import (
 )
 from mubinn.cli.shared.paths import Command, InputPath, OutputFolder
 from mubinn.golden.ground.files import check_folder, write_folder
-from mubinn.hw.boards.board import BOARDS, PORTS, find_board
+from mubinn.hw.boards.board import ABOUT, ADC, BOARDS, PORTS, find_board
+from mubinn.hw.link.line import BAUD
 
 if TYPE_CHECKING:
     from mubinn.golden.model.quantized_model import QuantizedModel
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     "--baud",
     type=click.IntRange(min=1),
     metavar="BIT/S",
-    help="Of the UART.  [default: 115200]",
+    help=f"Of the UART.  [default: {BAUD}]",
 )
 @click.option(
     "--clock",
@@ -48,7 +49,7 @@ if TYPE_CHECKING:
     "adc_width",
     type=click.IntRange(8, 24),
     metavar="BITS",
-    help="Samples as an ADC has them.  [default: 16 of models trained with --normalise causal; "
+    help=f"Samples as an ADC has them.  [default: {ADC} of models trained with --normalise causal; "
     "others take level bits]",
 )
 @click.option(
@@ -105,7 +106,6 @@ def build(
       mubinn build my.mubinn --board ulx3s --clock 50 --baud 1000000 --state carried -o eeg
     """
     from mubinn.hw.export.board_folder import (
-        PAGE,
         BoardOptions,
         Placed,
         board_design,
@@ -116,7 +116,7 @@ def build(
     from mubinn.synth import SynthJob
     from mubinn.synth.fpga.place_and_route import implement, route_tools
 
-    check_folder(output, PAGE)
+    check_folder(output, ABOUT)
     chosen = find_board(board)
     device = chosen.device
     assert device.router is not None
@@ -136,7 +136,7 @@ def build(
     check_speed(design, result.fmax_mhz)
     placed = Placed(result.used, result.fmax_mhz, result.bitstream, result.tools)
     files = board_folder(loaded, _stored(loaded), design, placed)
-    write_folder(output, files, PAGE)
+    write_folder(output, files, ABOUT)
     told = describe_board(loaded, design, placed)
     if as_json:
         print_json({"folder": str(output), "files": sorted(files), **told})

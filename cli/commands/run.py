@@ -14,7 +14,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from mubinn.cli.shared.board import BAUD, OWN, Board, open_board
+from mubinn.cli.shared.board import OWN, Board, open_board
 from mubinn.cli.shared.common import (
     datapath_option,
     json_option,
@@ -27,6 +27,8 @@ from mubinn.cli.shared.paths import Command, InputPath, OutputFile
 from mubinn.cli.shared.run_port import open_port, serial_package
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.files import write_file
+from mubinn.hw.boards.board import ADC
+from mubinn.hw.link.line import BAUD
 
 if TYPE_CHECKING:
     from mubinn.cli.shared.run_check import Checker, Difference
@@ -84,7 +86,7 @@ class Source:
 @click.option(
     "--simulate", is_flag=True, help="In place of a port, run the board's Verilog behind a pty."
 )
-@click.option("--adc", type=click.IntRange(8, 24), help="Bits of a sample.  [default: 16]")
+@click.option("--adc", type=click.IntRange(8, 24), help=f"Bits of a sample.  [default: {ADC}]")
 @click.option(
     "--samples",
     type=click.IntRange(min=2),

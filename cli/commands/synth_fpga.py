@@ -87,15 +87,7 @@ def _report(design: DeviceDesign, result: FpgaResult, options: FpgaOptions) -> d
         "cycles_per_window": cycles,
         "fmax_mhz": fmax,
         "ms_per_window": None if fmax is None else cycles / fmax / 1e3,
-        "used": {
-            key: {
-                "what": resource.name,
-                "used": result.used[key],
-                "available": resource.available,
-            }
-            for key, resource in device.resources.items()
-            if key in result.used
-        },
+        "used": device.taken(result.used),
         "cells": dict(result.cells),
         "critical_path": [dict(step) for step in result.path],
         "bitstream_bytes": len(result.bitstream),

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.hw.boards.board import ABOUT, ADC
+from mubinn.hw.link.line import BAUD, LEAST_DIVISOR
 
 if TYPE_CHECKING:
     from mubinn.golden.model.quantized_model import QuantizedModel
@@ -17,11 +19,6 @@ if TYPE_CHECKING:
     from mubinn.hw.link.host import Host
     from mubinn.hw.link.link_top import LinkTop
 
-ABOUT = "board.json"
-"""The file of a built folder that says what its board is."""
-
-LEAST_DIVISOR = 6
-BAUD = 115200
 OWN = (
     *("adc", "state", "divisor", "link", "units", "lanes", "samples", "max_steps", "datapath"),
     "load_weights",
@@ -130,7 +127,7 @@ def open_board(path: Path, given: Mapping[str, Any]) -> Board:
         raise MubinnError("--divisor is the bit of a UART: leave it out with --link spi.")
     divisor = given.get("divisor", LEAST_DIVISOR) if uart else None
     causal = model.preprocessing.normalise == "causal"
-    width = given.get("adc", 16 if causal and "samples" not in given else None)
+    width = given.get("adc", ADC if causal and "samples" not in given else None)
     options = {name: given[name] for name in ("units", "lanes", "max_steps") if name in given}
     return Board(model, _top(model, divisor, width, given, options))
 

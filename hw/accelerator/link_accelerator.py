@@ -4,11 +4,11 @@ from typing import Any
 
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.accelerator.accelerator import Accelerator
+from mubinn.hw.link.line import check_divisor
 from mubinn.hw.link.link_top import LinkTop
 from mubinn.hw.link.packets import CRC, HEADER
 from mubinn.hw.link.session import Pauses
 from mubinn.hw.link.spi import CYCLES
-from mubinn.hw.link.uart import check_divisor
 from mubinn.hw.stream.packet import beats
 
 

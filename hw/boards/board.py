@@ -107,6 +107,12 @@ class Board:
 
 PORTS = ("uart", "spi")
 
+ADC = 16
+"""Bits of an ADC's samples, where nothing else is asked for."""
+
+ABOUT = "board.json"
+"""The file of a built folder that says what its board is: what a driver or a host has to know."""
+
 SUFFIXES = {"ice40": "bin", "ecp5": "bit", "gowin": "fs"}
 """Of bitstreams, by family: loaders know them by it."""
 

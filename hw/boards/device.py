@@ -5,6 +5,7 @@ A new device is one entry of `DEVICES`: generation, synthesis, placement and the
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from mubinn.golden.ground.errors import MubinnError
 
@@ -154,6 +155,14 @@ class Device:
     def estimate(self, cells: Mapping[str, int]) -> dict[str, float]:
         """Return how much of each resource a Yosys netlist takes at least."""
         return {key: resource.count(cells) for key, resource in self.resources.items()}
+
+    def taken(self, used: Mapping[str, float]) -> dict[str, dict[str, Any]]:
+        """Return of each resource that is told in `used` what it is, how much, and of how many."""
+        return {
+            key: {"what": own.name, "used": used[key], "available": own.available}
+            for key, own in self.resources.items()
+            if key in used
+        }
 
     def check_fit(self, used: Mapping[str, float], top: str) -> None:
         """Raise `MubinnError` where there is less than is used; every such resource is named."""

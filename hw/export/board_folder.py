@@ -11,7 +11,7 @@ from mubinn.golden.model.float_model import CAUSAL
 from mubinn.golden.model.layer_state import StateKind
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.accelerator.link_accelerator import link_top
-from mubinn.hw.boards.board import Board
+from mubinn.hw.boards.board import ABOUT, ADC, Board
 from mubinn.hw.boards.pll import Pll, find_pll
 from mubinn.hw.export.interface import packet
 from mubinn.hw.export.layer_folder import describe, head_of_model
@@ -21,14 +21,8 @@ from mubinn.hw.export.render import Json, render
 from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.hw.layer.loadable_memory import contents, without_contents
 from mubinn.hw.link.board_top import BoardTop
+from mubinn.hw.link.line import BAUD, LEAST_DIVISOR
 
-PAGE = "board.json"
-"""The file by which a folder of a board is known, and its driver's description."""
-
-ADC = 16
-"""Bits of an ADC's samples, where nothing else is asked for."""
-
-LEAST_DIVISOR = 6
 FARTHEST = 0.02
 """How far the line may be from the bit rate that was asked for, as a share of it."""
 
@@ -66,10 +60,6 @@ class BoardOptions:
     state: StateKind = "cleared"
     loadable: bool = False
     max_steps: int = MAX_STEPS
-
-
-BAUD = 115200
-"""bit/s, where nothing else is asked for."""
 
 
 @dataclass(frozen=True)
@@ -215,7 +205,7 @@ def board_folder(
 ) -> dict[str, str | bytes]:
     """Return the files of the folder.
 
-    Top module, constraints, bitstream, the model's file, `PAGE` and ``README.md``; of weights that
+    Top module, constraints, bitstream, the model's file, `ABOUT` and ``README.md``; of weights that
     are loaded, the bytes to load.
 
     Parameters
@@ -239,7 +229,7 @@ def board_folder(
         f"{name}.{board.suffix}": placed.bitstream,
         "model.mubinn": stored,
         **({LOAD: load_text(weights)} if weights else {}),
-        PAGE: json.dumps(about, indent=2) + "\n",
+        ABOUT: json.dumps(about, indent=2) + "\n",
     }
 
 
@@ -289,15 +279,7 @@ def describe_board(model: QuantizedModel, design: BoardDesign, placed: Placed) -
         "layers": layers,
         "front_end_cycles": None if core.front_end is None else core.interval,
         "sensor": _sensor(model, design),
-        "used": {
-            key: {
-                "what": resource.name,
-                "used": placed.used[key],
-                "available": resource.available,
-            }
-            for key, resource in device.resources.items()
-            if key in placed.used
-        },
+        "used": device.taken(placed.used),
         "fmax_mhz": placed.fmax_mhz,
         "bitstream_bytes": len(placed.bitstream),
         "notes": dict(model.meta),

@@ -5,21 +5,8 @@ from amaranth.lib import stream
 from amaranth.lib.cdc import FFSynchronizer  # type: ignore[import-untyped]  # not in the stubs
 from amaranth.lib.wiring import In, Out
 
-from mubinn.golden.ground.errors import MubinnError
+from mubinn.hw.link.line import check_divisor
 from mubinn.hw.stream.component import Component
-
-LEAST = 6
-"""Clock cycles of the shortest bit: the line is seen as the majority of three of them."""
-
-
-def check_divisor(divisor: int) -> int:
-    """Return `divisor`; raise `MubinnError` where bits are too short to be sampled."""
-    if divisor < LEAST:
-        raise MubinnError(
-            f"{divisor} clock cycles a bit are too few for the UART: give {LEAST} or more, "
-            "a slower line or a faster clock."
-        )
-    return divisor
 
 
 class UartReceiver(Component):
@@ -34,7 +21,7 @@ class UartReceiver(Component):
     Parameters
     ----------
     divisor : int
-        Clock cycles a bit, `LEAST` or more.
+        Clock cycles a bit, `mubinn.hw.link.line.LEAST_DIVISOR` or more.
 
     Members
     -------
@@ -84,7 +71,7 @@ class UartTransmitter(Component):
     Parameters
     ----------
     divisor : int
-        Clock cycles a bit, `LEAST` or more.
+        Clock cycles a bit, `mubinn.hw.link.line.LEAST_DIVISOR` or more.
 
     Members
     -------

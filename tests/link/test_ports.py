@@ -5,9 +5,10 @@ import pytest
 from amaranth.sim import Simulator
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.hw.link.line import check_divisor
 from mubinn.hw.link.packets import FLAG
 from mubinn.hw.link.spi import CYCLES, SpiSlave
-from mubinn.hw.link.uart import UartReceiver, UartTransmitter, check_divisor
+from mubinn.hw.link.uart import UartReceiver, UartTransmitter
 
 
 def run(design, bench, *others):
