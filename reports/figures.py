@@ -167,6 +167,12 @@ def legend_below(figure: Figure, axis: Axes, theme: Theme, ncols: int, fontsize:
         item.set_color(theme.ink)
 
 
+def past_end(axis: Axes, words: str, end: float, row: int, theme: Theme) -> None:
+    """Write words behind the end of a horizontal bar."""
+    ink: Any = {"va": "center", "color": theme.ink, "fontsize": 8}
+    axis.annotate(words, (end, row), (4, 0), textcoords="offset points", **ink)
+
+
 def _bars(axis: Axes, entries: list[Entry], theme: Theme, title: str) -> None:
     names = [entry.name for entry in entries]
     start = [0.0] * len(entries)
@@ -175,15 +181,7 @@ def _bars(axis: Axes, entries: list[Entry], theme: Theme, title: str) -> None:
         axis.barh(names, shares, left=start, color=colour, label=text.GROUP_TEXT[group], height=0.8)
         start = [before + share for before, share in zip(start, shares, strict=True)]
     for row, entry in enumerate(entries):
-        axis.annotate(
-            text.seconds(entry.delay_s),
-            (entry.delay_s, row),
-            (4, 0),
-            textcoords="offset points",
-            va="center",
-            color=theme.ink,
-            fontsize=8,
-        )
+        past_end(axis, text.seconds(entry.delay_s), entry.delay_s, row, theme)
     axis.invert_yaxis()
     axis.margins(x=0.16, y=0.01)
     axis.set_xlim(left=0)

@@ -10,7 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from tabulate import tabulate
 
-from mubinn.reports.figures import LIGHT, Theme, drawn, legend_below
+from mubinn.reports.figures import LIGHT, Theme, drawn, legend_below, past_end
 
 COLUMNS = (
     *("library", "A,W", "units", "memories", "logic nJ", "clock pins nJ", "memory nJ"),
@@ -209,15 +209,7 @@ def power_figure(rows: Sequence[PowerRow], theme: Theme) -> Figure:
             axis.barh(names, values, left=start, color=colour, label=label, height=0.7)
             start = [before + value for before, value in zip(start, values, strict=True)]
         for place, (row, end) in enumerate(zip(own, start, strict=True)):
-            axis.annotate(
-                f"{end:.3g} nJ, {row.average_uw:.3g} uW",
-                (end, place),
-                (4, 0),
-                textcoords="offset points",
-                va="center",
-                color=theme.ink,
-                fontsize=8,
-            )
+            past_end(axis, f"{end:.3g} nJ, {row.average_uw:.3g} uW", end, place, theme)
         axis.invert_yaxis()
         axis.margins(x=0.22)
         axis.set_facecolor(theme.paper)

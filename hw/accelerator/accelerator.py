@@ -104,12 +104,13 @@ class Accelerator(Component):
         write at `load` and `abort` ask for it at once, and so does a result until it is taken. See
         `mubinn.hw.accelerator.clock_request.ClockRequest`.
     save, restore : In(1), state_i : In(stream of 8 bits), state_o : Out(stream of 8 bits)
-        With `state_port`: of a ring of `state_bytes` bytes. No window begins before it is round.
+        With `state_port`: of a ring of `ring.bytes` bytes. No window begins before it is round.
 
     Raises
     ------
     MubinnError
-        With `sleeps`, of layers that sweep frames or run backward, which wait for themselves.
+        With `sleeps`, of layers that sweep frames or run backward, which wait for themselves; with
+        `state_port`, of what `check_port` and `check_words` name; or an option is not for the model.
     """
 
     i: stream.Interface
