@@ -110,7 +110,8 @@ class Accelerator(Component):
     ------
     MubinnError
         With `sleeps`, of layers that sweep frames or run backward, which wait for themselves; with
-        `state_port`, of what `check_port` and `check_words` name; or an option is not for the model.
+        `state_port`, of what `check_port` and `check_words` name; or on an option that is not for
+        the model.
     """
 
     i: stream.Interface
