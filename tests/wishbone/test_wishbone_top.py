@@ -16,6 +16,10 @@ from mubinn.sim.runner.simulate import simulate
 STEPS, WINDOWS = 4, 3
 CASES = {
     "results longer than the queue": ({"levels": (1, 2), "classes": 9}, {"depth": 2}),
+    "results of a word": (
+        {"levels": (1, 1), "head": "regression", "classes": 1, "readout": "last"},
+        {"depth": 2},
+    ),
     "samples of an ADC": ({"levels": (1, 1), "readout": "every"}, {"adc_width": 12, "depth": 5}),
     "loaded, state by a register": (
         {"levels": (2, 1), "depth": 2, "readout": "mean"},
