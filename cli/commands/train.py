@@ -9,6 +9,7 @@ import click
 
 from mubinn.cli.shared.common import (
     DATAPATH,
+    NORMALISE,
     READOUT,
     READOUT_FORMS,
     SCALE_FORM,
@@ -214,7 +215,7 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 )
 @click.option("--patience", type=int, help="Stop after so many epochs without a better validation.")
 @click.option(
-    "--normalise",
+    *NORMALISE,
     type=click.Choice(
         ["window", "subject", "referenced-window", "referenced-subject", "causal", "none"]
     ),

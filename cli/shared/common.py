@@ -42,6 +42,9 @@ STATE = click.Choice(["cleared", "carried", "register"])
 SCALE_FORM = click.Choice(["free", "power-of-two", "shift"])
 """Spelled out, so that ``--help`` imports no model."""
 
+NORMALISE = ("--normalise", "--front-end", "normalise")
+"""Both names of what stands before the first layer, and that of its parameter."""
+
 
 class ReadoutName(click.ParamType):  # type: ignore[type-arg]
     """The name of a readout, as `mubinn.golden.model.head` has them."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from mubinn.cli.shared.common import READOUT, READOUT_FORMS
+from mubinn.cli.shared.common import NORMALISE, READOUT, READOUT_FORMS
 from mubinn.cli.shared.paths import InputPath
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import FloatModel, Preprocessing
@@ -74,7 +74,7 @@ OPTIONS = (
         help="Clip the cell state c to +-X; 1 costs little and makes c quantize well.",
     ),
     click.option(
-        "--normalise",
+        *NORMALISE,
         type=click.Choice(["window", "none"]),
         help="Normalise each channel of a window before an imported model reads it, or not.",
     ),

@@ -7,8 +7,10 @@ import pytest
 from click.testing import CliRunner
 from simulators import QUICK
 
+from mubinn.cli.commands import train_runs
 from mubinn.cli.commands.info import info
 from mubinn.cli.commands.train import train
+from mubinn.cli.main import mubinn
 from mubinn.cli.shared.recordings import prepared
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.container import read_container, write_container
@@ -67,3 +69,18 @@ def test_what_has_no_meaning_is_refused():
         Recipe(high_pass=3)
     told = CliRunner().invoke(train, ["--clamp", "2", "-o", "x.safetensors"])
     assert "--clamp is of the causal front end: give --normalise causal" in str(told.exception)
+
+
+def test_both_names_give_one_recipe(tmp_path, monkeypatch):
+    recipes = []
+    monkeypatch.setattr(train_runs, "single", lambda data, recipe, *more: recipes.append(recipe))
+    x = np.arange(80, dtype=np.int16).reshape(4, 10, 2)
+    np.savez(tmp_path / "x.npz", X=x, y=[0, 1, 0, 1])
+    words = ["train", str(tmp_path / "x.npz"), "-o", str(tmp_path / "m.safetensors")]
+    for name in ("--normalise", "--front-end"):
+        told = CliRunner().invoke(mubinn, [*words, name, "causal", "--clamp", "1"])
+        assert told.exit_code == 0, told.output
+    assert recipes == [Recipe(normalise="causal", clamp=1)] * 2
+    for command in ("train", "quantize"):
+        told = CliRunner().invoke(mubinn, [command, "--help"])
+        assert "--normalise, --front-end [" in told.output
