@@ -23,6 +23,7 @@ from mubinn.cli.shared.common import (
     refuse_given,
     working,
 )
+from mubinn.cli.shared.data_options import Reading, channels_option, lsb_option, reading_of
 from mubinn.cli.shared.paths import Command, InputPath, OutputFile
 from mubinn.cli.shared.run_port import open_port, serial_package
 from mubinn.golden.ground.errors import MubinnError
@@ -34,8 +35,10 @@ if TYPE_CHECKING:
     from mubinn.cli.shared.run_check import Checker, Difference
     from mubinn.cli.shared.run_source import Samples
     from mubinn.cli.shared.run_table import Table
+    from mubinn.golden.model.quantized_model import QuantizedModel
     from mubinn.hw.link.session import Session
     from mubinn.sim.link.virtual_board import BoardCount, VirtualBoard
+    from mubinn.train.data.recordings import LabelledSet, Recording
 
 DIFFERENT = 1
 """Exit code where a result is not the bit-true model's."""
@@ -46,6 +49,7 @@ _BUFFER = 4096
 _SPEED_HZ = 400_000
 """Clock cycles a second of a slow simulation."""
 _LINE_S = 10.0
+RESAMPLED = "resample it to {:g} Hz before it is played"
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +125,8 @@ class Source:
     help="Cut what is played into windows of so many steps.  [default: as the file has them; one "
     "packet where a state is carried and each step has a result]",
 )
+@channels_option
+@lsb_option
 @click.option(
     "--rate",
     type=click.FloatRange(min=0, min_open=True),
@@ -159,7 +165,8 @@ def run(
     MODEL is a model file, with options that say how the board was made, or a folder that mubinn
     build has made, which knows. Weights that the board does not have itself are loaded first.
     RECORDING is an .npz or .npy of windows or of whole recordings, of
-    integers as the board's ADC would have them, or - for lines of one integer a channel on
+    integers as the board's ADC would have them; EDF, BDF or what MNE reads, from gap to gap,
+    counted in --lsb; or - for lines of one integer a channel on
     standard input. The table has a line for each result as it comes: a step, a class, scores,
     flags. A window that the line has lost, there or on the way back, has a line without a class,
     flagged dropped.
@@ -170,6 +177,7 @@ def run(
 
     \b
       mubinn run eeg.mubinn night.npz --port /dev/ttyUSB1 -o decided.csv --picture night.png
+      mubinn run eeg.mubinn night.edf --lsb 0.5 --port /dev/ttyUSB1 -o decided.csv
       mubinn run eeg.mubinn night.npz --simulate --state carried --check -o decided.csv
       mubinn run eeg.mubinn night.npz --simulate --check --faults 1e-4 --seed 1 -o decided.csv
       sensor | mubinn run built/ - --port /dev/ttyUSB1
@@ -178,7 +186,7 @@ def run(
     _check_options(port, simulate, faults, output, as_json)
     serial_package()
     board = open_board(model, given)
-    source = _source(board, recording, window, rate)
+    source = _source(board, recording, reading_of(options), window, rate)
     with ExitStack() as stack:
         simulated = None
         if simulate:
@@ -222,11 +230,11 @@ def _check_options(
         refuse_given("is of faults: give --faults as well.", "seed")
 
 
-def _source(board: Board, recording: Path, window: int | None, rate: float | None) -> Source:
+def _source(
+    board: Board, recording: Path, reading: Reading, window: int | None, rate: float | None
+) -> Source:
     from mubinn.cli.shared import run_source
     from mubinn.cli.shared.fitting import noted
-    from mubinn.cli.shared.recordings import open_windows
-    from mubinn.train.data.sources import is_arrays
 
     model, quantum = board.model, samples_of(board)
     if window is None and board.core.state == "carried" and model.reading.each:
@@ -234,6 +242,7 @@ def _source(board: Board, recording: Path, window: int | None, rate: float | Non
     least = max(1, board.top.min_steps) * quantum
     own_rate = float(model.meta["rate_hz"]) if "rate_hz" in model.meta else None
     if str(recording) == STDIN:
+        refuse_given("is of a recording: leave it out of samples that come.", "channels", "lsb")
         if window is None:
             raise MubinnError("Samples that come have no windows: give --window, their steps.")
         names = tuple(map(str, noted(model, "channels", list))) or tuple(
@@ -242,20 +251,37 @@ def _source(board: Board, recording: Path, window: int | None, rate: float | Non
         cut = run_source.lines(sys.stdin, model.channels, window * quantum, least, quantum)
         paced = run_source.paced(cut, rate)
         return Source(paced, "standard input", window, None, rate or own_rate, names)
-    if recording.exists() and not is_arrays(recording):
-        raise MubinnError(
-            f"{recording} is no array of samples: give an .npz or .npy of integers as an ADC has "
-            "them."
-        )
-    data, name = open_windows(recording, model=model)
-    size = data.x.shape[1] if window is None else window * quantum
-    cut = run_source.pieces(data.x, size, least, quantum)
-    length = data.x.shape[1]
-    ends = [length // size * size, length % size // quantum * quantum]
-    total = len(data.x) * (ends[0] + (ends[1] if ends[1] >= least else 0)) // quantum
-    hertz = rate or data.fs_hz or own_rate
+    parts, name, about, own = _opened(recording, reading, model)
+    length = max(map(len, parts))
+    size = (own or length) if window is None else window * quantum
+    cut = run_source.pieces(parts, size, least, quantum)
+    total = sum(len(part) for part in run_source.pieces(parts, size, least, quantum)) // quantum
+    hertz = rate or about.fs_hz or own_rate
     longest = min(size, length) // quantum
-    return Source(run_source.paced(cut, rate), name, longest, total, hertz, data.channels)
+    return Source(run_source.paced(cut, rate), name, longest, total, hertz, about.channels)
+
+
+def _opened(
+    recording: Path, reading: Reading, model: QuantizedModel
+) -> tuple[list[Samples], str, LabelledSet | Recording, int | None]:
+    """Return what is played, from gap to gap, its name, what is known of it, and its window."""
+    from mubinn.cli.shared.fitting import noted
+    from mubinn.cli.shared.recordings import located, open_stretches, open_windows
+    from mubinn.golden.model.float_model import CAUSAL
+    from mubinn.train.data.recordings import whole_numbers
+    from mubinn.train.data.sources import is_arrays
+
+    path = located(recording)
+    if not path.exists() or is_arrays(path):
+        data, name = open_windows(recording, reading, model=model, resampled=RESAMPLED)
+        return list(data.x), name, data, None
+    found, name = open_stretches(path, reading, model, RESAMPLED)
+    parts: list[Samples] = [one.x[0] for one in found]
+    if model.preprocessing.normalise == CAUSAL:
+        parts = [whole_numbers(part) for part in parts]
+    cut = noted(model, "recordings", dict)
+    seconds, rate = cut.get("window"), found[0].fs_hz
+    return parts, name, found[0], round(seconds * rate) if seconds and rate else None
 
 
 def samples_of(board: Board) -> int:

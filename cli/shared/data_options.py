@@ -8,6 +8,20 @@ import click
 
 from mubinn.cli.shared.paths import InputPath, InputWords
 
+channels_option = click.option(
+    "--channels",
+    metavar="NAMES",
+    help="Channels to take, in this order, separated by commas; 'EEG*' is many, all every "
+    "one.  [default: MODEL's own, else all, if all are voltages]",
+)
+lsb_option = click.option(
+    "--lsb",
+    type=float,
+    metavar="UV",
+    help="Of recordings: the least step of the ADC, in microvolts; samples become whole numbers of "
+    "it.  [default: as MODEL was trained, else they stay as they are]",
+)
+
 _CUT = (
     click.option(
         "--window",
@@ -29,12 +43,8 @@ _CUT = (
         metavar="LOW,HIGH",
         help="Of recordings: pass this band, in hertz, and nothing else; without delay.",
     ),
-    click.option(
-        "--channels",
-        metavar="NAMES",
-        help="Channels to take, in this order, separated by commas; 'EEG*' is many, all every "
-        "one.  [default: MODEL's own, else all, if all are voltages]",
-    ),
+    channels_option,
+    lsb_option,
 )
 
 _LABELS = (
@@ -75,6 +85,7 @@ class Reading:
     labels: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
     subjects: str | None = None
+    lsb: float | None = None
 
     @property
     def given(self) -> dict[str, Any]:

@@ -14,6 +14,11 @@ from mubinn.train.data.recordings import NO_LABEL, LabelledSet, Recording, numbe
 from mubinn.train.data.signals import listed, picked
 
 Model = FloatModel | QuantizedModel
+
+RESAMPLED = (
+    "bring a recording to it with --rate {:g}, or resample the windows before they are saved"
+)
+"""What to do about another rate, for sentences of commands that cut recordings."""
 _Data = TypeVar("_Data", LabelledSet, Recording)
 
 
@@ -50,7 +55,9 @@ def chosen(data: _Data, channels: Sequence[str], name: str) -> _Data:
     )
 
 
-def fitted(data: _Data, name: str, model: Model, *, channels_said: bool) -> _Data:
+def fitted(
+    data: _Data, name: str, model: Model, *, channels_said: bool, resampled: str = RESAMPLED
+) -> _Data:
     """Return data with the channels of a model, in its order, held to its rate and units.
 
     Parameters
@@ -61,6 +68,8 @@ def fitted(data: _Data, name: str, model: Model, *, channels_said: bool) -> _Dat
     model : FloatModel or QuantizedModel
     channels_said : bool
         Whether the user has named the channels: then their names need not be the model's.
+    resampled : str
+        What to do about another rate, as `RESAMPLED` has it.
 
     Raises
     ------
@@ -74,8 +83,8 @@ def fitted(data: _Data, name: str, model: Model, *, channels_said: bool) -> _Dat
     rate = noted(model, "rate_hz", float)
     if rate and data.fs_hz and abs(rate - data.fs_hz) > 1e-6 * rate:
         raise MubinnError(
-            f"{name} has {data.fs_hz:g} Hz, the model was trained on {rate:g} Hz: bring a "
-            f"recording to it with --rate {rate:g}, or resample the windows before they are saved."
+            f"{name} has {data.fs_hz:g} Hz, the model was trained on {rate:g} Hz: "
+            f"{resampled.format(rate)}."
         )
     units = tuple(noted(model, "units", list))
     raw = model.preprocessing.normalise == "none"

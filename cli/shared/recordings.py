@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mubinn.cli.shared.data_options import PLAIN, Reading, options_of
 from mubinn.cli.shared.fitting import (
+    RESAMPLED,
     check_channels,
     chosen,
     classified,
@@ -32,7 +33,7 @@ from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.head import head_of
 from mubinn.golden.model.layer_state import all_kept
 from mubinn.golden.model.quantized_model import QuantizedModel
-from mubinn.train.data.cutting import Cutting, cut_recordings, load_recordings
+from mubinn.train.data.cutting import Cutting, cut_recordings, load_recordings, whole_stretches
 from mubinn.train.data.files import load_windows
 from mubinn.train.data.naming import fits_all
 from mubinn.train.data.recordings import Normalise, Recording, whole_numbers
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
 
 SYNTHETIC = "synthetic EEG"
 
-CUT = ("window", "hop", "rate", "band")
+CUT = ("window", "hop", "rate", "band", "lsb")
 """Options that say how recordings become windows, and nothing of these."""
 
 
@@ -129,6 +130,7 @@ def open_windows(
     model: FloatModel | QuantizedModel | None = None,
     features: int | None = None,
     people: bool = False,
+    resampled: str = RESAMPLED,
 ) -> tuple[LabelledSet | Recording, str]:
     """Return windows that need no labels, and their name; else as `open_labelled`.
 
@@ -154,7 +156,22 @@ def open_windows(
     if model is not None:
         found = folded(found, model, trained_fold(model))
     features = features if model is None else model.channels
-    return _fitted(found, paths, reading, model, features), _name(paths)
+    return _fitted(found, paths, reading, model, features, resampled), _name(paths)
+
+
+def open_stretches(
+    data: Path, reading: Reading, model: QuantizedModel, resampled: str
+) -> tuple[list[Recording], str]:
+    """Return recordings from gap to gap, each as one window, and their name; as `open_windows`.
+
+    Rate, band and steps of the ADC are those that the model notes, where it does.
+    """
+    paths = _paths(data)
+    own = {name: value for name, value in _noted_cut(model).items() if name in CUT}
+    # Stretches are as long as they are, whatever a window is.
+    how = _cutting(paths[0], replace(reading, window=1.0), own, model)
+    found = whole_stretches(paths, how)
+    return [_fitted(one, paths, reading, model, None, resampled) for one in found], _name(paths)
 
 
 def _without_file(
@@ -201,7 +218,7 @@ def _holds_windows(paths: list[Path], reading: Reading) -> bool:
             f"{arrays[0]} holds windows, and {next(p for p in paths if p not in arrays)} does not: "
             "give windows alone, or recordings alone."
         )
-    for name in ("window", "hop", "rate", "band", "events"):
+    for name in (*CUT, "events"):
         if name in reading.given:
             raise MubinnError(
                 f"--{name} is for recordings, and {paths[0]} holds windows: leave it out."
@@ -241,6 +258,7 @@ def _cutting(
         labels=said.labels,
         events=said.events,
         subjects=said.subjects,
+        lsb=said.lsb,
     )
 
 
@@ -248,7 +266,7 @@ def _noted_cut(model: FloatModel | QuantizedModel | None) -> dict[str, Any]:
     """Return how a model notes that its recordings were cut, what of it is as it should be."""
     found: dict[str, Any] = {}
     for name, value in noted(model, "recordings", dict).items():
-        if name in ("window", "hop", "rate") and isinstance(value, float | int):
+        if name in ("window", "hop", "rate", "lsb") and isinstance(value, float | int):
             found[name] = float(value)
         elif name in ("band", "subjects") and isinstance(value, str):
             found[name] = value
@@ -282,13 +300,14 @@ def _fitted(
     reading: Reading,
     model: FloatModel | QuantizedModel | None,
     features: int | None,
+    resampled: str = RESAMPLED,
 ) -> Any:
     """Return data with the channels that are asked for, else those of the model; tell notes."""
     name, said = str(paths[0]), reading.names
     if said is not None and is_arrays(paths[0]) and said != ("all",):
         data = chosen(data, said, name)
     if model is not None:
-        data = fitted(data, name, model, channels_said=said is not None)
+        data = fitted(data, name, model, channels_said=said is not None, resampled=resampled)
         data = classified(data, name, model) if isinstance(data, LabelledSet) else data
     check_channels(data, name, features)
     for note in data.notes:

@@ -6,7 +6,7 @@ import itertools
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TextIO, TypeVar
 
 import numpy as np
@@ -20,8 +20,8 @@ _T = TypeVar("_T")
 _POLL_S = 0.02
 
 
-def pieces(windows: Samples, size: int, least: int, quantum: int) -> Iterator[Samples]:
-    """Yield windows [N, T, C] cut into pieces of `size` samples, the last ones shorter.
+def pieces(windows: Sequence[Samples], size: int, least: int, quantum: int) -> Iterator[Samples]:
+    """Yield windows [T, C] cut into pieces of `size` samples, the last ones shorter.
 
     What is left at the end of one is whole steps of `quantum` samples, `least` at least, or none.
 
@@ -61,7 +61,7 @@ def lines(stream: TextIO, channels: int, size: int, least: int, quantum: int) ->
         if len(rows) == size:
             yield np.array(rows, np.int64)
             rows = []
-    yield from pieces(np.array(rows, np.int64).reshape(1, -1, channels), size, least, quantum)
+    yield from pieces([np.array(rows, np.int64).reshape(-1, channels)], size, least, quantum)
 
 
 def paced(windows: Iterable[Samples], rate_hz: float | None) -> Iterator[Samples]:

@@ -293,7 +293,7 @@ def test_info_of_windows_says_the_same(folder):
 
 def test_options_are_told_as_they_are_typed(folder):
     rules = ("open=*R0", "shut=*R1")
-    said = Reading(2.0, 0.5, 80.0, "1,35", "Fz,C*", rules, ("a=b c",), "S{}R*")
+    said = Reading(2.0, 0.5, 80.0, "1,35", "Fz,C*", rules, ("a=b c",), "S{}R*", 0.5)
     words = options_of(said)
     assert words[:4] == ["--window", "2", "--hop", "0.5"]
     got = []

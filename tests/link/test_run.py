@@ -12,9 +12,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from edf_files import Line, edf_bytes
 
+from mubinn.cli.commands.run import _source
 from mubinn.cli.main import mubinn
 from mubinn.cli.shared.board import Board, open_board
+from mubinn.cli.shared.data_options import Reading
 from mubinn.golden.binarize.scales import LevelTensor
 from mubinn.golden.model.float_model import Preprocessing
 from mubinn.golden.model.model_file import save_model
@@ -108,6 +111,51 @@ def test_a_built_board_is_played_to_and_checked(verilog, tmp_path):
     text = "\n".join(",".join(map(str, row)) for row in x.tolist())
     told(board, "-", "--simulate", "--check", "--window", 3, "-o", out, input=text)
     assert [row["class"] for row in rows(out)] == [row["class"] for row in lines[:8]]
+
+
+def test_a_recording_of_people_is_played_as_an_adc_would_have_it(verilog, tmp_path):
+    """An EDF in microvolts, its channels in another order, with a gap, is its whole numbers."""
+    model, top, text = verilog
+    names, rate, lsb, limit = ("Fz", "C3", "O1"), 20, 0.5, 1000.0
+    meta = {"channels": json.dumps(names), "rate_hz": f"{rate:.1f}"}
+    board = built(tmp_path / "b", replace(model, meta=meta), top, text)
+    values = np.random.default_rng(5).normal(0, 100, (3, 3 * rate))
+    lines = [Line(name, one, rate=rate) for name, one in zip(names, values, strict=True)]
+    edf, out = tmp_path / "x.edf", tmp_path / "d.csv"
+    starts = [0.0, 1.0, 7.0]
+    edf.write_bytes(edf_bytes(lines[::-1], kind="EDF+D", starts=starts))
+    words = ("--simulate", "--check", "--json", "-o", out)
+    found = json.loads(told(board, edf, "--lsb", lsb, *words).stdout)
+    assert (found["equal"], found["compared"]) == (True, 3 * rate // 2)
+    steps = np.rint((values + limit) / (2 * limit) * 65535)
+    codes = np.rint((steps / 65535 * 2 * limit - limit) / lsb).T.astype(np.int16)
+    played = tmp_path / "codes.npz"
+    np.savez(played, X=codes[None], fs_hz=rate)
+    assert np.array_equal(np.concatenate(_windows(board, edf, lsb=lsb)), codes)
+    # Windows are as long as those that the model was trained on, where it notes them.
+    about = {**meta, "recordings": json.dumps({"window": 0.3, "lsb": lsb})}
+    noted = built(tmp_path / "n", replace(model, meta=about, readout="last"), top, text)
+    assert [len(one) // 2 for one in _windows(noted, edf)] == [3] * 6 + [2] + [3] * 3 + [1]
+    others = edf_bytes([Line(n, v, rate=rate) for n, v in zip("abc", values, strict=True)])
+    (tmp_path / "others.edf").write_bytes(others)
+    fast = edf_bytes([Line(n, v, rate=30) for n, v in zip(names, values, strict=True)])
+    (tmp_path / "fast.edf").write_bytes(fast)
+    for data, own, sentence in (
+        (edf, (), "these have fractions: give .* --lsb"),
+        (edf, ("--lsb", 1e-6), "beyond 24 bits in steps of 1e-06: give a larger --lsb"),
+        (tmp_path / "others.edf", ("--lsb", lsb), "has no channel 'Fz': it has a, b, c"),
+        (tmp_path / "others.edf", ("--lsb", lsb, "--channels", "a,b"), "2 channels, the model rea"),
+        (tmp_path / "fast.edf", ("--lsb", lsb), "trained on 20 Hz: resample it to 20 Hz before"),
+        (played, ("--lsb", lsb), "--lsb is for recordings"),
+        ("-", ("--lsb", lsb), "--lsb is of a recording"),
+    ):
+        shown = told(board, data, *own, *words, code=2).output.replace("\n", " ")
+        assert re.search(sentence, shown), shown
+
+
+def _windows(board, recording, **reading):
+    """The windows as which a recording is played."""
+    return list(_source(open_board(board, {}), recording, Reading(**reading), None, None).windows)
 
 
 def test_a_port_is_any_path(verilog, tmp_path):

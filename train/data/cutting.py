@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from mubinn.golden.ground.arrays import memory_limit
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.ground.fixed import Floats
 from mubinn.train.data.naming import classes_of, subjects_of
-from mubinn.train.data.recordings import LabelledSet, Recording, folds_of, pieces_of
+from mubinn.train.data.recordings import LabelledSet, Recording, counted, folds_of, pieces_of
 from mubinn.train.data.resample import band_passed, resample
 from mubinn.train.data.signals import Annotation, Channel, Signals, Stretch, listed
 from mubinn.train.data.sources import read_signals, recordings_of
@@ -45,6 +46,8 @@ class Cutting:
         begins at each annotation without a duration, or of one sample. ``all`` takes every text.
     subjects : str or None
         Pattern whose ``{}`` says whose a file is; by default each file is another person's.
+    lsb : float or None
+        A step of the ADC whose whole numbers samples become, in their unit; none by default.
     """
 
     window_s: float
@@ -55,12 +58,14 @@ class Cutting:
     labels: tuple[str, ...] = ()
     events: tuple[str, ...] = ()
     subjects: str | None = None
+    lsb: float | None = None
 
     def __post_init__(self) -> None:
         for name, value in (
             ("window", self.window_s),
             ("hop", self.hop_s),
             ("rate", self.rate_hz),
+            ("lsb", self.lsb),
         ):
             if value is not None and not (np.isfinite(value) and value > 0):
                 raise MubinnError(f"--{name} is {value:g}; it must be a positive number.")
@@ -227,6 +232,37 @@ def cut_recordings(paths: Path | Sequence[Path], how: Cutting) -> Recording:
     )
 
 
+def whole_stretches(paths: Path | Sequence[Path], how: Cutting) -> list[Recording]:
+    """Return recordings from gap to gap, each as one window, however long `how` has them."""
+    found, notes = _recordings(paths)
+    wanted, parts = how.channels, list[_Part]()
+    for path in found:
+        signals = read_signals(path)
+        taken = _taken(signals, wanted, notes)
+        chosen = [signals.channels[k] for k in taken]
+        rate = how.rate_hz or _one_rate(path, chosen)
+        for one in zip(*(_series(signals, k, rate, how) for k in taken), strict=True):
+            x = np.stack(one, axis=1)[None].astype(np.float32)
+            parts.append(_Part(x, np.zeros(1, np.int64), *_about(chosen, how), rate))
+            _check_alike(path, parts[0], parts[-1])
+        wanted = _about(chosen, how)[0]
+    if not any(part.x.size for part in parts):
+        raise MubinnError(f"{found[0]} holds no samples: give a recording that has some.")
+    return [
+        Recording(
+            x=part.x,
+            subject=None,
+            fold=None,
+            fs_hz=part.rate_hz,
+            channels=part.names,
+            units=part.units,
+            notes=_told(notes) if part is parts[0] else (),
+        )
+        for part in parts
+        if part.x.size
+    ]
+
+
 def _planned(
     paths: list[Path], how: Cutting, notes: Notes
 ) -> tuple[list[Signals], list[Plan], list[str]]:
@@ -335,10 +371,7 @@ def _cut(opened: list[Signals], plans: list[Plan], how: Cutting, notes: Notes) -
     parts: list[_Part] = []
     room = memory_limit()
     for signals, plan in zip(opened, plans, strict=True):
-        taken = signals.chosen(wanted)
-        left = signals.left_out(taken)
-        notes += [(signals.path, f"channels left out: {listed(left)}")] if left else []
-        notes += [(signals.path, note) for note in signals.notes]
+        taken = _taken(signals, wanted, notes)
         part = _of_one(signals, taken, plan, how, room, notes)
         room -= part.x.nbytes
         if parts:
@@ -352,6 +385,32 @@ def _cut(opened: list[Signals], plans: list[Plan], how: Cutting, notes: Notes) -
             "longer recordings."
         )
     return parts
+
+
+def _taken(signals: Signals, wanted: Sequence[str] | None, notes: Notes) -> tuple[int, ...]:
+    """Return the numbers of the channels to take, and note what is to be told of the file."""
+    taken = signals.chosen(wanted)
+    left = signals.left_out(taken)
+    notes += [(signals.path, f"channels left out: {listed(left)}")] if left else []
+    notes += [(signals.path, note) for note in signals.notes]
+    return taken
+
+
+def _about(chosen: Sequence[Channel], how: Cutting) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return names and units of channels: of an ADC's steps, how much one is."""
+    step = "" if how.lsb in (None, 1) else f"{how.lsb:g} "
+    units = tuple(f"{step}{one.taken_unit}" for one in chosen)
+    return tuple(one.name for one in chosen), units
+
+
+def _series(signals: Signals, number: int, rate: float, how: Cutting) -> list[Floats]:
+    """Return a channel's samples of each stretch, in the band, at the rate, by the ADC's steps."""
+    old = signals.channels[number].rate_hz
+    series = signals.samples(number)
+    if how.band_hz is not None:
+        series = [band_passed(one, old, how.band_hz) for one in series]
+    series = [resample(one, old, rate) for one in series]
+    return series if how.lsb is None else [counted(one, how.lsb) for one in series]
 
 
 def _check_alike(path: Path, first: _Part, part: _Part) -> None:
@@ -390,26 +449,15 @@ def _of_one(
         )
     x = np.empty((count, steps, len(taken)), np.float32)
     for place, number in enumerate(taken):
-        old = signals.channels[number].rate_hz
-        series = signals.samples(number)
-        if how.band_hz is not None:
-            series = [band_passed(one, old, how.band_hz) for one in series]
-        series = [resample(one, old, rate) for one in series]
+        series = _series(signals, number, rate, how)
         begin = 0
         for run in runs:
             if len(run.starts):
                 whole = np.lib.stride_tricks.sliding_window_view(series[run.stretch], steps)
                 x[begin : begin + len(run.starts), :, place] = whole[run.starts]
             begin += len(run.starts)
-    return _Part(
-        x=x,
-        y=np.repeat([run.label for run in runs], [len(run.starts) for run in runs]).astype(
-            np.int64
-        ),
-        names=tuple(one.name for one in chosen),
-        units=tuple(one.taken_unit for one in chosen),
-        rate_hz=rate,
-    )
+    labels = np.repeat([run.label for run in runs], [len(run.starts) for run in runs])
+    return _Part(x, labels.astype(np.int64), *_about(chosen, how), rate)
 
 
 def _one_rate(path: Path, chosen: Sequence[Channel]) -> float:

@@ -370,9 +370,36 @@ def whole_numbers(x: NDArray[Any]) -> NDArray[np.int64]:
     if (whole != x).any():
         raise MubinnError(
             "Normalisation 'causal' takes samples as an ADC gives them, whole numbers, and these "
-            "have fractions: give X in units of its least step."
+            "have fractions: give X in units of its least step, and of recordings this step as "
+            "--lsb."
         )
     return whole
+
+
+def counted(samples: Floats, lsb: float) -> Floats:
+    """Return samples as an ADC of 24 bits counts them: the nearest whole number of its steps.
+
+    >>> counted(np.array([0.75, -1.0]), 0.5).tolist()
+    [2.0, -2.0]
+
+    Parameters
+    ----------
+    samples : float64 [n]
+    lsb : float
+        Its step, in the unit of the samples. A half goes to the even one.
+
+    Raises
+    ------
+    MubinnError
+        A sample is beyond 24 bits.
+    """
+    whole = np.rint(samples / lsb)
+    if whole.size and not (whole.min() >= -(1 << 23) and whole.max() < 1 << 23):
+        raise MubinnError(
+            f"Samples of up to {np.abs(samples).max():g} are beyond 24 bits in steps of {lsb:g}: "
+            "give a larger --lsb."
+        )
+    return np.asarray(whole, np.float64)
 
 
 def _causal(x: NDArray[Any], how: Preprocessing) -> Floats:
