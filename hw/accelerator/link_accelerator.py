@@ -91,6 +91,4 @@ def pauses(top: LinkTop, steps: int) -> Pauses:
     ended = taken + latency(top, steps)
     within = max(0, -(-taken // byte) - head, answer * most - whole if each else 0)
     behind = max(within, -(-ended // byte) - head, answer - whole)
-    # The loader takes a byte as soon as it is there.
-    loading = max(0, -(-(2 * rules.room + CYCLES) // byte) - head)
-    return Pauses(within, behind, loading)
+    return Pauses(within, behind)

@@ -82,13 +82,21 @@ class Loaded:
 
 
 @dataclass(frozen=True)
+class Awaited:
+    """The packet of a load, counted from 0 on, that the board has not got yet."""
+
+    load: int
+    packet: int
+
+
+@dataclass(frozen=True)
 class Unloaded:
-    """Of a load packets are lost, or it is another model's: no window follows before another."""
+    """The board has lost a load, or it is another model's: no window follows before another."""
 
     load: int
 
 
-Event = Result | Dropped | Lost | Status | Loaded | Unloaded
+Event = Result | Dropped | Lost | Status | Loaded | Awaited | Unloaded
 
 
 class Host:
@@ -126,9 +134,11 @@ class Host:
         self._awaited: int | None = None
         self._open: dict[int, int] = {}
         self._carries = carries
-        # The load that windows wait for, and the packet that follows it until its end is known.
+        # The load that windows wait for; its packets until its end is known, which is awaited, and
+        # how many packets the board had refused when it said so.
         self._load: int | None = None
-        self._load_end: int | None = None
+        self._load_frames: list[bytes] = []
+        self._place, self._refused = 0, 0
 
     @property
     def open(self) -> list[int]:
@@ -172,8 +182,10 @@ class Host:
     def load(self, contents: bytes) -> tuple[int, list[bytes]]:
         """Return a load's number, and the packets to send: the weights of the model.
 
-        They are in the board once `feed` has given `Loaded`; `ask` settles what has become of them.
-        A window that is under way in parts is dropped.
+        One after the other: the first one, then each that an `Awaited` of `feed` names, the same
+        again where the line has lost it; where the board says nothing, `ask` has it say so. They
+        are in the board once `feed` has given `Loaded`. A window that is under way in parts is
+        dropped.
 
         Parameters
         ----------
@@ -188,16 +200,22 @@ class Host:
         if not contents:
             raise MubinnError("0 bytes are no weights: give the contents of the memories.")
         number, frames = self._split(Kind.WEIGHTS, contents, self._room, Flags.FIRST)
-        self._load, self._load_end = number, self._counter
+        self._load, self._load_frames, self._place = number, frames, 0
         return number, frames
 
     def ask(self) -> bytes:
-        """Return a packet that has the board send its status."""
+        """Return a packet that has the board send its status: of a load the one it waits for."""
+        if self._load_frames:
+            return self._load_frames[min(self._place, len(self._load_frames) - 1)]
         return self._packet(Kind.ASK)
 
     def clear(self) -> bytes:
-        """Return a packet that has the board forget all windows and counts, and send its status."""
+        """Return a packet that has the board forget all windows and counts, and send its status.
+
+        Of a load that is under way nothing more is heard: weights are to be loaded again.
+        """
         self._open.clear()
+        self._load_frames = []
         return self._packet(Kind.CLEAR)
 
     def feed(self, data: Iterable[int]) -> list[Event]:
@@ -271,11 +289,24 @@ class Host:
             for number in gone:
                 del self._open[number]
             found += [Dropped(number) for number in gone]
-            if self._load is not None and self._load_end is not None and self._load_end <= past:
-                self._load_end = None
-                if counts.get("weights") == self._load % WRAP and not empty:
-                    found.append(Loaded(self._load))
-                    self._load = None
-                else:
-                    found.append(Unloaded(self._load))
+        if self._load is not None and self._load_frames:
+            found += self._told_of_load(self._load, counts, working, empty)
         return found
+
+    def _told_of_load(
+        self, load: int, counts: dict[str, int], working: bool, empty: bool
+    ) -> list[Event]:
+        """Return what a status says of a load: which packet is awaited, or how it has ended."""
+        place = (counts["expected"] - load) % WRAP
+        own = counts.get("weights") == load % WRAP
+        if place < len(self._load_frames) and (own or not place):
+            news = place != self._place or counts["refused"] != self._refused
+            self._place, self._refused = place, counts["refused"]
+            return [Awaited(load, place)] if news else []
+        if working:
+            return []
+        self._load_frames = []
+        if not own or empty:
+            return [Unloaded(load)]
+        self._load = None
+        return [Loaded(load)]

@@ -18,9 +18,12 @@ class LinkControl(Component):
     that is open; samples of a window that is not open are passed over. Until the first packet, and
     after a clear, any counter is the next one.
 
-    Where weights are loaded, these packets are taken by the same rules; a load is open where a
-    window would be, and either gives up the other. No window is taken unless the load that was
-    begun last is whole, and none goes on from one before a load.
+    Where weights are loaded, a load is open where a window would be, and either gives up the other.
+    No window is taken unless the load that was begun last is whole, and none goes on from one
+    before a load. A load goes on at the packet that is missing: a packet of weights that is not the
+    next one of the load is passed over, as if it had not come, and what is expected stays. A
+    status is due for each packet of weights, once it is where it belongs or is passed over, and
+    for one that is refused while a load is open. None adds to `lost`, as it may be sent again.
 
     Where windows say whether they go on from the one before, one that does is taken where that one
     was taken whole, and no packet is known to be missing since.
@@ -59,7 +62,7 @@ class LinkControl(Component):
         cycle on; the weights are not all there.
     due : Out(1)
         A status is to be sent: it was asked for, or a window was given up, or all was cleared, or
-        a load has ended.
+        a packet of weights has come.
     lost, working : Out(1)
         As in `mubinn.hw.link.packets.Flags`.
     window : Out(16)
@@ -115,16 +118,22 @@ class LinkControl(Component):
             missing.eq(packet.valid & known & (gap != 0)),
             cleared.eq(packet.valid & (packet.kind == Kind.CLEAR)),
         ]
-        lapsed = self._windows(m, missing, cleared)
+        lapsed, again, put = self._windows(m, missing, cleared)
+        heeded: Value = packet.valid
+        told: Value = lapsed | self._told(packet)
+        if self._loads:
+            heeded &= ~again
+            told |= again | put
+            missing = missing & (packet.kind != Kind.WEIGHTS)
         with m.If(self.reported):
             m.d.sync += self.due.eq(0)
-        with m.If(lapsed | self._told(packet)):
+        with m.If(told):
             m.d.sync += self.due.eq(1)
         with m.If(self.stamped | self.reported):
             m.d.sync += self.lost.eq(0)
         with m.If(missing):
             m.d.sync += [counts.lost.eq(counts.lost + gap), self.lost.eq(1)]
-        with m.If(packet.valid):
+        with m.If(heeded):
             m.d.sync += [known.eq(1), counts.expected.eq(packet.counter + 1)]
             m.d.sync += counts.received.eq(counts.received + 1)
         for name, event in {"refused": self.refused, "dropped": lapsed}.items():
@@ -142,29 +151,39 @@ class LinkControl(Component):
             found &= packet.kind != Kind.WEIGHTS
         return found
 
-    def _windows(self, m: Module, missing: Signal, cleared: Signal) -> Value:
-        """Follow the windows; return whether one is given up, or begins with what is missing."""
+    def _windows(self, m: Module, missing: Signal, cleared: Signal) -> tuple[Value, ...]:
+        """Follow the windows; return whether one is given up, or begins with what is missing.
+
+        And whether the packet is of weights, but not the next one; and whether one of a load is put
+        where it belongs, or refused.
+        """
         packet = self.packet
         # A window is open until its last packet is taken, and running until its result has gone.
         open_, passed, running = (Signal(name=name) for name in ("open", "passed", "running"))
         first, ends, samples, give_up = Signal(), Signal(), Signal(), Signal()
         latest, starts = Signal(WIDTH), Signal()
-        begin = self.held & starts & ~running
-        fed = self.fed & self.last
+        begin, fed = self.held & starts & ~running, self.fed & self.last
         known = packet.kind == Kind.SAMPLES
         # What may begin, what may go on, and what is neither but ends what is open.
         fresh: Value = first
         onward, other = open_ & ~missing, samples & first
         clear, working = cleared | (give_up & ~running), running | self.held
+        lapsed, passing, gone = map(Value.cast, (give_up, samples, missing))
         weights = packet.kind == Kind.WEIGHTS if self._loads else Const(0, 1)
+        again = put = Value.cast(0)
         if self._loads:
             known |= weights
             fresh &= weights | ~self.empty
             onward &= ~first & (weights == self.loading)
             other = samples & (first | (weights != self.loading))
             clear |= self.begins
-            working |= self._load(m, weights, begin & self.loading, latest, fed & self.loading)
+            closing = self._load(m, weights, begin & self.loading, latest)
+            put = closing | (self.refused & open_ & self.loading)
+            working |= closing
             fed &= ~self.loading
+            again = samples & weights & ~self.take
+            # What becomes of a load is told by its host, and no window is lost with it.
+            lapsed, passing, gone = give_up & ~self.loading, samples & ~again, missing & ~weights
         if self._carries:
             breaks = missing | give_up | (samples & ~self.take)
             torn, anew = self._goes_on(m, weights, first, missing, breaks, cleared)
@@ -176,19 +195,16 @@ class LinkControl(Component):
             ends.eq((packet.flags & Flags.LAST) != 0),
             samples.eq(packet.valid & known),
             self.take.eq(samples & (fresh | onward)),
-            give_up.eq(open_ & (missing | other)),
+            give_up.eq(open_ & (gone | other)),
             self.drop.eq(give_up | cleared),
             self.go.eq(~running),
             self.clear.eq(clear),
             self.working.eq(working),
         ]
-        with m.If(self.ended):
-            m.d.sync += running.eq(0)
-        with m.If(fed):
-            m.d.sync += running.eq(1)
+        self._run(m, running, fed)
         with m.If(give_up):
             m.d.sync += [open_.eq(0), passed.eq(1)]
-        with m.If(samples):
+        with m.If(passing):
             m.d.sync += passed.eq(~self.take & ~ends)
         # The results of the window before are stamped with its own counter: the next one waits.
         with m.If(begin):
@@ -199,7 +215,14 @@ class LinkControl(Component):
                 m.d.sync += latest.eq(packet.counter)
         with m.If(cleared):
             m.d.sync += [open_.eq(0), passed.eq(0), running.eq(0)]
-        return give_up | (samples & ~self.take & ~passed)
+        return lapsed | (passing & ~self.take & ~passed), again, put
+
+    def _run(self, m: Module, running: Signal, fed: Value) -> None:
+        """Follow whether a window is worked on."""
+        with m.If(self.ended):
+            m.d.sync += running.eq(0)
+        with m.If(fed):
+            m.d.sync += running.eq(1)
 
     def _goes_on(
         self,
@@ -226,17 +249,15 @@ class LinkControl(Component):
             m.d.sync += broken.eq(1)
         return goes_on & (missing | broken), anew
 
-    def _load(
-        self, m: Module, weights: Value, begins: Value, counter: Signal, ends: Value
-    ) -> Signal:
-        """Follow what is loaded; return whether it is not known yet what has become of a load."""
+    def _load(self, m: Module, weights: Value, begins: Value, counter: Signal) -> Signal:
+        """Follow what is loaded; return whether it is not known yet what has become of a packet."""
         closing, whole = Signal(), Signal()
         m.d.comb += [self.begins.eq(begins), self.empty.eq(~whole)]
-        m.d.sync += closing.eq(ends)
+        m.d.sync += closing.eq(self.fed & self.loading)
         with m.If(self.take):
             m.d.sync += self.loading.eq(weights)
         with m.If(begins):
             m.d.sync += [whole.eq(0), self.counts.weights.eq(counter)]
         with m.If(closing):
-            m.d.sync += [whole.eq(self.loaded), self.due.eq(1)]
+            m.d.sync += whole.eq(self.last & self.loaded)
         return closing

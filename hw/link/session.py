@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.hw.link.host import Event, Host, Loaded, Status, Unloaded
+from mubinn.hw.link.host import Awaited, Event, Host, Loaded, Status, Unloaded
 from mubinn.hw.link.packets import FLAG, WRAP
 
 LOADS = 10
-"""Loads that come to a board in parts, after which the line is too bad."""
+"""Loads that a board loses, as by a reset, after which something is wrong with it."""
 
 ANSWERS = 10
 """Questions without any answer after which nobody is there."""
@@ -43,13 +43,10 @@ class Pauses:
     ----------
     within, behind : int
         After a packet inside a window, and after a window's last.
-    loading : int
-        After a packet of weights.
     """
 
     within: int = 0
     behind: int = 0
-    loading: int = 0
 
 
 @dataclass(frozen=True)
@@ -61,7 +58,7 @@ class Sent:
 
 @dataclass(frozen=True)
 class Loading:
-    """So many packets of the weights' are on their way."""
+    """So many packets of the weights are in the board, or on their way."""
 
     sent: int
     packets: int
@@ -74,8 +71,9 @@ class Session:
     go. Where the board says nothing for a while it is asked what has become of them, so that every
     window ends in its last result or in `Dropped`, whatever the line loses.
 
-    Weights are loaded first; again where the line has lost some of them, and where the board says
-    that it has none, as after a reset. Windows that were under way then are dropped.
+    Weights are loaded first, packet by packet: each follows when the board has the one before, and
+    is sent again where the line has lost it. They are loaded again where the board says that it has
+    none, as after a reset. Windows that were under way then are dropped.
 
     Parameters
     ----------
@@ -164,31 +162,39 @@ class Session:
                 yield from self._waited()
             if not self._due:
                 return
+            while self._status is None:
+                yield from self._waited()
+            self._check_takes()
             number, frames = self._host.load(self._contents)
             self._ended = False
-            for k, frame in enumerate(frames):
-                self._send(frame + bytes([FLAG]) * self._pauses.loading)
-                yield Loading(k + 1, len(frames))
-                yield from self._heard(0)
+            self._send(frames[0])
+            yield Loading(1, len(frames))
             while not self._ended:
-                yield from self._waited()
+                for event in self._waited():
+                    yield event
+                    if isinstance(event, Awaited):
+                        self._send(frames[event.packet])
+                        yield Loading(event.packet + 1, len(frames))
             self._check_load(number)
         if self._due:
             raise MubinnError(
-                f"The weights have not come to the board whole in {LOADS} tries: the line loses "
-                "too much, see to cable, port and rate."
+                f"The weights have not stayed in the board in {LOADS} tries: see to its power, its "
+                "button, and that its bitstream is of this very model."
+            )
+
+    def _check_takes(self) -> None:
+        """Raise `MubinnError` where a board has weights of its own."""
+        assert self._status is not None
+        if "weights" not in self._status.counts:
+            raise MubinnError(
+                "The board takes no weights, its bitstream has its own: load the bitstream of this "
+                "very model, made with --load-weights."
             )
 
     def _check_load(self, number: int) -> None:
         """Raise `MubinnError` where a load will not do however often it is sent."""
         assert self._status is not None
-        counts = self._status.counts
-        if "weights" not in counts:
-            raise MubinnError(
-                "The board takes no weights, its bitstream has its own: load the bitstream of this "
-                "very model, made with --load-weights."
-            )
-        if self._status.refused and counts["weights"] == number % WRAP:
+        if self._status.refused and self._status.counts["weights"] == number % WRAP:
             raise MubinnError(
                 "The board refuses the weights, its scales and tables are another model's: load "
                 "the bitstream of this very model."

@@ -31,6 +31,16 @@ class Board:
         """Return whether the payload is taken, and whether windows under way are forgotten."""
         begins = self.begin(self.latest) if self.held else False
         gap = (counter - self.counts["expected"]) % WRAP if self.known else 0
+        first, last = Flags.FIRST in flags, Flags.LAST in flags
+        weights = kind is Kind.WEIGHTS
+        if weights and not first and not (self.open and self.loading and not gap):
+            # As if it had not come, but that it is answered; a window that is open is not there.
+            drop = self.open and not self.loading
+            if drop:
+                self.open, self.passed, self.held = False, True, False
+                self.counts["dropped"] += 1
+            self.broken = self.due = True
+            return False, drop, (drop and not self.running) or begins
         self.known = True
         self.counts["expected"] = (counter + 1) % WRAP
         if kind is Kind.CLEAR:
@@ -39,16 +49,16 @@ class Board:
             self.due = self.broken = True
             return False, True, True
         self.counts["received"] += 1
-        self.counts["lost"] += gap
-        self.lost |= gap > 0
-        first, last = Flags.FIRST in flags, Flags.LAST in flags
-        weights = kind is Kind.WEIGHTS
+        if not weights:
+            self.counts["lost"] += gap
+            self.lost |= gap > 0
         samples = weights or kind is Kind.SAMPLES
-        drop = self.open and (gap > 0 or (samples and (first or weights != self.loading)))
+        gone = gap > 0 and not weights
+        drop = self.open and (gone or (samples and (first or weights != self.loading)))
         # What waits or goes on behind a window that is worked on leaves that one alone.
         clear = (drop and not self.running) or begins
         self.broken |= gap > 0
-        counted = drop
+        counted, passed = drop and not self.loading, self.passed
         if drop:
             self.open, self.passed, self.held = False, True, False
         take = False
@@ -56,7 +66,7 @@ class Board:
             goes_on = self.carries and Flags.CARRIED in flags and not weights
             may = weights or (self.full and not (goes_on and self.broken))
             take = may if first else self.open
-            counted |= not take and not self.passed
+            counted |= not take and not passed
             self.open, self.passed = take and not last, not take and not last
             self.broken = weights or not take
             if take:
@@ -112,12 +122,12 @@ async def deliver(ctx, design, board, random):
     await pulse(ctx, design, "fed")
     board.held, board.running = False, board.last and not board.loading
     ctx.set(design.held, 0)
-    if board.last and board.loading:
+    if board.loading:
         assert ctx.get(design.working)
         ctx.set(design.loaded, whole := int(random.random() < 0.8))
         await ctx.tick()
         ctx.set(design.loaded, 0)
-        board.full, board.due = bool(whole), True
+        board.full, board.due = bool(whole and board.last), True
 
 
 @pytest.mark.parametrize(
@@ -135,6 +145,7 @@ def test_windows_are_begun_gone_on_with_and_given_up(loads, carries):
             if random.random() < 0.1:
                 await pulse(ctx, design, "refused")
                 board.counts["refused"] += 1
+                board.due |= board.open and board.loading
             assert ctx.get(design.due) == board.due
             assert ctx.get(design.lost) == board.lost
             assert {name: ctx.get(design.counts[name]) for name in board.counts} == board.counts

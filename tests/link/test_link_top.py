@@ -18,7 +18,7 @@ from mubinn.hw.export.driver import Driver
 from mubinn.hw.export.golden_vectors import drawn_windows
 from mubinn.hw.export.interface import packet
 from mubinn.hw.layer.loadable_memory import contents
-from mubinn.hw.link.host import Dropped, Host, Loaded, Lost, Result, Status, Unloaded
+from mubinn.hw.link.host import Awaited, Dropped, Host, Loaded, Lost, Result, Status, Unloaded
 from mubinn.hw.link.link_top import check_core
 from mubinn.hw.link.packets import FLAG, Receiver, check_room
 from mubinn.hw.link.spi import CYCLES
@@ -327,35 +327,52 @@ def test_windows_say_whether_they_go_on(random_of):
     assert sorted(numbers(events, Dropped) + list(expected)) == [number for number, *_ in sent]
 
 
+HARMS = ("lost", "unheard", "hurt", "", "unheard", "lost", "hurt", "hurt", "twice", "unheard")
+
+
 def test_no_window_is_taken_before_all_weights_are(random_of):
     board, windows, codes = going_on(random_of, loadable=True)
     host, weights, place = board.host, contents(board.top.core.plans), 0
+    random, events = np.random.default_rng(1), []
 
-    def load(data, lost=None):
-        _, frames = host.load(data)
-        yield from (frame for k, frame in enumerate(frames) if k != lost)
-        yield from (host.ask(), None)
-
-    def outcome():
+    def listened(told=True):
         nonlocal place
         place, new = len(board.heard), bytes(board.heard[place:])
-        events = host.feed(new)
+        events[:] = host.feed(new) if told else []
+        return [event.packet for event in events if isinstance(event, Awaited)]
+
+    def load(data, *harms):
+        """Send each packet that is awaited; `harms` happen to them, one after the other."""
+        _, frames = host.load(data)
+        frame, left = frames[0], iter(harms)
+        while frame is not None:
+            harm = next(left, "")
+            yield {"lost": b"", "hurt": damaged(random, frame), "twice": 2 * frame}.get(harm, frame)
+            yield None
+            awaited = listened(harm != "unheard")
+            ended = any(isinstance(event, Loaded | Unloaded) for event in events)
+            frame = frames[awaited[-1]] if awaited else None if ended else host.ask()
+
+    def outcome():
         status = [event for event in events if isinstance(event, Status)][-1]
         about = [event for event in events if isinstance(event, Dropped | Loaded | Unloaded)]
         return status.empty, status.refused, [type(event) for event in about]
 
     def script():
         yield from (b"", *host.window(windows[0])[1], host.ask(), None)
+        listened()
         assert outcome() == (True, False, [Dropped])
-        yield from load(weights[:24], lost=1)
-        assert outcome() == (True, False, [Unloaded])
+        # Of a load that goes no further nothing is decided on, whatever the host believes.
+        yield from (host.load(weights)[1][0], None)
+        assert listened() == [1]
+        assert outcome() == (True, False, [])
         with pytest.raises(MubinnError, match="are not known to be in the board"):
             host.window(windows[0])
         yield from load(weights[:12])
         assert outcome() == (True, False, [Unloaded])
         yield from load(bytes([weights[0] ^ 1]) + weights[1:8])
         assert outcome() == (True, True, [Unloaded])
-        yield from load(weights)
+        yield from load(weights, *HARMS)
         assert outcome() == (False, False, [Loaded])
         number, frames = host.window(windows[1])
         sent.append((number, False, True))

@@ -209,7 +209,7 @@ def test_weights_are_loaded_before_windows_and_where_a_board_has_none(
         assert (one["equal"], one["compared"], one["dropped"]) == (True, STEPS, 0)
         assert (one["loads"], one["load_bytes"]) == (1, len(weights))
     found = json.loads(told(boards[0], *words, *faults, "--json").stdout)
-    assert found["equal"]
+    assert (found["equal"], found["loads"]) == (True, 1)
     assert found["compared"] > 0
 
     # A load that is begun, behind the second window's results, and not gone on with.
