@@ -61,5 +61,5 @@ def check_sleeps(model: QuantizedModel) -> None:
         if layer.place.backward or isinstance(layer.frames, Sweep):
             raise MubinnError(
                 "The clock of an accelerator with layers that sweep frames or run backward may not "
-                "be stopped: leave out sleeps."
+                "be stopped: leave out sleeps (--sleep)."
             )

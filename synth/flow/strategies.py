@@ -106,7 +106,8 @@ clock gate's; Yosys would rather make a multiplexer of it."""
 def gating(gate: ClockGate) -> dict[str, Any]:
     """Return the passes that have registers which hold their value lose their clock instead.
 
-    Also the map that the first of them reads, ``gating.v``.
+    Also the map that the first of them reads, ``gating.v``. Other enables become multiplexers, as
+    all do without gates.
     """
     pins = f"{gate.enable}:{gate.clock}:{gate.out}"
     low = f" -tie_lo {gate.test}" if gate.test else ""
@@ -115,6 +116,7 @@ def gating(gate: ClockGate) -> dict[str, Any]:
         "techmap",
         "opt -fast -nodffe -nosdff",
         f"clockgate -pos {gate.name} {pins}{low} -min_net_size {LEAST_GATED}",
+        "dffunmap -ce-only",
         "opt_clean",
     ]
     return {"map": RESETS, "passes": passes}
