@@ -201,6 +201,12 @@ def placed(monkeypatch):
     return seen
 
 
+def check_sleep(gate, told, verilog, page, *, asked):
+    assert told == ((gate or "clock enables") if asked else None)
+    assert ("core_awake" in verilog) == ("stops while it has nothing to do" in page) == asked
+    assert (f"  {gate} " in verilog) == bool(gate and asked)
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [
@@ -230,11 +236,7 @@ def test_a_folder_has_what_its_page_says(files, placed, name, options):
         assert re.search(rf'\b{port}"?( SITE)? "?{pin.site}\b', placed["pins"])
     assert (board.pll in text) == ("--clock" in options)
     assert f"\\{about['link']} (" in text
-    gate = board.device.gate
-    assert about["sleep"] == ((gate or "clock enables") if "--sleep" in options else None)
-    assert ("core_awake" in text) == ("stops while it has nothing to do" in page)
-    assert ("core_awake" in text) == ("--sleep" in options)
-    assert (f"  {gate} " in text) == bool(gate and about["sleep"])
+    check_sleep(board.device.gate, about["sleep"], text, page, asked="--sleep" in options)
     assert about["weights"] == ("loaded" if "--load-weights" in options else "initialised")
     if about["weights"] == "loaded":
         model = load_model(folder / "model.mubinn")
