@@ -13,7 +13,16 @@ from tabulate import tabulate
 from mubinn.reports.figures import LIGHT, Theme, drawn, legend_below, past_end
 
 COLUMNS = (
-    *("library", "A,W", "units", "memories", "logic nJ", "clock pins nJ", "memory nJ"),
+    *(
+        "library",
+        "A,W",
+        "units",
+        "clock gates",
+        "memories",
+        "logic nJ",
+        "clock pins nJ",
+        "memory nJ",
+    ),
     *("step nJ", "window uJ", "logic leaks uW", "memory leaks uW", "average uW"),
     *("logic um2", "memory um2"),
 )
@@ -51,6 +60,8 @@ class PowerRow:
         Leakage; None where nothing is published of the process.
     logic_um2, memory_um2 : float
         Area; of SRAM that of its cells, None where nothing is published.
+    gates : int
+        Clock gates; 0 without.
     """
 
     library: str
@@ -70,6 +81,7 @@ class PowerRow:
     memory_uw: float | None
     logic_um2: float
     memory_um2: float | None
+    gates: int
 
     @property
     def dynamic_nj(self) -> float:
@@ -146,7 +158,7 @@ def power_texts(rows: Sequence[PowerRow]) -> list[tuple[str, ...]]:
     """Return the table as text, `COLUMNS`; a dash where nothing is published."""
     return [
         (
-            *(row.library, row.levels, f"{row.units}", row.about),
+            *(row.library, row.levels, f"{row.units}", f"{row.gates or '-'}", row.about),
             *(f"{nj:.3g}" for nj in (row.logic_nj, row.clock_nj, row.memory_nj, row.step_nj)),
             f"{row.window_uj:.3g}",
             *(_text(uw) for uw in (row.logic_uw, row.memory_uw, row.average_uw)),
@@ -202,7 +214,10 @@ def power_figure(rows: Sequence[PowerRow], theme: Theme) -> Figure:
     axes = figure.subplots(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
     for axis, panel in zip(axes, panels, strict=True):
         own = [row for row in known if (row.levels, row.units) == panel]
-        names = [f"{row.library.split(' ')[0]}: {row.about}" for row in own]
+        names = [
+            f"{row.library.split(' ')[0]}: {row.about}{', clock gates' * bool(row.gates)}"
+            for row in own
+        ]
         start = [0.0] * len(own)
         for part, (label, colour) in PARTS.items():
             values = [float(getattr(row, part)) for row in own]

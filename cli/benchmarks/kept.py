@@ -28,12 +28,18 @@ class Keeper:
         return cached(content_key({"what": what, **self._common, **parts}), make)
 
     def layer_energy(
-        self, cells: EnergyLibrary, design: LayerDesign, codes: Ints, say: Callable[[str], None]
+        self,
+        cells: EnergyLibrary,
+        design: LayerDesign,
+        codes: Ints,
+        say: Callable[[str], None],
+        *,
+        gated: bool = False,
     ) -> dict[str, Any]:
         """Return the fields of `mubinn.synth.energy.energy_layer.LayerEnergy`, as JSON has them."""
 
         def make() -> dict[str, Any]:
-            found = layer_energy(cells, design, codes, say)
+            found = layer_energy(cells, design, codes, say, gated=gated)
             return {**asdict(found), "logic": found.logic.parts}
 
         return self.kept(
@@ -43,6 +49,7 @@ class Keeper:
             codes=digest(codes.tobytes()),
             library=cells.library.sha256,
             dont_use=list(cells.library.dont_use),
+            gated=gated,
         )
 
 

@@ -7,6 +7,9 @@ model (`mubinn.synth.energy.energy_layer`), once with memories and once with its
 what the memories take is told by form (`mubinn.synth.energy.memory_forms`). Of constants as logic
 it is what the whole layer takes more than one whose memories take nothing.
 
+All of it is measured once more with clock gates before registers that hold their value
+(`mubinn.synth.flow.strategies.gating`); the built-in library gets one.
+
 Between steps the clock is stopped, and logic and memories leak; what wakes it is outside. Where no
 leakage of memories is published for a library's process, the average is not told. Each library of
 ``--liberty`` is a further one. UP5K is an estimate from published currents.
@@ -94,7 +97,7 @@ def bench_power(
     for count in levels:
         own = made(Levels.of(count, count))
         for library in (builtin_library(), *libraries):
-            rows += bench.rows(own, EnergyLibrary.of(library), f"{count},{count}", count**2)
+            rows += bench.rows(own, library, f"{count},{count}", count**2)
         small.append(bench.up5k(own, f"{count},{count}"))
     parameters = {**about, "rate_hz": RATE_HZ, "windows_of_energy": WORD}
     versions = dict(tool_versions())
@@ -123,12 +126,16 @@ def _figures(rows: Sequence[PowerRow]) -> list[dict[str, Any]]:
     built_in = [row for row in rows if row.library == builtin_library().name]
     for levels in dict.fromkeys(row.levels for row in built_in):
         name = levels.replace(",", "_")
-        own = [row for row in built_in if row.levels == levels]
-        best = min(own, key=lambda row: row.step_nj)
-        found[f"nj_step_{name}"] = best.step_nj, "nJ"
-        found[f"uj_window_{name}"] = best.window_uj, "uJ"
-        if best.average_uw is not None:
-            found[f"uw_{RATE_HZ:g}hz_{name}"] = best.average_uw, "uW"
+        for kind in ("", "gated_"):
+            own = [r for r in built_in if r.levels == levels and bool(r.gates) == bool(kind)]
+            if not own:
+                continue
+            best = min(own, key=lambda row: row.step_nj)
+            found[f"nj_step_{kind}{name}"] = best.step_nj, "nJ"
+            found[f"uj_window_{kind}{name}"] = best.window_uj, "uJ"
+            if best.average_uw is not None:
+                found[f"uw_{RATE_HZ:g}hz_{kind}{name}"] = best.average_uw, "uW"
+        own = [row for row in built_in if row.levels == levels and not row.gates]
         loaded = [row.step_nj for row in own if row.loadable]
         found[f"nj_step_loadable_{name}"] = min(loaded), "nJ"
         today = [row.step_nj for row in own if row.form == "one" and row.units == 1]
@@ -144,26 +151,28 @@ class _Bench:
         self.keeper, self.x, self.say = keeper, x, say
 
     def rows(
-        self, model: QuantizedModel, cells: EnergyLibrary, levels: str, most: int
+        self, model: QuantizedModel, library: Library, levels: str, most: int
     ) -> list[PowerRow]:
-        """Return the rows of a model with a multiplier for each level pair.
+        """Return the rows of a model with a multiplier for each level pair, then with clock gates.
 
         With the built-in library also those of one multiplier, and constants in memories.
         """
         codes = input_codes(model, self.x, WORD, None)[0]
         rows = []
-        alone = cells.library.sha256 == builtin_library().sha256
+        alone = library.sha256 == builtin_library().sha256
         for units in dict.fromkeys((1, most) if alone else (most,)):
-            found = {}
-            for logic in (False, True) if units == most else (False,):
-                name = f"{cells.library.name}, ({levels}), {units} units, logic {logic}"
-                say = _saying(self.say, name)
-                design = layer_designs(model, units=units, logic=logic)[0]
-                found[logic] = self.keeper.layer_energy(cells, design, codes, say)
-            for form in FORMS.values():
-                if form.logic in found:
-                    own = (form, levels, units, codes.shape[1])
-                    rows.append(power_row(cells.library, *own, found[False], found[form.logic]))
+            for gated in (False, True):
+                own = builtin_library(clock_gates=True) if alone and gated else library
+                cells, found = EnergyLibrary.of(own), {}
+                for logic in (False, True) if units == most else (False,):
+                    name = f"{own.name}, ({levels}), {units} units, logic {logic}, gates {gated}"
+                    say = _saying(self.say, name)
+                    design = layer_designs(model, units=units, logic=logic)[0]
+                    found[logic] = self.keeper.layer_energy(cells, design, codes, say, gated=gated)
+                for form in FORMS.values():
+                    if form.logic in found:
+                        about = (form, levels, units, codes.shape[1])
+                        rows.append(power_row(own, *about, found[False], found[form.logic]))
         return rows
 
     def up5k(self, model: QuantizedModel, levels: str) -> tuple[str, ...]:
@@ -232,6 +241,7 @@ def power_row(
         None if rests is None else (nw + sum(rest.nw for rest in rests)) * UW,
         stored["area_um2"],
         um2 + sum(known) if len(known) == len(areas) else None,
+        made["gates"],
     )
 
 

@@ -80,6 +80,12 @@ if TYPE_CHECKING:
     help="XNOR multipliers side by side.",
 )
 @click.option(
+    "--sleep",
+    "sleeps",
+    is_flag=True,
+    help="Stop the core's clock while it has nothing to do; the link stays awake.",
+)
+@click.option(
     "--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Of the placement."
 )
 @datapath_option

@@ -116,6 +116,12 @@ class Source:
     default=None,
     help="The board has no weights of its own.",
 )
+@click.option(
+    "--sleep",
+    is_flag=True,
+    default=None,
+    help="The clock of the board's core stops while it has nothing to do.",
+)
 @click.option("--max-steps", type=click.IntRange(min=1), help="Of the board.  [default: 4096]")
 @datapath_option
 @click.option(
@@ -422,6 +428,37 @@ class _Play:
         times = "once" if self.loads == 1 else f"{self.loads} times"
         return f" {size:,} bytes of weights were loaded {times}." if size else ""
 
+    def _asleep(self, counted: BoardCount) -> float | None:
+        """Return the share of time that a core sleeps, its steps coming at the recording's rate.
+
+        None where it never does, or rate or clock are not known.
+        """
+        hertz, clock = self.source.rate_hz, self.board.clock_hz
+        if not self.board.top.sleeps or hertz is None or clock is None:
+            return None
+        return 1 - self._awake(counted) * hertz / self.quantum / clock
+
+    def _awake(self, counted: BoardCount) -> float:
+        """Return the cycles of a step in which the core had a clock."""
+        return (counted.cycles - counted.asleep) / max(1, self.table.counts.steps)
+
+    def _slept(self, counted: BoardCount) -> str:
+        """Return for how long the core had no clock, in words."""
+        if not self.board.top.sleeps:
+            return ""
+        awake, share = self._awake(counted), self._asleep(counted)
+        told = (
+            f" In {counted.asleep:,} of them its core slept; awake it was for {awake:,.0f} a step"
+        )
+        if share is None:
+            return f"{told}."
+        assert self.source.rate_hz is not None
+        assert self.board.clock_hz is not None
+        return (
+            f"{told}: at {self.source.rate_hz / self.quantum:g} steps a second and "
+            f"{self.board.clock_hz / 1e6:g} MHz it sleeps {100 * share:.2f} % of the time."
+        )
+
     def tell(self, counted: BoardCount | None, output: Path | None, as_json: bool) -> None:
         """Say what has happened."""
         counts = self.table.counts
@@ -433,7 +470,7 @@ class _Play:
         weights = len(self.board.contents)
         report |= {"loads": self.loads, "load_bytes": weights} if weights else {}
         if counted is not None:
-            report |= {"simulated": asdict(counted)}
+            report |= {"simulated": asdict(counted), "asleep": self._asleep(counted)}
         if as_json:
             print_json(report)
             return
@@ -447,7 +484,7 @@ class _Play:
             f"{self.seconds:.1f} s, {rate:.2f} ms a step.{self._loaded()}"
         )
         if counted is not None:
-            say(f"The simulated board ran {counted.cycles:,} clock cycles.")
+            say(f"The simulated board ran {counted.cycles:,} clock cycles.{self._slept(counted)}")
             for name, line in (("to", counted.to_board), ("from", counted.from_board)):
                 if line.lost or line.flipped:
                     say(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 OWN = (
     *("adc", "state", "divisor", "link", "units", "lanes", "samples", "max_steps", "datapath"),
-    "load_weights",
+    *("load_weights", "sleep"),
 )
 """Options that a built folder has already answered."""
 
@@ -38,12 +38,15 @@ class Board:
     baud : int
     source : (Path, str) or None
         File and module of Verilog that was built; else it is made of `top`.
+    clock_hz : float or None
+        Of a board that was built.
     """
 
     model: QuantizedModel
     top: LinkTop
     baud: int = BAUD
     source: tuple[Path, str] | None = None
+    clock_hz: float | None = None
 
     @property
     def core(self) -> Any:
@@ -152,6 +155,7 @@ def _top(
             sample_width=given.get("samples"),
             state=given.get("state", "cleared"),
             loadable=bool(given.get("load_weights")),
+            sleeps=bool(given.get("sleep")),
             **options,
         )
     )
@@ -181,7 +185,7 @@ def _built(folder: Path, given: Mapping[str, Any]) -> Board:
                 f"{folder / ABOUT} tells of packets that its model does not have: build it anew."
             )
         source = (folder / about["verilog"], about["link"])
-        return Board(model, top, about["baud"] or BAUD, source)
+        return Board(model, top, about["baud"] or BAUD, source, about.get("clock_hz"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MubinnError(
             f"{folder} is no folder of a board: give a model, or what mubinn build has made."

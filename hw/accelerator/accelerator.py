@@ -14,8 +14,7 @@ from mubinn.golden.folding.layer_plan import MAX_STEPS, LayerPlan
 from mubinn.golden.model.layer_state import StateKind, check_kind
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.stamp import Stamp
-from mubinn.hw.accelerator.clock_request import ClockRequest, check_sleeps
-from mubinn.hw.accelerator.plans import entry, plans
+from mubinn.hw.accelerator.plans import check_sleeps, entry, plans
 from mubinn.hw.accelerator.state_ring import StateRing, check_port
 from mubinn.hw.accelerator.window_states import WindowStates
 from mubinn.hw.frontend.front_end import StreamFrontEnd
@@ -28,6 +27,7 @@ from mubinn.hw.layer.layer_states import check_words, state_layout
 from mubinn.hw.layer.loadable_memory import LoadableMemories, load_layout
 from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step, cycles_per_window
 from mubinn.hw.layer.score_sum import ScoreSum
+from mubinn.hw.stream.clock_request import ClockRequest
 from mubinn.hw.stream.component import Component, View
 from mubinn.hw.stream.fields import frame_layout
 from mubinn.hw.stream.side_by_side import SideBySide, Source, fork, link
@@ -102,7 +102,7 @@ class Accelerator(Component):
     awake : Out(1), with `sleeps`
         The clock is needed; stop it at its low level while this is 0. What is offered at `i`, a
         write at `load` and `abort` ask for it at once, and so does a result until it is taken. See
-        `mubinn.hw.accelerator.clock_request.ClockRequest`.
+        `mubinn.hw.stream.clock_request.ClockRequest`.
     save, restore : In(1), state_i : In(stream of 8 bits), state_o : Out(stream of 8 bits)
         With `state_port`: of a ring of `ring.bytes` bytes. No window begins before it is round.
 

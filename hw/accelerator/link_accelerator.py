@@ -13,14 +13,19 @@ from mubinn.hw.stream.packet import beats
 
 
 def link_top(
-    model: QuantizedModel, *, divisor: int | None = None, steps: int = 1, **options: Any
+    model: QuantizedModel,
+    *,
+    divisor: int | None = None,
+    steps: int = 1,
+    gated: bool = False,
+    **options: Any,
 ) -> LinkTop:
     """Return a model's accelerator behind a link; its ``core`` is the `Accelerator`.
 
     Parameters
     ----------
     model : QuantizedModel
-    divisor : int or None
+    divisor, gated : int or None, bool
         Of `mubinn.hw.link.link_top.LinkTop`.
     steps : int
         Most time steps of a packet.
@@ -46,6 +51,7 @@ def link_top(
         min_steps=model.least_steps,
         max_steps=core.max_steps,
         carries=carries,
+        gated=gated,
     )
 
 

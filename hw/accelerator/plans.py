@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.folding.layer_plan import MAX_STEPS, LayerPlan
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.front_end import FrontEnd
@@ -52,3 +53,13 @@ def entry(
     front_end = FrontEnd.of(model, adc_width)
     width = max(front_end.sample_width, SampleFormat.least_width(model.layers[0].x))
     return front_end, SampleFormat.of(model, width)
+
+
+def check_sleeps(model: QuantizedModel) -> None:
+    """Raise `MubinnError` on a model whose accelerator's clock may not be stopped."""
+    for layer in model.layers:
+        if layer.place.backward or isinstance(layer.frames, Sweep):
+            raise MubinnError(
+                "The clock of an accelerator with layers that sweep frames or run backward may not "
+                "be stopped: leave out sleeps (--sleep)."
+            )

@@ -130,6 +130,10 @@ class Device:
         Bits of TDATA, where nothing else is asked for.
     registers : bool
         The package has the pins for AXI4-Lite.
+    gate : str
+        What stops a clock in its global buffers, see `mubinn.hw.boards.clock_gate.GATES`. Empty
+        where there is nothing: those of an iCE40 have no enable, and a gate made of logic delays
+        its clock against that of the rest, so that hold times are missed.
     """
 
     name: str
@@ -147,6 +151,7 @@ class Device:
     pins: tuple[str, ...] = ()
     width: int = 32
     registers: bool = True
+    gate: str = ""
 
     def command(self, top: str) -> str:
         """Return the Yosys command for a design's top module."""
@@ -308,6 +313,7 @@ def _ecp5(
             _yowasp("ecppack", tools, "--compress", "placed.txt", "design.bit"),
             pins="--lpf {}",
         ),
+        gate="DCCA",
     )
 
 
@@ -388,6 +394,7 @@ def _gowin(
         pins=chosen,
         width=8,
         registers=False,
+        gate="DQCE",
     )
 
 

@@ -29,6 +29,9 @@ FARTHEST = 0.02
 SCK_CYCLES = 10
 """Clock cycles of a period of SCK, at least."""
 
+ENABLES = "clock enables"
+"""What a core sleeps by whose device has no gate."""
+
 BITS = 10
 """Of a byte on an UART: 8N1."""
 
@@ -47,7 +50,7 @@ class BoardOptions:
     adc_width : int or None
         See `mubinn.hw.accelerator.accelerator.Accelerator`; by default `ADC` where the model's
         front end reads such samples.
-    lanes, units, state, loadable, max_steps
+    lanes, units, state, loadable, max_steps, sleeps
         See there.
     """
 
@@ -60,6 +63,7 @@ class BoardOptions:
     state: StateKind = "cleared"
     loadable: bool = False
     max_steps: int = MAX_STEPS
+    sleeps: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,6 +155,8 @@ def board_design(model: QuantizedModel, board: Board, options: BoardOptions) -> 
         state=options.state,
         loadable=options.loadable,
         max_steps=options.max_steps,
+        sleeps=options.sleeps,
+        gated=bool(board.device.gate),
         network=board.device.network,
     )
     top = BoardTop(link, board, pll)
@@ -278,6 +284,7 @@ def describe_board(model: QuantizedModel, design: BoardDesign, placed: Placed) -
         "cycles_per_step": core.cycles_per_step,
         "layers": layers,
         "front_end_cycles": None if core.front_end is None else core.interval,
+        "sleep": (device.gate or ENABLES) if options.sleeps else None,
         "sensor": _sensor(model, design),
         "used": device.taken(placed.used),
         "fmax_mhz": placed.fmax_mhz,

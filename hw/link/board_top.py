@@ -5,8 +5,9 @@ from amaranth.lib.cdc import FFSynchronizer  # type: ignore[import-untyped]  # n
 from amaranth.lib.wiring import In, Out
 
 from mubinn.hw.boards.board import Board
+from mubinn.hw.boards.clock_gate import clock_gate
 from mubinn.hw.boards.pll import Pll
-from mubinn.hw.link.link_top import LinkTop
+from mubinn.hw.link.link_top import CORE, LinkTop
 from mubinn.hw.stream.component import Component
 
 WAIT = 10
@@ -18,7 +19,8 @@ class BoardTop(Component):
     """What a bitstream is made of: a `LinkTop` with the board's pins for ports.
 
     It runs from the board's clock, or from a PLL on it. The reset ends `WAIT` after the
-    configuration, the PLL's lock and the button, and is synchronous.
+    configuration, the PLL's lock and the button, and is synchronous. The clock of a link's core is
+    stopped by the device's own gate.
 
     Parameters
     ----------
@@ -78,6 +80,12 @@ class BoardTop(Component):
             m.d.start += held.eq(held + 1)
         m.d.start += runs.eq(~stop & (runs | held.all()))
         m.d.comb += ResetSignal("sync").eq(~runs)
+        if self.link.gated:
+            self._gate(m, clock, runs)
+        elif self.link.sleeps:
+            # What is used here is a port of the link's module, where a simulation looks for it.
+            awake = Signal()
+            m.d.comb += awake.eq(self.link.core_awake)
 
         m.submodules.link = self.link
         for name in self.board.port(self.port):
@@ -91,3 +99,10 @@ class BoardTop(Component):
         for name, (_, value) in self.board.held.items():
             m.d.comb += getattr(self, name).eq(value)
         return m
+
+    def _gate(self, m: Module, clock: Signal, runs: Signal) -> None:
+        """Give the core its clock while it is awake, and in reset."""
+        m.domains += ClockDomain(CORE)
+        gated = Signal()
+        m.submodules.gate = clock_gate(self.board.device.gate, clock, self.link.core_awake, gated)
+        m.d.comb += [ClockSignal(CORE).eq(gated), ResetSignal(CORE).eq(~runs)]

@@ -2,7 +2,17 @@
 
 from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, ResetInserter, Signal, Value
+from amaranth.hdl import (
+    Cat,
+    Const,
+    DomainRenamer,
+    EnableInserter,
+    Module,
+    Mux,
+    ResetInserter,
+    Signal,
+    Value,
+)
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Member, Out
 
@@ -14,6 +24,7 @@ from mubinn.hw.link.packet_receiver import PacketReceiver
 from mubinn.hw.link.packet_sender import PacketSender
 from mubinn.hw.link.packets import (
     FIELDS,
+    FLAG,
     MAX_LENGTH,
     STAMP,
     TO_BOARD,
@@ -25,6 +36,7 @@ from mubinn.hw.link.packets import (
 )
 from mubinn.hw.link.spi import SpiSlave
 from mubinn.hw.link.uart import UartReceiver, UartTransmitter
+from mubinn.hw.stream.clock_request import ClockRequest
 from mubinn.hw.stream.component import Component
 from mubinn.hw.stream.packet import FrameReader, FrameWriter, beats
 
@@ -35,6 +47,14 @@ SPI: dict[str, Member] = {
     "cs_n": In(1),
     "miso": Out(1),
 }
+
+
+CORE = "core"
+"""The clock domain of a core whose clock is stopped outside."""
+
+LINGER = 8
+"""Clock cycles from the end of a packet, or of a payload that is held, within which the core hears
+of it: more than there are."""
 
 
 def check_core(core: Any) -> Any:
@@ -82,6 +102,11 @@ class LinkTop(Component):
     carries : bool
         Each window says whether it goes on from the one before, or begins as after a reset. The
         core's state is one that is carried on.
+    gated : bool
+        Of a core with ``awake``, see `mubinn.hw.accelerator.accelerator.Accelerator`, which works
+        in one cycle of many: it stands in the clock domain `CORE`, whose clock is stopped outside.
+        Else its registers have clock enables. What comes for it wakes it before it has to see it:
+        the end of a packet, and a payload that is held.
 
     Members
     -------
@@ -93,6 +118,8 @@ class LinkTop(Component):
         No payload is held: that of another packet may come.
     waiting : Out(1)
         A packet is to be sent, or being sent.
+    core_awake : Out(1), of such a core
+        It has the edge that ends this cycle; changes with the clock's rising edge.
 
     Raises
     ------
@@ -103,6 +130,7 @@ class LinkTop(Component):
 
     ready: Signal
     waiting: Signal
+    core_awake: Signal
 
     def __init__(
         self,
@@ -114,8 +142,11 @@ class LinkTop(Component):
         min_steps: int = 1,
         max_steps: int | None = None,
         carries: bool = False,
+        gated: bool = False,
     ) -> None:
         self.core = check_core(core)
+        self.sleeps = "awake" in core.signature.members
+        self.gated = gated and self.sleeps
         self.loader = Loader(core.plans) if "load" in core.signature.members else None
         self.carries = carries
         self.control = LinkControl(loads=self.loader is not None, carries=carries)
@@ -137,7 +168,10 @@ class LinkTop(Component):
             )
         self.divisor = divisor
         pins = SPI if divisor is None else UART
-        super().__init__({**pins, "ready": Out(1), "waiting": Out(1)})
+        asleep: dict[str, Member] = {}
+        if self.sleeps:
+            asleep["core_awake"] = Out(1, init=1)  # type: ignore[call-arg]  # not in the stubs
+        super().__init__({**pins, "ready": Out(1), "waiting": Out(1), **asleep})
 
     def elaborate(self, platform: object) -> Module:
         """Return the port, receiver, core and sender, and what watches over them."""
@@ -146,7 +180,7 @@ class LinkTop(Component):
         m.submodules.receiver = receiver = PacketReceiver(self.rules)
         m.submodules.sender = sender = PacketSender()
         m.submodules.reader = reader = ResetInserter(control.clear)(self.reader)
-        m.submodules.core = core = ResetInserter(control.clear)(self.core)
+        m.submodules.core = core = self._core(m, receiver)
         self._port(m, receiver, sender)
         wiring.connect(m, reader.o, core.i)
         out, into = receiver.o, reader.i
@@ -168,6 +202,17 @@ class LinkTop(Component):
             self._load(m, self.loader, out)
         self._answers(m, control, sender)
         return m
+
+    def _core(self, m: Module, receiver: PacketReceiver) -> Any:
+        """Return the core, which is cleared with its window, and has a clock where it is awake."""
+        core = ResetInserter(self.control.clear)(self.core)
+        if not self.sleeps:
+            return core
+        m.submodules.request = request = ClockRequest(LINGER)
+        ended = receiver.i.valid & (receiver.i.payload == FLAG)
+        m.d.comb += request.busy.eq(ended | receiver.held | self.core.awake)
+        m.d.sync += self.core_awake.eq(request.awake)
+        return DomainRenamer(CORE)(core) if self.gated else EnableInserter(self.core_awake)(core)
 
     def _load(self, m: Module, loader: Loader, out: stream.Interface) -> None:
         """Have payloads of weights go to what fills the memories."""

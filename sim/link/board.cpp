@@ -7,6 +7,9 @@
 // bit, and 0x7E while the board has something to say. Each byte is lost or has a bit
 // flipped with probability RATE, either way. Time stands still where neither side has done a thing
 // for SETTLE cycles. When the host is gone, what was counted is printed as JSON.
+//
+// Where the board says whether its core is awake, the cycles that are not are counted; where the core
+// has a clock of its own, that one stands still in them.
 
 #include "Vtop.h"
 #include "verilated.h"
@@ -124,24 +127,49 @@ struct Waiting<Top, std::void_t<decltype(Top::waiting)>> {
   static bool of(const Top& top) { return top.waiting != 0; }
 };
 
+template <class Top, class = void>
+struct Awake {
+  static bool of(const Top&) { return true; }
+};
+template <class Top>
+struct Awake<Top, std::void_t<decltype(Top::core_awake)>> {
+  static bool of(const Top& top) { return top.core_awake != 0; }
+};
+
+// The clock of a core that is stopped outside, and its reset.
+template <class Top, class = void>
+struct Core {
+  static void clock(Top*, bool) {}
+  static void reset(Top*, bool) {}
+};
+template <class Top>
+struct Core<Top, std::void_t<decltype(Top::core_clk)>> {
+  static void clock(Top* top, bool level) { top->core_clk = level; }
+  static void reset(Top* top, bool level) { top->core_rst = level; }
+};
+
 template <class Top>
 struct Bench {
   std::unique_ptr<VerilatedContext> context{new VerilatedContext};
   std::unique_ptr<Top> top{new Top{context.get()}};
   Host host;
   Line to_board, from_board;
-  long divisor, settle, cycles = 0;
+  long divisor, settle, cycles = 0, asleep = 0;
 
   Bench(int fd, long divisor, long settle, double rate, uint64_t seed)
       : host(fd), to_board(rate, 2 * seed + 1), from_board(rate, 2 * seed + 2),
         divisor(divisor), settle(settle) {}
 
   void tick() {
+    const bool awake = Awake<Top>::of(*top);
     top->clk = 1;
+    Core<Top>::clock(top.get(), awake);
     top->eval();
     top->clk = 0;
+    Core<Top>::clock(top.get(), false);
     top->eval();
     cycles++;
+    asleep += !awake;
   }
 
   void heard(uint8_t byte) {
@@ -151,10 +179,13 @@ struct Bench {
   void reset() {
     top->clk = 0;
     top->rst = 1;
+    Core<Top>::clock(top.get(), false);
+    Core<Top>::reset(top.get(), true);
     top->eval();
     for (int k = 0; k < 4; k++) tick();
     top->rst = 0;
-    cycles = 0;
+    Core<Top>::reset(top.get(), false);
+    cycles = asleep = 0;
   }
 };
 
@@ -251,7 +282,7 @@ int serve(char** argv) {
   } else {
     drive_spi(bench);
   }
-  std::printf("{\"cycles\": %ld, ", bench.cycles);
+  std::printf("{\"cycles\": %ld, \"asleep\": %ld, ", bench.cycles, bench.asleep);
   bench.to_board.print("to_board");
   std::printf(", ");
   bench.from_board.print("from_board");

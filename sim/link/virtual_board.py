@@ -42,9 +42,18 @@ class LineCount:
 
 @dataclass(frozen=True)
 class BoardCount:
-    """What a board and its line have done: clock cycles, and both directions."""
+    """What a board and its line have done: clock cycles, and both directions.
+
+    Attributes
+    ----------
+    cycles : int
+    asleep : int
+        Those in which the core had no clock.
+    to_board, from_board : LineCount
+    """
 
     cycles: int
+    asleep: int
     to_board: LineCount
     from_board: LineCount
 
@@ -140,7 +149,7 @@ class VirtualBoard:
             )
         found = json.loads(text)
         lines = [LineCount(**found[name]) for name in ("to_board", "from_board")]
-        return BoardCount(found["cycles"], *lines)
+        return BoardCount(found["cycles"], found["asleep"], *lines)
 
     def _let_go(self) -> None:
         if self._host >= 0:

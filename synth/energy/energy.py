@@ -6,7 +6,9 @@ switching  ``1/2 C V**2`` for each change of a cell's output, C the pins that it
 internal   the library's internal energy for each change of a cell's output, by the input that
            caused it (inputs share in proportion to their own changes), and of an input pin itself
 inputs     ``1/2 C V**2`` for each change at an input port, which a driver outside pays
-clock      two edges at each register's clock pin: its capacitance, and its internal energy
+clock      two edges at each register's clock pin: its capacitance, and its internal energy. Behind
+           a clock gate those that it passes; of the gate those of its clock pin, and the internal
+           energy of its output
 leakage    the library's leakage over the clock period
 =========  ========================================================================================
 
@@ -18,6 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from mubinn.synth.liberty.clock_gates import clock_gate_of
 from mubinn.synth.liberty.gate_energy import GateEnergy, LibraryEnergy
 from mubinn.synth.liberty.gate_timing import GateTiming, LibraryTiming
 from mubinn.synth.liberty.library import Library
@@ -82,6 +85,7 @@ def netlist_energy(
     cells: EnergyLibrary,
     activity: Mapping[Net, float],
     period_ps: float,
+    passed: Mapping[Net, float] | None = None,
 ) -> Energy:
     """Return the energy of a clock period, fJ.
 
@@ -93,6 +97,8 @@ def netlist_energy(
     activity : mapping of net to float
         Changes per clock; the clock's own net is not asked for.
     period_ps : float
+    passed : mapping of net to float, optional
+        By the net behind each clock gate, the share of clocks that it passes.
 
     Raises
     ------
@@ -100,16 +106,23 @@ def netlist_energy(
         On a cell that the library lacks, or if it says nothing of voltage or internal energy.
     """
     loads = _loads(module, cells)
+    edges = {net: CLOCK_EDGES * share for net, share in (passed or {}).items()}
     total = Energy(inputs=_inputs(module, loads, activity) * cells.half_v2)
     for cell in module["cells"].values():
         timing, energy = cells.timing.gate(cell["type"]), cells.energy.gate(cell["type"])
         nets = {pin: bits[0] for pin, bits in cell["connections"].items() if bits}
+        gate = clock_gate_of(cells.library.gate(cell["type"]))
         clocks = {arc.pin for arcs in timing.launches.values() for arc in arcs}
+        if gate is not None:
+            clocks = {gate.clock, gate.out}
         rates = {
-            pin: CLOCK_EDGES if pin in clocks else activity.get(net, 0.0)
+            pin: edges.get(net, CLOCK_EDGES) if pin in clocks else activity.get(net, 0.0)
             for pin, net in nets.items()
         }
         outputs = {pin: loads[net] for pin, net in nets.items() if pin in timing.outputs}
+        out = 0.0 if gate is None else _internal(energy, gate.out, rates, outputs, cells)
+        # What it drives are clock pins, each of which counts its own capacitance.
+        outputs = {pin: load for pin, load in outputs.items() if pin not in clocks}
         switched = sum(rates[pin] * load for pin, load in outputs.items())
         own = sum(
             _internal(energy, pin, rates, outputs, cells) for pin in nets if pin not in clocks
@@ -117,7 +130,10 @@ def netlist_energy(
         total += Energy(
             switching=switched * cells.half_v2,
             internal=own,
-            clock=sum(_clock(timing, energy, pin, cells) for pin in clocks),
+            clock=out
+            + sum(
+                rates[pin] * _clock(timing, energy, pin, cells) for pin in clocks - timing.outputs
+            ),
             leakage=energy.leakage_nw * period_ps * 1e-6,
         )
     return total
@@ -167,6 +183,6 @@ def _internal(
 
 
 def _clock(timing: GateTiming, energy: GateEnergy, pin: str, cells: EnergyLibrary) -> float:
-    """Return the energy of a clock pin in a period."""
+    """Return the energy of an edge at a clock pin."""
     own = energy.pins[pin].of("", cells.energy.slew_ps, 0.0) if pin in energy.pins else 0.0
-    return CLOCK_EDGES * (timing.loads[pin] * cells.half_v2 + own)
+    return timing.loads[pin] * cells.half_v2 + own

@@ -37,7 +37,7 @@ from mubinn.synth.energy.energy_memory import Memory, memories_fj
 from mubinn.synth.flow.flow import SynthJob, map_netlists
 from mubinn.synth.liberty.adder_gates import adder_map
 from mubinn.synth.liberty.library import Library
-from mubinn.synth.netlist.activity import WORD, Words
+from mubinn.synth.netlist.activity import HELD, WORD, Words
 from mubinn.synth.netlist.activity_timed import delays, timed_changes
 from mubinn.synth.netlist.clocked import ClockedNetlist, runs_of
 from mubinn.synth.netlist.netlist import cell_counts
@@ -83,6 +83,8 @@ class LayerEnergy:
         Of the logic's cells.
     registers : int
         Of the logic.
+    gates, gated : int
+        Clock gates, and registers behind them.
     """
 
     strategy: str
@@ -97,6 +99,8 @@ class LayerEnergy:
     leakage_nw: float
     area_um2: float
     registers: int
+    gates: int
+    gated: int
 
     @property
     def total_fj(self) -> float:
@@ -109,6 +113,8 @@ def layer_energy(
     design: LayerDesign,
     codes: npt.ArrayLike,
     progress: Callable[[str], None] = lambda _: None,
+    *,
+    gated: bool = False,
 ) -> LayerEnergy:
     """Return the energy of a step of a layer.
 
@@ -121,18 +127,21 @@ def layer_energy(
         Frames of the layer's input, at least 64 windows, of which the first 64 run.
     progress : callable, optional
         Told what begins.
+    gated : bool
+        Map with clock gates, see `mubinn.synth.flow.strategies.gating`.
 
     Raises
     ------
     MubinnError
         On fewer windows or two steps or frames of them, a netlist whose outputs differ from the
-        bit-true model, a library without energies, or what `ClockedNetlist` refuses.
+        bit-true model, a library without energies or, with `gated`, without a clock gate, or what
+        `ClockedNetlist` refuses.
     """
     run = _Run(cells, design, np.asarray(codes, np.int64))
     progress("mapping the layer to standard cells (Yosys)")
     job = SynthJob(design.verilog, design.name)
     strategy = "adders" if adder_map(cells.library) else "choices"
-    netlist = map_netlists(job, cells.library, small=True, only=strategy)[strategy]
+    netlist = map_netlists(job, cells.library, small=True, only=strategy, gated=gated)[strategy]
     progress(f"running the netlist on {WORD} windows, clock by clock")
     return run.measure(strategy, netlist)
 
@@ -213,6 +222,7 @@ class _Run:
         whole = self._energy(netlist, rates + more, period)
         without = self._energy(netlist, rates, period)
         per_step = clocks / self.block
+        registers = [group for group in logic.groups if group.registered]
         memories = {
             name: Memory(own.bits, (own.read + own.written) * own.width / self.block)
             for name, own in netlist.memories.items()
@@ -229,7 +239,9 @@ class _Run:
             memories,
             netlist_energy(netlist.outside, self.cells, {}, MICROSECOND_PS).leakage,
             cell_area(module, self.cells.library),
-            sum(len(group.targets) for group in netlist.logic.groups if group.registered),
+            sum(len(group.targets) for group in registers),
+            len(netlist.logic.gated),
+            sum(len(group.targets) for group in registers if HELD in group.sources),
         )
 
     def _energy(
@@ -237,7 +249,7 @@ class _Run:
     ) -> Energy:
         """Return the energy of a clock."""
         activity = {net: float(rates[row]) for net, row in netlist.logic.nets.items()}
-        return netlist_energy(netlist.outside, self.cells, activity, period_ps)
+        return netlist_energy(netlist.outside, self.cells, activity, period_ps, netlist.passed)
 
     def _clocks(self, netlist: ClockedNetlist) -> tuple[Words, Words, int]:
         """Run; return all nets before and after some clocks of the end, and how many it has."""

@@ -25,6 +25,7 @@ from mubinn.synth.flow.process import run_worker
 from mubinn.synth.flow.reading import check_reading
 from mubinn.synth.flow.result import UNITS, Metric, SynthResult
 from mubinn.synth.liberty.adder_gates import adder_map
+from mubinn.synth.liberty.clock_gates import find_clock_gate
 from mubinn.synth.liberty.library import Library
 
 
@@ -177,17 +178,21 @@ def map_netlists(
     *,
     small: bool = False,
     only: str | None = None,
+    gated: bool = False,
     cache_path: str | Path | None = None,
     cancel: threading.Event | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Return a design's mapped netlists by strategy, as Yosys writes them in JSON.
 
     Those of the strategies for least delay, or with `small` of those that map for area, which use
-    the library's full-adder cell as well; with `only` that of this strategy. Other parameters and
-    errors as of `synthesize`.
+    the library's full-adder cell as well; with `only` that of this strategy. With `gated`, clock
+    gates stand before registers that hold their value. Other parameters and errors as of
+    `synthesize`, and `find_clock_gate` where they are to stand.
     """
     kind = "small" if small else "mapped"
     options: dict[str, Any] = {"netlists": True} | ({"only": only} if only else {})
+    if gated:
+        options["gating"] = strategies.gating(find_clock_gate(library))
     answers = _run([kind], design, library, cache_path, cancel, **options)
     found: dict[str, dict[str, Any]] = answers[kind]["netlists"]
     return found

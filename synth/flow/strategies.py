@@ -7,6 +7,9 @@ with the least delay counts (least depth for generic gates), ties going to the s
 
 import hashlib
 import json
+from typing import Any
+
+from mubinn.synth.liberty.clock_gates import ClockGate
 
 FRONT = (
     "hierarchy -check -top {top}",
@@ -80,6 +83,44 @@ MAP_GENERIC = "map -D 1; topo"
 # Every function of two inputs, and the inverter. Inputs of any polarity cost nothing, so that
 # inverters are left only where an input or output itself is inverted; they count as gates.
 GENERIC_GATES = "AND,NAND,OR,NOR,XOR,XNOR,ANDNOT,ORNOT"
+
+LEAST_GATED = 4
+"""Registers of one enable that get a clock gate, which takes what 1 to 2 of their clock pins do."""
+
+
+RESETS = "".join(
+    f"""
+(* techmap_celltype = "$_SDFFE_PP{value}{level}_" *) module enabled_{value}{level}(D, C, R, E, Q);
+  input D, C, R, E;
+  output Q;
+  \\$_DFFE_PP_ register(.D({"D | R" if value else "D & ~R"}), .C(C), .E({sign}E | R), .Q(Q));
+endmodule
+"""
+    for value in (0, 1)
+    for level, sign in (("P", ""), ("N", "~"))
+)
+"""An enable that a synchronous reset goes before takes that into itself, so that it may become a
+clock gate's; Yosys would rather make a multiplexer of it."""
+
+
+def gating(gate: ClockGate) -> dict[str, Any]:
+    """Return the passes that have registers which hold their value lose their clock instead.
+
+    Also the map that the first of them reads, ``gating.v``. Other enables become multiplexers, as
+    all do without gates.
+    """
+    pins = f"{gate.enable}:{gate.clock}:{gate.out}"
+    low = f" -tie_lo {gate.test}" if gate.test else ""
+    passes = [
+        "techmap -map gating.v",
+        "techmap",
+        "opt -fast -nodffe -nosdff",
+        f"clockgate -pos {gate.name} {pins}{low} -min_net_size {LEAST_GATED}",
+        "dffunmap -ce-only",
+        "opt_clean",
+    ]
+    return {"map": RESETS, "passes": passes}
+
 
 # Once more for a library, where `FRONT` or the library's flip-flops left something to simplify.
 LAST = "opt -fast"

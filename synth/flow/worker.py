@@ -87,6 +87,10 @@ def _front(run: Callable[[str], None], job: dict[str, Any]) -> tuple[int, bool]:
         return cells, False
     stateful = _count(run, "t:*FF* t:$_DLATCH* t:$_SR_*") > 0
     if stateful:
+        if gating := job.get("gating"):
+            Path("gating.v").write_text(gating["map"])
+            for command in gating["passes"]:
+                run(command)
         run(f"dfflibmap {_library(job)}")
     run(strategies.LAST)
     run("design -save mapped")
@@ -187,7 +191,7 @@ def run_job(job: dict[str, Any]) -> dict[str, Any]:
         ``kinds`` (of ``generic``, ``mapped`` and ``small``), ``top``; for all but the generic run
         ``libraries`` (files), ``dont_use`` (cells), ``areas`` (um^2 by cell), ``flipflops`` (cell
         names) and, where they are asked for, ``netlists`` (true), ``adders`` (true: a map
-        stands beside) and ``only`` (one strategy).
+        stands beside), ``only`` (one strategy) and ``gating`` (of `strategies.gating`).
 
     Returns
     -------

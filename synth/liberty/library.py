@@ -251,6 +251,6 @@ def load_library(
 
 
 @lru_cache(4)
-def builtin_library(fo4: float = DEFAULT_FO4_PS) -> Library:
-    """Return the built-in 65-nm-class library with an FO4 of `fo4` ps."""
-    return parse_library([tech65_liberty(fo4)], f"tech65 (FO4 {fo4:g} ps)")
+def builtin_library(fo4: float = DEFAULT_FO4_PS, *, clock_gates: bool = False) -> Library:
+    """Return the built-in 65-nm-class library with an FO4 of `fo4` ps, and maybe a clock gate."""
+    return parse_library([tech65_liberty(fo4, clock_gates=clock_gates)], f"tech65 (FO4 {fo4:g} ps)")

@@ -15,6 +15,12 @@ from mubinn.synth.liberty.tech65_gates import (
     GATES,
     HEIGHT_UM,
     HOLD_FO4,
+    ICG_CLOCK_CIN,
+    ICG_CLOCK_CV2,
+    ICG_ENABLE_CIN,
+    ICG_ENABLE_CV2,
+    ICG_OUT_CV2,
+    ICG_WIDTH_UM,
     INTERNAL_SHARE,
     K_SLEW,
     LEAKAGE_NW_PER_UM2,
@@ -33,6 +39,8 @@ from mubinn.synth.liberty.tech65_gates import (
 )
 
 DEFAULT_FO4_PS = 25.0
+LATCHED = "latch_posedge"
+"""What Liberty calls a clock gate that passes the rising edges before which its enable is 1."""
 
 
 def _num(value: float) -> str:
@@ -124,6 +132,33 @@ def _gate(gate: Gate, drive: int, width: float, scale: float) -> Iterator[str]:
     yield "  }"
 
 
+def _clock_gate(scale: float) -> Iterator[str]:
+    """A clock gate of drive 1, whose clock passes what an AND2 is."""
+    unit = CIN_FF * VDD**2
+    (through,) = (gate for gate in GATES if gate.name == "AND2")
+    yield from _cell_head("ICG_X1", ICG_WIDTH_UM)
+    yield f'    clock_gating_integrated_cell : "{LATCHED}"; dont_use : true;'
+    yield '    statetable ("CK EN", "IQ") { table : "L L : - : L, L H : - : H, H - : - : N"; }'
+    yield "    pin (CK) { direction : input; clock : true; clock_gate_clock_pin : true;"
+    yield f"      capacitance : {_num(ICG_CLOCK_CIN * CIN_FF)};"
+    yield _internal(ICG_CLOCK_CV2 * unit)
+    yield "    }"
+    yield "    pin (EN) { direction : input; clock_gate_enable_pin : true;"
+    yield f"      capacitance : {_num(ICG_ENABLE_CIN * CIN_FF)};"
+    yield _internal(ICG_ENABLE_CV2 * unit)
+    yield _constraint("setup_rising", SETUP_FO4, scale)
+    yield _constraint("hold_rising", HOLD_FO4, scale)
+    yield "    }"
+    yield "    pin (IQ) { direction : internal; }"
+    yield '    pin (GCK) { direction : output; clock_gate_out_pin : true; state_function : "CK*IQ";'
+    yield f"      max_capacitance : {_num(LOAD_AXIS[-1] * CIN_FF)};"
+    arc = replace(through.outputs[0][2][0], pin="CK")
+    yield from _timing(arc, 1, through.stages, scale)
+    yield _internal(ICG_OUT_CV2 * unit, 'related_pin : "CK"; ')
+    yield "    }"
+    yield "  }"
+
+
 def _constraint(kind: str, fo4s: float, scale: float) -> str:
     value = _num(fo4s * FO4_REF * scale)
     edges = " ".join(f'{e}_constraint (scalar) {{ values ("{value}"); }}' for e in ("rise", "fall"))
@@ -172,7 +207,7 @@ def _header(fo4_ps: float) -> Iterator[str]:
     yield '    index_1 ("1, 2, 3"); index_2 ("1, 2, 3"); }'
 
 
-def tech65_liberty(fo4_ps: float = DEFAULT_FO4_PS) -> str:
+def tech65_liberty(fo4_ps: float = DEFAULT_FO4_PS, *, clock_gates: bool = False) -> str:
     """Return the library as Liberty text, the same text for the same `fo4_ps`.
 
     Parameters
@@ -180,6 +215,8 @@ def tech65_liberty(fo4_ps: float = DEFAULT_FO4_PS) -> str:
     fo4_ps : float
         Fan-out-of-four delay of INV_X1, the mean of rise and fall, in ps: 1 to 1000. It scales all
         times; areas, capacitances, energies and leakage stay.
+    clock_gates : bool
+        With a clock gate, which the library is without where nothing asks for one.
 
     Returns
     -------
@@ -200,6 +237,8 @@ def tech65_liberty(fo4_ps: float = DEFAULT_FO4_PS) -> str:
             lines.extend(_gate(gate, drive, width, scale))
     for name, width, drive, reset in FLIPFLOPS:
         lines.extend(_flipflop(name, width, drive, reset, scale))
+    if clock_gates:
+        lines.extend(_clock_gate(scale))
     for name, function, width in TIES:
         lines.extend(_cell_head(name, width))
         lines.append(f'    pin (Y) {{ direction : output; function : "{function}"; }}')

@@ -15,7 +15,9 @@ K
 L
     internal energy as the public libraries of SkyWater (sky130_fd_sc_hd, 1.8 V) and IHP (sg13g2,
     1.2 V) have it, in units of ``C_INV V**2``: an inverter's output edge 0.34 and 0.41, that of an
-    XOR 1.05 and 1.57, of a MUX's data 1.25 and 2.1, an edge at a flip-flop's clock pin 2.7 and 2.6
+    XOR 1.05 and 1.57, of a MUX's data 1.25 and 2.1, an edge at a flip-flop's clock pin 2.7 and 2.6;
+    of a clock gate an edge at its clock pin 1.72 and 1.89, at its enable 2.3 and 5.2, at its output
+    1.31 and 1.69, and the capacitance of clock pin and enable 1.80 and 1.72, 0.77 and 0.80
 """
 
 from dataclasses import dataclass, replace
@@ -44,6 +46,9 @@ LEAKAGE_NW_PER_UM2 = 0.014  # [K] low-power process, 25 C: about 50 pA per um of
 INTERNAL_SHARE = 0.233  # [L]
 XOR_SHARE = 0.1  # [L]
 CLOCK_PIN_CV2 = 2.65  # [L] per edge, output and data unchanged
+ICG_CLOCK_CIN, ICG_ENABLE_CIN = 1.76, 0.79  # [L] capacitances of a clock gate's pins
+ICG_CLOCK_CV2, ICG_ENABLE_CV2, ICG_OUT_CV2 = 1.8, 3.8, 1.5  # [L] per edge of each
+ICG_WIDTH_UM = 4.4  # [S] ICGX1H7R, which has a pin for tests as well
 CLK_TO_Q_FO4, CLK_TO_Q_RESET_FO4, SETUP_FO4, HOLD_FO4 = 3.8, 4.1, 1.5, 0.0  # [K]
 
 SLEW_AXIS = (0.2, 1.0, 6.0)  # in units of SLEW_REF

@@ -19,8 +19,12 @@ import numpy.typing as npt
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.synth.liberty.boolean import evaluate, inputs
+from mubinn.synth.liberty.clock_gates import clock_gate_of
 from mubinn.synth.liberty.library import Library
 from mubinn.synth.netlist.sta import Net
+
+ENABLE, HELD = "clock_enable", "held_value"
+"""What a register behind a clock gate reads beside its pins: the gate's enable, its own value."""
 
 WORD = 64
 ONES = np.uint64(0xFFFF_FFFF_FFFF_FFFF)
@@ -101,6 +105,26 @@ class _Node:
     target: int
 
 
+def clock_gates(module: Mapping[str, Any], library: Library) -> dict[Net, Net]:
+    """Return the enables of a mapped netlist's clock gates by the clocks that they pass on.
+
+    Raises
+    ------
+    MubinnError
+        One is behind another.
+    """
+    found: dict[Net, Net] = {}
+    clocks: set[Net] = set()
+    for cell in module["cells"].values():
+        if gate := clock_gate_of(library.gate(cell["type"])):
+            pins = cell["connections"]
+            found[pins[gate.out][0]] = pins[gate.enable][0]
+            clocks.add(pins[gate.clock][0])
+    if clocks & found.keys():
+        raise MubinnError("A clock gate stands behind another one: only one is known to work.")
+    return found
+
+
 class Logic:
     """A flat mapped netlist, ready to be evaluated.
 
@@ -112,7 +136,8 @@ class Logic:
     library : Library
     clocked : bool
         Registers begin and end paths in place of passing values on: they may be part of a loop,
-        and their groups give what they take over at the clock.
+        and their groups give what they take over at the clock. Those behind a clock gate hold
+        theirs while its enable is 0.
 
     Attributes
     ----------
@@ -122,11 +147,14 @@ class Logic:
         Each after all that drive it.
     inputs : int64 [n]
         Nets at the input ports.
+    gated : dict of net to int
+        By the net of a clock behind a gate, the row of its enable.
 
     Raises
     ------
     MubinnError
-        On a loop, or a cell without a function.
+        On a loop, a cell without a function, or clock gates of which one is behind another or which
+        are not `clocked`.
     """
 
     def __init__(
@@ -171,7 +199,13 @@ class Logic:
     def _nodes(self) -> list[_Node]:
         """Return every output of every cell."""
         nodes: list[_Node] = []
+        gates = clock_gates(self.module, self._library)
+        self.gated = {out: self._row(enable) for out, enable in gates.items()}
+        if gates and not self._clocked:
+            raise MubinnError("The netlist has clock gates: its activity is that of one without.")
         for cell in self.module["cells"].values():
+            if clock_gate_of(self._library.gate(cell["type"])):
+                continue
             tree = self._library.gate(cell["type"]).group
             rows = {pin: self._row(bits[0]) for pin, bits in cell["connections"].items() if bits}
             state = next(tree.of("ff"), None)
@@ -187,6 +221,12 @@ class Logic:
                 elif not function:
                     raise MubinnError(f"{cell['type']} has no function: complete the library.")
                 sources = {read: rows[read] for read in inputs(function)}
+                if state is not None:
+                    (clock,) = inputs(state.get("clocked_on"))
+                    enable = self.gated.get(cell["connections"][clock][0])
+                    if enable is not None:
+                        function = f"({ENABLE}&({function}))|(!{ENABLE}&{HELD})"
+                        sources |= {ENABLE: enable, HELD: rows[name]}
                 nodes.append(_Node(function, state is not None, sources, rows[name]))
         return nodes
 

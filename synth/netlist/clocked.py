@@ -219,6 +219,8 @@ class ClockedNetlist:
         self.values[rows["1"]] = CONSTANTS["1"]
         self._old, self._next = self.values.copy(), np.zeros(registers + 1, np.uint64)
         self.changes = np.zeros(len(rows), np.int64)
+        self._enables = np.array(sorted({*self.logic.gated.values()}), np.int64)
+        self._passed, self._clocks = np.zeros(len(self._enables)), 0
         self.memories = {
             name: _Memory(name, cell, rows)
             for name, cell in module["cells"].items()
@@ -235,8 +237,16 @@ class ClockedNetlist:
     def begin(self) -> None:
         """Set all that is counted to 0."""
         self.changes[:] = 0
+        self._passed[:] = self._clocks = 0
         for memory in self.memories.values():
             memory.read = memory.written = 0.0
+
+    @property
+    def passed(self) -> dict[Net, float]:
+        """The share of clocks that each gate has passed on, by the net behind it."""
+        rows = {int(row): k for k, row in enumerate(self._enables)}
+        share = self._passed / (WORD * max(1, self._clocks))
+        return {net: float(share[rows[row]]) for net, row in self.logic.gated.items()}
 
     def settle(self) -> None:
         """Let all nets settle on what inputs, registers and memories have."""
@@ -246,6 +256,8 @@ class ClockedNetlist:
         """Give a clock edge: registers and memories take over; inputs may be set then."""
         for memory in self.memories.values():
             memory.clock(self.values)
+        self._passed += np.bitwise_count(self.values[self._enables])
+        self._clocks += 1
         self._code.clock(*self._places[:2])
 
 

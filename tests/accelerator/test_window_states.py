@@ -24,10 +24,11 @@ from mubinn.golden.model.stamp import Stamp
 from mubinn.golden.quantize import quantize
 from mubinn.hw.accelerator.accelerator import Accelerator
 from mubinn.hw.accelerator.axi_accelerator import accelerator_top
-from mubinn.hw.accelerator.clock_request import ClockRequest, check_sleeps
+from mubinn.hw.accelerator.plans import check_sleeps
 from mubinn.hw.accelerator.state_ring import check_port, pack, unpack
 from mubinn.hw.export.golden_vectors import drawn_windows
 from mubinn.hw.layer.layer_states import layer_state, state_words
+from mubinn.hw.stream.clock_request import ClockRequest
 
 NOISE = np.random.default_rng(0).normal(0, 1, (8, 12, 3))
 CAUSAL = [(dense, 2, Frames(3, 1, 2)), (lstm, 1, Frames())]

@@ -13,6 +13,7 @@ from mubinn.reports.power import COLUMNS, power_files, power_texts
 from mubinn.synth.energy.energy_memory import Memory, scale
 from mubinn.synth.energy.energy_up5k import STATIC_UW, up5k_power
 from mubinn.synth.energy.memory_forms import FORMS
+from mubinn.synth.liberty.clock_gates import find_clock_gate
 from mubinn.synth.liberty.library import builtin_library
 
 LIBRARY = builtin_library()
@@ -24,7 +25,7 @@ def found(logic, clock, leakage_nw, area, **kept):
     own = {name: {"bits": m.bits, "accessed": m.accessed} for name, m in kept.items()}
     return {
         **{"logic": parts, "memories": own, "leakage_nw": leakage_nw, "area_um2": area},
-        "cycles": 403,
+        **{"cycles": 403, "gates": 0},
     }
 
 
@@ -86,10 +87,13 @@ def test_rows_by_hand(monkeypatch):
 def test_the_bench_takes_the_least_of_all(monkeypatch, random_float):
     asked = []
 
-    def energy(self, cells, design, codes, say):
+    def energy(self, cells, design, codes, say, *, gated):
         names = [memory["name"] for memory in memories(design.layer)]
-        asked.append((design.layer.plan.units, "m_w" in names, codes.shape[0]))
-        return STORED if "m_w" in names else MADE
+        asked.append((design.layer.plan.units, "m_w" in names, codes.shape[0], gated))
+        assert find_clock_gate(cells.library).name == "ICG_X1" if gated else cells is not None
+        found = STORED if "m_w" in names else MADE
+        less = found["logic"] | {"clock": found["logic"]["clock"] / 10}
+        return {**found, "logic": less, "gates": 12} if gated else found
 
     x = np.random.default_rng(0).normal(size=(64, 8, 3)).astype(np.float32)
     monkeypatch.setattr(power.Keeper, "layer_energy", energy)
@@ -98,11 +102,17 @@ def test_the_bench_takes_the_least_of_all(monkeypatch, random_float):
     cells = SimpleNamespace(cells={"SB_LUT4": 1000})
     monkeypatch.setattr(power, "measure_logic", lambda *_: cells)
     result = power.bench_power(model=random_float(features=3, hidden=4), levels=(1, 2))
-    assert asked == [(1, True, 64), (1, False, 64), (1, True, 64), (4, True, 64), (4, False, 64)]
+    stored, made = [(units, True, 64) for units in (1, 4)], [(units, False, 64) for units in (1, 4)]
+    assert asked == [
+        *((*one, gated) for gated in (False, True) for one in (stored[0], made[0])),
+        *((*stored[0], gated) for gated in (False, True)),
+        *((*one, gated) for gated in (False, True) for one in (stored[1], made[1])),
+    ]
     values = {figure["name"]: figure["value"] for figure in result["figures"]}
     assert values["nj_step_1_1"] == pytest.approx(row("logic", MADE).step_nj)
     assert values["nj_step_loadable_2_2"] == pytest.approx(row("latches", STORED).step_nj)
     assert values["uw_40hz_1_1"] == pytest.approx(row("logic", MADE).average_uw)
+    assert values["nj_step_gated_1_1"] < values["nj_step_1_1"] - 0.9
     assert values["nj_step_one_memory_1_1"] == pytest.approx(row("one", STORED).step_nj)
     assert [figure["goal"] for figure in result["figures"] if figure["goal"]] == ["<= 12", "< 5"]
     assert len(result["tables"]) == 3

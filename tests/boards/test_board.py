@@ -19,6 +19,7 @@ from mubinn.golden.model.float_model import Preprocessing
 from mubinn.golden.model.model_file import load_model, save_model
 from mubinn.hw.accelerator.link_accelerator import link_top
 from mubinn.hw.boards.board import BOARDS, PORTS, SUFFIXES, find_board
+from mubinn.hw.boards.clock_gate import GATES
 from mubinn.hw.boards.device import DEVICES
 from mubinn.hw.boards.pll import PRIMITIVES, find_pll
 from mubinn.hw.export.driver import Driver
@@ -48,6 +49,7 @@ def test_each_board_has_pins_of_its_package(name):
     family = board.device.family
     assert family in SUFFIXES
     assert board.pll in PRIMITIVE[family]
+    assert board.device.gate in ("", *GATES)
     assert find_pll(board.pll, board.clock_mhz, 2 * board.clock_mhz).mhz == 2 * board.clock_mhz
     for port in PORTS:
         sites = [pin.site for pin in board.pins(port).values()]
@@ -109,7 +111,7 @@ def small(random_model):
 def test_a_board_decides_from_pin_to_pin(random_model):
     """Clock, power-on, LEDs, UART and button of an iCEBreaker."""
     model, board, divisor, steps = small(random_model), BOARDS["icebreaker"], 6, 2
-    link = link_top(model, divisor=divisor, adc_width=10, units=4, max_steps=steps)
+    link = link_top(model, divisor=divisor, adc_width=10, units=4, max_steps=steps, sleeps=True)
     top, core = BoardTop(link, board), link.core
     frame = packet(core.i.payload.shape(), 8, core.per_step) | {"samples": core.samples}
     about = {"input": frame, "result": packet(core.o.payload.shape(), 8)}
@@ -199,12 +201,18 @@ def placed(monkeypatch):
     return seen
 
 
+def check_sleep(gate, told, verilog, page, *, asked):
+    assert told == ((gate or "clock enables") if asked else None)
+    assert ("core_awake" in verilog) == ("stops while it has nothing to do" in page) == asked
+    assert (f"  {gate} " in verilog) == bool(gate and asked)
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [
-        ("upduino3", ("--port", "spi", "--clock", "18", "--load-weights")),
+        ("upduino3", ("--port", "spi", "--clock", "18", "--load-weights", "--sleep")),
         ("ulx3s-12f", ("--clock", "50", "--state", "carried", "--baud", "4800", "--load-weights")),
-        ("tangnano9k", ("--baud", "9600", "--adc", "12")),
+        ("tangnano9k", ("--baud", "9600", "--adc", "12", "--sleep")),
     ],
 )
 def test_a_folder_has_what_its_page_says(files, placed, name, options):
@@ -228,6 +236,7 @@ def test_a_folder_has_what_its_page_says(files, placed, name, options):
         assert re.search(rf'\b{port}"?( SITE)? "?{pin.site}\b', placed["pins"])
     assert (board.pll in text) == ("--clock" in options)
     assert f"\\{about['link']} (" in text
+    check_sleep(board.device.gate, about["sleep"], text, page, asked="--sleep" in options)
     assert about["weights"] == ("loaded" if "--load-weights" in options else "initialised")
     if about["weights"] == "loaded":
         model = load_model(folder / "model.mubinn")

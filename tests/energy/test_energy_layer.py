@@ -12,6 +12,7 @@ from mubinn.synth.energy import energy_layer
 from mubinn.synth.energy.energy import EnergyLibrary
 from mubinn.synth.energy.energy_float import FloatWork, float_stimulus
 from mubinn.synth.energy.energy_layer import layer_energy
+from mubinn.synth.flow.strategies import LEAST_GATED
 from mubinn.synth.liberty.library import builtin_library
 
 CELLS = EnergyLibrary.of(builtin_library())
@@ -35,6 +36,23 @@ def test_a_layer_takes_what_its_parts_take(random_model, datapath):
     assert 0 < found.glitch_fj < found.logic.total
     assert {name.split(".")[-1] for name in found.memory_fj} >= {"m_w", "m_b", "m_g"}
     assert all(found.memory_fj.values())
+
+
+def test_clock_gates_take_less_and_change_nothing(random_model):
+    """Outputs equal the bit-true model's, or it would be refused."""
+    model = random_model(seed=2, levels=(1, 2), features=3, hidden=2).with_datapath("threshold")
+    (design,) = layer_designs(model)
+    codes = codes_of(model.layers[0])
+    cells = EnergyLibrary.of(builtin_library(clock_gates=True))
+    plain, found = (layer_energy(cells, design, codes, gated=gated) for gated in (False, True))
+    assert (plain.gates, plain.gated) == (0, 0)
+    assert 0 < LEAST_GATED * found.gates <= found.gated < found.registers == plain.registers
+    assert found.values == plain.values
+    assert found.cycles == plain.cycles
+    assert found.logic.clock < 0.8 * plain.logic.clock
+    assert found.memories == plain.memories
+    with pytest.raises(MubinnError, match="has no clock gate of kind latch_posedge"):
+        layer_energy(CELLS, design, codes, gated=True)
 
 
 def test_constants_as_logic_do_what_memories_do(random_model):

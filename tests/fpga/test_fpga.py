@@ -178,6 +178,11 @@ REPORT = {
             "to": "posedge a",
             "path": [{"type": "logic", "delay": 20.0, "from": {"cell": "p"}, "to": {"cell": "q"}}],
         },
+        {
+            "from": "posedge a",
+            "to": "posedge b",
+            "path": [{"type": "logic", "delay": 40.0, "from": {"cell": "r"}, "to": {"cell": "s"}}],
+        },
     ],
 }
 
@@ -194,8 +199,8 @@ def test_the_worker_reads_what_nextpnr_reports(folder):
         "pack": fake(folder, "icepack", pack),
     }
     answer = finish(folder, job)
-    assert (answer["fmax_mhz"], answer["used"]) == (40.0, {"LC": 3})
-    assert answer["path"] == [{"kind": "logic", "from": "p", "to": "q", "ns": 20.0}]
+    assert (answer["fmax_mhz"], answer["used"]) == (25.0, {"LC": 3})
+    assert answer["path"] == [{"kind": "logic", "from": "r", "to": "s", "ns": 40.0}]
     assert fpga_worker.unpacked(answer["bitstream"]) == b"bits"
     assert "['--fast', '--json', 'netlist.json', '--asc'" in Path("called").read_text()
     job["pack"] = fake(folder, "icepack", "sys.exit(1)")

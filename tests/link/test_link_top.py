@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from amaranth.hdl import Cat, EnableInserter
 from amaranth.sim import Simulator
 from lines import damaged
 
@@ -19,7 +20,7 @@ from mubinn.hw.export.golden_vectors import drawn_windows
 from mubinn.hw.export.interface import packet
 from mubinn.hw.layer.loadable_memory import contents
 from mubinn.hw.link.host import Awaited, Dropped, Host, Loaded, Lost, Result, Status, Unloaded
-from mubinn.hw.link.link_top import check_core
+from mubinn.hw.link.link_top import CORE, check_core
 from mubinn.hw.link.packets import FLAG, Receiver, check_room
 from mubinn.hw.link.spi import CYCLES
 
@@ -28,7 +29,7 @@ CASES = {
     "uart": ({"levels": (2, 1), "classes": 3, "readout": "mean"}, {"units": 4}, 6, 1),
     "uart, every step": (
         {"levels": (1, 1), "readout": "leaky:2"},
-        {"units": 4, "stamp": Stamp(2, 12)},
+        {"units": 4, "stamp": Stamp(2, 12), "sleeps": True, "gated": True},
         *(7, 2),
     ),
     "spi, samples of an ADC": (
@@ -37,7 +38,11 @@ CASES = {
         None,
         1,
     ),
-    "spi": ({"levels": (2, 2), "readout": "last"}, {"sample_width": WIDTH}, None, 1),
+    "spi": (
+        {"levels": (2, 2), "readout": "last"},
+        {"sample_width": WIDTH, "sleeps": True},
+        *(None, 1),
+    ),
 }
 
 
@@ -147,6 +152,23 @@ class Spi:
             await self.send(ctx, [FLAG] * 4)
 
 
+def watch_sleep(simulator, top):
+    """Have a core that sleeps held to be awake whenever it is to see something."""
+    core, slept = top.core, []
+    asks = [core.awake, core.i.valid, core.o.valid, top.control.clear]
+    if top.loader is not None:
+        asks.append(core.load.layers.any())
+
+    async def watch(ctx):
+        async for _, _, awake, asked in ctx.tick().sample(top.core_awake, Cat(asks)):
+            assert awake or not asked
+            if not awake:
+                slept.append(True)
+
+    simulator.add_testbench(watch, background=True)
+    return slept
+
+
 def session(board, sent):
     """Send bytes packet by packet, each once the board is ready; return what is heard.
 
@@ -180,12 +202,16 @@ def session(board, sent):
     async def listen(ctx):
         await port.listen(ctx)
 
-    simulator = Simulator(top)
+    simulator = Simulator(EnableInserter({CORE: top.core_awake})(top) if top.gated else top)
     simulator.add_clock(1e-6)
+    if top.gated:
+        simulator.add_clock(1e-6, domain=CORE)
+    slept = watch_sleep(simulator, top) if top.sleeps else []
     simulator.add_testbench(speak)
     simulator.add_testbench(listen)
     simulator.run()
     assert ended
+    assert top.sleeps == (len(slept) > 1000)
     return bytes(port.heard)
 
 
@@ -308,7 +334,7 @@ def going_on(random_of, **options):
 
 
 def test_windows_say_whether_they_go_on(random_of):
-    board, windows, codes = going_on(random_of, state="register")
+    board, windows, codes = going_on(random_of, state="register", sleeps=True)
     host, lines, sent = board.host, [], []
     carried = [False, True, True, True, True, False, True, False]
     for k, (data, goes_on) in enumerate(zip(windows, carried, strict=True)):
@@ -331,7 +357,7 @@ HARMS = ("lost", "unheard", "hurt", "", "unheard", "lost", "hurt", "hurt", "twic
 
 
 def test_no_window_is_taken_before_all_weights_are(random_of):
-    board, windows, codes = going_on(random_of, loadable=True)
+    board, windows, codes = going_on(random_of, loadable=True, sleeps=True, gated=True)
     host, weights, place = board.host, contents(board.top.core.plans), 0
     random, events = np.random.default_rng(1), []
 

@@ -54,6 +54,8 @@ def built(folder, model, top, verilog, weights="initialised"):
         "verilog": "board.v",
         "model": "model.mubinn",
         "divisor": top.divisor,
+        "clock_hz": 12_000_000,
+        "sleep": "DCCA" if top.gated else None,
         "baud": 115200,
         "adc": WIDTH,
         "state": "carried",
@@ -70,7 +72,8 @@ def built(folder, model, top, verilog, weights="initialised"):
 def verilog(random_model):
     """A model, its link, and the Verilog as a board's file has it."""
     model = causal(random_model)
-    top = link_top(model, divisor=DIVISOR, steps=2, adc_width=WIDTH, state="carried")
+    asleep = {"sleeps": True, "gated": True}
+    top = link_top(model, divisor=DIVISOR, steps=2, adc_width=WIDTH, state="carried", **asleep)
     return model, top, verilog_text(top, "board.link")
 
 
@@ -92,6 +95,11 @@ def test_a_built_board_is_played_to_and_checked(verilog, tmp_path):
     found = json.loads(told(*words, "--picture", picture).stdout)
     assert found["equal"]
     assert (found["compared"], found["dropped"]) == (STEPS, 0)
+    cycles, asleep = (found["simulated"][name] for name in ("cycles", "asleep"))
+    awake = cycles - asleep
+    # A result that waits for the one before to be sent keeps it awake.
+    assert STEPS * top.core.cycles_per_step < awake < cycles / 2, (awake, cycles)
+    assert found["asleep"] == 1 - awake / STEPS * 50 / 12e6
     lines = rows(out)
     assert [int(line["step"]) for line in lines] == list(range(STEPS))
     # A packet has two steps, each step two samples at 100 Hz.

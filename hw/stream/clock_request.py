@@ -3,20 +3,7 @@
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
-from mubinn.golden.cells.sweep import Sweep
-from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.stream.component import Component
-
-
-def check_sleeps(model: QuantizedModel) -> None:
-    """Raise `MubinnError` on a model whose accelerator's clock may not be stopped."""
-    for layer in model.layers:
-        if layer.place.backward or isinstance(layer.frames, Sweep):
-            raise MubinnError(
-                "The clock of an accelerator with layers that sweep frames or run backward may not "
-                "be stopped: leave out sleeps."
-            )
 
 
 class ClockRequest(Component):
