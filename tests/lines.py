@@ -5,8 +5,8 @@ from mubinn.hw.link.packets import FLAG, Flags, Kind, Packet
 
 def random_packet(random, counter, room=24, step=3):
     """One that a board takes; its payload has many bytes that are stuffed."""
-    kind = Kind(int(random.choice([1, 1, 1, 2, 3, 6])))
-    size = {Kind.SAMPLES: step, Kind.WEIGHTS: 1}.get(kind, room + 1)
+    kind = Kind(int(random.choice([1, 1, 1, 1, 2, 3, 6, 7, 8])))
+    size = {Kind.SAMPLES: step, Kind.WEIGHTS: 1, Kind.GIVE: 1}.get(kind, room + 1)
     length = size * int(random.integers(1, room // size + 1)) if size <= room else 0
     drawn = random.choice([0x7E, 0x7D, 0x5E, 0, 255, *range(20, 40)], length)
     return Packet(kind, counter % 65536, bytes(drawn.tolist()), Flags(int(random.integers(0, 4))))

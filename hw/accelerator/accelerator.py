@@ -15,6 +15,7 @@ from mubinn.golden.model.layer_state import StateKind, check_kind
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.golden.model.stamp import Stamp
 from mubinn.hw.accelerator.plans import check_sleeps, entry, plans
+from mubinn.hw.accelerator.state_parts import state_parts
 from mubinn.hw.accelerator.state_ring import StateRing, check_port
 from mubinn.hw.accelerator.window_states import WindowStates
 from mubinn.hw.frontend.front_end import StreamFrontEnd
@@ -23,7 +24,7 @@ from mubinn.hw.frontend.sample_encoder import SampleEncoder, sample_layout
 from mubinn.hw.frontend.step_frames import StepFrames
 from mubinn.hw.layer.classifier import END, result_layout
 from mubinn.hw.layer.every_nth import EveryNth
-from mubinn.hw.layer.layer_states import check_words, state_layout
+from mubinn.hw.layer.layer_states import check_words
 from mubinn.hw.layer.loadable_memory import LoadableMemories, load_layout
 from mubinn.hw.layer.lstm_layer import LstmLayer, cycles_per_step, cycles_per_window
 from mubinn.hw.layer.score_sum import ScoreSum
@@ -147,7 +148,7 @@ class Accelerator(Component):
         if sleeps:
             check_sleeps(model)
         if state_port:
-            check_port(model, state, stamp, sleeps=sleeps)
+            check_port(state, sleeps=sleeps)
         self.model, self.state = model, state
         self.stamp = stamp = stamp if stamp and stamp.fields else None
         front_end, samples = entry(model, sample_width, adc_width)
@@ -179,7 +180,9 @@ class Accelerator(Component):
         if model.split:
             own = self.plans[-len(model.top) :]
             about = model.head, model.readout, model.steps(max_steps)
-            self.score_sum = ScoreSum(own, *about, carries=state != "cleared", stamp=stamp)
+            self.score_sum = ScoreSum(
+                own, *about, carries=state != "cleared", stamp=stamp, state_port=state_port
+            )
         below = self.plans[0].layer
         shape = frame_layout(below.inputs, below.x.levels)
         self.front_end: StreamFrontEnd | None = None
@@ -189,7 +192,8 @@ class Accelerator(Component):
         if front_end is not None:
             self.front_end = StreamFrontEnd(front_end, state_port=state_port)
             shape = sample_layout(front_end.width)
-        self.ring = StateRing(self._state_shapes()) if state_port else None
+        self.parts = state_parts(self.front_end, self.layers, self.score_sum) if state_port else []
+        self.ring = StateRing([part.shape for part in self.parts]) if state_port else None
         load = {"load": In(load_layout(self.plans))} if loadable else {}
         super().__init__(
             {
@@ -256,8 +260,7 @@ class Accelerator(Component):
         source: Source = wiring.flipped(self.i)
         if self.ring is not None:
             self._add(m, "ring", self.ring)
-            parts = [*([self.front_end] if self.front_end else []), *self.layers]
-            source = self.ring.between(m, source, parts, self)
+            source = self.ring.between(m, source, [part.port for part in self.parts], self)
         if self.front_end is not None:
             self._add(m, "front_end", self.front_end)
             wiring.connect(m, source, self.front_end.i)
@@ -313,11 +316,6 @@ class Accelerator(Component):
                 memories.weight.eq(self.load.word),
             ]
         return m
-
-    def _state_shapes(self) -> list[tuple[int, int]]:
-        """Return the words of each part of the state, of the front end first."""
-        own = [] if self.front_end is None else [StreamFrontEnd.words(self.front_end.front_end)]
-        return own + [(state_layout(plan).size, plan.rounds) for plan in self.plans]
 
     def _add(self, m: Module, name: str, part: Any) -> None:
         """Add a part that forgets what it holds when windows are aborted."""

@@ -9,8 +9,6 @@ from amaranth.lib.wiring import In, Member, Out
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.layer_state import StateKind
-from mubinn.golden.model.quantized_model import QuantizedModel
-from mubinn.golden.model.stamp import Stamp
 from mubinn.hw.stream.component import Component, View
 from mubinn.hw.stream.side_by_side import Source
 
@@ -55,24 +53,12 @@ def unpack(shapes: Sequence[tuple[int, int]], state: bytes) -> list[list[int]]:
     return found
 
 
-def check_port(
-    model: QuantizedModel, state: StateKind, stamp: Stamp | None, *, sleeps: bool
-) -> None:
+def check_port(state: StateKind, *, sleeps: bool) -> None:
     """Raise `MubinnError` unless the whole state of an accelerator can go out and in."""
     if state == "cleared":
         raise MubinnError(
             "a state that each window clears is worth no port: have it carried, or leave out the "
             "port of the state."
-        )
-    if model.reading.what == "leaky":
-        raise MubinnError(
-            "S of a leaky mean has no way out: leave out the port of the state, or give the model "
-            "another readout and sum its scores up where they are received."
-        )
-    if stamp and stamp.fields:
-        raise MubinnError(
-            "the count of steps has no way out: leave out the port of the state, or what results "
-            "say of their steps."
         )
     if sleeps:
         raise MubinnError(

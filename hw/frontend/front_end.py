@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from mubinn.golden.model.front_end import FRACTION, SHIFT, FrontEnd
 from mubinn.hw.frontend.sample_encoder import sample_layout
 from mubinn.hw.stream.component import Component, Memory
+from mubinn.hw.stream.state_port import part_port
 
 
 class StreamFrontEnd(Component):
@@ -56,10 +57,9 @@ class StreamFrontEnd(Component):
         self.front_end = front_end
         self._state_port = state_port
         bits, _ = self.words(front_end)
-        port = {"turns": In(1), "moved": In(1), "shown": Out(bits), "word": In(bits)}
         super().__init__(
             {
-                **(port if state_port else {}),
+                **(part_port(bits) if state_port else {}),
                 "i": In(stream.Signature(sample_layout(front_end.width))),
                 "o": Out(stream.Signature(sample_layout(front_end.sample_width))),
                 "carried": In(1),

@@ -11,6 +11,7 @@ from mubinn.golden.model.head import Head, Reading, head_of
 from mubinn.golden.model.stamp import Stamp
 from mubinn.hw.layer.step_count import stamp_layout
 from mubinn.hw.stream.component import Component, View, view_signal
+from mubinn.hw.stream.state_port import part_port
 
 END = "end"
 """The field that says, where each step has a result, which one is a window's last."""
@@ -42,6 +43,11 @@ def result_layout(plan: LayerPlan, stamp: Stamp | None = None) -> data.StructLay
     return scores_layout(head, plan.dense.w.rows, plan.logit_width, plan.reading.each, stamp)
 
 
+def sums_layout(plan: LayerPlan) -> data.ArrayLayout:
+    """Return a word of S: that of the next output of each engine, of `plan.dense_rounds`."""
+    return data.ArrayLayout(signed(plan.logit_width), plan.engines)
+
+
 def remains(score: Value, reading: Reading) -> Value:
     """Return what a step leaves of a score so far: all, or of a leaky mean ``S - (S >> k)``."""
     return score - (score >> reading.leak) if reading.leak else score
@@ -63,6 +69,9 @@ class Classifier(Component):
         With a dense layer.
     stamp : Stamp, optional
         What results say of their steps.
+    state_port : bool
+        Add `turns`, `moved`, `shown`, `word`, `begins` and `given`: S of a leaky mean goes out or
+        in between windows, as `plan.dense_rounds` words of `sums_layout`.
 
     Members
     -------
@@ -75,6 +84,10 @@ class Classifier(Component):
         Whether they belong to the first step that counts, or to the last one, of a window. Of a
         leaky mean the first is that after a cleared state.
     o : Out(stream.Signature(result_layout(plan, stamp)))
+    turns, moved : In(1), shown : Out(word), word : In(word), with `state_port`
+        Of `mubinn.hw.accelerator.state_ring.StateRing`.
+    begins : In(1), given : Out(1), with `state_port`
+        S is that of a cleared state, 0; in this cycle the last word of one comes, which is not.
     """
 
     valid: Signal
@@ -83,9 +96,19 @@ class Classifier(Component):
     last: Signal
     stamp: View
     o: stream.Interface
+    turns: Signal
+    moved: Signal
+    shown: View
+    word: View
+    begins: Signal
+    given: Signal
 
-    def __init__(self, plan: LayerPlan, stamp: Stamp | None = None) -> None:
+    def __init__(
+        self, plan: LayerPlan, stamp: Stamp | None = None, *, state_port: bool = False
+    ) -> None:
         self.plan = plan
+        self._state_port = state_port
+        state = part_port(sums_layout(plan)) | {"begins": In(1), "given": Out(1)}
         self._stamp = stamp
         super().__init__(
             {
@@ -95,6 +118,7 @@ class Classifier(Component):
                 "first": In(1),
                 "last": In(1),
                 "o": Out(stream.Signature(result_layout(plan, stamp))),
+                **(state if state_port else {}),
             }
         )
 
@@ -127,6 +151,8 @@ class Classifier(Component):
         if head.name == "sigmoid":
             m.d.comb += self.o.payload.label.eq(ring[0] >= 0)
         self._offer(m, fresh if plan.reading.each else done, done, now)
+        if self._state_port:
+            self._exchange(m, ring, now, turned)
         return m
 
     @property
@@ -148,6 +174,20 @@ class Classifier(Component):
                 m.d.sync += self.o.payload.end.eq(done)
             for name in self._stamp.fields if self._stamp else ():
                 m.d.sync += self.o.payload[name].eq(self.stamp[name])
+
+    def _exchange(self, m: Module, ring: View, now: Signal, turned: Any) -> None:
+        """Let S go out or in, round by round."""
+        plan = self.plan
+        count = plan.dense_rounds * plan.engines
+        for e in range(plan.engines):
+            m.d.comb += self.shown[e].eq(Mux(self.begins, 0, ring[e]))
+        m.d.comb += self.given.eq(self.moved & (now == plan.dense_rounds - 1))
+        with m.If(self.moved):
+            own = [ring[k] for k in range(plan.engines, count)]
+            own += [self.word[e] for e in range(plan.engines)]
+            m.d.sync += [place.eq(value) for place, value in zip(ring, own, strict=True)]
+            if plan.dense_rounds > 1:
+                m.d.sync += turned
 
     def _search(
         self, m: Module, totals: list[Value], fresh: Signal, now: Signal, turned: Any

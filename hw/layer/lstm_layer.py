@@ -1,6 +1,8 @@
 """One LSTM layer: engines of the cell of Figure 3, their memories, a sequencer, a classifier."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, unsigned
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, ShapeLike, Signal, Value, unsigned
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Member, Out
 
@@ -10,7 +12,7 @@ from mubinn.golden.model.stamp import Stamp
 from mubinn.hw.cells.cell_layout import CellLayouts
 from mubinn.hw.cells.gate_sums import GateSums
 from mubinn.hw.cells.lstm_cell import LstmCell
-from mubinn.hw.layer.classifier import Classifier, result_layout
+from mubinn.hw.layer.classifier import Classifier, result_layout, sums_layout
 from mubinn.hw.layer.layer_memory import LayerMemories
 from mubinn.hw.layer.layer_states import state_layout
 from mubinn.hw.layer.layer_trace import LayerTrace
@@ -25,9 +27,10 @@ from mubinn.hw.layer.sequencer import (
     in_phase,
     issue_address,
 )
-from mubinn.hw.layer.step_count import StepCount
+from mubinn.hw.layer.step_count import StepCount, count_layout
 from mubinn.hw.stream.component import Component, FieldValue, View, view_const, view_signal
 from mubinn.hw.stream.fields import drive, frame_layout, zero_planes
+from mubinn.hw.stream.state_port import inner_port, part_port, pass_on
 
 
 def cycles_per_step(plan: LayerPlan) -> int:
@@ -94,7 +97,8 @@ class LstmLayer(Component):
     state_port : bool
         With `carries`: add `turns`, `moved`, `shown` and `word`, by which the state goes out or in
         between windows, a word of `mubinn.hw.layer.layer_states.state_layout` for each round. The
-        layer is one that `check_words` takes.
+        layer is one that `check_words` takes. What the classifier's part keeps has ports of its
+        own, see `kept`.
 
     Members
     -------
@@ -107,6 +111,8 @@ class LstmLayer(Component):
         a window begins anew in either case; the S of a leaky mean is of the state.
     turns, moved : In(1), shown : Out(word), word : In(word), with `state_port`
         Of `mubinn.hw.accelerator.state_ring.StateRing`.
+    sums, steps : Out(signature of `mubinn.hw.stream.state_port.part_port`), with `state_port`
+        S of a leaky mean, and what counts steps.
     o : Out(stream of {h: W_h planes of H bits, last: 1})
     result : Out(stream.Signature(result_layout(plan, stamp))), with a classifier
         Of a window, or of each step.
@@ -127,6 +133,8 @@ class LstmLayer(Component):
     moved: Signal
     shown: View
     word: View
+    sums: Any
+    steps: Any
 
     def __init__(
         self,
@@ -162,9 +170,19 @@ class LstmLayer(Component):
         if sleeps:
             members["busy"] = Out(1)
         if state_port:
-            word = state_layout(plan)
-            members |= {"turns": In(1), "moved": In(1), "shown": Out(word), "word": In(word)}
+            members |= part_port(state_layout(plan))
+            members |= {name: inner_port(word) for name, (word, _) in self.kept.items()}
         super().__init__(members)
+
+    @property
+    def kept(self) -> dict[str, tuple[ShapeLike, int]]:
+        """Words that the classifier's part keeps, by the name of their port, and how many."""
+        found: dict[str, tuple[ShapeLike, int]] = {}
+        if self.plan.dense and self.plan.reading.leak:
+            found["sums"] = sums_layout(self.plan), self.plan.dense_rounds
+        if self.stamp is not None:
+            found["steps"] = count_layout(self.stamp), 1
+        return found
 
     def elaborate(self, platform: object) -> Module:
         """Return the layer: sequencer, memories, engines, state."""
@@ -421,9 +439,18 @@ class LstmLayer(Component):
     ) -> Signal:
         """Add the classifier; return whether its rows have read a state that is then cleared."""
         plan = self.plan
-        m.submodules.classifier = classifier = Classifier(plan, self.stamp)
+        leaks = self._state_port and "sums" in self.kept
+        m.submodules.classifier = classifier = Classifier(plan, self.stamp, state_port=leaks)
+        if leaks:
+            pass_on(m, self.sums, classifier)
+            m.d.comb += classifier.begins.eq(first_step)
+            with m.If(classifier.given):
+                m.d.sync += first_step.eq(0)
         if self.stamp is not None:
-            m.submodules.step_count = counted = StepCount(self.stamp)
+            counted = StepCount(self.stamp, state_port=self._state_port)
+            m.submodules.step_count = counted
+            if self._state_port:
+                pass_on(m, self.steps, counted)
             m.d.comb += [counted.step.eq(done), counted.clears.eq(self._clears)]
             m.d.comb += classifier.stamp.eq(counted.o)
         wiring.connect(m, classifier.o, wiring.flipped(self.result))

@@ -1,8 +1,9 @@
 """The head on several layers: their scores summed, and what the sums decide."""
 
 from collections.abc import Sequence
+from typing import Any
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, ShapeLike, Signal, Value, signed
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
@@ -11,8 +12,9 @@ from mubinn.golden.ground.fixed import signed_width
 from mubinn.golden.model.head import HeadKind, Readout, head_of, reading_of
 from mubinn.golden.model.stamp import Stamp
 from mubinn.hw.layer.classifier import END, remains, result_layout, scores_layout
-from mubinn.hw.layer.step_count import StepCount
+from mubinn.hw.layer.step_count import StepCount, count_layout
 from mubinn.hw.stream.component import Component, view_signal
+from mubinn.hw.stream.state_port import inner_port, pass_on
 
 
 class ScoreSum(Component):
@@ -36,6 +38,8 @@ class ScoreSum(Component):
     stamp : Stamp, optional
         What results say of their steps: where layers have results of every step they are counted
         here, and elsewhere by the first of the layers.
+    state_port : bool
+        What is kept here goes out and in between windows, see `kept`.
 
     Members
     -------
@@ -43,10 +47,14 @@ class ScoreSum(Component):
         The window whose last results are taken at the inputs leaves its state to the next.
     i_0, i_1, ... : In(stream of result_layout(plan)), the first one with the stamp it counts
     o : Out(stream of scores_layout)
+    sums, steps : Out(signature of `mubinn.hw.stream.state_port.part_port`), with `state_port`
+        S of a leaky mean, a word a score; and what counts steps.
     """
 
     o: stream.Interface
     carried: Signal
+    sums: Any
+    steps: Any
 
     def __init__(
         self,
@@ -57,6 +65,7 @@ class ScoreSum(Component):
         *,
         carries: bool = False,
         stamp: Stamp | None = None,
+        state_port: bool = False,
     ) -> None:
         self.plans, self.head, self.reading = plans, head_of(head), reading_of(readout)
         self.stamp, self._counts = stamp, stamp is not None and plans[0].reading.each
@@ -70,7 +79,20 @@ class ScoreSum(Component):
         own = zip(plans, below, strict=True)
         inputs = {f"i_{k}": In(stream.Signature(result_layout(*o))) for k, o in enumerate(own)}
         kept = {"carried": In(1)} if self.carries else {}
-        super().__init__({**inputs, **kept, "o": Out(stream.Signature(layout))})
+        words = self.kept if state_port else {}
+        self._state_port = state_port
+        state = {name: inner_port(word) for name, (word, _) in words.items()}
+        super().__init__({**inputs, **kept, "o": Out(stream.Signature(layout)), **state})
+
+    @property
+    def kept(self) -> dict[str, tuple[ShapeLike, int]]:
+        """Words of what is kept from window to window, by the name of their port, and how many."""
+        found: dict[str, tuple[ShapeLike, int]] = {}
+        if self.reading.leak:
+            found["sums"] = signed(self.width), self.count
+        if self.stamp is not None and self._counts:
+            found["steps"] = count_layout(self.stamp), 1
+        return found
 
     @property
     def _parts(self) -> list[stream.Interface]:
@@ -121,6 +143,14 @@ class ScoreSum(Component):
             with m.If(final):
                 m.d.sync += first.eq(ends & ~self.carried if self.carries else ends)
             self._decide(m, total, now)
+        if self._state_port and self.reading.leak:
+            m.d.comb += self.sums.shown.eq(Mux(first, 0, ring[0]))
+            with m.If(self.sums.moved):
+                m.d.sync += [ring[k].eq(ring[k + 1]) for k in range(self.count - 1)]
+                m.d.sync += ring[self.count - 1].eq(self.sums.word)
+                m.d.sync += now.eq(Mux(final, 0, now + 1))
+                with m.If(final):
+                    m.d.sync += first.eq(0)
         self._say(m, there & final, ends)
         return m
 
@@ -133,7 +163,9 @@ class ScoreSum(Component):
                 for name in self.stamp.fields:
                     m.d.sync += self.o.payload[name].eq(self._parts[0].payload[name])
             return
-        m.submodules.step_count = counted = StepCount(self.stamp)
+        m.submodules.step_count = counted = StepCount(self.stamp, state_port=self._state_port)
+        if self._state_port:
+            pass_on(m, self.steps, counted)
         m.d.comb += counted.step.eq(made)
         m.d.comb += counted.clears.eq(ends & ~self.carried if self.carries else ends)
         m.d.comb += [self.o.payload[name].eq(counted.o[name]) for name in self.stamp.fields]

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.hw.link.packets import (
     COUNTS,
+    GIVING,
     LOADING,
     STAMP,
     TO_LOADED,
+    TO_PORTED,
     WRAP,
     Flags,
     Kind,
@@ -96,7 +98,55 @@ class Unloaded:
     load: int
 
 
-Event = Result | Dropped | Lost | Status | Loaded | Awaited | Unloaded
+@dataclass(frozen=True)
+class Saved:
+    """The state that `Host.state` asked for, whole: bytes as of the core's ring."""
+
+    state: int
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Unsaved:
+    """There is no state to be had, or packets of it are lost: it stays in the board; ask again.
+
+    The board has none to give while it works, and where packets to it are missing.
+    """
+
+    state: int
+
+
+@dataclass(frozen=True)
+class Restored:
+    """A state that was sent is in the board, whole; windows go on from it."""
+
+    state: int
+
+
+@dataclass(frozen=True)
+class Unrestored:
+    """Of a state packets are lost: no window that goes on from it is taken before another comes."""
+
+    state: int
+
+
+Event = (
+    Result
+    | Dropped
+    | Lost
+    | Status
+    | Loaded
+    | Awaited
+    | Unloaded
+    | Saved
+    | Unsaved
+    | Restored
+    | Unrestored
+)
+
+
+_COUNTED = [COUNTS, COUNTS | LOADING, COUNTS | GIVING, COUNTS | LOADING | GIVING]
+"""What a status may say, each of another size."""
 
 
 class Host:
@@ -115,6 +165,8 @@ class Host:
         Of a window.
     carries : bool
         The board has windows say whether they go on from the one before.
+    state_bytes : int or None
+        Bytes of the board's state, where it goes out and in: `LinkTop.state_bytes`.
     """
 
     def __init__(
@@ -125,6 +177,7 @@ class Host:
         min_steps: int = 1,
         max_steps: int | None = None,
         carries: bool = False,
+        state_bytes: int | None = None,
     ) -> None:
         room = check_room(step if room is None else room, step)
         self._step, self._share, self._room = step, room // step * step, room
@@ -139,6 +192,12 @@ class Host:
         self._load: int | None = None
         self._load_frames: list[bytes] = []
         self._place, self._refused = 0, 0
+        self._state_bytes = state_bytes
+        # The state that is asked for and what has come of it, and the one that is sent; of each the
+        # packet that follows it.
+        self._save: tuple[int, int] | None = None
+        self._parts: list[bytes] = []
+        self._give: tuple[int, int] | None = None
 
     @property
     def open(self) -> list[int]:
@@ -203,6 +262,61 @@ class Host:
         self._load, self._load_frames, self._place = number, frames, 0
         return number, frames
 
+    def state(self) -> tuple[int, bytes]:
+        """Return a number, and the packet that has the board send its state, which stays in it.
+
+        `feed` gives `Saved`, or `Unsaved`; `ask` settles which.
+
+        Raises
+        ------
+        MubinnError
+            The board's state has no port; or windows are under way, which change it.
+        """
+        self._ported()
+        if self._open:
+            raise MubinnError(
+                f"window {next(iter(self._open))} is under way, and changes the state: feed what "
+                "the board says until each window has its last result or is dropped."
+            )
+        number, frame = self._counter, self._packet(Kind.SAVE)
+        self._save, self._parts = (number, self._counter), []
+        return number, frame
+
+    def set_state(self, data: bytes) -> tuple[int, list[bytes]]:
+        """Return a number, and the packets to send: the state that the next window goes on from.
+
+        `feed` gives `Restored`, or `Unrestored`; `ask` settles which. Windows may follow at once:
+        they are dropped where it has not come whole. A window that is under way in parts is
+        dropped.
+
+        Parameters
+        ----------
+        data : bytes
+            As `Saved` has them, or `mubinn.hw.accelerator.state_parts.state_bytes` makes them.
+
+        Raises
+        ------
+        MubinnError
+            The board's state has no port, or is of another size.
+        """
+        size = self._ported()
+        if len(data) != size:
+            raise MubinnError(
+                f"a state of {len(data)} bytes is another board's: give the {size} bytes that this "
+                "one has given."
+            )
+        number, frames = self._split(Kind.GIVE, data, self._room, Flags.FIRST)
+        self._give = number, self._counter
+        return number, frames
+
+    def _ported(self) -> int:
+        if self._state_bytes is None:
+            raise MubinnError(
+                "the state of this board does not go out or in: build its accelerator with "
+                "state_port, and say to the host how many bytes it has."
+            )
+        return self._state_bytes
+
     def ask(self) -> bytes:
         """Return a packet that has the board send its status: of a load the one it waits for."""
         if self._load_frames:
@@ -216,6 +330,7 @@ class Host:
         """
         self._open.clear()
         self._load_frames = []
+        self._save = self._give = None
         return self._packet(Kind.CLEAR)
 
     def feed(self, data: Iterable[int]) -> list[Event]:
@@ -238,6 +353,9 @@ class Host:
             if self._awaited is not None and packet.counter != self._awaited:
                 events.append(Lost((packet.counter - self._awaited) % WRAP))
             self._awaited = (packet.counter + 1) % WRAP
+            if packet.kind is Kind.STATE:
+                events += self._state(packet)
+                continue
             events += self._result(packet) if packet.kind is Kind.RESULT else self._status(packet)
         return events
 
@@ -253,7 +371,7 @@ class Host:
         return number, frames
 
     def _packet(self, kind: Kind, payload: bytes = b"", flags: Flags = Flags.NONE) -> bytes:
-        assert kind in TO_LOADED
+        assert kind in TO_LOADED | TO_PORTED
         packet = Packet(kind, self._counter % WRAP, payload, flags)
         self._counter += 1
         return packet.frame()
@@ -276,9 +394,41 @@ class Host:
         }
         return [*dropped, found]
 
+    def _state(self, packet: Packet) -> list[Event]:
+        """Put a state together; no part is skipped, and none is of a core that has been cleared."""
+        stamp = pattern(STAMP)
+        if self._save is None or len(packet.payload) < stamp.size + 2:
+            return []
+        asked, place = stamp.unpack_from(packet.payload)
+        number, _ = self._save
+        if asked != number % WRAP:
+            return []  # of a time before
+        if place == len(self._parts) and packet.payload[-1] == 1:
+            self._parts.append(packet.payload[stamp.size : -1])
+        if Flags.LAST not in packet.flags:
+            return []
+        data, self._save = b"".join(self._parts), None
+        whole = place == len(self._parts) - 1 and len(data) == self._state_bytes
+        return [Saved(number, data) if whole else Unsaved(number)]
+
+    def _settled(self, counts: dict[str, int], past: int) -> list[Event]:
+        """Return what has become of states, where the board does not work any more."""
+        found: list[Event] = []
+        if self._save is not None and self._save[1] <= past:
+            found.append(Unsaved(self._save[0]))
+            self._save = None
+        if self._give is not None and self._give[1] <= past:
+            number, _ = self._give
+            # What is missing behind it breaks as much as what is missing of it.
+            whole = counts.get("state") == number % WRAP and not counts["broken"]
+            found.append(Restored(number) if whole else Unrestored(number))
+            self._give = None
+        return found
+
     def _status(self, packet: Packet) -> list[Event]:
-        loads = len(packet.payload) > pattern(COUNTS).size
-        fields = COUNTS | LOADING if loads else COUNTS
+        named = {pattern(own).size: own for own in _COUNTED}
+        fields = named[len(packet.payload)]
+        loads = "weights" in fields
         counts = dict(zip(fields, pattern(fields).unpack(packet.payload), strict=True))
         working, lost = Flags.WORKING in packet.flags, Flags.LOST in packet.flags
         empty, refused = (loads and flag in packet.flags for flag in (Flags.EMPTY, Flags.REFUSED))
@@ -289,6 +439,7 @@ class Host:
             for number in gone:
                 del self._open[number]
             found += [Dropped(number) for number in gone]
+            found += self._settled(counts, past)
         if self._load is not None and self._load_frames:
             found += self._told_of_load(self._load, counts, working, empty)
         return found

@@ -5,7 +5,7 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from mubinn.hw.link.packet_receiver import PACKET
-from mubinn.hw.link.packets import COUNTS, FIELDS, LOADING, Flags, Kind
+from mubinn.hw.link.packets import COUNTS, FIELDS, GIVING, LOADING, Flags, Kind
 from mubinn.hw.stream.component import Component, View
 
 WIDTH = FIELDS["counter"]
@@ -28,12 +28,18 @@ class LinkControl(Component):
     Where windows say whether they go on from the one before, one that does is taken where that one
     was taken whole, and no packet is known to be missing since.
 
+    Where a state goes out and in, it is taken by the rules of weights. It goes out between windows
+    alone, and a window goes on from it only where it is whole, and no packet is known to be missing
+    since; else none that goes on from anything is taken before a state is given, or all is cleared.
+
     Parameters
     ----------
     loads : bool
         Weights are loaded.
     carries : bool
         Windows say whether they go on from the one before, whose state is then in the core.
+    states : bool
+        The core's state goes out and in.
 
     Members
     -------
@@ -49,6 +55,10 @@ class LinkControl(Component):
         The last byte of a payload goes to the core, or the loader, in this cycle.
     loaded : In(1), with `loads`
         In the cycle after the last byte of a load: the loader has all of it.
+    given : In(1), with `states`
+        In the cycle after the last byte of a state: all of it is in the core.
+    saving : In(1), with `states`
+        The state is going out.
     take, drop : Out(1)
         Of the payload, as in `mubinn.hw.link.packet_receiver.PacketReceiver`.
     go : Out(1)
@@ -60,14 +70,17 @@ class LinkControl(Component):
     loading, begins, empty : Out(1), with `loads`
         The payload is of weights; in this cycle the first one of a load may go out from the next
         cycle on; the weights are not all there.
+    giving, gives, saves : Out(1), with `states`
+        The payload is of a state; in this cycle the first one of a state may go out from the next
+        cycle on; in this cycle the state is to go out.
     due : Out(1)
         A status is to be sent: it was asked for, or a window was given up, or all was cleared, or
-        a packet of weights has come.
+        a packet of weights has come, or a state is taken, or does not go out.
     lost, working : Out(1)
         As in `mubinn.hw.link.packets.Flags`.
     window : Out(16)
         Counter of the packet that began the window which is worked on.
-    counts : Out(layout of COUNTS, and LOADING with `loads`)
+    counts : Out(layout of COUNTS, and LOADING with `loads`, GIVING with `states`)
     """
 
     packet: View
@@ -91,10 +104,15 @@ class LinkControl(Component):
     loading: Signal
     begins: Signal
     empty: Signal
+    given: Signal
+    saving: Signal
+    giving: Signal
+    gives: Signal
+    saves: Signal
 
-    def __init__(self, *, loads: bool = False, carries: bool = False) -> None:
-        self._loads, self._carries = loads, carries
-        self.counted = COUNTS | LOADING if loads else COUNTS
+    def __init__(self, *, loads: bool = False, carries: bool = False, states: bool = False) -> None:
+        self._loads, self._carries, self._states = loads, carries, states
+        self.counted = COUNTS | (LOADING if loads else {}) | (GIVING if states else {})
         more = dict.fromkeys(("loading", "begins", "empty"), Out(1)) | {"loaded": In(1)}
         super().__init__(
             {
@@ -105,6 +123,8 @@ class LinkControl(Component):
                 "window": Out(WIDTH),
                 "counts": Out(data.StructLayout(self.counted)),
                 **(more if loads else {}),
+                **(dict.fromkeys(("given", "saving"), In(1)) if states else {}),
+                **(dict.fromkeys(("giving", "gives", "saves"), Out(1)) if states else {}),
             }
         )
 
@@ -149,6 +169,8 @@ class LinkControl(Component):
         found: Value = packet.valid & (packet.kind != Kind.SAMPLES)
         if self._loads:
             found &= packet.kind != Kind.WEIGHTS
+        if self._states:
+            found &= (packet.kind != Kind.GIVE) & ~self.saves
         return found
 
     def _windows(self, m: Module, missing: Signal, cleared: Signal) -> tuple[Value, ...]:
@@ -162,7 +184,8 @@ class LinkControl(Component):
         open_, passed, running = (Signal(name=name) for name in ("open", "passed", "running"))
         first, ends, samples, give_up = Signal(), Signal(), Signal(), Signal()
         latest, starts = Signal(WIDTH), Signal()
-        begin, fed = self.held & starts & ~running, self.fed & self.last
+        occupied: Value = running | self.saving if self._states else running
+        begin, fed = self.held & starts & ~occupied, self.fed & self.last
         known = packet.kind == Kind.SAMPLES
         # What may begin, what may go on, and what is neither but ends what is open.
         fresh: Value = first
@@ -184,12 +207,25 @@ class LinkControl(Component):
             again = samples & weights & ~self.take
             # What becomes of a load is told by its host, and no window is lost with it.
             lapsed, passing, gone = give_up & ~self.loading, samples & ~again, missing & ~weights
-        if self._carries:
-            breaks = missing | give_up | (samples & ~self.take)
-            torn, anew = self._goes_on(m, weights, first, missing, breaks, cleared)
-            fresh &= ~torn
-            onward &= ~first
-            clear |= begin & anew
+        stored = weights
+        if self._states:
+            state = packet.kind == Kind.GIVE
+            known |= state
+            stored = weights | state
+            other |= samples & (state != self.giving)
+            onward &= ~first & (state == self.giving)
+            clear |= self.gives
+            working |= self.saving | self._give(
+                m, state, begin & self.giving, latest, fed & self.giving
+            )
+            fed &= ~self.giving
+        if self._carries or self._states:
+            lost = give_up | (samples & ~self.take)
+            torn, anew = self._goes_on(m, stored, first, (missing, open_, lost), cleared)
+            fresh, onward = fresh & ~torn, onward & ~first
+            if self._carries:
+                clear |= begin & anew
+        self._save(m, occupied | open_ | missing)
         m.d.comb += [
             first.eq((packet.flags & Flags.FIRST) != 0),
             ends.eq((packet.flags & Flags.LAST) != 0),
@@ -197,11 +233,36 @@ class LinkControl(Component):
             self.take.eq(samples & (fresh | onward)),
             give_up.eq(open_ & (gone | other)),
             self.drop.eq(give_up | cleared),
-            self.go.eq(~running),
+            self.go.eq(~occupied),
             self.clear.eq(clear),
             self.working.eq(working),
         ]
-        self._run(m, running, fed)
+        self._move(
+            m,
+            (open_, passed, running),
+            (first, ends, passing, give_up),
+            (latest, starts),
+            (begin, fed, cleared),
+        )
+        return lapsed | (passing & ~self.take & ~passed), again, put
+
+    def _move(
+        self,
+        m: Module,
+        window: tuple[Signal, Signal, Signal],
+        said: tuple[Signal, Signal, Value, Signal],
+        next_: tuple[Signal, Signal],
+        events: tuple[Value, Value, Signal],
+    ) -> None:
+        """Open, pass over, run and end windows, as `_windows` has it."""
+        open_, passed, running = window
+        first, ends, passing, give_up = said
+        latest, starts = next_
+        begin, fed, cleared = events
+        with m.If(self.ended):
+            m.d.sync += running.eq(0)
+        with m.If(fed):
+            m.d.sync += running.eq(1)
         with m.If(give_up):
             m.d.sync += [open_.eq(0), passed.eq(1)]
         with m.If(passing):
@@ -212,42 +273,66 @@ class LinkControl(Component):
         with m.If(self.take):
             m.d.sync += [open_.eq(~ends), self.last.eq(ends), starts.eq(first)]
             with m.If(first):
-                m.d.sync += latest.eq(packet.counter)
+                m.d.sync += latest.eq(self.packet.counter)
         with m.If(cleared):
             m.d.sync += [open_.eq(0), passed.eq(0), running.eq(0)]
-        return lapsed | (passing & ~self.take & ~passed), again, put
-
-    def _run(self, m: Module, running: Signal, fed: Value) -> None:
-        """Follow whether a window is worked on."""
-        with m.If(self.ended):
-            m.d.sync += running.eq(0)
-        with m.If(fed):
-            m.d.sync += running.eq(1)
 
     def _goes_on(
         self,
         m: Module,
-        weights: Value,
+        stored: Value,
         first: Signal,
-        missing: Signal,
-        breaks: Value,
+        gone: tuple[Signal, Signal, Value],
         cleared: Signal,
     ) -> tuple[Value, Signal]:
         """Return whether a window would go on from what is not there, and whether one begins anew.
 
-        `breaks`: in this cycle a window is lost, or may be.
+        `stored`: what comes is no window; `gone`: packets are missing, something is open, and in
+        this cycle a window is lost, or may be.
         """
-        broken, anew = Signal(init=1), Signal()
-        goes_on = ((self.packet.flags & Flags.CARRIED) != 0) & ~weights
+        missing, open_, lost = gone
+        # What begins inside what is open goes on from nothing.
+        absent = missing | open_ if self._states else missing
+        # Where none says whether it goes on, all do, the first one from a cleared state.
+        broken, anew = Signal(init=int(self._carries)), Signal()
+        says = (self.packet.flags & Flags.CARRIED) != 0 if self._carries else Const(1, 1)
+        goes_on = says & ~stored
         with m.If(self.take & first):
             m.d.sync += anew.eq(~goes_on)
-        with m.If(breaks):
+        with m.If(missing | lost):
             m.d.sync += broken.eq(1)
+        left = self.packet.kind == Kind.WEIGHTS if self._loads else Const(0, 1)
         with m.If(self.take):
-            m.d.sync += broken.eq(weights)
+            m.d.sync += broken.eq(left if self._states else stored)
         with m.If(cleared):
-            m.d.sync += broken.eq(1)
-        return goes_on & (missing | broken), anew
+            m.d.sync += broken.eq(int(self._carries))
+        if self._states:
+            m.d.comb += self.counts.broken.eq(broken)
+            with m.If(self._closing & ~self.given):
+                m.d.sync += broken.eq(1)
+        return goes_on & (absent | broken), anew
+
+    def _save(self, m: Module, busy: Value) -> None:
+        """Have the state go out where it is asked for, whole and at rest."""
+        if self._states:
+            busy = busy | self.held | self.counts.broken[0]
+            m.d.comb += self.saves.eq(self.packet.valid & (self.packet.kind == Kind.SAVE) & ~busy)
+
+    def _give(self, m: Module, state: Value, begins: Value, counter: Signal, ends: Value) -> Signal:
+        """Follow a state that comes; return whether it is not known yet what has become of it."""
+        self._closing = closing = Signal(name="given_closing")
+        begun = Signal(WIDTH)
+        m.d.comb += self.gives.eq(begins)
+        m.d.sync += closing.eq(ends)
+        with m.If(self.take):
+            m.d.sync += self.giving.eq(state)
+        with m.If(begins):
+            m.d.sync += begun.eq(counter)
+        with m.If(closing):
+            m.d.sync += self.due.eq(1)
+            with m.If(self.given):
+                m.d.sync += self.counts.state.eq(begun)
+        return closing
 
     def _load(self, m: Module, weights: Value, begins: Value, counter: Signal) -> Signal:
         """Follow what is loaded; return whether it is not known yet what has become of a packet."""

@@ -29,12 +29,14 @@ from mubinn.hw.link.packets import (
     STAMP,
     TO_BOARD,
     TO_LOADED,
+    TO_PORTED,
     Kind,
     Rules,
     check_room,
     pattern,
 )
 from mubinn.hw.link.spi import SpiSlave
+from mubinn.hw.link.state_packets import StateSender, StateTaker
 from mubinn.hw.link.uart import UartReceiver, UartTransmitter
 from mubinn.hw.stream.clock_request import ClockRequest
 from mubinn.hw.stream.component import Component
@@ -59,11 +61,6 @@ of it: more than there are."""
 
 def check_core(core: Any) -> Any:
     """Return `core`; raise `MubinnError` where it needs what no packet says."""
-    if "save" in core.signature.members:
-        raise MubinnError(
-            "A link has no packets by which a state goes out or in: leave out the port of the "
-            "state, or take the accelerator itself."
-        )
     if "carried" in core.signature.members:
         raise MubinnError(
             "A packet says with the first step of a window whether it goes on from the one before, "
@@ -85,6 +82,10 @@ class LinkTop(Component):
 
     Weights that are loaded come in packets too, the bytes that `Driver.load` writes over AXI: no
     window is taken before all of them are there, and none while a load is under way.
+
+    The state of a core that has ports of it goes out between windows, and in, in packets likewise.
+    Once a packet is known to be missing, no window that goes on from others is taken before a state
+    has come whole, or all is cleared.
 
     Parameters
     ----------
@@ -124,8 +125,8 @@ class LinkTop(Component):
     Raises
     ------
     MubinnError
-        A register says what the core's windows leave, or its state has a port; a step does not fit
-        into a packet, or a result does not.
+        A register says what the core's windows leave; a step does not fit into a packet, or a
+        result does not.
     """
 
     ready: Signal
@@ -149,12 +150,18 @@ class LinkTop(Component):
         self.gated = gated and self.sleeps
         self.loader = Loader(core.plans) if "load" in core.signature.members else None
         self.carries = carries
-        self.control = LinkControl(loads=self.loader is not None, carries=carries)
+        size = core.ring.bytes if "save" in core.signature.members else None
+        self.state_bytes: int | None = size
+        self._states = None if size is None else (StateSender(size), StateTaker(size))
+        self.control = LinkControl(
+            loads=self.loader is not None, carries=carries, states=size is not None
+        )
         self.min_steps, self.max_steps = min_steps, max_steps
         self.reader = FrameReader(core.i.payload.shape(), 8, per_step)
         step = self.reader.beats * per_step
         room = check_room(step if room is None else room, step)
-        self.rules = Rules(TO_LOADED if self.loader else TO_BOARD, room, step)
+        kinds = TO_LOADED if self.loader else TO_BOARD
+        self.rules = Rules(kinds if size is None else kinds | TO_PORTED, room, step)
         result = core.o.payload.shape()
         self.writer = FrameWriter(
             data.StructLayout({**FIELDS, **STAMP, **dict(_shapes(result))}), 8
@@ -200,6 +207,8 @@ class LinkTop(Component):
         ]
         if self.loader is not None:
             self._load(m, self.loader, out)
+        if self._states is not None:
+            self._give(m, *self._states, receiver)
         self._answers(m, control, sender)
         return m
 
@@ -230,6 +239,32 @@ class LinkTop(Component):
                 out.ready.eq(loader.i.ready),
             ]
 
+    def _give(
+        self, m: Module, sender: StateSender, taker: StateTaker, receiver: PacketReceiver
+    ) -> None:
+        """Have payloads of a state go to the core's, and that one to what makes packets of it."""
+        m.submodules.state_sender, m.submodules.state_taker = sender, taker
+        control, out, core = self.control, receiver.o, self.core
+        m.d.sync += core.restore.eq(control.gives)
+        m.d.comb += [
+            taker.restart.eq(control.gives),
+            taker.i.payload.eq(out.payload.data),
+            control.given.eq(taker.whole),
+            core.save.eq(control.saves),
+            sender.start.eq(control.saves),
+            sender.asked.eq(receiver.packet.counter),
+            sender.clear.eq(control.clear),
+            control.saving.eq(sender.saving),
+        ]
+        wiring.connect(m, taker.o, core.state_i)
+        wiring.connect(m, core.state_o, sender.i)
+        with m.If(control.giving):
+            m.d.comb += [
+                taker.i.valid.eq(out.valid),
+                self.reader.i.valid.eq(0),
+                out.ready.eq(taker.i.ready),
+            ]
+
     def _port(self, m: Module, receiver: PacketReceiver, sender: PacketSender) -> None:
         """Connect the pins."""
         m.d.comb += self.waiting.eq(sender.o.valid)
@@ -257,6 +292,9 @@ class LinkTop(Component):
         fields = dict(_shapes(payload.shape()))
         ends = getattr(payload, END) if END in fields else Const(1, 1)
         idle = ~result.o.valid & ~status.o.valid
+        states = self._states and self._states[0]
+        if states is not None:
+            idle &= ~states.sending
         head = {"counter": counter, "length": self._length}
         flags = Cat(Const(0, 1), ends, control.lost, Const(0, 1))
         stamp = {"window": control.window, "index": index}
@@ -289,6 +327,19 @@ class LinkTop(Component):
             result.o.ready.eq(sender.i.ready),
             status.o.ready.eq(sender.i.ready & ~result.o.valid),
         ]
+        if states is not None:
+            m.d.comb += [
+                states.counter.eq(counter),
+                states.may.eq(idle & ~self.core.o.valid & ~control.due),
+            ]
+            with m.If(states.begins):
+                m.d.sync += counter.eq(counter + 1)
+            with m.If(states.sending):
+                m.d.comb += [
+                    sender.i.valid.eq(states.o.valid),
+                    sender.i.payload.eq(states.o.payload),
+                    states.o.ready.eq(sender.i.ready),
+                ]
 
 
 def _shapes(layout: data.StructLayout) -> list[tuple[str, Any]]:

@@ -136,12 +136,14 @@ class PacketReceiver(Component):
             m.d.sync += [self.packet.kind.eq(kind), self.packet.flags.eq(flags)]
         self._memory(m, write, filled, byte, length)
         samples = (kind == Kind.SAMPLES) & (length != 0) & (phase == 0)
-        others = [kind == k for k in sorted(rules.kinds - {Kind.SAMPLES, Kind.WEIGHTS})]
+        others = [kind == k for k in sorted(rules.kinds - {Kind.SAMPLES, Kind.WEIGHTS, Kind.GIVE})]
         known = samples
         for other in others:
             known |= other & (length == 0)
         if Kind.WEIGHTS in rules.kinds:
             known |= (kind == Kind.WEIGHTS) & (length != 0)
+        if Kind.GIVE in rules.kinds:
+            known |= (kind == Kind.GIVE) & (length != 0)
         return known & full & (ends == CRC) & ~bad
 
     def _memory(

@@ -38,6 +38,10 @@ up, and the counter that the next packet should have. All wrap."""
 LOADING = {"weights": 16}
 """What a status says besides where weights are loaded: the counter of the packet that began what
 was loaded last; whether all of it is there, a flag tells."""
+GIVING = {"state": 16, "broken": 8}
+"""What a status says besides where a state goes out and in: the counter of the packet that began
+the state which was taken last, whole; and 1 where windows are not taken, for what they would go on
+from is not there or not sure: a state that came in parts, or packets that are missing."""
 HEADER = sum(FIELDS.values()) // 8
 CRC = 2
 MAX_LENGTH = 255
@@ -56,6 +60,9 @@ class Kind(IntEnum):
     RESULT = 4
     STATUS = 5
     WEIGHTS = 6
+    SAVE = 7
+    GIVE = 8
+    STATE = 9
 
 
 class Flags(IntFlag):
@@ -63,9 +70,9 @@ class Flags(IntFlag):
 
     NONE = 0
     FIRST = 1
-    """Of samples: they begin a window. Of weights: they begin what is loaded."""
+    """Of samples: they begin a window. Of weights or a state: they begin what is loaded."""
     LAST = 2
-    """Of samples and weights: they end it. Of a result: it is its window's last."""
+    """Of samples, weights and states: they end it. Of a result: it is its window's last."""
     CARRIED = 4
     """Of the first samples of a window: it goes on from the window before."""
     EMPTY = 1
@@ -81,12 +88,16 @@ class Flags(IntFlag):
 TO_BOARD = frozenset({Kind.SAMPLES, Kind.CLEAR, Kind.ASK})
 TO_LOADED = TO_BOARD | {Kind.WEIGHTS}
 """To a board whose weights are loaded."""
-TO_HOST = frozenset({Kind.RESULT, Kind.STATUS})
+TO_PORTED = frozenset({Kind.SAVE, Kind.GIVE})
+"""Besides, to a board whose state goes out and in."""
+TO_HOST = frozenset({Kind.RESULT, Kind.STATUS, Kind.STATE})
 FLAGS = {
     Kind.SAMPLES: ("FIRST", "LAST", "CARRIED"),
     Kind.WEIGHTS: ("FIRST", "LAST"),
+    Kind.GIVE: ("FIRST", "LAST"),
     Kind.RESULT: ("LAST", "LOST"),
     Kind.STATUS: ("EMPTY", "REFUSED", "LOST", "WORKING"),
+    Kind.STATE: ("LAST",),
 }
 """By kind the names of the `Flags` that a packet may have."""
 
@@ -98,6 +109,15 @@ def pattern(fields: dict[str, int]) -> struct.Struct:
     (4, 4, 10)
     """
     return struct.Struct("<" + "".join(_CODES[bits] for bits in fields.values()))
+
+
+def state_share(size: int) -> int:
+    """Return the most bytes of a state of `size` bytes that a packet of the board has.
+
+    >>> state_share(7), state_share(1000)
+    (7, 250)
+    """
+    return min(size, MAX_LENGTH - pattern(STAMP).size - 1)
 
 
 def check_room(room: int, step: int) -> int:
@@ -204,7 +224,7 @@ class Rules:
         found = Kind(kind & 15)
         if found is Kind.SAMPLES:
             fits = bool(payload) and not length % self.step
-        elif found is Kind.WEIGHTS:
+        elif found in (Kind.WEIGHTS, Kind.GIVE):
             fits = bool(payload)
         else:
             fits = found in TO_HOST or not payload

@@ -17,6 +17,7 @@ from mubinn.hw.link.packets import (
     COUNTS,
     FIELDS,
     FLAGS,
+    GIVING,
     LOADING,
     MAX_LENGTH,
     STAMP,
@@ -34,6 +35,7 @@ PARTS = {
     "result": STAMP,
     "status": COUNTS,
     "status, where weights are loaded": LOADING,
+    "status, where a state goes out and in": GIVING,
 }
 
 

@@ -15,6 +15,7 @@ from mubinn.hw.link.packets import (
     FLAG,
     STAMP,
     TO_LOADED,
+    TO_PORTED,
     Flags,
     Kind,
     Packet,
@@ -24,7 +25,7 @@ from mubinn.hw.link.packets import (
     pattern,
 )
 
-RULES = Rules(TO_LOADED, room=24, step=3)
+RULES = Rules(TO_LOADED | TO_PORTED, room=24, step=3)
 
 
 def line(seed, count, share=0.4):
@@ -116,7 +117,7 @@ def test_hardware_takes_and_refuses_what_the_codec_does():
             if not packet["valid"]:
                 continue
             payload = bytearray()
-            if packet["kind"] in (Kind.SAMPLES, Kind.WEIGHTS):
+            if packet["kind"] in (Kind.SAMPLES, Kind.WEIGHTS, Kind.GIVE):
                 ctx.set(design.take, 1)
                 await ctx.tick()
                 ctx.set(design.take, 0)
