@@ -24,7 +24,7 @@ from mubinn.cli.shared.paths import Command, InputPath, OutputFile, OutputFolder
 from mubinn.golden.ground.errors import MubinnError
 
 if TYPE_CHECKING:
-    from mubinn.golden.model.float_model import FloatModel
+    from mubinn.golden.model.float_model import FloatModel, Preprocessing
     from mubinn.train.recipes.recipe import Recipe
 
 METHOD_OPTIONS = (
@@ -363,7 +363,7 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
     )
     if by_windows and (reading.subjects is not None or whole):
         raise MubinnError("--split windows knows no subjects: leave out what is of subjects.")
-    start = options["float_model"] = _start(options["float_model"])
+    start = options["float_model"] = _start(options["float_model"], recipes[0])
     recorded, name = open_labelled(
         data,
         reading,
@@ -398,11 +398,30 @@ def _float_recipe(options: dict[str, Any], recipe: Recipe) -> Recipe:
     return _recipe({**options, **own, **none}, None)
 
 
-def _start(path: Path | None) -> FloatModel | None:
-    """Return the float model to start from, whose channels and classes the data are to have."""
+def _start(path: Path | None, recipe: Recipe) -> FloatModel | None:
+    """Return the float model to start from, whose channels and classes the data are to have.
+
+    Raises
+    ------
+    MubinnError
+        Its input was prepared in another way than the recipe's.
+    """
     from mubinn.golden.model.model_file import load_float
 
-    return None if path is None else load_float(path)
+    if path is None:
+        return None
+    model = load_float(path)
+    if model.preprocessing != recipe.preprocessing:
+        own, other = (_options_of(one.preprocessing) for one in (model, recipe))
+        raise MubinnError(
+            f"The input of {path} was made with {own}, here it is {other}: give {own}."
+        )
+    return model
+
+
+def _options_of(how: Preprocessing) -> str:
+    """Return the options that prepare the input in a way."""
+    return " ".join(f"--{name.replace('_', '-')} {value}" for name, value in how.to_json().items())
 
 
 def _levels(options: dict[str, Any]) -> list[Any]:

@@ -20,6 +20,9 @@ from mubinn.hw.link.packets import (
     pattern,
 )
 
+ANEW = 1 << 12
+"""A counter of the board's below it, after a jump of so many or more, has begun anew."""
+
 
 @dataclass(frozen=True)
 class Result:
@@ -350,14 +353,22 @@ class Host:
         for packet in self._receiver.feed(data):
             if packet is None:
                 continue  # the counter of the next one tells
-            if self._awaited is not None and packet.counter != self._awaited:
-                events.append(Lost((packet.counter - self._awaited) % WRAP))
+            events += self._gap(packet.counter)
             self._awaited = (packet.counter + 1) % WRAP
             if packet.kind is Kind.STATE:
                 events += self._state(packet)
                 continue
             events += self._result(packet) if packet.kind is Kind.RESULT else self._status(packet)
         return events
+
+    def _gap(self, counter: int) -> list[Event]:
+        """Return the loss that a counter tells of; one that has begun anew is that of a reset."""
+        if self._awaited is None or counter == self._awaited:
+            return []
+        lost = (counter - self._awaited) % WRAP
+        if lost >= ANEW > counter:
+            lost = counter
+        return [Lost(lost)] if lost else []
 
     def _split(self, kind: Kind, data: bytes, share: int, first: Flags) -> tuple[int, list[bytes]]:
         """Return the number of what is sent, and its packets of `share` bytes each."""

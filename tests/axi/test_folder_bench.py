@@ -78,26 +78,32 @@ def test_a_wrong_result_is_told(causal):
         run_bench(files, QUICK)
 
 
-RECORDINGS = {"20 recordings, carried on": (20, "carried"), "an hour in one": (1, "cleared")}
+RECORDINGS = {
+    "20 recordings, carried on": (20, "carried", 1, 1),
+    "an hour in one": (1, "cleared", 1, 1),
+    "20 recordings, carried on, at (3,3)": (20, "carried", 3, 8),
+    "an hour in minutes, carried on, at (3,3)": (60, "carried", 3, 8),
+}
+"""Windows, what becomes of their state, levels, and units."""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_recorded_samples_of_an_adc_are_decided_as_in_integers(random_model, tmp_path, name):
-    """Real EEG: 20 runs of a minute one after the other, or all windows of an hour."""
+    """Real EEG: 20 runs of a minute one after the other, or all windows of an hour, joined."""
     source = find_data()
     if source is None:
         pytest.skip("the shared recordings are not there")
-    count, state = RECORDINGS[name]
+    count, state, levels, units = RECORDINGS[name]
     data = load_labelled(source)
     whole = np.unique(data.subject * 2 + data.y, return_inverse=True)[1]
-    if count > 1:
+    if count == 20:
         x = np.stack([np.concatenate(data.x[whole == k]) for k in range(count)])
     else:
-        x = data.x[: 3600 * int(data.fs_hz) // data.steps].reshape(1, -1, data.features)
-    model = random_model(features=32, hidden=100, levels=(1, 1), readout="every")
+        x = data.x[: 3600 * int(data.fs_hz) // data.steps].reshape(count, -1, data.features)
+    model = random_model(features=32, hidden=100, levels=(levels,) * 2, readout="every")
     model = replace(model, preprocessing=Preprocessing("causal", 2))
-    options = DesignOptions(adc_width=16, state=state)
+    options = DesignOptions(adc_width=16, state=state, units=units)
     design = device_design(model, find_device("ecp5"), options)
     run = run_bench(bench_files(design, *sent(design.top.core, x, count, None)))
     steps = x.shape[0] * x.shape[1] // 2

@@ -84,3 +84,18 @@ def test_both_names_give_one_recipe(tmp_path, monkeypatch):
     for command in ("train", "quantize"):
         told = CliRunner().invoke(mubinn, [command, "--help"])
         assert "--normalise, --front-end [" in told.output
+
+
+def test_a_start_whose_input_is_made_in_another_way_is_refused(random_float, tmp_path):
+    start = replace(random_float(), preprocessing=Preprocessing("causal", 2, clamp=1))
+    save_model(tmp_path / "start.safetensors", start)
+    words = ["train", "--float-model", str(tmp_path / "start.safetensors"), "-o", "x.safetensors"]
+    for more, other in (
+        ([], "--normalise window --decimate 2"),
+        (["--front-end", "causal", "--decimate", "1"], "--normalise causal --decimate 1"),
+    ):
+        told = CliRunner().invoke(mubinn, [*words, *more])
+        assert told.exit_code == 2
+        own = "--normalise causal --decimate 2 --high-pass 2 --gain 9 --clamp 1"
+        sentence = f"was made with {own}, here it is {other}: give {own}."
+        assert sentence in " ".join(told.output.split())

@@ -328,19 +328,19 @@ def test_what_cannot_be_run_is_told(verilog, tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("link", ["uart", "spi"])
-def test_nothing_wrong_is_a_decision_on_a_minute_of_eeg(random_model, tmp_path, link):
+@pytest.mark.parametrize(("link", "minutes"), [("uart", 1), ("spi", 1), ("spi", 10)])
+def test_nothing_wrong_is_a_decision_on_minutes_of_eeg(random_model, tmp_path, link, minutes):
     """At full size, windows of one packet: each packet that no fault touches is decided on."""
     eeg = find_data()
     if eeg is None:
         pytest.skip("no EEG")
     save_model(tmp_path / "m.mubinn", causal(random_model, features=32, hidden=100, classes=2))
-    np.savez(tmp_path / "x.npz", X=np.load(eeg)["X"][:15].reshape(1, -1, 32))
+    np.savez(tmp_path / "x.npz", X=np.load(eeg)["X"][: 15 * minutes].reshape(1, -1, 32))
     words = ("--simulate", "--link", link, "--state", "carried", "--check", "--json")
     words += ("--faults", 1e-3, "--seed", 1, "-o", tmp_path / "d.csv")
     found = json.loads(told(tmp_path / "m.mubinn", tmp_path / "x.npz", *words).stdout)
     assert found["equal"]
-    assert found["compared"] + found["dropped"] == found["steps"] == 2400
+    assert found["compared"] + found["dropped"] == found["steps"] == 2400 * minutes
     line = found["simulated"]
     touched = line["to_board"]["touched"] + line["from_board"]["touched"]
     assert 100 < found["dropped"] <= touched
