@@ -73,7 +73,8 @@ class StateSender(Component):
         packets = -(-self.size // share)
         short = self.size - (packets - 1) * share
         number, asked = Signal(STAMP["index"]), Signal(STAMP["window"])
-        counter, place, torn = Signal(FIELDS["counter"]), Signal(8), Signal()
+        counter, torn = Signal(FIELDS["counter"]), Signal()
+        place = Signal(range(share + HEADER + BESIDE))
         final = number == packets - 1
         own, length = Signal(8), Signal(FIELDS["length"])
         m.d.comb += [own.eq(Mux(final, short, share)), length.eq(own + BESIDE)]

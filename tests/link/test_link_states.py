@@ -4,6 +4,7 @@ from copy import deepcopy
 
 import numpy as np
 import pytest
+from amaranth.sim import Simulator
 from lines import damaged
 from link_boards import STEPS, Board, session
 from window_cases import followed
@@ -13,7 +14,8 @@ from mubinn.golden.model.stamp import Stamp
 from mubinn.hw.accelerator.state_parts import state_bytes
 from mubinn.hw.export.golden_vectors import drawn_windows
 from mubinn.hw.link.host import Dropped, Host, Restored, Result, Saved, Unrestored, Unsaved
-from mubinn.hw.link.packets import FLAG
+from mubinn.hw.link.packets import FIELDS, FLAG, Flags, Kind, Packet, pattern
+from mubinn.hw.link.state_packets import StateSender
 
 CASES = {"uart, carried": ("carried", 6), "spi, by a register": ("register", None)}
 
@@ -108,3 +110,59 @@ def test_what_a_host_is_refused():
     host.window(bytes(2))
     with pytest.raises(MubinnError, match="window 0 is under way, and changes the state"):
         host.state()
+
+
+@pytest.mark.parametrize("clear", [None, 0, 100, 249, 250, 259])
+def test_a_core_that_is_cleared_meanwhile_gives_no_state(clear):
+    size, random = 260, np.random.default_rng(3)
+    design, state = StateSender(size), bytes(random.integers(0, 256, size).tolist())
+    host = Host(2, state_bytes=size)
+    number, _ = host.state()
+    packets, taken = [bytearray()], []
+
+    async def core(ctx):
+        while not ctx.get(design.saving):
+            await ctx.tick()
+        for k, byte in enumerate(state):
+            ctx.set(design.clear, k == clear)
+            ctx.set(design.i.valid, k != clear)
+            ctx.set(design.i.payload, byte)
+            if k == clear:
+                await ctx.tick()
+                ctx.set(design.clear, 0)
+                return
+            await ctx.tick().until(design.i.ready)
+            taken.append(byte)
+        ctx.set(design.i.valid, 0)
+
+    async def line(ctx):
+        ctx.set(design.start, 1)
+        ctx.set(design.asked, number)
+        ctx.set(design.may, 1)
+        await ctx.tick()
+        ctx.set(design.start, 0)
+        while len(packets) < 3:
+            ctx.set(design.o.ready, int(random.random() < 0.7))
+            ctx.set(design.counter, len(packets) - 1)
+            _, _, done, payload = await ctx.tick().sample(
+                design.o.valid & design.o.ready, design.o.payload
+            )
+            if done:
+                packets[-1].append(payload.data)
+                packets.extend([bytearray()] * payload.last)
+        assert not ctx.get(design.saving)
+
+    simulator = Simulator(design)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(line)
+    simulator.add_testbench(core, background=True)
+    simulator.run()
+    fields = pattern(FIELDS)
+    events = []
+    for sent in packets[:2]:
+        kind, length, counter = fields.unpack_from(sent)
+        assert length == len(sent) - fields.size
+        whole = Packet(Kind(kind & 15), counter, bytes(sent[fields.size :]), Flags(kind >> 4))
+        events += host.feed(whole.frame())
+    assert events == [Saved(number, state) if clear is None else Unsaved(number)]
+    assert len(taken) == (size if clear is None else clear)
