@@ -82,6 +82,7 @@ class QuantizedLayer:
         check_datapath(self.datapath)
         check_cell(self.frames, self.cell)
         self._check_names()
+        self._check_read()
         self._check_tensors()
         self._check_stored()
         self._check_quantizers()
@@ -169,7 +170,6 @@ class QuantizedLayer:
                 raise MubinnError(
                     f"the scales of {node.name} are finer than the numbers that they encode."
                 )
-        self._check_read()
         if self.x.fraction > INPUT_FRACTION:
             raise MubinnError("the scales of x are finer than the numbers that they encode.")
         _ = self.levels  # checks the counts
