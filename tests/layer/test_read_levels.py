@@ -16,23 +16,32 @@ from mubinn.sim.layer.layer_check import check_layer
 
 SIGNS = Levels(x=1, w=1, h=4, c=4, gate=4, b=2)
 CASES = {
-    "signs, readout last": (SIGNS, 1, "last", {}, {}),
-    "three engines, a result at every step": (SIGNS, 1, "every", {}, {"units": 3}),
-    "words of three lanes, scales of rows": (SIGNS, 1, "mean", {"per_row": True}, {"lanes": 3}),
+    "signs, readout last": (SIGNS, 1, "last", {}, {}, "figure3"),
+    "three engines, a result at every step": (SIGNS, 1, "every", {}, {"units": 3}, "threshold"),
+    "words of three lanes, scales of rows": (
+        SIGNS,
+        1,
+        "mean",
+        {"per_row": True},
+        {"lanes": 3},
+        "figure3",
+    ),
     "two levels of four, two multipliers, bias in levels": (
         Levels(x=1, w=1, h=4, c=2, gate=2, b=2),
         2,
         "last",
         {"per_row": True},
         {"units": 2, "folded_bias": False},
+        "figure3",
     ),
 }
 
 
 def model_of(random_model, name):
     """A model with a classifier of three levels."""
-    levels, count, readout, made, _ = CASES[name]
+    levels, count, readout, made, _, datapath = CASES[name]
     model = reading(random_model(5, levels, readout=readout, **made), count)
+    model = model.with_datapath(datapath)
     rng, dense = np.random.default_rng(2), model.dense
     shape = (3, *dense.w.bits.shape[1:])
     scales = rng.integers(1, 60, (len(dense.w.scales), 3))
@@ -42,7 +51,7 @@ def model_of(random_model, name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_layer_equals_bit_true_model(random_model, name):
-    model, how = model_of(random_model, name), CASES[name][-1]
+    model, how = model_of(random_model, name), CASES[name][-2]
     x = np.random.default_rng(1).normal(0, 1.5, (3, 3, 5))
     options = {"pause": 0.4, "simulator": QUICK}
     result = check_layer(model, model.encode_input(x), classify=True, **options, **how)

@@ -425,7 +425,8 @@ class Run:
         """Return the integers of the best weights where numbers stay; `with_numbers`."""
         recipe, graph = self.recipe, self.graph
         about = graph.readout, recipe.preprocessing, meta, graph.kinds, graph.head
-        some = self.x[self._some_training]
+        most = max(1, _MOST_PIXELS // self.x.shape[1]) if recipe.pixels else _RANGE_WINDOWS
+        some = self.x[self._some_training[:most]]
         made = with_numbers(graph.plain(self.best), recipe.method, *about, some)
         return made.with_datapath(recipe.datapath)
 

@@ -170,6 +170,8 @@ def train(
         constants=recipe.preprocessing.constants,
     )
     run = Run(data, x, parts, recipe, start)
+    if integers:
+        run.integers({})  # Layers that have none are told before they are trained.
     path = checkpoint_dir / CHECKPOINT if checkpoint_dir else None
     if path and path.exists():
         run.restore(path)
