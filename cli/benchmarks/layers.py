@@ -248,6 +248,8 @@ def _levels_text(model: QuantizedModel, layer: QuantizedLayer) -> str:
     counts = {name: layer.levels.count(name) for name in ("x", "w", "h", "c", "gate", "b")}
     same = len(set(counts.values())) == 1
     text = f"{counts['x']}" if same else ", ".join(f"{name} {n}" for name, n in counts.items())
+    if layer.read is not None:
+        text += f"; rows read {layer.read.levels} of h"
     return f"{text}; {model.meta['encoder']}" if "encoder" in model.meta else text
 
 

@@ -300,6 +300,12 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
     metavar="DIR",
     help="Many runs: a folder each there; finished ones are not repeated.",
 )
+@click.option(
+    "--integers",
+    type=OutputFile(),
+    metavar="FILE",
+    help="Of xnor: write the model of integers as well, gates, c, h and classifier in 8 levels.",
+)
 @click.option("-o", "--output", type=OutputFile(), metavar="FILE")
 @json_option
 @click.pass_context
@@ -337,6 +343,8 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
       mubinn train my.npz --layers 'both lstm 32' --readout last -o my.safetensors
     A language model, of the windows that mubinn convert text makes:
       mubinn train lm.npz --embedding 200 --hidden 200 --readout every -o lm.safetensors
+    Signs of weights, x and h, and hardware of it, in which all other numbers have 8 levels:
+      mubinn train my.npz --method xnor -o my.safetensors --integers my.mubinn
     Numbers in place of classes, y float [windows] or [windows, n]:
       mubinn train my.npz --head regression -o my.safetensors
     All folds, two seeds, three level pairs; what they are worth together, then pictures:
@@ -356,6 +364,11 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
     if many == (options["output"] is not None):
         raise MubinnError("Give -o FILE for one run, or --runs DIR for many.")
     recipes = [_recipe(options, levels) for levels in _levels(options)]
+    if options["integers"] is not None and not recipes[0].method.known.late:
+        raise MubinnError(
+            f"Method {options['method']} has no integers beside its model: leave --integers out, "
+            "or train with xnor."
+        )
     base = _float_recipe(options, recipes[0])
     by_windows = options["split"] == "windows"
     whole = (

@@ -53,8 +53,11 @@ def single(
             log=options["log"],
             progress=show,
             notes={**notes, **earlier},
+            integers=options["integers"] is not None,
         )
     save_model(options["output"], result.model)
+    if result.integers is not None:
+        save_model(options["integers"], result.integers.model)
     if options["curve"] is not None:
         write_curve(options["curve"], result.history)
     if as_json:
@@ -65,6 +68,7 @@ def single(
                 **_shares(result, recipe),
                 "measured": measures(result.measured, recorded.classes),
                 "agreement": result.agreement,
+                **_beside(result, options, recorded.classes),
                 "best_epoch": result.best_epoch,
                 "history": list(result.history),
             }
@@ -99,8 +103,21 @@ def single(
             "was measured here.",
             err=True,
         )
+    if result.integers is not None:
+        click.echo(
+            f"{options['integers']}: {headline(result.integers.measured, recipe.fold)} (bit-true), "
+            f"as the training graph in {100 * result.integers.agreement:.2f} %."
+        )
     of = f"{result.measured.windows}{' steps' if recorded.of_steps else ''}"
     click.echo(f"Of the {of}: {in_words(result.measured, recorded.classes)}")
+
+
+def _beside(result: TrainResult, options: dict[str, Any], classes: Sequence[str]) -> dict[str, Any]:
+    """Return what is told of integers beside the model."""
+    if result.integers is None:
+        return {}
+    own = {"model": str(options["integers"]), "agreement": result.integers.agreement}
+    return {"integers": {**own, "measured": measures(result.integers.measured, classes)}}
 
 
 def _shares(result: TrainResult, recipe: Recipe) -> dict[str, Any]:
@@ -174,7 +191,7 @@ def many(
         raise MubinnError(
             "--runs compares accuracies, which a regression has not: train one run with -o FILE."
         )
-    for name in ("float_model", "from_scratch", "checkpoint_dir", "log", "curve"):
+    for name in ("float_model", "from_scratch", "checkpoint_dir", "log", "curve", "integers"):
         if options[name] not in (None, False):
             raise MubinnError(f"--{name.replace('_', '-')} belongs to one run: leave it out.")
     present = np.unique(recorded.fold).tolist()

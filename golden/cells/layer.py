@@ -59,6 +59,9 @@ class QuantizedLayer:
         What it reads of its input; then I is `Frames.taps` times the inputs of a step.
     place : Place
         Whose outputs it reads, and in which order.
+    read : Quantizer or None
+        What rows read of h: its first N levels, N those of `read`, which stand there for
+        ``offset + sum_k a_k s_k`` with scales of their own. None is all of h.
     """
 
     cell: Cell
@@ -72,12 +75,14 @@ class QuantizedLayer:
     stored: Mapping[str, LevelTensor] = field(default_factory=dict)
     frames: Reads = field(default_factory=Frames)
     place: Place = field(default_factory=Place)
+    read: Quantizer | None = None
 
     def __post_init__(self) -> None:
         """Validate that the parts fit; raise `MubinnError`."""
         check_datapath(self.datapath)
         check_cell(self.frames, self.cell)
         self._check_names()
+        self._check_read()
         self._check_tensors()
         self._check_stored()
         self._check_quantizers()
@@ -151,7 +156,9 @@ class QuantizedLayer:
         sizes = {"x": self.inputs, cell.states[0].name: self.outputs}
         if cell.states[0] in cell.kept:
             sizes.pop(cell.states[0].name)
-        for name, quantizer in (("x", self.x), *self.quantizers.items()):
+        read = () if self.read is None else (("what rows read of h", self.read),)
+        sizes |= {name: self.outputs for name, _ in read}
+        for name, quantizer in (("x", self.x), *self.quantizers.items(), *read):
             own = ((), (sizes[name],)) if name in sizes else ((),)
             if quantizer.offset.shape not in own:
                 raise MubinnError(
@@ -166,6 +173,26 @@ class QuantizedLayer:
         if self.x.fraction > INPUT_FRACTION:
             raise MubinnError("the scales of x are finer than the numbers that they encode.")
         _ = self.levels  # checks the counts
+
+    def _check_read(self) -> None:
+        """Raise `MubinnError` where rows cannot read the first levels of h alone."""
+        if self.read is None:
+            return
+        if self.cell.recurrent != (self.cell.states[0],):
+            raise MubinnError(
+                f"rows of {self.cell.name} cells do not all read h: let them read all its levels."
+            )
+        if self.read.levels > self.h.levels or self.read.encoder or self.h.encoder:
+            raise MubinnError(
+                f"rows read {self.read.levels} levels of the {self.h.levels} of h: give no more "
+                "than there are, and Algorithm 1 alone."
+            )
+        own = self.h.scales
+        if any(own[k] <= own[k + 1 :].sum() for k in range(self.read.levels)):
+            raise MubinnError(
+                "a level of h that rows read weighs no more than the later ones together: give "
+                "scales of which each is half of the one before."
+            )
 
     # What other rooms ask for by name.
 
@@ -203,6 +230,8 @@ class QuantizedLayer:
     @property
     def states(self) -> tuple[Quantizer, ...]:
         """What the rows of each phase multiply with W_h; one level count."""
+        if self.read is not None:
+            return (self.read,)
         return tuple(self.quantizers[node.name] for node in self.cell.recurrent)
 
     @property
@@ -278,7 +307,7 @@ class QuantizedLayer:
     @cached_property
     def gamma_h(self) -> Ints:
         """g_ij of h W_h (Eq. 9) as int64 [R, W_h, W], fraction `z_fraction`."""
-        found = np.empty((self.wh.rows, self.h.levels, self.wh.levels), np.int64)
+        found = np.empty((self.wh.rows, self.states[0].levels, self.wh.levels), np.int64)
         for phase, state in enumerate(self.states):
             rows = self.phase_rows(phase)
             found[rows] = self._gamma(state, self.wh, rows)

@@ -42,13 +42,14 @@ def gate_sums(layer: QuantizedLayer, phase: int, x: npt.ArrayLike, h: npt.ArrayL
     Returns
     -------
     dict of int64 arrays
-        ``dot_x, prod_x [..., R, A W]``, ``dot_h, prod_h [..., R, W_h W]``, ``z [..., R]``.
+        ``dot_x, prod_x [..., R, A W]``, ``dot_h, prod_h [..., R, W_h W]``, ``z [..., R]``; W_h are
+        the levels that rows read.
     """
     t: Trace = {}
     rows, columns = layer.phase_rows(phase), layer.sizes.phase_columns(phase)
     t["dot_x"] = dots(np.asarray(x, np.int64), layer.x, layer.wx.bits[:, rows])
     read = np.asarray(h, np.int64)[..., :columns]
-    t["dot_h"] = dots(read, layer.h, layer.wh.bits[:, rows, :columns])
+    t["dot_h"] = dots(read, layer.states[phase], layer.wh.bits[:, rows, :columns])
     t["prod_x"] = t["dot_x"] * layer.gamma_x[rows].reshape(len(rows), -1)
     t["prod_h"] = t["dot_h"] * layer.gamma_h[rows].reshape(len(rows), -1)
     t["z"] = t["prod_x"].sum(axis=-1) + t["prod_h"].sum(axis=-1) + layer.b.values[rows]

@@ -26,7 +26,10 @@ def constants_digest(plans: list[LayerPlan]) -> int:
     dense = replace(parts[0], w=replace(parts[0].w, bits=columns))
     model = QuantizedModel(tuple(plan.layer for plan in plans), dense, plans[-1].readout)
     content = quantized_content(model)
-    order = [[plan.words, plan.schedule, plan.engines] for plan in plans]
+    order = [
+        [plan.words, plan.schedule, *[plan.class_schedule] * plan.apart, plan.engines]
+        for plan in plans
+    ]
     found = hashlib.sha256(json.dumps([content.structure, str(order)], sort_keys=True).encode())
     for name, tensor in sorted(content.tensors.items()):
         if ".M_w." not in name:

@@ -158,13 +158,19 @@ class LayerPlan:
 
     @property
     def left(self) -> int:
-        """Levels of x or of h, whichever has more; of x where nothing meets h."""
-        return max(self.layer.x.levels, self.layer.h.levels if self.state_lanes else 0)
+        """Levels that rows read of x or of h, whichever has more; of x where nothing meets h."""
+        return max(self.layer.x.levels, self.layer.states[0].levels if self.state_lanes else 0)
 
     @property
     def weights(self) -> int:
-        """Levels of the weights, the classifier's included."""
-        return max(self.layer.wx.levels, self.dense.w.levels if self.dense else 1)
+        """Levels of the weights, the classifier's included where it shares the schedule."""
+        shared = self.dense.w.levels if self.dense and not self.apart else 1
+        return max(self.layer.wx.levels, shared)
+
+    @property
+    def apart(self) -> bool:
+        """Whether the classifier's rows have level pairs of their own: they read all of h."""
+        return self.dense is not None and self.layer.read is not None
 
     @property
     def planes(self) -> int:
@@ -175,7 +181,7 @@ class LayerPlan:
     def _split(self) -> tuple[int, int]:
         """Engines and multipliers of each."""
         few = max(1, self.units // self.planes)
-        if not (self.whole and self.packed):
+        if self.apart or not (self.whole and self.packed):
             return few, min(self.units, self.planes)
         counts = range(few, max(few, self.units) + 1 if self.units > self.planes else few + 1)
         ways = [(n, min(self.units // n, self.planes)) for n in counts]
@@ -210,7 +216,7 @@ class LayerPlan:
     @property
     def rolling(self) -> bool:
         """Whether a cycle may end a row and begin the next."""
-        return self.packed and self.whole and self.planes % self.side != 0
+        return self.packed and self.whole and not self.apart and self.planes % self.side != 0
 
     @property
     def whole(self) -> bool:
@@ -302,12 +308,24 @@ class LayerPlan:
     @property
     def class_issues(self) -> int:
         """Cycles of the classifier for one state: ``ceil(C / engines)`` rows."""
-        return self.passes[-1].count * self.schedule.count(self.dense_rounds)
+        return self.passes[-1].count * self.class_schedule.count(self.dense_rounds)
 
     @cached_property
     def schedule(self) -> RowSchedule:
         """Which pair meets in which cycle and multiplier."""
         return RowSchedule(self.left, self.weights, self.side, self.rolling)
+
+    @cached_property
+    def class_schedule(self) -> RowSchedule:
+        """The same of the classifier's rows."""
+        if not self.apart or self.dense is None:
+            return self.schedule
+        return RowSchedule(self.layer.h.levels, self.dense.w.levels, self.side, packed=False)
+
+    @property
+    def slots(self) -> int:
+        """Weight planes in a word of M_w."""
+        return max(self.schedule.slots, self.class_schedule.slots)
 
     @cached_property
     def phase_rows(self) -> tuple[Ints, ...]:
@@ -337,7 +355,7 @@ class LayerPlan:
     @cached_property
     def merged(self) -> MergedRows | None:
         """How a row's level pairs merge to one weighted count, where all of them meet at once."""
-        if not (self.whole and self.schedule.cycles == 1 and self.folded_bias):
+        if self.apart or not (self.whole and self.schedule.cycles == 1 and self.folded_bias):
             return None
         found = merged_rows(self._own_gammas, self.parts)
         # A single pair with a unit of its own is what the multiplier does anyway.
@@ -358,11 +376,10 @@ class LayerPlan:
         if self.merged is not None:
             return [int(self.merged.units[source][row])] * self.scales
         now, later = (self.gammas[source][r] for r in (row, following))
+        schedule = self.class_schedule if source == "dense" else self.schedule
         return [
             0 if pair is None else int((later if late else now)[pair])
-            for pair, late in zip(
-                self.schedule.pairs[cycle], self.schedule.late[cycle], strict=True
-            )
+            for pair, late in zip(schedule.pairs[cycle], schedule.late[cycle], strict=True)
         ]
 
     @property
@@ -380,12 +397,12 @@ class LayerPlan:
     @cached_property
     def gammas(self) -> dict[str, Ints]:
         """g_ij by source, int64 [rows, left, weights]; 0 for pairs that a product has not."""
-        return {
-            name: np.pad(
-                gamma, ((0, 0), (0, self.left - gamma.shape[1]), (0, self.weights - gamma.shape[2]))
-            )
-            for name, gamma in self._own_gammas.items()
-        }
+        found = {}
+        for name, gamma in self._own_gammas.items():
+            pairs = self.class_schedule if name == "dense" else self.schedule
+            more = pairs.left - gamma.shape[1], pairs.weights - gamma.shape[2]
+            found[name] = np.pad(gamma, ((0, 0), *((0, count) for count in more)))
+        return found
 
     @property
     def _own_gammas(self) -> dict[str, Ints]:

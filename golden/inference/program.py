@@ -81,9 +81,12 @@ class Program:
 
     @classmethod
     def of(cls, plan: Plan, form: str) -> "Program | None":
-        """Return the program; None of a sweep, or where sums are too long for `form`."""
+        """Return the program; None of a sweep, or where sums are too long for `form`.
+
+        Pairs hold all levels of h, of which rows may read the first ones alone: None as well.
+        """
         layer = plan.layer
-        if isinstance(layer.frames, Sweep):
+        if isinstance(layer.frames, Sweep) or (form == "pairs" and layer.read is not None):
             return None
         rows: list[Any] = list(plan.rows)
         if form == "words":

@@ -6,6 +6,7 @@ from itertools import islice
 
 import numpy as np
 
+from mubinn.golden.binarize.scales import Quantizer
 from mubinn.golden.cells.place import side_by_side
 from mubinn.golden.cells.step import stored_values
 from mubinn.golden.cells.sweep import Sweep
@@ -25,15 +26,21 @@ class NumpyPlan:
         By phase.
     stands : list of float [codes]
         By phase m of each code of what is multiplied with W_h.
+    counts : float [codes]
+        m of each code of h, as what is above the layer reads it.
     """
 
     def __init__(self, plan: Plan):
         self.plan = plan
         self.weights = [rows.floats for rows in plan.rows]
         self.stands = [
-            positive(q, np.arange(1 << q.levels)).astype(weights.dtype)
-            for q, weights in zip(plan.layer.states, self.weights, strict=True)
+            _stands(q, plan.layer.quantizers[node.name].levels).astype(weights.dtype)
+            for node, q, weights in zip(
+                plan.layer.cell.recurrent, plan.layer.states, self.weights, strict=True
+            )
         ]
+        h = plan.layer.h
+        self.counts = _stands(h, h.levels).astype(self.weights[0].dtype)
 
     @cached_property
     def firsts(self) -> dict[str, Array]:
@@ -58,6 +65,12 @@ class NumpyPlan:
         for look in (step for step in steps if isinstance(step, Look)):
             found[look] = look.table.astype(np.min_scalar_type(int(look.table.max())))
         return found
+
+
+def _stands(quantizer: Quantizer, levels: int) -> Array:
+    """Return m of codes of so many levels, of which the quantizer has the first ones."""
+    codes = np.arange(1 << levels) & (1 << quantizer.levels) - 1
+    return positive(quantizer, codes)
 
 
 def stage_steps(runs: "list[LayerRun]", steps: Iterator[Array]) -> Iterator[Array]:
@@ -133,7 +146,7 @@ class LayerRun:
                 self.values[step.out] = self._made(step, count)
         for node in cell.states:
             self.values[f"old.{node.name}"] = self.values[node.name]
-        return np.take(own.stands[0], self.values[f"old.{cell.states[0].name}"])
+        return np.take(own.counts, self.values[f"old.{cell.states[0].name}"])
 
     def _around(self, sweep: Sweep, stands: Array) -> Array:
         """Return m of h [taps H, B] of the pixels around, one frame ago."""

@@ -30,7 +30,7 @@ from mubinn.golden.ground.fixed import Floats, to_float
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
-from mubinn.golden.model.reference import FloatQuantizer, LayerQuantizers
+from mubinn.golden.model.reference import FirstLevels, FloatQuantizer, LayerQuantizers
 from mubinn.golden.units.activation import ActivationParams
 from mubinn.golden.units.shapes import exact, shape_of
 
@@ -59,7 +59,11 @@ def dequantize(model: QuantizedModel) -> tuple[FloatModel, list[LayerQuantizers]
         layers.append(_float_layer(layer))
         own = {name: FloatQuantizer.of(quantizer) for name, quantizer in layer.quantizers.items()}
         x = FloatQuantizer.of(layer.x)
-        quantizers.append(LayerQuantizers(x if layer in first else FloatQuantizer(), own, x))
+        signs = None
+        if layer.read is not None:
+            signs = FirstLevels(FloatQuantizer.of(layer.h), FloatQuantizer.of(layer.read))
+        outside = x if layer in first else FloatQuantizer()
+        quantizers.append(LayerQuantizers(outside, own, x, signs))
     top, dense = model.layers[-1], model.dense
     wd = dense.w.float_values
     bd = dense.b.float_values - wd @ np.broadcast_to(top.h.float_offset, width(model.top))
@@ -170,13 +174,13 @@ def scale_rounding_bound(layer: QuantizedLayer) -> Floats:
     the weights, ub of the bias. A product a w then differs from the stored one by at most
     ``a uw + w ux + ux uw``, stands n times in z at most, and each level of the bias adds ub.
     """
-    half = {
-        name: 2.0 ** -(getattr(layer, name).fraction + 1) for name in ("x", "h", "wx", "wh", "b")
-    }
+    half = {name: 2.0 ** -(getattr(layer, name).fraction + 1) for name in ("x", "wx", "wh", "b")}
+    state = layer.read or layer.h
+    half["h"] = 2.0 ** -(state.fraction + 1)
     total = np.full(layer.wx.rows, layer.b.levels * half["b"])
-    counts = ("x", "wx", layer.features), ("h", "wh", layer.sizes.row_columns)
-    for left, right, n in counts:
-        a = np.asarray(getattr(layer, left).float_scales)[None, :, None]
+    counts = (layer.x, "x", "wx", layer.features), (state, "h", "wh", layer.sizes.row_columns)
+    for own, left, right, n in counts:
+        a = np.asarray(own.float_scales)[None, :, None]
         weights = getattr(layer, right)
         w = np.ldexp(weights.row_scales.astype(np.float64), -weights.fraction)[:, None, :]
         error = a * half[right] + w * half[left] + half[left] * half[right]

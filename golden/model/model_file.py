@@ -10,6 +10,7 @@ memories of the paper's Figure 3 that hold them, for layer 0, 1, ...:
 ``0.M_s.wx``, ``.wh``, ``.b``          scales of weights and bias, int64 [groups, levels]
 ``0.M_g.f.scales``, ``.offset``, ...   quantizers of f, i, g, o, c and h; of a GRU z, r, n and h,
                                        and s = r h where it resets before the product
+``0.M_g.read.scales``, ``.offset``     of the first levels of h, where rows read these alone
 ``0.M_g.f.thresholds``, ``.codes``     of those that encode by ordered thresholds; the field
                                        ``encoders`` names them, the others have Algorithm 1
 ``dense.M_w.w``, ``dense.M_B.b``       classifier level bits, and ``dense.M_s.w``, ``dense.M_s.b``
@@ -54,6 +55,9 @@ from mubinn.golden.model.structure import Reader
 
 ORDERED = "thresholds"
 """The kind of an encoder by ordered thresholds."""
+
+READ = "read"
+"""What structure and tensors call the first levels of h, where rows read these alone."""
 
 EMBEDDING = "embedding"
 """What structure and tensors call the table of an embedding."""
@@ -173,6 +177,9 @@ def quantized_content(model: QuantizedModel) -> Container:
         if index == 0:
             names["0.M_x.x"] = layer.x
             fractions["x"] = layer.x.fraction
+        if layer.read is not None:
+            names[f"{index}.M_g.{READ}"] = layer.read
+            fractions[READ] = layer.read.fraction
         for name, quantizer in names.items():
             tensors[f"{name}.scales"] = quantizer.scales
             tensors[f"{name}.offset"] = quantizer.offset
@@ -192,6 +199,7 @@ def quantized_content(model: QuantizedModel) -> Container:
                 "fractions": fractions,
                 "stored": stored,
                 **({"encoders": kinds} if kinds else {}),
+                **({} if layer.read is None else {READ: True}),
             }
         )
     dense = {"w": model.dense.w, "b": model.dense.b}
@@ -256,14 +264,15 @@ def _to_layer(reader: Reader, prefix: str, before: Sequence[QuantizedLayer]) -> 
     fractions = reader.part("fractions")
     kinds = _encoder_kinds(reader)
     place = _place_in(reader)
-    read = (before[-1].x if place.beside else before[-1].h) if before else None
-    x = read or quantizer("M_x", "x")
+    below = (before[-1].x if place.beside else before[-1].h) if before else None
+    x = below or quantizer("M_x", "x")
     # Files without the fields cell, reset and datapath are older than the choices.
     cell = cell_in(reader)
     known = {cell.states[0].name: before[-1].h} if place.beside and before else {}
     quantizers = {
         node.name: known.get(node.name) or quantizer("M_g", node.name) for node in cell.encoders
     }
+    read = quantizer("M_g", READ) if reader.any(READ) and reader.truth(READ) else None
     if kinds:
         raise MubinnError(f"it has an encoder of {min(kinds)}, which is none: make it anew.")
     own = tuple((node.name, "M_B") for node in cell.stored)
@@ -276,7 +285,7 @@ def _to_layer(reader: Reader, prefix: str, before: Sequence[QuantizedLayer]) -> 
     sizes = {field.name: formats.integer(field.name, 0, 64) for field in fields(Formats)}
     datapath: Any = reader.text("datapath", "figure3")
     layer = (cell, x, quantizers, wx, wh, b, Formats(**sizes), datapath)
-    return QuantizedLayer(*layer, stored=stored, frames=_frames_in(reader), place=place)
+    return QuantizedLayer(*layer, stored=stored, frames=_frames_in(reader), place=place, read=read)
 
 
 def _reading_fields(layer: QuantizedLayer | FloatLayer) -> dict[str, Any]:

@@ -58,6 +58,36 @@ class FloatQuantizer:
 
 
 @dataclass(frozen=True)
+class FirstLevels:
+    """What rows read of h: its first levels, with scales of their own (`QuantizedLayer.read`).
+
+    Attributes
+    ----------
+    h, read : FloatQuantizer
+        Both have scales, `read` no more than h.
+
+    Examples
+    --------
+    The sign of h about its threshold 0.25, times 0.5:
+
+    >>> h = FloatQuantizer(np.array([0.5, 0.25, 0.125]), 0.25)
+    >>> FirstLevels(h, FloatQuantizer(np.array([0.5])))(np.array([0.125, 0.375])).tolist()
+    [-0.5, 0.5]
+    """
+
+    h: FloatQuantizer
+    read: FloatQuantizer
+
+    def __call__(self, value: Floats) -> Floats:
+        """Return what rows read [..., n] of h, of the pixels around one after the other."""
+        assert self.h.scales is not None
+        assert self.read.scales is not None
+        own, offset = (np.resize(q.offset, value.shape[-1]) for q in (self.h, self.read))
+        bits = mlb(value, self.h.scales[: len(self.read.scales)], own)
+        return mlb_value(bits, self.read.scales, offset)
+
+
+@dataclass(frozen=True)
 class LayerQuantizers:
     """The quantizers of one layer's activations; the weights are quantized beforehand.
 
@@ -68,11 +98,14 @@ class LayerQuantizers:
         By encoder of the cell; those that are missing leave their value as it is.
     ahead : FloatQuantizer or None
         Of the zeros before a window, where x holds values that are quantized already.
+    read : FirstLevels or None
+        What rows read of h, where that is not all of it.
     """
 
     x: FloatQuantizer = field(default_factory=FloatQuantizer)
     own: Mapping[str, FloatQuantizer] = field(default_factory=dict)
     ahead: FloatQuantizer | None = None
+    read: FirstLevels | None = None
 
     def __getitem__(self, name: str) -> FloatQuantizer:
         """Return the quantizer of an encoder."""
@@ -139,6 +172,8 @@ def node_values(
     cell = layer.cell
     values = dict(zip((cell.x, *cell.states), (x, *states), strict=True))
     met = {} if around is None else {cell.states[0]: around}
+    if quantizers.read is not None:
+        met[cell.states[0]] = quantizers.read(states[0] if around is None else around)
     for node in cell.nodes:
         if node in values:
             continue

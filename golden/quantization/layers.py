@@ -82,6 +82,39 @@ def _quantized_layer(
     h: Quantizer | None = None,
 ) -> QuantizedLayer:
     """Return one layer; its h has the quantizer `h`, or one fitted to the layer's and `others`."""
+    cell = layer.cell
+    found = fitted_encoders(rng, layer, run, h_offset, options, others, h)
+    states = []
+    for phase, node in enumerate(cell.recurrent):
+        made = run[node.name][..., : layer.sizes.phase_columns(phase)]
+        read = layer.frames.met(made) if node.operation == "state" else made
+        states.append(StateRows(layer.sizes.phase_rows(phase), found[node.name], read))
+    inputs = layer.place.ordered(inputs)
+    weights = layer.wx, layer.wh, layer.b
+    wx, wh, b = fit_sums(weights, x, states, options, inputs, layer.frames, layer.sizes)
+    levels, rule = options.levels.count("w"), options.encoders.get("w")
+    stored = {
+        name: fit_weights(values, levels, (len(values),), rule=rule)
+        for name, values in layer.stored.items()
+    }
+    parts = cell, x, found, wx, wh, b, options.formats
+    return QuantizedLayer(*parts, stored=stored, frames=layer.frames, place=layer.place)
+
+
+def fitted_encoders(
+    rng: np.random.Generator,
+    layer: FloatLayer,
+    run: Mapping[str, Floats],
+    h_offset: Floats | float,
+    options: FitOptions,
+    others: Sequence[Floats] = (),
+    h: Quantizer | None = None,
+) -> dict[str, Quantizer]:
+    """Return the quantizers of all encoders of a layer, fitted to what it has made in `run`.
+
+    That of its output is `h`, or fitted to it and the `others` beside it. Raises `MubinnError` for
+    offsets that differ between cells where h is a factor, and scales out of range.
+    """
     cell, formats = layer.cell, options.formats
     output = cell.states[0]
     if np.ndim(h_offset) and output in cell.kept:
@@ -111,21 +144,7 @@ def _quantized_layer(
         )
     for name, quantizer in found.items():
         _check_clip(name, quantizer, layer.clip(name))
-    states = []
-    for phase, node in enumerate(cell.recurrent):
-        made = run[node.name][..., : layer.sizes.phase_columns(phase)]
-        read = layer.frames.met(made) if node.operation == "state" else made
-        states.append(StateRows(layer.sizes.phase_rows(phase), found[node.name], read))
-    inputs = layer.place.ordered(inputs)
-    weights = layer.wx, layer.wh, layer.b
-    wx, wh, b = fit_sums(weights, x, states, options, inputs, layer.frames, layer.sizes)
-    levels, rule = options.levels.count("w"), options.encoders.get("w")
-    stored = {
-        name: fit_weights(values, levels, (len(values),), rule=rule)
-        for name, values in layer.stored.items()
-    }
-    parts = cell, x, found, wx, wh, b, formats
-    return QuantizedLayer(*parts, stored=stored, frames=layer.frames, place=layer.place)
+    return found
 
 
 def _most(node: Node, found: dict[str, Quantizer], formats: Formats, meets: bool) -> int:

@@ -216,6 +216,7 @@ def describe(design: LstmLayer) -> Json:
         },
         "input": {"sample_fraction": INPUT_FRACTION, **_quantizer(layer.x)},
         "state": _quantizer(layer.h),
+        **({} if layer.read is None else {"read_of_state": _quantizer(layer.read)}),
     }
 
 

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from amaranth.hdl import Cat, Const, Module, Shape, ShapeLike, Signal, Value, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, ShapeLike, Signal, Value, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Member, Out
 
 from mubinn.golden.cells.layer import QuantizedLayer
 from mubinn.golden.folding.layer_plan import LayerPlan, Pass
+from mubinn.golden.folding.row_schedule import RowSchedule
 from mubinn.golden.ground.fixed import Bits, Ints
 from mubinn.hw.cells.cell_layout import CellLayouts, scale_array
 from mubinn.hw.cells.issue_layout import issue_layout
@@ -25,20 +26,21 @@ Word = list[dict[str, list[int]]]
 def weight_layout(plan: LayerPlan) -> data.ArrayLayout:
     """Return a word of M_w: for each engine and slot a plane of the parts, x in the low bits."""
     parts = data.StructLayout({name: unsigned(lanes) for name, lanes in plan.parts.items()})
-    return data.ArrayLayout(data.ArrayLayout(parts, plan.schedule.slots), plan.engines)
+    return data.ArrayLayout(data.ArrayLayout(parts, plan.slots), plan.engines)
 
 
 def weight_words(plan: LayerPlan) -> list[int]:
     """Return M_w: rows in order, in each its words of elements, in each its words of planes."""
     layer = plan.layer
     words = [
-        _slots(plan, _words(plan, own, layer.wx.bits, layer.wh.bits), rows)
+        _slots(plan, plan.schedule, _words(plan, own, layer.wx.bits, layer.wh.bits), rows)
         for own, rows in zip(plan.passes, plan.phase_rows, strict=False)
     ]
     if plan.dense:
         bits = plan.dense.w.bits
         nothing = np.zeros((*bits.shape[:2], layer.features), np.uint8)
-        words.append(_slots(plan, _words(plan, plan.passes[-1], nothing, bits), plan.dense_rows))
+        planes = _words(plan, plan.passes[-1], nothing, bits)
+        words.append(_slots(plan, plan.class_schedule, planes, plan.dense_rows))
     return _integers(np.concatenate(words))
 
 
@@ -68,10 +70,9 @@ def _padded(bits: Bits, lanes: int) -> list[Bits]:
     return [bits, np.broadcast_to(pad, (*bits.shape[:2], spare))]
 
 
-def _slots(plan: LayerPlan, bits: Bits, rows: Ints) -> Bits:
+def _slots(plan: LayerPlan, schedule: RowSchedule, bits: Bits, rows: Ints) -> Bits:
     """Return the memory's words of `rows`, bits [words, engines * slots * lanes]."""
-    schedule = plan.schedule
-    missing = plan.weights - len(bits)
+    missing = schedule.weights - len(bits)
     bits = np.concatenate([bits, np.zeros((missing, *bits.shape[1:]), np.uint8)])
     # A dummy's row, -1, reads whatever the last row holds.
     chosen = bits[:, rows]
@@ -85,7 +86,9 @@ def _slots(plan: LayerPlan, bits: Bits, rows: Ints) -> Bits:
     windows = [chosen[first : first + schedule.slots] for first in firsts]
     # [plane words, slots, rows, engines, words, lanes] in the order of the address.
     ordered = np.stack(windows).transpose(2, 4, 0, 3, 1, 5)
-    return np.ascontiguousarray(ordered).reshape(-1, plan.engines * schedule.slots * bits.shape[-1])
+    if plan.slots > schedule.slots:
+        ordered = np.pad(ordered, [*[(0, 0)] * 4, (0, plan.slots - schedule.slots), (0, 0)])
+    return np.ascontiguousarray(ordered).reshape(-1, plan.engines * plan.slots * bits.shape[-1])
 
 
 def _integers(bits: Bits) -> list[int]:
@@ -107,7 +110,8 @@ def scale_layout(plan: LayerPlan) -> data.ArrayLayout:
 def scale_words(plan: LayerPlan) -> list[Word]:
     """Return M_s by address: ``cycle``, whether the word is of h, then the row or its gate.
 
-    Packed rows with scales of their own have a word an issue.
+    Packed rows with scales of their own have a word an issue. Those of classes with level pairs of
+    their own stand behind all others, with as many cycles as these take.
     """
     words: list[Word] = []
     if plan.rolling and plan.scaled_rows:
@@ -117,13 +121,18 @@ def scale_words(plan: LayerPlan) -> list[Word]:
                 pair = rows[place], rows[min(place + 1, len(rows) - 1)]
                 words.append(_word(plan, *pair, dense, False, issue % plan.schedule.cycles))
         return words
-    count = plan.schedule.cycles
     for dense, places in _passes(plan) if plan.scaled_rows else _gate_passes(plan):
+        count = (plan.class_schedule if dense else plan.schedule).cycles
         for row, following in zip(places, np.roll(places, -1, axis=0), strict=True):
             for of_h in (False,) if plan.whole else (False, True):
                 cycles = [_word(plan, row, following, dense, of_h, c) for c in range(count)]
-                words += cycles + cycles[:1] * ((1 << (count - 1).bit_length()) - count)
+                words += cycles + cycles[:1] * ((1 << cycle_bits(count)) - count)
     return words
+
+
+def cycle_bits(cycles: int) -> int:
+    """Return the bits of an address that tell the cycles of a row apart."""
+    return (cycles - 1).bit_length()
 
 
 def _passes(plan: LayerPlan) -> Iterator[tuple[bool, Ints]]:
@@ -367,7 +376,23 @@ class LayerMemories(Component):
         gate = Cat(gate, Const(0, bits))[:bits] & ~at.dense.replicate(bits)
         group = at.row if plan.scaled_rows else Cat(gate, at.dense)
         of_h = [] if plan.whole else [at.word >= plan.x_words]
+        if plan.apart:
+            return self._apart(gate, of_h)
         return Cat(at.cycle if plan.schedule.cycles > 1 else Const(0, 0), *of_h, group)
+
+    def _apart(self, gate: Value, of_h: list[Value]) -> Value:
+        """Return the address of M_s where classes have level pairs of their own."""
+        plan, at = self.plan, self.address
+        own, more = (cycle_bits(s.cycles) for s in (plan.schedule, plan.class_schedule))
+        rows = len(plan.rows) if plan.scaled_rows else 1 << CellLayouts(plan.layer).row_bits
+        first = (rows << own + len(of_h)) - (plan.scaled_rows * rows << more + len(of_h))
+        row = at.row if plan.scaled_rows else Const(0, 0)
+        place = Cat(at.cycle, Const(0, more))[:more]
+        return Mux(
+            at.dense,
+            Cat(place, *of_h, row) + first,
+            Cat(at.cycle[:own], *of_h, at.row if plan.scaled_rows else gate),
+        )
 
     def _read(self, m: Module, name: str, out: View, words: Sequence[Any], address: Value) -> None:
         """Add a read-only memory `name` that drives `out`."""

@@ -42,15 +42,16 @@ def cycles_per_step(plan: LayerPlan) -> int:
     r       rows of a cell in the phase: 4 in the one phase of an LSTM, and of a GRU that resets
             after the product; 2 and 1 in those of a GRU that resets before it
     H       cells; in the phase of a projection its outputs
-    P       level pairs of a row, max(A, W_h) times the weights' levels; A times these where no
-            row reads h, that of a layer without state below others
+    P       level pairs of a row, max(A, W_h) times the weights' levels, W_h those of h that rows
+            read; A times these where no row reads h, that of a layer without state below others
     E, s    engines, `LayerPlan.engines`, and multipliers of each, min(P, floor(units / E)); with
             lanes < I + H or units <= P, E is max(1, floor(units / P)); there H is 0 as well
     B       cycles of a gate's row: P / s where lanes >= I + H, else
             (ceil(I / lanes) + ceil(n / lanes)) ceil(P / s) with the n numbers of what meets W_h,
             and without those of I in a phase that does not read x
     B_d     cycles of a class's row: P / s where lanes >= I + H, else ceil(n / lanes) ceil(P / s)
-            with the n numbers of h
+            with the n numbers of h; where rows read the first levels of h alone P is here those of
+            h times the classifier's, and P / s is rounded up
     C, D    outputs, 0 without a head; 0 with the readout last, where the last step alone takes
             ceil(ceil(C / E) B_d) cycles more, else 1
     L       cycles from a cell's last issue to its state, `LstmCell.latency`

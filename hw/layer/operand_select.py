@@ -68,19 +68,23 @@ class OperandSelect(Component):
     def elaborate(self, platform: object) -> Module:
         """Return the multiplexers."""
         m = Module()
-        plan, schedule = self.plan, self.plan.schedule
+        plan = self.plan
+        schedules = [plan.schedule, *[plan.class_schedule] * plan.apart]
         for unit in range(plan.side):
-            planes = [pair[0] if pair else 0 for pair in (cycle[unit] for cycle in schedule.pairs)]
-            slots = [cycle[unit] for cycle in schedule.slot]
-            slot = self._selector(m, slots, f"slot_{unit}")
+            planes = [
+                [pair[0] if pair else 0 for pair in (cycle[unit] for cycle in own.pairs)]
+                for own in schedules
+            ]
+            slots = [[cycle[unit] for cycle in own.slot] for own in schedules]
+            slot, most = self._selector(m, slots, f"slot_{unit}"), max(map(max, slots))
             for name in plan.parts:
                 for e in range(plan.engines):
-                    choices = [getattr(self.weights[e][s], name) for s in range(schedule.slots)]
-                    _pick(m, getattr(self, f"w_{name}")[e][unit], slot, choices, max(slots) + 1)
+                    choices = [getattr(self.weights[e][s], name) for s in range(plan.slots)]
+                    _pick(m, getattr(self, f"w_{name}")[e][unit], slot, choices, most + 1)
             self._left(m, unit, planes)
             if plan.rolling:
-                late = [int(cycle[unit]) for cycle in schedule.late]
-                m.d.comb += self.late[unit].eq(self._selector(m, late, f"late_{unit}"))
+                late = [int(cycle[unit]) for cycle in plan.schedule.late]
+                m.d.comb += self.late[unit].eq(self._selector(m, [late], f"late_{unit}"))
         if plan.odd_parts:
             self._parities(m)
         return m
@@ -110,16 +114,16 @@ class OperandSelect(Component):
                 with m.Case(index):
                     m.d.sync += self.odd.eq(parity)
 
-    def _left(self, m: Module, unit: int, planes: list[int]) -> None:
+    def _left(self, m: Module, unit: int, planes: list[list[int]]) -> None:
         """Pick the words of x and h of one multiplier."""
-        plan = self.plan
+        plan, most = self.plan, max(map(max, planes))
         level = self._selector(m, planes, f"level_{unit}")
         sides = {"x": [self.x[k] for k in range(plan.layer.x.levels)]}
         if plan.state_lanes:
             sides["h"] = [self.h[k] for k in range(plan.layer.h.levels)]
         if plan.whole:
             for name, words in sides.items():
-                _pick(m, getattr(self, f"a_{name}")[unit], level, words, max(planes) + 1)
+                _pick(m, getattr(self, f"a_{name}")[unit], level, words, most + 1)
             return
         word = Signal.like(self.at.word, name=f"word_{unit}")
         m.d.sync += word.eq(self.at.word)
@@ -131,20 +135,32 @@ class OperandSelect(Component):
                 Cat(side[w.start : w.start + w.size], Const(0, lanes - w.size))
                 for side in sides[w.source]
             ]
-            _pick(m, part, level, choices, max(planes) + 1)
+            _pick(m, part, level, choices, most + 1)
             chosen.append(part)
         _pick(m, self.a_part[unit], word, chosen, len(chosen))
 
-    def _selector(self, m: Module, table: list[int], name: str) -> Value:
-        """Return ``table[cycle]`` of the issue addressed a cycle before."""
-        if len(set(table)) == 1:
-            return Const(table[0])
-        index = Signal(range(max(table) + 1), name=name)
+    def _selector(self, m: Module, tables: list[list[int]], name: str) -> Value:
+        """Return ``table[cycle]`` of the issue addressed a cycle before.
+
+        A second table is of classes.
+        """
+        if len({value for table in tables for value in table}) == 1:
+            return Const(tables[0][0])
+        index = Signal(range(max(map(max, tables)) + 1), name=name)
+        if len(tables) == 1:
+            self._look_up(m, index, tables[0])
+            return index
+        with m.If(self.at.dense):
+            self._look_up(m, index, tables[1])
+        with m.Else():
+            self._look_up(m, index, tables[0])
+        return index
+
+    def _look_up(self, m: Module, index: Signal, table: list[int]) -> None:
         with m.Switch(self.at.cycle):
             for cycle, value in enumerate(table):
                 with m.Case(cycle):
                     m.d.sync += index.eq(value)
-        return index
 
 
 def _pick(m: Module, out: Value, index: Value, choices: Sequence[Value | View], count: int) -> None:

@@ -26,13 +26,13 @@ def issue_address(plan: LayerPlan) -> data.StructLayout:
     if plan.rolling:
         depth = sum(len(plan.schedule.windows(count)) for count in counts)
     else:
-        per_word = len(set(plan.schedule.first_planes))
-        own = zip(plan.passes, counts, strict=False)
-        depth = per_word * sum(meets.count * count for meets, count in own)
+        schedules = [*[plan.schedule] * len(plan.phase_rows), plan.class_schedule]
+        own = zip(schedules, plan.passes, counts, strict=False)
+        depth = sum(len(set(s.first_planes)) * meets.count * count for s, meets, count in own)
     fields = {
         "weight": range(depth),
         "row": range(sum(counts)),
-        "cycle": range(plan.schedule.cycles),
+        "cycle": range(max(plan.schedule.cycles, plan.class_schedule.cycles)),
         "word": range(words),
         "dense": unsigned(1),
         "first": unsigned(1),
@@ -155,8 +155,7 @@ class Sequencer(Component):
                 last_word = Mux(classes, ends_at[-1], last_word)
         first_word = Signal(range(max(1, len(plan.words))))
         m.d.comb += first_word.eq(first)
-        ends = self._cycle_is(plan.schedule.ends)
-        begins = self._cycle_is(plan.schedule.begins)
+        ends, begins = self._cycle_is("ends"), self._cycle_is("begins")
         m.d.comb += [
             at.first.eq(begins & (at.word == first_word)),
             at.last.eq(ends & (at.word == last_word)),
@@ -200,7 +199,15 @@ class Sequencer(Component):
             following = [*self._firsts[1:], 0]
             m.d.sync += self.at.word.eq(by_phase(self.plan, self.at, following))
 
-    def _cycle_is(self, table: tuple[bool, ...]) -> Value:
+    def _cycle_is(self, name: str) -> Value:
+        """Return the schedule's table `name` at the cycle, of rows of gates or of classes."""
+        plan = self.plan
+        found = self._at_cycle(getattr(plan.schedule, name))
+        if not plan.apart:
+            return found
+        return Mux(self.at.dense, self._at_cycle(getattr(plan.class_schedule, name)), found)
+
+    def _at_cycle(self, table: tuple[bool, ...]) -> Value:
         """Return ``table[cycle]``; no process, which Icarus would not run before a change."""
         bits = Const(sum(value << cycle for cycle, value in enumerate(table)), len(table))
         return bits.bit_select(self.at.cycle, 1)
@@ -208,8 +215,11 @@ class Sequencer(Component):
     def _count(self, m: Module, ends: Value) -> None:
         """Step the counters by one issue."""
         plan, at = self.plan, self.at
-        advance = self._cycle_is(plan.schedule.advances)
-        last_cycle = at.cycle == plan.schedule.cycles - 1
+        advance = self._cycle_is("advances")
+        last_cycle: Value = at.cycle == plan.schedule.cycles - 1
+        if plan.apart:
+            last_class = at.cycle == plan.class_schedule.cycles - 1
+            last_cycle = Mux(at.dense, last_class, last_cycle)
         m.d.sync += [
             at.weight.eq(at.weight + (advance | at.end)),
             at.cycle.eq(Mux(last_cycle | at.end, 0, at.cycle + 1)),

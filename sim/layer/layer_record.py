@@ -85,7 +85,7 @@ def compare_sums(plan: LayerPlan, got: Mapping[str, Ints], golden: Trace, where:
     """Demand z and, where rows do not merge them, dot product and product of every level pair."""
     layer, grid = plan.layer, row_grid(plan)
     for name in () if plan.merged else ("dot_x", "prod_x", "dot_h", "prod_h"):
-        levels = (layer.x if name.endswith("x") else layer.h).levels
+        levels = (layer.x if name.endswith("x") else layer.states[0]).levels
         want = _where(grid, golden[name][:, grid])
         planes = np.zeros_like(want)
         for number in range(plan.planes):

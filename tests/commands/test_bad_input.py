@@ -168,6 +168,7 @@ FAULTS = [
     (("train", "@eeg.npz", "--runs", "@runs", "--folds", "some"), "no list of numbers"),
     (("train", "@eeg.npz", "--runs", "@runs", "--folds", "7"), "There is no 7 among 0, 1, 2"),
     (("train", "@eeg.npz", "--runs", "@runs", "--log", "@log"), "belongs to one run"),
+    (("train", "@eeg.npz", *BINARIZED, "--integers", "@log", "-o", "@out"), "or train with xnor"),
     (("train", "@eeg.npz", *BINARIZED, "--runs", "@runs", "--from-scratch"), "belongs to one run"),
     (("train", "@eeg.npz", "--float-epochs", "2", "-o", "@out"), "give --epochs"),
     (("train", "@eeg.npz", *BINARIZED, "--float-epochs", "2", "-o", "@out"), "leave it out"),

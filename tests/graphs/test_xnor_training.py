@@ -9,15 +9,17 @@ import pytest
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.model.float_model import Preprocessing
+from mubinn.golden.inference.run import infer
+from mubinn.golden.model.float_model import FloatModel, Preprocessing
 from mubinn.train.data.windows import synthetic_eeg
 from mubinn.train.graphs.binarize import binarize
 from mubinn.train.graphs.graph import Graph
-from mubinn.train.graphs.network import encoded_input, init_params, to_model
+from mubinn.train.graphs.network import encoded_input, init_params, to_model, with_stored
 from mubinn.train.graphs.quantizers import quantizers, stored
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.stack import layer_kinds, parse_layers
 from mubinn.train.recipes.tuned import tuned
+from mubinn.train.runs.export import with_numbers
 from mubinn.train.runs.trainer import train
 
 PRINTED = {"x_offset": "none", "h_offset": "none"}
@@ -151,13 +153,62 @@ def test_rows_of_any_layer_read_signs(words):
     assert idle <= ({"2.h"} if "dense" in words else set()) | {"wr"}
 
 
-def test_it_trains_and_leaves_numbers_that_no_hardware_has():
+def numbered(words, offsets):
+    """Return a graph of drawn weights, its parameters, windows, and its integers."""
+    forms = parse_layers(words)
+    inputs = 1 if "over" in words else 6
+    x = np.random.default_rng(0).normal(0, 1, (12, 32, inputs)).astype(np.float32)
+    model = to_model(
+        init_params(forms, 0, inputs, 3),
+        [form.kind(1.0) for form in forms],
+        "mean",
+        Preprocessing(),
+        {},
+    )
+    method = tuned("xnor", Levels.of(1, 1), layers=forms, method=offsets).method
+    graph = Graph(method, "mean", layer_kinds(model.layers))
+    params = graph.start(model, x)
+    about = "mean", Preprocessing(), {}, graph.kinds, "classes"
+    return graph, params, x, with_numbers(graph.plain(params), method, *about, x)
+
+
+@pytest.mark.parametrize(
+    ("words", "offsets"),
+    [("lstm 5", {}), ("lstm 5", PRINTED), ("gru 5", {}), ("peephole 3 over 4x4 by 3x3", {})],
+)
+def test_integers_have_the_signs_of_the_graph_and_its_numbers_in_eight_levels(words, offsets):
+    graph, params, x, model = numbered(words, offsets)
+    (layer,), (own,) = model.layers, with_stored(params, graph.method, graph.kinds)["layers"]
+    assert (layer.x.levels, layer.wx.levels, layer.read.levels, layer.h.levels) == (1, 1, 1, 8)
+    # Rows of a GRU read x or h alone, and are stored side by side.
+    for name in () if "gru" in words else ("wx", "wh"):
+        assert (getattr(layer, name).float_values == np.asarray(own[name])).all()
+    (scale,) = quantizers(params, graph.method, graph.kinds).layers[0].codes["h"].value.ravel()
+    assert layer.read.float_scales.tolist() == [scale]
+    logits = np.asarray(jax.jit(graph.logits)(params, x))
+    errors = model.values(infer(model, x).scores, x.shape[1]) - logits
+    # A sign that turns in one of them moves what follows.
+    assert np.median(np.abs(errors)) < 0.02 * logits.std()
+
+
+def test_integers_of_rows_that_read_more_than_signs_of_h_are_refused():
+    with pytest.raises(MubinnError, match="A layer above another would read signs of an h"):
+        numbered("lstm 4, lstm 4", {})
+    with pytest.raises(MubinnError, match="do not all read h: let them read all its levels"):
+        numbered("lstm_projected 4 to 3", {})
+
+
+def test_it_trains_and_leaves_numbers_with_integers_beside_them():
     data = synthetic_eeg(120, 24, 3, seed=1, subjects=10)
     recipe = tuned("xnor", Levels.of(1, 1), hidden=6, epochs=3, batch=16, learning_rate=1e-2)
-    made = train(data, recipe)
+    made = train(data, recipe, integers=True)
     assert made.history[-1]["loss"] < made.history[0]["loss"]
     assert made.agreement is None
     assert not recipe.method.exports
+    assert isinstance(made.model, FloatModel)
+    beside = made.integers
+    assert beside.model.meta["agreement"] == f"{beside.agreement:.4f}"
+    assert beside.agreement >= 0.9
 
 
 def test_faults():

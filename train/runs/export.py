@@ -1,17 +1,21 @@
 """From trained parameters to the model that hardware runs: integers and level bits, exactly.
 
 The graph computes with the very numbers that are stored here, so the bit-true model takes the
-decisions of the training graph.
+decisions of the training graph. Of a method that leaves numbers, `with_numbers` has these in
+`NUMBER_LEVELS` levels, and decisions may differ.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import jax
 import numpy as np
+from numpy.typing import NDArray
 
+from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.mlb import mlb
 from mubinn.golden.binarize.ordered import Ordered, ordered_codes
 from mubinn.golden.binarize.rules import Rule
@@ -23,10 +27,18 @@ from mubinn.golden.ground.fixed import Floats, Ints
 from mubinn.golden.model.float_model import Preprocessing
 from mubinn.golden.model.head import HeadKind, Readout
 from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedModel, sample_codes
+from mubinn.golden.model.reference import (
+    FirstLevels,
+    FloatQuantizer,
+    LayerQuantizers,
+    run_layer,
+)
+from mubinn.golden.quantization.layers import dense_layer, fitted_encoders
+from mubinn.golden.quantization.tensors import FitOptions, fit_weights
 from mubinn.train.graphs.activations import FORMATS
 from mubinn.train.graphs.binarize import Scales, fraction_of
-from mubinn.train.graphs.network import Params
-from mubinn.train.graphs.quantizers import Quantizers, quantizers, spread
+from mubinn.train.graphs.network import Params, to_model, with_stored
+from mubinn.train.graphs.quantizers import Network, Quantizers, quantizers, spread
 from mubinn.train.recipes.matrices import Matrix, matrices, places_of, recurrent, sizes_of, whole
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.stack import LayerKind, stage_places
@@ -54,11 +66,7 @@ def to_quantized(
             f"Method {method.name} leaves tensors in full precision, which the hardware does not "
             "run: train with mubinn2 for a model to generate."
         )
-    q = jax.tree.map(
-        lambda leaf: np.asarray(leaf, np.float64),
-        jax.jit(quantizers, static_argnums=(1, 2))(params, method, tuple(kinds)),
-    )
-    wide = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), params)
+    q, wide = _in_float64(params, method, kinds)
     first = q.layers[0]
     offset = first.offsets.get("x", 0.0)
     x = _quantizer(first.tensors["x"], offset, method.rule("x"))
@@ -74,6 +82,83 @@ def to_quantized(
     words = wide.get("embedding")
     codes = None if words is None else sample_codes(layers[0].x, words)
     return QuantizedModel(tuple(layers), dense, readout, preprocessing, dict(meta), codes)
+
+
+NUMBER_LEVELS = 8
+"""Levels of what is a number in training: gates, c, h and the classifier."""
+
+
+def with_numbers(
+    params: Params,
+    method: Method,
+    readout: Readout,
+    preprocessing: Preprocessing,
+    meta: Mapping[str, str],
+    kinds: Sequence[LayerKind],
+    head: HeadKind,
+    x: NDArray[np.float32],
+) -> QuantizedModel:
+    """Return the model of a network whose rows read codes of h, all else numbers (`Known.late`).
+
+    Codes of x, weights, biases and what rows read of h (`QuantizedLayer.read`) are those of the
+    graph. The levels of gates, c and h are fitted to what the network makes of windows `x`
+    [windows, T, I], as `mubinn.golden.quantize.quantize` does; those of h are about its thresholds,
+    so that the first one is the sign that rows read.
+
+    Raises
+    ------
+    MubinnError
+        Of another method, several layers, cells that multiply W_h with more than h, or scales out
+        of range.
+    """
+    if not method.known.late:
+        raise MubinnError(
+            f"Method {method.name} has no integers beside its model: leave --integers out, "
+            "or train with xnor."
+        )
+    if len(kinds) > 1:
+        raise MubinnError(
+            "A layer above another would read signs of an h that stays a number: give --integers "
+            "with one layer."
+        )
+    network, wide = _in_float64(params, method, kinds)
+    (q,), (values,), (kind,) = network.layers, wide["layers"], kinds
+    output = kind.cell.states[0].name
+    quantizer = _quantizer(q.tensors["x"], q.offsets.get("x", 0.0), None)
+    read = _quantizer(q.codes[output], q.offsets[output], None)
+    about = readout, preprocessing, meta, head
+    floats = to_model(with_stored(params, method, kinds), kinds, *about)
+    layer = floats.layers[0]
+    columns = layer.outputs * layer.frames.around
+    b = layer.b - layer.wx @ layer.frames.spread(quantizer.float_offset, layer.inputs)
+    b -= layer.wh[:, :columns] @ layer.frames.spread_state(read.float_offset, columns)
+    layer = replace(layer, b=b)
+    signs = FirstLevels(FloatQuantizer(np.ones(1), read.float_offset), FloatQuantizer.of(read))
+    by = LayerQuantizers(FloatQuantizer.of(quantizer), read=signs)
+    made = run_layer(layer, by, floats.embedded(np.asarray(x, np.float64)))
+    n = NUMBER_LEVELS
+    levels = Levels(x=quantizer.levels, w=n, h=n, c=n, gate=n, b=n)
+    options = FitOptions(levels, "gate", "power-of-two", method.gate_offset, FORMATS)
+    offset = read.float_offset
+    own = fitted_encoders(np.random.default_rng(0), layer, made, offset, options)
+    numbers = {name: fit_weights(each, n, (len(each),)) for name, each in layer.stored.items()}
+    parts = kind.cell, quantizer, own, *_sums(kind, q, values, method), FORMATS
+    whole = QuantizedLayer(*parts, stored=numbers, frames=kind.frames, place=kind.place, read=read)
+    dense = dense_layer(floats, whole.h, options)
+    words = wide.get("embedding")
+    codes = None if words is None else sample_codes(quantizer, words)
+    return QuantizedModel((whole,), dense, readout, preprocessing, dict(meta), codes)
+
+
+def _in_float64(
+    params: Params, method: Method, kinds: Sequence[LayerKind]
+) -> tuple[Network, Params]:
+    """Return quantizers and parameters in NumPy's float64."""
+    found = jax.jit(quantizers, static_argnums=(1, 2))(params, method, tuple(kinds))
+    both: tuple[Network, Params] = jax.tree.map(
+        lambda leaf: np.asarray(leaf, np.float64), (found, params)
+    )
+    return both
 
 
 def _layer(
@@ -92,20 +177,26 @@ def _layer(
     if h is not None:
         own[cell.states[0].name] = h
     rule = method.rule("wx")
-    b = _bias(q, "b", values["b"], method)
-    sizes = sizes_of(cell, values)
+    numbers = {
+        n: _tensor(q.tensors[f"stored.{n}"], values["stored"][n], rule) for n in values["stored"]
+    }
+    about = cell, x, own, *_sums(kind, q, values, method), FORMATS
+    return QuantizedLayer(*about, stored=numbers, frames=kind.frames, place=kind.place)
+
+
+def _sums(
+    kind: LayerKind, q: Quantizers, values: Params, method: Method
+) -> tuple[LevelTensor, LevelTensor, LevelTensor]:
+    """Return W_x, W_h and the bias of a layer."""
+    cell, sizes = kind.cell, sizes_of(kind.cell, values)
     parts = {
-        name: _rows(q, sizes, name, values[name], rule)
+        name: _rows(q, sizes, name, values[name], method.rule("wx"))
         for name in matrices(cell)
         if name in q.tensors
     }
     wx = _whole(sizes, {"wx": parts.pop("wx")})
     wh = _whole(sizes, parts) if parts else _unread(wx)
-    numbers = {
-        n: _tensor(q.tensors[f"stored.{n}"], values["stored"][n], rule) for n in values["stored"]
-    }
-    about = cell, x, own, wx, wh, b, FORMATS
-    return QuantizedLayer(*about, stored=numbers, frames=kind.frames, place=kind.place)
+    return wx, wh, _bias(q, "b", values["b"], method)
 
 
 def _unread(wx: LevelTensor) -> LevelTensor:

@@ -36,7 +36,7 @@ from mubinn.train.runs.checkpoint import (
     write_log,
 )
 from mubinn.train.runs.devices import BatchSharding
-from mubinn.train.runs.export import to_quantized
+from mubinn.train.runs.export import to_quantized, with_numbers
 from mubinn.train.runs.judged import (
     PERPLEXITY,
     Answers,
@@ -421,10 +421,24 @@ class Run:
             return made.with_datapath(recipe.datapath)
         return to_model(best, graph.kinds, graph.readout, about, meta, graph.head)
 
+    def integers(self, meta: Mapping[str, str]) -> QuantizedModel:
+        """Return the integers of the best weights where numbers stay; `with_numbers`."""
+        recipe, graph = self.recipe, self.graph
+        about = graph.readout, recipe.preprocessing, meta, graph.kinds, graph.head
+        most = max(1, _MOST_PIXELS // self.x.shape[1]) if recipe.pixels else _RANGE_WINDOWS
+        some = self.x[self._some_training[:most]]
+        made = with_numbers(graph.plain(self.best), recipe.method, *about, some)
+        return made.with_datapath(recipe.datapath)
+
+    @property
+    def _some_training(self) -> NDArray[np.int64]:
+        """Training windows that ranges are told of."""
+        train = self.parts.train
+        return train[:: max(1, len(train) // _RANGE_WINDOWS)][:_RANGE_WINDOWS]
+
     def _input_range(self, made: QuantizedModel) -> str:
         """Return what of some training windows lies beyond the span of the input's levels."""
-        train = self.parts.train
-        chosen = train[:: max(1, len(train) // _RANGE_WINDOWS)][:_RANGE_WINDOWS]
+        chosen = self._some_training
         values = self.x[chosen].astype(np.float64)
         return clipped(made.layers[0].x, values, f"{len(chosen)} training windows'")
 

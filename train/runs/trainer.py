@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +18,28 @@ from mubinn.train.runs.judged import PERPLEXITY, Judged, judged, noted
 from mubinn.train.runs.progress import Progress
 
 if TYPE_CHECKING:
+    from mubinn.train.runs.judged import Answers
     from mubinn.train.runs.run import Run
 
 CHECKPOINT = "checkpoint.npz"
+
+
+@dataclass(frozen=True)
+class Integers:
+    """The integers of a method that leaves numbers, beside the model that training leaves.
+
+    Attributes
+    ----------
+    model : QuantizedModel
+    measured : Metrics, or Errors of a regression
+        Of the held-out fold.
+    agreement : float
+        Share of its windows of which integers and training graph say the same.
+    """
+
+    model: QuantizedModel
+    measured: Judged
+    agreement: float
 
 
 @dataclass(frozen=True)
@@ -50,6 +69,8 @@ class TrainResult:
         Of the exported model on the same windows; None where there is none.
     agreement : float or None
         Share of those windows of which the exported model and the training graph say the same.
+    integers : Integers or None
+        Where they were asked for.
     """
 
     model: FloatModel | QuantizedModel
@@ -59,6 +80,7 @@ class TrainResult:
     best_epoch: int
     bit_true: Judged | None = None
     agreement: float | None = None
+    integers: Integers | None = None
 
     @property
     def measured(self) -> Judged:
@@ -97,6 +119,7 @@ def train(
     log: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
     notes: Mapping[str, str] | None = None,
+    integers: bool = False,
 ) -> TrainResult:
     """Train a network, float or binarized.
 
@@ -121,6 +144,8 @@ def train(
     notes : mapping of str to str, optional
         Joins the model's ``meta``, such as the data's name and the command; ``meta`` also states
         classes, channels, recipe, versions and accuracies.
+    integers : bool
+        Make the integers of a method that leaves numbers, `mubinn.train.runs.export.with_numbers`.
 
     Returns
     -------
@@ -145,6 +170,8 @@ def train(
         constants=recipe.preprocessing.constants,
     )
     run = Run(data, x, parts, recipe, start)
+    if integers:
+        run.integers({})  # Layers that have none are told before they are trained.
     path = checkpoint_dir / CHECKPOINT if checkpoint_dir else None
     if path and path.exists():
         run.restore(path)
@@ -154,10 +181,10 @@ def train(
         if path:
             run.save(path)
         run.write_log(log)
-    return _finish(run, log, notes or {})
+    return _finish(run, log, notes or {}, integers)
 
 
-def _finish(run: Run, log: Path | None, notes: Mapping[str, str]) -> TrainResult:
+def _finish(run: Run, log: Path | None, notes: Mapping[str, str], integers: bool) -> TrainResult:
     """Measure a run that is at its end, and hand its model over."""
     test = run.parts.test
     predicted = run.answers(test)
@@ -177,9 +204,12 @@ def _finish(run: Run, log: Path | None, notes: Mapping[str, str]) -> TrainResult
         agreement = run.agreement(predicted.said, exact.said, exported)
         own = {**noted(bit_true, "bit_true", run.data), "agreement": f"{agreement:.4f}"}
         exported = run.exported({**meta, **own, **notes})
+    beside = _integers(run, {**meta, **notes}, predicted) if integers else None
     share = None if isinstance(found, Errors) else best
     history = tuple(run.history)
-    result = TrainResult(exported, history, found, share, run.best_epoch, bit_true, agreement)
+    result = TrainResult(
+        exported, history, found, share, run.best_epoch, bit_true, agreement, beside
+    )
     run.write_log(
         log,
         {
@@ -188,10 +218,29 @@ def _finish(run: Run, log: Path | None, notes: Mapping[str, str]) -> TrainResult
             "windows": len(test),
             "epochs": len(run.history),
             "best_epoch": run.best_epoch,
+            **_of_integers(beside),
             "notes": dict(notes),
         },
     )
     return result
+
+
+def _integers(run: Run, meta: Mapping[str, str], predicted: Answers) -> Integers:
+    """Return the integers of a run beside its model, measured on the test windows."""
+    model = run.integers(meta)
+    exact = run.bit_true(model)
+    found = judged(run.data, run.parts.test, exact)
+    agreement = run.agreement(predicted.said, exact.said, model)
+    own = {**noted(found, "bit_true", run.data), "agreement": f"{agreement:.4f}"}
+    return Integers(replace(model, meta={**meta, **own}), found, agreement)
+
+
+def _of_integers(found: Integers | None) -> dict[str, float]:
+    """Return the measures of integers beside a model, as the last row of the log has them."""
+    if found is None:
+        return {}
+    own = {f"integers_{name}": value for name, value in found.measured.figures.items()}
+    return {**own, "integers_agreement": found.agreement}
 
 
 def _measures(result: TrainResult, run: Run) -> dict[str, Any]:
