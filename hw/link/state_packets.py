@@ -77,14 +77,17 @@ class StateSender(Component):
         place = Signal(range(share + HEADER + BESIDE))
         final = number == packets - 1
         own, length = Signal(8), Signal(FIELDS["length"])
-        m.d.comb += [own.eq(Mux(final, short, share)), length.eq(own + BESIDE)]
         kind = Cat(Const(Kind.STATE, 4), Mux(final, Const(Flags.LAST, 4), Const(0, 4)))
         head = Cat(kind, length, counter, asked, number)
         first = HEADER + BESIDE - 1
         byte = self.o.payload.data
-        m.d.comb += self.o.payload.last.eq(place == own + first)
         sent = Signal()
-        m.d.comb += sent.eq(self.o.valid & self.o.ready)
+        m.d.comb += [
+            own.eq(Mux(final, short, share)),
+            length.eq(own + BESIDE),
+            self.o.payload.last.eq(place == own + first),
+            sent.eq(self.o.valid & self.o.ready),
+        ]
         with m.If(sent):
             m.d.sync += place.eq(place + 1)
         with m.If(self.clear & self.saving):
