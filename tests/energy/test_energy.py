@@ -52,6 +52,23 @@ def test_a_resting_register_takes_its_clock():
     assert found == Energy(clock=pytest.approx(edges, rel=1e-5))
 
 
+def test_a_register_behind_a_clock_gate_takes_the_edges_that_come():
+    made = module(
+        ["clock", "en", "d"],
+        ["q"],
+        g=cell("ICG_X1", CK="clock", EN="en", GCK="gated"),
+        f=cell("DFF_X1", CK="gated", D="d", Q="q"),
+    )
+    cells = EnergyLibrary.of(builtin_library(clock_gates=True))
+    found = netlist_energy(made, cells, {"en": 0.5}, 0.0, {"gated": 0.25})
+    cv2 = tech.CIN_FF * tech.VDD**2
+    gate = 2 * (0.5 * tech.ICG_CLOCK_CIN + tech.ICG_CLOCK_CV2) + 0.25 * 2 * tech.ICG_OUT_CV2
+    register = 0.25 * 2 * (0.5 + tech.CLOCK_PIN_CV2)
+    assert found.clock == pytest.approx((gate + register) * cv2, rel=1e-5)
+    assert found.internal == pytest.approx(0.5 * tech.ICG_ENABLE_CV2 * cv2, rel=1e-5)
+    assert found.switching == 0
+
+
 def test_inputs_share_the_internal_energy_by_their_changes():
     made = module(["a", "b"], ["y"], u=cell("NAND2_X1", A="a", B="b", Y="y"))
 

@@ -5,8 +5,10 @@ import pytest
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.synth.liberty.library import builtin_library
+from mubinn.synth.netlist.activity import Logic
 from mubinn.synth.netlist.clocked import ClockedNetlist, runs_of
 from mubinn.synth.netlist.netlist import netlist_cell as cell
+from mubinn.synth.netlist.netlist import netlist_module
 
 LIBRARY = builtin_library()
 CLOCKS = 40
@@ -106,3 +108,31 @@ def test_other_memories_are_refused(parameter, words):
     value = int(parameter == "RD_TRANSPARENCY_MASK")
     with pytest.raises(MubinnError, match=words):
         ClockedNetlist(design(**{parameter: value}), LIBRARY)
+
+
+def test_a_register_behind_a_clock_gate_holds_its_value():
+    """It takes d over where the enable is 1; one before another gate is not known to work."""
+    library = builtin_library(clock_gates=True)
+    pins = {"CK": "clock", "EN": "en", "GCK": "gated"}
+    made = netlist_module(
+        ["clock", "en", "d"],
+        ["q"],
+        g=cell("ICG_X1", **pins),
+        f=cell("DFF_X1", CK="gated", D="d", Q="q"),
+    )
+    netlist = ClockedNetlist(made, library)
+    random = np.random.default_rng(3)
+    held, ones = np.uint64(0), 0
+    netlist.begin()
+    for enable, given in random.integers(0, 1 << 64, (20, 2), np.uint64):
+        netlist.values[[*netlist.pins("en"), *netlist.pins("d")]] = enable, given
+        netlist.settle()
+        assert netlist.values[netlist.pins("q")[0]] == held
+        netlist.clock()
+        held, ones = (given & enable) | (held & ~enable), ones + int(enable).bit_count()
+    assert netlist.passed == {"gated": ones / (64 * 20)}
+    more = cell("ICG_X1", CK="gated", EN="d", GCK="again")
+    with pytest.raises(MubinnError, match="behind another one"):
+        ClockedNetlist({**made, "cells": {**made["cells"], "h": more}}, library)
+    with pytest.raises(MubinnError, match="has clock gates"):
+        Logic(made, library)
