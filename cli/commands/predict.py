@@ -94,6 +94,13 @@ class Decisions:
 @labelled_options
 @datapath_option
 @click.option(
+    "--state",
+    type=click.Choice(["cleared", "carried"]),
+    default="cleared",
+    show_default=True,
+    help="What a window begins with: nothing, or what its subject's window before has left.",
+)
+@click.option(
     "-o",
     "--output",
     type=OutputFile(),
@@ -106,6 +113,7 @@ def predict(
     data: tuple[Path, ...],
     float_path: Path | None,
     datapath: str | None,
+    state: str,
     output: Path | None,
     as_json: bool,
     **options: Any,
@@ -128,6 +136,7 @@ def predict(
       mubinn predict model.mubinn my.npz --float my.safetensors --json
       mubinn predict my.safetensors x.npy --labels y.npy
       mubinn predict model.mubinn monday.edf tuesday.edf --hop 1
+      mubinn predict stream.mubinn my.npz --state carried
     """
     from mubinn.cli.shared.recordings import open_windows
     from mubinn.golden.model.model_file import load_any, load_float
@@ -143,6 +152,10 @@ def predict(
     if float_path is not None:
         models.append(_beside(load_float(float_path), first, float_path))
     reading = reading_of(options)
+    if state == "carried" and "hop" in reading.given:
+        raise MubinnError(
+            "windows that overlap do not go on from each other: leave out --hop, or --state."
+        )
     windows, name = open_windows(data, reading, model=first)
     names = class_names(first)
     truth = _truth(windows, names, name) if first.classes else None
@@ -151,7 +164,7 @@ def predict(
     if not first.classes:
         _say_no_classes(windows, reading)
     _warn(first)
-    found = [_decided(one, windows, as_json) for one in models]
+    found = [_decided(one, windows, as_json, state) for one in models]
     told = [] if truth is None else _told(first, found, windows, truth, name)
     rows = _rows(found, windows, names, truth, _steps(first, windows.x.shape[1]))
     text = _json(rows, names, told) if as_json else _csv(rows)
@@ -261,7 +274,7 @@ def _warn(model: Model) -> None:
         )
 
 
-def _decided(model: Model, windows: LabelledSet | Recording, quiet: bool) -> Decisions:
+def _decided(model: Model, windows: LabelledSet | Recording, quiet: bool, state: str) -> Decisions:
     from mubinn.cli.shared.recordings import float_scores, prepared
     from mubinn.golden.inference.run import infer
     from mubinn.golden.model.head import head_of
@@ -274,8 +287,16 @@ def _decided(model: Model, windows: LabelledSet | Recording, quiet: bool) -> Dec
             f"{len(windows.x)} windows of {steps} steps with {model.outputs} scores each are more "
             f"than the {MOST_SCORES} scores that a table holds: give fewer windows."
         )
-    x = prepared(model, windows.x, windows.subject)
     exact = isinstance(model, QuantizedModel)
+    if state == "carried":
+        from mubinn.cli.shared.streams import carried_scores
+
+        with progress_bar("bit-true" if exact else "float", quiet) as show:
+            found, steps = carried_scores(model, windows.x, windows.subject, show)
+        if isinstance(model, QuantizedModel):
+            return Decisions("bit_true", head, found, model.values(found, steps))
+        return Decisions("float", head, found, found)
+    x = prepared(model, windows.x, windows.subject)
     with progress_bar("bit-true" if exact else "float", quiet) as show:
         if isinstance(model, QuantizedModel):
             scores = infer(model, x, progress=lambda done: show("", done, len(x))).scores
