@@ -71,6 +71,7 @@ RECIPE_OPTIONS = (
     "head",
     "embedding",
     "word_dropout",
+    "rare_words",
     "given",
 )
 """Options that are fields of `Recipe`."""
@@ -175,6 +176,13 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
 )
 @click.option(
     "--word-dropout", type=float, help="Share of the words that are 0 in training.  [default: 0]"
+)
+@click.option(
+    "--rare-words",
+    type=float,
+    metavar="A",
+    help="A word that stands n times in the windows of training is 0 there with the probability "
+    "A / (A + n) besides.  [default: 0]",
 )
 @click.option(
     "--given",

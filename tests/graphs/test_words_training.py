@@ -13,7 +13,7 @@ from mubinn.golden.model import reference
 from mubinn.golden.model.model_file import load_model, save_model
 from mubinn.train.data.recordings import LabelledSet
 from mubinn.train.graphs.graph import Graph
-from mubinn.train.recipes.chance import hidden_words
+from mubinn.train.recipes.chance import word_draws, word_shares
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe
 from mubinn.train.recipes.stack import layer_kinds
@@ -109,12 +109,18 @@ def test_a_first_model_of_other_words(trained):
 
 def test_some_words_are_hidden():
     recipe = tuned("float", word_dropout=0.3, **ABOUT)
-    one, other = (hidden_words(recipe, epoch, 40, 6) for epoch in (0, 1))
+    one, other = (word_draws(recipe, epoch, 40, 6) for epoch in (0, 1))
     assert one.shape == (40, 16, 6, 1)
-    assert one.mean() == pytest.approx(0.3, abs=0.03)
+    assert (one < 0.3).mean() == pytest.approx(0.3, abs=0.03)
     assert (one != other).any()
+    assert (word_shares(recipe, np.array([0, 1, 9])) == np.float32(0.3)).all()
+    rarely = replace(recipe, rare_words=9.0)
+    assert word_shares(rarely, np.array([1, 9])) == pytest.approx([0.93, 0.65])
     result = train(reviews(), replace(recipe, head="sigmoid", epochs=1))
     plain = train(reviews(), replace(recipe, head="sigmoid", epochs=1, word_dropout=0.0))
     assert result.history[0]["loss"] != plain.history[0]["loss"]
-    with pytest.raises(MubinnError, match="Word dropout is of words"):
-        tuned("float", word_dropout=0.3)
+    more = train(reviews(), replace(rarely, head="sigmoid", epochs=1))
+    assert more.history[0]["loss"] != result.history[0]["loss"]
+    for field in ("word_dropout", "rare_words"):
+        with pytest.raises(MubinnError, match="Word dropout is of words"):
+            tuned("float", **{field: 0.3})

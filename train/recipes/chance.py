@@ -21,15 +21,34 @@ def gains(recipe: Recipe, epoch: int, steps: int, channels: int) -> NDArray[np.f
     return np.repeat(grown, share, axis=1)
 
 
-def hidden_words(recipe: Recipe, epoch: int, steps: int, length: int) -> NDArray[np.bool_]:
-    """Return which words of the windows of each batch stand for nothing: [steps, batch, T, 1].
+def word_shares(recipe: Recipe, seen: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return for each word the share of its places that are to stand for nothing, float32 [words].
 
-    The share `recipe.word_dropout` of them. A function of (seed, epoch) alone.
+    ``d + (1 - d) a / (a + n)`` of a word seen n times, with d `recipe.word_dropout` and a
+    `recipe.rare_words`: what it takes to hide rarer words more often (Kiperwasser and Goldberg
+    2016, "Simple and accurate dependency parsing", section 4.4) on top of as many of all.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    seen : int64 [words]
+        How often each word stands in the windows that are trained on.
+
+    >>> word_shares(Recipe(word_dropout=0.5, embedding=8, normalise="none", decimate=1,
+    ...                    rare_words=20.0), np.array([20, 60])).tolist()
+    [0.75, 0.625]
+    """
+    rare = recipe.rare_words / (recipe.rare_words + np.maximum(seen, 1))
+    return (recipe.word_dropout + (1 - recipe.word_dropout) * rare).astype(np.float32)
+
+
+def word_draws(recipe: Recipe, epoch: int, steps: int, length: int) -> NDArray[np.float32]:
+    """Return a number from 0 to 1 for each word of each batch: [steps, batch, T, 1].
+
+    The word stands for nothing where it is below its share. A function of (seed, epoch) alone.
     """
     rng = np.random.default_rng([recipe.seed, 4, epoch])
-    return np.asarray(
-        rng.random((steps, recipe.batch, length, 1), np.float32) < recipe.word_dropout
-    )
+    return rng.random((steps, recipe.batch, length, 1), np.float32)
 
 
 def kept(recipe: Recipe, epoch: int, steps: int, cells: int) -> NDArray[np.float32]:

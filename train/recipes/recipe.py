@@ -39,7 +39,7 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
         lambda v: 0 < v < math.inf,
         "a positive number",
     ),
-    (("c_clip",), lambda v: 0 <= v < math.inf, "0 or a positive number"),
+    (("c_clip", "rare_words"), lambda v: 0 <= v < math.inf, "0 or a positive number"),
     (("gain_spread",), lambda v: 0 <= v <= 1, "in [0, 1]"),
     (("warmup", "validation", "dropout", "word_dropout"), lambda v: 0 <= v < 1, "in [0, 1)"),
 )
@@ -50,7 +50,7 @@ Balance = Literal["none", "weigh", "sample"]
 CLIP = 1.0
 """Where c is clipped, unless a recipe or the model that training starts from says otherwise."""
 
-LATER = ("layers", "head", "embedding", "word_dropout", "given", *CONSTANTS)
+LATER = ("layers", "head", "embedding", "word_dropout", "rare_words", "given", *CONSTANTS)
 """Fields that logs, model files and digests have only where they are used."""
 
 STORED = {"subject_calibration": "centre"}
@@ -131,6 +131,9 @@ class Recipe:
         vectors are learned with the rest. 0 for data that are samples.
     word_dropout : float
         Share of the words that are 0, which pads, in training alone; other ones for each window.
+    rare_words : float
+        A word that stands n times in the windows of training is 0 there with the probability
+        ``rare_words / (rare_words + n)`` besides; 0 to treat all words alike.
     given : int
         Of movies that the model is to continue, the frames that it will be given; later ones are in
         training those that it has made, as `mubinn.train.runs.made.made_over` says: of each batch
@@ -173,6 +176,7 @@ class Recipe:
     head: HeadKind = "classes"
     embedding: int = 0
     word_dropout: float = 0.0
+    rare_words: float = 0.0
     given: int = 0
     high_pass: int = Preprocessing.high_pass
     gain: int = Preprocessing.gain
@@ -230,7 +234,7 @@ class Recipe:
                 "Words are numbers that are looked up: they cannot be normalised, averaged or "
                 "multiplied. Give --normalise none --decimate 1, and no --gain-spread."
             )
-        if self.word_dropout and not self.embedding:
+        if self.hides_words and not self.embedding:
             raise MubinnError("Word dropout is of words: give --embedding, or leave it out.")
         if self.decimate > 1 and self.pixels:
             raise MubinnError(
@@ -280,6 +284,11 @@ class Recipe:
         """The layers."""
         cell = cell_of(self.cell) if isinstance(self.cell, str) else self.cell
         return self.layers or (LayerForm(cell, self.hidden),)
+
+    @property
+    def hides_words(self) -> bool:
+        """Whether words stand for nothing in training here and there."""
+        return self.word_dropout > 0 or self.rare_words > 0
 
     @property
     def pixels(self) -> int:

@@ -25,7 +25,7 @@ from mubinn.train.data.recordings import NO_LABEL, LabelledSet
 from mubinn.train.graphs.graph import Graph, Pace, compiled
 from mubinn.train.graphs.losses import Span
 from mubinn.train.graphs.network import init_params, to_model, with_stored
-from mubinn.train.recipes.chance import gains, hidden_words, kept, rounds
+from mubinn.train.recipes.chance import gains, kept, rounds, word_draws, word_shares
 from mubinn.train.recipes.recipe import CLIP, Recipe, Split, batches, class_weights
 from mubinn.train.recipes.stack import clip_of, layer_kinds, reclipped
 from mubinn.train.recipes.words import words_of
@@ -101,6 +101,7 @@ class Run:
         group = recipe.group if recipe.subject_calibration == "trained" else 0
         span = _span(data.y[parts.train], recipe)
         self.trained = start is not None
+        self.hidden = _hidden_shares(self.x, parts, recipe)
         self.made = frames_made(recipe, x.shape[1], self.skipped)
         first = self._first(start, span)
         self.recipe = replace(recipe, c_clip=_recorded(clip_of(first.layers)))
@@ -188,17 +189,15 @@ class Run:
         seen = (
             kept(recipe, epoch, self.steps, self.params["wd"].shape[1]) if recipe.dropout else None
         )
-        unread = (
-            hidden_words(recipe, epoch, self.steps, self.x.shape[1])
-            if recipe.word_dropout
-            else None
+        drawn = (
+            word_draws(recipe, epoch, self.steps, self.x.shape[1]) if recipe.hides_words else None
         )
         most = self.made - 1 if self.trained else min(epoch, self.made - 1)
         again = rounds(recipe, epoch, self.steps, most) if self.made else None
         for k, index in enumerate(batches(self.parts, recipe, epoch)):
             x = self.x[index] * grown[k] if recipe.gain_spread else self.x[index]
-            if unread is not None:
-                x = np.where(unread[k], np.float32(PADDING), x)
+            if drawn is not None:
+                x = np.where(drawn[k] < self.hidden[x.astype(np.int64)], np.float32(PADDING), x)
             if again is not None:
                 x = self._made_over(x, again[k], self.graph.plain(self.params))
             y = self.y[index]
@@ -459,6 +458,13 @@ def _history(
         if not all(isinstance(value, float) and math.isfinite(value) for value in known):
             raise damaged(path)
     return rows, best
+
+
+def _hidden_shares(x: NDArray[np.float32], parts: Split, recipe: Recipe) -> NDArray[np.float32]:
+    """Return which share of its places each word is hidden at in training, none of no words."""
+    if not recipe.hides_words:
+        return np.zeros(0, np.float32)
+    return word_shares(recipe, np.bincount(x[parts.train].astype(np.int64).ravel()))
 
 
 def _span(y: NDArray[Any], recipe: Recipe) -> Span:
