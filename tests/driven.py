@@ -6,6 +6,7 @@ import numpy as np
 
 from mubinn.golden.model.bit_true import run, run_from
 from mubinn.hw.accelerator.plans import plans
+from mubinn.hw.accelerator.state_parts import WholeState, state_bytes
 from mubinn.hw.export.golden_vectors import drawn_windows
 from mubinn.hw.export.interface import interface
 from mubinn.hw.layer.loadable_memory import contents
@@ -27,6 +28,25 @@ def stimulus_of(model, design, windows, steps, kept=None):
         # One number stands alone.
         f"result_{name}": scores if model.outputs > 1 else scores[..., 0],
         **({"result_end": ends} if scores.ndim == 3 else {}),
+    }
+
+
+def streams_of(model, design, streams, steps):
+    """Windows of several streams, results as each stream has alone, and the states as bytes."""
+    about = stimulus_of(model, design, len(streams), steps, [True] * len(streams))
+    _, codes = drawn_windows(design.core, len(streams), steps, kept=[True] * len(streams))
+    before, scores, classes, states = {}, [], [], [state_bytes(design.core)]
+    for window, stream in zip(codes, streams, strict=True):
+        _, *said, before[stream] = run_from(model, window, before.get(stream))
+        scores.append(said[0])
+        classes.append(said[1])
+        states.append(state_bytes(design.core, WholeState(before[stream])))
+    assert (np.stack(scores) != about["result_logits"]).any()
+    return about | {
+        "result_logits": np.stack(scores),
+        "result_label": np.stack(classes),
+        "streams": np.array(streams),
+        "states": np.array([list(state) for state in states], np.uint8),
     }
 
 

@@ -92,6 +92,13 @@ _OPTIONS = (
         "window before has left (carried), or as a register says.  [default: cleared]",
     ),
     click.option(
+        "--state-port",
+        is_flag=True,
+        default=None,
+        help="With --device and a state that goes on: registers by which all of it goes out and "
+        "in, before a power-down, or for streams that share the accelerator.",
+    ),
+    click.option(
         "--settle",
         type=click.IntRange(min=2),
         metavar="STEPS",
@@ -120,6 +127,7 @@ _DESIGN = (
     "loadable",
     "max_steps",
     "state",
+    "state_port",
     "settle",
     "step_bits",
     "name",

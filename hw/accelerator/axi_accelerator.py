@@ -28,8 +28,8 @@ def accelerator_top(
     Raises
     ------
     MubinnError
-        The state is that of a register, and there are none; it has a port; or an option is not for
-        this model.
+        The state is that of a register, or goes out and in, and there are no registers; or an
+        option is not for this model.
     """
     check_width(width)
     if options.get("state") == "register" and not registers:
@@ -37,10 +37,10 @@ def accelerator_top(
             "the accelerator has no register to say whether a state is carried on: give it "
             "registers, or let the state be carried or cleared for good."
         )
-    if options.get("state_port"):
+    if options.get("state_port") and not registers:
         raise MubinnError(
-            "AXI4-Lite has no registers by which a state goes out or in: leave out the port of the "
-            "state, or take the accelerator itself."
+            "the accelerator has no registers by which its state could go out or in: give it "
+            "registers, or leave out the port of the state (--state-port)."
         )
     core = Accelerator(model, **options)
     return AxiTop(core, width=width, registers=registers, **steps_of(core))

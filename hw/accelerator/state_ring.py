@@ -57,8 +57,8 @@ def check_port(state: StateKind, *, sleeps: bool) -> None:
     """Raise `MubinnError` unless the whole state of an accelerator can go out and in."""
     if state == "cleared":
         raise MubinnError(
-            "a state that each window clears is worth no port: have it carried, or leave out the "
-            "port of the state."
+            "a state that each window clears is worth no port: have it carried (--state), or leave "
+            "out the port of the state (--state-port)."
         )
     if sleeps:
         raise MubinnError(

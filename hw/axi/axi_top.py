@@ -7,9 +7,9 @@ from amaranth.hdl import Cat, ClockDomain, Module, ResetInserter, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import Flow, In, Member, Out
 
-from mubinn.hw.axi.axi_control import COUNTERS, AxiControl
+from mubinn.hw.axi.axi_control import COUNTERS, AxiControl, register_layout
 from mubinn.hw.axi.axi_lite import DATA, AxiLite, lite_members
-from mubinn.hw.axi.register_map import CARRYING, CONTROL, ID, LOADING, Register
+from mubinn.hw.axi.register_map import CARRYING, CONTROL, ID, LOADING, PORTED, Register
 from mubinn.hw.layer.classifier import END
 from mubinn.hw.layer.loadable_memory import BYTE, Loader
 from mubinn.hw.stream.component import Component
@@ -37,7 +37,8 @@ class AxiTop(Component):
     core : component
         With streams ``i`` and ``o`` of structures; ``last`` marks a window's last frame in ``i``,
         and, where ``o`` has it, ``end`` a window's last result in ``o``. The reset of its registers
-        makes it ready for another window. Its ``carried``, where it has it, is register state.
+        makes it ready for another window. Its ``carried``, where it has it, is register state, and
+        the ports of its whole state are registers whole_state and state_byte.
     width : int
         Bits of TDATA, a multiple of 8.
     per_step : int
@@ -80,7 +81,9 @@ class AxiTop(Component):
         self.writer = FrameWriter(core.o.payload.shape(), width)
         self.loader = Loader(core.plans) if "load" in core.signature.members else None
         self._carries = "carried" in core.signature.members
+        self.state_bytes: int | None = core.ring.bytes if "save" in core.signature.members else None
         known = CONTROL | (LOADING if self.loader else {}) | (CARRYING if self._carries else {})
+        known |= PORTED if self.state_bytes else {}
         self.lite = AxiLite(known) if registers else None
         members: dict[str, Member] = {"aclk": In(1), "aresetn": In(1)}
         ports = {"s_axis": stream_members(width, In), "m_axis": stream_members(width, Out)}
@@ -203,3 +206,25 @@ class AxiTop(Component):
             with m.If(control.command.reset):
                 m.d.sync += carry.eq(0)
             m.d.comb += [self.core.carried.eq(carry), read.state.eq(carry)]
+        if self.state_bytes:
+            self._state(m, control, lite)
+
+    def _state(self, m: Module, control: AxiControl, lite: AxiLite) -> None:
+        """Have the bytes of the whole state pass: one waits at each end."""
+        core, given = self.core, lite.write.state_byte
+        said = data.View(register_layout(PORTED["whole_state"]), lite.write.whole_state.data)
+        told = data.View(register_layout(PORTED["whole_state"]), lite.read.whole_state)
+        asked, held = lite.write.whole_state.valid, Signal()
+        m.d.comb += [
+            core.save.eq(asked & said.save),
+            core.restore.eq(asked & said.restore),
+            core.state_o.ready.eq(asked & said.taken),
+            told.out.eq(core.state_o.valid),
+            told.byte.eq(core.state_o.payload),
+            told.room.eq(core.state_i.ready & ~held),
+            core.state_i.valid.eq(held),
+        ]
+        with m.If(core.state_i.ready | core.restore | control.clear):
+            m.d.sync += held.eq(0)
+        with m.If(given.valid & told.room):
+            m.d.sync += [held.eq(1), core.state_i.payload.eq(given.data)]

@@ -126,6 +126,32 @@ CARRYING: dict[str, Register] = {
 }
 """What builds have besides whose state is carried on where a register says so."""
 
+PORTED: dict[str, Register] = {
+    "whole_state": Register(
+        0x24,
+        Access.BOTH,
+        "the whole state, byte by byte, out or in while no window is under way; no window begins "
+        "before the last byte. An abort and a reset end it and clear the state",
+        {
+            "save": Bits(0, 1, "written 1: have the state go out, and stay as it is"),
+            "restore": Bits(1, 1, "written 1: have a state come in"),
+            "taken": Bits(
+                2, 1, "written 1: the byte that is out is taken, and the next may follow"
+            ),
+            "out": Bits(3, 1, "reads 1 where a byte is out"),
+            "room": Bits(4, 1, "reads 1 where the next byte may come in"),
+            "byte": Bits(8, 8, "reads the byte that is out"),
+        },
+    ),
+    "state_byte": Register(
+        0x28,
+        Access.WRITE,
+        "the next byte of a state that comes in; lost where there is no room for it",
+        {"byte": Bits(0, 8, "its value")},
+    ),
+}
+"""What builds have besides whose state goes out and in."""
+
 QUEUES: dict[str, Register] = {
     "send": Register(
         0x40,

@@ -22,6 +22,12 @@ def c_header(about: Json, name: str) -> str:
         *_packet(f"{prefix}_INPUT", "one time step" + " on s_axis" * (not words), about["input"]),
         *_packet(f"{prefix}_RESULT", "one result" + " on m_axis" * (not words), about["result"]),
     ]
+    if "state_bytes" in about:
+        lines += [
+            "",
+            "/* the whole state */",
+            f"#define {prefix}_STATE_BYTES {about['state_bytes']}",
+        ]
     for register_name, register in about["registers"].items():
         lines += _register(f"{prefix}_{register_name.upper()}", register)
     return "\n".join([*lines, "", f"#endif /* {guard} */"]) + "\n"

@@ -37,7 +37,7 @@ class DesignOptions:
 
     Attributes
     ----------
-    lanes, units, sample_width, adc_width, loadable, max_steps, state
+    lanes, units, sample_width, adc_width, loadable, max_steps, state, state_port
         Of `mubinn.hw.accelerator.accelerator.Accelerator`.
     bus : "axi" or "wishbone"
         AXI4-Stream and AXI4-Lite; or a Wishbone bus, whose words are registers and streams.
@@ -61,6 +61,7 @@ class DesignOptions:
     registers: bool | None = None
     max_steps: int = MAX_STEPS
     state: StateKind = "cleared"
+    state_port: bool = False
     settle: int | None = None
     step_bits: int | None = None
     name: str = TOP
@@ -124,6 +125,7 @@ def device_design(
         "loadable": options.loadable,
         "max_steps": options.max_steps,
         "state": options.state,
+        "state_port": options.state_port,
         "stamp": Stamp(options.settle, options.step_bits),
         "network": device.network,
     }

@@ -16,6 +16,9 @@ from typing import Any, Protocol
 
 ID = 0x4D754269
 
+WAITS = 1000
+"""Reads after which a byte of the state should have been there."""
+
 
 class Port(Protocol):
     """What carries registers and packets: DMA and memory-mapped I/O, a simulator, a wire."""
@@ -124,6 +127,7 @@ class Driver:
         self.samples = self.input.get("samples", 1)
         self.min_steps = about.get("min_steps", 1)
         self.max_steps = about["max_steps"]
+        self.state_bytes: int | None = about.get("state_bytes")
         if self.registers and (found := self.read("id")) != ID:
             raise AcceleratorError(f"register id reads {found:#x}, not {ID:#x}: check the address.")
 
@@ -168,6 +172,73 @@ class Driver:
         register = self.registers["state"]
         bit = register["fields"]["carry"]["lowest_bit"]
         self.port.write(register["offset"], int(on) << bit)
+
+    def state(self) -> bytes:
+        """Return the whole state, `state_bytes` of them, which stays as it is.
+
+        To be called while no window is under way.
+
+        Raises
+        ------
+        AcceleratorError
+            If a window is under way, or the accelerator was generated without these registers.
+        """
+        return bytes(self._next_byte() for _ in range(self._begin_state("save")))
+
+    def set_state(self, state: bytes) -> None:
+        """Have the next window go on from a state that `state` has returned.
+
+        To be called while no window is under way. Any accelerator of the same design takes it.
+
+        Raises
+        ------
+        AcceleratorError
+            If a window is under way, the state is of another size, or the accelerator was
+            generated without these registers.
+        """
+        if self.state_bytes not in (None, len(state)):
+            raise AcceleratorError(
+                f"a state of {len(state)} bytes is another accelerator's: give the "
+                f"{self.state_bytes} bytes that this one has given."
+            )
+        self._begin_state("restore")
+        for byte in state:
+            self._wait_state("room")
+            self.port.write(self.registers["state_byte"]["offset"], byte)
+
+    def _begin_state(self, way: str) -> int:
+        """Have the state begin to go out or in; return its bytes."""
+        if self.state_bytes is None:
+            raise AcceleratorError(
+                "the state of this accelerator does not go out or in: generate one with "
+                "--state-port."
+            )
+        if self.status()["busy"]:
+            raise AcceleratorError(
+                "a window is under way, and changes the state: take all its results first."
+            )
+        self._write_state(way)
+        return self.state_bytes
+
+    def _next_byte(self) -> int:
+        word = self._wait_state("out")
+        self._write_state("taken")
+        lowest: int = self.registers["whole_state"]["fields"]["byte"]["lowest_bit"]
+        return word >> lowest & 0xFF
+
+    def _write_state(self, field: str) -> None:
+        register = self.registers["whole_state"]
+        self.port.write(register["offset"], 1 << register["fields"][field]["lowest_bit"])
+
+    def _wait_state(self, field: str) -> int:
+        """Return register whole_state as soon as a bit of it is 1."""
+        bit = self.registers["whole_state"]["fields"][field]["lowest_bit"]
+        for _ in range(WAITS):
+            if (word := self.read("whole_state")) >> bit & 1:
+                return word
+        raise AcceleratorError(
+            "the state does not move: a window has begun, or another program aborts it."
+        )
 
     def status(self) -> dict[str, bool]:
         """Return the bits of the status register by name."""

@@ -17,7 +17,7 @@ def interface(top: AxiTop | WishboneTop) -> Json:
 
     ``samples`` of the input are those of a channel that make a time step. ``min_steps`` are the
     steps of the shortest window, ``max_steps`` those of the longest, None where nothing limits
-    them.
+    them. ``state_bytes``, of a state that goes out and in, are those of all of it.
     """
     return {
         "tdata_bits": top.reader.width,
@@ -26,6 +26,7 @@ def interface(top: AxiTop | WishboneTop) -> Json:
         "result": packet(top.writer.layout, top.writer.width),
         "min_steps": top.min_steps,
         "max_steps": top.max_steps,
+        **({} if top.state_bytes is None else {"state_bytes": top.state_bytes}),
         "registers": registers(top.registers),
     }
 

@@ -42,6 +42,7 @@ PARAMETERS = "parameters.json"
 MEANINGS = {
     "x": "level {index} of the inputs, input n in bit n",
     "h": "level {index} of the new state, cell n in bit n",
+    "c": "what is kept of the cell of engine {index}",
     "label": "class that the logits decide on",
     "logits": "logit {index}",
     "values": "value {index}",
@@ -49,6 +50,8 @@ MEANINGS = {
     "last": "1 on the last step of a window",
     "step": "steps since the state was cleared",
     "unsettled": "1 while these are too few",
+    "count": "steps since the state was cleared",
+    "young": "1 while these are too few",
 }
 
 
@@ -267,12 +270,13 @@ def ports(design: LstmLayer) -> list[Json]:
     signature: Any = design.signature
     for path, member, value in signature.flatten(design):
         shape = member.shape
-        fields = list(_fields(shape)) if isinstance(shape, data.Layout) else []
+        laid = isinstance(shape, data.Layout)
+        fields = [] if not laid or isinstance(shape, data.ArrayLayout) else list(_fields(shape))
         found.append(
             {
                 "name": "__".join(str(part) for part in path),
                 "direction": "input" if member.flow == In else "output",
-                "width": len(value.as_value()) if fields else len(value),
+                "width": len(value.as_value() if laid else value),
                 "fields": fields,
             }
         )

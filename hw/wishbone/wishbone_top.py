@@ -97,7 +97,7 @@ class WishboneTop(Component):
         self.axi = AxiTop(core, width=DATA, registers=True, **options)
         # How packets lie in words is told by what is behind AXI.
         self.core, self.reader, self.writer = core, self.axi.reader, self.axi.writer
-        self.samples = self.axi.samples
+        self.samples, self.state_bytes = self.axi.samples, self.axi.state_bytes
         self.min_steps, self.max_steps = self.axi.min_steps, self.axi.max_steps
         super().__init__(
             {

@@ -4,10 +4,13 @@ The stimulus holds ``about`` (JSON, as bytes), ``contents`` and another model's 
 where weights are loaded,
 windows ``x`` [windows, T, features], and the fields of their results by name, after ``result_``;
 those of a result at every step are arrays [windows, T, ...], ``end`` among them. ``kept``, where
-the driver is to say so, of each window whether it leaves its state to the next.
+the driver is to say so, of each window whether it leaves its state to the next. ``streams``, where
+several share the accelerator, of each window whose it is; ``states`` then has the bytes of the
+first state of all, and of what each window leaves, [windows + 1, bytes].
 """
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import cocotb
@@ -48,26 +51,23 @@ async def used(dut: Any) -> None:
         contents, foreign = bytes(stimulus["contents"]), bytes(stimulus["foreign"])
         await bridge(load)(port, about, contents, foreign)
     kept = stimulus["kept"].tolist() if "kept" in stimulus else None
+    if "streams" in stimulus:
+        states = [bytes(one) for one in stimulus["states"]]
+        await bridge(shared)(
+            port, about, stimulus["x"].tolist(), wanted, stimulus["streams"], states
+        )
+        return
     await bridge(session)(port, about, stimulus["x"].tolist(), wanted, kept)
 
 
 def load(port: Port, about: Any, contents: bytes, foreign: bytes) -> None:
     """Load in part and what is another model's, which is told each time, then wholly."""
     driver = Driver(port, about)
-    assert "not all contents" in _refusal(driver, contents[:-5])
-    assert "another model" in _refusal(driver, foreign)
+    assert "not all contents" in _refused(lambda: driver.load(contents[:-5]))
+    assert "another model" in _refused(lambda: driver.load(foreign))
     driver.load(contents)
     # What is refused changes nothing of what is there.
-    assert "another model" in _refusal(driver, foreign)
-
-
-def _refusal(driver: Driver, contents: bytes) -> str:
-    """Return what the driver says against contents."""
-    try:
-        driver.load(contents)
-    except AcceleratorError as error:
-        return str(error)
-    return "nothing"
+    assert "another model" in _refused(lambda: driver.load(foreign))
 
 
 def session(
@@ -99,6 +99,43 @@ def session(
     assert not any(driver.status().values())
     driver.start()
     assert driver.run(windows[0]) == first
+
+
+def shared(
+    port: Port,
+    about: Any,
+    windows: list[Any],
+    wanted: dict[str, Any],
+    streams: Any,
+    states: list[bytes],
+) -> None:
+    """Have several streams share an accelerator, each window given what its own has left."""
+    driver = Driver(port, about)
+    driver.start()
+    first, *left = states
+    assert driver.state() == first
+    saved = dict.fromkeys(streams.tolist(), first)
+    for index, (window, stream) in enumerate(zip(windows, streams.tolist(), strict=True)):
+        driver.set_state(saved[stream])
+        assert driver.run(window) == _expected(wanted, index), index
+        saved[stream] = driver.state()
+        assert saved[stream] == left[index]
+    assert "another accelerator's" in _refused(lambda: driver.set_state(first + b"0"))
+    port.send(driver.pack(windows[0])[: -about["input"]["bytes"]])
+    while not driver.status()["busy"]:
+        pass
+    assert "a window is under way" in _refused(driver.state)
+    driver.abort()
+    assert driver.state() == first
+
+
+def _refused(call: Callable[[], Any]) -> str:
+    """Return what the driver says against a call."""
+    try:
+        call()
+    except AcceleratorError as error:
+        return str(error)
+    return "nothing"
 
 
 def _expected(wanted: dict[str, Any], index: int) -> Any:

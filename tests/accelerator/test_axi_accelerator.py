@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from driven import loading, stimulus_of
+from driven import loading, stimulus_of, streams_of
 from simulators import QUICK
 
 from mubinn.golden.ground.errors import MubinnError
@@ -116,6 +116,22 @@ def test_a_driver_says_which_windows_leave_their_state(random_model):
     assert result.tests == 1
 
 
+def test_streams_share_an_accelerator(random_model):
+    about = {"seed": 9, "levels": (1, 2), "hidden": 2, "depth": 2, "readout": "leaky:2"}
+    model = random_model(features=3, **about)
+    design = accelerator_top(model, units=2, state="carried", state_port=True)
+    result = simulate(
+        design,
+        top="axi",
+        bench="mubinn.sim.axi.tb_driver",
+        stimulus=streams_of(model, design, [0, 1, 1, 0, 1, 0], 2),
+        simulator=QUICK,
+    )
+    assert result.tests == 1
+
+
 def test_a_register_of_the_state_needs_registers(random_model):
     with pytest.raises(MubinnError, match=r"has no register to say .*: give it registers"):
         accelerator_top(random_model(), state="register", registers=False)
+    with pytest.raises(MubinnError, match="has no registers by which its state could go out"):
+        accelerator_top(random_model(), state="carried", state_port=True, registers=False)

@@ -21,7 +21,6 @@ from mubinn.golden.model.front_end import FrontEndState
 from mubinn.golden.model.layer_state import LayerState
 from mubinn.golden.model.stamp import Stamp
 from mubinn.hw.accelerator.accelerator import Accelerator
-from mubinn.hw.accelerator.axi_accelerator import accelerator_top
 from mubinn.hw.accelerator.state_parts import WholeState, state_bytes, whole_state
 from mubinn.hw.accelerator.state_ring import check_port, unpack
 from mubinn.hw.stream.component import asked_alone
@@ -135,8 +134,6 @@ def test_streams_share_an_accelerator(random_of, name):
 
 
 def test_where_no_state_goes_out(random_of):
-    with pytest.raises(MubinnError, match="AXI4-Lite has no registers by which a state"):
-        accelerator_top(model_of(random_of, CASES["samples, mean"][0]), state_port=True)
     with pytest.raises(
         MubinnError, match="a state of 2 bytes is another accelerator's: give the 3"
     ):

@@ -164,12 +164,15 @@ def test_windows_of_a_folder_go_on_from_each_other(random_model, tmp_path, state
     about = {"seed": 9, "levels": (2, 1), "features": 3, "hidden": 2}
     about["readout"] = "mean" if state == "register" else "leaky:2@3"
     stamp = {} if state == "register" else {"settle": 6, "step_bits": 9}
-    how = DesignOptions(units=2, state=state, registers=state == "register", **stamp)
+    ported = {"state_port": True, "registers": True} if state == "register" else {}
+    how = DesignOptions(units=2, state=state, **{"registers": False, **stamp, **ported})
     files = folder_of(random_model(**about), "ecp5", how)
     (tmp_path / "memories").mkdir()
     for name, text in files.items():
         (tmp_path / name).write_text(text)
-    plain = folder_of(random_model(**about), "ecp5", replace(how, state="cleared"))
+    plain = folder_of(
+        random_model(**about), "ecp5", replace(how, state="cleared", state_port=False)
+    )
     assert files["input.hex"] == plain["input.hex"]
     assert files["result.hex"] != plain["result.hex"]
     assert "PASS" in simulated(tmp_path)
@@ -192,6 +195,9 @@ def test_windows_of_a_folder_go_on_from_each_other(random_model, tmp_path, state
         assert told == [(0, 3, 1), (1, 4, 1), (0, 7, 0), (1, 8, 0), (0, 11, 0), (1, 12, 0)]
     if state == "register":
         assert "begins with 0 in each window" in files["README.md"]
+        size = json.loads(files["parameters.json"])["interface"]["state_bytes"]
+        assert f"The whole state, {size} bytes" in files["README.md"]
+        assert f"#define MUBINN_STATE_BYTES {size}\n" in files["mubinn.h"]
         first, *rest = files["writes.hex"].splitlines(keepends=True)
         assert first == f"{0x20 << 32 | 1:x}\n"
         (tmp_path / "writes.hex").write_text("".join([*rest, *rest]))
