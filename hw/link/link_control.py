@@ -220,7 +220,7 @@ class LinkControl(Component):
             )
             fed &= ~self.giving
         if self._carries or self._states:
-            lost = give_up | (samples & ~self.take)
+            lost = missing | give_up | (samples & ~self.take)
             torn, anew = self._goes_on(m, stored, first, (missing, open_, lost), cleared)
             fresh, onward = fresh & ~torn, onward & ~first
             if self._carries:
@@ -299,7 +299,7 @@ class LinkControl(Component):
         goes_on = says & ~stored
         with m.If(self.take & first):
             m.d.sync += anew.eq(~goes_on)
-        with m.If(missing | lost):
+        with m.If(lost):
             m.d.sync += broken.eq(1)
         left = self.packet.kind == Kind.WEIGHTS if self._loads else Const(0, 1)
         with m.If(self.take):
