@@ -363,6 +363,7 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
     from mubinn.cli.commands import train_runs
     from mubinn.cli.shared.recordings import notes_of, open_labelled
     from mubinn.golden.model.float_model import CAUSAL, CONSTANTS
+    from mubinn.train.recipes.stack import check_integers
 
     reading = reading_of(options)
     if options["normalise"] != CAUSAL:
@@ -372,11 +373,8 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
     if many == (options["output"] is not None):
         raise MubinnError("Give -o FILE for one run, or --runs DIR for many.")
     recipes = [_recipe(options, levels) for levels in _levels(options)]
-    if options["integers"] is not None and not recipes[0].method.known.late:
-        raise MubinnError(
-            f"Method {options['method']} has no integers beside its model: leave --integers out, "
-            "or train with xnor."
-        )
+    if options["integers"] is not None:
+        check_integers(recipes[0].method, recipes[0].stack)
     base = _float_recipe(options, recipes[0])
     by_windows = options["split"] == "windows"
     whole = (

@@ -27,6 +27,14 @@ RULES: dict[Datapath, type[Rules]] = {"figure3": Figure3, "threshold": Threshold
 """What makes units of equations, by datapath."""
 
 
+def check_reads(cell: Cell) -> None:
+    """Raise `MubinnError` where rows cannot read the first levels of h alone: they read more."""
+    if cell.recurrent != (cell.states[0],):
+        raise MubinnError(
+            f"rows of {cell.name} cells do not all read h: let them read all its levels."
+        )
+
+
 @dataclass(frozen=True, eq=False)
 class QuantizedLayer:
     """One recurrent layer in level bits and integer scales.
@@ -178,10 +186,7 @@ class QuantizedLayer:
         """Raise `MubinnError` where rows cannot read the first levels of h alone."""
         if self.read is None:
             return
-        if self.cell.recurrent != (self.cell.states[0],):
-            raise MubinnError(
-                f"rows of {self.cell.name} cells do not all read h: let them read all its levels."
-            )
+        check_reads(self.cell)
         if self.read.levels > self.h.levels or self.read.encoder or self.h.encoder:
             raise MubinnError(
                 f"rows read {self.read.levels} levels of the {self.h.levels} of h: give no more "

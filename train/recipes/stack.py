@@ -33,6 +33,7 @@ from mubinn.golden.cells.graph import (
     tanh,
     with_activations,
 )
+from mubinn.golden.cells.layer import check_reads
 from mubinn.golden.cells.library import LAYERS, dense, family_of, lstm_projected
 from mubinn.golden.cells.place import Place, stages
 from mubinn.golden.cells.sizes import Sizes
@@ -40,6 +41,7 @@ from mubinn.golden.cells.sweep import Reads, Sweep, check_cell
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_layer import FloatLayer
 from mubinn.golden.units.shapes import Kind
+from mubinn.train.recipes.method import Method
 
 CONVOLUTION = "conv"
 """What a dense layer is called that reads several steps."""
@@ -339,6 +341,24 @@ def check_norms(layers: Iterable[LayerForm]) -> None:
                 f"Rows of {of} read more than x and the h of the step before, whose moments batch "
                 "normalisation takes: leave --batch-norm out."
             )
+
+
+def check_integers(method: Method, layers: Sequence[LayerForm | LayerKind]) -> None:
+    """Raise `MubinnError` where no integers come out beside a model whose numbers stay.
+
+    They do of a method that is `Known.late`, of one layer all of whose rows read x or h.
+    """
+    if not method.known.late:
+        raise MubinnError(
+            f"Method {method.name} has no integers beside its model: leave --integers out, "
+            "or train with xnor."
+        )
+    if len(layers) > 1:
+        raise MubinnError(
+            "A layer above another would read signs of an h that stays a number: give --integers "
+            "with one layer."
+        )
+    check_reads(layers[0].cell)
 
 
 def check_own_offsets(layers: Iterable[LayerForm | FloatLayer]) -> None:

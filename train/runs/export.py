@@ -41,7 +41,7 @@ from mubinn.train.graphs.network import Params, to_model, with_stored
 from mubinn.train.graphs.quantizers import Network, Quantizers, quantizers, spread
 from mubinn.train.recipes.matrices import Matrix, matrices, places_of, recurrent, sizes_of, whole
 from mubinn.train.recipes.method import Method
-from mubinn.train.recipes.stack import LayerKind, stage_places
+from mubinn.train.recipes.stack import LayerKind, check_integers, stage_places
 from mubinn.train.subject.row_bias import row_bias
 
 
@@ -79,8 +79,7 @@ def to_quantized(
         x = layers[-1].h
     wd = _tensor(q.dense.tensors["wd"], wide["wd"])
     dense = QuantizedDense(wd, _bias(q.dense, "bd", wide["bd"], method), head)
-    words = wide.get("embedding")
-    codes = None if words is None else sample_codes(layers[0].x, words)
+    codes = _codes(layers[0].x, wide)
     return QuantizedModel(tuple(layers), dense, readout, preprocessing, dict(meta), codes)
 
 
@@ -111,16 +110,7 @@ def with_numbers(
         Of another method, several layers, cells that multiply W_h with more than h, or scales out
         of range.
     """
-    if not method.known.late:
-        raise MubinnError(
-            f"Method {method.name} has no integers beside its model: leave --integers out, "
-            "or train with xnor."
-        )
-    if len(kinds) > 1:
-        raise MubinnError(
-            "A layer above another would read signs of an h that stays a number: give --integers "
-            "with one layer."
-        )
+    check_integers(method, kinds)
     network, wide = _in_float64(params, method, kinds)
     (q,), (values,), (kind,) = network.layers, wide["layers"], kinds
     output = kind.cell.states[0].name
@@ -145,9 +135,14 @@ def with_numbers(
     parts = kind.cell, quantizer, own, *_sums(kind, q, values, method), FORMATS
     whole = QuantizedLayer(*parts, stored=numbers, frames=kind.frames, place=kind.place, read=read)
     dense = dense_layer(floats, whole.h, options)
-    words = wide.get("embedding")
-    codes = None if words is None else sample_codes(quantizer, words)
+    codes = _codes(quantizer, wide)
     return QuantizedModel((whole,), dense, readout, preprocessing, dict(meta), codes)
+
+
+def _codes(x: Quantizer, wide: Params) -> Ints | None:
+    """Return the codes of words, where the data are words."""
+    words = wide.get("embedding")
+    return None if words is None else sample_codes(x, words)
 
 
 def _in_float64(

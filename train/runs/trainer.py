@@ -14,6 +14,7 @@ from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.train.data.recordings import LabelledSet, prepare
 from mubinn.train.recipes.recipe import Recipe, split
+from mubinn.train.recipes.stack import check_integers
 from mubinn.train.runs.judged import PERPLEXITY, Judged, judged, noted
 from mubinn.train.runs.progress import Progress
 
@@ -161,6 +162,8 @@ def train(
     from mubinn.train.runs.run import Run
 
     recipe = recipe or Recipe()
+    if integers:
+        check_integers(recipe.method, recipe.stack)
     parts = split(data, recipe)
     x = prepare(
         data.x,
@@ -170,8 +173,6 @@ def train(
         constants=recipe.preprocessing.constants,
     )
     run = Run(data, x, parts, recipe, start)
-    if integers:
-        run.integers({})  # Layers that have none are told before they are trained.
     path = checkpoint_dir / CHECKPOINT if checkpoint_dir else None
     if path and path.exists():
         run.restore(path)
