@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from mubinn.cli.shared.common import (
+    STATE_FOR_GOOD,
     datapath_option,
     json_option,
     open_quantized,
@@ -54,7 +55,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--state",
-    type=click.Choice(["cleared", "carried"]),
+    type=STATE_FOR_GOOD,
     default="cleared",
     show_default=True,
     help="What a window begins with: nothing, or the state that the window before has left.",

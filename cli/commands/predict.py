@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from mubinn.cli.shared.common import datapath_option, progress_bar
+from mubinn.cli.shared.common import STATE_FOR_GOOD, datapath_option, progress_bar
 from mubinn.cli.shared.data_options import Reading, labelled_options, reading_of
 from mubinn.cli.shared.measures import in_words, measures
 from mubinn.cli.shared.paths import Command, InputPath, OutputFile
@@ -95,7 +95,7 @@ class Decisions:
 @datapath_option
 @click.option(
     "--state",
-    type=click.Choice(["cleared", "carried"]),
+    type=STATE_FOR_GOOD,
     default="cleared",
     show_default=True,
     help="What a window begins with: nothing, or what its subject's window before has left.",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mubinn.cli.shared.board import OWN, Board, open_board
 from mubinn.cli.shared.common import (
+    STATE_FOR_GOOD,
     datapath_option,
     json_option,
     print_json,
@@ -99,7 +100,7 @@ class Source:
 )
 @click.option(
     "--state",
-    type=click.Choice(["cleared", "carried"]),
+    type=STATE_FOR_GOOD,
     help="What the board's windows begin with.  [default: cleared]",
 )
 @click.option("--link", type=click.Choice(["uart", "spi"]), help="The board's.  [default: uart]")

@@ -45,6 +45,10 @@ class FrontEndState(NamedTuple):
     size: Ints
 
 
+MOST_WIDTH = 24
+"""Most bits of a sample of an ADC."""
+
+
 @dataclass(frozen=True)
 class FrontEnd:
     """The front end's constants.
@@ -82,7 +86,7 @@ class FrontEnd:
     def __post_init__(self) -> None:
         """Check the fields."""
         demand(self, 1, "channels")
-        demand(self, 8, "width", most=24)
+        demand(self, 8, "width", most=MOST_WIDTH)
         for name, (low, high) in CONSTANTS.items():
             demand(self, low, name, most=high)
         if self.decimation not in DECIMATIONS:

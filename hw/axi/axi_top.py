@@ -14,6 +14,7 @@ from mubinn.hw.layer.classifier import END
 from mubinn.hw.layer.loadable_memory import BYTE, Loader
 from mubinn.hw.stream.component import Component
 from mubinn.hw.stream.packet import LAST, FrameReader, FrameWriter
+from mubinn.hw.stream.state_port import state_bytes_of
 
 
 def stream_members(width: int, flow: Flow) -> dict[str, Member]:
@@ -81,7 +82,7 @@ class AxiTop(Component):
         self.writer = FrameWriter(core.o.payload.shape(), width)
         self.loader = Loader(core.plans) if "load" in core.signature.members else None
         self._carries = "carried" in core.signature.members
-        self.state_bytes: int | None = core.ring.bytes if "save" in core.signature.members else None
+        self.state_bytes = state_bytes_of(core)
         known = CONTROL | (LOADING if self.loader else {}) | (CARRYING if self._carries else {})
         known |= PORTED if self.state_bytes else {}
         self.lite = AxiLite(known) if registers else None

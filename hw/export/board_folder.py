@@ -227,7 +227,8 @@ def board_folder(
     suffix, _ = board.device.constraints
     about = describe_board(model, design, placed)
     weights = contents(design.top.link.core.plans) if design.options.loadable else b""
-    values = {"about": about, "board": board, "pins": board.pins(design.options.port)}
+    pins = board.pins(design.options.port)
+    values = {"about": about, "board": board, "pins": pins, "enables": ENABLES}
     return {
         "README.md": render("board.md", values),
         f"{name}.v": design.verilog,

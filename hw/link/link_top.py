@@ -41,6 +41,7 @@ from mubinn.hw.link.uart import UartReceiver, UartTransmitter
 from mubinn.hw.stream.clock_request import ClockRequest
 from mubinn.hw.stream.component import Component
 from mubinn.hw.stream.packet import FrameReader, FrameWriter, beats
+from mubinn.hw.stream.state_port import state_bytes_of
 
 UART: dict[str, Member] = {"rx": In(1), "tx": Out(1)}
 SPI: dict[str, Member] = {
@@ -150,8 +151,7 @@ class LinkTop(Component):
         self.gated = gated and self.sleeps
         self.loader = Loader(core.plans) if "load" in core.signature.members else None
         self.carries = carries
-        size = core.ring.bytes if "save" in core.signature.members else None
-        self.state_bytes: int | None = size
+        self.state_bytes = size = state_bytes_of(core)
         self._states = None if size is None else (StateSender(size), StateTaker(size))
         self.control = LinkControl(
             loads=self.loader is not None, carries=carries, states=size is not None

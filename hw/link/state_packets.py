@@ -1,6 +1,6 @@
 """A core's state over a link: packets of it to the core, and what it has to packets."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
@@ -103,7 +103,11 @@ class StateSender(Component):
                     m.d.sync += [counter.eq(self.counter), place.eq(0)]
                     m.next = "HEAD"
             with m.State("HEAD"):
-                m.d.comb += [self.sending.eq(1), self.o.valid.eq(1), byte.eq(_byte(head, place))]
+                m.d.comb += [
+                    self.sending.eq(1),
+                    self.o.valid.eq(1),
+                    byte.eq(head.word_select(place, 8)),
+                ]
                 with m.If(sent & (place == first - 1)):
                     m.next = "BYTES"
             with m.State("BYTES"):
@@ -174,8 +178,3 @@ class StateTaker(Component):
         with m.If(self.restart):
             m.d.sync += [came.eq(0), beyond.eq(0)]
         return m
-
-
-def _byte(value: Value, place: Signal) -> Value:
-    """Return a byte of a value of several."""
-    return Array(value[k : k + 8] for k in range(0, len(value), 8))[place]

@@ -20,6 +20,15 @@ def inner_port(word: ShapeLike) -> Member:
     return Out(Signature(part_port(word)))
 
 
+def state_bytes_of(core: Any) -> int | None:
+    """Return the bytes of the whole state of a core that has ports of it; None of others.
+
+    >>> from types import SimpleNamespace
+    >>> state_bytes_of(SimpleNamespace(signature=Signature({})))
+    """
+    return int(core.ring.bytes) if "save" in core.signature.members else None
+
+
 def pass_on(m: Module, outer: Any, inner: Any) -> None:
     """Connect the port of a part inside to that of the component around it."""
     m.d.comb += [getattr(inner, name).eq(getattr(outer, name)) for name in ("turns", "moved")]

@@ -46,6 +46,10 @@ def find_clock_gate(library: Library) -> ClockGate:
 
     Patterns that keep it from logic do not count.
 
+    >>> from mubinn.synth.liberty.library import builtin_library
+    >>> find_clock_gate(builtin_library(clock_gates=True))
+    ClockGate(name='ICG_X1', enable='EN', clock='CK', out='GCK', test='')
+
     Raises
     ------
     MubinnError

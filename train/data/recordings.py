@@ -14,7 +14,7 @@ from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.model.float_model import CAUSAL, Preprocessing
-from mubinn.golden.model.front_end import FrontEnd
+from mubinn.golden.model.front_end import MOST_WIDTH, FrontEnd
 
 FOLDS = 5
 """Number of subject-wise folds made where a recording names none."""
@@ -393,18 +393,18 @@ def counted(samples: Floats, lsb: float) -> Floats:
     MubinnError
         A sample is beyond 24 bits.
     """
-    whole = np.rint(samples / lsb)
-    if whole.size and not (whole.min() >= -(1 << 23) and whole.max() < 1 << 23):
+    whole, most = np.rint(samples / lsb), 1 << MOST_WIDTH - 1
+    if whole.size and not (whole.min() >= -most and whole.max() < most):
         raise MubinnError(
-            f"Samples of up to {np.abs(samples).max():g} are beyond 24 bits in steps of {lsb:g}: "
-            "give a larger --lsb."
+            f"Samples of up to {np.abs(samples).max():g} are beyond {MOST_WIDTH} bits in steps of "
+            f"{lsb:g}: give a larger --lsb."
         )
     return np.asarray(whole, np.float64)
 
 
 def _causal(x: NDArray[Any], how: Preprocessing) -> Floats:
     """Return windows as the front end of hardware makes them of the integers of an ADC."""
-    front_end = FrontEnd.made(how, x.shape[2], 24)
+    front_end = FrontEnd.made(how, x.shape[2], MOST_WIDTH)
     steps, _ = front_end.run(whole_numbers(x))
     return np.asarray(np.ldexp(steps.astype(np.float64), -INPUT_FRACTION))
 
