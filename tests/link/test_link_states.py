@@ -15,7 +15,7 @@ from mubinn.hw.accelerator.state_parts import state_bytes
 from mubinn.hw.export.golden_vectors import drawn_windows
 from mubinn.hw.link.host import Dropped, Host, Restored, Result, Saved, Unrestored, Unsaved
 from mubinn.hw.link.packets import FIELDS, FLAG, Flags, Kind, Packet, pattern
-from mubinn.hw.link.state_packets import StateSender
+from mubinn.hw.link.state_packets import StateSender, StateTaker
 
 CASES = {"uart, carried": ("carried", 6), "spi, by a register": ("register", None)}
 
@@ -99,6 +99,34 @@ def test_streams_share_a_board(random_model, case):
 
     session(streams.board, script())
     assert ended
+
+
+def test_a_state_is_whole_by_as_many_bytes_as_it_has():
+    design, told, taken = StateTaker(3), [], []
+
+    async def bench(ctx):
+        ctx.set(design.o.ready, 1)
+        for count in (2, 3, 4, 0, 3):
+            ctx.set(design.restart, 1)
+            await ctx.tick()
+            ctx.set(design.restart, 0)
+            taken.append([])
+            for byte in range(count):
+                ctx.set(design.i.payload, 7 + byte)
+                ctx.set(design.i.valid, 1)
+                assert ctx.get(design.i.ready)
+                if ctx.get(design.o.valid):
+                    taken[-1].append(ctx.get(design.o.payload))
+                await ctx.tick()
+            ctx.set(design.i.valid, 0)
+            told.append(ctx.get(design.whole))
+
+    simulator = Simulator(design)
+    simulator.add_clock(1e-6)
+    simulator.add_testbench(bench)
+    simulator.run()
+    assert told == [0, 1, 0, 0, 1]
+    assert taken == [[7, 8], [7, 8, 9], [7, 8, 9], [], [7, 8, 9]]
 
 
 def test_what_a_host_is_refused():
