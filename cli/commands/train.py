@@ -9,7 +9,6 @@ import click
 
 from mubinn.cli.shared.common import (
     DATAPATH,
-    NORMALISE,
     READOUT,
     READOUT_FORMS,
     SCALE_FORM,
@@ -18,7 +17,7 @@ from mubinn.cli.shared.common import (
     json_option,
     refuse_given,
 )
-from mubinn.cli.shared.data_options import labelled_options, reading_of
+from mubinn.cli.shared.data_options import input_options, labelled_options, reading_of
 from mubinn.cli.shared.group import command_line
 from mubinn.cli.shared.paths import Command, InputPath, OutputFile, OutputFolder
 from mubinn.golden.ground.errors import MubinnError
@@ -73,6 +72,7 @@ RECIPE_OPTIONS = (
     "word_dropout",
     "rare_words",
     "given",
+    "distil",
 )
 """Options that are fields of `Recipe`."""
 
@@ -222,37 +222,7 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
     help="Share of training subjects set aside; the epoch that is best on them is kept.",
 )
 @click.option("--patience", type=int, help="Stop after so many epochs without a better validation.")
-@click.option(
-    *NORMALISE,
-    type=click.Choice(
-        ["window", "subject", "referenced-window", "referenced-subject", "causal", "none"]
-    ),
-    help="subject: each channel over the subject's whole recording, without labels; referenced: "
-    "less the mean of the channels before; causal: sample by sample in the integers of an ADC, by "
-    "what was before.  [default: window]",
-)
-@click.option("--decimate", type=int, help="Steps averaged into one.  [default: 2]")
-@click.option(
-    "--high-pass",
-    type=int,
-    metavar="K",
-    help="Of causal: a channel's slow part, which is taken off, follows by 2^-K a step, 1 to 12.  "
-    "[default: 2]",
-)
-@click.option(
-    "--gain",
-    type=int,
-    metavar="G",
-    help="Of causal: the mean magnitude, which divides, follows by 2^-G a step, 1 to 12.  "
-    "[default: 9]",
-)
-@click.option(
-    "--clamp",
-    type=int,
-    metavar="B",
-    help="Of causal: samples are clamped at 2^B times the power of two that divides them, 0 to 3.  "
-    "[default: 2]",
-)
+@input_options
 @click.option(
     "--subject-calibration",
     "--centre",
@@ -282,6 +252,13 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
     type=InputPath(),
     metavar="FILE",
     help="Float model to start from; without it one is trained first.",
+)
+@click.option(
+    "--distil",
+    type=float,
+    metavar="A",
+    help="Share of the loss that is against what the float model to start from says of the same "
+    "windows, in place of the labels.  [default: 0]",
 )
 @click.option(
     "--float-epochs", type=int, help="Of the float model that is trained first.  [default: 6]"
@@ -413,7 +390,7 @@ def _float_recipe(options: dict[str, Any], recipe: Recipe) -> Recipe:
             )
         if recipe.method.name == "float":
             return recipe
-    none = {"datapath": None, "batch_norm": None, "method": "float"}
+    none = {"datapath": None, "batch_norm": None, "distil": None, "method": "float"}
     return _recipe({**options, **own, **none}, None)
 
 

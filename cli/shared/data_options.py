@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from mubinn.cli.shared.common import NORMALISE
 from mubinn.cli.shared.paths import InputPath, InputWords
 
 channels_option = click.option(
@@ -72,6 +73,40 @@ _LABELS = (
     ),
 )
 
+_INPUT = (
+    click.option(
+        *NORMALISE,
+        type=click.Choice(
+            ["window", "subject", "referenced-window", "referenced-subject", "causal", "none"]
+        ),
+        help="subject: each channel over the subject's whole recording, without labels; "
+        "referenced: less the mean of the channels before; causal: sample by sample in the "
+        "integers of an ADC, by what was before.  [default: window]",
+    ),
+    click.option("--decimate", type=int, help="Steps averaged into one.  [default: 2]"),
+    click.option(
+        "--high-pass",
+        type=int,
+        metavar="K",
+        help="Of causal: a channel's slow part, which is taken off, follows by 2^-K a step, 1 to "
+        "12.  [default: 2]",
+    ),
+    click.option(
+        "--gain",
+        type=int,
+        metavar="G",
+        help="Of causal: the mean magnitude, which divides, follows by 2^-G a step, 1 to 12.  "
+        "[default: 9]",
+    ),
+    click.option(
+        "--clamp",
+        type=int,
+        metavar="B",
+        help="Of causal: samples are clamped at 2^B times the power of two that divides them, 0 "
+        "to 3.  [default: 2]",
+    ),
+)
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -126,6 +161,11 @@ def cut_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def labelled_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add those of `cut_options`, and those that say whose windows are, and of which class."""
     return _added(command, (*_LABELS, *_CUT))
+
+
+def input_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say how training prepares the input."""
+    return _added(command, _INPUT)
 
 
 def reading_of(options: dict[str, Any]) -> Reading:

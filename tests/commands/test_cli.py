@@ -307,7 +307,7 @@ def test_many_runs_tell_what_they_are_worth_together(eeg_file, tmp_path):
     args = ("train", eeg_file, "--runs", tmp_path / "runs", "--folds", "0,1", "--seeds", "0,1")
     args += ("--method", "mubinn2", "--levels", "1,1", "--levels", "2,2", "--batch", "4")
     args += ("--hidden", "3", "--epochs", "1", "--float-epochs", "2", "--float-learning-rate")
-    args += ("0.01",)
+    args += ("0.01", "--distil", "0.5")
     told = run(*args).stdout
     assert "windows of folds 0, 1 together; mean +- standard deviation over seeds 0, 1" in told
     rows = run_json(*args)  # nothing is trained again
@@ -315,6 +315,8 @@ def test_many_runs_tell_what_they_are_worth_together(eeg_file, tmp_path):
     floats = [row for row in rows if row["method"] == "float"]
     assert {(row["epochs"], row["recipe"]["learning_rate"]) for row in floats} == {(2, 0.01)}
     assert {row["epochs"] for row in rows if row["method"] != "float"} == {1}
+    assert {row["recipe"].get("distil", 0) for row in floats} == {0}
+    assert [row["recipe"].get("distil") for row in rows].count(0.5) == len(rows) - len(floats)
     for name, levels in (("mubinn2 1,1", 1), ("mubinn2 2,2", 2)):
         own = [row for row in rows if (row["levels"] or {}).get("x") == levels]
         right = [

@@ -24,7 +24,7 @@ from mubinn.golden.model.head import HeadKind, Readout, reading_of
 from mubinn.train.data.recordings import NO_LABEL
 from mubinn.train.graphs import network
 from mubinn.train.graphs.cell_step import Form
-from mubinn.train.graphs.losses import Span, each
+from mubinn.train.graphs.losses import Span, each, towards
 from mubinn.train.graphs.network import Params, Pass
 from mubinn.train.graphs.norms import Found, moments_of, renewed, with_norms, without_norms
 from mubinn.train.recipes.first_scales import first_scales, folded
@@ -64,6 +64,8 @@ class Graph:
     skipped : int
         Steps at the start of windows of which a readout at every step gives no result, as they
         have no labels.
+    distil : float
+        Share of the loss that is against a teacher's scores, where some are given.
     """
 
     method: Method
@@ -74,6 +76,7 @@ class Graph:
     head: HeadKind = "classes"
     span: Span = field(default_factory=Span)
     skipped: int = 0
+    distil: float = 0.0
 
     def logits(self, params: Params, x: Array, kept: Array | None = None) -> Array:
         """Return the numbers of the dense layer for windows x [B, T, I].
@@ -104,14 +107,15 @@ class Graph:
         y: Array,
         weight: Array | None = None,
         kept: Array | None = None,
+        taught: Array | None = None,
     ) -> Array:
         """Return the mean loss over a batch, and over the steps of a readout at every step.
 
         With y [B, T] it is the sum over the steps that have a label, divided by their count.
         `weight` [B] has windows count more or less; `kept` is dropout's. For the kinds of y see
-        `mubinn.train.graphs.losses.each`.
+        `mubinn.train.graphs.losses.each`. `taught` is what a teacher makes of x, as `logits`.
         """
-        return self.loss_and_moments(params, x, y, weight, kept)[0]
+        return self.loss_and_moments(params, x, y, weight, kept, taught)[0]
 
     def loss_and_moments(
         self,
@@ -120,25 +124,37 @@ class Graph:
         y: Array,
         weight: Array | None = None,
         kept: Array | None = None,
+        taught: Array | None = None,
     ) -> tuple[Array, Found]:
         """Return `loss`, and the moments of what layers read, where rows are normalised."""
         if self.group:  # what calibration takes off has a gradient of rounding errors alone
             params = {**params, "bd": jax.lax.stop_gradient(params["bd"])}
         scores, seen = self.run(self.plain(params), x, kept)
         found = moments_of(seen, self.kinds) if self.method.batch_norm else {}
-        return self._mean_loss(scores, y, weight), found
+        return self._mean_loss(scores, y, weight, taught), found
 
-    def _mean_loss(self, scores: Array, y: Array, weight: Array | None) -> Array:
+    def _mean_loss(
+        self, scores: Array, y: Array, weight: Array | None, taught: Array | None
+    ) -> Array:
         if self.group:
             scores = calibrated_groups(scores, self.group)
+            taught = None if taught is None else calibrated_groups(taught, self.group)
         if scores.ndim == 3 and self.head != "regression" and y.ndim == 2:
             y = y[:, self.skipped :]
-            own, known = each(self.head, scores, y, self.span), y != NO_LABEL
+            own, known = self._each(scores, y, taught), y != NO_LABEL
             return jnp.where(known, own, 0).sum() / jnp.maximum(known.sum(), 1)
-        own = each(self.head, scores, y, self.span)
+        own = self._each(scores, y, taught)
         if reading_of(self.readout).each:
             own = own.mean(axis=1)
         return (own if weight is None else own * weight).mean()
+
+    def _each(self, scores: Array, y: Array, taught: Array | None) -> Array:
+        """Return the loss of each window or step, against labels and against what is taught."""
+        own = each(self.head, scores, y, self.span)
+        if taught is None:
+            return own
+        other = towards(self.head, scores, taught, self.span)
+        return (1 - self.distil) * own + self.distil * other
 
     def held(self, params: Params) -> Params:
         """Return parameters whose scales stay within what their tensors reach, at one level.
@@ -269,7 +285,7 @@ def compiled(graph: Graph, pace: Pace) -> tuple[Any, Callable[..., Any], Callabl
     -------
     optimizer : optax.GradientTransformation
     step : callable
-        ``(params, state, x, y, weight, kept) -> (params, state, loss)``, jitted, the arguments of
+        ``(params, state, x, y, weight, kept, taught) -> (params, state, loss)``, jitted, those of
         `Graph.loss`; the first two are consumed.
     evaluate : callable
         ``(params, x) -> logits`` of `Graph.plain` parameters, jitted.
@@ -290,9 +306,10 @@ def compiled(graph: Graph, pace: Pace) -> tuple[Any, Callable[..., Any], Callabl
         y: Array,
         weight: Array | None = None,
         kept: Array | None = None,
+        taught: Array | None = None,
     ) -> tuple[Params, Any, Array]:
         sloped = jax.value_and_grad(graph.loss_and_moments, has_aux=True)
-        (value, found), gradient = sloped(params, x, y, weight, kept)
+        (value, found), gradient = sloped(params, x, y, weight, kept, taught)
         updates, state = optimizer.update(gradient, state, params)
         for part in set(SCALED) & set(updates):
             updates[part] = jax.tree.map(lambda update: more * update, updates[part])

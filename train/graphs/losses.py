@@ -86,3 +86,32 @@ def each(head: HeadKind, scores: Array, y: Array, span: Span) -> Array:
         return jax.nn.softplus(own) - y * own
     place = jnp.broadcast_to(jnp.maximum(y, 0)[..., None], (*scores.shape[:-1], 1))
     return -jnp.take_along_axis(jax.nn.log_softmax(scores), place, axis=-1)[..., 0]
+
+
+def towards(head: HeadKind, scores: Array, taught: Array, span: Span) -> Array:
+    """Return the loss of each window, or step, against what a teacher says in place of labels.
+
+    Hinton, Vinyals and Dean 2015, at a temperature of 1: the cross entropy of `scores` with the
+    teacher's probabilities, in nats; the mean square of the differences of a regression.
+
+    Parameters
+    ----------
+    head : "classes", "sigmoid" or "regression"
+    scores, taught : float32 [B, C] or [B, T, C]
+    span : Span
+
+    Returns
+    -------
+    float32 [B] or [B, T]
+
+    Examples
+    --------
+    >>> even, sure = jnp.log(jnp.array([[0.5, 0.5]])), jnp.log(jnp.array([[0.9, 0.1]]))
+    >>> [f"{towards('classes', own, sure, Span()).item():.4f}" for own in (even, sure)]
+    ['0.6931', '0.3251']
+    """
+    if head == "regression":
+        return jnp.square((scores - taught) / np.array(span.units, np.float32)).mean(axis=-1)
+    if head == "sigmoid":
+        return jax.nn.softplus(scores[..., 0]) - jax.nn.sigmoid(taught[..., 0]) * scores[..., 0]
+    return -(jax.nn.softmax(taught) * jax.nn.log_softmax(scores)).sum(axis=-1)

@@ -40,7 +40,7 @@ _RANGES: tuple[tuple[tuple[str, ...], Callable[[Any], bool], str], ...] = (
         "a positive number",
     ),
     (("c_clip", "rare_words"), lambda v: 0 <= v < math.inf, "0 or a positive number"),
-    (("gain_spread",), lambda v: 0 <= v <= 1, "in [0, 1]"),
+    (("gain_spread", "distil"), lambda v: 0 <= v <= 1, "in [0, 1]"),
     (("warmup", "validation", "dropout", "word_dropout"), lambda v: 0 <= v < 1, "in [0, 1)"),
 )
 """Fields of a recipe, whether a value fits, and the range in words; None is no number."""
@@ -50,7 +50,7 @@ Balance = Literal["none", "weigh", "sample"]
 CLIP = 1.0
 """Where c is clipped, unless a recipe or the model that training starts from says otherwise."""
 
-LATER = ("layers", "head", "embedding", "word_dropout", "rare_words", "given", *CONSTANTS)
+LATER = ("layers", "head", "embedding", "word_dropout", "rare_words", "given", "distil", *CONSTANTS)
 """Fields that logs, model files and digests have only where they are used."""
 
 STORED = {"subject_calibration": "centre"}
@@ -140,6 +140,9 @@ class Recipe:
         in so many rounds, drawn from 0 to the frames that are made. In the first epochs from drawn
         weights there are no more rounds than epochs before. Epochs are then judged on movies that
         are continued. 0 for true frames alone.
+    distil : float
+        Share of the loss that is against the scores of the float model that training starts from,
+        at the same windows, in place of the labels (`mubinn.train.graphs.losses.towards`).
     normalise, decimate, high_pass, gain, clamp
         How the input is made, `mubinn.golden.model.float_model.Preprocessing`.
 
@@ -178,6 +181,7 @@ class Recipe:
     word_dropout: float = 0.0
     rare_words: float = 0.0
     given: int = 0
+    distil: float = 0.0
     high_pass: int = Preprocessing.high_pass
     gain: int = Preprocessing.gain
     clamp: int = Preprocessing.clamp

@@ -49,6 +49,7 @@ from mubinn.train.runs.judged import (
 from mubinn.train.runs.made import frames_made, made_over
 from mubinn.train.runs.progress import Progress
 from mubinn.train.runs.start import check_start
+from mubinn.train.runs.teacher import teacher
 from mubinn.train.subject.calibration import calibrated
 from mubinn.train.texts.vocabulary import PADDING
 
@@ -120,7 +121,9 @@ class Run:
             recipe.head,
             span,
             self.skipped,
+            recipe.distil,
         )
+        self.teacher = teacher(start, self.graph, self.sharding)
         pace = Pace(
             recipe.learning_rate,
             recipe.scale_rate,
@@ -183,7 +186,7 @@ class Run:
         self.history.append({**row, "seconds": round(time.perf_counter() - start, 3)})
 
     def _batches(self, epoch: int) -> Iterator[tuple[Any, ...]]:
-        """Yield x, y, weights and what dropout keeps of the batches of an epoch."""
+        """Yield the batches of an epoch: x, y, weights, what dropout keeps, what is taught."""
         recipe = self.recipe
         grown = gains(recipe, epoch, self.steps, self.data.features)
         seen = (
@@ -202,7 +205,8 @@ class Run:
                 x = self._made_over(x, again[k], self.graph.plain(self.params))
             y = self.y[index]
             weight = None if self.weights is None else self.weights[y]
-            yield x, y, weight, None if seen is None else seen[k]
+            taught = None if self.teacher is None else self.teacher(x)
+            yield x, y, weight, None if seen is None else seen[k], taught
 
     def _made_over(self, x: NDArray[Any], rounds: int, params: Any) -> NDArray[Any]:
         """Return windows with frames that the graph of plain parameters makes in so many rounds."""
