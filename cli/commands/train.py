@@ -73,6 +73,7 @@ RECIPE_OPTIONS = (
     "rare_words",
     "given",
     "distil",
+    "freeze_embedding",
 )
 """Options that are fields of `Recipe`."""
 
@@ -261,6 +262,12 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
     "windows, in place of the labels.  [default: 0]",
 )
 @click.option(
+    "--freeze-embedding",
+    is_flag=True,
+    default=None,
+    help="Vectors of words stay those of the float model to start from.",
+)
+@click.option(
     "--float-epochs", type=int, help="Of the float model that is trained first.  [default: 6]"
 )
 @click.option(
@@ -378,6 +385,8 @@ def train(ctx: click.Context, /, data: tuple[Path, ...], as_json: bool, **option
 
 def _float_recipe(options: dict[str, Any], recipe: Recipe) -> Recipe:
     """Return the recipe of the float model that a binarized one starts from; its own for float."""
+    from mubinn.train.recipes.recipe import OF_START
+
     own = {name: options[f"float_{name}"] for name in ("epochs", "learning_rate")}
     given = [name for name, value in own.items() if value is not None]
     if recipe.method.name == "float" or options["float_model"] or options["from_scratch"]:
@@ -390,7 +399,7 @@ def _float_recipe(options: dict[str, Any], recipe: Recipe) -> Recipe:
             )
         if recipe.method.name == "float":
             return recipe
-    none = {"datapath": None, "batch_norm": None, "distil": None, "method": "float"}
+    none = {**dict.fromkeys(("datapath", "batch_norm", *OF_START)), "method": "float"}
     return _recipe({**options, **own, **none}, None)
 
 

@@ -118,7 +118,7 @@ def test_labels_have_no_part_in_what_is_learned_of_the_teacher_alone(trained):
 
 
 def test_a_teacher_is_needed():
-    with pytest.raises(MubinnError, match=r"drawn weights know nothing: give --float-model"):
+    with pytest.raises(MubinnError, match=r"--distil takes it from .* give --float-model"):
         train(windows(), Recipe(**SMALL, distil=0.5))
     with pytest.raises(MubinnError, match=r"distil is 1\.5; it must be in \[0, 1\]"):
         Recipe(distil=1.5)

@@ -107,6 +107,19 @@ def test_a_first_model_of_other_words(trained):
         train(others, recipe, start=trained.model)
 
 
+def test_frozen_vectors_stay(trained):
+    recipe = tuned("float", head="sigmoid", **{**ABOUT, "epochs": 1})
+    frozen = replace(recipe, freeze_embedding=True)
+    made, other = (train(reviews(), own, start=trained.model).model for own in (frozen, recipe))
+    assert (made.embedding == trained.model.embedding).all()
+    assert (made.layers[0].wx != trained.model.layers[0].wx).any()
+    assert (other.embedding != trained.model.embedding).any()
+    with pytest.raises(MubinnError, match=r"--freeze-embedding takes it .* give --float"):
+        train(reviews(), frozen)
+    with pytest.raises(MubinnError, match="Frozen vectors are of words: give --embedding"):
+        Recipe(freeze_embedding=True)
+
+
 def test_some_words_are_hidden():
     recipe = tuned("float", word_dropout=0.3, **ABOUT)
     one, other = (word_draws(recipe, epoch, 40, 6) for epoch in (0, 1))

@@ -66,6 +66,8 @@ class Graph:
         have no labels.
     distil : float
         Share of the loss that is against a teacher's scores, where some are given.
+    freeze_embedding : bool
+        Whether vectors of words have no gradient.
     """
 
     method: Method
@@ -77,6 +79,7 @@ class Graph:
     span: Span = field(default_factory=Span)
     skipped: int = 0
     distil: float = 0.0
+    freeze_embedding: bool = False
 
     def logits(self, params: Params, x: Array, kept: Array | None = None) -> Array:
         """Return the numbers of the dense layer for windows x [B, T, I].
@@ -129,6 +132,8 @@ class Graph:
         """Return `loss`, and the moments of what layers read, where rows are normalised."""
         if self.group:  # what calibration takes off has a gradient of rounding errors alone
             params = {**params, "bd": jax.lax.stop_gradient(params["bd"])}
+        if self.freeze_embedding:
+            params = {**params, "embedding": jax.lax.stop_gradient(params["embedding"])}
         scores, seen = self.run(self.plain(params), x, kept)
         found = moments_of(seen, self.kinds) if self.method.batch_norm else {}
         return self._mean_loss(scores, y, weight, taught), found

@@ -132,8 +132,12 @@ _REVIEWS: dict[str, Any] = {
     "readout": "last",
     "dropout": 0.5,
     "word_dropout": 0.3,
+    "rare_words": 10.0,
     "validation": 0.1,
 }
+_TAUGHT: dict[str, Any] = {"distil": 0.5, "freeze_embedding": True}
+"""Vectors of words, most numbers of all, are what fits the training part alone."""
+
 _SLOWLY = (("learning_rate", 3e-4), ("word_dropout", 0.4), ("epochs", 5))
 """Vectors of words in few levels fit the training part alone where they go on as fast."""
 
@@ -225,7 +229,7 @@ TASKS: dict[str, Task] = {
         paper=EFFECTIVE,
         windows=reviews,
         float_about={**_REVIEWS, "epochs": 5, "learning_rate": 1e-3},
-        about={**_REVIEWS, "epochs": 4, "learning_rate": 1e-3},
+        about={**_REVIEWS, "epochs": 4, "learning_rate": 1e-3, **_TAUGHT},
         ways={
             "QC": Way("weights", "1,2", "qc"),
             "TC": Way("weights", "1,2", "tc"),

@@ -50,7 +50,14 @@ Balance = Literal["none", "weigh", "sample"]
 CLIP = 1.0
 """Where c is clipped, unless a recipe or the model that training starts from says otherwise."""
 
-LATER = ("layers", "head", "embedding", "word_dropout", "rare_words", "given", "distil", *CONSTANTS)
+OF_START = ("distil", "freeze_embedding")
+"""Fields that have a meaning where training starts from a float model."""
+
+LATER = (
+    *("layers", "head", "embedding", "word_dropout", "rare_words", "given"),
+    *OF_START,
+    *CONSTANTS,
+)
 """Fields that logs, model files and digests have only where they are used."""
 
 STORED = {"subject_calibration": "centre"}
@@ -143,6 +150,9 @@ class Recipe:
     distil : float
         Share of the loss that is against the scores of the float model that training starts from,
         at the same windows, in place of the labels (`mubinn.train.graphs.losses.towards`).
+    freeze_embedding : bool
+        Whether vectors of words stay those of the float model that training starts from, so that
+        they do not fit the training windows alone; their level bits follow from scales as ever.
     normalise, decimate, high_pass, gain, clamp
         How the input is made, `mubinn.golden.model.float_model.Preprocessing`.
 
@@ -182,6 +192,7 @@ class Recipe:
     rare_words: float = 0.0
     given: int = 0
     distil: float = 0.0
+    freeze_embedding: bool = False
     high_pass: int = Preprocessing.high_pass
     gain: int = Preprocessing.gain
     clamp: int = Preprocessing.clamp
@@ -240,6 +251,8 @@ class Recipe:
             )
         if self.hides_words and not self.embedding:
             raise MubinnError("Word dropout is of words: give --embedding, or leave it out.")
+        if self.freeze_embedding and not self.embedding:
+            raise MubinnError("Frozen vectors are of words: give --embedding, or leave them out.")
         if self.decimate > 1 and self.pixels:
             raise MubinnError(
                 "Pixels are not averaged with those beside them as steps of time are: give "

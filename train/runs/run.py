@@ -48,7 +48,7 @@ from mubinn.train.runs.judged import (
 )
 from mubinn.train.runs.made import frames_made, made_over
 from mubinn.train.runs.progress import Progress
-from mubinn.train.runs.start import check_start
+from mubinn.train.runs.start import check_drawn, check_start
 from mubinn.train.runs.teacher import teacher
 from mubinn.train.subject.calibration import calibrated
 from mubinn.train.texts.vocabulary import PADDING
@@ -122,6 +122,7 @@ class Run:
             span,
             self.skipped,
             recipe.distil,
+            recipe.freeze_embedding,
         )
         self.teacher = teacher(start, self.graph, self.sharding)
         pace = Pace(
@@ -149,6 +150,7 @@ class Run:
             check_start(start, self.data, recipe)
             layers = start.layers if clip is None else reclipped(start.layers, clip)
             return replace(start, layers=layers)
+        check_drawn(recipe)
         bound = CLIP if clip is None else clip
         kinds = [form.kind(bound) for form in recipe.stack]
         words = words_of(self.x) if recipe.embedding else 0

@@ -6,8 +6,19 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.embedding import named_rows
 from mubinn.golden.model.float_model import FloatModel, kinds_of
 from mubinn.train.data.recordings import LabelledSet
-from mubinn.train.recipes.recipe import Recipe
+from mubinn.train.recipes.recipe import OF_START, Recipe
 from mubinn.train.recipes.stack import LayerForm, layer_words
+
+
+def check_drawn(recipe: Recipe) -> None:
+    """Raise `MubinnError` where a recipe takes something from weights that are drawn."""
+    for name in OF_START:
+        if getattr(recipe, name):
+            option = f"--{name.replace('_', '-')}"
+            raise MubinnError(
+                f"{option} takes it from what training starts from, and drawn weights know "
+                f"nothing: give --float-model, or leave {option} out."
+            )
 
 
 def _check_words(model: FloatModel, data: LabelledSet, recipe: Recipe) -> None:

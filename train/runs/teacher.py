@@ -10,7 +10,6 @@ import numpy as np
 from jax import Array
 from numpy.typing import NDArray
 
-from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.train.graphs.graph import Graph
 from mubinn.train.graphs.network import from_model
@@ -36,19 +35,9 @@ def teacher(
     callable or None
         ``(x float32 [B, T, I]) -> float32 [B, C], or [B, T - skipped, C]``, what `Graph.logits`
         gives of the float model, nothing dropped.
-
-    Raises
-    ------
-    MubinnError
-        Training starts from drawn weights, which have nothing to teach.
     """
-    if not graph.distil:
+    if start is None or not graph.distil:
         return None
-    if start is None:
-        raise MubinnError(
-            "What training starts from is the teacher, and drawn weights know nothing: give "
-            "--float-model, or leave --distil out."
-        )
     own = replace(graph, method=Method(), kinds=layer_kinds(start.layers), datapath="figure3")
     params = sharding.copies(graph.span.gathered(from_model(start)))
     evaluate = jax.jit(own.logits)
