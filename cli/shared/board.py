@@ -54,6 +54,13 @@ class Board:
         return self.top.core
 
     @property
+    def quantum(self) -> int:
+        """Raw samples of a channel that make a step."""
+        if self.core.front_end is not None:
+            return int(self.core.samples)
+        return self.model.preprocessing.decimate
+
+    @property
     def packet_steps(self) -> int:
         """Most steps of a packet."""
         return self.top.rules.room // self.top.rules.step
