@@ -67,6 +67,12 @@ RESAMPLED = "resample it to {:g} Hz before it is played"
     type=STATE_FOR_GOOD,
     help="What the board's windows begin with.  [default: cleared]",
 )
+@click.option(
+    "--state-port",
+    is_flag=True,
+    default=None,
+    help="The board's state goes out and in.",
+)
 @click.option("--link", type=click.Choice(["uart", "spi"]), help="The board's.  [default: uart]")
 @click.option(
     "--divisor",
@@ -106,6 +112,18 @@ RESAMPLED = "resample it to {:g} Hz before it is played"
 )
 @click.option("-o", "--output", type=OutputFile(), metavar="FILE", help="Table of decisions, CSV.")
 @click.option("--picture", type=OutputFile(), metavar="FILE.png", help="Signal and decisions.")
+@click.option(
+    "--load-state",
+    type=InputPath(),
+    metavar="FILE",
+    help="What the board goes on from: the state that --save-state has kept of the same model.",
+)
+@click.option(
+    "--save-state",
+    type=OutputFile(),
+    metavar="FILE",
+    help="Keep the board's state at the end, as before a power-down.",
+)
 @click.option("--check", is_flag=True, help="Hold every result to the bit-true model.")
 @click.option(
     "--faults",
@@ -125,6 +143,8 @@ def run(
     rate: float | None,
     output: Path | None,
     picture: Path | None,
+    load_state: Path | None,
+    save_state: Path | None,
     check: bool,
     faults: float,
     seed: int,
@@ -146,20 +166,26 @@ def run(
     the run with exit code 1. With --simulate there is no board, but its Verilog in Verilator,
     driven through the same driver and the same bytes, bit by bit at its pins.
 
+    With --save-state the board's state is kept at the end, and with --load-state it goes on from
+    one: a host may switch it off in between, and nothing differs from one run.
+
     \b
       mubinn run eeg.mubinn night.npz --port /dev/ttyUSB1 -o decided.csv --picture night.png
       mubinn run eeg.mubinn night.edf --lsb 0.5 --port /dev/ttyUSB1 -o decided.csv
       mubinn run eeg.mubinn night.npz --simulate --state carried --check -o decided.csv
       mubinn run eeg.mubinn night.npz --simulate --check --faults 1e-4 --seed 1 -o decided.csv
+      mubinn run built/ night.npz --port /dev/ttyUSB1 --load-state n1 --save-state n2 -o decided.csv
       sensor | mubinn run built/ - --port /dev/ttyUSB1
     """
     from mubinn.cli.commands.predict import class_names
     from mubinn.cli.shared.run_play import Play
+    from mubinn.cli.shared.run_state import state_text
 
     given = {name: options[name] for name in OWN if options[name] is not None}
     _check_options(port, simulate, faults, output, as_json)
     serial_package()
     board = open_board(model, given)
+    state = _state(board, load_state, saved=save_state is not None)
     source = _source(board, recording, reading_of(options), window, rate)
     with ExitStack() as stack:
         simulated = None
@@ -174,7 +200,14 @@ def run(
             else stack.enter_context(output.open("w", encoding="utf-8"))
         )
         play = Play(
-            board, source, class_names(board.model), out, check=check, drawn=picture is not None
+            board,
+            source,
+            class_names(board.model),
+            out,
+            check=check,
+            drawn=picture is not None,
+            state=state,
+            saving=save_state is not None,
         )
         quiet = as_json or (output is None and sys.stdout.isatty())
         speed = baud or board.baud
@@ -184,6 +217,8 @@ def run(
         counted = None if simulated is None else simulated.close()
     if picture is not None and play.table.decided:
         write_file(picture, play.picture())
+    if save_state is not None and play.saved:
+        write_file(save_state, state_text(board, play.saved).encode())
     play.tell(counted, output, as_json)
     if play.difference is not None:
         click.get_current_context().exit(DIFFERENT)
@@ -204,6 +239,19 @@ def _check_options(
         raise MubinnError("--json takes the terminal: give the table a file with -o.")
     if not faults:
         refuse_given("is of faults: give --faults as well.", "seed")
+
+
+def _state(board: Board, path: Path | None, *, saved: bool) -> bytes:
+    """Return what a board is to go on from; none where it begins."""
+    if board.top.state_bytes is None and (saved or path is not None):
+        option = "--save-state" if saved else "--load-state"
+        raise MubinnError(
+            "The board's state does not go out or in: build it with --state carried --state-port, "
+            f"or leave out {option}."
+        )
+    from mubinn.cli.shared.run_state import read_state
+
+    return b"" if path is None else read_state(path, board)
 
 
 def _source(

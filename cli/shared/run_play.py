@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -38,6 +40,8 @@ class Play:
         *,
         check: bool,
         drawn: bool,
+        state: bytes = b"",
+        saving: bool = False,
     ) -> None:
         from mubinn.cli.shared.run_check import Checker, Packer
         from mubinn.cli.shared.run_table import Table
@@ -47,9 +51,13 @@ class Play:
         self.names = names
         self.quantum = board.quantum
         self.table: Table = Table(board, self.names, out, source.rate_hz, self.quantum, kept=drawn)
-        self.checker: Checker | None = Checker(board) if check else None
+        self.checker: Checker | None = Checker(board, state) if check else None
         self.difference: Difference | None = None
         self.interrupted = False
+        self.state, self.saving = state, saving
+        self.saved = b""
+        # How often the state has begun anew, and whether it has at last.
+        self.restarts, self.lapsed = 0, False
         self.loads = 0
         self.seconds = 0.0
         self._packer = Packer(board)
@@ -68,6 +76,7 @@ class Play:
             wire,
             self.board.host(),
             contents=self.board.contents,
+            state=self.state,
             pauses=between,
             patience_s=patience_s,
         )
@@ -75,44 +84,73 @@ class Play:
         return found
 
     def run(self, session: Session, show: Any, quiet: bool) -> None:
-        """Play all of it, or up to the first difference, or to an interruption."""
-        from mubinn.hw.link.host import Loaded
-        from mubinn.hw.link.session import Loading, Sent
+        """Play all of it, or up to the first difference, or to an interruption.
 
-        begun = told = time.monotonic()
-        counts, total = self.table.counts, self.source.total
+        Where the state is to be saved, what is under way at a first interruption ends before.
+        """
+        begun = time.monotonic()
         try:
-            for event in session.run(self._payloads()):
-                if isinstance(event, Sent):
-                    samples = self._waiting.pop()
-                    self.table.sent(event.window, samples, len(samples) // self.quantum)
-                    continue
-                if isinstance(event, Loading):
-                    show("loading weights", event.sent, event.packets)
-                    continue
-                self.loads += isinstance(event, Loaded)
-                for ended in self.table.told(event):
-                    if self.checker is not None and self.difference is None:
-                        flight = ended.flight
-                        self.difference = self.checker.ended(
-                            flight.place, flight.samples, flight.found, ended.whole
-                        )
-                if self.difference is not None:
-                    break
-                show(self.table.latest, counts.steps, total or counts.steps)
-                if not quiet and not sys.stderr.isatty() and time.monotonic() - told > _LINE_S:
-                    told = time.monotonic()
-                    of = "" if total is None else f" of {total:,}"
-                    click.echo(f"step {counts.steps:,}{of}: {self.table.latest}", err=True)
+            with _first_interruption(self._interrupt) if self.saving else nullcontext():
+                self._follow(session.run(self._payloads()), show, quiet)
+            if self.saving and self.difference is None:
+                self.lapsed = False
+                self._follow(session.save(), show, quiet)
         except KeyboardInterrupt:
             self.interrupted = True
         self.seconds = time.monotonic() - begun
+
+    def _interrupt(self) -> None:
+        self.interrupted = True
+
+    def _follow(self, events: Iterator[Any], show: Any, quiet: bool) -> None:
+        from mubinn.hw.link.session import Loading, Sent
+
+        told = time.monotonic()
+        counts, total = self.table.counts, self.source.total
+        for event in events:
+            if isinstance(event, Sent):
+                samples = self._waiting.pop()
+                self.table.sent(event.window, samples, len(samples) // self.quantum)
+                continue
+            if isinstance(event, Loading):
+                show("loading weights", event.sent, event.packets)
+                continue
+            self._note(event)
+            if self.difference is not None:
+                break
+            show(self.table.latest, counts.steps, total or counts.steps)
+            if not quiet and not sys.stderr.isatty() and time.monotonic() - told > _LINE_S:
+                told = time.monotonic()
+                of = "" if total is None else f" of {total:,}"
+                click.echo(f"step {counts.steps:,}{of}: {self.table.latest}", err=True)
+
+    def _note(self, event: Any) -> None:
+        """Keep what an event says, and compare the windows that end with it."""
+        from mubinn.hw.link.host import Loaded, Saved
+        from mubinn.hw.link.session import Anew
+
+        self.loads += isinstance(event, Loaded)
+        if isinstance(event, Saved):
+            self.saved = event.data
+        if isinstance(event, Anew) and self.table.counts.windows:
+            # Before the first window nothing is lost: weights have come, and no state.
+            self.restarts, self.lapsed = self.restarts + 1, True
+            if self.checker is not None:
+                self.checker.anew()
+        for ended in self.table.told(event):
+            if self.checker is not None and self.difference is None:
+                flight = ended.flight
+                self.difference = self.checker.ended(
+                    flight.place, flight.samples, flight.found, ended.whole
+                )
 
     def _payloads(self) -> Iterator[bytes | None]:
         """Yield windows as they are sent; of what comes in its own time, None until it is there."""
         from mubinn.cli.shared.run_source import as_they_come
 
         for samples in as_they_come(self.source.windows):
+            if self.interrupted:
+                return
             if samples is None:
                 yield None
                 continue
@@ -154,6 +192,17 @@ class Play:
         times = "once" if self.loads == 1 else f"{self.loads} times"
         return f" {size:,} bytes of weights were loaded {times}." if size else ""
 
+    def _states(self) -> Iterator[str]:
+        """Yield what became of the state, in sentences."""
+        if self.restarts:
+            times = "once" if self.restarts == 1 else f"{self.restarts} times"
+            yield f"The state began anew {times}, as the line had lost what it was."
+        if self.saved:
+            anew = ", that of a board that begins anew" if self.lapsed else ""
+            yield f"The state, {len(self.saved):,} bytes, is saved{anew}."
+        elif self.saving:
+            yield "The state is not saved."
+
     def _asleep(self, counted: BoardCount) -> float | None:
         """Return the share of time that a core sleeps, its steps coming at the recording's rate.
 
@@ -185,8 +234,8 @@ class Play:
             f"{self.board.clock_hz / 1e6:g} MHz it sleeps {100 * share:.2f} % of the time."
         )
 
-    def tell(self, counted: BoardCount | None, output: Path | None, as_json: bool) -> None:
-        """Say what has happened."""
+    def _report(self, counted: BoardCount | None) -> dict[str, Any]:
+        """Return what has happened, as JSON types."""
         counts = self.table.counts
         rate = 1e3 * self.seconds / max(1, counts.steps)
         report: dict[str, Any] = {"data": self.source.name, **asdict(counts)}
@@ -195,8 +244,16 @@ class Play:
             report |= {"equal": self.difference is None, "compared": self.checker.compared}
         weights = len(self.board.contents)
         report |= {"loads": self.loads, "load_bytes": weights} if weights else {}
+        if self.board.top.state_bytes is not None:
+            report |= {"restarts": self.restarts, "saved_bytes": len(self.saved) or None}
+            report |= {"lapsed": self.lapsed} if self.saving else {}
         if counted is not None:
             report |= {"simulated": asdict(counted), "asleep": self._asleep(counted)}
+        return report
+
+    def tell(self, counted: BoardCount | None, output: Path | None, as_json: bool) -> None:
+        """Say what has happened."""
+        counts, report = self.table.counts, self._report(counted)
         if as_json:
             print_json(report)
             return
@@ -207,8 +264,10 @@ class Play:
         say(
             f"{counts.windows:,} windows, {counts.steps:,} steps of {self.source.name}: "
             f"{counts.decisions:,} results, {counts.dropped:,} windows dropped; "
-            f"{self.seconds:.1f} s, {rate:.2f} ms a step.{self._loaded()}"
+            f"{self.seconds:.1f} s, {report['ms_per_step']:.2f} ms a step.{self._loaded()}"
         )
+        for sentence in self._states():
+            say(sentence)
         if counted is not None:
             say(f"The simulated board ran {counted.cycles:,} clock cycles.{self._slept(counted)}")
             for name, line in (("to", counted.to_board), ("from", counted.from_board)):
@@ -229,3 +288,18 @@ class Play:
             say(f"All {self.checker.compared:,} results compared equal the bit-true model.")
             if not self.checker.known:
                 say("Then its state could not be told after many losses: the rest is not compared.")
+
+
+@contextmanager
+def _first_interruption(tell: Callable[[], None]) -> Iterator[None]:
+    """Have a first Ctrl-C call `tell`; the next one interrupts."""
+
+    def heard(*_: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        tell()
+
+    before = signal.signal(signal.SIGINT, heard)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -6,11 +6,22 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.hw.link.host import Awaited, Event, Host, Loaded, Status, Unloaded
+from mubinn.hw.link.host import (
+    Awaited,
+    Event,
+    Host,
+    Loaded,
+    Restored,
+    Saved,
+    Status,
+    Unloaded,
+    Unrestored,
+    Unsaved,
+)
 from mubinn.hw.link.packets import FLAG, WRAP
 
 LOADS = 10
-"""Loads that a board loses, as by a reset, after which something is wrong with it."""
+"""Loads that a board loses, as by a reset, after which something is wrong with it; or states."""
 
 ANSWERS = 10
 """Questions without any answer after which nobody is there."""
@@ -43,10 +54,13 @@ class Pauses:
     ----------
     within, behind : int
         After a packet inside a window, and after a window's last.
+    given : int
+        After a packet of a state.
     """
 
     within: int = 0
     behind: int = 0
+    given: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,6 +78,11 @@ class Loading:
     packets: int
 
 
+@dataclass(frozen=True)
+class Anew:
+    """The state of the board has begun anew: the line had lost what it was."""
+
+
 class Session:
     """Sends windows, no faster than the board takes them, and tells what becomes of each.
 
@@ -75,12 +94,18 @@ class Session:
     is sent again where the line has lost it. They are loaded again where the board says that it has
     none, as after a reset. Windows that were under way then are dropped.
 
+    A board whose state has a port takes no window that goes on from others once a packet is
+    missing. Where it says so, windows that are under way end, and its state begins anew, by a clear
+    (`Anew`); the first time by `state`, where there is one.
+
     Parameters
     ----------
     wire : Wire
     host : Host
     contents : bytes
         Weights to load, as `Host.load` takes them; none where the board has its own.
+    state : bytes
+        What the first window goes on from, as `Host.set_state` takes it; none where it begins.
     pauses : Pauses
     ahead : int
     patience_s : float
@@ -93,6 +118,7 @@ class Session:
         host: Host,
         *,
         contents: bytes = b"",
+        state: bytes = b"",
         pauses: Pauses | None = None,
         ahead: int = 4,
         patience_s: float = 1.0,
@@ -103,6 +129,8 @@ class Session:
         self._contents = contents
         # Weights are to be loaded; a load has ended; and what the board has said last.
         self._due, self._ended = bool(contents), False
+        # What is to go in; and the board takes no window that goes on from others.
+        self._state, self._torn = state, False
         self._status: Status | None = None
         self._asked = 0
         self._since = time.monotonic()
@@ -115,17 +143,21 @@ class Session:
         MubinnError
             It does not.
         """
+        list(self._cleared())
+
+    def _cleared(self) -> Iterator[Event]:
         for _ in range(ANSWERS):
             # What stands before the first 0x7E is a packet that is refused.
             self._send(self._host.clear())
             while time.monotonic() - self._since < self._patience:
-                for event in self._heard(1):
-                    # One of what was before has other counts.
-                    if isinstance(event, Status) and event.counts["received"] == 1:
-                        return
+                events = self._heard(1)
+                yield from events
+                # One of what was before has other counts.
+                if any(isinstance(e, Status) and e.counts["received"] == 1 for e in events):
+                    return
         raise _silent()
 
-    def run(self, windows: Iterable[bytes | None]) -> Iterator[Sent | Loading | Event]:
+    def run(self, windows: Iterable[bytes | None]) -> Iterator[Sent | Loading | Anew | Event]:
         """Yield what happens to weights and windows, until each has its last result or is dropped.
 
         Parameters
@@ -136,15 +168,16 @@ class Session:
         Raises
         ------
         MubinnError
-            The board does not answer; it takes no weights, or not these, or waits for some.
+            The board does not answer; it takes no weights, or not these, or waits for some; its
+            state has no port, or does not come into it.
         """
-        yield from self._loaded()
+        yield from self._ready()
         for data in windows:
             if data is None:
                 yield from self._heard(0)
                 continue
-            while self._due or len(self._host.open) >= self._ahead:
-                yield from self._loaded() if self._due else self._waited()
+            while (due := self._due or self._torn) or len(self._host.open) >= self._ahead:
+                yield from self._ready() if due else self._waited()
             number, frames = self._host.window(data)
             yield Sent(number)
             for frame in frames:
@@ -154,6 +187,78 @@ class Session:
                 yield from self._heard(0)
         while self._host.open:
             yield from self._waited()
+
+    def save(self) -> Iterator[Loading | Anew | Event]:
+        """Yield what happens until there is `Saved`: the state that a next window would go on from.
+
+        Raises
+        ------
+        MubinnError
+            The board does not answer; its state has no port, or does not come out of it.
+        """
+        for _ in range(LOADS):
+            while self._host.open:
+                yield from self._waited()
+            yield from self._ready()
+            self._check_ported()
+            number, frame = self._host.state()
+            self._send(frame)
+            found: Event | None = None
+            while found is None:
+                for event in self._waited():
+                    yield event
+                    if isinstance(event, Saved | Unsaved) and event.state == number:
+                        found = event
+            if isinstance(found, Saved):
+                return
+        raise MubinnError(
+            f"The state has not come out of the board in {LOADS} tries: see to its line."
+        )
+
+    def _ready(self) -> Iterator[Loading | Anew | Event]:
+        """Have weights and state in the board; windows under way end before they go in."""
+        for _ in range(LOADS):
+            yield from self._loaded()
+            while self._torn and self._host.open:
+                yield from self._waited()
+            if self._state:
+                yield from self._restored()
+            elif self._torn:
+                self._torn = False
+                yield from self._cleared()
+                yield Anew()
+            if not (self._due or self._torn or self._state):
+                return
+        raise MubinnError(
+            f"The state has not come into the board in {LOADS} tries: see to its power, its "
+            "button, and its line."
+        )
+
+    def _restored(self) -> Iterator[Event]:
+        """Have a state go in."""
+        while self._status is None:
+            yield from self._waited()
+        self._check_ported()
+        number, frames = self._host.set_state(self._state)
+        for frame in frames:
+            self._send(frame + bytes([FLAG]) * self._pauses.given)
+        ended = False
+        while not ended:
+            for event in self._waited():
+                yield event
+                if isinstance(event, Restored | Unrestored) and event.state == number:
+                    ended = True
+                    if isinstance(event, Restored):
+                        self._state = b""
+
+    def _check_ported(self) -> None:
+        """Raise `MubinnError` where the state of a board does not go out and in."""
+        assert self._status is not None
+        if "state" not in self._status.counts:
+            raise MubinnError(
+                "The board's state has no port: load the bitstream of this very model, made with "
+                "--state-port."
+            )
 
     def _loaded(self) -> Iterator[Loading | Event]:
         """Load the weights, if they are to be; windows under way end before."""
@@ -221,6 +326,7 @@ class Session:
                         "--load-weights."
                     )
                 self._due |= event.empty
+                self._torn = bool(event.counts.get("broken"))
             elif isinstance(event, Loaded | Unloaded):
                 self._ended, self._due = True, isinstance(event, Unloaded)
         return events

@@ -18,6 +18,7 @@ from mubinn.cli.commands.run import _source
 from mubinn.cli.main import mubinn
 from mubinn.cli.shared.board import Board, open_board
 from mubinn.cli.shared.data_options import Reading
+from mubinn.cli.shared.run_state import read_state, state_text
 from mubinn.golden.binarize.scales import LevelTensor
 from mubinn.golden.model.float_model import Preprocessing
 from mubinn.golden.model.model_file import save_model
@@ -59,6 +60,7 @@ def built(folder, model, top, verilog, weights="initialised"):
         "baud": 115200,
         "adc": WIDTH,
         "state": "carried",
+        "state_bytes": top.state_bytes,
         "weights": weights,
         "step_bytes": top.rules.step,
         "room": top.rules.room,
@@ -315,6 +317,8 @@ def test_what_cannot_be_run_is_told(verilog, tmp_path, monkeypatch):
         ((board, data, "--simulate", "--seed", 1), "--seed is of faults"),
         ((board, data, "--simulate", "--json"), "--json takes the terminal"),
         ((board, data, "--simulate", "--adc", 12), "--adc is what .* was built with"),
+        ((board, data, "--simulate", "--save-state", tmp_path / "s"), "or leave out --save-state"),
+        ((board, data, "--simulate", "--load-state", data), "does not go out or in: build it with"),
         ((empty, data, "--simulate"), "is no folder of a board"),
         ((alone, "-", "--simulate"), "Samples that come have no windows"),
         ((alone, data, "--simulate", "--link", "spi", "--divisor", 9), "leave it out with --link"),
@@ -325,6 +329,82 @@ def test_what_cannot_be_run_is_told(verilog, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "serial", None)
     found = told(board, data, "--simulate", code=2)
     assert "pip install 'mubinn[serial]'" in found.output
+
+
+def decided(path):
+    own = ("class", "score")
+    return [{k: v for k, v in row.items() if k.startswith(own)} for row in rows(path)]
+
+
+@pytest.mark.parametrize(
+    ("readout", "options"),
+    [
+        ("every", ("--window", 1)),
+        ("leaky:3", ("--window", 5, "--link", "spi", "--load-weights")),
+    ],
+)
+def test_a_recording_goes_on_where_a_board_was_switched_off(
+    random_model, tmp_path, readout, options
+):
+    """The state of the first half, in a file, has a board anew decide as if never switched off."""
+    model = causal(random_model, hidden=3, seed=1, readout=readout)
+    save_model(tmp_path / "m.mubinn", model)
+    x = np.load(recorded(tmp_path / "x.npz"))["X"]
+    for name, half in (("a", x[:, :STEPS]), ("b", x[:, STEPS:])):
+        np.savez(tmp_path / f"{name}.npz", X=half, fs_hz=100)
+    kept, after = tmp_path / "kept", tmp_path / "after"
+    common = ("--simulate", "--adc", WIDTH, "--state", "carried", "--state-port", *options)
+
+    def play(name, *more):
+        out = tmp_path / f"{name}.csv"
+        words = (tmp_path / "m.mubinn", tmp_path / f"{name}.npz", *common, "--check", "-o", out)
+        found = json.loads(told(*words, *more, "--json").stdout)
+        assert found["equal"]
+        return found, decided(out)
+
+    whole, wanted = play("x", "--save-state", after)
+    assert (whole["dropped"], whole["restarts"]) == (0, 0)
+    first, early = play("a", "--save-state", kept)
+    assert first["saved_bytes"] == whole["saved_bytes"] > 0
+    _, late = play("b", "--load-state", kept, "--save-state", tmp_path / "last")
+    assert [*early, *late] == wanted
+    assert (tmp_path / "last").read_bytes() == after.read_bytes() != kept.read_bytes()
+    # It is the state that does so.
+    assert play("b")[1] != late
+    # Where the line loses what the state was, it begins anew: nothing wrong is decided.
+    found, _ = play("x", "--load-state", kept, "--save-state", after, "--faults", 3e-3)
+    assert found["restarts"] > 0
+    assert found["compared"] > 0
+
+
+def test_a_state_of_something_else_is_refused(random_model, tmp_path):
+    model, other = causal(random_model), causal(random_model, seed=1)
+    for name, one in (("m", model), ("o", other), ("n", replace(model, meta={"by": "me"}))):
+        save_model(tmp_path / name, one)
+    ported = {"adc": WIDTH, "state": "carried", "state_port": True}
+    board = open_board(tmp_path / "m", ported)
+    state, kept = bytes(range(board.top.state_bytes)), tmp_path / "kept"
+    kept.write_text(text := state_text(board, state))
+    # Notes are no other model.
+    assert read_state(kept, open_board(tmp_path / "n", ported)) == state
+    for name, content in (
+        ("flipped", text.replace(state.hex(), state[::-1].hex())),
+        ("shorter", text.replace(state.hex(), state[1:].hex())),
+        ("numbers", "7"),
+        ("bytes", "\x00"),
+    ):
+        (tmp_path / name).write_text(content)
+    for name, own, adc, sentence in (
+        *((name, "m", WIDTH, "is no state of a board") for name in ("flipped", "shorter")),
+        *((name, "m", WIDTH, "is no state of a board") for name in ("numbers", "bytes", "m")),
+        ("kept", "o", WIDTH, "is the state of another model: give"),
+        ("kept", "m", WIDTH + 8, "bytes of a board that was built in another way, and this one"),
+        ("none", "m", WIDTH, "cannot be read: no such file"),
+    ):
+        words = (tmp_path / own, tmp_path / "x.npz", "--simulate", "--adc", adc)
+        words += ("--state", "carried", "--state-port", "--load-state", tmp_path / name)
+        shown = told(*words, code=2).output.replace("\n", " ")
+        assert re.search(sentence, shown), (name, shown)
 
 
 @pytest.mark.slow

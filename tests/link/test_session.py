@@ -5,14 +5,16 @@ import pytest
 from lines import damaged
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.hw.link.host import Dropped, Host, Loaded, Lost, Result, Unloaded
+from mubinn.hw.link.host import Dropped, Host, Loaded, Lost, Result, Saved, Unloaded
 from mubinn.hw.link.packets import (
     COUNTS,
     FLAG,
+    GIVING,
     LOADING,
     STAMP,
     TO_BOARD,
     TO_LOADED,
+    TO_PORTED,
     Flags,
     Kind,
     Packet,
@@ -20,7 +22,7 @@ from mubinn.hw.link.packets import (
     Rules,
     pattern,
 )
-from mubinn.hw.link.session import LOADS, Loading, Pauses, Sent, Session
+from mubinn.hw.link.session import LOADS, Anew, Loading, Pauses, Sent, Session
 
 STEP = 3
 WEIGHTS = bytes(range(4 * STEP - 1))
@@ -106,6 +108,155 @@ class Line:
                     Kind.RESULT, pattern(STAMP).pack(self.window, 0) + self.data, Flags.LAST
                 )
                 self.window = None
+
+
+SIZE = 5
+"""Bytes of a state."""
+
+
+def following(state, data):
+    """The state behind a window."""
+    return bytes(
+        (3 * s + d + k) % 256 for k, (s, d) in enumerate(zip(state, data * 2, strict=False))
+    )
+
+
+class Ported(Line):
+    """A board whose windows go on from each other, each with the state that it leaves behind it.
+
+    The state goes out and in; a board that is `closed` gives none.
+    """
+
+    closed = False
+
+    def reset(self):
+        super().reset()
+        self.receiver = Receiver(Rules(TO_BOARD | TO_PORTED, STEP, STEP))
+        self.state, self.broken, self.given, self.taken = bytes(SIZE), False, None, 0
+
+    def status(self):
+        counts = dict.fromkeys(COUNTS | GIVING, 0)
+        counts |= {"received": self.received % 65536, "expected": (self.expected or 0) % 65536}
+        counts |= {"state": self.taken, "broken": self.broken}
+        self.answer(Kind.STATUS, pattern(COUNTS | GIVING).pack(*counts.values()))
+
+    def save(self, asked):
+        if self.broken or self.closed:
+            return self.status()
+        for place, start in enumerate(range(0, SIZE, 2)):
+            last = Flags.LAST if start + 2 >= SIZE else Flags.NONE
+            part = pattern(STAMP).pack(asked, place) + self.state[start : start + 2]
+            self.answer(Kind.STATE, part + bytes([1]), last)
+
+    def give(self, packet):
+        if packet.flags & Flags.FIRST:
+            self.given, self.begun = b"", packet.counter
+        if self.given is None:
+            return
+        self.broken, self.given = False, self.given + packet.payload
+        if packet.flags & Flags.LAST:
+            self.broken = len(self.given) != len(self.state)
+            if not self.broken:
+                self.state, self.taken = self.given, self.begun
+            self.given = None
+            self.status()
+
+    def samples(self, packet):
+        if packet.flags & Flags.FIRST and self.broken:
+            return self.status()
+        if packet.flags & Flags.FIRST:
+            self.window, self.data = packet.counter, b""
+        self.data += packet.payload
+        if self.window is not None and packet.flags & Flags.LAST:
+            self.state = following(self.state, self.data)
+            stamp = pattern(STAMP).pack(self.window, 0)
+            self.answer(Kind.RESULT, stamp + self.data + self.state, Flags.LAST)
+            self.window = None
+
+    def write(self, data):
+        for packet in self.receiver.feed(self.hurt(data)):
+            if packet is None:
+                continue
+            if self.expected is not None and packet.counter != self.expected:
+                self.window, self.given, self.broken = None, None, True
+            self.expected, self.received = packet.counter + 1, self.received + 1
+            if packet.kind is Kind.CLEAR:
+                self.received, self.window, self.given = 1, None, None
+                self.state, self.broken = bytes(SIZE), False
+            if packet.kind in (Kind.ASK, Kind.CLEAR):
+                self.status()
+            elif packet.kind is Kind.SAVE:
+                self.save(packet.counter)
+            else:
+                (self.give if packet.kind is Kind.GIVE else self.samples)(packet)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1])
+def test_windows_go_on_from_a_state_and_anew_where_it_is_lost(share):
+    """Each result is that of a state that the board may have, and so is what is saved."""
+    line, begun = Ported(np.random.default_rng(4), share), bytes(range(7, 7 + SIZE))
+    host = Host(STEP, state_bytes=SIZE)
+    session = Session(line, host, state=begun, patience_s=0.002)
+    session.clear()
+    windows = [bytes([k] * STEP * (1 + k % 2)) for k in range(200)]
+    waiting, under_way, states, decided, anew, saved = iter(windows), {}, {begun}, 0, 0, []
+
+    def told(event):
+        nonlocal states, decided, anew
+        if isinstance(event, Sent):
+            under_way[event.window] = next(waiting)
+        elif isinstance(event, Result | Dropped):
+            data = under_way.pop(event.window)
+            after = {following(state, data) for state in states}
+            if isinstance(event, Dropped):
+                states |= after
+                return
+            states, decided = {event.data[len(data) :]}, decided + 1
+            assert event.data[: len(data)] == data
+            assert states <= after
+        elif isinstance(event, Anew):
+            assert not under_way
+            states, anew = {bytes(SIZE)}, anew + 1
+        elif isinstance(event, Saved):
+            saved.append(event.data)
+
+    for event in session.run([None, *windows]):
+        told(event)
+    assert saved == []
+    for event in session.save():
+        told(event)
+    assert not under_way
+    assert len(saved) == 1
+    assert saved[0] in states
+    assert saved[0] == line.state
+    assert (decided, anew) == (200, 0) if not share else 50 < decided < 200 > anew > 0
+    # Another one goes on where it has ended, behind a power-down.
+    line = Ported()
+    session = Session(line, Host(STEP, state_bytes=SIZE), state=saved[0], patience_s=0.002)
+    session.clear()
+    results = [e.data for e in session.run([windows[1]]) if isinstance(e, Result)]
+    assert results == [windows[1] + following(saved[0], windows[1])]
+
+
+def test_a_state_that_a_board_does_not_take_or_give_is_told_of():
+    closed = Ported()
+    closed.closed = True
+    for line, state, words in [
+        (Line(), bytes(SIZE), "state has no port: .* made with --state-port"),
+        (Line(), b"", "state has no port: .* made with --state-port"),
+        (closed, b"", f"not come out of the board in {LOADS} tries"),
+    ]:
+        session = Session(line, Host(STEP, state_bytes=SIZE), state=state, patience_s=0.002)
+        session.clear()
+        with pytest.raises(MubinnError, match=words):
+            list(session.save())
+    # All it has is an ear.
+    line = Ported()
+    session = Session(line, Host(STEP, state_bytes=SIZE), state=bytes(SIZE), patience_s=0.002)
+    session.clear()
+    line.give = lambda packet: line.status()
+    with pytest.raises(MubinnError, match=f"not come into the board in {LOADS} tries"):
+        list(session.run([bytes(STEP)]))
 
 
 def played(line, count, **options):
