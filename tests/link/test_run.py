@@ -5,6 +5,7 @@ import gc
 import io
 import json
 import re
+import signal
 import sys
 import warnings
 from dataclasses import replace
@@ -22,12 +23,13 @@ from mubinn.cli.shared.run_state import read_state, state_text
 from mubinn.golden.binarize.scales import LevelTensor
 from mubinn.golden.model.float_model import Preprocessing
 from mubinn.golden.model.model_file import save_model
-from mubinn.hw.accelerator.link_accelerator import link_top
+from mubinn.hw.accelerator.link_accelerator import link_top, pauses
 from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.hw.layer.loadable_memory import contents, without_contents
 from mubinn.hw.link.host import Result
 from mubinn.hw.link.packets import Flags, Kind
 from mubinn.hw.link.session import Session
+from mubinn.hw.stream.component import asked_alone
 from mubinn.sim.link.virtual_board import VirtualBoard
 from mubinn.train.data.windows import find_data
 
@@ -336,6 +338,34 @@ def decided(path):
     return [{k: v for k, v in row.items() if k.startswith(own)} for row in rows(path)]
 
 
+def _interrupted(whole, results):
+    """A session in which Ctrl-C is pressed at one of its results."""
+
+    def run(self, windows):
+        for n, event in enumerate(whole(self, windows)):
+            yield event
+            if isinstance(event, Result) and n > results and not pressed:
+                pressed.append(n)
+                signal.raise_signal(signal.SIGINT)
+
+    pressed = []
+    return run
+
+
+def test_a_state_goes_in_no_faster_than_a_board_takes_it(random_model):
+    model = causal(random_model, features=31, hidden=60)
+    options = {"adc_width": 16, "state": "carried", "state_port": True}
+    top = asked_alone(link_top(model, divisor=DIVISOR, steps=2, **options))
+    words = [-(-bits // 8) for bits, count in top.core.ring.shapes for _ in range(count)]
+    ends = np.cumsum(words)
+    assert ends[-1] == top.state_bytes > top.rules.room
+    # A word waits a cycle to be read and one to be moved; two flags and a head come meanwhile.
+    busy = top.rules.room + 2 * int(np.searchsorted(ends, top.rules.room))
+    given = pauses(top, 1).given
+    assert busy <= (given + 6) * 10 * DIVISOR
+    assert 0 < given < 10
+
+
 @pytest.mark.parametrize(
     ("readout", "options"),
     [
@@ -344,7 +374,7 @@ def decided(path):
     ],
 )
 def test_a_recording_goes_on_where_a_board_was_switched_off(
-    random_model, tmp_path, readout, options
+    random_model, tmp_path, monkeypatch, readout, options
 ):
     """The state of the first half, in a file, has a board anew decide as if never switched off."""
     model = causal(random_model, hidden=3, seed=1, readout=readout)
@@ -355,10 +385,10 @@ def test_a_recording_goes_on_where_a_board_was_switched_off(
     kept, after = tmp_path / "kept", tmp_path / "after"
     common = ("--simulate", "--adc", WIDTH, "--state", "carried", "--state-port", *options)
 
-    def play(name, *more):
+    def play(name, *more, code=0):
         out = tmp_path / f"{name}.csv"
         words = (tmp_path / "m.mubinn", tmp_path / f"{name}.npz", *common, "--check", "-o", out)
-        found = json.loads(told(*words, *more, "--json").stdout)
+        found = json.loads(told(*words, *more, "--json", code=code).stdout)
         assert found["equal"]
         return found, decided(out)
 
@@ -371,8 +401,16 @@ def test_a_recording_goes_on_where_a_board_was_switched_off(
     assert (tmp_path / "last").read_bytes() == after.read_bytes() != kept.read_bytes()
     # It is the state that does so.
     assert play("b")[1] != late
+    # A first Ctrl-C has what is under way end, and the state kept.
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "run", _interrupted(Session.run, 5))
+        _, begun = play("x", "--save-state", kept, code=130)
+    place = len(begun)  # a result each step
+    assert 0 < place < STEPS
+    np.savez(tmp_path / "c.npz", X=x[:, 2 * place :], fs_hz=100)
+    assert [*begun, *play("c", "--load-state", kept)[1]] == wanted
     # Where the line loses what the state was, it begins anew: nothing wrong is decided.
-    found, _ = play("x", "--load-state", kept, "--save-state", after, "--faults", 3e-3)
+    found, _ = play("a", "--load-state", kept, "--save-state", after, "--faults", 3e-3)
     assert found["restarts"] > 0
     assert found["compared"] > 0
 
