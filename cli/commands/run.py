@@ -212,8 +212,9 @@ def run(
         quiet = as_json or (output is None and sys.stdout.isatty())
         speed = baud or board.baud
         with open_port(port, speed) as wire, progress_bar("playing", quiet) as show:
+            clock = _SPEED_HZ if simulate else board.clock_hz or (board.top.divisor or 1) * speed
             seconds = board.byte_cycles / _SPEED_HZ if simulate else 10 / speed
-            play.run(play.session(wire, 1 + _BUFFER * seconds), show, quiet)
+            play.run(play.session(wire, 1 + _BUFFER * seconds, clock), show, quiet)
         counted = None if simulated is None else simulated.close()
     if picture is not None and play.table.decided:
         write_file(picture, play.picture())

@@ -66,12 +66,13 @@ class Play:
         self._signal: list[NDArray[Any]] | None = [] if drawn else None
         self._waiting: list[Samples] = []
 
-    def session(self, wire: Any, patience_s: float) -> Session:
+    def session(self, wire: Any, patience_s: float, clock_hz: float) -> Session:
         """Return the host's session, on a board that has forgotten all that was before."""
-        from mubinn.hw.accelerator.link_accelerator import pauses
-        from mubinn.hw.link.session import Session
+        from mubinn.hw.accelerator.link_accelerator import latency, pauses
+        from mubinn.hw.link.session import AHEAD, ANSWERS, Session
 
         between = pauses(self.board.top, self.source.steps)
+        working = AHEAD * latency(self.board.top, self.source.steps) / clock_hz
         found = Session(
             wire,
             self.board.host(),
@@ -79,6 +80,7 @@ class Play:
             state=self.state,
             pauses=between,
             patience_s=patience_s,
+            work_s=ANSWERS * patience_s + working,
         )
         found.clear()
         return found

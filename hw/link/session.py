@@ -23,6 +23,9 @@ from mubinn.hw.link.packets import FLAG, WRAP
 LOADS = 10
 """Loads that a board loses, as by a reset, after which something is wrong with it; or states."""
 
+AHEAD = 4
+"""Windows under way, most."""
+
 ANSWERS = 10
 """Questions without any answer after which nobody is there."""
 
@@ -88,7 +91,8 @@ class Session:
 
     At most `ahead` windows are neither decided on nor dropped: results are what lets the next ones
     go. Where the board says nothing for a while it is asked what has become of them, so that every
-    window ends in its last result or in `Dropped`, whatever the line loses.
+    window ends in its last result or in `Dropped`, whatever the line loses. A board that says
+    nothing but that it is at work has hung.
 
     Weights are loaded first, packet by packet: each follows when the board has the one before, and
     is sent again where the line has lost it. They are loaded again where the board says that it has
@@ -110,6 +114,8 @@ class Session:
     ahead : int
     patience_s : float
         How long the board may say nothing before it is asked.
+    work_s : float or None
+        How long it may say nothing but that it is at work; by default `ANSWERS` questions.
     """
 
     def __init__(
@@ -120,12 +126,16 @@ class Session:
         contents: bytes = b"",
         state: bytes = b"",
         pauses: Pauses | None = None,
-        ahead: int = 4,
+        ahead: int = AHEAD,
         patience_s: float = 1.0,
+        work_s: float | None = None,
     ) -> None:
         self._wire, self._host = wire, host
         self._pauses = pauses or Pauses()
         self._ahead, self._patience = ahead, patience_s
+        self._work = ANSWERS * patience_s if work_s is None else work_s
+        # Since when it says nothing else.
+        self._working: float | None = None
         self._contents = contents
         # Weights are to be loaded; a load has ended; and what the board has said last.
         self._due, self._ended = bool(contents), False
@@ -168,8 +178,8 @@ class Session:
         Raises
         ------
         MubinnError
-            The board does not answer; it takes no weights, or not these, or waits for some; its
-            state has no port, or does not come into it.
+            The board does not answer, or hangs; it takes no weights, or not these, or waits for
+            some; its state has no port, or does not come into it.
         """
         yield from self._ready()
         for data in windows:
@@ -184,6 +194,7 @@ class Session:
                 last = frame is frames[-1]
                 pause = self._pauses.behind if last else self._pauses.within
                 self._send(frame + bytes([FLAG]) * pause)
+                self._working = None
                 yield from self._heard(0)
         while self._host.open:
             yield from self._waited()
@@ -318,18 +329,32 @@ class Session:
         if events:
             self._asked = 0
         for event in events:
+            if not isinstance(event, Status) or not event.working:
+                self._working = None
             if isinstance(event, Status):
-                self._status = event
-                if event.empty and not self._contents:
-                    raise MubinnError(
-                        "The board waits for weights: give the folder that it was built in, or "
-                        "--load-weights."
-                    )
-                self._due |= event.empty
-                self._torn = bool(event.counts.get("broken"))
+                self._told(event)
             elif isinstance(event, Loaded | Unloaded):
                 self._ended, self._due = True, isinstance(event, Unloaded)
         return events
+
+    def _told(self, status: Status) -> None:
+        self._status = status
+        if status.empty and not self._contents:
+            raise MubinnError(
+                "The board waits for weights: give the folder that it was built in, or "
+                "--load-weights."
+            )
+        self._due |= status.empty
+        self._torn = bool(status.counts.get("broken"))
+        if not status.working:
+            return
+        now = time.monotonic()
+        self._working = now if self._working is None else self._working
+        if now - self._working > self._work:
+            raise MubinnError(
+                f"The board has said for {self._work:.3g} s that it is at work, and given no "
+                "result: see to its power and press its button, or load its bitstream again."
+            )
 
     def _waited(self) -> list[Event]:
         """Return what comes within a short while; ask where nothing has for long."""

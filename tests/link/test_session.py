@@ -1,5 +1,8 @@
 """A host's session with a board of the codec alone: each window ends, whatever the line loses."""
 
+from itertools import count
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from lines import damaged
@@ -22,7 +25,7 @@ from mubinn.hw.link.packets import (
     Rules,
     pattern,
 )
-from mubinn.hw.link.session import LOADS, Anew, Loading, Pauses, Sent, Session
+from mubinn.hw.link.session import ANSWERS, LOADS, Anew, Loading, Pauses, Sent, Session
 
 STEP = 3
 WEIGHTS = bytes(range(4 * STEP - 1))
@@ -36,13 +39,14 @@ class Line:
         self.receiver = Receiver(Rules(TO_LOADED if loads else TO_BOARD, STEP, STEP))
         self.back = bytearray()
         self.written = bytearray()
-        self.deaf = False
+        self.deaf, self.slow = False, 0
         self.reset()
 
     def reset(self):
         self.counter, self.expected, self.received = 0, None, 0
         self.window, self.data = None, b""
         self.load, self.weights, self.begun = None, b"", 0
+        self.worked = []
 
     @property
     def in_waiting(self):
@@ -64,7 +68,8 @@ class Line:
     def status(self):
         counts = dict.fromkeys(COUNTS, 0)
         counts |= {"received": self.received % 65536, "expected": (self.expected or 0) % 65536}
-        payload, flags = pattern(COUNTS).pack(*counts.values()), Flags.NONE
+        payload = pattern(COUNTS).pack(*counts.values())
+        flags = Flags.WORKING if self.worked else Flags.NONE
         if self.loads:
             payload += pattern(LOADING).pack(self.begun)
             flags |= Flags.NONE if self.weights == self.own else Flags.EMPTY
@@ -97,6 +102,8 @@ class Line:
             self.received += 1
             if packet.kind is Kind.CLEAR:
                 self.received, self.window = 1, None
+            if packet.kind is Kind.ASK:
+                self.work()
             if packet.kind in (Kind.ASK, Kind.CLEAR) or (self.loads and self.weights != self.own):
                 self.status()
                 continue
@@ -104,10 +111,16 @@ class Line:
                 self.window, self.data = packet.counter, b""
             self.data += packet.payload
             if self.window is not None and packet.flags & Flags.LAST:
-                self.answer(
-                    Kind.RESULT, pattern(STAMP).pack(self.window, 0) + self.data, Flags.LAST
-                )
+                self.worked.append([pattern(STAMP).pack(self.window, 0) + self.data, self.slow])
                 self.window = None
+                self.work()
+
+    def work(self):
+        """Give the results that do not take longer, a slow one at a time."""
+        while self.worked and not self.worked[0][1]:
+            self.answer(Kind.RESULT, self.worked.pop(0)[0], Flags.LAST)
+        if self.worked:
+            self.worked[0][1] -= 1
 
 
 SIZE = 5
@@ -307,6 +320,25 @@ def test_a_board_that_says_nothing_is_told_of():
     with pytest.raises(MubinnError, match="does not answer"):
         events += session.run([bytes(STEP)])
     assert not [e for e in events if isinstance(e, Lost)]
+
+
+@pytest.mark.parametrize("asked", [5, 50])
+def test_a_board_that_is_at_work_for_ever_is_told_of(asked, monkeypatch):
+    """One that has a result when it is asked for the fifth time is not."""
+    times = count()
+    clock = SimpleNamespace(monotonic=lambda: next(times) / 1000)
+    monkeypatch.setattr("mubinn.hw.link.session.time", clock)
+    line = Line()
+    line.slow = asked
+    session = Session(line, Host(STEP), patience_s=0.005)
+    session.clear()
+    told = [bytes([k] * STEP) for k in range(5)]
+    if asked < ANSWERS:
+        found = [e.data for e in session.run(told) if isinstance(e, Result)]
+        assert found == told
+        return
+    with pytest.raises(MubinnError, match=r"has said for 0\.05 s that it is at work, and g"):
+        list(session.run(told))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1])
