@@ -19,11 +19,13 @@ from mubinn.cli.commands.run import _source
 from mubinn.cli.main import mubinn
 from mubinn.cli.shared.board import Board, open_board
 from mubinn.cli.shared.data_options import Reading
+from mubinn.cli.shared.run_check import Checker
 from mubinn.cli.shared.run_state import read_state, state_text
 from mubinn.golden.binarize.scales import LevelTensor
 from mubinn.golden.model.float_model import Preprocessing
 from mubinn.golden.model.model_file import save_model
 from mubinn.hw.accelerator.link_accelerator import link_top, pauses
+from mubinn.hw.accelerator.state_parts import WholeState, state_bytes
 from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.hw.layer.loadable_memory import contents, without_contents
 from mubinn.hw.link.host import Result
@@ -350,6 +352,20 @@ def _interrupted(whole, results):
 
     pressed = []
     return run
+
+
+def test_results_are_held_to_the_state_that_they_go_on_from(random_model, tmp_path):
+    save_model(tmp_path / "m", causal(random_model, hidden=3, seed=1))
+    board = open_board(tmp_path / "m", {"adc": WIDTH, "state": "carried", "state_port": True})
+    early, late = np.random.default_rng(1).integers(-500, 500, (2, 2 * STEPS, FEATURES))
+    front_end, layers = Checker(board)._run(early, None)[1]
+    state = state_bytes(board.core, WholeState(layers, front_end))
+    found = dict(enumerate(Checker(board)._run(late, (front_end, layers))[0]))
+    begun, anew = Checker(board, state), Checker(board, state)
+    assert begun.ended(0, late, found, whole=True) is None
+    anew.anew()
+    for other in (anew, Checker(board)):
+        assert other.ended(0, late, found, whole=True) is not None
 
 
 def test_a_state_goes_in_no_faster_than_a_board_takes_it(random_model):
