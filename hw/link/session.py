@@ -211,7 +211,7 @@ class Session:
             while self._host.open:
                 yield from self._waited()
             yield from self._ready()
-            self._check_ported()
+            yield from self._ported()
             number, frame = self._host.state()
             self._send(frame)
             found: Event | None = None
@@ -247,9 +247,7 @@ class Session:
 
     def _restored(self) -> Iterator[Event]:
         """Have a state go in."""
-        while self._status is None:
-            yield from self._waited()
-        self._check_ported()
+        yield from self._ported()
         number, frames = self._host.set_state(self._state)
         for frame in frames:
             self._send(frame + bytes([FLAG]) * self._pauses.given)
@@ -262,9 +260,10 @@ class Session:
                     if isinstance(event, Restored):
                         self._state = b""
 
-    def _check_ported(self) -> None:
+    def _ported(self) -> Iterator[Event]:
         """Raise `MubinnError` where the state of a board does not go out and in."""
-        assert self._status is not None
+        while self._status is None:
+            yield from self._waited()
         if "state" not in self._status.counts:
             raise MubinnError(
                 "The board's state has no port: load the bitstream of this very model, made with "

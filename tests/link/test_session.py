@@ -243,10 +243,9 @@ def test_windows_go_on_from_a_state_and_anew_where_it_is_lost(share):
     assert saved[0] in states
     assert saved[0] == line.state
     assert (decided, anew) == (200, 0) if not share else 50 < decided < 200 > anew > 0
-    # Another one goes on where it has ended, behind a power-down.
+    # Another one goes on where it has ended, behind a power-down; nothing is there to be cleared.
     line = Ported()
     session = Session(line, Host(STEP, state_bytes=SIZE), state=saved[0], patience_s=0.002)
-    session.clear()
     results = [e.data for e in session.run([windows[1]]) if isinstance(e, Result)]
     assert results == [windows[1] + following(saved[0], windows[1])]
 
