@@ -61,6 +61,13 @@ if TYPE_CHECKING:
     help="What a window begins with: nothing, or the state that the window before has left.",
 )
 @click.option(
+    "--state-port",
+    is_flag=True,
+    help="With --state carried: the whole state goes out and in over the link, as mubinn run "
+    "--save-state and --load-state have it, before a power-down, or for streams that share a "
+    "board.",
+)
+@click.option(
     "--load-weights",
     "loadable",
     is_flag=True,
@@ -111,6 +118,7 @@ def build(
       mubinn build my.mubinn --board icebreaker -o eeg
       mubinn build my.mubinn --board upduino3 --load-weights --lanes 32 -o eeg
       mubinn build my.mubinn --board ulx3s --clock 50 --baud 1000000 --state carried -o eeg
+      mubinn build my.mubinn --board icebreaker --state carried --state-port -o eeg
     """
     from mubinn.hw.export.board_folder import (
         BoardOptions,

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import sys
-import time
-from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 
 from mubinn.cli.shared.board import OWN, Board, open_board
 from mubinn.cli.shared.common import (
     STATE_FOR_GOOD,
     datapath_option,
     json_option,
-    print_json,
     progress_bar,
     refuse_given,
     working,
@@ -33,12 +27,9 @@ from mubinn.hw.boards.board import ADC
 from mubinn.hw.link.line import BAUD
 
 if TYPE_CHECKING:
-    from mubinn.cli.shared.run_check import Checker, Difference
-    from mubinn.cli.shared.run_source import Samples
-    from mubinn.cli.shared.run_table import Table
+    from mubinn.cli.shared.run_source import Samples, Source
     from mubinn.golden.model.quantized_model import QuantizedModel
-    from mubinn.hw.link.session import Session
-    from mubinn.sim.link.virtual_board import BoardCount, VirtualBoard
+    from mubinn.sim.link.virtual_board import VirtualBoard
     from mubinn.train.data.recordings import LabelledSet, Recording
 
 DIFFERENT = 1
@@ -49,34 +40,7 @@ _BUFFER = 4096
 """Bytes that a system holds back in front of a port."""
 _SPEED_HZ = 400_000
 """Clock cycles a second of a slow simulation."""
-_LINE_S = 10.0
 RESAMPLED = "resample it to {:g} Hz before it is played"
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """What is played.
-
-    Attributes
-    ----------
-    windows : iterator of arrays [T, C]
-    name : str
-    steps : int
-        Of the longest window.
-    total : int or None
-        Steps of all; None where nobody knows.
-    rate_hz : float or None
-        Samples of a channel a second.
-    channels : tuple of str
-        Names.
-    """
-
-    windows: Iterator[Samples]
-    name: str
-    steps: int
-    total: int | None
-    rate_hz: float | None
-    channels: tuple[str, ...]
 
 
 @click.command(cls=Command)
@@ -102,6 +66,12 @@ class Source:
     "--state",
     type=STATE_FOR_GOOD,
     help="What the board's windows begin with.  [default: cleared]",
+)
+@click.option(
+    "--state-port",
+    is_flag=True,
+    default=None,
+    help="The board's state goes out and in.",
 )
 @click.option("--link", type=click.Choice(["uart", "spi"]), help="The board's.  [default: uart]")
 @click.option(
@@ -142,6 +112,18 @@ class Source:
 )
 @click.option("-o", "--output", type=OutputFile(), metavar="FILE", help="Table of decisions, CSV.")
 @click.option("--picture", type=OutputFile(), metavar="FILE.png", help="Signal and decisions.")
+@click.option(
+    "--load-state",
+    type=InputPath(),
+    metavar="FILE",
+    help="What the board goes on from: the state that --save-state has kept of the same model.",
+)
+@click.option(
+    "--save-state",
+    type=OutputFile(),
+    metavar="FILE",
+    help="Keep the board's state at the end, as before a power-down.",
+)
 @click.option("--check", is_flag=True, help="Hold every result to the bit-true model.")
 @click.option(
     "--faults",
@@ -161,6 +143,8 @@ def run(
     rate: float | None,
     output: Path | None,
     picture: Path | None,
+    load_state: Path | None,
+    save_state: Path | None,
     check: bool,
     faults: float,
     seed: int,
@@ -182,17 +166,26 @@ def run(
     the run with exit code 1. With --simulate there is no board, but its Verilog in Verilator,
     driven through the same driver and the same bytes, bit by bit at its pins.
 
+    With --save-state the board's state is kept at the end, and with --load-state it goes on from
+    one: a host may switch it off in between, and nothing differs from one run.
+
     \b
       mubinn run eeg.mubinn night.npz --port /dev/ttyUSB1 -o decided.csv --picture night.png
       mubinn run eeg.mubinn night.edf --lsb 0.5 --port /dev/ttyUSB1 -o decided.csv
       mubinn run eeg.mubinn night.npz --simulate --state carried --check -o decided.csv
       mubinn run eeg.mubinn night.npz --simulate --check --faults 1e-4 --seed 1 -o decided.csv
+      mubinn run built/ night.npz --port /dev/ttyUSB1 --load-state n1 --save-state n2 -o decided.csv
       sensor | mubinn run built/ - --port /dev/ttyUSB1
     """
+    from mubinn.cli.commands.predict import class_names
+    from mubinn.cli.shared.run_play import Play
+    from mubinn.cli.shared.run_state import state_text
+
     given = {name: options[name] for name in OWN if options[name] is not None}
     _check_options(port, simulate, faults, output, as_json)
     serial_package()
     board = open_board(model, given)
+    state = _state(board, load_state, saved=save_state is not None)
     source = _source(board, recording, reading_of(options), window, rate)
     with ExitStack() as stack:
         simulated = None
@@ -206,15 +199,27 @@ def run(
             if output is None
             else stack.enter_context(output.open("w", encoding="utf-8"))
         )
-        play = _Play(board, source, out, check=check, drawn=picture is not None)
+        play = Play(
+            board,
+            source,
+            class_names(board.model),
+            out,
+            check=check,
+            drawn=picture is not None,
+            state=state,
+            saving=save_state is not None,
+        )
         quiet = as_json or (output is None and sys.stdout.isatty())
         speed = baud or board.baud
         with open_port(port, speed) as wire, progress_bar("playing", quiet) as show:
+            clock = _SPEED_HZ if simulate else board.clock_hz or (board.top.divisor or 1) * speed
             seconds = board.byte_cycles / _SPEED_HZ if simulate else 10 / speed
-            play.run(play.session(wire, 1 + _BUFFER * seconds), show, quiet)
+            play.run(play.session(wire, 1 + _BUFFER * seconds, clock), show, quiet)
         counted = None if simulated is None else simulated.close()
     if picture is not None and play.table.decided:
         write_file(picture, play.picture())
+    if save_state is not None and play.saved:
+        write_file(save_state, state_text(board, play.saved).encode())
     play.tell(counted, output, as_json)
     if play.difference is not None:
         click.get_current_context().exit(DIFFERENT)
@@ -237,13 +242,26 @@ def _check_options(
         refuse_given("is of faults: give --faults as well.", "seed")
 
 
+def _state(board: Board, path: Path | None, *, saved: bool) -> bytes:
+    """Return what a board is to go on from; none where it begins."""
+    if board.top.state_bytes is None and (saved or path is not None):
+        option = "--save-state" if saved else "--load-state"
+        raise MubinnError(
+            "The board's state does not go out or in: build it with --state carried --state-port, "
+            f"or leave out {option}."
+        )
+    from mubinn.cli.shared.run_state import read_state
+
+    return b"" if path is None else read_state(path, board)
+
+
 def _source(
     board: Board, recording: Path, reading: Reading, window: int | None, rate: float | None
 ) -> Source:
     from mubinn.cli.shared import run_source
     from mubinn.cli.shared.fitting import noted
 
-    model, quantum = board.model, samples_of(board)
+    model, quantum = board.model, board.quantum
     if window is None and board.core.state == "carried" and model.reading.each:
         window = board.packet_steps
     least = max(1, board.top.min_steps) * quantum
@@ -257,7 +275,7 @@ def _source(
         )
         cut = run_source.lines(sys.stdin, model.channels, window * quantum, least, quantum)
         paced = run_source.paced(cut, rate)
-        return Source(paced, "standard input", window, None, rate or own_rate, names)
+        return run_source.Source(paced, "standard input", window, None, rate or own_rate, names)
     parts, name, about, own = _opened(recording, reading, model)
     length = max(map(len, parts))
     size = (own or length) if window is None else window * quantum
@@ -265,7 +283,9 @@ def _source(
     total = sum(len(part) for part in run_source.pieces(parts, size, least, quantum)) // quantum
     hertz = rate or about.fs_hz or own_rate
     longest = min(size, length) // quantum
-    return Source(run_source.paced(cut, rate), name, longest, total, hertz, about.channels)
+    return run_source.Source(
+        run_source.paced(cut, rate), name, longest, total, hertz, about.channels
+    )
 
 
 def _opened(
@@ -291,13 +311,6 @@ def _opened(
     return parts, name, found[0], round(seconds * rate) if seconds and rate else None
 
 
-def samples_of(board: Board) -> int:
-    """Return the raw samples of a channel that make a step."""
-    if board.core.front_end is not None:
-        return int(board.core.samples)
-    return board.model.preprocessing.decimate
-
-
 def _simulated(board: Board, steps: int, faults: float, seed: int) -> VirtualBoard:
     from mubinn.hw.accelerator.link_accelerator import latency
     from mubinn.sim.link.virtual_board import VirtualBoard
@@ -305,202 +318,3 @@ def _simulated(board: Board, steps: int, faults: float, seed: int) -> VirtualBoa
     verilog, name = board.verilog()
     settle = 4096 + latency(board.top, steps)
     return VirtualBoard(verilog, name, board.top.divisor, settle=settle, faults=faults, seed=seed)
-
-
-class _Play:
-    """A recording on its way to a board, and what is known so far."""
-
-    def __init__(
-        self, board: Board, source: Source, out: TextIO, *, check: bool, drawn: bool
-    ) -> None:
-        from mubinn.cli.commands.predict import class_names
-        from mubinn.cli.shared.run_check import Checker, Packer
-        from mubinn.cli.shared.run_table import Table
-        from mubinn.reports.played import CHANNELS
-
-        self.board, self.source = board, source
-        self.names = class_names(board.model)
-        self.quantum = samples_of(board)
-        self.table: Table = Table(board, self.names, out, source.rate_hz, self.quantum, kept=drawn)
-        self.checker: Checker | None = Checker(board) if check else None
-        self.difference: Difference | None = None
-        self.interrupted = False
-        self.loads = 0
-        self.seconds = 0.0
-        self._packer = Packer(board)
-        count = board.model.channels
-        self._drawn = np.linspace(0, count - 1, min(count, CHANNELS)).round().astype(int)
-        self._signal: list[NDArray[Any]] | None = [] if drawn else None
-        self._waiting: list[Samples] = []
-
-    def session(self, wire: Any, patience_s: float) -> Session:
-        """Return the host's session, on a board that has forgotten all that was before."""
-        from mubinn.hw.accelerator.link_accelerator import pauses
-        from mubinn.hw.link.session import Session
-
-        between = pauses(self.board.top, self.source.steps)
-        found = Session(
-            wire,
-            self.board.host(),
-            contents=self.board.contents,
-            pauses=between,
-            patience_s=patience_s,
-        )
-        found.clear()
-        return found
-
-    def run(self, session: Session, show: Any, quiet: bool) -> None:
-        """Play all of it, or up to the first difference, or to an interruption."""
-        from mubinn.hw.link.host import Loaded
-        from mubinn.hw.link.session import Loading, Sent
-
-        begun = told = time.monotonic()
-        counts, total = self.table.counts, self.source.total
-        try:
-            for event in session.run(self._payloads()):
-                if isinstance(event, Sent):
-                    samples = self._waiting.pop()
-                    self.table.sent(event.window, samples, len(samples) // self.quantum)
-                    continue
-                if isinstance(event, Loading):
-                    show("loading weights", event.sent, event.packets)
-                    continue
-                self.loads += isinstance(event, Loaded)
-                for ended in self.table.told(event):
-                    if self.checker is not None and self.difference is None:
-                        flight = ended.flight
-                        self.difference = self.checker.ended(
-                            flight.place, flight.samples, flight.found, ended.whole
-                        )
-                if self.difference is not None:
-                    break
-                show(self.table.latest, counts.steps, total or counts.steps)
-                if not quiet and not sys.stderr.isatty() and time.monotonic() - told > _LINE_S:
-                    told = time.monotonic()
-                    of = "" if total is None else f" of {total:,}"
-                    click.echo(f"step {counts.steps:,}{of}: {self.table.latest}", err=True)
-        except KeyboardInterrupt:
-            self.interrupted = True
-        self.seconds = time.monotonic() - begun
-
-    def _payloads(self) -> Iterator[bytes | None]:
-        """Yield windows as they are sent; of what comes in its own time, None until it is there."""
-        from mubinn.cli.shared.run_source import as_they_come
-
-        for samples in as_they_come(self.source.windows):
-            if samples is None:
-                yield None
-                continue
-            self._waiting.append(samples)
-            if self._signal is not None:
-                self._signal.append(samples[:, self._drawn])
-            yield self._packer.packed(samples)
-
-    def picture(self) -> bytes:
-        """Return the picture of what was played."""
-        from mubinn.reports.played import Played, played_picture
-
-        table, source, signal = self.table, self.source, self._signal
-        assert signal is not None
-        per_step = 1.0 if source.rate_hz is None else self.quantum / source.rate_hz
-        steps, labels, scores = zip(*table.decided, strict=True)
-        regression = labels[0] is None
-        names = self.names if not regression else [str(k) for k in range(len(scores[0]))]
-        if len(scores[0]) == 1 and not regression:
-            names = ["score"]
-        return played_picture(
-            Played(
-                f"{source.name}: {table.counts.steps:,} steps, {table.counts.decisions:,} results",
-                "steps" if source.rate_hz is None else "s",
-                np.concatenate(signal),
-                [source.channels[k] for k in self._drawn],
-                table.counts.steps * per_step,
-                (np.array(steps) + 1) * per_step,
-                np.array(scores),
-                None if regression or len(scores[0]) == 1 else np.array(labels),
-                names,
-                [(begin * per_step, (end + 1) * per_step) for begin, end in table.gaps],
-            )
-        )
-
-    def _loaded(self) -> str:
-        """Return how often weights were loaded, in words."""
-        size = len(self.board.contents)
-        times = "once" if self.loads == 1 else f"{self.loads} times"
-        return f" {size:,} bytes of weights were loaded {times}." if size else ""
-
-    def _asleep(self, counted: BoardCount) -> float | None:
-        """Return the share of time that a core sleeps, its steps coming at the recording's rate.
-
-        None where it never does, or rate or clock are not known.
-        """
-        hertz, clock = self.source.rate_hz, self.board.clock_hz
-        if not self.board.top.sleeps or hertz is None or clock is None:
-            return None
-        return 1 - self._awake(counted) * hertz / self.quantum / clock
-
-    def _awake(self, counted: BoardCount) -> float:
-        """Return the cycles of a step in which the core had a clock."""
-        return (counted.cycles - counted.asleep) / max(1, self.table.counts.steps)
-
-    def _slept(self, counted: BoardCount) -> str:
-        """Return for how long the core had no clock, in words."""
-        if not self.board.top.sleeps:
-            return ""
-        awake, share = self._awake(counted), self._asleep(counted)
-        told = (
-            f" In {counted.asleep:,} of them its core slept; awake it was for {awake:,.0f} a step"
-        )
-        if share is None:
-            return f"{told}."
-        assert self.source.rate_hz is not None
-        assert self.board.clock_hz is not None
-        return (
-            f"{told}: at {self.source.rate_hz / self.quantum:g} steps a second and "
-            f"{self.board.clock_hz / 1e6:g} MHz it sleeps {100 * share:.2f} % of the time."
-        )
-
-    def tell(self, counted: BoardCount | None, output: Path | None, as_json: bool) -> None:
-        """Say what has happened."""
-        counts = self.table.counts
-        rate = 1e3 * self.seconds / max(1, counts.steps)
-        report: dict[str, Any] = {"data": self.source.name, **asdict(counts)}
-        report |= {"seconds": self.seconds, "ms_per_step": rate}
-        if self.checker is not None:
-            report |= {"equal": self.difference is None, "compared": self.checker.compared}
-        weights = len(self.board.contents)
-        report |= {"loads": self.loads, "load_bytes": weights} if weights else {}
-        if counted is not None:
-            report |= {"simulated": asdict(counted), "asleep": self._asleep(counted)}
-        if as_json:
-            print_json(report)
-            return
-
-        def say(text: str) -> None:
-            click.echo(text, err=output is None)
-
-        say(
-            f"{counts.windows:,} windows, {counts.steps:,} steps of {self.source.name}: "
-            f"{counts.decisions:,} results, {counts.dropped:,} windows dropped; "
-            f"{self.seconds:.1f} s, {rate:.2f} ms a step.{self._loaded()}"
-        )
-        if counted is not None:
-            say(f"The simulated board ran {counted.cycles:,} clock cycles.{self._slept(counted)}")
-            for name, line in (("to", counted.to_board), ("from", counted.from_board)):
-                if line.lost or line.flipped:
-                    say(
-                        f"On the line {name} the board {line.lost:,} of {line.bytes:,} bytes were "
-                        f"lost and {line.flipped:,} flipped, in {line.touched:,} of "
-                        f"{line.packets:,} packets."
-                    )
-        if self.difference is not None:
-            where = self.difference
-            click.echo(
-                f"mubinn: result {where.index} of window {where.window} is {where.found}, and the "
-                f"bit-true model has {where.wanted}.",
-                err=True,
-            )
-        elif self.checker is not None:
-            say(f"All {self.checker.compared:,} results compared equal the bit-true model.")
-            if not self.checker.known:
-                say("Then its state could not be told after many losses: the rest is not compared.")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 OWN = (
     *("adc", "state", "divisor", "link", "units", "lanes", "samples", "max_steps", "datapath"),
-    *("load_weights", "sleep"),
+    *("load_weights", "sleep", "state_port"),
 )
 """Options that a built folder has already answered."""
 
@@ -52,6 +52,13 @@ class Board:
     def core(self) -> Any:
         """The accelerator."""
         return self.top.core
+
+    @property
+    def quantum(self) -> int:
+        """Raw samples of a channel that make a step."""
+        if self.core.front_end is not None:
+            return int(self.core.samples)
+        return self.model.preprocessing.decimate
 
     @property
     def packet_steps(self) -> int:
@@ -87,7 +94,13 @@ class Board:
 
         top = self.top
         rules = top.rules
-        return Host(rules.step, room=rules.room, min_steps=top.min_steps, max_steps=top.max_steps)
+        return Host(
+            rules.step,
+            room=rules.room,
+            min_steps=top.min_steps,
+            max_steps=top.max_steps,
+            state_bytes=top.state_bytes,
+        )
 
     def verilog(self) -> tuple[str, str]:
         """Return the Verilog of the link, and the name of its module."""
@@ -154,6 +167,7 @@ def _top(
             adc_width=adc,
             sample_width=given.get("samples"),
             state=given.get("state", "cleared"),
+            state_port=bool(given.get("state_port")),
             loadable=bool(given.get("load_weights")),
             sleeps=bool(given.get("sleep")),
             **options,
@@ -177,10 +191,12 @@ def _built(folder: Path, given: Mapping[str, Any]) -> Board:
             if about.get(name) is not None
         }
         about["load_weights"] = about.get("weights") == "loaded"
+        about["state_port"] = bool(about.get("state_bytes"))
         steps = about["room"] // about["step_bytes"]
         top = _top(model, about["divisor"], about["adc"], about, options, steps)
-        found = {"step_bytes": top.rules.step, "room": top.rules.room}
-        if any(about[name] != value for name, value in found.items()):
+        rules, state = top.rules, top.state_bytes
+        found = {"step_bytes": rules.step, "room": rules.room, "state_bytes": state}
+        if any(about.get(name) != value for name, value in found.items()):
             raise MubinnError(
                 f"{folder / ABOUT} tells of packets that its model does not have: build it anew."
             )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mubinn.cli.shared.recordings import prepared
 from mubinn.golden.cells.constants import INPUT_FRACTION
 from mubinn.golden.model.bit_true import run, run_from
+from mubinn.hw.accelerator.state_parts import whole_state
 from mubinn.hw.export.golden_vectors import results
 from mubinn.train.data.recordings import whole_numbers
 
@@ -77,15 +78,25 @@ class Checker:
     Parameters
     ----------
     board : Board
+    state : bytes
+        What the first window goes on from, as the board takes it; none where it begins.
     """
 
-    def __init__(self, board: Board) -> None:
+    def __init__(self, board: Board, state: bytes = b"") -> None:
         self._model, self._core = board.model, board.core
         self._carried = board.core.state != "cleared"
         # The states before the next window, by their bytes; None is that after a clear.
-        self._states: dict[bytes, Any] = {b"": None}
+        self._states: dict[bytes, Any] = {}
+        self.anew()
+        if state:
+            whole = whole_state(board.core, state)
+            self._states = {state: (whole.front_end, whole.layers)}
         self.known = True
         self.compared = 0
+
+    def anew(self) -> None:
+        """Have the next window begin, whatever was before."""
+        self._states = {b"": None}
 
     def ended(
         self, window: int, samples: NDArray[Any], found: dict[int, dict[str, Any]], whole: bool

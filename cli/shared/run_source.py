@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TextIO, TypeVar
 
 import numpy as np
@@ -18,6 +19,32 @@ Samples = NDArray[np.generic]
 _T = TypeVar("_T")
 
 _POLL_S = 0.02
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """What is played.
+
+    Attributes
+    ----------
+    windows : iterator of arrays [T, C]
+    name : str
+    steps : int
+        Of the longest window.
+    total : int or None
+        Steps of all; None where nobody knows.
+    rate_hz : float or None
+        Samples of a channel a second.
+    channels : tuple of str
+        Names.
+    """
+
+    windows: Iterator[Samples]
+    name: str
+    steps: int
+    total: int | None
+    rate_hz: float | None
+    channels: tuple[str, ...]
 
 
 def pieces(windows: Sequence[Samples], size: int, least: int, quantum: int) -> Iterator[Samples]:

@@ -4,6 +4,7 @@ from typing import Any
 
 from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.hw.accelerator.accelerator import Accelerator
+from mubinn.hw.accelerator.state_ring import check_port
 from mubinn.hw.link.line import check_divisor
 from mubinn.hw.link.link_top import LinkTop
 from mubinn.hw.link.packets import CRC, HEADER
@@ -42,6 +43,9 @@ def link_top(
     carries = options.get("state") == "register"
     if divisor is not None:
         check_divisor(divisor)
+    if options.get("state_port"):
+        # Before there is half an accelerator.
+        check_port(options.get("state", "cleared"), sleeps=bool(options.get("sleeps")))
     core = Accelerator(model, **options | ({"state": "carried"} if carries else {}))
     return LinkTop(
         core,
@@ -97,4 +101,6 @@ def pauses(top: LinkTop, steps: int) -> Pauses:
     ended = taken + latency(top, steps)
     within = max(0, -(-taken // byte) - head, answer * most - whole if each else 0)
     behind = max(within, -(-ended // byte) - head, answer - whole)
-    return Pauses(within, behind)
+    # A word of a state takes two cycles besides those of its bytes.
+    given = 3 * min(rules.room, top.state_bytes or 0) + 3 * CYCLES
+    return Pauses(within, behind, max(0, -(-given // byte) - head))

@@ -62,8 +62,8 @@ def check_port(state: StateKind, *, sleeps: bool) -> None:
         )
     if sleeps:
         raise MubinnError(
-            "a state goes out and in by a clock that runs: leave out its port, or have the clock "
-            "run."
+            "a state goes out and in by a clock that runs: leave out its port (--state-port), or "
+            "have the clock run (without --sleep)."
         )
 
 

@@ -50,7 +50,7 @@ class BoardOptions:
     adc_width : int or None
         See `mubinn.hw.accelerator.accelerator.Accelerator`; by default `ADC` where the model's
         front end reads such samples.
-    lanes, units, state, loadable, max_steps, sleeps
+    lanes, units, state, state_port, loadable, max_steps, sleeps
         See there.
     """
 
@@ -61,6 +61,7 @@ class BoardOptions:
     lanes: int | None = None
     units: int = 1
     state: StateKind = "cleared"
+    state_port: bool = False
     loadable: bool = False
     max_steps: int = MAX_STEPS
     sleeps: bool = False
@@ -153,6 +154,7 @@ def board_design(model: QuantizedModel, board: Board, options: BoardOptions) -> 
         units=options.units,
         adc_width=adc,
         state=options.state,
+        state_port=options.state_port,
         loadable=options.loadable,
         max_steps=options.max_steps,
         sleeps=options.sleeps,
@@ -275,6 +277,7 @@ def describe_board(model: QuantizedModel, design: BoardDesign, placed: Placed) -
         "min_steps": link.min_steps,
         "max_steps": link.max_steps,
         "state": options.state,
+        "state_bytes": link.state_bytes,
         "weights": "loaded" if options.loadable else "initialised",
         "load_bytes": len(contents(core.plans)) if options.loadable else 0,
         **head_of_model(model),

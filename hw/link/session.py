@@ -6,11 +6,25 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.hw.link.host import Awaited, Event, Host, Loaded, Status, Unloaded
+from mubinn.hw.link.host import (
+    Awaited,
+    Event,
+    Host,
+    Loaded,
+    Restored,
+    Saved,
+    Status,
+    Unloaded,
+    Unrestored,
+    Unsaved,
+)
 from mubinn.hw.link.packets import FLAG, WRAP
 
 LOADS = 10
-"""Loads that a board loses, as by a reset, after which something is wrong with it."""
+"""Loads that a board loses, as by a reset, after which something is wrong with it; or states."""
+
+AHEAD = 4
+"""Windows under way, most."""
 
 ANSWERS = 10
 """Questions without any answer after which nobody is there."""
@@ -43,10 +57,13 @@ class Pauses:
     ----------
     within, behind : int
         After a packet inside a window, and after a window's last.
+    given : int
+        After a packet of a state.
     """
 
     within: int = 0
     behind: int = 0
+    given: int = 0
 
 
 @dataclass(frozen=True)
@@ -64,16 +81,26 @@ class Loading:
     packets: int
 
 
+@dataclass(frozen=True)
+class Anew:
+    """The state of the board has begun anew: the line had lost what it was."""
+
+
 class Session:
     """Sends windows, no faster than the board takes them, and tells what becomes of each.
 
     At most `ahead` windows are neither decided on nor dropped: results are what lets the next ones
     go. Where the board says nothing for a while it is asked what has become of them, so that every
-    window ends in its last result or in `Dropped`, whatever the line loses.
+    window ends in its last result or in `Dropped`, whatever the line loses. A board that says
+    nothing but that it is at work has hung.
 
     Weights are loaded first, packet by packet: each follows when the board has the one before, and
     is sent again where the line has lost it. They are loaded again where the board says that it has
     none, as after a reset. Windows that were under way then are dropped.
+
+    A board whose state has a port takes no window that goes on from others once a packet is
+    missing. Where it says so, windows that are under way end, and its state begins anew, by a clear
+    (`Anew`); the first time by `state`, where there is one.
 
     Parameters
     ----------
@@ -81,10 +108,14 @@ class Session:
     host : Host
     contents : bytes
         Weights to load, as `Host.load` takes them; none where the board has its own.
+    state : bytes
+        What the first window goes on from, as `Host.set_state` takes it; none where it begins.
     pauses : Pauses
     ahead : int
     patience_s : float
         How long the board may say nothing before it is asked.
+    work_s : float or None
+        How long it may say nothing but that it is at work; by default `ANSWERS` questions.
     """
 
     def __init__(
@@ -93,16 +124,23 @@ class Session:
         host: Host,
         *,
         contents: bytes = b"",
+        state: bytes = b"",
         pauses: Pauses | None = None,
-        ahead: int = 4,
+        ahead: int = AHEAD,
         patience_s: float = 1.0,
+        work_s: float | None = None,
     ) -> None:
         self._wire, self._host = wire, host
         self._pauses = pauses or Pauses()
         self._ahead, self._patience = ahead, patience_s
+        self._work = ANSWERS * patience_s if work_s is None else work_s
+        # Since when it says nothing else.
+        self._working: float | None = None
         self._contents = contents
         # Weights are to be loaded; a load has ended; and what the board has said last.
         self._due, self._ended = bool(contents), False
+        # What is to go in; and the board takes no window that goes on from others.
+        self._state, self._torn = state, False
         self._status: Status | None = None
         self._asked = 0
         self._since = time.monotonic()
@@ -115,17 +153,21 @@ class Session:
         MubinnError
             It does not.
         """
+        list(self._cleared())
+
+    def _cleared(self) -> Iterator[Event]:
         for _ in range(ANSWERS):
             # What stands before the first 0x7E is a packet that is refused.
             self._send(self._host.clear())
             while time.monotonic() - self._since < self._patience:
-                for event in self._heard(1):
-                    # One of what was before has other counts.
-                    if isinstance(event, Status) and event.counts["received"] == 1:
-                        return
+                events = self._heard(1)
+                yield from events
+                # One of what was before has other counts.
+                if any(isinstance(e, Status) and e.counts["received"] == 1 for e in events):
+                    return
         raise _silent()
 
-    def run(self, windows: Iterable[bytes | None]) -> Iterator[Sent | Loading | Event]:
+    def run(self, windows: Iterable[bytes | None]) -> Iterator[Sent | Loading | Anew | Event]:
         """Yield what happens to weights and windows, until each has its last result or is dropped.
 
         Parameters
@@ -136,24 +178,97 @@ class Session:
         Raises
         ------
         MubinnError
-            The board does not answer; it takes no weights, or not these, or waits for some.
+            The board does not answer, or hangs; it takes no weights, or not these, or waits for
+            some; its state has no port, or does not come into it.
         """
-        yield from self._loaded()
+        yield from self._ready()
         for data in windows:
             if data is None:
                 yield from self._heard(0)
                 continue
-            while self._due or len(self._host.open) >= self._ahead:
-                yield from self._loaded() if self._due else self._waited()
+            while (due := self._due or self._torn) or len(self._host.open) >= self._ahead:
+                yield from self._ready() if due else self._waited()
             number, frames = self._host.window(data)
             yield Sent(number)
             for frame in frames:
                 last = frame is frames[-1]
                 pause = self._pauses.behind if last else self._pauses.within
                 self._send(frame + bytes([FLAG]) * pause)
+                self._working = None
                 yield from self._heard(0)
         while self._host.open:
             yield from self._waited()
+
+    def save(self) -> Iterator[Loading | Anew | Event]:
+        """Yield what happens until there is `Saved`: the state that a next window would go on from.
+
+        Raises
+        ------
+        MubinnError
+            The board does not answer; its state has no port, or does not come out of it.
+        """
+        for _ in range(LOADS):
+            while self._host.open:
+                yield from self._waited()
+            yield from self._ready()
+            yield from self._ported()
+            number, frame = self._host.state()
+            self._send(frame)
+            found: Event | None = None
+            while found is None:
+                for event in self._waited():
+                    yield event
+                    if isinstance(event, Saved | Unsaved) and event.state == number:
+                        found = event
+            if isinstance(found, Saved):
+                return
+        raise MubinnError(
+            f"The state has not come out of the board in {LOADS} tries: see to its line."
+        )
+
+    def _ready(self) -> Iterator[Loading | Anew | Event]:
+        """Have weights and state in the board; windows under way end before they go in."""
+        for _ in range(LOADS):
+            yield from self._loaded()
+            while self._torn and self._host.open:
+                yield from self._waited()
+            if self._state:
+                yield from self._restored()
+            elif self._torn:
+                self._torn = False
+                yield from self._cleared()
+                yield Anew()
+            if not (self._due or self._torn or self._state):
+                return
+        raise MubinnError(
+            f"The state has not come into the board in {LOADS} tries: see to its power, its "
+            "button, and its line."
+        )
+
+    def _restored(self) -> Iterator[Event]:
+        """Have a state go in."""
+        yield from self._ported()
+        number, frames = self._host.set_state(self._state)
+        for frame in frames:
+            self._send(frame + bytes([FLAG]) * self._pauses.given)
+        ended = False
+        while not ended:
+            for event in self._waited():
+                yield event
+                if isinstance(event, Restored | Unrestored) and event.state == number:
+                    ended = True
+                    if isinstance(event, Restored):
+                        self._state = b""
+
+    def _ported(self) -> Iterator[Event]:
+        """Raise `MubinnError` where the state of a board does not go out and in."""
+        while self._status is None:
+            yield from self._waited()
+        if "state" not in self._status.counts:
+            raise MubinnError(
+                "The board's state has no port: load the bitstream of this very model, made with "
+                "--state-port."
+            )
 
     def _loaded(self) -> Iterator[Loading | Event]:
         """Load the weights, if they are to be; windows under way end before."""
@@ -213,17 +328,32 @@ class Session:
         if events:
             self._asked = 0
         for event in events:
+            if not isinstance(event, Status) or not event.working:
+                self._working = None
             if isinstance(event, Status):
-                self._status = event
-                if event.empty and not self._contents:
-                    raise MubinnError(
-                        "The board waits for weights: give the folder that it was built in, or "
-                        "--load-weights."
-                    )
-                self._due |= event.empty
+                self._told(event)
             elif isinstance(event, Loaded | Unloaded):
                 self._ended, self._due = True, isinstance(event, Unloaded)
         return events
+
+    def _told(self, status: Status) -> None:
+        self._status = status
+        if status.empty and not self._contents:
+            raise MubinnError(
+                "The board waits for weights: give the folder that it was built in, or "
+                "--load-weights."
+            )
+        self._due |= status.empty
+        self._torn = bool(status.counts.get("broken"))
+        if not status.working:
+            return
+        now = time.monotonic()
+        self._working = now if self._working is None else self._working
+        if now - self._working > self._work:
+            raise MubinnError(
+                f"The board has said for {self._work:.3g} s that it is at work, and given no "
+                "result: see to its power and press its button, or load its bitstream again."
+            )
 
     def _waited(self) -> list[Event]:
         """Return what comes within a short while; ask where nothing has for long."""

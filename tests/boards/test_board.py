@@ -176,6 +176,9 @@ def files(random_model, tmp_path, monkeypatch):
     return tmp_path
 
 
+CARRIED = ("--state", "carried", "--state-port")
+
+
 def invoke(files, *arguments):
     asked = [str(files / "m.mubinn"), "-o", str(files / "out"), *map(str, arguments)]
     result = CliRunner().invoke(command.build, asked)
@@ -210,11 +213,19 @@ def check_sleep(gate, told, verilog, page, *, asked):
     )
 
 
+def check_state(about, page, model, *, asked):
+    ported = {"state": "carried", "state_port": True} if asked else {}
+    size = asked_alone(link_top(load_model(model), adc_width=16, **ported)).state_bytes
+    assert about["state_bytes"] == size
+    assert (f"state_bytes={size})" in page) == ("--save-state FILE" in page) == asked
+    return ported
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [
         ("upduino3", ("--port", "spi", "--clock", "18", "--load-weights", "--sleep")),
-        ("ulx3s-12f", ("--clock", "50", "--state", "carried", "--baud", "4800", "--load-weights")),
+        ("ulx3s-12f", ("--clock", "50", "--baud", "4800", "--load-weights", *CARRIED)),
         ("tangnano9k", ("--baud", "9600", "--adc", "12", "--sleep")),
     ],
 )
@@ -229,6 +240,7 @@ def test_a_folder_has_what_its_page_says(files, placed, name, options):
         *(about["verilog"], about["constraints"], about["bitstream"]),
         *(["load.hex"] if "--load-weights" in options else []),
     }
+    ported = check_state(about, page, files / "m.mubinn", asked="--state-port" in options)
     assert (folder / about["bitstream"]).read_bytes() == b"bits"
     assert (folder / about["constraints"]).read_text() == placed["pins"]
     text = (folder / about["verilog"]).read_text()
@@ -243,7 +255,7 @@ def test_a_folder_has_what_its_page_says(files, placed, name, options):
     assert about["weights"] == ("loaded" if "--load-weights" in options else "initialised")
     if about["weights"] == "loaded":
         model = load_model(folder / "model.mubinn")
-        link = asked_alone(link_top(model, adc_width=16, loadable=True))
+        link = asked_alone(link_top(model, adc_width=16, loadable=True, **ported))
         loaded = (folder / "load.hex").read_text()
         assert bytes(int(line, 16) for line in loaded.splitlines()) == contents(link.core.plans)
         assert about["load_bytes"] == len(contents(link.core.plans))
@@ -285,6 +297,8 @@ def test_a_folder_has_what_its_page_says(files, placed, name, options):
             60,
             "SPI has no bit rate of its own: leave --baud out",
         ),
+        (("--board", "icebreaker", "--state-port"), 60, "clears is worth no port: have it carried"),
+        (("--board", "icebreaker", "--sleep", *CARRIED), 60, "or have the clock run .without --sl"),
     ],
 )
 def test_what_a_board_cannot_do_is_refused(files, placed, options, fmax, message):

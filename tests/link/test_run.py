@@ -5,6 +5,7 @@ import gc
 import io
 import json
 import re
+import signal
 import sys
 import warnings
 from dataclasses import replace
@@ -18,15 +19,19 @@ from mubinn.cli.commands.run import _source
 from mubinn.cli.main import mubinn
 from mubinn.cli.shared.board import Board, open_board
 from mubinn.cli.shared.data_options import Reading
+from mubinn.cli.shared.run_check import Checker
+from mubinn.cli.shared.run_state import read_state, state_text
 from mubinn.golden.binarize.scales import LevelTensor
 from mubinn.golden.model.float_model import Preprocessing
 from mubinn.golden.model.model_file import save_model
-from mubinn.hw.accelerator.link_accelerator import link_top
+from mubinn.hw.accelerator.link_accelerator import link_top, pauses
+from mubinn.hw.accelerator.state_parts import WholeState, state_bytes
 from mubinn.hw.export.verilog_text import verilog_text
 from mubinn.hw.layer.loadable_memory import contents, without_contents
 from mubinn.hw.link.host import Result
 from mubinn.hw.link.packets import Flags, Kind
 from mubinn.hw.link.session import Session
+from mubinn.hw.stream.component import asked_alone
 from mubinn.sim.link.virtual_board import VirtualBoard
 from mubinn.train.data.windows import find_data
 
@@ -59,6 +64,7 @@ def built(folder, model, top, verilog, weights="initialised"):
         "baud": 115200,
         "adc": WIDTH,
         "state": "carried",
+        "state_bytes": top.state_bytes,
         "weights": weights,
         "step_bytes": top.rules.step,
         "room": top.rules.room,
@@ -315,6 +321,8 @@ def test_what_cannot_be_run_is_told(verilog, tmp_path, monkeypatch):
         ((board, data, "--simulate", "--seed", 1), "--seed is of faults"),
         ((board, data, "--simulate", "--json"), "--json takes the terminal"),
         ((board, data, "--simulate", "--adc", 12), "--adc is what .* was built with"),
+        ((board, data, "--simulate", "--save-state", tmp_path / "s"), "or leave out --save-state"),
+        ((board, data, "--simulate", "--load-state", data), "does not go out or in: build it with"),
         ((empty, data, "--simulate"), "is no folder of a board"),
         ((alone, "-", "--simulate"), "Samples that come have no windows"),
         ((alone, data, "--simulate", "--link", "spi", "--divisor", 9), "leave it out with --link"),
@@ -325,6 +333,132 @@ def test_what_cannot_be_run_is_told(verilog, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "serial", None)
     found = told(board, data, "--simulate", code=2)
     assert "pip install 'mubinn[serial]'" in found.output
+
+
+def decided(path):
+    own = ("class", "score")
+    return [{k: v for k, v in row.items() if k.startswith(own)} for row in rows(path)]
+
+
+def _interrupted(whole, results):
+    """A session in which Ctrl-C is pressed at one of its results."""
+
+    def run(self, windows):
+        for n, event in enumerate(whole(self, windows)):
+            yield event
+            if isinstance(event, Result) and n > results and not pressed:
+                pressed.append(n)
+                signal.raise_signal(signal.SIGINT)
+
+    pressed = []
+    return run
+
+
+def test_results_are_held_to_the_state_that_they_go_on_from(random_model, tmp_path):
+    save_model(tmp_path / "m", causal(random_model, hidden=3, seed=1))
+    board = open_board(tmp_path / "m", {"adc": WIDTH, "state": "carried", "state_port": True})
+    early, late = np.random.default_rng(1).integers(-500, 500, (2, 2 * STEPS, FEATURES))
+    front_end, layers = Checker(board)._run(early, None)[1]
+    state = state_bytes(board.core, WholeState(layers, front_end))
+    found = dict(enumerate(Checker(board)._run(late, (front_end, layers))[0]))
+    begun, anew = Checker(board, state), Checker(board, state)
+    assert begun.ended(0, late, found, whole=True) is None
+    anew.anew()
+    for other in (anew, Checker(board)):
+        assert other.ended(0, late, found, whole=True) is not None
+
+
+def test_a_state_goes_in_no_faster_than_a_board_takes_it(random_model):
+    model = causal(random_model, features=31, hidden=60)
+    options = {"adc_width": 16, "state": "carried", "state_port": True}
+    top = asked_alone(link_top(model, divisor=DIVISOR, steps=2, **options))
+    words = [-(-bits // 8) for bits, count in top.core.ring.shapes for _ in range(count)]
+    ends = np.cumsum(words)
+    assert ends[-1] == top.state_bytes > top.rules.room
+    # A word waits a cycle to be read and one to be moved; two flags and a head come meanwhile.
+    busy = top.rules.room + 2 * int(np.searchsorted(ends, top.rules.room))
+    given = pauses(top, 1).given
+    assert busy <= (given + 6) * 10 * DIVISOR
+    assert 0 < given < 10
+
+
+@pytest.mark.parametrize(
+    ("readout", "options"),
+    [
+        ("every", ("--window", 1)),
+        ("leaky:3", ("--window", 5, "--link", "spi", "--load-weights")),
+    ],
+)
+def test_a_recording_goes_on_where_a_board_was_switched_off(
+    random_model, tmp_path, monkeypatch, readout, options
+):
+    """The state of the first half, in a file, has a board anew decide as if never switched off."""
+    model = causal(random_model, hidden=3, seed=1, readout=readout)
+    save_model(tmp_path / "m.mubinn", model)
+    x = np.load(recorded(tmp_path / "x.npz"))["X"]
+    for name, half in (("a", x[:, :STEPS]), ("b", x[:, STEPS:])):
+        np.savez(tmp_path / f"{name}.npz", X=half, fs_hz=100)
+    kept, after = tmp_path / "kept", tmp_path / "after"
+    common = ("--simulate", "--adc", WIDTH, "--state", "carried", "--state-port", *options)
+
+    def play(name, *more, code=0):
+        out = tmp_path / f"{name}.csv"
+        words = (tmp_path / "m.mubinn", tmp_path / f"{name}.npz", *common, "--check", "-o", out)
+        found = json.loads(told(*words, *more, "--json", code=code).stdout)
+        assert found["equal"]
+        return found, decided(out)
+
+    whole, wanted = play("x", "--save-state", after)
+    assert (whole["dropped"], whole["restarts"]) == (0, 0)
+    first, early = play("a", "--save-state", kept)
+    assert first["saved_bytes"] == whole["saved_bytes"] > 0
+    _, late = play("b", "--load-state", kept, "--save-state", tmp_path / "last")
+    assert [*early, *late] == wanted
+    assert (tmp_path / "last").read_bytes() == after.read_bytes() != kept.read_bytes()
+    # It is the state that does so.
+    assert play("b")[1] != late
+    # A first Ctrl-C has what is under way end, and the state kept.
+    with monkeypatch.context() as patch:
+        patch.setattr(Session, "run", _interrupted(Session.run, 5))
+        _, begun = play("x", "--save-state", kept, code=130)
+    place = len(begun)  # a result each step
+    assert 0 < place < STEPS
+    np.savez(tmp_path / "c.npz", X=x[:, 2 * place :], fs_hz=100)
+    assert [*begun, *play("c", "--load-state", kept)[1]] == wanted
+    # Where the line loses what the state was, it begins anew: nothing wrong is decided.
+    found, _ = play("a", "--load-state", kept, "--save-state", after, "--faults", 3e-3)
+    assert found["restarts"] > 0
+    assert found["compared"] > 0
+
+
+def test_a_state_of_something_else_is_refused(random_model, tmp_path):
+    model, other = causal(random_model), causal(random_model, seed=1)
+    for name, one in (("m", model), ("o", other), ("n", replace(model, meta={"by": "me"}))):
+        save_model(tmp_path / name, one)
+    ported = {"adc": WIDTH, "state": "carried", "state_port": True}
+    board = open_board(tmp_path / "m", ported)
+    state, kept = bytes(range(board.top.state_bytes)), tmp_path / "kept"
+    kept.write_text(text := state_text(board, state))
+    # Notes are no other model.
+    assert read_state(kept, open_board(tmp_path / "n", ported)) == state
+    for name, content in (
+        ("flipped", text.replace(state.hex(), state[::-1].hex())),
+        ("shorter", text.replace(state.hex(), state[1:].hex())),
+        ("numbers", "7"),
+        ("bytes", "\x00"),
+    ):
+        (tmp_path / name).write_text(content)
+    for name, own, adc, sentence in (
+        *((name, "m", WIDTH, "is no state of a board") for name in ("flipped", "shorter")),
+        *((name, "m", WIDTH, "is no state of a board") for name in ("numbers", "bytes", "m")),
+        ("kept", "o", WIDTH, "is the state of another model: give"),
+        ("kept", "m", WIDTH + 8, "bytes of a board that was built in another way, and this one"),
+        ("none", "m", WIDTH, "cannot be read: no such file"),
+    ):
+        words = (tmp_path / own, tmp_path / "x.npz", "--simulate", "--adc", adc)
+        words += ("--state", "carried", "--state-port", "--load-state", tmp_path / name)
+        shown = told(*words, code=2).output.replace("\n", " ")
+        assert re.search(sentence, shown), (name, shown)
 
 
 @pytest.mark.slow
