@@ -138,8 +138,11 @@ _REVIEWS: dict[str, Any] = {
 _TAUGHT: dict[str, Any] = {"distil": 0.5, "freeze_embedding": True}
 """Vectors of words, most numbers of all, are what fits the training part alone."""
 
-_SLOWLY = (("learning_rate", 3e-4), ("word_dropout", 0.4), ("epochs", 5))
-"""Vectors of words in few levels fit the training part alone where they go on as fast."""
+_LITTLE_HIDDEN = (("distil", 0.9), ("dropout", 0.2), ("word_dropout", 0.1), ("rare_words", 0.0))
+"""A state in few levels forgets, the more so where words are hidden."""
+
+_FAR_SCALES = (("learning_rate", 2e-4), ("scale_rate", 2e-2))
+"""Gates in two levels begin near a half, where nothing is kept."""
 
 _ADDITION: dict[str, Any] = {
     "hidden": 64,
@@ -152,6 +155,8 @@ _ADDITION: dict[str, Any] = {
 
 _UNDAMPED = (("damp_h", 1.0), ("damp_c", 1.0), ("granularity", "row"))
 """What was read is needed some steps later, for which gradients have to last."""
+
+_NO_OFFSETS = (*_UNDAMPED, ("x_offset", "none"), ("h_offset", "none"))
 
 _NEXT: dict[str, Any] = {
     "hidden": 200,
@@ -234,7 +239,8 @@ TASKS: dict[str, Task] = {
             "QC": Way("weights", "1,2", "qc"),
             "TC": Way("weights", "1,2", "tc"),
             "BC": Way("weights", "1,1", "bc"),
-            **_ours("2,2", "3,3", changes=_SLOWLY),
+            **_ours("2,2", changes=(*_LITTLE_HIDDEN, *_FAR_SCALES), fields=_NO_OFFSETS),
+            **_ours("3,3", changes=_LITTLE_HIDDEN, fields=_UNDAMPED),
         },
         printed={
             "lstm": {FLOAT: 82.87, "QC": 79.64, "TC": 76.86, "BC": 76.25},
