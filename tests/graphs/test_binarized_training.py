@@ -155,6 +155,33 @@ CASES = [
 ]
 
 
+def test_weights_within_a_rounding_of_a_threshold_have_the_bits_of_the_graph(start):
+    """0.062499996 - 0.15625 + 0.09375 is 0 in single precision, and below it otherwise."""
+    import jax
+
+    from mubinn.golden.model.float_model import Preprocessing
+    from mubinn.train.graphs.graph import Graph
+    from mubinn.train.graphs.quantizers import quantizers, stored
+    from mubinn.train.runs.export import to_quantized
+
+    method = Method("mubinn2", Levels.of(3, 3), granularity="row")
+    graph = Graph(method, "mean", kinds := layer_kinds(start.layers))
+    params = graph.start(start, np.zeros((2, 4, 4), np.float32) + 1)
+    log_scales = np.log(np.float32([[0.15625], [0.09375], [0.03125]])).repeat(len(start.wd), axis=1)
+    close = np.float32([0.0625, 0.15625, 0.25, -0.0625, -0.15625, -0.25, 0.125, 0.1875])
+    for step in (-1, 0, 1):
+        wd = np.nextafter(close, np.float32(step)).astype(np.float32)
+        own = {**params, "wd": jax.numpy.tile(wd, (len(start.wd), 1))}
+        own["scales"] = {**params["scales"], "wd": jax.numpy.asarray(log_scales)}
+
+        @jax.jit
+        def in_graph(own):
+            return stored("wd", own["wd"], quantizers(own, method, kinds).dense)
+
+        dense = to_quantized(own, method, "mean", Preprocessing(), {}, kinds).dense
+        assert (np.ldexp(dense.w.values, -dense.w.fraction) == np.asarray(in_graph(own))).all()
+
+
 @pytest.mark.parametrize(("pair", "fields"), CASES)
 def test_export_decides_as_the_training_graph(data, start, pair, fields):
     result = train(data, small(*pair, **fields), start=start)

@@ -12,11 +12,11 @@ from dataclasses import replace
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
 from mubinn.golden.binarize.levels import Levels
-from mubinn.golden.binarize.mlb import mlb
 from mubinn.golden.binarize.ordered import Ordered, ordered_codes
 from mubinn.golden.binarize.rules import Rule
 from mubinn.golden.binarize.scales import LevelTensor, Quantizer
@@ -35,6 +35,7 @@ from mubinn.golden.model.reference import (
 )
 from mubinn.golden.quantization.layers import dense_layer, fitted_encoders
 from mubinn.golden.quantization.tensors import FitOptions, fit_weights
+from mubinn.train.graphs import binarize as levels_of
 from mubinn.train.graphs.activations import FORMATS
 from mubinn.train.graphs.binarize import Scales, fraction_of
 from mubinn.train.graphs.network import Params, to_model, with_stored
@@ -223,7 +224,9 @@ def _tensor(scales: Scales, values: Any, rule: Rule | None = None) -> LevelTenso
         code = ordered_codes(values, scales.cuts, rule.codes)
         bits = np.stack([(code >> level) & 1 for level in range(rule.levels)]).astype(np.uint8)
     else:
-        bits = mlb(values, np.asarray(spread(scales.value, values), np.float64))
+        # Training leaves some weights within a rounding of a threshold: the bits are the graph's.
+        single = (jnp.asarray(own, jnp.float32) for own in (values, spread(scales.value, values)))
+        bits = np.stack(levels_of.encode(*single)).astype(np.uint8)
     return LevelTensor(bits, _integers(scales.value.T, scales.unit), fraction_of(scales.unit))
 
 
