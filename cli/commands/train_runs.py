@@ -88,21 +88,8 @@ def single(
         f"{options['output']}: {headline(result.measured, recipe.fold)} ({kind}), {epochs}, on "
         f"{notes['data']}."
     )
-    losses = [row["loss"] for row in result.history[: result.best_epoch]]
-    if losses and losses[-1] > RISE * min(losses):
-        click.echo(
-            f"mubinn: the loss of epoch {result.best_epoch}, {losses[-1]:.3f}, is above the "
-            f"{min(losses):.3f} of epoch {losses.index(min(losses)) + 1}: give --validation, which "
-            "keeps the best epoch, or a lower --learning-rate.",
-            err=True,
-        )
-    if not recipe.method.in_files:
-        click.echo(
-            f"mubinn: {options['output']} has the weights as they were before {recipe.method.name} "
-            "binarized them, and its x and h are numbers: mubinn predict decides by these, not as "
-            "was measured here.",
-            err=True,
-        )
+    for said in _warned(result, recipe, options["output"], recorded.classes):
+        click.echo(f"mubinn: {said}", err=True)
     if result.integers is not None:
         click.echo(
             f"{options['integers']}: {headline(result.integers.measured, recipe.fold)} (bit-true), "
@@ -110,6 +97,34 @@ def single(
         )
     of = f"{result.measured.windows}{' steps' if recorded.of_steps else ''}"
     click.echo(f"Of the {of}: {in_words(result.measured, recorded.classes)}")
+
+
+def _warned(
+    result: TrainResult, recipe: Recipe, output: Path, classes: Sequence[str]
+) -> Iterator[str]:
+    """Yield what the measures of a run do not say by themselves."""
+    from mubinn.golden.inference.metrics import Metrics
+
+    losses = [row["loss"] for row in result.history[: result.best_epoch]]
+    if losses and losses[-1] > RISE * min(losses):
+        yield (
+            f"the loss of epoch {result.best_epoch}, {losses[-1]:.3f}, is above the "
+            f"{min(losses):.3f} of epoch {losses.index(min(losses)) + 1}: give --validation, which "
+            "keeps the best epoch, or a lower --learning-rate."
+        )
+    found = result.measured
+    if isinstance(found, Metrics) and found.only is not None:
+        yield (
+            f"all {found.windows} decisions are {classes[found.only]!r}, whatever the input: the "
+            "network tells nothing apart. Give another --learning-rate or --scale-rate, or more "
+            "levels."
+        )
+    if not recipe.method.in_files:
+        yield (
+            f"{output} has the weights as they were before {recipe.method.name} binarized them, "
+            "and its x and h are numbers: mubinn predict decides by these, not as was measured "
+            "here."
+        )
 
 
 def _beside(result: TrainResult, options: dict[str, Any], classes: Sequence[str]) -> dict[str, Any]:

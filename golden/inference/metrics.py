@@ -85,6 +85,18 @@ class Metrics:
         return float((np.diagonal(self.confusion)[occurs] / counts[occurs]).mean())
 
     @property
+    def only(self) -> int | None:
+        """The one class that all windows are taken for where several occur; None where none is.
+
+        >>> metrics([0, 1, 2], [1, 1, 1], 3).only, metrics([1, 1], [1, 1], 3).only
+        (1, None)
+        """
+        if not self.named or np.count_nonzero(self.confusion.sum(axis=1)) < 2:
+            return None
+        (decided,) = np.nonzero(self.confusion.sum(axis=0))
+        return int(decided[0]) if len(decided) == 1 else None
+
+    @property
     def f1(self) -> tuple[float | None, ...]:
         """F1 of each class: twice its right decisions, over its windows plus decisions for it.
 

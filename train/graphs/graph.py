@@ -26,7 +26,14 @@ from mubinn.train.graphs import network
 from mubinn.train.graphs.cell_step import Form
 from mubinn.train.graphs.losses import Span, each, towards
 from mubinn.train.graphs.network import Params, Pass
-from mubinn.train.graphs.norms import Found, moments_of, renewed, with_norms, without_norms
+from mubinn.train.graphs.norms import (
+    SETTLING,
+    Found,
+    moments_of,
+    renewed,
+    with_norms,
+    without_norms,
+)
 from mubinn.train.recipes.first_scales import first_scales, folded
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.stack import LayerKind, at, layer_kinds
@@ -186,7 +193,7 @@ class Graph:
                 scales[own] = jnp.minimum(scales[own], jnp.log(jnp.asarray(values)))
         return {**params, "scales": scales}
 
-    def start(self, model: FloatModel, x: NDArray[np.float32]) -> Params:
+    def start(self, model: FloatModel, x: NDArray[np.float32], drawn: bool = False) -> Params:
         """Return the parameters that training starts from.
 
         Parameters
@@ -195,6 +202,8 @@ class Graph:
             Weights to start from.
         x : float32 [windows, T, I]
             Training windows that scales are fitted on.
+        drawn : bool
+            Whether the weights were drawn; see `mubinn.train.graphs.norms.with_norms`.
 
         Raises
         ------
@@ -206,8 +215,15 @@ class Graph:
         made = self.span.gathered(weights)
         if not self.method.batch_norm:
             return made
-        seen = jax.jit(self.run)(self.plain(made), jnp.asarray(x)).seen
-        return with_norms(made, self.method, self.kinds, moments_of(seen, self.kinds))
+        run = jax.jit(self.run)
+
+        def found(params: Params) -> Found:
+            return moments_of(run(self.plain(params), jnp.asarray(x)).seen, self.kinds)
+
+        normed = with_norms(made, self.method, self.kinds, found(made), drawn)
+        for _ in range(SETTLING if drawn else 0):
+            normed = {**normed, "moments": found(normed)}
+        return normed
 
     def _start(self, weights: Params, model: FloatModel, x: NDArray[np.float32]) -> Params:
         """Return the `weights` of a model with the scales and offsets of `x` beside them."""
@@ -301,7 +317,11 @@ def compiled(graph: Graph, pace: Pace) -> tuple[Any, Callable[..., Any], Callabl
         rest = jnp.clip((count - warm) / max(1, pace.steps - warm), 0, 1)
         return pace.rate * jnp.minimum((count + 1) / warm, 0.5 * (1 + jnp.cos(jnp.pi * rest)))
 
-    optimizer = optax.chain(optax.clip_by_global_norm(pace.grad_norm), optax.adam(schedule))
+    optimizer = optax.chain(
+        optax.clip_by_global_norm(pace.grad_norm),
+        optax.scale_by_adam(),
+        optax.scale_by_learning_rate(schedule),
+    )
     more = pace.own_scale_rate / pace.rate
 
     def step(
@@ -315,11 +335,12 @@ def compiled(graph: Graph, pace: Pace) -> tuple[Any, Callable[..., Any], Callabl
     ) -> tuple[Params, Any, Array]:
         sloped = jax.value_and_grad(graph.loss_and_moments, has_aux=True)
         (value, found), gradient = sloped(params, x, y, weight, kept, taught)
+        now = schedule(state[1].count) / pace.rate
         updates, state = optimizer.update(gradient, state, params)
         for part in set(SCALED) & set(updates):
             updates[part] = jax.tree.map(lambda update: more * update, updates[part])
         moved = graph.held(optax.apply_updates(params, updates))
-        return renewed(moved, found), state, value
+        return renewed(moved, found, now), state, value
 
     def evaluate(params: Params, x: Array) -> Array:
         return graph.run(params, x).logits

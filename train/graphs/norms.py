@@ -8,12 +8,17 @@ Hou et al. (NeurIPS 2019) and Ardakani et al. (ICLR 2019) find necessary for wei
 
 A row w of a matrix has the mean ``w m`` and the variance ``w C w^T`` of what it reads, whose mean m
 and covariance C are those of all rows alike. They are parameters here that no gradient moves but
-each batch does, by `KEPT`: so the mean and the deviation of a row are functions of its weights, as
+each batch does: so the mean and the deviation of a row are functions of its weights, as
 their level bits have them, and the gradient through them is exact, while that of x and h is left
 out, as they would be for a mean over many batches. And a step is computed with the very numbers
 that a model without normalisation has: `without_norms` multiplies the rows and their scales by
 ``gain / deviation`` and takes the means off the bias, before anything is rounded. Nothing remains
 to be folded when the model is handed over, and training sees the decisions of the hardware.
+
+Batches move the moments by `NEWS` at the peak of the learning rate and by less in proportion where
+that is lower. The network is trained for the moments as they stand, a little behind those that its
+h has, and what it gains by being ahead of them is lost as they catch up: with moments that move on
+while the learning rate falls to 0, the loss of a language model rises again at the end.
 """
 
 from __future__ import annotations
@@ -33,8 +38,11 @@ from mubinn.train.recipes.matrices import Matrix, placed, places_of, sizes_of
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.stack import LayerKind, at
 
-KEPT = 0.9
-"""Share of the moments of before that a batch leaves."""
+NEWS = 0.01
+"""Share of the moments that are a batch's, at the peak of the learning rate."""
+
+SETTLING = 8
+"""Passes in which the moments of drawn weights come to be those of the h that they lead to."""
 
 LEAST = 1e-5
 """Added to variances, as elsewhere."""
@@ -86,9 +94,16 @@ def _names(cell: Cell) -> Iterator[Matrix]:
 
 
 def with_norms(
-    params: Mapping[str, Any], method: Method, kinds: Sequence[LayerKind], found: Found
+    params: Mapping[str, Any],
+    method: Method,
+    kinds: Sequence[LayerKind],
+    found: Found,
+    drawn: bool = False,
 ) -> dict[str, Any]:
-    """Return parameters with normalisation that begin as those without: gains are deviations."""
+    """Return parameters with normalisation that begin as those without: gains are deviations.
+
+    Where weights were `drawn` gains are 1, as the size that rows have says nothing.
+    """
     gains: dict[str, Array] = {}
     layers = []
     for place, (kind, own) in enumerate(zip(kinds, params["layers"], strict=True)):
@@ -96,17 +111,27 @@ def with_norms(
         for name in _names(kind.cell):
             key = at(place, name)
             made = _coded(params, method, place, name)
-            gains[key] = jnp.log(_deviation(made, found[key]))
+            logs = jnp.log(_deviation(made, found[key]))
+            gains[key] = jnp.zeros_like(logs) if drawn else logs
             b = b + _of_cell(kind.cell, own, name, made @ found[key].mean)
         layers.append({**own, "b": b})
     return {**params, "layers": tuple(layers), "gains": gains, "moments": dict(found)}
 
 
-def renewed(params: Mapping[str, Any], found: Found) -> dict[str, Any]:
-    """Return parameters whose moments have come nearer to those of a batch."""
+def renewed(params: Mapping[str, Any], found: Found, pace: Array) -> dict[str, Any]:
+    """Return parameters whose moments have come nearer to those of a batch.
+
+    `pace` is the learning rate as a share of its peak.
+
+    >>> one, two = (Moments(jnp.array([m]), jnp.array([[v]])) for m, v in ((1.0, 4.0), (3.0, 2.0)))
+    >>> made = renewed({"moments": {"wh": one}}, {"wh": two}, jnp.array(0.5))["moments"]["wh"]
+    >>> [round(float(moment.ravel()[0]), 4) for moment in made]
+    [1.01, 3.99]
+    """
     if not found:
         return dict(params)
-    near = partial(jax.tree.map, lambda own, new: KEPT * own + (1 - KEPT) * new)
+    news = NEWS * pace
+    near = partial(jax.tree.map, lambda own, new: (1 - news) * own + news * new)
     return {**params, "moments": near(params["moments"], found)}
 
 
