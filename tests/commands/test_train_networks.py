@@ -118,9 +118,17 @@ def test_one_sigmoid_at_every_step(windows, tmp_path):
     options = *SHORT, "--hidden", 3, "--head", "sigmoid", "--readout", "running"
     said = run("train", windows, *options, "-o", path)
     assert "% of the windows of fold 0 right (float)" in said
+    assert "whatever the input" not in said
     model = load_float(path)
     assert (model.head, model.outputs, model.readout) == ("sigmoid", 1, "running")
     run("predict", path, windows)
+
+
+def test_a_network_that_tells_nothing_apart_is_told(windows, tmp_path):
+    with np.load(windows) as held:
+        np.savez(windows, X=np.zeros_like(held["X"]), y=held["y"])
+    said = run("train", windows, *SHORT, "--hidden", 3, "-o", tmp_path / "a.safetensors")
+    assert re.search(r"mubinn: all \d+ decisions are '[01]', whatever the input: the network", said)
 
 
 @pytest.mark.parametrize(

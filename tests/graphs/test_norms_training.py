@@ -16,7 +16,7 @@ from mubinn.golden.model import bit_true
 from mubinn.golden.model.float_model import Preprocessing
 from mubinn.train.data.windows import synthetic_eeg
 from mubinn.train.graphs.graph import Graph, Pace, compiled
-from mubinn.train.graphs.norms import without_norms
+from mubinn.train.graphs.norms import moments_of, without_norms
 from mubinn.train.graphs.quantizers import quantizers, stored
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe
@@ -132,6 +132,29 @@ def test_the_integers_are_the_graph_after_some_steps(pair, fields):
     # float32 rounds a code of the GRU times a wide sum, which integers keep whole.
     assert exact.mean() >= (1 if pair == (1, 1) else 0.9)
     assert len(np.unique(scores)) > 2
+
+
+def test_drawn_weights_begin_with_gains_of_one_and_moments_of_their_own():
+    graph, _, x, model = started(None)
+    small = [replace(own, wx=own.wx / 50, wh=own.wh / 50) for own in model.layers]
+    params = graph.start(replace(model, layers=tuple(small)), x, drawn=True)
+    for own in params["gains"].values():
+        assert not np.asarray(own).any()
+    found = moments_of(graph.run(graph.plain(params), x).seen, graph.kinds)
+    for name, own in params["moments"].items():
+        was, now = (np.trace(np.asarray(one.covariance)) for one in (own, found[name]))
+        assert 1 / 4 < was / now < 4
+
+
+def test_moments_stand_still_where_the_learning_rate_does():
+    graph, params, x, _ = started(None)
+    optimizer, step, _ = compiled(graph, Pace(1e-2, 1e-2, 0.25, 1.0, 4))
+    state, moved = optimizer.init(params), []
+    for _ in range(6):
+        before = np.array(params["moments"]["wh"].covariance)
+        params, state, _ = step(params, state, x, Y)
+        moved.append(np.abs(before - params["moments"]["wh"].covariance).max())
+    assert moved[3] > moved[4] == moved[5] == 0
 
 
 @pytest.mark.parametrize("name", ["float", "mubinn2", "weights", "xnor"])
