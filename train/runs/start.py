@@ -17,7 +17,8 @@ def check_drawn(recipe: Recipe) -> None:
             option = f"--{name.replace('_', '-')}"
             raise MubinnError(
                 f"{option} takes it from what training starts from, and drawn weights know "
-                f"nothing: give --float-model, or leave {option} out."
+                "nothing: give --float-model or another --method than float, or leave "
+                f"{option} out."
             )
 
 
