@@ -40,10 +40,10 @@ def method_of(pair, **fields):
 def started(pair, seed=1, **fields):
     """Return a graph, its first parameters and windows of FEATURES numbers."""
     x = np.random.default_rng(seed).normal(0.3, 1, (40, 14, FEATURES)).astype(np.float32)
-    model = stacked(STACK, FEATURES, "mean")
+    model = replace(stacked(STACK, FEATURES, "mean"), bd=np.array([0.3, -0.2, 0.1]))
     kinds = tuple(LayerKind.of(layer) for layer in model.layers)
     graph = Graph(method_of(pair, **fields), "mean", kinds)
-    return graph, graph.start(replace(model, bd=np.array([0.3, -0.2, 0.1])), x), x, model
+    return graph, graph.start(model, x), x, model
 
 
 def grown(params, factor):
@@ -58,15 +58,45 @@ def grown(params, factor):
     return {**params, "layers": tuple(layers)}
 
 
-@pytest.mark.parametrize("pair", [None, (3, 3)])
-def test_training_begins_as_the_model_does(pair):
-    graph, params, x, model = started(pair)
-    plain = replace(graph, method=replace(graph.method, batch_norm=False))
+def test_training_begins_as_the_float_model_does():
+    graph, params, x, model = started(None)
     found = graph.plain(params)
-    want = plain.start(replace(model, bd=np.array([0.3, -0.2, 0.1])), x)
+    want = replace(graph, method=Method()).start(model, x)
     assert jax.tree.structure(found) == jax.tree.structure(want)
     for one, other in zip(jax.tree.leaves(found), jax.tree.leaves(want), strict=True):
         assert np.asarray(one) == pytest.approx(np.asarray(other), abs=2e-6)
+
+
+def sums(graph, params, x):
+    """Return what rows of the first layer sum of x and h, without a bias, of steps after the first.
+
+    Level bits have the offset of x folded into the bias, so that it is their mean that differs.
+    """
+    plain = graph.plain(params)
+    read, h = (np.asarray(own, np.float64) for own in graph.run(plain, x).seen[0])
+    found = None if graph.method.levels is None else quantizers(plain, graph.method, graph.kinds)
+    own = plain["layers"][0]
+    wx, wh = (
+        np.asarray(stored(name, own[name], found and found.layers[0]), np.float64)
+        for name in ("wx", "wh")
+    )
+    return read[1:] @ wx.T, h[:-1] @ wh.T, np.asarray(own["b"])
+
+
+@pytest.mark.parametrize(("pair", "fields"), [((1, 1), {"x_offset": "learned"}), ((3, 3), {})])
+def test_rows_begin_with_the_mean_and_the_deviation_of_the_float_models(pair, fields):
+    graph, params, x, model = started(pair, **fields)
+    full = replace(graph, method=Method())
+    of_x, of_h, b = sums(graph, params, x)
+    full_x, full_h, full_b = sums(full, full.start(model, x), x)
+    axes = (0, 1)
+    assert of_x.std(axis=axes) == pytest.approx(full_x.std(axis=axes), rel=0.1)
+    assert of_h.std(axis=axes) == pytest.approx(full_h.std(axis=axes), rel=0.5)
+    mean, full_mean = (
+        one.mean(axis=axes) + other.mean(axis=axes) + bias
+        for one, other, bias in ((of_x, of_h, b), (full_x, full_h, full_b))
+    )
+    assert mean == pytest.approx(full_mean, abs=0.1)
 
 
 @pytest.mark.parametrize("pair", [None, (1, 1), (2, 2)])

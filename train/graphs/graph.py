@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -213,17 +213,33 @@ class Graph:
         self._check_layers(model)
         weights = self._start(network.from_model(model), model, x)
         made = self.span.gathered(weights)
-        if not self.method.batch_norm:
-            return made
-        run = jax.jit(self.run)
+        return self._normalised(made, model, x, drawn) if self.method.batch_norm else made
 
-        def found(params: Params) -> Found:
-            return moments_of(run(self.plain(params), jnp.asarray(x)).seen, self.kinds)
+    def _normalised(
+        self, params: Params, model: FloatModel, x: NDArray[np.float32], drawn: bool
+    ) -> Params:
+        """Return parameters whose rows sum with the mean and deviation that the model's have.
 
-        normed = with_norms(made, self.method, self.kinds, found(made), drawn)
-        for _ in range(SETTLING if drawn else 0):
-            normed = {**normed, "moments": found(normed)}
+        Their moments are those of the h that they lead to themselves.
+        """
+        full = replace(self, method=Method(), datapath="figure3")
+        own = self.span.gathered(network.from_model(model))
+        gained = with_norms(own, self.kinds, full.moments_in(x)(own), drawn)
+        layers = [
+            {**layer, "b": of["b"]}
+            for layer, of in zip(params["layers"], gained["layers"], strict=True)
+        ]
+        found = self.moments_in(x)
+        normed = {**params, "layers": tuple(layers), "gains": gained["gains"]}
+        normed["moments"] = found(params)
+        for _ in range(SETTLING):
+            normed["moments"] = found(normed)
         return normed
+
+    def moments_in(self, x: NDArray[np.float32]) -> Callable[[Params], Found]:
+        """Return what finds, by parameters, the moments of what layers read in windows x."""
+        run, windows = jax.jit(self.run), jnp.asarray(x)
+        return lambda params: moments_of(run(self.plain(params), windows).seen, self.kinds)
 
     def _start(self, weights: Params, model: FloatModel, x: NDArray[np.float32]) -> Params:
         """Return the `weights` of a model with the scales and offsets of `x` beside them."""

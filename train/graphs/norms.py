@@ -42,7 +42,7 @@ NEWS = 0.01
 """Share of the moments that are a batch's, at the peak of the learning rate."""
 
 SETTLING = 8
-"""Passes in which the moments of drawn weights come to be those of the h that they lead to."""
+"""Passes in which the moments come to be those of the h that first weights lead to."""
 
 LEAST = 1e-5
 """Added to variances, as elsewhere."""
@@ -94,15 +94,12 @@ def _names(cell: Cell) -> Iterator[Matrix]:
 
 
 def with_norms(
-    params: Mapping[str, Any],
-    method: Method,
-    kinds: Sequence[LayerKind],
-    found: Found,
-    drawn: bool = False,
+    params: Mapping[str, Any], kinds: Sequence[LayerKind], found: Found, drawn: bool = False
 ) -> dict[str, Any]:
-    """Return parameters with normalisation that begin as those without: gains are deviations.
+    """Return float parameters with normalisation that begin as those without.
 
-    Where weights were `drawn` gains are 1, as the size that rows have says nothing.
+    So gains are deviations; where weights were `drawn` they are 1, as the size that rows have says
+    nothing.
     """
     gains: dict[str, Array] = {}
     layers = []
@@ -110,10 +107,9 @@ def with_norms(
         b = own["b"]
         for name in _names(kind.cell):
             key = at(place, name)
-            made = _coded(params, method, place, name)
-            logs = jnp.log(_deviation(made, found[key]))
+            logs = jnp.log(_deviation(own[name], found[key]))
             gains[key] = jnp.zeros_like(logs) if drawn else logs
-            b = b + _of_cell(kind.cell, own, name, made @ found[key].mean)
+            b = b + _of_cell(kind.cell, own, name, own[name] @ found[key].mean)
         layers.append({**own, "b": b})
     return {**params, "layers": tuple(layers), "gains": gains, "moments": dict(found)}
 

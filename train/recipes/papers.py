@@ -165,6 +165,9 @@ _IN_TWO_LEVELS: Changes = (
     ("dropout", 0.0),
 )
 
+_FOR_LONG: Changes = (("epochs", 3), ("scale_rate", 1e-2))
+"""Signs take more steps to turn than numbers do, and gains of rows have to follow."""
+
 _NEXT: dict[str, Any] = {
     "hidden": 200,
     "embedding": 200,
@@ -311,9 +314,9 @@ TASKS: dict[str, Task] = {
             "BW": Way("weights", "1,1"),
             "BW BN": Way("weights", "1,1", "", (), BATCH_NORM),
             "XNOR": Way("xnor", "1,1"),
-            "XNOR BN": Way("xnor", "1,1", "", (("epochs", 3),), BATCH_NORM),
+            "XNOR BN": Way("xnor", "1,1", "", _FOR_LONG, BATCH_NORM),
             **_ours("2,2", changes=_IN_TWO_LEVELS, fields=(*_NO_OFFSETS, *BATCH_NORM)),
-            **_ours("3,3", changes=(("epochs", 5),), fields=BATCH_NORM),
+            **_ours("3,3", changes=(("epochs", 3),), fields=BATCH_NORM),
         },
         printed={"lstm": {FLOAT: 117.18, "XNOR": 137.34, "XNOR BN": 139.5}},
         measure="perplexity",
