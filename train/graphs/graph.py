@@ -34,7 +34,7 @@ from mubinn.train.graphs.norms import (
     with_norms,
     without_norms,
 )
-from mubinn.train.recipes.first_scales import first_scales, folded
+from mubinn.train.recipes.first_scales import first_scales, folded, read_offsets
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.stack import LayerKind, at, layer_kinds
 from mubinn.train.subject.calibration import calibrated_groups
@@ -218,28 +218,26 @@ class Graph:
     def _normalised(
         self, params: Params, model: FloatModel, x: NDArray[np.float32], drawn: bool
     ) -> Params:
-        """Return parameters whose rows sum with the mean and deviation that the model's have.
+        """Return parameters whose rows sum, of what they read in the model, as much as its own do.
 
-        Their moments are those of the h that they lead to themselves.
+        The same mean and the same deviation, that is, whatever of them is binarized.
         """
-        full = replace(self, method=Method(), datapath="figure3")
-        own = self.span.gathered(network.from_model(model))
-        gained = with_norms(own, self.kinds, full.moments_in(x)(own), drawn)
+        full = replace(self, method=Method(batch_norm=True), datapath="figure3")
+        weights = self.span.gathered(network.from_model(model))
+        run, windows = jax.jit(full.run), jnp.asarray(x)
+
+        def found(params: Params) -> Found:
+            return moments_of(run(full.plain(params), windows).seen, self.kinds)
+
+        gained = with_norms(weights, self.kinds, found(weights), drawn)
+        for _ in range(SETTLING if drawn else 0):
+            gained["moments"] = found(gained)
         layers = [
             {**layer, "b": of["b"]}
             for layer, of in zip(params["layers"], gained["layers"], strict=True)
         ]
-        found = self.moments_in(x)
-        normed = {**params, "layers": tuple(layers), "gains": gained["gains"]}
-        normed["moments"] = found(params)
-        for _ in range(SETTLING):
-            normed["moments"] = found(normed)
-        return normed
-
-    def moments_in(self, x: NDArray[np.float32]) -> Callable[[Params], Found]:
-        """Return what finds, by parameters, the moments of what layers read in windows x."""
-        run, windows = jax.jit(self.run), jnp.asarray(x)
-        return lambda params: moments_of(run(self.plain(params), windows).seen, self.kinds)
+        moments = _without_offsets(gained["moments"], params.get("offsets", {}), model)
+        return {**params, "layers": tuple(layers), "gains": gained["gains"], "moments": moments}
 
     def _start(self, weights: Params, model: FloatModel, x: NDArray[np.float32]) -> Params:
         """Return the `weights` of a model with the scales and offsets of `x` beside them."""
@@ -278,6 +276,17 @@ class Graph:
                     f"Thresholds of {kind.cell.name} cells take one offset of h for all: leave "
                     "--h-offset out, or train for --datapath figure3."
                 )
+
+
+def _without_offsets(found: Found, offsets: Mapping[str, Any], model: FloatModel) -> Found:
+    """Return moments of what rows read without offsets, by those of what the model has."""
+    made = dict(found)
+    taken = read_offsets(model, {name: np.asarray(own) for name, own in offsets.items()})
+    for place, (of_x, of_h) in enumerate(taken):
+        for name, offset in ((at(place, "wx"), of_x), (at(place, "wh"), of_h)):
+            if offset is not None and name in made:
+                made[name] = made[name]._replace(mean=made[name].mean - offset)
+    return made
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ NEWS = 0.01
 """Share of the moments that are a batch's, at the peak of the learning rate."""
 
 SETTLING = 8
-"""Passes in which the moments come to be those of the h that first weights lead to."""
+"""Passes in which the moments of drawn weights come to be those of the h that they lead to."""
 
 LEAST = 1e-5
 """Added to variances, as elsewhere."""

@@ -180,6 +180,25 @@ def _check_names(layer: FloatLayer) -> None:
             )
 
 
+def read_offsets(
+    model: FloatModel, offsets: dict[str, Floats]
+) -> list[tuple[Floats | None, Floats | None]]:
+    """Return what is taken off the inputs of each layer, and off the output that its rows read.
+
+    [I] and [H], or None; of inputs as the layer's frames are.
+    """
+    below, found = offsets.get("x"), []
+    for stage in stage_places(model.layers):
+        own = offsets.get(at(stage[0], "h"))
+        for place in stage:
+            layer = model.layers[place]
+            of_x = None if below is None else layer.frames.spread(below, layer.inputs)
+            columns = layer.outputs * layer.frames.around
+            found.append((of_x, None if own is None else layer.frames.spread_state(own, columns)))
+        below = own
+    return found
+
+
 def folded(
     model: FloatModel, offsets: dict[str, Floats], method: Method
 ) -> tuple[tuple[Floats, ...], Floats]:
@@ -187,24 +206,19 @@ def folded(
 
     That of the classifier stays where it reads h itself.
     """
-    below, found = offsets.get("x"), []
-    for stage in stage_places(model.layers):
-        own = offsets.get(at(stage[0], "h"))
-        for place in stage:
-            layer, b = model.layers[place], model.layers[place].b
-            if below is not None:
-                b = b + layer.wx @ layer.frames.spread(below, layer.inputs)
-            if own is not None:
-                cell = layer.cell
-                reads = [cell.recurrent_of(node) is cell.states[0] for node in cell.rows]
-                if any(reads):
-                    counts = layer.sizes.row_counts
-                    columns = layer.outputs * layer.frames.around
-                    h = layer.wh[:, :columns] @ layer.frames.spread_state(own, columns)
-                    b = b + np.where(np.repeat(reads, counts), h, 0.0)
-            found.append(b)
-        below = own
-    bd = model.bd if below is None or method.known.late else model.bd + model.wd @ below
+    found = []
+    for layer, (of_x, of_h) in zip(model.layers, read_offsets(model, offsets), strict=True):
+        b = layer.b
+        if of_x is not None:
+            b = b + layer.wx @ of_x
+        cell = layer.cell
+        reads = [cell.recurrent_of(node) is cell.states[0] for node in cell.rows]
+        if of_h is not None and any(reads):
+            h = layer.wh[:, : len(of_h)] @ of_h
+            b = b + np.where(np.repeat(reads, layer.sizes.row_counts), h, 0.0)
+        found.append(b)
+    last = offsets.get(at(stage_places(model.layers)[-1][0], "h"))
+    bd = model.bd if last is None or method.known.late else model.bd + model.wd @ last
     return tuple(found), bd
 
 
