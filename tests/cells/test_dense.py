@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from own_cells import float_model, windows
+from simulators import needs_icarus
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.cells.library import dense
@@ -56,6 +57,7 @@ HARDWARE = {
 }
 
 
+@needs_icarus
 @pytest.mark.parametrize("datapath", ["figure3", "threshold"])
 @pytest.mark.parametrize("name", HARDWARE)
 def test_hardware_equals_the_bit_true_model(name, datapath):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from own_cells import STEPS, float_model, windows
+from simulators import needs_icarus
 
 from mubinn.golden.binarize.levels import Levels
 from mubinn.golden.binarize.rules import Rule
@@ -246,6 +247,7 @@ HARDWARE = {
 }
 
 
+@needs_icarus
 @pytest.mark.parametrize("name", HARDWARE)
 def test_hardware_equals_the_bit_true_model(name):
     levels, outputs, datapath, how = HARDWARE[name]
