@@ -116,8 +116,8 @@ def _warned(
     if isinstance(found, Metrics) and found.only is not None:
         yield (
             f"all {found.windows} decisions are {classes[found.only]!r}, whatever the input: the "
-            "network tells nothing apart. Give another --learning-rate or --scale-rate, or more "
-            "levels."
+            "network tells nothing apart. Give another --learning-rate, and where there are levels "
+            "another --scale-rate or more of them."
         )
     if not recipe.method.in_files:
         yield (

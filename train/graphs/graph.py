@@ -215,6 +215,12 @@ class Graph:
         made = self.span.gathered(weights)
         return self._normalised(made, model, x, drawn) if self.method.batch_norm else made
 
+    def of_floats(self, model: FloatModel) -> tuple[Graph, Params]:
+        """Return the graph of a float model, read as this one is, and its parameters."""
+        kinds = layer_kinds(model.layers)
+        full = replace(self, method=Method(), kinds=kinds, datapath="figure3")
+        return full, self.span.gathered(network.from_model(model))
+
     def _normalised(
         self, params: Params, model: FloatModel, x: NDArray[np.float32], drawn: bool
     ) -> Params:
@@ -222,8 +228,7 @@ class Graph:
 
         The same mean and the same deviation, that is, whatever of them is binarized.
         """
-        full = replace(self, method=Method(batch_norm=True), datapath="figure3")
-        weights = self.span.gathered(network.from_model(model))
+        full, weights = self.of_floats(model)
         run, windows = jax.jit(full.run), jnp.asarray(x)
 
         def found(params: Params) -> Found:

@@ -306,7 +306,8 @@ TASKS: dict[str, Task] = {
         paper=BINARIZED,
         windows=next_words,
         float_about={
-            **{**_NEXT, **_NORMALISED},
+            **_NEXT,
+            **_NORMALISED,
             **{"dropout": 0.3, "batch": 32, "epochs": 5, "learning_rate": 4e-3},
         },
         about={**_NEXT, **_LIKE_THE_FLOATS, "epochs": 2},

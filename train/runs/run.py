@@ -134,7 +134,7 @@ class Run:
         )
         self.optimizer, self.step, self.evaluate = compiled(self.graph, pace)
         fitted = parts.train[:: max(1, len(parts.train) // _FIT_WINDOWS)][:_FIT_WINDOWS]
-        self.params = self.sharding.copies(self.graph.start(first, x[fitted], start is None))
+        self.params = self.sharding.copies(self.graph.start(first, x[fitted], not self.trained))
         self.state = self.sharding.copies(self.optimizer.init(self.params))
         self.history: list[dict[str, Any]] = []
         self.best = jax.tree.map(np.asarray, self.params)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import jax
 import numpy as np
@@ -12,9 +11,6 @@ from numpy.typing import NDArray
 
 from mubinn.golden.model.float_model import FloatModel
 from mubinn.train.graphs.graph import Graph
-from mubinn.train.graphs.network import from_model
-from mubinn.train.recipes.method import Method
-from mubinn.train.recipes.stack import layer_kinds
 from mubinn.train.runs.devices import BatchSharding
 
 
@@ -38,8 +34,8 @@ def teacher(
     """
     if start is None or not graph.distil:
         return None
-    own = replace(graph, method=Method(), kinds=layer_kinds(start.layers), datapath="figure3")
-    params = sharding.copies(graph.span.gathered(from_model(start)))
+    own, weights = graph.of_floats(start)
+    params = sharding.copies(weights)
     evaluate = jax.jit(own.logits)
 
     def scores(x: NDArray[np.float32]) -> Array:
