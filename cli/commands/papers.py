@@ -34,7 +34,10 @@ FURTHER: dict[str, Callable[..., Further]] = {"squared error": movies_made}
 
 @click.command(cls=Command)
 @click.argument(
-    "name", type=click.Choice(["imdb", "addition", "sst", "sst-phrases", "ptb", "chars", "mnist"])
+    "name",
+    type=click.Choice(
+        ["imdb", "addition", "sst", "sst-phrases", "ptb", "ptb-large", "chars", "mnist"]
+    ),
 )
 @click.argument("source", type=InputPath(), required=False)
 @click.option(
@@ -70,8 +73,9 @@ def papers(
     TC and QC on LSTM and GRU; addition: its other task, by both sets of thresholds, whose windows
     are made; mnist: its movies, which models continue after 7 frames. sst, sst-phrases: binary
     weights and signs of "Binarized LSTM", trained on sentences alone or on their phrases too; ptb,
-    chars: its language model, of words or of characters, in perplexities, of which lower ones are
-    better. SOURCE is the set as `mubinn convert` reads it. Runs that were interrupted go on.
+    chars: its language model of 200 cells, of words or of characters, in perplexities, of which
+    lower ones are better; ptb-large: of words, 650 cells. SOURCE is the set as `mubinn convert`
+    reads it. Runs that were interrupted go on.
 
     \b
       mubinn papers imdb aclImdb/ --runs runs/imdb --seeds 0,1,2 -o imdb

@@ -175,6 +175,9 @@ _NEXT: dict[str, Any] = {
     "validation": 0.05,
 }
 
+_NEXT_OF_MANY: dict[str, Any] = {**_NEXT, "hidden": 650, "embedding": 650}
+"""What publications call the medium size of Penn Treebank (Zaremba et al. 2014)."""
+
 _SENTENCES: dict[str, Any] = {
     "hidden": 168,
     "embedding": 100,
@@ -241,6 +244,14 @@ _TREEBANK: dict[str, Any] = {
     "held": "test part, or its part dev where there is no other",
 }
 
+_LANGUAGE_MODEL: dict[str, Any] = {
+    "paper": BINARIZED,
+    "measure": "perplexity",
+    "held": "part valid",
+}
+
+_OF_1500_CELLS = {"lstm": {"BW": (81.532, 80.461)}}
+
 TASKS: dict[str, Task] = {
     "imdb": Task(
         title="IMDB film reviews, 20,000 words, the last 80 of each, 128 cells",
@@ -303,7 +314,6 @@ TASKS: dict[str, Task] = {
     ),
     "ptb": Task(
         title="Language model, the next of 10,000 words, 200 cells, 20 labelled steps",
-        paper=BINARIZED,
         windows=next_words,
         float_about={
             **_NEXT,
@@ -320,13 +330,29 @@ TASKS: dict[str, Task] = {
             **_ours("3,3", changes=(("epochs", 3),), fields=BATCH_NORM),
         },
         printed={"lstm": {FLOAT: 117.18, "XNOR": 137.34, "XNOR BN": 139.5}},
-        measure="perplexity",
-        elsewhere={"lstm": {"BW": (81.532, 80.461)}},
-        held="part valid",
+        elsewhere=_OF_1500_CELLS,
+        **_LANGUAGE_MODEL,
+    ),
+    "ptb-large": Task(
+        title="Language model, the next of 10,000 words, 650 cells, 20 labelled steps",
+        windows=next_words,
+        float_about={
+            **_NEXT_OF_MANY,
+            **_NORMALISED,
+            **{"dropout": 0.5, "batch": 32, "epochs": 4, "learning_rate": 2e-3},
+        },
+        about={**_NEXT_OF_MANY, **_LIKE_THE_FLOATS, "epochs": 3},
+        ways={
+            "BW": Way("weights", "1,1", "", (), BATCH_NORM),
+            "XNOR": Way("xnor", "1,1", "", _FOR_LONG, BATCH_NORM),
+            **_ours("3,3", fields=BATCH_NORM),
+        },
+        printed={"lstm": {}},
+        elsewhere=_OF_1500_CELLS,
+        **_LANGUAGE_MODEL,
     ),
     "chars": Task(
         title="Language model, the next character, 200 cells, 100 labelled steps",
-        paper=BINARIZED,
         windows=next_characters,
         float_about={**_CHARACTERS, **_NORMALISED, "epochs": 1, "learning_rate": 8e-3},
         about={**_CHARACTERS, **_LIKE_THE_FLOATS, "dropout": 0.0, "epochs": 1},
@@ -339,8 +365,7 @@ TASKS: dict[str, Task] = {
             **_ours("3,3", fields=BATCH_NORM),
         },
         printed={"lstm": {}},
-        measure="perplexity",
-        held="part valid",
+        **_LANGUAGE_MODEL,
     ),
     "mnist": Task(
         title="Moving MNIST, 15 frames of 32 x 32, 7 given, ConvLSTM of 16 filters of 3 x 3",
