@@ -162,6 +162,20 @@ def test_interrupted_run_resumes_to_identical_weights(tmp_path):
     assert same(again.model, whole.model)  # a finished run is not trained again
 
 
+def test_a_folder_is_trained_in_by_one_process_at_a_time(tmp_path):
+    data, folder = small_data(), tmp_path / "one"
+
+    def beside(now):
+        with pytest.raises(MubinnError, match=f"Another process trains in {folder}: wait"):
+            train(data, SMALL, checkpoint_dir=folder)
+        raise Killed
+
+    with pytest.raises(Killed):
+        train(data, SMALL, checkpoint_dir=folder, progress=beside)
+    with pytest.raises(Killed):
+        train(data, SMALL, checkpoint_dir=folder, progress=kill_at(0, 1))
+
+
 def test_sigkill_in_the_middle_leaves_a_good_checkpoint(tmp_path):
     code = f"""
 import os, signal

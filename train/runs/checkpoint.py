@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +51,40 @@ def load_checkpoint(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, Any]
 def damaged(path: Path) -> MubinnError:
     """Return what to tell of a checkpoint that cannot be gone on from."""
     return MubinnError(f"{path} is damaged or no checkpoint; delete it to train from the start.")
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path | None) -> Iterator[None]:
+    """Hold a run's folder, which is made where there is none, while its run trains.
+
+    Whatever ends the process lets go of it, a kill as well. File systems without locks hold none.
+
+    Raises
+    ------
+    MubinnError
+        Another process holds it, and would do the same work.
+    """
+    if folder is None:
+        yield
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    held = os.open(folder, os.O_RDONLY)
+    try:
+        _hold(held, folder)
+        yield
+    finally:
+        os.close(held)
+
+
+def _hold(held: int, folder: Path) -> None:
+    with contextlib.suppress(OSError):
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise MubinnError(
+                f"Another process trains in {folder}: wait until it is done, or give another "
+                "folder."
+            ) from error
 
 
 def write_log(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:

@@ -15,6 +15,7 @@ from mubinn.golden.model.quantized_model import QuantizedModel
 from mubinn.train.data.recordings import LabelledSet, prepare
 from mubinn.train.recipes.recipe import Recipe, split
 from mubinn.train.recipes.stack import check_integers
+from mubinn.train.runs.checkpoint import alone_in
 from mubinn.train.runs.judged import PERPLEXITY, Judged, judged, noted
 from mubinn.train.runs.progress import Progress
 
@@ -156,7 +157,7 @@ def train(
     ------
     MubinnError
         JAX or optax is missing, the data do not fit the recipe, the checkpoint is damaged or of
-        another run, or the loss is no longer finite.
+        another run, another process trains in `checkpoint_dir`, or the loss is no longer finite.
     """
     _require("jax", "optax")
     from mubinn.train.runs.run import Run
@@ -174,15 +175,16 @@ def train(
     )
     run = Run(data, x, parts, recipe, start)
     path = checkpoint_dir / CHECKPOINT if checkpoint_dir else None
-    if path and path.exists():
-        run.restore(path)
-    run.write_log(log)
-    while not run.finished:
-        run.train_epoch(progress)
-        if path:
-            run.save(path)
+    with alone_in(checkpoint_dir):
+        if path and path.exists():
+            run.restore(path)
         run.write_log(log)
-    return _finish(run, log, notes or {}, integers)
+        while not run.finished:
+            run.train_epoch(progress)
+            if path:
+                run.save(path)
+            run.write_log(log)
+        return _finish(run, log, notes or {}, integers)
 
 
 def _finish(run: Run, log: Path | None, notes: Mapping[str, str], integers: bool) -> TrainResult:
