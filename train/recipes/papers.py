@@ -165,9 +165,6 @@ _IN_TWO_LEVELS: Changes = (
     ("dropout", 0.0),
 )
 
-_FOR_LONG: Changes = (("epochs", 3), ("scale_rate", 1e-2))
-"""Signs take more steps to turn than numbers do, and gains of rows have to follow."""
-
 _NEXT: dict[str, Any] = {
     "hidden": 200,
     "embedding": 200,
@@ -221,13 +218,18 @@ _CHARACTERS: dict[str, Any] = {
     "batch": 64,
 }
 
-BATCH_NORM = (("batch_norm", True), ("granularity", "row"))
+_BATCH_NORM: Changes = (("batch_norm", True),)
 
 _NORMALISED: dict[str, Any] = {"method": {"batch_norm": True}}
 """Of a float network: what a language model gains by, whatever it is binarized to afterwards."""
 
 _LIKE_THE_FLOATS: dict[str, Any] = {"distil": 0.9, "dropout": 0.1, "learning_rate": 2e-3}
 """What a teacher says of the next word fits the training part less than labels do."""
+
+
+def _signs(epochs: int) -> Way:
+    """Return XNOR with gains of rows, which have to follow; signs take more steps than numbers."""
+    return Way("xnor", "1,1", "", (("epochs", epochs), ("scale_rate", 1e-2)), _BATCH_NORM)
 
 
 def _ours(*pairs: str, changes: Changes = (), fields: Changes = ()) -> dict[str, Way]:
@@ -323,11 +325,11 @@ TASKS: dict[str, Task] = {
         about={**_NEXT, **_LIKE_THE_FLOATS, "epochs": 2},
         ways={
             "BW": Way("weights", "1,1"),
-            "BW BN": Way("weights", "1,1", "", (), BATCH_NORM),
+            "BW BN": Way("weights", "1,1", "", (("epochs", 3),), _BATCH_NORM),
             "XNOR": Way("xnor", "1,1"),
-            "XNOR BN": Way("xnor", "1,1", "", _FOR_LONG, BATCH_NORM),
-            **_ours("2,2", changes=_IN_TWO_LEVELS, fields=(*_NO_OFFSETS, *BATCH_NORM)),
-            **_ours("3,3", changes=(("epochs", 3),), fields=BATCH_NORM),
+            "XNOR BN": _signs(epochs=6),
+            **_ours("2,2", changes=_IN_TWO_LEVELS, fields=(*_NO_OFFSETS, *_BATCH_NORM)),
+            **_ours("3,3", changes=(("epochs", 3),), fields=(*_UNDAMPED, *_BATCH_NORM)),
         },
         printed={"lstm": {FLOAT: 117.18, "XNOR": 137.34, "XNOR BN": 139.5}},
         elsewhere=_OF_1500_CELLS,
@@ -343,9 +345,9 @@ TASKS: dict[str, Task] = {
         },
         about={**_NEXT_OF_MANY, **_LIKE_THE_FLOATS, "epochs": 3},
         ways={
-            "BW": Way("weights", "1,1", "", (), BATCH_NORM),
-            "XNOR": Way("xnor", "1,1", "", _FOR_LONG, BATCH_NORM),
-            **_ours("3,3", fields=BATCH_NORM),
+            "BW": Way("weights", "1,1", "", (), _BATCH_NORM),
+            "XNOR": _signs(epochs=3),
+            **_ours("3,3", fields=_BATCH_NORM),
         },
         printed={"lstm": {}},
         elsewhere=_OF_1500_CELLS,
@@ -358,11 +360,11 @@ TASKS: dict[str, Task] = {
         about={**_CHARACTERS, **_LIKE_THE_FLOATS, "dropout": 0.0, "epochs": 1},
         ways={
             "BW": Way("weights", "1,1"),
-            "BW BN": Way("weights", "1,1", "", (), BATCH_NORM),
+            "BW BN": Way("weights", "1,1", "", (), _BATCH_NORM),
             "XNOR": Way("xnor", "1,1"),
-            "XNOR BN": Way("xnor", "1,1", "", (), BATCH_NORM),
-            **_ours("2,2", changes=(("scale_rate", 2e-2),), fields=(*_NO_OFFSETS, *BATCH_NORM)),
-            **_ours("3,3", fields=BATCH_NORM),
+            "XNOR BN": Way("xnor", "1,1", "", (), _BATCH_NORM),
+            **_ours("2,2", changes=(("scale_rate", 2e-2),), fields=(*_NO_OFFSETS, *_BATCH_NORM)),
+            **_ours("3,3", fields=_BATCH_NORM),
         },
         printed={"lstm": {}},
         **_LANGUAGE_MODEL,
