@@ -252,8 +252,6 @@ _LANGUAGE_MODEL: dict[str, Any] = {
     "held": "part valid",
 }
 
-_OF_1500_CELLS = {"lstm": {"BW": (81.532, 80.461)}}
-
 TASKS: dict[str, Task] = {
     "imdb": Task(
         title="IMDB film reviews, 20,000 words, the last 80 of each, 128 cells",
@@ -332,7 +330,7 @@ TASKS: dict[str, Task] = {
             **_ours("3,3", changes=(("epochs", 3),), fields=(*_UNDAMPED, *_BATCH_NORM)),
         },
         printed={"lstm": {FLOAT: 117.18, "XNOR": 137.34, "XNOR BN": 139.5}},
-        elsewhere=_OF_1500_CELLS,
+        elsewhere={"lstm": {"BW": (81.532, 80.461)}},
         **_LANGUAGE_MODEL,
     ),
     "ptb-large": Task(
@@ -345,12 +343,15 @@ TASKS: dict[str, Task] = {
         },
         about={**_NEXT_OF_MANY, **_LIKE_THE_FLOATS, "epochs": 3},
         ways={
-            "BW": Way("weights", "1,1", "", (), _BATCH_NORM),
-            "XNOR": _signs(epochs=3),
-            **_ours("3,3", fields=_BATCH_NORM),
+            "BW BN": Way("weights", "1,1", fields=_BATCH_NORM),
+            "XNOR BN": _signs(epochs=3),
+            **_ours("3,3", fields=(*_UNDAMPED, *_BATCH_NORM)),
         },
         printed={"lstm": {}},
-        elsewhere=_OF_1500_CELLS,
+        said=(
+            "The paper has 80.46 with binary weights and 81.53 in full precision, of 1,500 cells "
+            "and without batch normalisation."
+        ),
         **_LANGUAGE_MODEL,
     ),
     "chars": Task(

@@ -57,7 +57,7 @@ def damaged(path: Path) -> MubinnError:
 def alone_in(folder: Path | None) -> Iterator[None]:
     """Hold a run's folder, which is made where there is none, while its run trains.
 
-    Whatever ends the process lets go of it, a kill as well. File systems without locks hold none.
+    Whatever ends the process lets go of it, a kill as well. A file system without locks holds none.
 
     Raises
     ------
@@ -70,14 +70,6 @@ def alone_in(folder: Path | None) -> Iterator[None]:
     folder.mkdir(parents=True, exist_ok=True)
     held = os.open(folder, os.O_RDONLY)
     try:
-        _hold(held, folder)
-        yield
-    finally:
-        os.close(held)
-
-
-def _hold(held: int, folder: Path) -> None:
-    with contextlib.suppress(OSError):
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -85,6 +77,11 @@ def _hold(held: int, folder: Path) -> None:
                 f"Another process trains in {folder}: wait until it is done, or give another "
                 "folder."
             ) from error
+        except OSError:
+            pass  # A file system without locks.
+        yield
+    finally:
+        os.close(held)
 
 
 def write_log(path: Path, rows: Iterable[Mapping[str, Any]]) -> None:
