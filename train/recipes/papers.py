@@ -158,12 +158,6 @@ _UNDAMPED = (("damp_h", 1.0), ("damp_c", 1.0), ("granularity", "row"))
 
 _NO_OFFSETS = (*_UNDAMPED, ("x_offset", "none"), ("h_offset", "none"))
 
-_IN_TWO_LEVELS: Changes = (
-    ("epochs", 4),
-    ("learning_rate", 1e-3),
-    ("scale_rate", 2e-2),
-    ("dropout", 0.0),
-)
 
 _NEXT: dict[str, Any] = {
     "hidden": 200,
@@ -323,10 +317,10 @@ TASKS: dict[str, Task] = {
         about={**_NEXT, **_LIKE_THE_FLOATS, "epochs": 2},
         ways={
             "BW": Way("weights", "1,1"),
-            "BW BN": Way("weights", "1,1", "", (("epochs", 3),), _BATCH_NORM),
+            "BW BN": Way("weights", "1,1", "", (("epochs", 5),), _BATCH_NORM),
             "XNOR": Way("xnor", "1,1"),
             "XNOR BN": _signs(epochs=6),
-            **_ours("2,2", changes=_IN_TWO_LEVELS, fields=(*_NO_OFFSETS, *_BATCH_NORM)),
+            **_ours("2,2", changes=(("epochs", 4),), fields=(*_UNDAMPED, *_BATCH_NORM)),
             **_ours("3,3", changes=(("epochs", 3),), fields=(*_UNDAMPED, *_BATCH_NORM)),
         },
         printed={"lstm": {FLOAT: 117.18, "XNOR": 137.34, "XNOR BN": 139.5}},
@@ -341,10 +335,10 @@ TASKS: dict[str, Task] = {
             **_NORMALISED,
             **{"dropout": 0.5, "batch": 32, "epochs": 4, "learning_rate": 2e-3},
         },
-        about={**_NEXT_OF_MANY, **_LIKE_THE_FLOATS, "epochs": 3},
+        about={**_NEXT_OF_MANY, **_LIKE_THE_FLOATS, "epochs": 1},
         ways={
             "BW BN": Way("weights", "1,1", fields=_BATCH_NORM),
-            "XNOR BN": _signs(epochs=3),
+            "XNOR BN": _signs(epochs=2),
             **_ours("3,3", fields=(*_UNDAMPED, *_BATCH_NORM)),
         },
         printed={"lstm": {}},
@@ -358,14 +352,16 @@ TASKS: dict[str, Task] = {
         title="Language model, the next character, 200 cells, 100 labelled steps",
         windows=next_characters,
         float_about={**_CHARACTERS, **_NORMALISED, "epochs": 1, "learning_rate": 8e-3},
-        about={**_CHARACTERS, **_LIKE_THE_FLOATS, "dropout": 0.0, "epochs": 1},
+        about={
+            **{**_CHARACTERS, **_LIKE_THE_FLOATS},
+            **{"dropout": 0.0, "epochs": 1, "learning_rate": 4e-3, "scale_rate": 4e-3},
+        },
         ways={
             "BW": Way("weights", "1,1"),
             "BW BN": Way("weights", "1,1", "", (), _BATCH_NORM),
             "XNOR": Way("xnor", "1,1"),
             "XNOR BN": Way("xnor", "1,1", "", (), _BATCH_NORM),
-            **_ours("2,2", changes=(("scale_rate", 2e-2),), fields=(*_NO_OFFSETS, *_BATCH_NORM)),
-            **_ours("3,3", fields=_BATCH_NORM),
+            **_ours("2,2", "3,3", fields=(*_UNDAMPED, *_BATCH_NORM)),
         },
         printed={"lstm": {}},
         **_LANGUAGE_MODEL,
