@@ -17,11 +17,10 @@ from mubinn.cli.shared.paths import Command, InputPath, OutputFolder
 from mubinn.golden.ground.errors import MubinnError
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from mubinn.reports.papers import Measure
     from mubinn.train.data.recordings import LabelledSet
     from mubinn.train.recipes.papers import Task
+    from mubinn.train.recipes.recipe import Recipe
 
 Rows = dict[tuple[str, str], list[dict[str, Any]]]
 
@@ -94,6 +93,7 @@ def papers(
     )
     from mubinn.reports.writer import MARK
     from mubinn.train.recipes.papers import FLOAT, TASKS
+    from mubinn.train.runs.sweep import recurrent_weights
 
     task = TASKS[name]
     measure = MEASURES[task.measure]
@@ -124,7 +124,10 @@ def papers(
         curves = {
             key: _curve(runs / key[0] / rows[0]["run"], measure) for key, rows in found.items()
         }
-        weights = {key: _weights(runs / key[0] / rows[0]["run"]) for key, rows in found.items()}
+        weights = {
+            (cell, way): recurrent_weights(runs / cell / rows[0]["run"], _recipe(task, cell, way))
+            for (cell, way), rows in found.items()
+        }
         files = {
             f"{name}.md": page.encode(),
             f"{name}.csv": papers_csv(lines, measure).encode(),
@@ -181,7 +184,7 @@ def _trained(
     from mubinn.train.runs.sweep import sweep
 
     ways = [name for name in names if name != FLOAT]
-    recipes = [task.recipe(cell, name) for name in ways]
+    recipes = [_recipe(task, cell, name) for name in ways]
     rows: Rows = {}
     with contextlib.ExitStack() as stack:
 
@@ -191,7 +194,7 @@ def _trained(
                 click.echo(f"[{cell}, {number}/{count}] {name}", err=True)
             return stack.enter_context(display(quiet))
 
-        base, notes = task.float_recipe(cell), {"data": task.title}
+        base, notes = _recipe(task, cell, FLOAT), {"data": task.title}
         done = sweep(data, recipes, base, (0,), seeds, folder, notes=notes, watch=watch)
         for _ in seeds:
             for name in (FLOAT, *ways):
@@ -199,6 +202,13 @@ def _trained(
                 stack.close()
                 rows.setdefault((cell, name), []).append({"run": outcome.name, **outcome.row})
     return rows
+
+
+def _recipe(task: Task, cell: str, name: str) -> Recipe:
+    """Return the recipe of the float network or of one of the ways."""
+    from mubinn.train.recipes.papers import FLOAT
+
+    return task.float_recipe(cell) if name == FLOAT else task.recipe(cell, name)
 
 
 def _curve(folder: Path, measure: Measure) -> list[float]:
@@ -209,26 +219,3 @@ def _curve(folder: Path, measure: Measure) -> list[float]:
     rows = [row for row in read_log(folder / LOG) if row["event"] == "epoch"]
     own = measure.in_training
     return [own.factor * row[f"validation_{own.name}"] for row in rows]
-
-
-def _weights(folder: Path) -> NDArray[Any]:
-    """Return the weights of the first recurrent layer of a run's model, of rows that have some."""
-    import numpy as np
-
-    from mubinn.golden.model.model_file import load_any
-    from mubinn.golden.model.quantized_model import QuantizedModel
-    from mubinn.train.runs.sweep import FLOAT_FILE, QUANTIZED_FILE
-
-    exact = folder / QUANTIZED_FILE
-    model = load_any(exact if exact.exists() else folder / FLOAT_FILE)
-    layers: tuple[Any, ...] = model.layers
-    place = next(k for k, own in enumerate(layers) if own.cell.reading("wh"))
-    if isinstance(model, QuantizedModel):
-        tensors = model.layers[place].wx, model.layers[place].wh
-        wx, wh = (tensor.float_values for tensor in tensors)
-    else:
-        wx, wh = model.layers[place].wx, model.layers[place].wh
-    layer = model.layers[place]
-    rows = [wx[layer.row_slice(row)] for row in layer.cell.reading("wx")]
-    rows += [wh[layer.row_slice(row)] for row in layer.cell.reading("wh")]
-    return np.concatenate([part.ravel() for part in rows])

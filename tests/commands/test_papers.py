@@ -9,10 +9,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from mubinn.cli.commands.papers import _weights as weights_of
 from mubinn.cli.main import mubinn
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.model.model_file import save_model
 from mubinn.reports.papers import MEASURES, headers, lines_of, papers_markdown
 from mubinn.train.data.moving import moving
 from mubinn.train.recipes import papers as recipes
@@ -229,13 +227,3 @@ def test_perplexities_lose_shares():
     assert all(name in page for name in headers(measure))
     with pytest.raises(MubinnError, match="A run of seed 0 has no accuracy"):
         lines_of(rows, printed, "FP")
-
-
-def test_weights_are_of_rows_that_have_some(random_float_gru, tmp_path):
-    model = random_float_gru(3)
-    layer = model.layers[0]
-    assert not layer.wx.all()
-    save_model(tmp_path / "model.safetensors", model)
-    found = weights_of(tmp_path)
-    assert found.all()
-    assert found.size == 3 * layer.hidden * (layer.features + layer.hidden)

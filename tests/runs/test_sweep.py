@@ -10,19 +10,31 @@ import time
 from dataclasses import asdict, replace
 
 import numpy as np
+import own_cells
 import pytest
 
 from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.cells.library import cell_of
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model import reference
-from mubinn.golden.model.model_file import load_float, load_model
+from mubinn.golden.model.model_file import load_float, load_model, save_model
+from mubinn.golden.quantize import quantize
 from mubinn.train.data.windows import prepare, synthetic_eeg
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.recipe import Recipe, split
 from mubinn.train.runs.checkpoint import load_checkpoint
 from mubinn.train.runs.curve import write_curve
 from mubinn.train.runs.pooled import pooled
-from mubinn.train.runs.sweep import LOG, is_finished, one_run, run_name, sweep
+from mubinn.train.runs.sweep import (
+    FLOAT_FILE,
+    LOG,
+    QUANTIZED_FILE,
+    is_finished,
+    one_run,
+    recurrent_weights,
+    run_name,
+    sweep,
+)
 from mubinn.train.runs.trainer import CHECKPOINT, train
 
 SMALL = Recipe(epochs=2, hidden=6, batch=16)
@@ -187,6 +199,39 @@ def test_a_sweep_keeps_confusions(data, tmp_path):
         assert np.trace(counts) / counts.sum() == outcome.row[f"{kind}_accuracy"]
 
 
+def test_weights_of_signs_are_signs_times_their_scales(tmp_path):
+    save_model(tmp_path / FLOAT_FILE, own_cells.float_model(cell_of("lstm")))
+    (layer,) = load_float(tmp_path / FLOAT_FILE).layers
+    drawn = np.concatenate([layer.wx.ravel(), layer.wh.ravel()])
+    assert (recurrent_weights(tmp_path, SMALL) == drawn).all()
+    for granularity, axis in (("matrix", None), ("row", 1)):
+        method = Method("xnor", Levels.of(1, 1), granularity=granularity, weight_scales="fitted")
+        made = recurrent_weights(tmp_path, replace(SMALL, method=method))
+        wanted = [
+            np.where(own < 0, -1, 1) * np.abs(own).mean(axis=axis, keepdims=True)
+            for own in (layer.wx, layer.wh)
+        ]
+        assert made == pytest.approx(np.concatenate([own.ravel() for own in wanted]), rel=1e-12)
+
+
+def test_weights_in_level_bits_are_what_the_bits_stand_for(tmp_path):
+    model = quantize(own_cells.float_model(cell_of("lstm")), Levels.of(2, 2), own_cells.windows())
+    save_model(tmp_path / QUANTIZED_FILE, model)
+    made = recurrent_weights(tmp_path, TWO)
+    (layer,) = model.layers
+    assert made.tolist() == [*layer.wx.float_values.ravel(), *layer.wh.float_values.ravel()]
+
+
+def test_weights_are_of_rows_that_have_some(random_float_gru, tmp_path):
+    model = random_float_gru(3)
+    layer = model.layers[0]
+    assert not layer.wx.all()
+    save_model(tmp_path / FLOAT_FILE, model)
+    found = recurrent_weights(tmp_path, SMALL)
+    assert found.all()
+    assert found.size == 3 * layer.hidden * (layer.features + layer.hidden)
+
+
 def test_names_tell_runs_apart():
     names = {
         run_name(recipe)
@@ -236,6 +281,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from mubinn.golden.binarize.levels import Levels
+from mubinn.golden.cells.library import cell_of
 from mubinn.train.runs.sweep import sweep
 from mubinn.train.data.windows import synthetic_eeg
 from mubinn.train.recipes.method import Method

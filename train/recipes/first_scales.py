@@ -69,7 +69,7 @@ def first_scales(
     for place, (layer, b) in enumerate(zip(model.layers, biases, strict=True)):
         cell = layer.cell
         own = {
-            **_rows(layer, method),
+            **by_scale(layer, method),
             "b": [b[layer.row_slice(row)] for row in range(len(cell.rows))],
             **codes[place],
             **({} if place + 1 < len(runs) else _classifier(model, method, bd)),
@@ -135,8 +135,8 @@ def _offsets(
     return found
 
 
-def _rows(layer: FloatLayer, method: Method) -> dict[str, list[Floats]]:
-    """Return the weights of rows that have some, in groups of one set of scales."""
+def by_scale(layer: FloatLayer, method: Method) -> dict[str, list[Floats]]:
+    """Return the weights of rows that have some, of each matrix in groups of one set of scales."""
     found: dict[str, list[Floats]] = {}
     for name in matrices(layer.cell):
         places = places_of(layer.cell, name)

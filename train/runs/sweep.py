@@ -13,9 +13,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mubinn.golden.model.float_model import FloatModel
-from mubinn.golden.model.model_file import load_float, save_model
+from mubinn.golden.model.model_file import load_float, load_model, save_model
 from mubinn.train.data.recordings import LabelledSet
+from mubinn.train.recipes.first_scales import by_scale
 from mubinn.train.recipes.recipe import Recipe
 from mubinn.train.runs.checkpoint import no_log, read_log
 from mubinn.train.runs.curve import write_curve
@@ -133,6 +137,26 @@ def is_finished(folder: Path) -> bool:
         return False
     rows = read_log(log)
     return bool(rows) and rows[-1].get("event") == "end"
+
+
+def recurrent_weights(folder: Path, recipe: Recipe) -> NDArray[np.float64]:
+    """Return the weights of the first recurrent layer of a finished run, as they are multiplied.
+
+    float64 [weights], of W_x and of W_h, of rows that have some. Where the model's file has the
+    weights before their signs are taken, they are the signs times their scales, mean magnitudes.
+    """
+    exact, method = folder / QUANTIZED_FILE, recipe.method
+    if exact.exists():
+        layer = next(own for own in load_model(exact).layers if own.cell.reading("wh"))
+        wx, wh = layer.wx.float_values, layer.wh.float_values
+        rows = [wx[layer.row_slice(row)] for row in layer.cell.reading("wx")]
+        rows += [wh[layer.row_slice(row)] for row in layer.cell.reading("wh")]
+        return np.concatenate([part.ravel() for part in rows])
+    floats = next(own for own in load_float(folder / FLOAT_FILE).layers if own.cell.reading("wh"))
+    parts = [part for own in by_scale(floats, method).values() for part in own]
+    if method.known.signs:
+        parts = [np.where(part >= 0, 1, -1) * np.abs(part).mean() for part in parts]
+    return np.concatenate([part.ravel() for part in parts])
 
 
 def summary(log: Path) -> dict[str, Any]:
