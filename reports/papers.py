@@ -253,7 +253,7 @@ def papers_markdown(
         f"{measure.plural} are of the set's {held}; which epoch is kept is decided on windows of "
         "the training part that are set aside.\n\n"
         f"![Validation {measure.in_training.name} over the epochs](curves.png)\n\n"
-        "![Weights of the first recurrent layer, as they are stored](weights.png)\n"
+        "![Weights of the first recurrent layer, as they are multiplied](weights.png)\n"
         f"{shown}"
     )
 

@@ -158,7 +158,6 @@ _UNDAMPED = (("damp_h", 1.0), ("damp_c", 1.0), ("granularity", "row"))
 
 _NO_OFFSETS = (*_UNDAMPED, ("x_offset", "none"), ("h_offset", "none"))
 
-
 _NEXT: dict[str, Any] = {
     "hidden": 200,
     "embedding": 200,
