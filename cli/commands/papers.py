@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from mubinn.reports.papers import Measure
     from mubinn.train.data.recordings import LabelledSet
     from mubinn.train.recipes.papers import Task
-    from mubinn.train.recipes.recipe import Recipe
 
 Rows = dict[tuple[str, str], list[dict[str, Any]]]
 
@@ -125,7 +124,7 @@ def papers(
             key: _curve(runs / key[0] / rows[0]["run"], measure) for key, rows in found.items()
         }
         weights = {
-            (cell, way): recurrent_weights(runs / cell / rows[0]["run"], _recipe(task, cell, way))
+            (cell, way): recurrent_weights(runs / cell / rows[0]["run"], task.recipe(cell, way))
             for (cell, way), rows in found.items()
         }
         files = {
@@ -184,7 +183,7 @@ def _trained(
     from mubinn.train.runs.sweep import sweep
 
     ways = [name for name in names if name != FLOAT]
-    recipes = [_recipe(task, cell, name) for name in ways]
+    recipes = [task.recipe(cell, name) for name in ways]
     rows: Rows = {}
     with contextlib.ExitStack() as stack:
 
@@ -194,7 +193,7 @@ def _trained(
                 click.echo(f"[{cell}, {number}/{count}] {name}", err=True)
             return stack.enter_context(display(quiet))
 
-        base, notes = _recipe(task, cell, FLOAT), {"data": task.title}
+        base, notes = task.recipe(cell, FLOAT), {"data": task.title}
         done = sweep(data, recipes, base, (0,), seeds, folder, notes=notes, watch=watch)
         for _ in seeds:
             for name in (FLOAT, *ways):
@@ -202,13 +201,6 @@ def _trained(
                 stack.close()
                 rows.setdefault((cell, name), []).append({"run": outcome.name, **outcome.row})
     return rows
-
-
-def _recipe(task: Task, cell: str, name: str) -> Recipe:
-    """Return the recipe of the float network or of one of the ways."""
-    from mubinn.train.recipes.papers import FLOAT
-
-    return task.float_recipe(cell) if name == FLOAT else task.recipe(cell, name)
 
 
 def _curve(folder: Path, measure: Measure) -> list[float]:

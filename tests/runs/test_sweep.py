@@ -281,7 +281,6 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from mubinn.golden.binarize.levels import Levels
-from mubinn.golden.cells.library import cell_of
 from mubinn.train.runs.sweep import sweep
 from mubinn.train.data.windows import synthetic_eeg
 from mubinn.train.recipes.method import Method

@@ -143,7 +143,8 @@ def recurrent_weights(folder: Path, recipe: Recipe) -> NDArray[np.float64]:
     """Return the weights of the first recurrent layer of a finished run, as they are multiplied.
 
     float64 [weights], of W_x and of W_h, of rows that have some. Where the model's file has the
-    weights before their signs are taken, they are the signs times their scales, mean magnitudes.
+    weights before their signs are taken, and their scales are fitted to them, they are the signs
+    times these scales, mean magnitudes.
     """
     exact, method = folder / QUANTIZED_FILE, recipe.method
     if exact.exists():
@@ -154,7 +155,7 @@ def recurrent_weights(folder: Path, recipe: Recipe) -> NDArray[np.float64]:
         return np.concatenate([part.ravel() for part in rows])
     floats = next(own for own in load_float(folder / FLOAT_FILE).layers if own.cell.reading("wh"))
     parts = [part for own in by_scale(floats, method).values() for part in own]
-    if method.known.signs:
+    if method.known.signs and method.weight_scales == "fitted":
         parts = [np.where(part >= 0, 1, -1) * np.abs(part).mean() for part in parts]
     return np.concatenate([part.ravel() for part in parts])
 
