@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -99,9 +100,35 @@ def test_a_killed_binarized_run_resumes_to_the_same_bits(data, tmp_path):
         with pytest.raises(Killed):
             one_run(data, recipe, folder, start, progress=stop)
         assert not is_finished(folder)
-        one_run(data, recipe, folder, start)
+        assert one_run(data, recipe, folder, start)
         assert is_finished(folder)
         assert bytes_of(folder)["model.mubinn"] == bytes_of(tmp_path / "whole")["model.mubinn"]
+
+
+def test_a_run_that_another_process_ends_meanwhile_is_not_trained_again(data, tmp_path):
+    one_run(data, SMALL, tmp_path / "first", None)
+    before = bytes_of(tmp_path / "first")
+
+    def never(now):
+        raise Killed
+
+    def ended(name, number, count):
+        # Between the question whether it is finished and the training.
+        shutil.copytree(tmp_path / "first", tmp_path / "runs" / name)
+        return never
+
+    runs = [*sweep(data, [], SMALL, [SMALL.fold], [SMALL.seed], tmp_path / "runs", watch=ended)]
+    assert [run.fresh for run in runs] == [False]
+    assert bytes_of(tmp_path / "runs" / runs[0].name) == before
+
+
+def test_the_folder_is_held_until_its_files_are_there(data, tmp_path, monkeypatch):
+    def beside(*_):
+        with pytest.raises(MubinnError, match="Another process trains in"):
+            one_run(data, SMALL, tmp_path, None)
+
+    monkeypatch.setattr("mubinn.train.runs.sweep.write_curve", beside)
+    assert one_run(data, SMALL, tmp_path, None)
 
 
 def test_a_run_stops_when_validation_no_longer_rises(data, tmp_path):

@@ -21,7 +21,7 @@ from mubinn.golden.model.model_file import load_float, load_model, save_model
 from mubinn.train.data.recordings import LabelledSet
 from mubinn.train.recipes.first_scales import by_scale
 from mubinn.train.recipes.recipe import Recipe
-from mubinn.train.runs.checkpoint import no_log, read_log
+from mubinn.train.runs.checkpoint import alone_in, no_log, read_log
 from mubinn.train.runs.curve import write_curve
 from mubinn.train.runs.progress import Progress
 from mubinn.train.runs.trainer import CHECKPOINT, train
@@ -103,11 +103,10 @@ def sweep(
                 place = folder / run_name(own)
                 done = is_finished(place)
                 show = watch(place.name, number, count) if watch and not done else None
-                if not done:
-                    one_run(data, own, place, start, notes=notes, progress=show)
+                fresh = not done and one_run(data, own, place, start, notes=notes, progress=show)
                 if start is None:
                     start = load_float(place / FLOAT_FILE)
-                yield Outcome(place.name, summary(place / LOG), not done)
+                yield Outcome(place.name, summary(place / LOG), fresh)
 
 
 def one_run(
@@ -118,16 +117,32 @@ def one_run(
     *,
     notes: Mapping[str, str] | None = None,
     progress: Show | None = None,
-) -> None:
-    """Train one recipe in `folder`, or go on with it."""
-    log = folder / LOG
-    result = train(
-        data, recipe, start=start, checkpoint_dir=folder, log=log, progress=progress, notes=notes
-    )
-    exact = recipe.method.exports
-    save_model(folder / (QUANTIZED_FILE if exact else FLOAT_FILE), result.model)
-    write_curve(folder / "curve.svg", result.history)
-    (folder / CHECKPOINT).unlink()
+) -> bool:
+    """Train one recipe in `folder`, or go on with it; return whether it was not finished before.
+
+    Raises
+    ------
+    MubinnError
+        Of `train`: among other things, another process trains there.
+    """
+    with alone_in(folder):
+        if is_finished(folder):  # Since it was asked, another process may have been there.
+            return False
+        result = train(
+            data,
+            recipe,
+            start=start,
+            checkpoint_dir=folder,
+            hold=False,
+            log=folder / LOG,
+            progress=progress,
+            notes=notes,
+        )
+        exact = recipe.method.exports
+        save_model(folder / (QUANTIZED_FILE if exact else FLOAT_FILE), result.model)
+        write_curve(folder / "curve.svg", result.history)
+        (folder / CHECKPOINT).unlink()
+    return True
 
 
 def is_finished(folder: Path) -> bool:

@@ -118,6 +118,7 @@ def train(
     *,
     start: FloatModel | None = None,
     checkpoint_dir: Path | None = None,
+    hold: bool = True,
     log: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
     notes: Mapping[str, str] | None = None,
@@ -138,6 +139,9 @@ def train(
         Weights to start from; drawn from the seed without it.
     checkpoint_dir : Path, optional
         Holds ``checkpoint.npz``; a finished run found there is not trained again.
+    hold : bool
+        Hold `checkpoint_dir` while training; without it the caller does
+        (`mubinn.train.runs.checkpoint.alone_in`).
     log : Path, optional
         JSONL: a ``start`` row (recipe, sizes, versions), one ``epoch`` row each, an ``end`` row
         with the accuracies.
@@ -175,7 +179,7 @@ def train(
     )
     run = Run(data, x, parts, recipe, start)
     path = checkpoint_dir / CHECKPOINT if checkpoint_dir else None
-    with alone_in(checkpoint_dir):
+    with alone_in(checkpoint_dir if hold else None):
         if path and path.exists():
             run.restore(path)
         run.write_log(log)
