@@ -277,6 +277,9 @@ STYLES = ("-", "--", ":")
 MARKED = 20
 """Most epochs of which each has a mark."""
 
+DRAWN = 0.99
+"""Share of the weights that a histogram reaches over: a few far out would leave the rest a line."""
+
 Curves = Mapping[tuple[str, str], Sequence[float]]
 Weights = Mapping[tuple[str, str], NDArray[Any]]
 
@@ -347,6 +350,7 @@ def _weights(weights: Weights) -> Figure:
         facecolor=LIGHT.paper,
     )
     axes = figure.subplots(len(cells), len(names), squeeze=False)
+    cut = False
     for i, cell in enumerate(cells):
         for k, name in enumerate(names):
             axis = axes[i][k]
@@ -357,12 +361,16 @@ def _weights(weights: Weights) -> Figure:
                 continue
             values, counts = np.unique(own, return_counts=True)
             if len(values) > 64:
-                counts, edges = np.histogram(own, 60)
+                reach = float(np.quantile(np.abs(own), DRAWN))
+                counts, edges = np.histogram(own, 60, (-reach, reach))
+                cut = True
                 axis.stairs(counts, edges, fill=True, color=LIGHT.bars[0])
             else:
                 reach = float(np.abs(values).max())
                 axis.bar(values, counts, 0.05 * reach, color=LIGHT.bars[0])
             axis.set_title(f"{name}, {cell.upper()}", fontsize=8)
             axis.tick_params(labelsize=7)
-    figure.supxlabel("weight, W_x and W_h together", fontsize=8)
+            axis.locator_params(axis="x", nbins=5)
+    left_out = f", but for the greatest {100 * (1 - DRAWN):.2g} %" if cut else ""
+    figure.supxlabel(f"weight, W_x and W_h together{left_out}", fontsize=8)
     return figure

@@ -1,6 +1,7 @@
 """``mubinn papers``: runs of a small set beside the paper's numbers, resumed, drawn; faults."""
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from functools import partial
@@ -11,7 +12,13 @@ from click.testing import CliRunner
 
 from mubinn.cli.main import mubinn
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.reports.papers import MEASURES, headers, lines_of, papers_markdown
+from mubinn.reports.papers import (
+    MEASURES,
+    headers,
+    lines_of,
+    papers_markdown,
+    papers_pictures,
+)
 from mubinn.train.data.moving import moving
 from mubinn.train.recipes import papers as recipes
 from mubinn.train.recipes.stack import parse_layers
@@ -188,6 +195,23 @@ def test_the_command_knows_every_task():
     assert {task.measure for task in recipes.TASKS.values()} == {*MEASURES}
     (name,) = (own for own in mubinn.get_command(None, "papers").params if own.name == "name")
     assert list(name.type.choices) == list(recipes.TASKS)
+
+
+def test_a_weight_far_out_leaves_the_histogram_its_shape():
+    own = np.random.default_rng(0).normal(size=20_000)
+    signs = np.repeat([-1.0, 1.0], 10)
+    key = "lstm", "FP"
+    near, far, two = (
+        papers_pictures({key: [1.0]}, {key: values})["weights.svg"].decode()
+        for values in (own, np.append(own, 400.0), signs)
+    )
+    # What the picture says, numbers at the axis among it.
+    assert re.findall("<!-- (.*) -->", far) == re.findall("<!-- (.*) -->", near)
+    assert ["but for the greatest 1 %" in picture for picture in (near, far, two)] == [
+        True,
+        True,
+        False,
+    ]
 
 
 def test_losses_are_of_the_same_seed():

@@ -355,17 +355,15 @@ TASKS: dict[str, Task] = {
     "chars": Task(
         title="Language model, the next character, 200 cells, 100 labelled steps",
         windows=next_characters,
-        float_about={**_CHARACTERS, **_NORMALISED, "epochs": 1, "learning_rate": 8e-3},
+        float_about={**_CHARACTERS, **_NORMALISED, "epochs": 3, "learning_rate": 8e-3},
         about={
             **_CHARACTERS,
             **_LIKE_THE_FLOATS,
-            **{"dropout": 0.0, "epochs": 1, "learning_rate": 4e-3, "scale_rate": 4e-3},
+            **{"dropout": 0.0, "epochs": 2, "learning_rate": 1.6e-2, "scale_rate": 3e-2},
         },
         ways={
-            "BW": Way("weights", "1,1"),
-            "BW BN": Way("weights", "1,1", "", (), _BATCH_NORM),
-            "XNOR": Way("xnor", "1,1"),
-            "XNOR BN": Way("xnor", "1,1", "", (), _BATCH_NORM),
+            "BW BN": Way("weights", "1,1", fields=_BATCH_NORM),
+            "XNOR BN": Way("xnor", "1,1", fields=_BATCH_NORM),
             **_ours("2,2", "3,3", fields=(*_UNDAMPED, *_BATCH_NORM)),
         },
         printed={"lstm": {}},
