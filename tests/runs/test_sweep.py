@@ -131,6 +131,12 @@ def test_the_folder_is_held_until_its_files_are_there(data, tmp_path, monkeypatc
     assert one_run(data, SMALL, tmp_path, None)
 
 
+def test_data_that_are_refused_leave_no_folder(data, tmp_path):
+    with pytest.raises(MubinnError, match="fold"):
+        one_run(data, replace(SMALL, fold=99), tmp_path / "run", None)
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_run_stops_when_validation_no_longer_rises(data, tmp_path):
     recipe = replace(SMALL, epochs=30, validation=0.3, patience=2, learning_rate=2e-2)
     result = train(data, recipe, checkpoint_dir=tmp_path)

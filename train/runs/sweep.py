@@ -24,7 +24,7 @@ from mubinn.train.recipes.recipe import Recipe
 from mubinn.train.runs.checkpoint import alone_in, no_log, read_log
 from mubinn.train.runs.curve import write_curve
 from mubinn.train.runs.progress import Progress
-from mubinn.train.runs.trainer import CHECKPOINT, train
+from mubinn.train.runs.trainer import CHECKPOINT, go_on, new_run
 
 LOG = "log.jsonl"
 FLOAT_FILE = "model.safetensors"
@@ -123,21 +123,14 @@ def one_run(
     Raises
     ------
     MubinnError
-        Of `train`: among other things, another process trains there.
+        As of `mubinn.train.runs.trainer.train`: the data do not fit the recipe, in which case no
+        folder is made, or another process trains there, among others.
     """
+    run = new_run(data, recipe, start)
     with alone_in(folder):
         if is_finished(folder):  # Since it was asked, another process may have been there.
             return False
-        result = train(
-            data,
-            recipe,
-            start=start,
-            checkpoint_dir=folder,
-            hold=False,
-            log=folder / LOG,
-            progress=progress,
-            notes=notes,
-        )
+        result = go_on(run, folder, log=folder / LOG, progress=progress, notes=notes)
         exact = recipe.method.exports
         save_model(folder / (QUANTIZED_FILE if exact else FLOAT_FILE), result.model)
         write_curve(folder / "curve.svg", result.history)

@@ -118,7 +118,6 @@ def train(
     *,
     start: FloatModel | None = None,
     checkpoint_dir: Path | None = None,
-    hold: bool = True,
     log: Path | None = None,
     progress: Callable[[Progress], None] | None = None,
     notes: Mapping[str, str] | None = None,
@@ -139,9 +138,6 @@ def train(
         Weights to start from; drawn from the seed without it.
     checkpoint_dir : Path, optional
         Holds ``checkpoint.npz``; a finished run found there is not trained again.
-    hold : bool
-        Hold `checkpoint_dir` while training; without it the caller does
-        (`mubinn.train.runs.checkpoint.alone_in`).
     log : Path, optional
         JSONL: a ``start`` row (recipe, sizes, versions), one ``epoch`` row each, an ``end`` row
         with the accuracies.
@@ -163,12 +159,27 @@ def train(
         JAX or optax is missing, the data do not fit the recipe, the checkpoint is damaged or of
         another run, another process trains in `checkpoint_dir`, or the loss is no longer finite.
     """
-    _require("jax", "optax")
-    from mubinn.train.runs.run import Run
-
     recipe = recipe or Recipe()
     if integers:
         check_integers(recipe.method, recipe.stack)
+    run = new_run(data, recipe, start)
+    with alone_in(checkpoint_dir):
+        return go_on(
+            run, checkpoint_dir, log=log, progress=progress, notes=notes, integers=integers
+        )
+
+
+def new_run(data: LabelledSet, recipe: Recipe, start: FloatModel | None = None) -> Run:
+    """Return a run before its first epoch.
+
+    Raises
+    ------
+    MubinnError
+        JAX or optax is missing, or the data do not fit the recipe.
+    """
+    _require("jax", "optax")
+    from mubinn.train.runs.run import Run
+
     parts = split(data, recipe)
     x = prepare(
         data.x,
@@ -177,18 +188,32 @@ def train(
         subject=data.subject,
         constants=recipe.preprocessing.constants,
     )
-    run = Run(data, x, parts, recipe, start)
-    path = checkpoint_dir / CHECKPOINT if checkpoint_dir else None
-    with alone_in(checkpoint_dir if hold else None):
-        if path and path.exists():
-            run.restore(path)
+    return Run(data, x, parts, recipe, start)
+
+
+def go_on(
+    run: Run,
+    folder: Path | None,
+    *,
+    log: Path | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    notes: Mapping[str, str] | None = None,
+    integers: bool = False,
+) -> TrainResult:
+    """Train a run to its end, from the checkpoint in `folder` where there is one; see `train`.
+
+    The caller holds `folder` (`mubinn.train.runs.checkpoint.alone_in`).
+    """
+    path = folder / CHECKPOINT if folder else None
+    if path and path.exists():
+        run.restore(path)
+    run.write_log(log)
+    while not run.finished:
+        run.train_epoch(progress)
+        if path:
+            run.save(path)
         run.write_log(log)
-        while not run.finished:
-            run.train_epoch(progress)
-            if path:
-                run.save(path)
-            run.write_log(log)
-        return _finish(run, log, notes or {}, integers)
+    return _finish(run, log, notes or {}, integers)
 
 
 def _finish(run: Run, log: Path | None, notes: Mapping[str, str], integers: bool) -> TrainResult:
