@@ -146,6 +146,9 @@ _LITTLE_HIDDEN = (("distil", 0.9), ("dropout", 0.2), ("word_dropout", 0.1), ("ra
 _FAR_SCALES = (("learning_rate", 2e-4), ("scale_rate", 2e-2))
 """Gates in two levels begin near a half, where nothing is kept."""
 
+_NEAR_SCALES = (("learning_rate", 2e-4), ("scale_rate", 2e-3))
+"""Of three pairs of rates the best for one level, on reviews that are set aside."""
+
 _ADDITION: dict[str, Any] = {
     "hidden": 64,
     "embedding": 12,
@@ -261,6 +264,7 @@ TASKS: dict[str, Task] = {
             "QC": Way("weights", "1,2", "qc"),
             "TC": Way("weights", "1,2", "tc"),
             "BC": Way("weights", "1,1", "bc"),
+            **_ours("1,1", changes=(*_LITTLE_HIDDEN, *_NEAR_SCALES), fields=_UNDAMPED),
             **_ours("2,2", changes=(*_LITTLE_HIDDEN, *_FAR_SCALES), fields=_NO_OFFSETS),
             **_ours("3,3", changes=_LITTLE_HIDDEN, fields=_UNDAMPED),
         },
