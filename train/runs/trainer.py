@@ -203,6 +203,11 @@ def go_on(
     """Train a run to its end, from the checkpoint in `folder` where there is one; see `train`.
 
     The caller holds `folder` (`mubinn.train.runs.checkpoint.alone_in`).
+
+    Raises
+    ------
+    MubinnError
+        The checkpoint is damaged or of another run, or the loss is no longer finite.
     """
     path = folder / CHECKPOINT if folder else None
     if path and path.exists():
