@@ -68,20 +68,18 @@ def good_files(folder: Path) -> None:
     make_good(folder, models)
 
 
-def work(name: str, numbers: range, seconds: int, pipe: Any) -> None:
+def work(name: str, numbers: range, seconds: int, folder: Path, pipe: Any) -> None:
     """Be a worker: try cases, of so much computing each, and send after each what went wrong."""
     os.environ["MUBINN_SHARED"] = os.devnull
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     sys.stdout = sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
-    with TemporaryDirectory(prefix="mubinn-fuzz-") as there:
-        folder = Path(there)
-        good_files(folder)
-        for number in numbers:
-            end = int(time.process_time()) + seconds
-            resource.setrlimit(resource.RLIMIT_CPU, (end, resource.RLIM_INFINITY))
-            suffix, data, fault = attempt(name, number, folder)
-            pipe.send(fault and (suffix, data, fault))
+    good_files(folder)
+    for number in numbers:
+        end = int(time.process_time()) + seconds
+        resource.setrlimit(resource.RLIMIT_CPU, (end, resource.RLIM_INFINITY))
+        suffix, data, fault = attempt(name, number, folder)
+        pipe.send(fault and (suffix, data, fault))
 
 
 def cases(
@@ -93,22 +91,26 @@ def cases(
     while done < numbers.stop:
         ours, theirs = context.Pipe(duplex=False)
         left = range(done, numbers.stop)
-        worker = context.Process(target=work, args=(name, left, seconds, theirs), daemon=True)
-        worker.start()
-        theirs.close()
         died = f"more than {PATIENCE} s"
-        try:
-            while done < numbers.stop and ours.poll(PATIENCE):
-                yield done, ours.recv()
-                done += 1
-        except EOFError:
-            worker.join()
-            died = f"the process ended with status {worker.exitcode}"
-            if worker.exitcode == -signal.SIGXCPU:
-                died = f"more than {seconds} s of computing"
-        finally:
-            worker.kill()
-            worker.join()
+        # The folder is not the worker's own, which is killed where it hangs and leaves it behind.
+        with TemporaryDirectory(prefix="mubinn-fuzz-") as there:
+            worker = context.Process(
+                target=work, args=(name, left, seconds, Path(there), theirs), daemon=True
+            )
+            worker.start()
+            theirs.close()
+            try:
+                while done < numbers.stop and ours.poll(PATIENCE):
+                    yield done, ours.recv()
+                    done += 1
+            except EOFError:
+                worker.join()
+                died = f"the process ended with status {worker.exitcode}"
+                if worker.exitcode == -signal.SIGXCPU:
+                    died = f"more than {seconds} s of computing"
+            finally:
+                worker.kill()
+                worker.join()
         if done < numbers.stop:
             yield done, ("", b"", died)
             done += 1
