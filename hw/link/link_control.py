@@ -26,7 +26,7 @@ class LinkControl(Component):
     for one that is refused while a load is open. None adds to `lost`, as it may be sent again.
 
     Where windows say whether they go on from the one before, one that does is taken where that one
-    was taken whole, and no packet is known to be missing since.
+    was taken whole, its last packet with it, and no packet is known to be missing since.
 
     Where a state goes out and in, it is taken by the rules of weights. It goes out between windows
     alone, and a window goes on from it only where it is whole, and no packet is known to be missing
@@ -292,7 +292,7 @@ class LinkControl(Component):
         """
         missing, open_, lost = gone
         # What begins inside what is open goes on from nothing.
-        absent = missing | open_ if self._states else missing
+        absent = missing | open_
         # Where none says whether it goes on, all do, the first one from a cleared state.
         broken, anew = Signal(init=int(self._carries)), Signal()
         says = (self.packet.flags & Flags.CARRIED) != 0 if self._carries else Const(1, 1)

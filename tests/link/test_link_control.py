@@ -56,7 +56,7 @@ class Board:
         samples = stored or kind is Kind.SAMPLES
         gone = gap > 0 and not weights
         other = weights != self.loading or state != self.giving
-        inside = self.states and self.open
+        inside = self.open
         busy = self.running or self.held or self.open or self.saving or self.broken or gap > 0
         self.saves = kind is Kind.SAVE and not busy
         drop = self.open and (gone or (samples and (first or other)))
