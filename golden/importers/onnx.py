@@ -24,8 +24,9 @@ from mubinn.golden.importers.onnx_graph import COMPUTED, RECURRENT, STANDARD, Gr
 from mubinn.golden.importers.onnx_layers import STEPS, Stack, is_dense
 from mubinn.golden.model import reference
 from mubinn.golden.model.float_layer import FloatLayer
-from mubinn.golden.model.float_model import FloatModel, least_steps
+from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.head import Readout
+from mubinn.golden.model.stacked import least_steps
 
 PLUMBING = {
     "Cast",

@@ -1,64 +1,21 @@
 """The trained float model: what training and importers produce, and quantization starts from."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from mubinn.golden.cells import graph
-from mubinn.golden.cells.library import family_of, lstm
-from mubinn.golden.cells.place import Placed, check_places, stages, width
+from mubinn.golden.cells.place import check_places, width
 from mubinn.golden.cells.sweep import check_sweeps
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, frozen
 from mubinn.golden.model.embedding import check_table, looked_up
 from mubinn.golden.model.float_layer import FloatLayer, check_array
 from mubinn.golden.model.head import READINGS, HeadKind, Reading, Readout, head_of, reading_of
+from mubinn.golden.model.stacked import Stacked
 
 READOUTS = tuple(READINGS)
-
-
-class _Made(Protocol):
-    @property
-    def cell(self) -> "graph.Cell": ...
-
-
-class _Layer(_Made, Placed, Protocol):
-    pass
-
-
-LayerT = TypeVar("LayerT", bound=_Layer)
-
-
-def kinds_of(layers: Iterable[_Made]) -> str:
-    """Return what layers consist of, each kind once: ``dense_lstm``."""
-    return "_".join(dict.fromkeys(family_of(layer.cell) for layer in layers))
-
-
-def all_lstm(layers: tuple[LayerT, ...]) -> tuple[LayerT, ...]:
-    """Return the layers; raise `MubinnError` unless all are LSTMs that read step after step."""
-    if all(layer.cell is lstm and layer.frames.plain and layer.place.plain for layer in layers):
-        return layers
-    kinds = kinds_of(layers).upper()
-    raise MubinnError(f"the model is a {kinds} where an LSTM is needed: give an LSTM.")
-
-
-def steps_after(layers: Iterable[_Layer], steps: int) -> int:
-    """Return the steps of the last of `layers` for a window of so many, `Frames.count` of each."""
-    for layer, *_ in stages(layers):
-        steps = layer.frames.count(steps)
-    return steps
-
-
-def least_steps(layers: Sequence[_Layer]) -> int:
-    """Return the steps of the shortest window of which the last of `layers` has a step."""
-    steps = 1
-    for layer, *_ in reversed(stages(layers)):
-        steps = layer.frames.least(steps)
-    return steps
-
 
 CAUSAL = "causal"
 """The normalisation that `mubinn.golden.model.front_end.FrontEnd` does sample by sample."""
@@ -128,7 +85,7 @@ class Preprocessing:
 
 
 @dataclass(frozen=True, eq=False)
-class FloatModel:
+class FloatModel(Stacked[FloatLayer]):
     """Stacked layers and a dense layer that reads the last of them.
 
     Attributes
@@ -152,7 +109,6 @@ class FloatModel:
         With it the data have one channel, of numbers that name its rows.
     """
 
-    layers: tuple[FloatLayer, ...]
     wd: Floats
     bd: Floats
     readout: Readout = "mean"
@@ -179,26 +135,6 @@ class FloatModel:
             check_array("embedding", self.embedding, self.embedding.shape)
 
     @property
-    def cell(self) -> str:
-        """What the layers consist of, `kinds_of`."""
-        return kinds_of(self.layers)
-
-    @property
-    def lstm_layers(self) -> tuple[FloatLayer, ...]:
-        """The layers, for what works on LSTMs alone; raise `MubinnError` for others."""
-        return all_lstm(self.layers)
-
-    @property
-    def top(self) -> tuple[FloatLayer, ...]:
-        """The layers that the dense layer reads."""
-        return stages(self.layers)[-1]
-
-    @property
-    def features(self) -> int:
-        """Inputs I of the first layer."""
-        return self.layers[0].inputs
-
-    @property
     def channels(self) -> int:
         """Channels of the data: the inputs, or the one of numbers that name rows."""
         return self.features if self.embedding is None else 1
@@ -206,10 +142,6 @@ class FloatModel:
     def embedded(self, x: npt.ArrayLike) -> Floats:
         """Return what the first layer reads, float64 [..., I], of data [..., channels]."""
         return np.asarray(x if self.embedding is None else looked_up(self.embedding, x), np.float64)
-
-    def steps(self, steps: int) -> int:
-        """Return the steps of the last layer for a window of so many; raise where it is short."""
-        return steps_after(self.layers, steps)
 
     @property
     def reading(self) -> Reading:

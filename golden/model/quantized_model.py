@@ -16,14 +16,9 @@ from mubinn.golden.cells.sweep import Sweep, check_sweeps
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, Ints, frozen, to_fixed
 from mubinn.golden.model.embedding import check_table, looked_up
-from mubinn.golden.model.float_model import (
-    Preprocessing,
-    all_lstm,
-    kinds_of,
-    least_steps,
-    steps_after,
-)
+from mubinn.golden.model.float_model import Preprocessing
 from mubinn.golden.model.head import HeadKind, Reading, Readout, head_of, reading_of
+from mubinn.golden.model.stacked import Stacked
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +57,7 @@ def sample_codes(quantizer: Quantizer, x: npt.ArrayLike) -> Ints:
 
 
 @dataclass(frozen=True, eq=False)
-class QuantizedModel:
+class QuantizedModel(Stacked[QuantizedLayer]):
     """Stacked quantized layers and the classifier: the whole content of a model file.
 
     Attributes
@@ -82,7 +77,6 @@ class QuantizedModel:
         Codes of x by the number that names them; the data then have one channel, of such numbers.
     """
 
-    layers: tuple[QuantizedLayer, ...]
     dense: QuantizedDense
     readout: Readout = "mean"
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
@@ -128,16 +122,6 @@ class QuantizedModel:
         return self.layers[0].levels
 
     @property
-    def cell(self) -> str:
-        """What the layers consist of, `kinds_of`."""
-        return kinds_of(self.layers)
-
-    @property
-    def lstm_layers(self) -> tuple[QuantizedLayer, ...]:
-        """The layers, for what works on LSTMs alone; raise `MubinnError` for others."""
-        return all_lstm(self.layers)
-
-    @property
     def datapath(self) -> Datapath:
         """What follows z in every layer."""
         return self.layers[0].datapath
@@ -148,28 +132,9 @@ class QuantizedModel:
         return replace(self, layers=layers)
 
     @property
-    def top(self) -> tuple[QuantizedLayer, ...]:
-        """The layers that the dense layer reads."""
-        return stages(self.layers)[-1]
-
-    @property
-    def features(self) -> int:
-        """Inputs of a step of the first layer."""
-        return self.layers[0].inputs
-
-    @property
     def channels(self) -> int:
         """Channels of the data: the inputs, or the one of numbers that name rows."""
         return self.features if self.embedding is None else 1
-
-    def steps(self, steps: int) -> int:
-        """Return the steps of the last layer for a window of so many; raise where it is short."""
-        return steps_after(self.layers, steps)
-
-    @property
-    def least_steps(self) -> int:
-        """Steps of the shortest window."""
-        return least_steps(self.layers)
 
     def whole_steps(self, steps: int) -> int:
         """Return about so many steps, of whole frames where layers sweep some: one or more."""

@@ -20,10 +20,11 @@ from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.inference.run import infer
 from mubinn.golden.model import bit_true
 from mubinn.golden.model.float_layer import FloatLayer
-from mubinn.golden.model.float_model import READOUTS, FloatModel, least_steps
+from mubinn.golden.model.float_model import READOUTS, FloatModel
 from mubinn.golden.model.head import HEADS
 from mubinn.golden.model.model_file import load_model, save_model
 from mubinn.golden.model.quantized_model import QuantizedModel
+from mubinn.golden.model.stacked import least_steps
 from mubinn.golden.quantize import quantize
 from mubinn.hw.boards.device import find_device
 from mubinn.hw.export.accelerator_folder import accelerator_folder

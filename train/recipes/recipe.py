@@ -18,8 +18,9 @@ from mubinn.golden.cells.graph import Cell
 from mubinn.golden.cells.library import LAYERS, cell_of
 from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.model.float_model import CONSTANTS, Preprocessing, kinds_of
+from mubinn.golden.model.float_model import CONSTANTS, Preprocessing
 from mubinn.golden.model.head import HEADS, HeadKind, Readout, reading_of
+from mubinn.golden.model.stacked import kinds_of
 from mubinn.train.data.recordings import LabelledSet, Normalise, labelled
 from mubinn.train.recipes.method import Method
 from mubinn.train.recipes.stack import (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.model.embedding import named_rows
-from mubinn.golden.model.float_model import FloatModel, kinds_of
+from mubinn.golden.model.float_model import FloatModel
+from mubinn.golden.model.stacked import kinds_of
 from mubinn.train.data.recordings import LabelledSet
 from mubinn.train.recipes.recipe import OF_START, Recipe
 from mubinn.train.recipes.stack import LayerForm, layer_words
