@@ -208,24 +208,47 @@ def lines_of(
         A cell has runs of a seed without a float one, or a run was measured otherwise.
     """
     found = []
+    paper = _Paper(printed, full, measure, elsewhere or {})
     for (cell, name), own in rows.items():
         values = {row["seed"]: measure.of(row)[0] for row in own}
         floats = {row["seed"]: measure.of(row)[0] for row in rows.get((cell, full), ())}
         missing = set(values) - set(floats)
         if missing:
             raise MubinnError(f"Seed {min(missing)} of {cell} has no float run: train it as well.")
-        paper = printed.get(cell, {})
-        here = paper.get(name)
         losses = {seed: measure.loss(floats[seed], value) for seed, value in values.items()}
-        pair = (elsewhere or {}).get(cell, {}).get(name)
-        if here is not None:
-            pair = (paper[full], here)
-        lost = None if pair is None or name == full else measure.loss(*pair)
         exact = all(measure.of(row)[1] for row in own)
-        losses = {} if name == full else losses
-        on = "integers" if exact else measure.on if losses else "float"
-        found.append(Line(cell, name, values, losses, here, lost, exact, on))
+        found.append(paper.line(cell, name, values, losses, exact))
     return found
+
+
+@dataclass(frozen=True)
+class _Paper:
+    """What a paper prints, `lines_of`."""
+
+    printed: Mapping[str, Mapping[str, float]]
+    full: str
+    measure: Measure
+    elsewhere: Mapping[str, Mapping[str, tuple[float, float]]]
+
+    def line(
+        self,
+        cell: str,
+        name: str,
+        values: Mapping[int, float],
+        losses: Mapping[int, float],
+        exact: bool,
+    ) -> Line:
+        """Return the line of a method, `exact` where its values are those of integers."""
+        own = self.printed.get(cell, {})
+        here = own.get(name)
+        pair = self.elsewhere.get(cell, {}).get(name)
+        if here is not None:
+            pair = (own[self.full], here)
+        of_floats = name == self.full
+        lost = None if pair is None or of_floats else self.measure.loss(*pair)
+        on = "integers" if exact else "float" if of_floats else self.measure.on
+        lost_here = {} if of_floats else losses
+        return Line(cell, name, values, lost_here, here, lost, exact, on)
 
 
 def papers_markdown(
@@ -266,9 +289,41 @@ def papers_csv(lines: Sequence[Line], measure: Measure = MEASURES["accuracy"]) -
     for line in lines:
         for seed, value in line.values.items():
             lost = line.losses.get(seed)
-            cells = [f"{value:.2f}", "" if lost is None else f"{lost:.2f}", line.printed or ""]
+            cells = [f"{value:.4f}", "" if lost is None else f"{lost:.4f}", line.printed or ""]
             writer.writerow([line.cell, line.name, seed, *cells, line.bit_true])
     return out.getvalue()
+
+
+def read_papers_csv(
+    text: str,
+    printed: Mapping[str, Mapping[str, float]],
+    full: str,
+    measure: Measure = MEASURES["accuracy"],
+    elsewhere: Mapping[str, Mapping[str, tuple[float, float]]] | None = None,
+) -> list[Line]:
+    """Return the lines of a table that `papers_csv` wrote, beside what is given as to `lines_of`.
+
+    Raises
+    ------
+    MubinnError
+        The table is of another measure.
+    """
+    rows: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for row in csv.DictReader(io.StringIO(text)):
+        if measure.name not in row:
+            raise MubinnError(f"The table has no column {measure.name!r}: give one of this task.")
+        rows.setdefault((row["cell"], row["method"]), []).append(row)
+    paper = _Paper(printed, full, measure, elsewhere or {})
+    return [
+        paper.line(
+            cell,
+            name,
+            {int(row["seed"]): float(row[measure.name]) for row in own},
+            {int(row["seed"]): float(row["loss"]) for row in own if name != full},
+            all(row["bit_true"] == "True" for row in own),
+        )
+        for (cell, name), own in rows.items()
+    ]
 
 
 STYLES = ("-", "--", ":")

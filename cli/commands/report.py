@@ -98,6 +98,11 @@ MODEL_FILE = "design/model.mubinn"
     metavar="DIR",
     help="With --accuracy: runs of `mubinn train --runs DIR`; those that come along by default.",
 )
+@click.option(
+    "--papers",
+    is_flag=True,
+    help="Report what `mubinn papers` has measured, beside the papers, instead.",
+)
 @json_option
 @click.pass_context
 def report(
@@ -106,6 +111,7 @@ def report(
     output: Path,
     accuracy: bool,
     logs: Path | None,
+    papers: bool,
     model: Path | None,
     levels: str | None,
     liberty: tuple[Path, ...],
@@ -133,7 +139,14 @@ def report(
       mubinn report -o mine --model my.safetensors --data my.npz --windows 20
       mubinn report --accuracy -o accuracy
       mubinn report --accuracy --logs runs -o accuracy
+      mubinn report --papers -o papers
     """
+    if papers:
+        from mubinn.cli.commands.papers_kept import papers_report
+
+        refuse_given("is no part of --papers: leave it out.", "accuracy", "logs", *OF_ONE_MODEL)
+        papers_report(output, command_line(ctx), as_json)
+        return
     if accuracy or logs is not None:
         from mubinn.cli.commands.accuracy import accuracy_report
 

@@ -1,0 +1,184 @@
+"""Results of ``mubinn papers`` that come along: a page of tables, and a picture of losses."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.resources import files
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from tabulate import tabulate
+
+from mubinn.reports.figures import LIGHT, drawn, legend_below
+from mubinn.reports.papers import MEASURES, Line, Measure, headers, read_papers_csv
+from mubinn.train.recipes.papers import FLOAT, TASKS, Task
+
+COMMANDS = "papers.json"
+"""By task, the commands that made its table, and the versions of tools."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What stands in `reports/data` of a task.
+
+    Attributes
+    ----------
+    name : str
+        Of the task; its table is NAME.csv.
+    lines : tuple of Line
+    commands : tuple of str
+    versions : mapping of str to str
+    """
+
+    name: str
+    lines: tuple[Line, ...]
+    commands: tuple[str, ...]
+    versions: Mapping[str, str]
+
+    @property
+    def task(self) -> Task:
+        """The task."""
+        return TASKS[self.name]
+
+    @property
+    def measure(self) -> Measure:
+        """What it is judged by."""
+        return MEASURES[self.task.measure]
+
+    @property
+    def lost(self) -> list[Line]:
+        """What has a loss, cells of a method behind each other."""
+        lines = [line for line in self.lines if line.losses]
+        names = list(dict.fromkeys(line.name for line in lines))
+        return sorted(lines, key=lambda line: names.index(line.name))
+
+
+def kept() -> list[Kept]:
+    """Return the results that come along, tasks of a paper behind each other.
+
+    Examples
+    --------
+    >>> [line.name for line in kept()[0].lines if line.cell == "lstm"][:4]
+    ['FP', 'QC', 'TC', 'BC']
+    """
+    data = files("mubinn.reports").joinpath("data")
+    made = json.loads(data.joinpath(COMMANDS).read_text())
+    found = []
+    for name in sorted(made, key=list(TASKS).index):
+        task, text = TASKS[name], data.joinpath(f"{name}.csv").read_text()
+        about = task.printed, FLOAT, MEASURES[task.measure], task.elsewhere
+        lines = read_papers_csv(text, *about)
+        found.append(
+            Kept(name, tuple(lines), tuple(made[name]["commands"]), made[name]["versions"])
+        )
+    return sorted(found, key=lambda own: _papers(found).index(own.task.paper))
+
+
+def _papers(found: Sequence[Kept]) -> list[str]:
+    return list(dict.fromkeys(own.task.paper for own in found))
+
+
+def kept_markdown(found: Sequence[Kept], command: str) -> str:
+    """Return the page: by paper a table for each task, and the commands that trained them."""
+    parts = [
+        "# Tasks of other papers",
+        "Each network is trained in full precision, FP, and by every method from there.",
+        f"![Losses of every method beside those that the papers print]({PICTURE}.png)",
+    ]
+    for paper in _papers(found):
+        parts.append(f"## {paper}")
+        for own in found:
+            if own.task.paper == paper:
+                parts += _section(own)
+    tools = {name: number for own in found for name, number in own.versions.items()}
+    told = ", ".join(f"{name} {number}" for name, number in tools.items())
+    parts.append(f"Made by `{command}`, trained with {told}.")
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(own: Kept) -> list[str]:
+    table = tabulate(
+        [line.row() for line in own.lines], headers(own.measure), "github", disable_numparse=True
+    )
+    trained = "\n".join(f"    {command}" for command in own.commands)
+    return [
+        f"### {own.task.title}",
+        f"{own.measure.plural} are of the set's {own.task.held}.",
+        table,
+        *([own.task.notes] if own.task.notes else []),
+        trained,
+    ]
+
+
+PICTURE = "losses"
+
+ROW = 0.22
+"""Inches for a method."""
+
+COLUMNS = 2
+
+OURS, THEIRS, PRINTED = "MuBiNN2, here", "the paper's methods, here", "what the paper prints"
+MARKS = {OURS: ("o", LIGHT.bars[0]), THEIRS: ("o", LIGHT.bars[3]), PRINTED: ("D", LIGHT.ink)}
+"""Marks and colours."""
+
+
+def kept_pictures(found: Sequence[Kept]) -> dict[str, bytes]:
+    """Return the picture by file name, as png and svg."""
+    return {
+        f"{PICTURE}.{kind}": drawn(partial(losses, found), PICTURE, kind) for kind in ("png", "svg")
+    }
+
+
+def losses(found: Sequence[Kept]) -> Figure:
+    """Return a picture: what each method loses to floats, each seed, and what papers print."""
+    rows = [found[k : k + COLUMNS] for k in range(0, len(found), COLUMNS)]
+    heights = [max(len(own.lost) for own in row) + 3 for row in rows]
+    figure = Figure(
+        figsize=(10, ROW * sum(heights) + 0.6), layout="constrained", facecolor=LIGHT.paper
+    )
+    axes = figure.subplots(
+        len(rows), COLUMNS, squeeze=False, gridspec_kw={"height_ratios": heights}
+    )
+    for axis in axes.flat[len(found) :]:
+        axis.set_visible(False)
+    for axis, own in zip(axes.flat, found, strict=False):
+        _losses(axis, own)
+    first = axes.flat[0]
+    for label, (mark, colour) in MARKS.items():
+        filled = "none" if label == PRINTED else colour
+        first.plot([], [], mark, color=colour, mfc=filled, label=label)
+    legend_below(figure, first, LIGHT, len(MARKS), 9)
+    return figure
+
+
+def _losses(axis: Axes, own: Kept) -> None:
+    several = len({line.cell for line in own.lines}) > 1
+    for place, line in enumerate(own.lost):
+        values = list(line.losses.values())
+        colour = MARKS[OURS if line.name.startswith("MuBiNN") else THEIRS][1]
+        mean = statistics.mean(values)
+        axis.plot(values, [place] * len(values), ".", color=colour, ms=4, alpha=0.5)
+        axis.plot(mean, place, "o", color=colour, ms=6)
+        if line.printed_loss is not None:
+            axis.plot(line.printed_loss, place, "D", mfc="none", color=MARKS[PRINTED][1], ms=5)
+        axis.text(
+            1.01,
+            place,
+            f"{mean:.2f}",
+            transform=axis.get_yaxis_transform(),
+            fontsize=7,
+            va="center",
+        )
+    names = [f"{line.name}, {line.cell.upper()}" if several else line.name for line in own.lost]
+    axis.set_yticks(range(len(names)), names, fontsize=8)
+    axis.set_ylim(len(names) - 0.4, -0.6)
+    axis.axvline(0, color=LIGHT.ink, lw=0.8, zorder=0)
+    axis.grid(axis="x", color=LIGHT.grid, lw=0.6)
+    axis.set_axisbelow(True)
+    axis.tick_params(axis="y", length=0)
+    axis.set_title(f"{own.task.title.split(',')[0]} ({own.name})", fontsize=9, loc="left")
+    axis.set_xlabel(f"{own.measure.name}: {own.measure.headers[0].lower()}", fontsize=8)

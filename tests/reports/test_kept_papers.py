@@ -1,0 +1,131 @@
+"""Results of `mubinn papers` that come along: whole, beside their tasks, as page and picture."""
+
+import csv
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from mubinn.cli.main import mubinn
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.reports.kept_papers import COMMANDS, kept, kept_markdown, losses
+from mubinn.reports.papers import MEASURES, papers_csv, read_papers_csv
+from mubinn.train.recipes.papers import FLOAT, TASKS
+
+DATA = files("mubinn.reports").joinpath("data")
+DOCS = Path(__file__).parents[2] / "docs/concepts"
+
+ROUNDED = 0.011
+"""Of losses, in tables that have two digits; percents of a perplexity of 3.5 are further off."""
+
+
+def rows_of(name):
+    return list(csv.DictReader(DATA.joinpath(f"{name}.csv").read_text().splitlines()))
+
+
+def run(*arguments, status=0):
+    result = CliRunner().invoke(mubinn, ["report", "--papers", *map(str, arguments)])
+    assert result.exit_code == status, result.output
+    return result
+
+
+def test_each_table_has_its_task_commands_and_versions():
+    made = json.loads(DATA.joinpath(COMMANDS).read_text())
+    tables = {Path(path.name).stem for path in DATA.iterdir() if path.name.endswith(".csv")}
+    assert tables - {"mnist-frames"} == set(made) <= set(TASKS)
+    for name, about in made.items():
+        assert set(about["versions"]) == {"mubinn", "jax", "optax", "numpy"}
+        for command in about["commands"]:
+            assert command.startswith(f"mubinn papers {name} ")
+
+
+@pytest.mark.parametrize("own", kept(), ids=lambda own: own.name)
+def test_tables_are_of_the_ways_and_cells_of_their_tasks(own):
+    task = own.task
+    assert {line.cell for line in own.lines} <= set(task.cells)
+    assert {line.name for line in own.lines} <= {FLOAT, *task.ways}
+    for row in rows_of(own.name):
+        printed = task.printed[row["cell"]].get(row["method"])
+        assert row["paper"] == ("" if printed is None else str(printed))
+
+
+@pytest.mark.parametrize("own", kept(), ids=lambda own: own.name)
+def test_losses_are_those_of_the_values(own):
+    floats = {line.cell: line.values for line in own.lines if line.name == FLOAT}
+    for line in own.lines:
+        assert line.bit_true == line.name.startswith("MuBiNN")
+        if line.name == FLOAT:
+            assert not line.losses
+            continue
+        assert set(line.losses) == set(line.values)
+        for seed, lost in line.losses.items():
+            full, value = floats[line.cell][seed], line.values[seed]
+            assert lost == pytest.approx(own.measure.loss(full, value), abs=ROUNDED)
+
+
+def test_errors_of_all_frames_are_the_means_of_those_by_frame():
+    by_frame = {}
+    for row in rows_of("mnist-frames"):
+        key = row["method"], row["seed"]
+        by_frame.setdefault(key, []).append(1000 * float(row["squared error"]))
+    for row in rows_of("mnist"):
+        own = by_frame[row["method"], row["seed"]]
+        assert float(row["squared error"]) == pytest.approx(sum(own) / len(own), abs=1e-3)
+
+
+@pytest.mark.parametrize("own", kept(), ids=lambda own: own.name)
+def test_a_table_is_read_as_it_was_written(own):
+    task = own.task
+    about = task.printed, FLOAT, own.measure, task.elsewhere
+    assert tuple(read_papers_csv(papers_csv(own.lines, own.measure), *about)) == own.lines
+
+
+def test_a_table_of_another_measure_is_refused():
+    text = DATA.joinpath("imdb.csv").read_text()
+    with pytest.raises(MubinnError, match="The table has no column 'perplexity'"):
+        read_papers_csv(text, {}, FLOAT, MEASURES["perplexity"])
+
+
+def test_the_report_has_a_table_for_each_task_and_what_papers_print(tmp_path):
+    page = run("-o", tmp_path / "papers").stdout
+    assert page.count("\n### ") == len(kept())
+    assert re.search(r"\| lstm +\| TC +\| [\d. |]+\| 76\.86 +\| 6\.01 ", page)
+    assert "-1.31" in page  # of the network of 1,500 cells
+    for own in kept():
+        assert (tmp_path / "papers" / f"{own.name}.csv").exists()
+    again = json.loads(run("-o", tmp_path / "papers", "--json").stdout)
+    assert len(again["results"]) == sum(len(own.lines) for own in kept())
+    found = [row for row in again["results"] if row["task"] == "ptb" and row["method"] == "XNOR"]
+    assert found[0]["paper_loss"] == pytest.approx(17.2, abs=0.01)
+
+
+def test_the_picture_shows_each_loss_and_its_seeds():
+    found = kept()
+    axes = [axis for axis in losses(found).axes if axis.get_visible()]
+    for axis, own in zip(axes, found, strict=True):
+        assert len(axis.get_yticklabels()) == len(own.lost)
+        told = [text.get_text() for text in axis.texts]
+        for line, text in zip(own.lost, told, strict=True):
+            mean = sum(line.losses.values()) / len(line.losses)
+            assert float(text) == pytest.approx(mean, abs=0.006)
+        dots = sum(len(line.losses) for line in own.lost)
+        drawn = sum(len(line.get_xdata()) for line in axis.get_lines() if line.get_marker() == ".")
+        assert drawn == dots
+
+
+def test_what_belongs_to_other_reports_is_refused(tmp_path):
+    for more in (("--accuracy",), ("--levels", "2,2")):
+        text = run("-o", tmp_path / "out", *more, status=2).stderr
+        assert f"{more[0]} is no part of --papers: leave it out." in text
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_pages_have_the_tables_of_the_report():
+    page = (DOCS / "papers.md").read_text()
+    tables = re.findall(r"(?:^\|.*\n)+", kept_markdown(kept(), "mubinn report --papers"), re.M)
+    assert len(tables) == len(kept())
+    for table in tables:
+        assert table in page
