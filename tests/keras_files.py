@@ -13,6 +13,7 @@ KINDS = (
     "LSTM",
     "GRU",
     "SimpleRNN",
+    "ConvLSTM2D",
     "Dense",
     "Conv1D",
     "BatchNormalization",
@@ -20,6 +21,7 @@ KINDS = (
     "Bidirectional",
 )
 FOLDERS = {
+    "ConvLSTM2D": "conv_lstm2d",
     "SimpleRNN": "simple_rnn",
     "BatchNormalization": "batch_normalization",
     "TimeDistributed": "time_distributed",
@@ -81,7 +83,7 @@ def h5(path, name, change=lambda config: None, weights="{}:0", version=None):
     with h5py.File(path, "w") as file:
         for layer, kind in layers.items():
             group = file.create_group(f"model_weights/{layer}")
-            names = ["kernel", "recurrent_kernel", "bias"] if kind in KINDS[:3] else None
+            names = ["kernel", "recurrent_kernel", "bias"] if kind in KINDS[:4] else None
             found = groups.get(layer, [])
             if kind == "Bidirectional":  # forward first, not as the alphabet has it
                 found = [*found[len(found) // 2 :], *found[: len(found) // 2]]

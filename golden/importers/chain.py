@@ -26,13 +26,13 @@ class Linear:
         For messages.
     w : float64 [H, taps I]
     b : float64 [H]
-    frames : Frames
+    frames : Frames or Sweep
     """
 
     name: str
     w: Floats
     b: Floats
-    frames: Frames = field(default_factory=Frames)
+    frames: Reads = field(default_factory=Frames)
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,8 @@ class Chain:
             )
         if not linear.frames.plain:
             raise MubinnError(
-                f"its layer {linear.name} is a convolution: end the model with a dense layer."
+                f"its layer {linear.name} is a convolution: end the model with a dense layer, or "
+                "one that reads a step alone."
             )
         w, b = self._folded(linear.w, linear.b, linear.frames)
         return parts.classifier(linear.name, w, b, activation.word)
@@ -170,9 +171,10 @@ class Chain:
         (name, scale, offset), self._affine = self._affine, None
         scale, offset = _fitting(name, w[0, :: frames.taps], scale, offset)
         if (isinstance(frames, Sweep) or frames.before) and offset.any():
+            where = "around frames" if isinstance(frames, Sweep) else "before the window"
             raise MubinnError(
-                f"its layer {name} shifts what a convolution reads, which puts zeros before the "
-                "window: normalise after the convolution, or pad nothing (valid)."
+                f"its layer {name} shifts what a convolution reads, which puts zeros {where}: "
+                "normalise after the convolution, or pad nothing (valid)."
             )
         return w * np.tile(scale, frames.taps), b + w @ np.tile(offset, frames.taps)
 

@@ -1,4 +1,4 @@
-"""Keras models: LSTM, GRU, SimpleRNN, Conv1D and Dense layers, one after the other.
+"""Keras models: LSTM, GRU, SimpleRNN, ConvLSTM2D, Conv1D and Dense layers, one after the other.
 
 A ``.keras`` file is a zip archive of ``config.json``, the layers in order, and
 ``model.weights.h5``, where each layer's variables stand under its class in snake case, numbered
@@ -14,19 +14,25 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
+import numpy as np
+
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers import parts
 from mubinn.golden.importers.archive import DAMAGED, member
-from mubinn.golden.importers.chain import Activation, Chain
+from mubinn.golden.importers.chain import Activation, Chain, Linear
 from mubinn.golden.importers.keras_layers import (
+    OVER_PIXELS,
     RECURRENT,
     Activations,
+    Frame,
     Layer,
+    conv_lstm,
     convolution,
     demand,
     dense,
     normalisation,
+    pixels,
     recurrent,
     setting_of,
 )
@@ -36,7 +42,7 @@ from mubinn.golden.model.float_model import FloatModel
 from mubinn.golden.model.head import Readout
 
 SILENT = {
-    *("InputLayer", "Dropout", "SpatialDropout1D", "AlphaDropout"),
+    *("InputLayer", "Dropout", "SpatialDropout1D", "SpatialDropout3D", "AlphaDropout"),
     *("GaussianNoise", "GaussianDropout", "ActivityRegularization"),
 }
 """Layers that do nothing once a model is trained."""
@@ -52,8 +58,11 @@ INNER = {
 
 POOLING = {"data_format": "channels_last", "keepdims": False}
 
-STEPWISE = ("Dense", "BatchNormalization", "Activation", "ReLU", "Softmax", "Dropout")
+STEPWISE = ("Dense", "Conv2D", "BatchNormalization", "Activation", "ReLU", "Softmax", "Dropout")
 """Layers that do at every step what TimeDistributed has them do there."""
+
+IN_FRAMES = "TimeDistributed Conv2D"
+"""A Conv2D that does so."""
 
 CLASSES = ("Sequential", "Functional", "Model")
 """Models whose layers the file names; the last one is what functional ones were called before."""
@@ -66,7 +75,7 @@ def of_archive(archive: zipfile.ZipFile, options: parts.ImportOptions) -> FloatM
     """Return the model of a ``.keras`` archive; raise `MubinnError` as `of_layers` does."""
     layers = _chain(_config(member(archive, "config.json")))
     weights = Weights(member(archive, "model.weights.h5"))
-    places = list(_places(layers))
+    places = list(_places(layers, weights))
     known = "metadata.json" in archive.namelist()
     about = json.loads(member(archive, "metadata.json")) if known else {}
     activations = Activations(about.get("keras_version"), options)
@@ -108,7 +117,7 @@ def of_layers(
     options.demand_absent(
         "a Keras model", "head", "recurrent", "first", "last", "nonlinearity", "describe"
     )
-    stack = Stack(activations)
+    stack = Stack(activations, _frame(layers))
     for index, layer in enumerate(layers):
         name = _name(layer)
         kind, config = _at_each_step(layer, stack.chain.readout)
@@ -120,7 +129,9 @@ def of_layers(
     chain = stack.chain
     top = chain.top()
     if not chain.layers or not (stack.timed or chain.readout):
-        raise MubinnError("it has no LSTM, GRU or SimpleRNN layer: give a model with one.")
+        raise MubinnError(
+            "it has no LSTM, GRU, SimpleRNN or ConvLSTM2D layer: give a model with one."
+        )
     if top is None:
         raise parts.no_head(parts.cells_on_top(chain.layers))
     return parts.assemble(chain.layers, top, chain.readout or "every", options, "a Keras model")
@@ -137,7 +148,29 @@ def _at_each_step(layer: Layer, readout: Readout | None) -> tuple[str, Layer]:
             f"its layer {_name(layer)} has a layer of class {_kind(inner)} at every step: give a "
             f"model with {parts.in_words(STEPWISE)} in TimeDistributed."
         )
-    return _kind(inner), inner["config"]
+    own: Layer = inner["config"]
+    if "axis" in own:  # within, steps are no axis
+        axes = np.ravel(own["axis"]).tolist()
+        own = {**own, "axis": [axis + (axis >= 0) for axis in axes]}
+    return IN_FRAMES if _kind(inner) == "Conv2D" else _kind(inner), own
+
+
+def _frame(layers: Sequence[Layer]) -> Frame | None:
+    """Return the frames that the model reads, where the file says their size."""
+    first: Layer = layers[0]["config"] if layers else {}
+    shape = first.get("batch_shape") or first.get("batch_input_shape") or []
+    if not isinstance(shape, list) or len(shape) != 5:
+        return None
+    height, width = shape[2:4]
+    return (height, width) if type(height) is type(width) is int else None
+
+
+LINEAR: dict[str, Callable[[str, Layer, list[Floats], Frame | None], Linear]] = {
+    "Dense": lambda name, config, variables, frame: dense(name, config, variables),
+    "Conv1D": lambda name, config, variables, frame: convolution(name, config, variables),
+    IN_FRAMES: pixels,
+}
+"""Layers without a state, by their classes."""
 
 
 class Stack:
@@ -150,16 +183,24 @@ class Stack:
         Whether one of them reads steps of a window, and not one step alone.
     """
 
-    def __init__(self, activations: "Activations") -> None:
+    def __init__(self, activations: "Activations", frame: Frame | None = None) -> None:
         self.chain = Chain()
         self.timed = False
         self._activations = activations
+        self._frame = frame
 
     def recurrent(self, kind: str, name: str, config: Layer, read: Read) -> None:
         """Add a layer with a state."""
         if self.chain.readout is not None:
             raise _misplaced(kind, name)
         self._recurrent(name, config, [self._made(kind, name, config, read())])
+
+    def over_pixels(self, kind: str, name: str, config: Layer, read: Read) -> None:
+        """Add a layer with a state at each pixel of a frame."""
+        if self.chain.readout is not None:
+            raise _misplaced(kind, name)
+        self.timed = True
+        self.chain.recurrent(name, conv_lstm(name, config, read(), self._activations, self._frame))
 
     def both(self, kind: str, name: str, config: Layer, read: Read) -> None:
         """Add two directions of a layer with a state, side by side."""
@@ -198,12 +239,12 @@ class Stack:
 
     def linear(self, kind: str, name: str, config: Layer, read: Read) -> None:
         """Have a dense layer or a convolution wait."""
-        if kind == "Conv1D" and self.chain.readout is not None:
+        if kind != "Dense" and self.chain.readout is not None:
             raise _misplaced(kind, name)
-        self.timed = self.timed or kind == "Conv1D"
-        make = convolution if kind == "Conv1D" else dense
+        self.timed = self.timed or kind != "Dense"
+        make = LINEAR[kind]
         activation = self._activation(name, config, setting_of(name, config, "activation"))
-        self.chain.linear(make(name, config, read()), activation)
+        self.chain.linear(make(name, config, read(), self._frame), activation)
 
     def activation(self, kind: str, name: str, config: Layer, read: Read) -> None:
         """Give the layer that waits its activation."""
@@ -222,7 +263,9 @@ class Stack:
 
     def normalisation(self, kind: str, name: str, config: Layer, read: Read) -> None:
         """Fold a layer into the one below, which has no activation yet, or the one above."""
-        self.chain.normalise(name, *normalisation(name, config, read()))
+        axes = 2 if self._frame is None else 4
+        last = axes if self.chain.readout is None else 1
+        self.chain.normalise(name, *normalisation(name, config, read(), last))
 
     def mean(self, kind: str, name: str, config: Layer, read: Read) -> None:
         """Read the mean over the steps."""
@@ -237,10 +280,11 @@ class Stack:
 STEPS = {
     **dict.fromkeys(RECURRENT, Stack.recurrent),
     "Bidirectional": Stack.both,
-    **dict.fromkeys(("Conv1D", "Dense"), Stack.linear),
+    **dict.fromkeys(OVER_PIXELS, Stack.over_pixels),
+    **dict.fromkeys(LINEAR, Stack.linear),
     **dict.fromkeys(("Activation", "ReLU", "Softmax"), Stack.activation),
     "BatchNormalization": Stack.normalisation,
-    "GlobalAveragePooling1D": Stack.mean,
+    **dict.fromkeys(("GlobalAveragePooling1D", "GlobalAveragePooling3D"), Stack.mean),
 }
 """What a layer of a class does."""
 
@@ -253,7 +297,8 @@ def _misplaced(kind: str, name: str) -> MubinnError:
         )
     return MubinnError(
         f"its layer {name} of class {kind} cannot stand there: give a model of LSTM, GRU, "
-        "SimpleRNN, Conv1D and Dense layers, then GlobalAveragePooling1D or none, then Dense."
+        "SimpleRNN, ConvLSTM2D, Conv1D and Dense layers, then GlobalAveragePooling1D or none, then "
+        "Dense."
     )
 
 
@@ -316,15 +361,17 @@ def _kind(layer: Layer) -> str:
     return name if module.split(".")[0] == "keras" else f"{module}.{name}"
 
 
-def _places(layers: Sequence[Layer]) -> Iterator[list[str]]:
+def _places(layers: Sequence[Layer], weights: Weights) -> Iterator[list[str]]:
     """Yield where the variables of each layer stand in ``model.weights.h5``."""
+    # Versions differ in what is a word of ConvLSTM2D.
+    word = "[A-Z][a-z0-9]+" if weights.has("layers/conv_lst_m2d") else "[A-Z][a-z]+"
     seen: Counter[str] = Counter()
     for layer in layers:
         kind = _kind(layer)
         stem = re.sub(r"\W+", "", kind)
-        stem = re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", stem)
+        stem = re.sub(f"(.)({word})", r"\1_\2", stem)
         stem = re.sub(r"([a-z])([A-Z])", r"\1_\2", stem).lower()
         number = f"_{seen[stem]}" if seen[stem] else ""
         seen[stem] += 1
-        inner = ["cell/"] if kind in RECURRENT else INNER.get(kind, [""])
+        inner = ["cell/"] if kind in {**RECURRENT, **OVER_PIXELS} else INNER.get(kind, [""])
         yield [f"layers/{stem}{number}/{part}vars" for part in inner]

@@ -11,6 +11,8 @@ import numpy as np
 from mubinn.golden.cells.constants import Reset
 from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.graph import ramp_kind
+from mubinn.golden.cells.library import lstm
+from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers import parts
@@ -20,6 +22,12 @@ from mubinn.golden.units.shapes import Kind
 
 RECURRENT = {"LSTM": "ifgo", "GRU": "zrn", "SimpleRNN": "h"}
 """Gate order of each."""
+
+OVER_PIXELS = {"ConvLSTM2D": "ifgo"}
+"""Of those that sweep the pixels of frames."""
+
+Frame = tuple[int, int]
+"""Rows and columns of pixels."""
 
 KINDS: dict[str, Kind] = {
     "sigmoid": "sigmoid",
@@ -146,6 +154,76 @@ def recurrent(
     return parts.gru_layer(wx, wh, bx, bh, RECURRENT[kind], form, (gate, inner))
 
 
+def conv_lstm(
+    name: str,
+    config: Layer,
+    variables: list[Floats],
+    activations: Activations,
+    frame: Frame | None,
+) -> FloatLayer:
+    """Return a ConvLSTM2D, an LSTM at each pixel that reads x and h of the pixels around it.
+
+    Raises
+    ------
+    MubinnError
+        Of other settings than ours has, weights of another shape, or without a frame.
+    """
+    inner = activations.kind(name, config, "activation")
+    gate = activations.kind(name, config, "recurrent_activation")
+    demand(name, config, {**SETTINGS, "go_backwards": False})
+    if not setting_of(name, config, "return_sequences"):
+        raise MubinnError(
+            f"its layer {name} gives its last frame alone, where ours give all of them: train it "
+            "with return_sequences=True."
+        )
+    biased = bool(setting_of(name, config, "use_bias"))
+    if len(variables) != 2 + biased or any(v.ndim != 4 for v in variables[:2]):
+        raise MubinnError(f"its layer {name} lacks weights: save the model again.")
+    kernel, recurrent_kernel = variables[:2]
+    *around, filters, rows = recurrent_kernel.shape
+    b = variables[2] if biased else np.zeros(rows)
+    order = OVER_PIXELS["ConvLSTM2D"]
+    fits = kernel.shape[:2] == (*around,) and kernel.shape[3] == rows == len(order) * filters
+    if not fits or b.shape != (rows,):
+        raise MubinnError(
+            f"its layer {name} has weights of shapes {kernel.shape}, {recurrent_kernel.shape} and "
+            f"{b.shape}, which do not fit: save the model again."
+        )
+    parts_of = (w.reshape(-1, rows).T for w in (kernel, recurrent_kernel))
+    wx, wh, b = (parts.reordered(own, order, lstm.gate_names) for own in (*parts_of, b))
+    layer = FloatLayer(lstm, wx, wh, b, frames=_sweep(name, config, kernel, frame))
+    return parts.shaped(layer, parts.lstm_kinds((gate, inner, inner)))
+
+
+def pixels(name: str, config: Layer, variables: list[Floats], frame: Frame | None) -> Linear:
+    """Return what a Conv2D does in every frame; raise `MubinnError` as `conv_lstm` does."""
+    kernel, b = _kernel(name, config, variables, 4)
+    sweep = _sweep(name, config, kernel, frame)
+    w = kernel.reshape(-1, len(b)).T
+    return Linear(name, w, b) if sweep.taps == 1 else Linear(name, w, b, sweep)
+
+
+def _sweep(name: str, config: Layer, kernel: Floats, frame: Frame | None) -> Sweep:
+    """Return the pixels that a kernel [rows, columns, I, n] reads."""
+    demand(name, config, {"groups": 1, "data_format": "channels_last"})
+    padding = setting_of(name, config, "padding")
+    ones = [
+        np.ravel(setting_of(name, config, own)).tolist() for own in ("strides", "dilation_rate")
+    ]
+    alone = kernel.shape[:2] == (1, 1)
+    if padding not in (("same", "valid") if alone else ("same",)) or ones != [[1, 1], [1, 1]]:
+        raise MubinnError(
+            f"its layer {name} has padding={padding!r}, strides={ones[0]}, "
+            f"dilation_rate={ones[1]}: train it with padding 'same', strides and a dilation of 1."
+        )
+    if frame is None:
+        raise MubinnError(
+            f"its layer {name} reads frames whose size the file does not say: build the model with "
+            "Input((steps, rows, columns, channels)), rows and columns as numbers."
+        )
+    return Sweep(*frame, *kernel.shape[:2])
+
+
 def dense(name: str, config: Layer, variables: list[Floats]) -> Linear:
     """Return a dense layer; raise `MubinnError` where its variables are none."""
     kernel, b = _kernel(name, config, variables, 2)
@@ -188,8 +266,10 @@ def _kernel(name: str, config: Layer, variables: list[Floats], axes: int) -> tup
     return kernel, b
 
 
-def normalisation(name: str, config: Layer, variables: list[Floats]) -> tuple[Floats, Floats]:
-    """Return s and t of ``s x + t``, what a trained batch normalisation is.
+def normalisation(
+    name: str, config: Layer, variables: list[Floats], last: int = 2
+) -> tuple[Floats, Floats]:
+    """Return s and t of ``s x + t``, what a trained batch normalisation along axis `last` is.
 
     Raises
     ------
@@ -197,7 +277,7 @@ def normalisation(name: str, config: Layer, variables: list[Floats]) -> tuple[Fl
         Where it is along another axis than the last, or its variables are none.
     """
     axis = np.ravel(setting_of(name, config, "axis")).tolist()
-    if axis not in ([-1], [2]):
+    if axis not in ([-1], [last]):
         raise MubinnError(f"its layer {name} normalises along axis {axis}: take the last axis.")
     scaled, centred = (bool(setting_of(name, config, part)) for part in ("scale", "center"))
     if len(variables) != 2 + scaled + centred or len({v.shape for v in variables}) != 1:

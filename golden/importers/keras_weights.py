@@ -74,6 +74,10 @@ class Weights:
         found = self._attribute(self._file, name)
         return found if found is None or isinstance(found, str) else str(found, "utf-8")
 
+    def has(self, place: str) -> bool:
+        """Return whether something stands at `place`."""
+        return self._node(place) is not None
+
     def numbered(self, place: str) -> list[Floats]:
         """Return the variables of the group `place`, whose names are numbers."""
         variables: list[Floats] = []

@@ -333,7 +333,7 @@ def made(case, number, folder, about):
             return found["x"], found["y"]
     rng = np.random.default_rng(number)
     sizes = SIZES[number % len(SIZES)]
-    x = RECORDER["signal"](rng, 4, 9, sizes[0])
+    x = RECORDER["signal"](rng, 4, RECORDER["steps_of"](case.make, 9), sizes[0])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the frameworks' own
         y = np.asarray(case.make(path, rng, sizes, x))

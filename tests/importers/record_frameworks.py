@@ -198,6 +198,8 @@ def keras_functional(cell, readout, package="keras", **settings):
     return make
 
 
+AROUND, ALL = {"padding": "same"}, {"return_sequences": True}
+SIGMOID = {"activation": "sigmoid"}
 STACKS = {
     "convolution": (
         ("Conv1D", {"filters": 5, "kernel_size": 3, "strides": 2, "activation": "tanh"}),
@@ -240,8 +242,34 @@ STACKS = {
         ("LSTM", {"units": 4, "go_backwards": True}),
         ("Dense", {"units": 2}),
     ),
+    "frames": (
+        ("TimeDistributed", {"layer": ("Conv2D", {**AROUND, "filters": 4, "kernel_size": (1, 3)})}),
+        ("TimeDistributed", {"layer": ("BatchNormalization", {"center": False})}),
+        ("Activation", {"activation": "tanh"}),
+        (
+            "ConvLSTM2D",
+            {
+                **AROUND,
+                **ALL,
+                "filters": 3,
+                "kernel_size": 3,
+                "recurrent_activation": "hard_sigmoid",
+            },
+        ),
+        ("ConvLSTM2D", {**AROUND, **ALL, "filters": 2, "kernel_size": (3, 1), "use_bias": False}),
+        ("TimeDistributed", {"layer": ("Conv2D", {"filters": 1, "kernel_size": 1, **SIGMOID})}),
+    ),
+    "movies": (
+        ("ConvLSTM2D", {**AROUND, **ALL, "filters": 3, "kernel_size": 3, "dropout": 0.1}),
+        ("BatchNormalization", {}),
+        ("GlobalAveragePooling3D", {}),
+        ("Dense", {"units": 3, "activation": "softmax"}),
+    ),
 }
 """Layers of models of several kinds, from the bottom up."""
+
+FRAMES = {"frames": (3, 4), "movies": (3, 4)}
+"""Of those that read frames of pixels, their rows and columns."""
 
 
 def keras_layer(keras, kind, settings):
@@ -253,10 +281,18 @@ def keras_stack(name, package="keras"):
     def make(path, rng, sizes, x):
         keras = import_module(package)
         chain = [keras_layer(keras, *about) for about in STACKS[name]]
-        inputs = keras.layers.Input((None, sizes[0]))
-        return run_keras(keras.Sequential([inputs, *chain]), path, rng, x)
+        frame = FRAMES.get(name, ())
+        inputs = keras.layers.Input((None, *frame, sizes[0]))
+        own = x.reshape(len(x), -1, *frame, sizes[0])
+        return run_keras(keras.Sequential([inputs, *chain]), path, rng, own)
 
+    make.steps = 2 * np.prod(FRAMES[name]) if name in FRAMES else None
     return make
+
+
+def steps_of(make, usual):
+    """The steps of windows that a maker reads, whole frames where it reads frames."""
+    return getattr(make, "steps", None) or usual
 
 
 MAKERS = {
@@ -318,6 +354,8 @@ MAKERS = {
     "torch_rnn_both.pt": torch_pt("RNN", 1, "mean", bias=False, bidirectional=True),
     "torch_gru_both.onnx": torch_onnx("GRU", 2, "last", bidirectional=True),
     "torch_lstm_both.onnx": torch_onnx("LSTM", 1, "mean", bidirectional=True),
+    "stack_frames.keras": keras_stack("frames"),
+    "stack_movies.keras": keras_stack("movies"),
 }
 
 
@@ -327,7 +365,7 @@ def main():
     recorded = {}
     for number, (name, make) in enumerate(MAKERS.items()):
         rng = np.random.default_rng(number)
-        x = signal(rng, 3, 6, 3)
+        x = signal(rng, 3, steps_of(make, 6), 3)
         recorded[f"{name}.x"] = x
         recorded[f"{name}.y"] = make(FOLDER / name, rng, (3, 4, 2 + number % 2), x)
     np.savez(FOLDER / "recorded.npz", **recorded)

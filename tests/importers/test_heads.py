@@ -262,5 +262,5 @@ def test_dense_layers_alone_read_no_steps(tmp_path):
             if layer["class_name"] not in ("Conv1D", "SimpleRNN")
         ]
 
-    with pytest.raises(MubinnError, match="no LSTM, GRU or SimpleRNN"):
+    with pytest.raises(MubinnError, match="no LSTM, GRU, SimpleRNN or ConvLSTM2D"):
         import_model(packed(tmp_path / "m", "stack_dense.keras", change))

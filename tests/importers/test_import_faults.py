@@ -7,6 +7,7 @@ import pickle
 import runpy
 import zipfile
 from collections import OrderedDict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,24 @@ def of_class(index, name):
 
 def with_setting(index, **settings):
     return lambda config: config["config"]["layers"][index]["config"].update(settings)
+
+
+def with_inner(index, **settings):
+    """Settings of what a layer does at every step."""
+    return lambda config: config["config"]["layers"][index]["config"]["layer"]["config"].update(
+        settings
+    )
+
+
+def swapped(one, other):
+    def change(config):
+        layers = config["config"]["layers"]
+        layers[one], layers[other] = layers[other], layers[one]
+
+    return change
+
+
+frames, movies = (partial(keras, f"stack_{name}.keras") for name in ("frames", "movies"))
 
 
 def without(index):
@@ -340,6 +359,29 @@ FAULTS = COMPUTED | {
     "unknown layer": (keras(change=of_class(2, "MaxPooling1D")), "MaxPooling1D cannot"),
     "custom layer": (keras(change=custom), "my_package.LSTM cannot"),
     "keras bidirectional": (keras(change=of_class(1, "Bidirectional")), "Bidirectional cannot"),
+    "frames of no size": (
+        frames(change=with_setting(0, batch_shape=[None, None, None, 4, 3])),
+        "time_distributed reads frames whose size the file does not say",
+    ),
+    "the last frame alone": (
+        frames(change=with_setting(5, return_sequences=False)),
+        "conv_lstm2d_1 gives its last frame alone, where ours give all of them",
+    ),
+    "frames that shrink": (
+        frames(change=with_setting(4, padding="valid")),
+        "padding='valid', strides=[1, 1], dilation_rate=[1, 1]: train it with padding 'same'",
+    ),
+    "pixels left out": (frames(change=with_setting(4, strides=[2, 2])), "strides=[2, 2]"),
+    "frames backwards": (frames(change=with_setting(4, go_backwards=True)), "go_backwards=True"),
+    "channels first": (
+        frames(change=with_setting(4, data_format="channels_first")),
+        "data_format='channels_first': train it with 'channels_last'",
+    ),
+    "normalised rows": (movies(change=with_setting(2, axis=[2])), "along axis [2]: take the last"),
+    "normalised columns": (frames(change=with_inner(2, axis=[2])), "along axis [3]: take the last"),
+    "shifted frames": (movies(change=swapped(1, 2)), "which puts zeros around frames"),
+    "frames of the mean": (movies(change=swapped(1, 3)), "GlobalAveragePooling3D cannot stand"),
+    "frames without a top": (frames(change=without(6)), "no dense layer that reads the 2 cells"),
     "sums of directions": (
         keras("stack_directions.keras", change=with_setting(1, merge_mode="sum")),
         "merge_mode='sum': train it with 'concat'",
@@ -347,7 +389,7 @@ FAULTS = COMPUTED | {
     "subclassed": (keras(change=lambda c: c.update(class_name="MyModel")), "is of class MyModel"),
     "no keras LSTM": (
         keras(change=lambda c: c["config"].update(layers=[])),
-        "no LSTM, GRU or SimpleRNN",
+        "no LSTM, GRU, SimpleRNN or ConvLSTM2D",
     ),
     "keras activation": (keras(change=with_setting(1, activation="elu")), "activation='elu'"),
     "keras relu": (

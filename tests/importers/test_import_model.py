@@ -50,6 +50,8 @@ CELLS = {
     "stack_every.keras": "lstm_dense",
     "stack_directions.keras": "lstm_gru",
     "stack_backwards.keras": "rnn_lstm",
+    "stack_frames.keras": "dense_lstm_ramp_lstm",
+    "stack_movies.keras": "lstm",
 }
 """The cells of the models that are none of those in their names."""
 
@@ -180,6 +182,27 @@ def test_quantize_takes_them(tmp_path, monkeypatch, name):
     assert model.preprocessing == Preprocessing("window", 2 if "2" in COMMANDS[name] else 1)
 
 
+@pytest.mark.parametrize("name", ["stack_frames.keras", "stack_movies.keras"])
+def test_frames_are_quantized_and_simulated(tmp_path, monkeypatch, name):
+    monkeypatch.setenv("MUBINN_SHARED", str(tmp_path))
+    rng, data, out = np.random.default_rng(0), tmp_path / "x.npz", tmp_path / "made.mubinn"
+    x = rng.normal(0, 1, (20, 24, 3)).astype(np.float32)
+    y = rng.integers(0, 2, (20, 24)) if "frames" in name else rng.integers(0, 3, 20)
+    np.savez(data, X=x, y=y)
+    about = ["--data", str(data)]
+    command = ["quantize", str(FOLDER / name), "--levels", "3,2", "--normalise", "none", *about]
+    result = CliRunner().invoke(mubinn, [*command, "-o", str(out)])
+    assert result.exit_code == 0, result.output
+    assert load_model(out).cell == cell_in(name)
+    result = CliRunner().invoke(mubinn, ["simulate", str(out), *about, "--windows", "1"])
+    assert result.exit_code == 0, result.output
+    assert result.output.count("values equal the bit-true model") == len(load_model(out).layers)
+    np.savez(data, X=x.reshape(20, 2, 3, 4, 3), y=y)
+    result = CliRunner().invoke(mubinn, [*command, "-o", str(out)])
+    assert result.exit_code == 2
+    assert "pixels of frames are steps, X.reshape(windows, -1, channels)." in result.stderr
+
+
 @pytest.mark.parametrize("name", MAKERS)
 @pytest.mark.parametrize("command", ["info", "simulate", "generate"])
 def test_other_commands_say_what_to_do_first(command, name, tmp_path):
@@ -197,7 +220,7 @@ SIZES = ((1, 1, 2), (5, 8, 4), (32, 20, 2))
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_live_model_gives_its_own_outputs(name, sizes, tmp_path):
     rng = np.random.default_rng(sizes)
-    x = RECORDER["signal"](rng, 4, 9, sizes[0])
+    x = RECORDER["signal"](rng, 4, RECORDER["steps_of"](MAKERS[name], 9), sizes[0])
     path = tmp_path / name
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the frameworks' own

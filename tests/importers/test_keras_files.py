@@ -1,12 +1,18 @@
 """Keras models as versions 2 and 3 keep them: whole .h5 files, configurations of either form."""
 
+import io
+import zipfile
+
 import h5py
+import numpy as np
 import pytest
 from keras_files import FOLDER, NAMES, h5, older, oldest, packed
 
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.importers.any_file import import_model
 from mubinn.golden.importers.parts import ImportOptions
+
+FRAMES = "stack_frames.keras"
 
 
 def same(one, other):
@@ -48,6 +54,78 @@ def branched(config):
 def test_branches_of_keras_2_are_refused(tmp_path, write):
     with pytest.raises(MubinnError, match="the one before it alone"):
         import_model(write(tmp_path / "m", "functional_lstm.keras", branched))
+
+
+def stored(path, change):
+    """The recorded model of frames with its variables changed."""
+    with zipfile.ZipFile(FOLDER / FRAMES) as source, zipfile.ZipFile(path, "w") as archive:
+        for part in source.namelist():
+            data = source.read(part)
+            if part.endswith(".h5"):
+                buffer = io.BytesIO(data)
+                with h5py.File(buffer, "a") as file:
+                    change(file["layers"])
+                data = buffer.getvalue()
+            archive.writestr(part, data)
+    return path
+
+
+def test_older_versions_spell_conv_lstm_otherwise(tmp_path):
+    def change(layers):
+        for k in ("", "_1"):
+            layers.move(f"conv_lstm2d{k}", f"conv_lst_m2d{k}")
+
+    same(import_model(stored(tmp_path / "m", change)), import_model(FOLDER / FRAMES))
+
+
+SHAPES = [
+    (0, (3, 1, 4, 12), r"shapes \(3, 1, 4, 12\), \(3, 3, 3, 12\) and \(12,\), which do not fit"),
+    (0, (3, 3, 4, 8), "which do not fit"),
+    (1, (3, 3, 3, 8), "which do not fit"),
+    (1, (3, 12), "lacks weights"),
+    (2, (3,), "which do not fit"),
+    (2, None, "lacks weights"),
+]
+
+
+@pytest.mark.parametrize(("number", "shape", "words"), SHAPES)
+def test_weights_of_frames_that_do_not_fit(tmp_path, number, shape, words):
+    def change(layers):
+        place = f"conv_lstm2d/cell/vars/{number}"
+        del layers[place]
+        if shape is not None:
+            layers[place] = np.zeros(shape, np.float32)
+
+    with pytest.raises(MubinnError, match=f"layer conv_lstm2d .*{words}"):
+        import_model(stored(tmp_path / "m", change))
+
+
+def test_a_neighbourhood_without_a_middle_is_refused(tmp_path):
+    def change(layers):
+        for number, shape in enumerate([(2, 3, 4, 12), (2, 3, 3, 12)]):
+            place = f"conv_lstm2d/cell/vars/{number}"
+            del layers[place]
+            layers[place] = np.zeros(shape, np.float32)
+
+    with pytest.raises(MubinnError, match="2 x 3 pixels has no middle"):
+        import_model(stored(tmp_path / "m", change))
+
+
+def test_axes_are_counted_within_what_is_done_at_every_step(tmp_path):
+    def last(config):
+        config["config"]["layers"][2]["config"]["layer"]["config"]["axis"] = [3]
+
+    same(import_model(packed(tmp_path / "m", FRAMES, last)), import_model(FOLDER / FRAMES))
+
+
+def test_after_the_steps_the_last_axis_is_the_second(tmp_path):
+    def along(axis):
+        return lambda config: config["config"]["layers"][-1]["config"].update(axis=[axis])
+
+    name = "stack_dense.keras"
+    same(import_model(packed(tmp_path / "m", name, along(1))), import_model(FOLDER / name))
+    with pytest.raises(MubinnError, match=r"normalises along axis \[2\]"):
+        import_model(packed(tmp_path / "n", name, along(2)))
 
 
 def added(place, kind, **config):

@@ -296,7 +296,10 @@ def _samples(path: Path, x: NDArray[Any]) -> NDArray[Any]:
     if x.ndim == 2 and x.dtype.kind in "iu":
         x = x[:, :, None]
     if x.ndim != 3 or 0 in x.shape:
-        raise MubinnError(f"{path} has X of shape {x.shape}; need [windows, steps, channels].")
+        frames = "; pixels of frames are steps, X.reshape(windows, -1, channels)" * (x.ndim == 5)
+        raise MubinnError(
+            f"{path} has X of shape {x.shape}; need [windows, steps, channels]{frames}."
+        )
     if x.dtype.kind not in "iuf":
         raise MubinnError(f"{path} has X of type {x.dtype}; it must hold real numbers.")
     if x.dtype in (np.int16, np.float32):
