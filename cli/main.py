@@ -6,12 +6,13 @@ from typing import Any, NoReturn
 
 import click
 
-from mubinn.cli.shared.group import LazyGroup, Terminated
+from mubinn.cli.shared.group import LazyGroup, Terminated, identifier
 
 COMMANDS = {
     "convert": "Make windows to train on of a public set.",
     "train": "Train a model on windows or recordings, float or binarized.",
     "papers": "Train what other papers have trained, by their methods and ours.",
+    "import": "Make a float model of one of PyTorch, Keras or ONNX.",
     "quantize": "Turn a float model into level bits and scales.",
     "calibrate": "Calibrate a model to one person by a recording.",
     "readout": "Give a model another readout: what its scores are, and when.",
@@ -37,7 +38,9 @@ def _print_version(ctx: click.Context, _: click.Parameter, wanted: bool) -> None
 @click.group(
     cls=LazyGroup,
     aliases={"wearer": "calibrate"},
-    modules={name: (f"mubinn.cli.commands.{name}", text) for name, text in COMMANDS.items()},
+    modules={
+        name: (f"mubinn.cli.commands.{identifier(name)}", text) for name, text in COMMANDS.items()
+    },
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
 @click.option(

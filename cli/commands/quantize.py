@@ -20,7 +20,7 @@ from mubinn.cli.shared.common import (
 )
 from mubinn.cli.shared.data_options import data_option, labelled_options, reading_of
 from mubinn.cli.shared.group import command_line
-from mubinn.cli.shared.imported import check_prepared, import_options, open_float
+from mubinn.cli.shared.imported import TAKEN, check_prepared, import_options, open_float
 from mubinn.cli.shared.measures import in_words, measures
 from mubinn.cli.shared.paths import Command, InputPath, OutputFile
 from mubinn.golden.ground.errors import MubinnError
@@ -34,12 +34,6 @@ if TYPE_CHECKING:
     from mubinn.golden.model.quantized_model import QuantizedModel
     from mubinn.train.data.recordings import Recording
     from mubinn.train.data.windows import LabelledSet
-
-TAKEN = {
-    "outputs": "The file does not say what its outputs are: {} (--outputs).",
-    "last": "The readout last: {}.",
-}
-"""Notes on what was taken as the file does not say it, and the sentences that tell of them."""
 
 
 @click.command(cls=Command)

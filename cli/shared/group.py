@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import keyword
 import os
 import shlex
 import sys
@@ -46,14 +47,23 @@ class Terminated(BaseException):
     """The program was told to end: what it has begun, other programs as well, is to end first."""
 
 
+def identifier(name: str) -> str:
+    """Return what a command is called in Python.
+
+    >>> identifier("import"), identifier("train")
+    ('import_', 'train')
+    """
+    return f"{name}_" if keyword.iskeyword(name) else name
+
+
 class LazyGroup(click.Group):
     """A group whose commands are imported on use, so that ``--help`` answers at once.
 
     Parameters
     ----------
     modules : mapping of str to (str, str)
-        For each command the module that holds it, as a variable of the command's name, and its
-        one line of help.
+        For each command the module that holds it, as a variable of the command's `identifier`, and
+        its one line of help.
     aliases : mapping of str to str
         Former names of commands, which no help shows.
     """
@@ -78,7 +88,7 @@ class LazyGroup(click.Group):
         name = self.aliases.get(cmd_name, cmd_name)
         if name not in self.modules:
             return None
-        found: click.Command = getattr(import_module(self.modules[name][0]), name)
+        found: click.Command = getattr(import_module(self.modules[name][0]), identifier(name))
         return found
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

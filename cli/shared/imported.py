@@ -14,6 +14,12 @@ from mubinn.golden.model.float_model import FloatModel, Preprocessing
 from mubinn.golden.model.head import HEADS
 from mubinn.golden.units.shapes import FARTHEST
 
+TAKEN = {
+    "outputs": "The file does not say what its outputs are: {} (--outputs).",
+    "last": "The readout last: {}.",
+}
+"""Notes on what was taken as the file does not say it, and the sentences that tell of them."""
+
 OPTIONS = (
     click.option(
         "--readout",

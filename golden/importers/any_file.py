@@ -45,7 +45,7 @@ def import_model(path: str | os.PathLike[str], options: ImportOptions | None = N
     """
     source, options = Path(path), options or ImportOptions()
     data = read_bytes(source)
-    if _is_ours(data):
+    if is_ours(data):
         try:
             options.demand_absent("a model of this program", *NAMES)
         except MubinnError as error:
@@ -62,7 +62,7 @@ def import_model(path: str | os.PathLike[str], options: ImportOptions | None = N
     raise MubinnError(f"{source} cannot be imported: {text.rstrip('.')}.")
 
 
-def _is_ours(data: bytes) -> bool:
+def is_ours(data: bytes) -> bool:
     """Return whether the bytes are a safetensors file with this program's metadata."""
     length = int.from_bytes(data[:8], "little")
     if data[8:9] != b"{" or length > min(MAX_HEADER, len(data) - 8):

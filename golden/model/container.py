@@ -40,7 +40,8 @@ A header of ours may have a length of the same bytes; a brace follows it.
 """
 
 ELSEWHERE = (
-    "it was not written by MuBiNN; run `mubinn quantize` on a model of another program first"
+    "it was not written by MuBiNN; run `mubinn quantize` on a model of another program first, or "
+    "`mubinn import` for a float one"
 )
 ALTERED = "the file is damaged or was altered: copy it again, or make it anew"
 
