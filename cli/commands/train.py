@@ -252,7 +252,8 @@ OFFSETS = click.Choice(["none", "alternate", "learned"])
     "--float-model",
     type=InputPath(),
     metavar="FILE",
-    help="Float model to start from; without it one is trained first.",
+    help="Float model to start from, of mubinn train or mubinn import; without it one is trained "
+    "first.",
 )
 @click.option(
     "--distil",
