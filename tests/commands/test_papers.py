@@ -191,6 +191,17 @@ def test_every_way_is_a_recipe(name):
             assert own.method.name != "float"
 
 
+def test_a_way_may_be_another_for_one_cell():
+    task, name = recipes.TASKS["imdb"], "MuBiNN2 (2,2)"
+    lstm, gru = (task.recipe(cell, name) for cell in ("lstm", "gru"))
+    ((cell, changes),) = task.ways[name].otherwise
+    assert cell == "gru"
+    for field, value in changes:
+        assert getattr(gru, field) == value != getattr(lstm, field)
+    same = {field: getattr(lstm, field) for field, _ in changes}
+    assert replace(gru, cell="lstm", **same) == lstm
+
+
 def test_the_command_knows_every_task():
     assert {task.measure for task in recipes.TASKS.values()} == {*MEASURES}
     (name,) = (own for own in mubinn.get_command(None, "papers").params if own.name == "name")

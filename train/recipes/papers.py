@@ -33,7 +33,8 @@ Changes: TypeAlias = tuple[tuple[str, Any], ...]
 class Way(NamedTuple):
     """How a network is binarized: method, levels, encoder of the weights, and what is changed.
 
-    `changes` are of fields of `Recipe`, `fields` of `Method`.
+    `changes` are of fields of `Recipe`, `fields` of `Method`; `otherwise` are further changes for
+    one cell, by its name.
     """
 
     method: Name
@@ -41,6 +42,7 @@ class Way(NamedTuple):
     encoder: str = ""
     changes: Changes = ()
     fields: Changes = ()
+    otherwise: tuple[tuple[str, Changes], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ class Task:
         method: dict[str, Any] = dict(way.fields)
         if way.encoder:
             method["encoders"] = tuple(parse_encoders([f"w={way.encoder}"]).items())
-        about = {**self.about, **dict(way.changes)}
+        about = {**self.about, **dict(way.changes), **dict(dict(way.otherwise).get(cell, ()))}
         return tuned(way.method, parse_levels(way.levels), method=method, cell=cell, **about)
 
 
@@ -145,6 +147,9 @@ _LITTLE_HIDDEN = (("distil", 0.9), ("dropout", 0.2), ("word_dropout", 0.1), ("ra
 
 _FAR_SCALES = (("learning_rate", 2e-4), ("scale_rate", 2e-2))
 """Gates in two levels begin near a half, where nothing is kept."""
+
+_OF_GRU = (("gru", (("learning_rate", 1e-3), ("scale_rate", 2e-3))),)
+"""Its z and r begin further apart, and with rates that suit an LSTM it keeps less."""
 
 _NEAR_SCALES = (("learning_rate", 2e-4), ("scale_rate", 2e-3))
 """Of three pairs of rates the best for one level, on reviews that are set aside."""
@@ -230,9 +235,15 @@ def _signs(epochs: int) -> Way:
     return Way("xnor", "1,1", "", (("epochs", epochs), ("scale_rate", 1e-2)), _BATCH_NORM)
 
 
-def _ours(*pairs: str, changes: Changes = (), fields: Changes = ()) -> dict[str, Way]:
+def _ours(
+    *pairs: str,
+    changes: Changes = (),
+    fields: Changes = (),
+    otherwise: tuple[tuple[str, Changes], ...] = (),
+) -> dict[str, Way]:
     """Return MuBiNN2 at pairs of levels, by what tables call it."""
-    return {f"MuBiNN2 ({pair})": Way("mubinn2", pair, "", changes, fields) for pair in pairs}
+    about = changes, fields, otherwise
+    return {f"MuBiNN2 ({pair})": Way("mubinn2", pair, "", *about) for pair in pairs}
 
 
 EFFECTIVE = "Alom et al. 2018, Effective Quantization Approaches for Recurrent Neural Networks"
@@ -265,7 +276,12 @@ TASKS: dict[str, Task] = {
             "TC": Way("weights", "1,2", "tc"),
             "BC": Way("weights", "1,1", "bc"),
             **_ours("1,1", changes=(*_LITTLE_HIDDEN, *_NEAR_SCALES), fields=_UNDAMPED),
-            **_ours("2,2", changes=(*_LITTLE_HIDDEN, *_FAR_SCALES), fields=_NO_OFFSETS),
+            **_ours(
+                "2,2",
+                changes=(*_LITTLE_HIDDEN, *_FAR_SCALES),
+                fields=_NO_OFFSETS,
+                otherwise=_OF_GRU,
+            ),
             **_ours("3,3", changes=_LITTLE_HIDDEN, fields=_UNDAMPED),
         },
         printed={
