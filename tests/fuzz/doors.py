@@ -333,7 +333,8 @@ def _data_and_logs(folder: Path) -> None:
     x = rng.normal(0, 1, (20, 16, 5)).astype(np.float32)
     y = np.arange(20) % 2
     np.savez(folder / "windows.npz", X=x, y=y)
-    np.savez(folder / "three.npz", X=x[..., :3], y=y)
+    # Two frames of 3 x 4 pixels, for models that read such.
+    np.savez(folder / "three.npz", X=np.tile(x[:, :12, :3], (1, 2, 1)), y=y)
     names = np.array(["left", "right"])
     people = np.arange(20) // 2
     about = {"classes": names, "channels": np.array([*"abcde"]), "fs_hz": 80.0, "scale_uV": 0.1}
