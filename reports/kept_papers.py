@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
+from itertools import groupby
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -68,18 +69,17 @@ def kept() -> list[Kept]:
     data = files("mubinn.reports").joinpath("data")
     made = json.loads(data.joinpath(COMMANDS).read_text())
     found = []
-    for name in sorted(made, key=list(TASKS).index):
-        task, text = TASKS[name], data.joinpath(f"{name}.csv").read_text()
+    papers = list(dict.fromkeys(task.paper for task in TASKS.values()))
+    for name, task in sorted(TASKS.items(), key=lambda item: papers.index(item[1].paper)):
+        if name not in made:
+            continue
+        text = data.joinpath(f"{name}.csv").read_text()
         about = task.printed, FLOAT, MEASURES[task.measure], task.elsewhere
         lines = read_papers_csv(text, *about)
         found.append(
             Kept(name, tuple(lines), tuple(made[name]["commands"]), made[name]["versions"])
         )
-    return sorted(found, key=lambda own: _papers(found).index(own.task.paper))
-
-
-def _papers(found: Sequence[Kept]) -> list[str]:
-    return list(dict.fromkeys(own.task.paper for own in found))
+    return found
 
 
 def kept_markdown(found: Sequence[Kept], command: str) -> str:
@@ -89,11 +89,8 @@ def kept_markdown(found: Sequence[Kept], command: str) -> str:
         "Each network is trained in full precision, FP, and by every method from there.",
         f"![Losses of every method beside those that the papers print]({PICTURE}.png)",
     ]
-    for paper in _papers(found):
-        parts.append(f"## {paper}")
-        for own in found:
-            if own.task.paper == paper:
-                parts += _section(own)
+    for paper, those in groupby(found, key=lambda own: own.task.paper):
+        parts += [f"## {paper}", *(part for own in those for part in _section(own))]
     tools = {name: number for own in found for name, number in own.versions.items()}
     told = ", ".join(f"{name} {number}" for name, number in tools.items())
     parts.append(f"Made by `{command}`, trained with {told}.")
@@ -159,12 +156,13 @@ def _losses(axis: Axes, own: Kept) -> None:
     several = len({line.cell for line in own.lines}) > 1
     for place, line in enumerate(own.lost):
         values = list(line.losses.values())
-        colour = MARKS[OURS if line.name.startswith("MuBiNN") else THEIRS][1]
+        mark, colour = MARKS[OURS if line.name.startswith("MuBiNN") else THEIRS]
         mean = statistics.mean(values)
         axis.plot(values, [place] * len(values), ".", color=colour, ms=4, alpha=0.5)
-        axis.plot(mean, place, "o", color=colour, ms=6)
+        axis.plot(mean, place, mark, color=colour, ms=6)
         if line.printed_loss is not None:
-            axis.plot(line.printed_loss, place, "D", mfc="none", color=MARKS[PRINTED][1], ms=5)
+            mark, colour = MARKS[PRINTED]
+            axis.plot(line.printed_loss, place, mark, mfc="none", color=colour, ms=5)
         axis.text(
             1.01,
             place,
