@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from mubinn.cli.shared.common import json_option, print_json
-from mubinn.cli.shared.imported import TAKEN, import_options, open_float
+from mubinn.cli.shared.imported import import_options, open_float, say_taken, taken
 from mubinn.cli.shared.paths import Command, InputPath, OutputFile
 from mubinn.golden.ground.errors import MubinnError
 
@@ -54,11 +54,9 @@ def import_(model: Path, output: Path, as_json: bool, **options: Any) -> None:
     trains = _trains(layers)
     if as_json:
         told = {"layers": layers, "trains": trains, "readout": found.readout, "head": found.head}
-        print_json({"model": str(output), **told})
+        print_json({"model": str(output), **told, **taken(notes)})
         return
-    for note, sentence in TAKEN.items():
-        if note in found.meta:
-            click.echo(sentence.format(found.meta[note]))
+    say_taken(notes)
     if not trains:
         click.echo(
             f"{output}: its layers, {layers}, have activations that training does not have; mubinn "

@@ -20,7 +20,13 @@ from mubinn.cli.shared.common import (
 )
 from mubinn.cli.shared.data_options import data_option, labelled_options, reading_of
 from mubinn.cli.shared.group import command_line
-from mubinn.cli.shared.imported import TAKEN, check_prepared, import_options, open_float
+from mubinn.cli.shared.imported import (
+    check_prepared,
+    import_options,
+    open_float,
+    say_taken,
+    taken,
+)
 from mubinn.cli.shared.measures import in_words, measures
 from mubinn.cli.shared.paths import Command, InputPath, OutputFile
 from mubinn.golden.ground.errors import MubinnError
@@ -268,15 +274,13 @@ def _tell(
                 "granularity": notes["granularity"],
                 "scale_form": notes["scale_form"],
                 "encoder": notes.get("encoder", "mlb"),
-                **{name: notes[name] for name in TAKEN if name in notes},
+                **taken(notes),
                 **shares,
             }
         )
         return
     click.echo(f"{output}: levels {levels}, calibrated on {notes['calibration']}.")
-    for name, text in TAKEN.items():
-        if name in notes:
-            click.echo(text.format(notes[name]))
+    say_taken(notes)
     for kind, found in measured.items():
         label = f"{kind.replace('_', '-')}, {notes['measured_on']}"
         click.echo(f"{label}: {in_words(found, classes)}")

@@ -1,6 +1,6 @@
 """The float model that a command starts from: ours, or one of PyTorch, Keras or ONNX."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -153,6 +153,17 @@ def open_float(
         )
         model = replace(model, layers=layers)
     return model
+
+
+def taken(notes: Mapping[str, str]) -> dict[str, str]:
+    """Return what a model was taken for as its file does not say it, of its notes."""
+    return {name: notes[name] for name in TAKEN if name in notes}
+
+
+def say_taken(notes: Mapping[str, str]) -> None:
+    """Print the sentences about `taken`."""
+    for name, own in taken(notes).items():
+        click.echo(TAKEN[name].format(own))
 
 
 def check_prepared(model: FloatModel, normalise: str | None) -> None:
