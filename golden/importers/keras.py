@@ -297,8 +297,8 @@ def _misplaced(kind: str, name: str) -> MubinnError:
         )
     return MubinnError(
         f"its layer {name} of class {kind} cannot stand there: give a model of LSTM, GRU, "
-        "SimpleRNN, ConvLSTM2D, Conv1D and Dense layers, then GlobalAveragePooling1D or none, then "
-        "Dense."
+        "SimpleRNN, ConvLSTM2D, Conv1D and Dense layers, then GlobalAveragePooling1D, of frames "
+        "GlobalAveragePooling3D, or none, then Dense."
     )
 
 

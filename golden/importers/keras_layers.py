@@ -11,7 +11,6 @@ import numpy as np
 from mubinn.golden.cells.constants import Reset
 from mubinn.golden.cells.frames import Frames
 from mubinn.golden.cells.graph import ramp_kind
-from mubinn.golden.cells.library import lstm
 from mubinn.golden.cells.sweep import Sweep
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
@@ -189,10 +188,9 @@ def conv_lstm(
             f"its layer {name} has weights of shapes {kernel.shape}, {recurrent_kernel.shape} and "
             f"{b.shape}, which do not fit: save the model again."
         )
-    parts_of = (w.reshape(-1, rows).T for w in (kernel, recurrent_kernel))
-    wx, wh, b = (parts.reordered(own, order, lstm.gate_names) for own in (*parts_of, b))
-    layer = FloatLayer(lstm, wx, wh, b, frames=_sweep(name, config, kernel, frame))
-    return parts.shaped(layer, parts.lstm_kinds((gate, inner, inner)))
+    wx, wh = (w.reshape(-1, rows).T for w in (kernel, recurrent_kernel))
+    sweep = _sweep(name, config, kernel, frame)
+    return parts.lstm_layer(wx, wh, b, order, (gate, inner, inner), sweep)
 
 
 def pixels(name: str, config: Layer, variables: list[Floats], frame: Frame | None) -> Linear:

@@ -14,6 +14,7 @@ from mubinn.golden.cells.constants import Reset
 from mubinn.golden.cells.graph import ramp_kind, with_activations
 from mubinn.golden.cells.library import cifg, gru_before, lstm, lstm_projected, peephole, rnn
 from mubinn.golden.cells.place import Place, stages, width
+from mubinn.golden.cells.sweep import Reads
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats
 from mubinn.golden.importers.stored import finite
@@ -259,13 +260,14 @@ def lstm_layer(
     b: Floats,
     order: str,
     kinds: Sequence[Kind] = ("sigmoid", "tanh", "tanh"),
+    frames: Reads = float_layer.STEPS,
 ) -> FloatLayer:
     """Return an LSTM layer from rows in the gate order `order`, such as PyTorch's ``"ifgo"``.
 
     `kinds` are the activations of the gates, of the candidate and of c.
     """
     wx, wh, b = (reordered(rows, order, lstm.gate_names) for rows in (wx, wh, b))
-    return shaped(float_layer.lstm_layer(wx, wh, b), lstm_kinds(kinds))
+    return shaped(float_layer.lstm_layer(wx, wh, b, frames=frames), lstm_kinds(kinds))
 
 
 def projected_layer(name: str, rows: Sequence[Floats], wr: Floats, order: str) -> FloatLayer:

@@ -143,9 +143,11 @@ class FloatLayer:
         return self.sizes.row_slice(place)
 
 
-def lstm_layer(wx: Floats, wh: Floats, b: Floats, c_clip: float | None = None) -> FloatLayer:
-    """Return an LSTM layer, Eq. (1)-(6), of rows f, i, g, o [4H, ...]."""
-    return FloatLayer(lstm, wx, wh, b, {} if c_clip is None else {"c": c_clip})
+def lstm_layer(
+    wx: Floats, wh: Floats, b: Floats, c_clip: float | None = None, frames: Reads = STEPS
+) -> FloatLayer:
+    """Return an LSTM layer, Eq. (1)-(6), of rows f, i, g, o; of a sweep wh has [4H, taps H]."""
+    return FloatLayer(lstm, wx, wh, b, {} if c_clip is None else {"c": c_clip}, frames=frames)
 
 
 def gru_layer(
