@@ -40,6 +40,9 @@ _BARS = ("#0072B2", "#56B4E9", "#009E73", "#E69F00", "#CC79A7", "#D55E00")
 LIGHT = Theme("#1b2330", "#ffffff", "#d9dee6", _BARS)
 DARK = Theme("#e6eaf0", "#171c24", "#384252", _BARS)
 
+STYLES = ("-", "--", ":")
+"""Of lines: those of one colour have another one each."""
+
 FORMS = ((".svg", "svg", LIGHT), (".png", "png", LIGHT), ("-dark.svg", "svg", DARK))
 """The files of a picture: what its name ends in, its kind and its colours."""
 

@@ -1,10 +1,10 @@
-"""Results of ``mubinn papers`` that come along: a page of tables, and a picture of losses."""
+"""Results of ``mubinn papers`` that come along: a page of tables, and pictures of losses."""
 
 from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
@@ -15,11 +15,15 @@ from matplotlib.figure import Figure
 from tabulate import tabulate
 
 from mubinn.reports.figures import LIGHT, drawn, legend_below
+from mubinn.reports.movies import HEADLINE, FrameErrors, errors_by_frame, read_frame_errors
 from mubinn.reports.papers import MEASURES, Line, Measure, headers, read_papers_csv
 from mubinn.train.recipes.papers import FLOAT, TASKS, Task
 
 COMMANDS = "papers.json"
 """By task, the commands that made its table, and the versions of tools."""
+
+FRAMES = "-frames.csv"
+"""What the name of a table of errors by frame ends in, behind that of its task."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,15 @@ class Kept:
     lines : tuple of Line
     commands : tuple of str
     versions : mapping of str to str
+    frames : FrameErrors, optional
+        Of movies, errors frame by frame, in NAME-frames.csv.
     """
 
     name: str
     lines: tuple[Line, ...]
     commands: tuple[str, ...]
     versions: Mapping[str, str]
+    frames: FrameErrors | None = None
 
     @property
     def task(self) -> Task:
@@ -75,9 +82,11 @@ def kept() -> list[Kept]:
             continue
         text = data.joinpath(f"{name}.csv").read_text()
         about = task.printed, FLOAT, MEASURES[task.measure], task.elsewhere
-        lines = read_papers_csv(text, *about)
+        lines = tuple(read_papers_csv(text, *about))
+        own = data.joinpath(name + FRAMES)
+        frames = read_frame_errors(own.read_text()) if own.is_file() else None
         found.append(
-            Kept(name, tuple(lines), tuple(made[name]["commands"]), made[name]["versions"])
+            Kept(name, lines, tuple(made[name]["commands"]), made[name]["versions"], frames)
         )
     return found
 
@@ -107,11 +116,19 @@ def _section(own: Kept) -> list[str]:
         f"{own.measure.plural} are of the set's {own.task.held}.",
         table,
         *([own.task.notes] if own.task.notes else []),
+        *(_frames(own.name, own.frames) if own.frames else []),
         trained,
     ]
 
 
+def _frames(name: str, errors: FrameErrors) -> list[str]:
+    return [f"{HEADLINE}:", errors.table(), f"![{HEADLINE}]({name}-{ERRORS}.png)"]
+
+
 PICTURE = "losses"
+
+ERRORS = "errors"
+"""What the name of a picture of errors by frame ends in, behind that of its task."""
 
 ROW = 0.22
 """Inches for a method."""
@@ -124,9 +141,15 @@ MARKS = {OURS: ("o", LIGHT.bars[0]), THEIRS: ("o", LIGHT.bars[3]), PRINTED: ("D"
 
 
 def kept_pictures(found: Sequence[Kept]) -> dict[str, bytes]:
-    """Return the picture by file name, as png and svg."""
+    """Return the pictures by file name, as png and svg: losses, and errors by frame."""
+    pictures: dict[str, Callable[[], Figure]] = {PICTURE: partial(losses, found)}
+    for own in found:
+        if own.frames:
+            pictures[f"{own.name}-{ERRORS}"] = partial(errors_by_frame, own.frames)
     return {
-        f"{PICTURE}.{kind}": drawn(partial(losses, found), PICTURE, kind) for kind in ("png", "svg")
+        f"{name}.{kind}": drawn(draw, name, kind)
+        for name, draw in pictures.items()
+        for kind in ("png", "svg")
     }
 
 

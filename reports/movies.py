@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -13,13 +14,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from mubinn.reports.figures import LIGHT, drawn
-
-Errors = Mapping[str, Mapping[int, NDArray[Any]]]
-"""Squared errors a pixel [t] of the frames that are made, by model and seed."""
-
-Known = Mapping[str, NDArray[Any]]
-"""The same of what knows no motion, by name."""
+from mubinn.golden.ground.errors import MubinnError
+from mubinn.reports.figures import LIGHT, STYLES, drawn
 
 Frames = Mapping[str, NDArray[Any]]
 """Whole movies [T, H, W] in [0, 1], by what has made them."""
@@ -29,59 +25,127 @@ BEFORE = 3
 
 HEADLINE = "Squared error of a pixel by frame, in thousandths"
 
+COLUMNS = ("method", "seed", "frame", "squared error")
 
-def movies_markdown(errors: Errors, known: Known, given: int, movies: int) -> tuple[str, str]:
+
+@dataclass(frozen=True)
+class FrameErrors:
+    """Squared errors of a pixel, each [t] of the frames that are made.
+
+    Attributes
+    ----------
+    models : mapping of str to mapping of int to ndarray
+        By what has made them and seed.
+    known : mapping of str to ndarray
+        The same of what knows no motion, by name.
+    given : int
+        Frames before them, which are given.
+
+    Examples
+    --------
+    >>> errors = FrameErrors({"FP": {0: np.array([0.25, 0.5])}}, {"black": np.ones(2)}, 7)
+    >>> errors.to_csv().splitlines()[1:3]
+    ['FP,0,8,0.250000', 'FP,0,9,0.500000']
+    >>> read_frame_errors(errors.to_csv()).models["FP"][0]
+    array([0.25, 0.5 ])
+    """
+
+    models: Mapping[str, Mapping[int, NDArray[Any]]]
+    known: Mapping[str, NDArray[Any]]
+    given: int
+
+    @property
+    def numbers(self) -> range:
+        """Numbers of the frames that are made, the first of a movie 1."""
+        count = len(next(iter(self.known.values())))
+        return range(self.given + 1, self.given + 1 + count)
+
+    def table(self) -> str:
+        """Return the means over seeds, in thousandths, a line for each model and what is known."""
+        means = {name: np.mean(list(seeds.values()), axis=0) for name, seeds in self.models.items()}
+        lines = {**means, **self.known}
+        return tabulate(
+            [[name, *(f"{1000 * one:.1f}" for one in own)] for name, own in lines.items()],
+            ["frame", *map(str, self.numbers)],
+            "github",
+            disable_numparse=True,
+        )
+
+    def to_csv(self) -> str:
+        """Return a line for each frame of each run; seeds are empty where none matters."""
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        rows: dict[str, Mapping[Any, NDArray[Any]]] = dict(self.models)
+        rows |= {name: {"": own} for name, own in self.known.items()}
+        for name, seeds in rows.items():
+            for seed, own in seeds.items():
+                for number, value in zip(self.numbers, own, strict=True):
+                    writer.writerow([name, seed, number, f"{value:.6f}"])
+        return out.getvalue()
+
+
+def read_frame_errors(text: str) -> FrameErrors:
+    """Return what `FrameErrors.to_csv` wrote.
+
+    Raises
+    ------
+    MubinnError
+        It is another table.
+    """
+    rows = csv.DictReader(io.StringIO(text))
+    if tuple(rows.fieldnames or ()) != COLUMNS:
+        raise MubinnError(f"The table has no columns {', '.join(COLUMNS)}: give one of frames.")
+    found: dict[str, dict[str, list[float]]] = {}
+    numbers = []
+    for row in rows:
+        numbers.append(int(row["frame"]))
+        own = found.setdefault(row["method"], {}).setdefault(row["seed"], [])
+        own.append(float(row["squared error"]))
+    models, known = {}, {}
+    for name, seeds in found.items():
+        if "" in seeds:
+            known[name] = np.array(seeds[""])
+        else:
+            models[name] = {int(seed): np.array(own) for seed, own in seeds.items()}
+    return FrameErrors(models, known, min(numbers) - 1)
+
+
+def movies_markdown(errors: FrameErrors, movies: int) -> tuple[str, str]:
     """Return the table of errors by frame, and the lines that show the pictures."""
-    rows = {name: np.mean(list(seeds.values()), axis=0) for name, seeds in errors.items()}
-    count = len(next(iter(known.values())))
-    header = ["frame", *(str(given + 1 + k) for k in range(count))]
-    table = tabulate(
-        [[name, *(f"{1000 * one:.1f}" for one in own)] for name, own in {**rows, **known}.items()],
-        header,
-        "github",
-        disable_numparse=True,
+    notes = (
+        f"{HEADLINE}, of {movies} movies of which {errors.given} frames are given:\n\n"
+        f"{errors.table()}"
     )
-    notes = f"{HEADLINE}, of {movies} movies of which {given} frames are given:\n\n{table}"
     shown = f"\n![{HEADLINE}](errors.png)\n\n![A movie that is continued](frames.png)\n"
     return notes, shown
 
 
-def movies_csv(errors: Errors, known: Known, given: int) -> str:
-    """Return the errors, a line for each frame of each run; seeds are empty where none matters."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["method", "seed", "frame", "squared error"])
-    runs = [(name, seed, own) for name, seeds in errors.items() for seed, own in seeds.items()]
-    for name, seed, own in [*runs, *((name, "", own) for name, own in known.items())]:
-        for k, value in enumerate(own, given + 1):
-            writer.writerow([name, seed, k, f"{value:.6f}"])
-    return out.getvalue()
-
-
-def movies_pictures(errors: Errors, known: Known, frames: Frames, given: int) -> dict[str, bytes]:
+def movies_pictures(errors: FrameErrors, frames: Frames) -> dict[str, bytes]:
     """Return the pictures by file name: errors by frame, and the frames of one movie."""
     return {
         f"{name}.{kind}": drawn(make, name, kind)
         for name, make in (
-            ("errors", partial(_errors, errors, known, given)),
-            ("frames", partial(_frames, frames, given)),
+            ("errors", partial(errors_by_frame, errors)),
+            ("frames", partial(_frames, frames, errors.given)),
         )
         for kind in ("png", "svg")
     }
 
 
-def _errors(errors: Errors, known: Known, given: int) -> Figure:
+def errors_by_frame(errors: FrameErrors) -> Figure:
+    """Return a picture: errors of each model, means and range over seeds, and of what is known."""
     figure = Figure(figsize=(7.2, 4), layout="constrained", facecolor=LIGHT.paper)
     axis = figure.subplots()
-    for k, (name, seeds) in enumerate(errors.items()):
+    numbers = np.array(errors.numbers)
+    for k, (name, seeds) in enumerate(errors.models.items()):
         own = 1000 * np.stack(list(seeds.values()))
-        numbers = np.arange(own.shape[1]) + given + 1
         colour = LIGHT.bars[k % len(LIGHT.bars)]
-        axis.plot(numbers, own.mean(axis=0), "o-", color=colour, label=name, ms=4)
+        style = "o" + STYLES[k // len(LIGHT.bars) % len(STYLES)]
+        axis.plot(numbers, own.mean(axis=0), style, color=colour, label=name, ms=4)
         if len(own) > 1:
             axis.fill_between(numbers, own.min(axis=0), own.max(axis=0), color=colour, alpha=0.2)
-    for style, (name, one) in zip((":", "--", "-."), known.items(), strict=False):
-        numbers = np.arange(len(one)) + given + 1
+    for style, (name, one) in zip((":", "--", "-."), errors.known.items(), strict=False):
         axis.plot(numbers, 1000 * one, style, color=LIGHT.ink, label=name, lw=1)
     axis.set_xlabel("frame")
     axis.set_ylabel("squared error of a pixel, thousandths")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.reports.figures import LIGHT, drawn
+from mubinn.reports.figures import LIGHT, STYLES, drawn
 
 
 @dataclass(frozen=True)
@@ -325,9 +325,6 @@ def read_papers_csv(
         for (cell, name), own in rows.items()
     ]
 
-
-STYLES = ("-", "--", ":")
-"""Of lines: those of one colour have another one each."""
 
 MARKED = 20
 """Most epochs of which each has a mark."""

@@ -56,7 +56,7 @@ def movies_made(task: Task, data: LabelledSet, runs: Path, rows: Rows) -> Furthe
 
     from mubinn.golden.cells.sweep import Sweep
     from mubinn.golden.inference.continuation import yardsticks
-    from mubinn.reports.movies import movies_csv, movies_markdown, movies_pictures
+    from mubinn.reports.movies import FrameErrors, movies_markdown, movies_pictures
 
     recipe = task.float_recipe(task.cells[0])
     given, sweep = recipe.given, recipe.stack[0].frames
@@ -74,15 +74,15 @@ def movies_made(task: Task, data: LabelledSet, runs: Path, rows: Rows) -> Furthe
             made, by_frame = _continued(folder, movies, given)
             kind = "graph" if row["bit_true_accuracy"] is None else "bit_true"
             measured = {f"{kind}_squared error": float(by_frame.mean())}
-            told = {**row, **measured, "errors": by_frame.tolist()}
-            found.setdefault((cell, name), []).append(told)
+            own_row = {**row, **measured, "errors": by_frame.tolist()}
+            found.setdefault((cell, name), []).append(own_row)
             errors.setdefault(label, {})[row["seed"]] = by_frame
             frames.setdefault(label, np.concatenate([movies[SHOWN, :given], made[SHOWN] / 255]))
     held = np.repeat(movies[SHOWN, given - 1 : given], movies.shape[1] - given, axis=0)
     frames["last frame held"] = np.concatenate([movies[SHOWN, :given], held])
-    pictures = movies_pictures(errors, known, frames, given)
-    files = {"frames.csv": movies_csv(errors, known, given).encode(), **pictures}
-    notes, shown = movies_markdown(errors, known, given, len(movies))
+    told = FrameErrors(errors, known, given)
+    files = {"frames.csv": told.to_csv().encode(), **movies_pictures(told, frames)}
+    notes, shown = movies_markdown(told, len(movies))
     return Further(found, notes, shown, files)
 
 

@@ -11,7 +11,8 @@ from click.testing import CliRunner
 
 from mubinn.cli.main import mubinn
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.reports.kept_papers import COMMANDS, kept, kept_markdown, losses
+from mubinn.reports.kept_papers import COMMANDS, FRAMES, kept, kept_markdown, losses
+from mubinn.reports.movies import read_frame_errors
 from mubinn.reports.papers import MEASURES, papers_csv, read_papers_csv
 from mubinn.train.recipes.papers import FLOAT, TASKS
 
@@ -34,8 +35,10 @@ def run(*arguments, status=0):
 
 def test_each_table_has_its_task_commands_and_versions():
     made = json.loads(DATA.joinpath(COMMANDS).read_text())
-    tables = {Path(path.name).stem for path in DATA.iterdir() if path.name.endswith(".csv")}
-    assert tables - {"mnist-frames"} == set(made) <= set(TASKS)
+    tables = {path.name for path in DATA.iterdir() if path.name.endswith(".csv")}
+    movies = {f"{own.name}{FRAMES}" for own in kept() if own.frames}
+    assert tables == {f"{name}.csv" for name in made} | movies
+    assert set(made) <= set(TASKS)
     for name, about in made.items():
         assert set(about["versions"]) == {"mubinn", "jax", "optax", "numpy"}
         for command in about["commands"]:
@@ -67,13 +70,14 @@ def test_losses_are_those_of_the_values(own):
 
 
 def test_errors_of_all_frames_are_the_means_of_those_by_frame():
-    by_frame = {}
-    for row in rows_of("mnist-frames"):
-        key = row["method"], row["seed"]
-        by_frame.setdefault(key, []).append(1000 * float(row["squared error"]))
-    for row in rows_of("mnist"):
-        own = by_frame[row["method"], row["seed"]]
-        assert float(row["squared error"]) == pytest.approx(sum(own) / len(own), abs=1e-3)
+    (own,) = (own for own in kept() if own.task.measure == "squared error")
+    assert own.frames.given == own.task.recipe("peephole", FLOAT).given
+    assert set(own.frames.models) == {line.name for line in own.lines}
+    for line in own.lines:
+        errors = own.frames.models[line.name]
+        assert set(errors) == set(line.values)
+        for seed, value in line.values.items():
+            assert value == pytest.approx(1000 * errors[seed].mean(), abs=1e-3)
 
 
 @pytest.mark.parametrize("own", kept(), ids=lambda own: own.name)
@@ -87,6 +91,8 @@ def test_a_table_of_another_measure_is_refused():
     text = DATA.joinpath("imdb.csv").read_text()
     with pytest.raises(MubinnError, match="The table has no column 'perplexity'"):
         read_papers_csv(text, {}, FLOAT, MEASURES["perplexity"])
+    with pytest.raises(MubinnError, match="The table has no columns method, seed, frame"):
+        read_frame_errors(text)
 
 
 def test_the_report_has_a_table_for_each_task_and_what_papers_print(tmp_path):
@@ -100,6 +106,13 @@ def test_the_report_has_a_table_for_each_task_and_what_papers_print(tmp_path):
     assert len(again["results"]) == sum(len(own.lines) for own in kept())
     found = [row for row in again["results"] if row["task"] == "ptb" and row["method"] == "XNOR"]
     assert found[0]["paper_loss"] == pytest.approx(17.2, abs=0.01)
+    assert found[0]["errors"] is None
+    (black,) = (own.frames.known["black"] for own in kept() if own.frames)
+    assert f"| black | {1000 * black[0]:.1f} " in re.sub(" +", " ", page)
+    floats = [row for row in again["results"] if row["task"] == "mnist" and row["method"] == FLOAT]
+    for seed, value in floats[0]["squared error"].items():
+        errors = floats[0]["errors"][seed]
+        assert 1000 * sum(errors) / len(errors) == pytest.approx(value, abs=1e-3)
 
 
 def test_the_picture_shows_each_loss_and_its_seeds():
@@ -124,8 +137,8 @@ def test_what_belongs_to_other_reports_is_refused(tmp_path):
 
 
 def test_the_pages_have_the_tables_of_the_report():
-    page = (DOCS / "papers.md").read_text()
+    page = "".join((DOCS / f"{name}.md").read_text() for name in ("papers", "movies"))
     tables = re.findall(r"(?:^\|.*\n)+", kept_markdown(kept(), "mubinn report --papers"), re.M)
-    assert len(tables) == len(kept())
+    assert len(tables) == len(kept()) + sum(own.frames is not None for own in kept())
     for table in tables:
         assert table in page
