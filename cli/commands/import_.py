@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +11,6 @@ from mubinn.cli.shared.common import json_option, print_json
 from mubinn.cli.shared.imported import import_options, open_float, say_taken, taken
 from mubinn.cli.shared.paths import Command, InputPath, OutputFile
 from mubinn.golden.ground.errors import MubinnError
-
-IMPORTED = "imported"
-"""The note of the program that a model is of."""
 
 
 @click.command("import", cls=Command)
@@ -47,16 +43,14 @@ def import_(model: Path, output: Path, as_json: bool, **options: Any) -> None:
             f"{model} does not say how its input is prepared: give --normalise none --decimate 1 "
             "for windows as it reads them, or what else it is."
         )
-    # Unlike the file that it was made from, this one says how its input is prepared.
-    notes = {IMPORTED if name == "imported_from" else name: own for name, own in found.meta.items()}
-    save_model(output, replace(found, meta=notes))
+    save_model(output, found)
     layers = ", ".join(layer_words([LayerForm.of(layer) for layer in found.layers]))
     trains = _trains(layers)
     if as_json:
         told = {"layers": layers, "trains": trains, "readout": found.readout, "head": found.head}
-        print_json({"model": str(output), **told, **taken(notes)})
+        print_json({"model": str(output), **told, **taken(found.meta)})
         return
-    say_taken(notes)
+    say_taken(found.meta)
     if not trains:
         click.echo(
             f"{output}: its layers, {layers}, have activations that training does not have; mubinn "

@@ -154,11 +154,12 @@ def quantize(
             f"The gate offset {gate_offset:g} is not between -1 and 1: give 0 or 0.5."
         )
     reading = reading_of(options)
-    start = open_float(model or bundled(FLOAT_MODEL), **options)
+    path = model or bundled(FLOAT_MODEL)
+    start = open_float(path, **options)
     if measure:
         check_decides(start.head, start.readout, "--measure")
     if not data:
-        check_prepared(start, options["normalise"])
+        check_prepared(path, options["normalise"])
     recorded, name = (
         open_labelled(data, reading, model=start)
         if measure

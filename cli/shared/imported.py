@@ -10,6 +10,7 @@ import click
 from mubinn.cli.shared.common import NORMALISE, READOUT, READOUT_FORMS
 from mubinn.cli.shared.paths import InputPath
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.golden.model.container import read_bytes
 from mubinn.golden.model.float_model import FloatModel, Preprocessing
 from mubinn.golden.model.head import HEADS
 from mubinn.golden.units.shapes import FARTHEST
@@ -124,7 +125,7 @@ def open_float(
         As `import_model` does; for options of imported models beside one of ours, and for a
         clipped c where no cell has one.
     """
-    from mubinn.golden.importers.any_file import import_model
+    from mubinn.golden.importers.any_file import import_model, is_ours
     from mubinn.golden.importers.parts import ImportOptions
 
     names = tuple(recurrent.split(",")) if recurrent is not None else ()
@@ -133,7 +134,7 @@ def open_float(
     )
     model = import_model(path, options)
     if normalise is not None or decimate is not None:
-        if "imported_from" not in model.meta:
+        if is_ours(read_bytes(path)):
             raise MubinnError(
                 f"{path} says by itself how its input is prepared: leave out --normalise and "
                 "--decimate."
@@ -166,10 +167,12 @@ def say_taken(notes: Mapping[str, str]) -> None:
         click.echo(TAKEN[name].format(own))
 
 
-def check_prepared(model: FloatModel, normalise: str | None) -> None:
-    """Raise `MubinnError` where nobody says how an imported model has its input prepared."""
-    if "imported_from" in model.meta and normalise is None:
+def check_prepared(path: Path, normalise: str | None) -> None:
+    """Raise `MubinnError` where neither a file nor its user says how its input is prepared."""
+    from mubinn.golden.importers.any_file import is_ours
+
+    if normalise is None and not is_ours(read_bytes(path)):
         raise MubinnError(
-            "An imported model does not say how its input is prepared: give --data with windows "
-            "as it reads them, or --normalise window for synthetic EEG."
+            f"{path} does not say how its input is prepared: give --data with windows as it reads "
+            "them, or --normalise window for synthetic EEG."
         )

@@ -348,7 +348,7 @@ TASKS: dict[str, Task] = {
             "BW BN": Way("weights", "1,1", "", (("epochs", 5),), _BATCH_NORM),
             "XNOR": Way("xnor", "1,1"),
             "XNOR BN": _signs(epochs=6),
-            **_ours("1,1", changes=(("epochs", 4), *_ANEW), fields=_UNDAMPED),
+            **_ours("1,1", changes=(("epochs", 1), *_ANEW), fields=_UNDAMPED),
             **_ours("2,2", changes=(("epochs", 4),), fields=(*_UNDAMPED, *_BATCH_NORM)),
             **_ours("3,3", changes=(("epochs", 3),), fields=(*_UNDAMPED, *_BATCH_NORM)),
         },
