@@ -52,6 +52,16 @@ def pytest_collection_modifyitems(config, items):
         raise pytest.UsageError(f"long.txt names what is not there: {min(named - found.keys())}")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def temporary(tmp_path_factory):
+    """Have pytest keep temporary folders, and remove old ones: failed simulations leave theirs."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("temporary")
+        patch.setenv("TMPDIR", str(folder))
+        patch.setattr("tempfile.tempdir", None)  # asked for anew
+        yield folder
+
+
 def quantizer(rng, levels, fraction, offset=0, top=200):
     return Quantizer(-np.sort(-rng.integers(1, top, levels)), fraction, offset)
 
