@@ -176,7 +176,7 @@ def losses(found: Sequence[Kept]) -> Figure:
 
 
 def _losses(axis: Axes, own: Kept) -> None:
-    several = len({line.cell for line in own.lines}) > 1
+    several = len(own.task.cells) > 1
     for place, line in enumerate(own.lost):
         values = list(line.losses.values())
         mark, colour = MARKS[OURS if line.name.startswith("MuBiNN") else THEIRS]
