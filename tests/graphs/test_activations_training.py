@@ -59,7 +59,7 @@ def test_the_integers_are_the_graph(text, pair, datapath):
     method = Method("mubinn2", Levels.of(*pair), x_offset="learned")
     graph = Graph(method, "mean", kinds, datapath=datapath)
     params = graph.start(model, x)
-    made = to_quantized(params, method, "mean", Preprocessing(), {}, kinds).with_datapath(datapath)
+    made = to_quantized(graph, params, Preprocessing(), {})
     scores = bit_true.run(made, made.encode_input(x))[1]
     unit = 2.0**-made.dense.b.fraction / made.steps(x.shape[1])
     found = np.asarray(jax.jit(graph.logits)(params, x), np.float64)
@@ -72,8 +72,8 @@ def test_the_integers_are_the_graph(text, pair, datapath):
 def test_offsets_are_those_of_quantization(text):
     model, kinds, x = drawn(text)
     method = Method("mubinn2", Levels.of(3, 3))
-    params = Graph(method, "mean", kinds).start(model, x)
-    made = to_quantized(params, method, "mean", Preprocessing(), {}, kinds)
+    graph = Graph(method, "mean", kinds)
+    made = to_quantized(graph, graph.start(model, x), Preprocessing(), {})
     fitted = quantize(model, Levels.of(3, 3), x.astype(np.float64))
     for one, other in zip(made.layers, fitted.layers, strict=True):
         for name, quantizer in one.quantizers.items():

@@ -166,11 +166,10 @@ def test_the_integers_decide_as_the_graph(made, pair, datapath):
     method = Method("mubinn2", Levels.of(*pair), x_offset="learned", h_offset=offset)
     graph = Graph(method, "mean", kinds(made), datapath=datapath)
     params = graph.start(model, x)
-    exported = to_quantized(params, method, "mean", Preprocessing(), {}, graph.kinds)
-    integers = exported.with_datapath(datapath)
+    integers = to_quantized(graph, params, Preprocessing(), {})
     _, scores, _ = bit_true.run(integers, integers.encode_input(x))
     found = np.asarray(jax.jit(graph.logits)(params, x))
-    unit = 2.0 ** -(exported.layers[0].h.fraction + exported.dense.w.fraction)
+    unit = 2.0 ** -(integers.layers[0].h.fraction + integers.dense.w.fraction)
     same = (np.rint(found * STEPS / unit) == scores).all(axis=1)
     # float32 rounds a code times a wide sum, which integers keep whole.
     assert same.mean() >= (0.9 if made is gru else 1)

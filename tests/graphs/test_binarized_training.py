@@ -178,7 +178,7 @@ def test_weights_within_a_rounding_of_a_threshold_have_the_bits_of_the_graph(sta
         def in_graph(own):
             return stored("wd", own["wd"], quantizers(own, method, kinds).dense)
 
-        dense = to_quantized(own, method, "mean", Preprocessing(), {}, kinds).dense
+        dense = to_quantized(Graph(method, "mean", kinds), own, Preprocessing(), {}).dense
         assert (np.ldexp(dense.w.values, -dense.w.fraction) == np.asarray(in_graph(own))).all()
 
 
@@ -220,8 +220,7 @@ def test_graph_has_the_scores_of_the_integers(data, start, pair, datapath):
     graph = Graph(method, "last", layer_kinds(start.layers), datapath=datapath)
     x = prepare(data.x)
     params = graph.start(replace(start, readout="last"), x)
-    made = to_quantized(params, method, "last", start.preprocessing, {}, graph.kinds)
-    made = made.with_datapath(datapath)
+    made = to_quantized(graph, params, start.preprocessing, {})
     unit = 2.0 ** -(made.layers[0].h.fraction + made.dense.w.fraction)
     found = np.asarray(jax.jit(graph.logits)(params, x)) / unit
     assert (found == infer(made, x).scores).all()
@@ -233,8 +232,9 @@ def test_no_level_of_eight_is_rounded_away(data, start):
 
     method = Method("mubinn2", Levels.of(8, 8))
     kinds = layer_kinds(start.layers)
-    params = Graph(method, "mean", kinds).start(start, prepare(data.x))
-    layer = to_quantized(params, method, "mean", start.preprocessing, {}, kinds).layers[0]
+    graph = Graph(method, "mean", kinds)
+    params = graph.start(start, prepare(data.x))
+    layer = to_quantized(graph, params, start.preprocessing, {}).layers[0]
     for scales in (layer.x.scales, layer.h.scales, layer.quantizers["c"].scales, *layer.wx.scales):
         assert scales[-1] > 0
         assert (np.diff(scales) < 0).all()

@@ -83,8 +83,7 @@ def test_the_integers_are_the_graph(name, readout, pair, datapath):
     )
     graph = Graph(method, readout, kinds, datapath=datapath)
     params = graph.start(model, x)
-    made = to_quantized(params, method, readout, Preprocessing(), {}, kinds)
-    made = made.with_datapath(datapath)
+    made = to_quantized(graph, params, Preprocessing(), {})
     assert [layer.place for layer in made.layers] == [kind.place for kind in kinds]
     scores = bit_true.run(made, made.encode_input(x))[1]
     found = np.asarray(jax.jit(graph.logits)(params, x), np.float64)

@@ -64,8 +64,8 @@ def test_graph_takes_the_bit_true_decisions(start, data, levels, datapath):
     params = graph.start(replace(start.model, readout="last"), x)
     from mubinn.train.runs.export import to_quantized
 
-    made = to_quantized(params, method, "last", start.model.preprocessing, {}, graph.kinds)
-    scores = infer(made.with_datapath(datapath), x).scores
+    made = to_quantized(graph, params, start.model.preprocessing, {})
+    scores = infer(made, x).scores
     layer = made.layers[0]
     unit = 2.0 ** -(layer.h.fraction + made.dense.w.fraction)
     graph_scores = np.asarray(jax.jit(graph.logits)(params, x))

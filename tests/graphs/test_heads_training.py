@@ -52,7 +52,7 @@ def test_graphs_are_the_golden_models(readout, head, outputs):
     graph = replace(graph, method=method)
     params = graph.start(model, x)
     own = graph.span.spread(params)
-    made = to_quantized(own, method, readout, Preprocessing(), {}, graph.kinds, head)
+    made = to_quantized(graph, own, Preprocessing(), {})
     assert (made.head, made.outputs) == (head, outputs)
     scores = infer(made, x).scores
     found = np.asarray(jax.jit(graph.logits)(params, x), np.float64)

@@ -156,7 +156,7 @@ def test_the_integers_are_the_graph_after_some_steps(pair, fields):
         params, state, _ = step(params, state, x, Y)
     assert (before != params["moments"]["wh"].covariance).any()
     plain = graph.plain(params)
-    made = to_quantized(plain, graph.method, "mean", Preprocessing(), {}, graph.kinds)
+    made = to_quantized(graph, plain, Preprocessing(), {})
     scores = bit_true.run(made, made.encode_input(x))[1]
     unit = 2.0**-made.dense.b.fraction / made.steps(x.shape[1])
     exact = (np.rint(np.asarray(evaluate(plain, x)) / unit) == scores).all(axis=1)

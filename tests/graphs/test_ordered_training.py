@@ -96,7 +96,7 @@ def test_the_integers_are_the_graph(cell, texts, levels, datapath):
     kinds = (LayerKind(cell),) * depth
     graph = Graph(own, "mean", kinds, datapath=datapath)
     params = graph.start(model, x)
-    made = to_quantized(params, own, "mean", Preprocessing(), {}, kinds).with_datapath(datapath)
+    made = to_quantized(graph, params, Preprocessing(), {})
     scores = infer(made, x).scores
     assert (bit_true.run(made, made.encode_input(x))[1] == scores).all()
     found = np.asarray(jax.jit(graph.logits)(params, x), np.float64)
@@ -137,8 +137,7 @@ def test_thresholds_of_weights_follow_them():
     assert "cuts" not in params
     layer = params["layers"][0]
     half = {**params, "layers": ({**layer, "wx": layer["wx"] * 0.5},)}
-    about = own, "mean", Preprocessing(), {}, graph.kinds
-    whole, less = (to_quantized(p, *about) for p in (params, half))
+    whole, less = (to_quantized(graph, p, Preprocessing(), {}) for p in (params, half))
     assert (whole.layers[0].wx.bits == less.layers[0].wx.bits).mean() > 0.97
     values = np.concatenate([np.float32(model.layers[0].wx).ravel()])
     middle = np.abs(values) < values.mean() + values.std()

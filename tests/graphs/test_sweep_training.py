@@ -51,8 +51,7 @@ def test_the_integers_are_the_graph(name, pair, datapath):
     method = Method("mubinn2", Levels.of(*pair), **how)
     graph = Graph(method, "every", kinds, datapath=datapath, head="sigmoid")
     params = graph.start(model, x)
-    about = method, "every", Preprocessing(), {}, kinds, "sigmoid"
-    made = to_quantized(params, *about).with_datapath(datapath)
+    made = to_quantized(graph, params, Preprocessing(), {})
     scores = bit_true.run(made, made.encode_input(x))[1]
     found = np.asarray(jax.jit(graph.logits)(params, x))
     # float32 rounds a code of a GRU times a wide sum, which integers keep whole.

@@ -168,8 +168,7 @@ def numbered(words, offsets):
     method = tuned("xnor", Levels.of(1, 1), layers=forms, method=offsets).method
     graph = Graph(method, "mean", layer_kinds(model.layers))
     params = graph.start(model, x)
-    about = "mean", Preprocessing(), {}, graph.kinds, "classes"
-    return graph, params, x, with_numbers(graph.plain(params), method, *about, x)
+    return graph, params, x, with_numbers(graph, graph.plain(params), Preprocessing(), {}, x)
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,6 @@ from mubinn.golden.cells.sizes import Sizes
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.golden.ground.fixed import Floats, Ints
 from mubinn.golden.model.float_model import Preprocessing
-from mubinn.golden.model.head import HeadKind, Readout
 from mubinn.golden.model.quantized_model import QuantizedDense, QuantizedModel, sample_codes
 from mubinn.golden.model.reference import (
     FirstLevels,
@@ -38,6 +37,7 @@ from mubinn.golden.quantization.tensors import FitOptions, fit_weights
 from mubinn.train.graphs import binarize as levels_of
 from mubinn.train.graphs.activations import FORMATS
 from mubinn.train.graphs.binarize import Scales, fraction_of
+from mubinn.train.graphs.graph import Graph
 from mubinn.train.graphs.network import Params, to_model, with_stored
 from mubinn.train.graphs.quantizers import Network, Quantizers, quantizers, spread
 from mubinn.train.recipes.matrices import Matrix, matrices, places_of, recurrent, sizes_of, whole
@@ -47,21 +47,16 @@ from mubinn.train.subject.row_bias import row_bias
 
 
 def to_quantized(
-    params: Params,
-    method: Method,
-    readout: Readout,
-    preprocessing: Preprocessing,
-    meta: Mapping[str, str],
-    kinds: Sequence[LayerKind],
-    head: HeadKind = "classes",
+    graph: Graph, params: Params, preprocessing: Preprocessing, meta: Mapping[str, str]
 ) -> QuantizedModel:
-    """Return the model of trained parameters, as the graph of layers `kinds` takes them.
+    """Return the model of trained parameters, `Graph.plain`, as the graph takes them.
 
     Raises
     ------
     MubinnError
         If the method leaves a tensor in full precision, or scales are out of range.
     """
+    method, kinds = graph.method, graph.kinds
     if not method.exports:
         raise MubinnError(
             f"Method {method.name} leaves tensors in full precision, which the hardware does not "
@@ -79,9 +74,9 @@ def to_quantized(
             layers.append(_layer(kinds[place], x, h, *own))
         x = layers[-1].h
     wd = _tensor(q.dense.tensors["wd"], wide["wd"])
-    dense = QuantizedDense(wd, _bias(q.dense, "bd", wide["bd"], method), head)
-    codes = _codes(layers[0].x, wide)
-    return QuantizedModel(tuple(layers), dense, readout, preprocessing, dict(meta), codes)
+    dense = QuantizedDense(wd, _bias(q.dense, "bd", wide["bd"], method), graph.head)
+    about = graph.readout, preprocessing, dict(meta), _codes(layers[0].x, wide)
+    return QuantizedModel(tuple(layers), dense, *about).with_datapath(graph.datapath)
 
 
 NUMBER_LEVELS = 8
@@ -89,13 +84,10 @@ NUMBER_LEVELS = 8
 
 
 def with_numbers(
+    graph: Graph,
     params: Params,
-    method: Method,
-    readout: Readout,
     preprocessing: Preprocessing,
     meta: Mapping[str, str],
-    kinds: Sequence[LayerKind],
-    head: HeadKind,
     x: NDArray[np.float32],
 ) -> QuantizedModel:
     """Return the model of a network whose rows read codes of h, all else numbers (`Known.late`).
@@ -111,14 +103,15 @@ def with_numbers(
         Of another method, several layers, cells that multiply W_h with more than h, or scales out
         of range.
     """
+    method, kinds = graph.method, graph.kinds
     check_integers(method, kinds)
     network, wide = _in_float64(params, method, kinds)
     (q,), (values,), (kind,) = network.layers, wide["layers"], kinds
     output = kind.cell.states[0].name
     quantizer = _quantizer(q.tensors["x"], q.offsets.get("x", 0.0), None)
     read = _quantizer(q.codes[output], q.offsets[output], None)
-    about = readout, preprocessing, meta, head
-    floats = to_model(with_stored(params, method, kinds), kinds, *about)
+    form = graph.readout, preprocessing, meta, graph.head
+    floats = to_model(with_stored(params, method, kinds), kinds, *form)
     layer = floats.layers[0]
     columns = layer.outputs * layer.frames.around
     b = layer.b - layer.wx @ layer.frames.spread(quantizer.float_offset, layer.inputs)
@@ -136,8 +129,8 @@ def with_numbers(
     parts = kind.cell, quantizer, own, *_sums(kind, q, values, method), FORMATS
     whole = QuantizedLayer(*parts, stored=numbers, frames=kind.frames, place=kind.place, read=read)
     dense = dense_layer(floats, whole.h, options)
-    codes = _codes(quantizer, wide)
-    return QuantizedModel((whole,), dense, readout, preprocessing, dict(meta), codes)
+    about = graph.readout, preprocessing, dict(meta), _codes(quantizer, wide)
+    return QuantizedModel((whole,), dense, *about).with_datapath(graph.datapath)
 
 
 def _codes(x: Quantizer, wide: Params) -> Ints | None:

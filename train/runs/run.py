@@ -412,28 +412,23 @@ class Run:
 
     def exported(self, meta: Mapping[str, str]) -> FloatModel | QuantizedModel:
         """Return the golden model of the best weights."""
-        recipe, graph = self.recipe, self.graph
-        about = recipe.preprocessing
+        graph, about = self.graph, self.recipe.preprocessing
         best = graph.plain(self.best)
-        if recipe.method.weights_alone:
-            best = with_stored(best, recipe.method, graph.kinds)
-        if recipe.method.exports:
-            form = graph.readout, about, meta, graph.kinds, graph.head
-            made = to_quantized(best, recipe.method, *form)
-            if made.embedding is None:
-                noted = {**made.meta, "input_range": self._input_range(made)}
-                made = replace(made, meta=noted)
-            return made.with_datapath(recipe.datapath)
-        return to_model(best, graph.kinds, graph.readout, about, meta, graph.head)
+        if graph.method.weights_alone:
+            best = with_stored(best, graph.method, graph.kinds)
+        if not graph.method.exports:
+            return to_model(best, graph.kinds, graph.readout, about, meta, graph.head)
+        made = to_quantized(graph, best, about, meta)
+        if made.embedding is not None:
+            return made
+        return replace(made, meta={**made.meta, "input_range": self._input_range(made)})
 
     def integers(self, meta: Mapping[str, str]) -> QuantizedModel:
         """Return the integers of the best weights where numbers stay; `with_numbers`."""
         recipe, graph = self.recipe, self.graph
-        about = graph.readout, recipe.preprocessing, meta, graph.kinds, graph.head
         most = max(1, _MOST_PIXELS // self.x.shape[1]) if recipe.pixels else _RANGE_WINDOWS
         some = self.x[self._some_training[:most]]
-        made = with_numbers(graph.plain(self.best), recipe.method, *about, some)
-        return made.with_datapath(recipe.datapath)
+        return with_numbers(graph, graph.plain(self.best), recipe.preprocessing, meta, some)
 
     @property
     def _some_training(self) -> NDArray[np.int64]:
