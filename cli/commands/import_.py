@@ -30,12 +30,11 @@ def import_(model: Path, output: Path, as_json: bool, **options: Any) -> None:
       mubinn train my.npz --normalise none --decimate 1 --readout last --hidden 64 \\
           --method mubinn2 --levels 2,2 --float-model my.safetensors -o my.mubinn
     """
-    from mubinn.golden.importers.any_file import is_ours
-    from mubinn.golden.model.container import read_bytes
+    from mubinn.golden.importers.any_file import is_our_file
     from mubinn.golden.model.model_file import save_model
     from mubinn.train.recipes.stack import LayerForm, layer_words
 
-    if is_ours(read_bytes(model)):
+    if is_our_file(model):
         raise MubinnError(f"{model} is a model of this program already: use it as it is.")
     found = open_float(model, **options)
     if None in (options["normalise"], options["decimate"]):

@@ -10,7 +10,6 @@ import click
 from mubinn.cli.shared.common import NORMALISE, READOUT, READOUT_FORMS
 from mubinn.cli.shared.paths import InputPath
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.golden.model.container import read_bytes
 from mubinn.golden.model.float_model import FloatModel, Preprocessing
 from mubinn.golden.model.head import HEADS
 from mubinn.golden.units.shapes import FARTHEST
@@ -125,7 +124,7 @@ def open_float(
         As `import_model` does; for options of imported models beside one of ours, and for a
         clipped c where no cell has one.
     """
-    from mubinn.golden.importers.any_file import import_model, is_ours
+    from mubinn.golden.importers.any_file import import_model, is_our_file
     from mubinn.golden.importers.parts import ImportOptions
 
     names = tuple(recurrent.split(",")) if recurrent is not None else ()
@@ -134,7 +133,7 @@ def open_float(
     )
     model = import_model(path, options)
     if normalise is not None or decimate is not None:
-        if is_ours(read_bytes(path)):
+        if is_our_file(path):
             raise MubinnError(
                 f"{path} says by itself how its input is prepared: leave out --normalise and "
                 "--decimate."
@@ -169,9 +168,9 @@ def say_taken(notes: Mapping[str, str]) -> None:
 
 def check_prepared(path: Path, normalise: str | None) -> None:
     """Raise `MubinnError` where neither a file nor its user says how its input is prepared."""
-    from mubinn.golden.importers.any_file import is_ours
+    from mubinn.golden.importers.any_file import is_our_file
 
-    if normalise is None and not is_ours(read_bytes(path)):
+    if normalise is None and not is_our_file(path):
         raise MubinnError(
             f"{path} does not say how its input is prepared: give --data with windows as it reads "
             "them, or --normalise window for synthetic EEG."

@@ -75,6 +75,11 @@ def is_ours(data: bytes) -> bool:
     return isinstance(metadata, dict) and set(metadata) == METADATA
 
 
+def is_our_file(path: str | os.PathLike[str]) -> bool:
+    """Return `is_ours` of a file; raise `MubinnError` where it cannot be read."""
+    return is_ours(read_bytes(Path(path)))
+
+
 def _foreign(data: bytes, options: ImportOptions, folder: Path) -> FloatModel:
     if not data:
         raise MubinnError("it is empty: copy or export it again")
