@@ -15,8 +15,9 @@ from matplotlib.figure import Figure
 from tabulate import tabulate
 
 from mubinn.reports.figures import LIGHT, drawn, legend_below
+from mubinn.reports.measures import MEASURES, Measure
 from mubinn.reports.movies import HEADLINE, FrameErrors, errors_by_frame, read_frame_errors
-from mubinn.reports.papers import MEASURES, Line, Measure, headers, read_papers_csv
+from mubinn.reports.papers import Line, headers, read_papers_csv
 from mubinn.train.recipes.papers import FLOAT, TASKS, Task
 
 COMMANDS = "papers.json"

@@ -17,7 +17,7 @@ from mubinn.cli.shared.paths import Command, InputPath, OutputFolder
 from mubinn.golden.ground.errors import MubinnError
 
 if TYPE_CHECKING:
-    from mubinn.reports.papers import Measure
+    from mubinn.reports.measures import Measure
     from mubinn.train.data.recordings import LabelledSet
     from mubinn.train.recipes.papers import Task
 
@@ -83,13 +83,8 @@ def papers(
       mubinn papers ptb text/ --runs runs/ptb -o ptb
     """
     from mubinn.golden.ground.files import check_folder, write_folder
-    from mubinn.reports.papers import (
-        MEASURES,
-        lines_of,
-        papers_csv,
-        papers_markdown,
-        papers_pictures,
-    )
+    from mubinn.reports.measures import MEASURES
+    from mubinn.reports.papers import lines_of, papers_csv, papers_markdown, papers_pictures
     from mubinn.reports.writer import MARK
     from mubinn.train.recipes.papers import FLOAT, TASKS
     from mubinn.train.runs.sweep import recurrent_weights

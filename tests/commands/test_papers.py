@@ -12,8 +12,8 @@ from click.testing import CliRunner
 
 from mubinn.cli.main import mubinn
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.reports.measures import MEASURES
 from mubinn.reports.papers import (
-    MEASURES,
     headers,
     lines_of,
     papers_markdown,

@@ -12,8 +12,9 @@ from click.testing import CliRunner
 from mubinn.cli.main import mubinn
 from mubinn.golden.ground.errors import MubinnError
 from mubinn.reports.kept_papers import COMMANDS, FRAMES, kept, kept_markdown, losses
+from mubinn.reports.measures import MEASURES
 from mubinn.reports.movies import read_frame_errors
-from mubinn.reports.papers import MEASURES, papers_csv, read_papers_csv
+from mubinn.reports.papers import papers_csv, read_papers_csv
 from mubinn.train.recipes.papers import FLOAT, TASKS
 
 DATA = files("mubinn.reports").joinpath("data")
