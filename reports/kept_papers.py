@@ -1,4 +1,4 @@
-"""Results of ``mubinn papers`` that come along: a page of tables, and pictures of losses."""
+"""Results of ``mubinn papers`` that come along: a page of tables, and pictures."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tabulate import tabulate
 
+from mubinn.reports.curves import Curves, curves_by_epoch, read_curves
 from mubinn.reports.figures import LIGHT, drawn, legend_below
 from mubinn.reports.measures import MEASURES, Measure
 from mubinn.reports.movies import HEADLINE, FrameErrors, errors_by_frame, read_frame_errors
@@ -25,6 +26,9 @@ COMMANDS = "papers.json"
 
 FRAMES = "-frames.csv"
 """What the name of a table of errors by frame ends in, behind that of its task."""
+
+CURVES = "-curves.csv"
+"""What the name of a table of measures by epoch ends in, behind that of its task."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,8 @@ class Kept:
     versions : mapping of str to str
     frames : FrameErrors, optional
         Of movies, errors frame by frame, in NAME-frames.csv.
+    curves : Curves, optional
+        What windows that are set aside had after each epoch, in NAME-curves.csv.
     """
 
     name: str
@@ -47,6 +53,7 @@ class Kept:
     commands: tuple[str, ...]
     versions: Mapping[str, str]
     frames: FrameErrors | None = None
+    curves: Curves | None = None
 
     @property
     def task(self) -> Task:
@@ -57,6 +64,12 @@ class Kept:
     def measure(self) -> Measure:
         """What it is judged by."""
         return MEASURES[self.task.measure]
+
+    @property
+    def tables(self) -> dict[str, str]:
+        """The tables of errors by frame and of curves, where there are such, by file name."""
+        further = ((FRAMES, self.frames), (CURVES, self.curves))
+        return {f"{self.name}{end}": own.to_csv() for end, own in further if own is not None}
 
     @property
     def lost(self) -> list[Line]:
@@ -81,13 +94,19 @@ def kept() -> list[Kept]:
     for name, task in sorted(TASKS.items(), key=lambda item: papers.index(item[1].paper)):
         if name not in made:
             continue
+        measure = MEASURES[task.measure]
         text = data.joinpath(f"{name}.csv").read_text()
-        about = task.printed, FLOAT, MEASURES[task.measure], task.elsewhere
-        lines = tuple(read_papers_csv(text, *about))
-        own = data.joinpath(name + FRAMES)
-        frames = read_frame_errors(own.read_text()) if own.is_file() else None
+        lines = tuple(read_papers_csv(text, task.printed, FLOAT, measure, task.elsewhere))
+        frames, curves = (data.joinpath(name + end) for end in (FRAMES, CURVES))
         found.append(
-            Kept(name, lines, tuple(made[name]["commands"]), made[name]["versions"], frames)
+            Kept(
+                name,
+                lines,
+                tuple(made[name]["commands"]),
+                made[name]["versions"],
+                read_frame_errors(frames.read_text()) if frames.is_file() else None,
+                read_curves(curves.read_text(), measure.in_training) if curves.is_file() else None,
+            )
         )
     return found
 
@@ -117,19 +136,23 @@ def _section(own: Kept) -> list[str]:
         f"{own.measure.plural} are of the set's {own.task.held}.",
         table,
         *([own.task.notes] if own.task.notes else []),
-        *(_frames(own.name, own.frames) if own.frames else []),
+        *(_shown(HEADLINE, own.frames, f"{own.name}-{ERRORS}") if own.frames else []),
+        *(_shown(own.curves.headline, own.curves, f"{own.name}-{BY_EPOCH}") if own.curves else []),
         trained,
     ]
 
 
-def _frames(name: str, errors: FrameErrors) -> list[str]:
-    return [f"{HEADLINE}:", errors.table(), f"![{HEADLINE}]({name}-{ERRORS}.png)"]
+def _shown(headline: str, own: FrameErrors | Curves, picture: str) -> list[str]:
+    return [f"{headline}:", own.table(), f"![{headline}]({picture}.png)"]
 
 
 PICTURE = "losses"
 
 ERRORS = "errors"
 """What the name of a picture of errors by frame ends in, behind that of its task."""
+
+BY_EPOCH = "curves"
+"""What the name of a picture of measures by epoch ends in, behind that of its task."""
 
 ROW = 0.22
 """Inches for a method."""
@@ -142,11 +165,13 @@ MARKS = {OURS: ("o", LIGHT.bars[0]), THEIRS: ("o", LIGHT.bars[3]), PRINTED: ("D"
 
 
 def kept_pictures(found: Sequence[Kept]) -> dict[str, bytes]:
-    """Return the pictures by file name, as png and svg: losses, and errors by frame."""
+    """Return the pictures by file name, as png and svg: losses, errors by frame, and curves."""
     pictures: dict[str, Callable[[], Figure]] = {PICTURE: partial(losses, found)}
     for own in found:
         if own.frames:
             pictures[f"{own.name}-{ERRORS}"] = partial(errors_by_frame, own.frames)
+        if own.curves:
+            pictures[f"{own.name}-{BY_EPOCH}"] = partial(curves_by_epoch, own.curves)
     return {
         f"{name}.{kind}": drawn(draw, name, kind)
         for name, draw in pictures.items()

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.reports.figures import LIGHT, STYLES, drawn
+from mubinn.reports.curves import Curves, curves_by_epoch
+from mubinn.reports.figures import LIGHT, drawn
 from mubinn.reports.measures import MEASURES, Measure
 
 
@@ -173,7 +174,8 @@ def papers_markdown(
         f"# {title}\n\nBeside: {paper}.\n\n{table}\n\n{told}Made by `{command}` with {tools}. "
         f"{measure.plural} are of the set's {held}; which epoch is kept is decided on windows of "
         "the training part that are set aside.\n\n"
-        f"![Validation {measure.in_training.name} over the epochs](curves.png)\n\n"
+        f"![Validation {measure.in_training.name} over the epochs, means and ranges over seeds]"
+        "(curves.png)\n\n"
         "![Weights of the first recurrent layer, as they are multiplied](weights.png)\n"
         f"{shown}"
     )
@@ -224,71 +226,30 @@ def read_papers_csv(
     ]
 
 
-MARKED = 20
-"""Most epochs of which each has a mark."""
-
 DRAWN = 0.99
 """Share of the weights that a histogram reaches over: a few far out would leave the rest a line."""
 
-Curves = Mapping[tuple[str, str], Sequence[float]]
 Weights = Mapping[tuple[str, str], NDArray[Any]]
 
 
-def papers_pictures(
-    curves: Curves, weights: Weights, measure: Measure = MEASURES["accuracy"]
-) -> dict[str, bytes]:
+def papers_pictures(curves: Curves, weights: Weights) -> dict[str, bytes]:
     """Return the pictures by file name.
 
     Parameters
     ----------
-    curves : mapping
-        The measure on the validation part, an epoch each, by cell and method.
+    curves : Curves
+        Of the windows that are set aside.
     weights : mapping
         Weights of the first recurrent layer by cell and method.
     """
     return {
         f"{name}.{kind}": drawn(make, name, kind)
         for name, make in (
-            ("curves", partial(_curves, curves, measure.in_training)),
+            ("curves", partial(curves_by_epoch, curves)),
             ("weights", partial(_weights, weights)),
         )
         for kind in ("png", "svg")
     }
-
-
-def _curves(curves: Curves, measure: Measure) -> Figure:
-    cells = list(dict.fromkeys(cell for cell, _ in curves))
-    figure = Figure(
-        figsize=(2.4 + 4.2 * len(cells), 3.8), layout="constrained", facecolor=LIGHT.paper
-    )
-    sides = figure.subplots(1, len(cells), squeeze=False, sharey=True)[0]
-    names = list(dict.fromkeys(name for _, name in curves))
-    for axis, cell in zip(sides, cells, strict=True):
-        for k, name in enumerate(names):
-            own = curves.get((cell, name))
-            if own:
-                again, place = divmod(k, len(LIGHT.bars))
-                style = STYLES[again % len(STYLES)]
-                mark = "o" if len(own) <= MARKED else ""
-                axis.plot(
-                    range(1, len(own) + 1),
-                    own,
-                    mark + style,
-                    color=LIGHT.bars[place],
-                    label=name,
-                    ms=4,
-                )
-        axis.set_title(cell.upper(), fontsize=10)
-        axis.set_xlabel("epoch")
-        axis.xaxis.get_major_locator().set_params(integer=True)
-        axis.grid(axis="y", color=LIGHT.grid, lw=0.6)
-    sides[0].set_ylabel(f"validation {measure.title}")
-    lines = {line.get_label(): line for axis in sides for line in axis.get_lines()}
-    shown = [name for name in names if name in lines]
-    figure.legend(
-        [lines[name] for name in shown], shown, loc="outside right upper", frameon=False, fontsize=8
-    )
-    return figure
 
 
 def _weights(weights: Weights) -> Figure:

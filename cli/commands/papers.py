@@ -17,6 +17,9 @@ from mubinn.cli.shared.paths import Command, InputPath, OutputFolder
 from mubinn.golden.ground.errors import MubinnError
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mubinn.reports.curves import Curves
     from mubinn.reports.measures import Measure
     from mubinn.train.data.recordings import LabelledSet
     from mubinn.train.recipes.papers import Task
@@ -115,9 +118,7 @@ def papers(
         more.shown,
     )
     if output is not None:
-        curves = {
-            key: _curve(runs / key[0] / rows[0]["run"], measure) for key, rows in found.items()
-        }
+        curves = _curves(found, runs, measure.in_training)
         weights = {
             (cell, way): recurrent_weights(runs / cell / rows[0]["run"], task.recipe(cell, way))
             for (cell, way), rows in found.items()
@@ -125,7 +126,8 @@ def papers(
         files = {
             f"{name}.md": page.encode(),
             f"{name}.csv": papers_csv(lines, measure).encode(),
-            **papers_pictures(curves, weights, measure),
+            "curves.csv": curves.to_csv().encode(),
+            **papers_pictures(curves, weights),
             **more.files,
         }
         write_folder(output, files, MARK)
@@ -198,11 +200,19 @@ def _trained(
     return rows
 
 
-def _curve(folder: Path, measure: Measure) -> list[float]:
-    """Return the measure on the validation part, of each epoch."""
+def _curves(rows: Rows, runs: Path, measure: Measure) -> Curves:
+    """Return the measure on the validation part, of each epoch of each run."""
+    import numpy as np
+
+    from mubinn.reports.curves import Curves
     from mubinn.train.runs.checkpoint import read_log
     from mubinn.train.runs.sweep import LOG
 
-    rows = [row for row in read_log(folder / LOG) if row["event"] == "epoch"]
-    own = measure.in_training
-    return [own.factor * row[f"validation_{own.name}"] for row in rows]
+    found: dict[tuple[str, str], dict[int, NDArray[np.float64]]] = {}
+    for (cell, name), own in rows.items():
+        for row in own:
+            log = read_log(runs / cell / row["run"] / LOG)
+            epochs = [one for one in log if one["event"] == "epoch"]
+            values = np.array([one[f"validation_{measure.name}"] for one in epochs])
+            found.setdefault((cell, name), {})[row["seed"]] = measure.factor * values
+    return Curves(found, measure)

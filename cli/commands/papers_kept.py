@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,7 +12,7 @@ from mubinn.cli.shared.common import print_json
 from mubinn.golden.ground.files import check_folder, write_folder
 
 if TYPE_CHECKING:
-    from mubinn.reports.kept_papers import Kept
+    from numpy.typing import NDArray
 
 
 def papers_report(output: Path, command: str, as_json: bool) -> None:
@@ -22,7 +23,7 @@ def papers_report(output: Path, command: str, as_json: bool) -> None:
     MubinnError
         Nothing can be written.
     """
-    from mubinn.reports.kept_papers import FRAMES, kept, kept_markdown, kept_pictures
+    from mubinn.reports.kept_papers import kept, kept_markdown, kept_pictures
     from mubinn.reports.papers import papers_csv
     from mubinn.reports.writer import MARK
 
@@ -30,7 +31,7 @@ def papers_report(output: Path, command: str, as_json: bool) -> None:
     found = kept()
     page = kept_markdown(found, command)
     tables = {f"{own.name}.csv": papers_csv(own.lines, own.measure).encode() for own in found}
-    tables |= {own.name + FRAMES: own.frames.to_csv().encode() for own in found if own.frames}
+    tables |= {name: text.encode() for own in found for name, text in own.tables.items()}
     files = {"papers.md": page.encode(), **tables, **kept_pictures(found)}
     written = write_folder(output, files, MARK)
     if as_json:
@@ -44,7 +45,8 @@ def papers_report(output: Path, command: str, as_json: bool) -> None:
                 "paper": line.printed,
                 "paper_loss": line.printed_loss,
                 "bit_true": line.bit_true,
-                "errors": _errors(own, line.name),
+                "errors": _listed(own.frames.models[line.name] if own.frames else None),
+                "curves": _listed(own.curves.runs[line.cell, line.name] if own.curves else None),
             }
             for own in found
             for line in own.lines
@@ -55,8 +57,6 @@ def papers_report(output: Path, command: str, as_json: bool) -> None:
     click.echo(f"Report: {output / 'papers.md'}")
 
 
-def _errors(own: Kept, name: str) -> dict[int, list[float]] | None:
-    """Return the errors by frame of a method, by seed; None where the task has no frames."""
-    if own.frames is None:
-        return None
-    return {seed: errors.tolist() for seed, errors in own.frames.models[name].items()}
+def _listed(own: Mapping[int, NDArray[Any]] | None) -> dict[int, list[float]] | None:
+    """Return values by seed, of frames or epochs; None where the task has none."""
+    return None if own is None else {seed: values.tolist() for seed, values in own.items()}

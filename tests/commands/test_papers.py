@@ -12,6 +12,7 @@ from click.testing import CliRunner
 
 from mubinn.cli.main import mubinn
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.reports.curves import Curves, read_curves
 from mubinn.reports.measures import MEASURES
 from mubinn.reports.papers import (
     headers,
@@ -76,6 +77,12 @@ def test_runs_stand_beside_the_paper(small):
     assert len(table) == 5
     for name in ("curves", "weights"):
         assert (small / "page" / f"{name}.png").stat().st_size > 5000
+    curves = read_curves((small / "page" / "curves.csv").read_text(), MEASURES["accuracy"])
+    rows = json.loads(run(*about, "--json").stdout)
+    for row, ((cell, _), seeds) in zip(rows, curves.runs.items(), strict=True):
+        log = read_log(small / "runs" / cell / row["run"] / "log.jsonl")
+        own = [one["validation_accuracy"] for one in log if one["event"] == "epoch"]
+        assert seeds[0] == pytest.approx(100 * np.array(own), abs=1e-4)
     logs = {path: path.stat().st_mtime_ns for path in small.glob("runs/*/*/log.jsonl")}
     rows = json.loads(run(*about, "--methods", "BC", "--json").stdout)
     assert [row["method"] for row in rows] == ["float", "weights"]
@@ -212,8 +219,9 @@ def test_a_weight_far_out_leaves_the_histogram_its_shape():
     own = np.random.default_rng(0).normal(size=20_000)
     signs = np.repeat([-1.0, 1.0], 10)
     key = "lstm", "FP"
+    curves = Curves({key: {0: np.ones(1)}}, MEASURES["accuracy"])
     near, far, two = (
-        papers_pictures({key: [1.0]}, {key: values})["weights.svg"].decode()
+        papers_pictures(curves, {key: values})["weights.svg"].decode()
         for values in (own, np.append(own, 400.0), signs)
     )
     # What the picture says, numbers at the axis among it.
