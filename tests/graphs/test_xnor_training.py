@@ -190,6 +190,14 @@ def test_integers_have_the_signs_of_the_graph_and_its_numbers_in_eight_levels(wo
     assert np.median(np.abs(errors)) < 0.02 * logits.std()
 
 
+def test_integers_have_the_datapath_of_the_graph():
+    graph, params, x, model = numbered("lstm 5", {})
+    assert model.datapath == graph.datapath == "figure3"
+    graph = replace(graph, datapath="threshold")
+    model = with_numbers(graph, graph.plain(params), Preprocessing(), {}, x)
+    assert model.datapath == "threshold"
+
+
 def test_integers_of_rows_that_read_more_than_signs_of_h_are_refused():
     with pytest.raises(MubinnError, match="A layer above another would read signs of an h"):
         numbered("lstm 4, lstm 4", {})
