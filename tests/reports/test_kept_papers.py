@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from mubinn.cli.main import mubinn
 from mubinn.golden.ground.errors import MubinnError
-from mubinn.reports.kept_papers import COMMANDS, FRAMES, kept, kept_markdown, losses
+from mubinn.reports.kept_papers import COMMANDS, kept, kept_markdown, losses
 from mubinn.reports.measures import MEASURES
 from mubinn.reports.movies import read_frame_errors
 from mubinn.reports.papers import papers_csv, read_papers_csv
@@ -37,8 +37,7 @@ def run(*arguments, status=0):
 def test_each_table_has_its_task_commands_and_versions():
     made = json.loads(DATA.joinpath(COMMANDS).read_text())
     tables = {path.name for path in DATA.iterdir() if path.name.endswith(".csv")}
-    movies = {f"{own.name}{FRAMES}" for own in kept() if own.frames}
-    assert tables == {f"{name}.csv" for name in made} | movies
+    assert tables == {f"{name}.csv" for name in made}.union(*(own.tables for own in kept()))
     assert set(made) <= set(TASKS)
     for name, about in made.items():
         assert set(about["versions"]) == {"mubinn", "jax", "optax", "numpy"}
@@ -81,11 +80,25 @@ def test_errors_of_all_frames_are_the_means_of_those_by_frame():
             assert value == pytest.approx(1000 * errors[seed].mean(), abs=1e-3)
 
 
+def test_curves_are_of_the_runs_and_epochs_of_their_table():
+    those = [own for own in kept() if own.curves]
+    assert "addition" in {own.name for own in those}
+    for own in those:
+        assert set(own.curves.runs) == {(line.cell, line.name) for line in own.lines}
+        for line in own.lines:
+            runs = own.curves.runs[line.cell, line.name]
+            assert set(runs) == set(line.values)
+            epochs = own.task.recipe(line.cell, line.name).epochs
+            assert {len(values) for values in runs.values()} == {epochs}
+
+
 @pytest.mark.parametrize("own", kept(), ids=lambda own: own.name)
 def test_a_table_is_read_as_it_was_written(own):
     task = own.task
     about = task.printed, FLOAT, own.measure, task.elsewhere
     assert tuple(read_papers_csv(papers_csv(own.lines, own.measure), *about)) == own.lines
+    for name, text in own.tables.items():
+        assert text == DATA.joinpath(name).read_text()
 
 
 def test_a_table_of_another_measure_is_refused():
@@ -107,10 +120,16 @@ def test_the_report_has_a_table_for_each_task_and_what_papers_print(tmp_path):
     assert len(again["results"]) == sum(len(own.lines) for own in kept())
     found = [row for row in again["results"] if row["task"] == "ptb" and row["method"] == "XNOR"]
     assert found[0]["paper_loss"] == pytest.approx(17.2, abs=0.01)
-    assert found[0]["errors"] is None
+    assert found[0]["errors"] is found[0]["curves"] is None
     (black,) = (own.frames.known["black"] for own in kept() if own.frames)
     assert f"| black | {1000 * black[0]:.1f} " in re.sub(" +", " ", page)
     floats = [row for row in again["results"] if row["task"] == "mnist" and row["method"] == FLOAT]
+    (curves,) = (own.curves for own in kept() if own.name == "addition")
+    assert f"{curves.headline}:\n\n{curves.table()}" in page
+    for row in again["results"]:
+        if row["task"] == "addition":
+            seeds = curves.runs[row["cell"], row["method"]]
+            assert row["curves"] == {str(seed): own.tolist() for seed, own in seeds.items()}
     for seed, value in floats[0]["squared error"].items():
         errors = floats[0]["errors"][seed]
         assert 1000 * sum(errors) / len(errors) == pytest.approx(value, abs=1e-3)
@@ -140,6 +159,6 @@ def test_what_belongs_to_other_reports_is_refused(tmp_path):
 def test_the_pages_have_the_tables_of_the_report():
     page = "".join((DOCS / f"{name}.md").read_text() for name in ("papers", "movies"))
     tables = re.findall(r"(?:^\|.*\n)+", kept_markdown(kept(), "mubinn report --papers"), re.M)
-    assert len(tables) == len(kept()) + sum(own.frames is not None for own in kept())
+    assert len(tables) == sum(1 + len(own.tables) for own in kept())
     for table in tables:
         assert table in page
