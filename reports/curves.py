@@ -58,10 +58,11 @@ class Curves:
 
     @property
     def epochs(self) -> list[int]:
-        """Epochs that the table has: 1, 2, 5, 10, 20, 50 and so on, as far as runs go."""
-        longest = max(len(own) for seeds in self.runs.values() for own in seeds.values())
-        steps = (digit * 10**power for power in range(len(str(longest))) for digit in (1, 2, 5))
-        return [epoch for epoch in steps if epoch <= longest]
+        """Epochs that the table has: 1, 2, 5, 10, 20, 50 and so on, and the last of each method."""
+        ends = {len(own) for seeds in self.runs.values() for own in seeds.values()}
+        longest = max(ends)
+        steps = {digit * 10**power for power in range(len(str(longest))) for digit in (1, 2, 5)}
+        return sorted(ends | {epoch for epoch in steps if epoch <= longest})
 
     def table(self) -> str:
         """Return means over seeds, a line for each cell and method; no number after its end."""

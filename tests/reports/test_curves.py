@@ -36,15 +36,24 @@ def test_another_table_is_refused(text):
 
 def test_the_table_has_means_as_far_as_runs_go():
     lines = [[cell.strip() for cell in line.split("|")] for line in OWN.table().splitlines()]
-    assert lines[0][1:-1] == ["Cell", "Method", "1", "2", "5", "10", "20"]
-    assert lines[2][1:-1] == ["lstm", "FP", "1.50", "2.50", "5.50", "10.50", "20.50"]
-    assert lines[3][1:-1] == ["lstm", "MuBiNN2 (2,2)", "12.00", "20.50", "", "", ""]
-    assert lines[4][1:-1] == ["gru", "BC", "33.33", "", "", "", ""]
+    assert lines[0][1:-1] == ["Cell", "Method", "1", "2", "5", "10", "20", "25"]
+    assert lines[2][1:-1] == ["lstm", "FP", "1.50", "2.50", "5.50", "10.50", "20.50", "25.50"]
+    assert lines[3][1:-1] == ["lstm", "MuBiNN2 (2,2)", "12.00", "20.50", *[""] * 4]
+    assert lines[4][1:-1] == ["gru", "BC", "33.33", *[""] * 5]
 
 
-@pytest.mark.parametrize(("length", "last"), [(1, 1), (9, 5), (10, 10), (100, 100), (120, 100)])
-def test_the_table_ends_with_its_longest_run(length, last):
-    assert Curves({("gru", "FP"): {0: np.ones(length)}}, OWN.measure).epochs[-1] == last
+@pytest.mark.parametrize(
+    ("lengths", "epochs"),
+    [
+        ((1,), [1]),
+        ((5, 4), [1, 2, 4, 5]),
+        ((10, 9), [1, 2, 5, 9, 10]),
+        ((60, 120), [1, 2, 5, 10, 20, 50, 60, 100, 120]),
+    ],
+)
+def test_the_table_has_the_end_of_every_method(lengths, epochs):
+    runs = {("gru", str(length)): {0: np.ones(length)} for length in lengths}
+    assert Curves(runs, OWN.measure).epochs == epochs
 
 
 def test_the_picture_has_means_and_ranges_and_a_name_for_each_method():
