@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 
 from tabulate import tabulate
 
 from mubinn.reports.accuracy import Group
+from mubinn.reports.csv_text import csv_text
 
 HEADERS = (
     "Model",
@@ -65,14 +64,12 @@ def accuracy_markdown(found: Sequence[Group], command: str) -> str:
 def accuracy_csv(found: Sequence[Group]) -> str:
     """Return all groups, one a line, with the mean of each fold."""
     folds = sorted({fold for group in found for fold in group.by_fold})
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     fixed = ["method", "a", "w", "variant", "mean", "spread", "loss", "paper", "bit_true", "runs"]
-    writer.writerow([*fixed, *(f"fold_{fold}" for fold in folds)])
+    rows = []
     for g in found:
         values = [g.mean, g.spread, g.loss, g.paper]
         numbers = ["" if value is None else f"{value:.4f}" for value in values]
         means = [f"{g.by_fold[fold]:.4f}" if fold in g.by_fold else "" for fold in folds]
         pair = ["" if count is None else count for count in g.pair]
-        writer.writerow([g.method, *pair, g.variant, *numbers, int(g.bit_true), g.runs, *means])
-    return text.getvalue()
+        rows.append([g.method, *pair, g.variant, *numbers, int(g.bit_true), g.runs, *means])
+    return csv_text([*fixed, *(f"fold_{fold}" for fold in folds)], rows)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.reports.csv_text import csv_text
 
 WAYS = {"reset": "each window anew", "k6": "carried, k = 6", "k7": "carried, k = 7"}
 """Ways of deciding, and how tables call them."""
@@ -164,12 +163,12 @@ def _seconds(found: float | None) -> str:
 
 def continuous_csv(found: Sequence[Pooled]) -> str:
     """Return the shares in percent, a line for each of levels, disturbance and way."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("levels", "runs", "windows", "disturbance", "way", "right"))
-    for one in found:
-        for name in one.right:
-            for way in WAYS:
-                share = f"{one.share(way, name):.4f}"
-                writer.writerow((one.levels, one.runs, one.windows, name, way, share))
-    return text.getvalue()
+    return csv_text(
+        ("levels", "runs", "windows", "disturbance", "way", "right"),
+        (
+            (one.levels, one.runs, one.windows, name, way, f"{one.share(way, name):.4f}")
+            for one in found
+            for name in one.right
+            for way in WAYS
+        ),
+    )

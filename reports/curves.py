@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from mubinn.golden.ground.errors import MubinnError
+from mubinn.reports.csv_text import csv_rows, csv_text
 from mubinn.reports.figures import LIGHT, STYLES
 from mubinn.reports.measures import Measure
 
@@ -66,24 +64,25 @@ class Curves:
 
     def table(self) -> str:
         """Return means over seeds, a line for each cell and method; no number after its end."""
-        lines = []
+        epochs, lines = self.epochs, []
         for (cell, name), seeds in self.runs.items():
             mean = np.mean(list(seeds.values()), axis=0)
-            own = (f"{mean[epoch - 1]:.2f}" if epoch <= len(mean) else "" for epoch in self.epochs)
+            own = (f"{mean[epoch - 1]:.2f}" if epoch <= len(mean) else "" for epoch in epochs)
             lines.append([cell, name, *own])
-        columns = ["Cell", "Method", *map(str, self.epochs)]
+        columns = ["Cell", "Method", *map(str, epochs)]
         return tabulate(lines, columns, "github", disable_numparse=True)
 
     def to_csv(self) -> str:
         """Return a line for each epoch of each run, with four digits behind the point."""
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow([*RUN, self.measure.name])
-        for (cell, name), seeds in self.runs.items():
-            for seed, own in seeds.items():
-                for k, value in enumerate(own, 1):
-                    writer.writerow([cell, name, seed, k, f"{value:.4f}"])
-        return out.getvalue()
+        return csv_text(
+            (*RUN, self.measure.name),
+            (
+                (*key, seed, epoch, f"{value:.4f}")
+                for key, seeds in self.runs.items()
+                for seed, own in seeds.items()
+                for epoch, value in enumerate(own, 1)
+            ),
+        )
 
 
 def read_curves(text: str, measure: Measure) -> Curves:
@@ -94,12 +93,8 @@ def read_curves(text: str, measure: Measure) -> Curves:
     MubinnError
         It is another table, or one of another measure.
     """
-    rows = csv.DictReader(io.StringIO(text))
-    columns = (*RUN, measure.name)
-    if tuple(rows.fieldnames or ()) != columns:
-        raise MubinnError(f"The table has no columns {', '.join(columns)}: give one of curves.")
     found: dict[tuple[str, str], dict[int, list[float]]] = {}
-    for row in rows:
+    for row in csv_rows(text, (*RUN, measure.name), "curves"):
         seeds = found.setdefault((row["cell"], row["method"]), {})
         seeds.setdefault(int(row["seed"]), []).append(float(row[measure.name]))
     runs = {

@@ -1,7 +1,5 @@
 """Energy of an inference by (A, W): a table, and a picture of how much and of what."""
 
-import csv
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tabulate import tabulate
 
+from mubinn.reports.csv_text import csv_text
 from mubinn.reports.figures import LIGHT, Theme, drawn, legend_below
 
 CAUSES = {
@@ -100,15 +99,12 @@ def energy_rows(rows: Sequence[EnergyRow]) -> list[tuple[str, ...]]:
 def energy_files(rows: Sequence[EnergyRow]) -> dict[str, bytes]:
     """Return ``energy`` as CSV, Markdown, PNG and SVG, by file name."""
     texts = energy_rows(rows)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerows([COLUMNS, *texts])
     markdown = tabulate(texts, headers=COLUMNS, tablefmt="github", disable_numparse=True)
     pictures = {
         f"energy.{kind}": drawn(lambda: energy_figure(rows, LIGHT), "energy", kind)
         for kind in ("png", "svg")
     }
-    tables = {"energy.csv": buffer.getvalue(), "energy.md": markdown + "\n"}
+    tables = {"energy.csv": csv_text(COLUMNS, texts), "energy.md": markdown + "\n"}
     return {name: text.encode() for name, text in tables.items()} | pictures
 
 

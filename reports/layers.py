@@ -1,13 +1,13 @@
 """Layers in hardware side by side: what they take of a device, cycles, memory, and energy."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from tabulate import tabulate
+
+from mubinn.reports.csv_text import csv_text
 
 BINARY32 = "binary32"
 """The datapath of a float layer."""
@@ -99,13 +99,10 @@ def layer_texts(rows: Sequence[LayerRow]) -> list[tuple[str, ...]]:
 def layer_files(rows: Sequence[LayerRow], about: Mapping[str, Any]) -> dict[str, bytes]:
     """Return ``layers`` as Markdown, CSV and JSON, by file name; JSON holds `about` as well."""
     columns, texts = layer_columns(rows), layer_texts(rows)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerows([columns, *texts])
     markdown = tabulate(texts, headers=columns, tablefmt="github", disable_numparse=True)
     whole = {**about, "layers": [{**asdict(row), "step_nj": row.step_nj} for row in rows]}
     tables = {
-        "layers.csv": buffer.getvalue(),
+        "layers.csv": csv_text(columns, texts),
         "layers.md": markdown + "\n",
         "layers.json": json.dumps(whole, indent=2) + "\n",
     }

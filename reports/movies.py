@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from tabulate import tabulate
 
-from mubinn.golden.ground.errors import MubinnError
+from mubinn.reports.csv_text import csv_rows, csv_text
 from mubinn.reports.figures import LIGHT, STYLES, drawn
 
 Frames = Mapping[str, NDArray[Any]]
@@ -73,16 +71,17 @@ class FrameErrors:
 
     def to_csv(self) -> str:
         """Return a line for each frame of each run; seeds are empty where none matters."""
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        rows: dict[str, Mapping[Any, NDArray[Any]]] = dict(self.models)
-        rows |= {name: {"": own} for name, own in self.known.items()}
-        for name, seeds in rows.items():
-            for seed, own in seeds.items():
-                for number, value in zip(self.numbers, own, strict=True):
-                    writer.writerow([name, seed, number, f"{value:.6f}"])
-        return out.getvalue()
+        made: dict[str, Mapping[Any, NDArray[Any]]] = dict(self.models)
+        made |= {name: {"": own} for name, own in self.known.items()}
+        return csv_text(
+            COLUMNS,
+            (
+                (name, seed, number, f"{value:.6f}")
+                for name, seeds in made.items()
+                for seed, own in seeds.items()
+                for number, value in zip(self.numbers, own, strict=True)
+            ),
+        )
 
 
 def read_frame_errors(text: str) -> FrameErrors:
@@ -93,12 +92,9 @@ def read_frame_errors(text: str) -> FrameErrors:
     MubinnError
         It is another table.
     """
-    rows = csv.DictReader(io.StringIO(text))
-    if tuple(rows.fieldnames or ()) != COLUMNS:
-        raise MubinnError(f"The table has no columns {', '.join(COLUMNS)}: give one of frames.")
     found: dict[str, dict[str, list[float]]] = {}
     numbers = []
-    for row in rows:
+    for row in csv_rows(text, COLUMNS, "frames"):
         numbers.append(int(row["frame"]))
         own = found.setdefault(row["method"], {}).setdefault(row["seed"], [])
         own.append(float(row["squared error"]))

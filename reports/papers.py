@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from mubinn.golden.ground.errors import MubinnError
+from mubinn.reports.csv_text import csv_text
 from mubinn.reports.curves import Curves, curves_by_epoch
 from mubinn.reports.figures import LIGHT, drawn
 from mubinn.reports.measures import MEASURES, Measure
@@ -183,15 +184,14 @@ def papers_markdown(
 
 def papers_csv(lines: Sequence[Line], measure: Measure = MEASURES["accuracy"]) -> str:
     """Return the table, one line a run."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["cell", "method", "seed", measure.name, "loss", "paper", "bit_true"])
+    rows = []
     for line in lines:
         for seed, value in line.values.items():
             lost = line.losses.get(seed)
             cells = [f"{value:.4f}", "" if lost is None else f"{lost:.4f}", line.printed or ""]
-            writer.writerow([line.cell, line.name, seed, *cells, line.bit_true])
-    return out.getvalue()
+            rows.append([line.cell, line.name, seed, *cells, line.bit_true])
+    columns = ["cell", "method", "seed", measure.name, "loss", "paper", "bit_true"]
+    return csv_text(columns, rows)
 
 
 def read_papers_csv(

@@ -1,7 +1,5 @@
 """Energy of a step and average power of a layer, by library and by what holds its weights."""
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,6 +8,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from tabulate import tabulate
 
+from mubinn.reports.csv_text import csv_text
 from mubinn.reports.figures import LIGHT, Theme, drawn, legend_below, past_end
 
 COLUMNS = (
@@ -180,14 +179,11 @@ def published_texts() -> list[tuple[str, ...]]:
 def power_files(rows: Sequence[PowerRow], about: Mapping[str, Any]) -> dict[str, bytes]:
     """Return ``power`` as Markdown, CSV, JSON, PNG and SVG, by file name; JSON holds `about`."""
     texts = power_texts(rows)
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerows([COLUMNS, *texts])
     markdown = tabulate(texts, headers=COLUMNS, tablefmt="github", disable_numparse=True)
     derived = ("step_nj", "window_uj", "average_uw")
     whole = [{**asdict(row), **{name: getattr(row, name) for name in derived}} for row in rows]
     tables = {
-        "power.csv": buffer.getvalue(),
+        "power.csv": csv_text(COLUMNS, texts),
         "power.md": markdown + "\n",
         "power.json": json.dumps({**about, "rows": whole}, indent=2) + "\n",
     }

@@ -1,13 +1,12 @@
 """Table I, its variants and the units as CSV, Markdown and LaTeX."""
 
-import csv
-import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tabulate import tabulate
 
 from mubinn.reports import text
+from mubinn.reports.csv_text import csv_text
 from mubinn.synth.table1.paper import LAW
 from mubinn.synth.table1.table import Entry, Table1, VariantEntry
 
@@ -25,17 +24,9 @@ UNIT_COLUMNS = (
 )
 
 
-def _csv(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(columns)
-    writer.writerows(rows)
-    return buffer.getvalue()
-
-
 def table1_csv(table: Table1) -> str:
     """Return the 36 entries; full precision is written FP, delays have six significant digits."""
-    return _csv(
+    return csv_text(
         TABLE_COLUMNS,
         (
             (
@@ -53,7 +44,7 @@ def table1_csv(table: Table1) -> str:
 
 def units_csv(table: Table1) -> str:
     """Return every distinct unit; several roles or entries stand in one cell, by semicolons."""
-    return _csv(
+    return csv_text(
         UNIT_COLUMNS,
         (
             (
@@ -86,7 +77,7 @@ VARIANT_COLUMNS = (
 
 def variants_csv(table: Table1) -> str:
     """Return the binarized entries of the variants, one after the other."""
-    return _csv(
+    return csv_text(
         VARIANT_COLUMNS,
         (
             (
