@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 from tabulate import tabulate
 
 from mubinn.reports.csv_text import csv_rows, csv_text
-from mubinn.reports.figures import LIGHT, STYLES
+from mubinn.reports.figures import LIGHT, over_seeds
 from mubinn.reports.measures import Measure
-
-MARKED = 20
-"""Most epochs of which each has a mark."""
 
 RUN = ("cell", "method", "seed", "epoch")
 """Columns of a table beside that of the measure."""
@@ -111,26 +108,17 @@ def curves_by_epoch(curves: Curves) -> Figure:
         figsize=(2.4 + 4.2 * len(cells), 3.8), layout="constrained", facecolor=LIGHT.paper
     )
     axes = figure.subplots(1, len(cells), squeeze=False, sharey=True)[0]
-    lines: dict[str, Any] = {}
+    lines: dict[str, Line2D] = {}
     for axis, cell in zip(axes, cells, strict=True):
         for k, name in enumerate(names):
-            if (cell, name) not in curves.runs:
-                continue
-            own = np.stack(list(curves.runs[cell, name].values()))
-            again, place = divmod(k, len(LIGHT.bars))
-            epochs = np.arange(1, own.shape[1] + 1)
-            style = ("o" if len(epochs) <= MARKED else "") + STYLES[again % len(STYLES)]
-            colour = LIGHT.bars[place]
-            (line,) = axis.plot(epochs, own.mean(axis=0), style, color=colour, ms=4)
-            lines.setdefault(name, line)
-            if len(own) > 1:
-                axis.fill_between(epochs, own.min(axis=0), own.max(axis=0), color=colour, alpha=0.2)
+            own = list(curves.runs.get((cell, name), {}).values())
+            if own:
+                lines[name] = over_seeds(axis, range(1, len(own[0]) + 1), own, k, name)
         axis.set_title(cell.upper(), fontsize=10)
         axis.set_xlabel("epoch")
         axis.xaxis.get_major_locator().set_params(integer=True)
         axis.grid(axis="y", color=LIGHT.grid, lw=0.6)
     axes[0].set_ylabel(f"validation {curves.measure.title}")
-    shown = [name for name in names if name in lines]
-    handles = [lines[name] for name in shown]
-    figure.legend(handles, shown, loc="outside right upper", frameon=False, fontsize=8)
+    handles = [lines[name] for name in names]
+    figure.legend(handles, names, loc="outside right upper", frameon=False, fontsize=8)
     return figure

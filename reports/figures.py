@@ -2,14 +2,17 @@
 
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from mubinn.reports import text
 from mubinn.synth.table1.delay_model import GROUPS
@@ -42,6 +45,9 @@ DARK = Theme("#e6eaf0", "#171c24", "#384252", _BARS)
 
 STYLES = ("-", "--", ":")
 """Of lines: those of one colour have another one each."""
+
+MARKED = 20
+"""Most points of a line of which each has a mark."""
 
 FORMS = ((".svg", "svg", LIGHT), (".png", "png", LIGHT), ("-dark.svg", "svg", DARK))
 """The files of a picture: what its name ends in, its kind and its colours."""
@@ -168,6 +174,23 @@ def legend_below(figure: Figure, axis: Axes, theme: Theme, ncols: int, fontsize:
     legend = figure.legend(handles, labels, fontsize=fontsize, **place)
     for item in legend.get_texts():
         item.set_color(theme.ink)
+
+
+def over_seeds(
+    axis: Axes, x: Sequence[int], runs: Sequence[NDArray[Any]], number: int, name: str
+) -> Line2D:
+    """Draw the mean of runs, each [len(x)], as a line, and their range where there are several.
+
+    `number` counts the lines of a picture: each has a colour, or a colour and a style, of its own.
+    """
+    own = np.stack(runs)
+    again, place = divmod(number, len(LIGHT.bars))
+    style = ("o" if len(x) <= MARKED else "") + STYLES[again % len(STYLES)]
+    colour = LIGHT.bars[place]
+    (line,) = axis.plot(x, own.mean(axis=0), style, color=colour, label=name, ms=4)
+    if len(own) > 1:
+        axis.fill_between(x, own.min(axis=0), own.max(axis=0), color=colour, alpha=0.2)
+    return line
 
 
 def past_end(axis: Axes, words: str, end: float, row: int, theme: Theme) -> None:

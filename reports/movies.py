@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from mubinn.reports.csv_text import csv_rows, csv_text
-from mubinn.reports.figures import LIGHT, STYLES, drawn
+from mubinn.reports.figures import LIGHT, drawn, over_seeds
 
 Frames = Mapping[str, NDArray[Any]]
 """Whole movies [T, H, W] in [0, 1], by what has made them."""
@@ -133,16 +133,10 @@ def errors_by_frame(errors: FrameErrors) -> Figure:
     """Return a picture: errors of each model, means and range over seeds, and of what is known."""
     figure = Figure(figsize=(7.2, 4), layout="constrained", facecolor=LIGHT.paper)
     axis = figure.subplots()
-    numbers = np.array(errors.numbers)
     for k, (name, seeds) in enumerate(errors.models.items()):
-        own = 1000 * np.stack(list(seeds.values()))
-        colour = LIGHT.bars[k % len(LIGHT.bars)]
-        style = "o" + STYLES[k // len(LIGHT.bars) % len(STYLES)]
-        axis.plot(numbers, own.mean(axis=0), style, color=colour, label=name, ms=4)
-        if len(own) > 1:
-            axis.fill_between(numbers, own.min(axis=0), own.max(axis=0), color=colour, alpha=0.2)
+        over_seeds(axis, errors.numbers, [1000 * own for own in seeds.values()], k, name)
     for style, (name, one) in zip((":", "--", "-."), errors.known.items(), strict=False):
-        axis.plot(numbers, 1000 * one, style, color=LIGHT.ink, label=name, lw=1)
+        axis.plot(errors.numbers, 1000 * one, style, color=LIGHT.ink, label=name, lw=1)
     axis.set_xlabel("frame")
     axis.set_ylabel("squared error of a pixel, thousandths")
     axis.set_ylim(bottom=0)
